@@ -1,0 +1,42 @@
+# Two commands are enough on a machine with Python 3.11 or newer and make: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+# Byte code makes the first import of aws_cdk four times faster, so it is written even where the machine says not to.
+unexport PYTHONDONTWRITEBYTECODE
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+UV := .venv/bin/uv
+ENVIRONMENTS := .venvs/cfn-lint .venvs/checkov .venvs/emulator .venvs/airflow-3.3.2 .venvs/airflow-2.11.2
+
+.PHONY: help
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+.venv/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt requirements/uv.txt
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --editable .
+	@touch $@
+
+# Third parties' tools and Airflow itself each have an environment of their own: their requirements contradict each other.
+.venvs/%/.ready: requirements/%.txt .venv/.ready
+	$(UV) venv --quiet --clear --python .venv/bin/python .venvs/$*
+	$(UV) pip sync --quiet --python .venvs/$*/bin/python --require-hashes $<
+	@touch $@
+
+.PHONY: environments
+environments: .venv/.ready $(ENVIRONMENTS:%=%/.ready)
+
+.PHONY: demo
+demo: .venv/.ready ## Synthesize the quickstart and show what it made. No Docker, no Node.js, no AWS account.
+	.venv/bin/python examples/demo.py
+
+.PHONY: test
+test: environments ## Run every test, linter and judge.
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/pytest -n 2 --dist loadgroup
+
+.PHONY: fast
+fast: .venv/.ready ## Run only the tests that take seconds.
+	.venv/bin/pytest -q -m "not slow and not airflow"
