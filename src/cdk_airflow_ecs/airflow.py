@@ -1,0 +1,299 @@
+"""What differs between Airflow releases: processes, commands, ports, health checks, option names. Pure data.
+
+Sources: Airflow's own ``config.yml`` and ``cli_config.py`` of each release, and runs of 2.11.2 and 3.3.2. The table of
+needs is the "what each container gets" table in docs/design.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+WEB_PORT = 8080
+EXECUTION_API_PORT = 8081
+SCHEDULER_HEALTH_PORT = 8974  # [scheduler] scheduler_health_check_server_port
+WORKER_LOG_PORT = 8793  # [logging] worker_log_server_port
+TRIGGERER_LOG_PORT = 8794  # [logging] trigger_log_server_port
+# Where the web component looks for DAG files: a folder that no image has.
+NO_DAGS = "/nonexistent"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AirflowVersion:
+    """A release of Apache Airflow, 2.8 to 3.3.
+
+    The constants (``AirflowVersion.V3_3``) are fixed patch releases; a library release that moves one says so in the
+    changelog. ``AirflowVersion.of("2.8.1")`` names any other.
+
+    Example:
+        >>> AirflowVersion.of("2.8.1").major
+        2
+    """
+
+    major: int
+    minor: int
+    patch: int
+
+    V2_8: ClassVar[AirflowVersion]
+    V2_9: ClassVar[AirflowVersion]
+    V2_10: ClassVar[AirflowVersion]
+    V2_11: ClassVar[AirflowVersion]
+    V3_0: ClassVar[AirflowVersion]
+    V3_1: ClassVar[AirflowVersion]
+    V3_2: ClassVar[AirflowVersion]
+    V3_3: ClassVar[AirflowVersion]
+    LATEST: ClassVar[AirflowVersion]
+    ALL: ClassVar[tuple[AirflowVersion, ...]]
+
+    @classmethod
+    def of(cls, version: str) -> AirflowVersion:
+        """Name a release.
+
+        Args:
+            version: "2.8.1", or "3.3" for the patch release that this library was tested with.
+
+        Raises:
+            ValueError: if it is no release from 2.8 to 3.3.
+        """
+        match = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?", version) if isinstance(version, str) else None
+        if match is None:
+            raise ValueError(f'AirflowVersion.of takes a release such as "3.3.2", got {version!r}')
+        major, minor, patch = (int(part or 0) for part in match.groups())
+        for known in cls.ALL:
+            if (known.major, known.minor) == (major, minor):
+                return known if match[3] is None else cls(major, minor, patch)
+        raise ValueError(f"Airflow {version} is not supported; 2.8 to 3.3 are: {', '.join(v.line for v in cls.ALL)}")
+
+    @property
+    def line(self) -> str:
+        """The minor release line, "3.3"."""
+        return f"{self.major}.{self.minor}"
+
+    @property
+    def constant(self) -> str:
+        """How to write this release in Python."""
+        known = next((v for v in AirflowVersion.ALL if v == self), None)
+        return f"AirflowVersion.V{known.major}_{known.minor}" if known else f'AirflowVersion.of("{self}")'
+
+    @property
+    def python(self) -> str:
+        """The newest Python for which Airflow publishes an image of this release line that we use."""
+        return "3.11" if (self.major, self.minor) == (2, 8) else "3.12"
+
+    @property
+    def has_s3_bundle(self) -> bool:
+        """Whether the official image carries an S3 DAG bundle that an empty bucket does not break.
+
+        It came with amazon provider 9.10.0 (July 2025), which Airflow 3.0.4 was the first release after.
+        """
+        return (self.major, self.minor, self.patch) >= (3, 0, 4)
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+AirflowVersion.V2_8 = AirflowVersion(2, 8, 4)
+AirflowVersion.V2_9 = AirflowVersion(2, 9, 3)
+AirflowVersion.V2_10 = AirflowVersion(2, 10, 5)
+AirflowVersion.V2_11 = AirflowVersion(2, 11, 2)
+AirflowVersion.V3_0 = AirflowVersion(3, 0, 6)
+AirflowVersion.V3_1 = AirflowVersion(3, 1, 8)
+AirflowVersion.V3_2 = AirflowVersion(3, 2, 2)
+AirflowVersion.V3_3 = AirflowVersion(3, 3, 2)
+AirflowVersion.LATEST = AirflowVersion.V3_3
+AirflowVersion.ALL = (
+    AirflowVersion.V2_8,
+    AirflowVersion.V2_9,
+    AirflowVersion.V2_10,
+    AirflowVersion.V2_11,
+    AirflowVersion.V3_0,
+    AirflowVersion.V3_1,
+    AirflowVersion.V3_2,
+    AirflowVersion.V3_3,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """A command that ECS runs inside a container to learn whether it works.
+
+    Args:
+        command: the command and its arguments; no shell reads it.
+        interval_seconds: time between two runs, 5 to 300.
+        timeout_seconds: after which a run counts as failed, 2 to 120.
+        retries: failures in a row before the container is unhealthy, 1 to 10.
+        start_period_seconds: grace at start, 0 to 300. The default is 180: Airflow's start took up to 16 s of CPU time
+            when measured, which is over a minute on a quarter of a vCPU.
+    """
+
+    command: tuple[str, ...]
+    interval_seconds: int = 30
+    timeout_seconds: int = 10
+    retries: int = 5
+    start_period_seconds: int = 180
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", tuple(self.command))
+        for name, low, high in (
+            ("interval_seconds", 5, 300),
+            ("timeout_seconds", 2, 120),
+            ("retries", 1, 10),
+            ("start_period_seconds", 0, 300),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"HealthCheck {name} is {low} to {high}, got {value!r} (limits of Amazon ECS)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One Airflow process: how it starts, and what it must be given to work.
+
+    Args:
+        name: the name of its container.
+        component: the component it belongs to; processes of one component share a task.
+        command: what the image's entry point runs.
+        needs: what it gets beyond the common configuration: "database", "fernet", "jwt", "session", "execution-api",
+            "dags", "executor", "read-logs", "write-logs".
+        port: the port that others reach it on, if any.
+        health_check: how ECS knows that it works.
+        environment: variables of this process alone.
+        runs_user_code: whether code of DAG authors runs in it.
+    """
+
+    name: str
+    component: str
+    command: tuple[str, ...]
+    needs: frozenset[str]
+    port: int | None = None
+    health_check: HealthCheck | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    runs_user_code: bool = False
+
+
+def http_check(url: str) -> HealthCheck:
+    """Check that *url* answers. Costs 0.1 s of CPU time; ``airflow jobs check`` costs 5 s.
+
+    The first answer of the execution API took 4.8 s when measured, later ones 2 ms; ECS itself waits 10 s.
+    """
+    return HealthCheck(command=("python3", "-ISc", f"import urllib.request as r;r.urlopen('{url}',timeout=9)"))
+
+
+def tcp_check(port: int) -> HealthCheck:
+    """Check that something listens on *port* of this container."""
+    return HealthCheck(command=("python3", "-ISc", f"import socket;socket.create_connection(('127.0.0.1',{port}),5)"))
+
+
+def heartbeat_check(job_type: str) -> HealthCheck:
+    """Check that this host's own job of *job_type* wrote its heartbeat to the database in the last two minutes."""
+    script = (
+        "import os,socket,sys,psycopg2;e=os.environ;"
+        "c=psycopg2.connect(host=e['METADATA_HOST'],port=e['METADATA_PORT'],dbname=e['METADATA_NAME'],"
+        "user=e['METADATA_USER'],password=e['METADATA_PASSWORD'],connect_timeout=5).cursor();"
+        "c.execute('select 1 from job where job_type=%s and state=%s and hostname=%s"
+        " and latest_heartbeat>now()-interval %s',"
+        f"('{job_type}','running',socket.gethostbyname(socket.getfqdn()),'120 s'));"
+        "sys.exit(not c.fetchone())"
+    )
+    return HealthCheck(command=("python3", "-c", script))
+
+
+# ``airflow dag-processor`` of 2.x dies on an empty DAG folder, because nothing has imported this module by then
+# (apache/airflow#36885; seen with 2.11.2). A new cluster's bucket is empty.
+_DAG_PROCESSOR_2 = (
+    "python",
+    "-c",
+    "import multiprocessing.connection,sys;sys.argv[0]='airflow';from airflow.__main__ import main;main()",
+    "dag-processor",
+)
+
+
+def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Process, ...]:
+    """The processes that every cluster of *version* runs, whatever its executor.
+
+    Args:
+        version: the Airflow release.
+        tasks_in_scheduler: whether the executor runs tasks inside the scheduler, as LocalExecutor does. The scheduler
+            then needs what a worker needs.
+    """
+    scheduler_needs = {"database", "fernet", "executor"}
+    if tasks_in_scheduler:
+        scheduler_needs |= {"session", "execution-api", "dags", "write-logs"}
+    if version.major >= 3:
+        scheduler_needs.add("jwt")
+    common = (
+        Process(
+            name="scheduler",
+            component="Scheduler",
+            command=("airflow", "scheduler"),
+            needs=frozenset(scheduler_needs),
+            port=WORKER_LOG_PORT if tasks_in_scheduler else None,
+            health_check=http_check(f"http://127.0.0.1:{SCHEDULER_HEALTH_PORT}/health"),
+            runs_user_code=tasks_in_scheduler,
+        ),
+        Process(
+            name="dag-processor",
+            component="DagProcessor",
+            command=("airflow", "dag-processor") if version.major >= 3 else _DAG_PROCESSOR_2,
+            needs=frozenset({"database", "fernet", "dags"}),
+            health_check=heartbeat_check("DagProcessorJob"),
+            runs_user_code=True,
+        ),
+        Process(
+            name="triggerer",
+            component="Triggerer",
+            command=("airflow", "triggerer"),
+            needs=frozenset({"database", "fernet", "session", "write-logs"}),
+            port=TRIGGERER_LOG_PORT,
+            health_check=heartbeat_check("TriggererJob"),
+            runs_user_code=True,
+        ),
+    )
+    return (*_web_processes(version), *common)
+
+
+def _web_processes(version: AirflowVersion) -> tuple[Process, ...]:
+    if version.major == 2:
+        return (
+            Process(
+                name="webserver",
+                component="Webserver",
+                command=("airflow", "webserver"),
+                needs=frozenset({"database", "fernet", "session", "read-logs"}),
+                port=WEB_PORT,
+                health_check=http_check(f"http://127.0.0.1:{WEB_PORT}/health"),
+            ),
+        )
+    api_needs = frozenset({"database", "fernet", "jwt"})
+    return (
+        Process(
+            name="api-server",
+            component="ApiServer",
+            command=("airflow", "api-server", "--apps", "core", "--port", str(WEB_PORT), "--proxy-headers"),
+            needs=api_needs | {"session", "read-logs"},
+            port=WEB_PORT,
+            health_check=http_check(f"http://127.0.0.1:{WEB_PORT}/api/v2/version"),
+            # The load balancer is the only peer that the security group admits on this port.
+            environment={"FORWARDED_ALLOW_IPS": "*"},
+        ),
+        Process(
+            name="execution-api",
+            component="ApiServer",
+            command=("airflow", "api-server", "--apps", "execution", "--port", str(EXECUTION_API_PORT)),
+            needs=api_needs,
+            port=EXECUTION_API_PORT,
+            health_check=http_check(f"http://127.0.0.1:{EXECUTION_API_PORT}/execution/health"),
+        ),
+    )
+
+
+def web_component(version: AirflowVersion) -> str:
+    """The component behind the load balancer."""
+    return "ApiServer" if version.major >= 3 else "Webserver"
+
+
+def web_health_path(version: AirflowVersion) -> str:
+    """The path that the load balancer checks: cheap, and without a login."""
+    return "/api/v2/version" if version.major >= 3 else "/health"

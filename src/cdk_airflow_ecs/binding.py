@@ -1,0 +1,62 @@
+"""What exists once: stores bind to a scope and say how to reach them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_cdk import RemovalPolicy
+    from aws_cdk import aws_ec2 as ec2
+    from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
+    from constructs import Construct, IDependable
+
+    from cdk_airflow_ecs.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What a store is built on.
+
+    Args:
+        network: VPC and subnets.
+        key: encrypts what the cluster stores.
+        removal_policy: what happens to data when the store leaves the stack; None leaves each kind its safe default.
+        access_logs: the bucket that receives access logs of other buckets.
+    """
+
+    network: Network
+    key: kms.IKey
+    access_logs: s3.Bucket
+    removal_policy: RemovalPolicy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """How to reach something that exists: the values behind :class:`~cdk_airflow_ecs.plan.Ref` and ``SecretRef``.
+
+    Args:
+        attributes: text by attribute name; may hold tokens.
+        secrets: ECS secrets by field name.
+        connectable: what admits connections; None if connections need no rule of ours.
+        key: the customer key that encrypts it, which whoever may use the store may use too.
+        dependencies: what must exist before a task may use it.
+    """
+
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, ecs.Secret] = field(default_factory=dict)
+    connectable: ec2.IConnectable | None = None
+    key: kms.IKey | None = None
+    dependencies: Sequence[IDependable] = ()
+
+
+class Store(ABC):
+    """A database, broker, DAG source or log store: something that keeps data and that tasks reach by name."""
+
+    @abstractmethod
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """Create it under *scope*, or look it up, and say how to reach it. Called once."""

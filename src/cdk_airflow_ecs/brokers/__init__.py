@@ -1,0 +1,1 @@
+"""Brokers: what carries Celery's commands to its workers."""

@@ -1,0 +1,52 @@
+"""What clients of any Redis are given, whoever runs it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cdk_airflow_ecs.brokers.base import BrokerPlan
+from cdk_airflow_ecs.plan import Ref, SecretRef
+
+# How long a command may stay unacknowledged before Redis gives it to another worker: Airflow's own default, one day.
+_VISIBILITY_TIMEOUT_SECONDS: Final = 86400
+_BROKER_DATABASE: Final = 0
+_RESULT_DATABASE: Final = 1
+_OPTIONS: Final = "celery_broker_transport_options"
+
+
+def redis_plan(port: int) -> BrokerPlan:
+    """Give broker and result backend from the same variables, over TLS that verifies the server.
+
+    Args:
+        port: the port of the Redis.
+    """
+    return BrokerPlan(
+        port=port,
+        config={
+            ("celery", "broker_url_cmd"): _url_command(_BROKER_DATABASE),
+            ("celery", "result_backend_cmd"): _url_command(_RESULT_DATABASE),
+            (_OPTIONS, "visibility_timeout"): str(_VISIBILITY_TIMEOUT_SECONDS),
+            # A worker that survives a failover of the broker must notice that its connection died (celery#8030).
+            (_OPTIONS, "socket_keepalive"): "True",
+            (_OPTIONS, "socket_timeout"): "30",
+            (_OPTIONS, "health_check_interval"): "30",
+            (_OPTIONS, "retry_on_timeout"): "True",
+        },
+        environment={
+            "BROKER_HOST": Ref("Broker", "host"),
+            "BROKER_PORT": Ref("Broker", "port"),
+            "BROKER_TOKEN": SecretRef("Broker", "token"),
+        },
+    )
+
+
+def _url_command(database: int) -> str:
+    """The command by which Airflow composes the URL inside the container; Airflow starts it without a shell.
+
+    Without ssl_cert_reqs the broker would check no certificate and the result backend refuse to start (celery#5371).
+    """
+    return (
+        'python3 -ISc "import os,urllib.parse as u;e=os.environ.get;'
+        "print('rediss://:'+u.quote(e('BROKER_TOKEN',''),'')+'@'+e('BROKER_HOST')+':'+e('BROKER_PORT')"
+        f"+'/{database}?ssl_cert_reqs=required',end='')\""
+    )

@@ -1,0 +1,148 @@
+"""Celery over Redis or Valkey: a broker and result backend in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticache as elasticache
+
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
+from cdk_airflow_ecs.brokers.connection import redis_plan
+from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
+from cdk_airflow_ecs.secrets import generated_secret
+from cdk_airflow_ecs.tokens import is_known_int, is_token
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_secretsmanager as secretsmanager
+    from constructs import Construct
+
+_PORT: Final = 6379
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisBroker(Broker):
+    """Valkey on ElastiCache with TLS, AUTH and no eviction; or a Redis of yours, by :meth:`existing`.
+
+    Serverless caches and cluster mode are refused: Celery's multi-key commands fail there with CROSSSLOT
+    (celery/celery#9019, apache/airflow#11580).
+
+    Args:
+        node_type: ElastiCache node type.
+        replicas: further nodes in other zones. With one or more, ElastiCache fails over by itself.
+        engine_version: Valkey release. Its parameter family follows from it.
+        snapshot_retention_days: daily snapshots kept, 0 to 35.
+        serverless: refused, with the reason.
+        cluster_mode: refused, with the reason.
+
+    Raises:
+        ValueError: if a number is out of range, or serverless or cluster mode is asked for.
+
+    Example:
+        >>> RedisBroker(node_type="cache.t4g.small", replicas=1).replicas
+        1
+    """
+
+    node_type: str = "cache.t4g.micro"
+    replicas: int = 0
+    engine_version: str = "8.0"
+    snapshot_retention_days: int = 1
+    serverless: bool = False
+    cluster_mode: bool = False
+
+    @classmethod
+    def existing(
+        cls,
+        host: str,
+        *,
+        auth_token: secretsmanager.ISecret | ecs.Secret,
+        port: int = 6379,
+        security_group: ec2.ISecurityGroup | None = None,
+    ) -> ExistingRedisBroker:
+        """Use a Redis or Valkey that exists: one node or one primary, TLS on, cluster mode off.
+
+        Args:
+            host: its host name.
+            auth_token: the secret that holds its AUTH token as plain text, or one field of a secret as ``ecs.Secret``.
+            port: its port.
+            security_group: its security group, which then admits the scheduler and the workers. Without it the
+                connections are yours to allow.
+        """
+        return ExistingRedisBroker(host=host, auth_token=auth_token, port=port, security_group=security_group)
+
+    def __post_init__(self) -> None:
+        if self.serverless or self.cluster_mode:
+            kind = "ElastiCache Serverless" if self.serverless else "cluster mode"
+            raise ValueError(
+                f"RedisBroker cannot use {kind}: Celery's multi-key commands fail there with CROSSSLOT"
+                " (celery/celery#9019). Use RedisBroker(replicas=1) for failover"
+            )
+        if not self.node_type.startswith("cache.") and not is_token(self.node_type):
+            raise ValueError(f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got {self.node_type!r}')
+        for name, low, high in (("replicas", 0, 5), ("snapshot_retention_days", 0, 35)):
+            value = getattr(self, name)
+            if not is_known_int(value) or not low <= value <= high:
+                raise ValueError(f"RedisBroker {name} is {low} to {high}, got {value!r}")
+
+    def plan(self, version: AirflowVersion) -> BrokerPlan:
+        """See :meth:`Broker.plan`."""
+        del version
+        return redis_plan(_PORT)
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        network = foundation.network
+        group = network.security_group(scope, "SecurityGroup", "Celery broker of Airflow")
+        token = generated_secret(
+            scope, "Token", foundation, description="AUTH token of the Celery broker of Airflow", length=64
+        )
+        subnets = elasticache.CfnSubnetGroup(
+            scope,
+            "Subnets",
+            description="Celery broker of Airflow",
+            subnet_ids=network.store_subnet_ids,
+        )
+        parameters = elasticache.CfnParameterGroup(
+            scope,
+            "Parameters",
+            cache_parameter_group_family=f"valkey{self.engine_version.split('.')[0]}",
+            description="Celery broker of Airflow: a full broker refuses commands, it never drops them",
+            properties={"maxmemory-policy": "noeviction"},
+        )
+        cache = elasticache.CfnReplicationGroup(
+            scope,
+            "Cache",
+            replication_group_description="Celery broker of Airflow",
+            engine="valkey",
+            engine_version=self.engine_version,
+            cache_node_type=self.node_type,
+            num_cache_clusters=1 + self.replicas,
+            automatic_failover_enabled=self.replicas > 0,
+            multi_az_enabled=self.replicas > 0,
+            cluster_mode="disabled",
+            cache_subnet_group_name=subnets.ref,
+            cache_parameter_group_name=parameters.ref,
+            security_group_ids=[group.security_group_id],
+            port=_PORT,
+            transit_encryption_enabled=True,
+            transit_encryption_mode="required",
+            at_rest_encryption_enabled=True,
+            kms_key_id=foundation.key.key_arn,
+            # The one place where CloudFormation, and not a container, reads a secret: it never stands in the template.
+            auth_token=token.secret_value.unsafe_unwrap(),
+            snapshot_retention_limit=self.snapshot_retention_days,
+            auto_minor_version_upgrade=True,
+        )
+        # Commands in flight are not worth keeping: Airflow sends them again. A snapshot of them would be.
+        cache.apply_removal_policy(foundation.removal_policy or RemovalPolicy.SNAPSHOT)
+        return Binding(
+            attributes={"host": cache.attr_primary_end_point_address, "port": str(_PORT)},
+            secrets={"token": ecs.Secret.from_secrets_manager(token)},
+            connectable=ec2.Connections(security_groups=[group], default_port=ec2.Port.tcp(_PORT)),
+            dependencies=[cache],
+        )

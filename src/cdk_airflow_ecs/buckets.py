@@ -1,0 +1,86 @@
+"""Buckets with the safe settings, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from cdk_airflow_ecs.binding import Foundation
+
+
+def private_bucket(
+    scope: Construct, construct_id: str, foundation: Foundation, *, expire_days: int | None = None
+) -> s3.Bucket:
+    """Create a bucket that is private, encrypted, TLS only and versioned, with its access logged.
+
+    Args:
+        scope: its parent.
+        construct_id: its id.
+        foundation: where access logs go, and whether it outlives the stack.
+        expire_days: delete objects after so many days. The default keeps them.
+    """
+    rules = [
+        s3.LifecycleRule(
+            expiration=Duration.days(expire_days) if expire_days else None,
+            noncurrent_version_expiration=Duration.days(30),
+            abort_incomplete_multipart_upload_after=Duration.days(7),
+        )
+    ]
+    bucket = s3.Bucket(
+        scope,
+        construct_id,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=True,
+        lifecycle_rules=rules,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
+    )
+    _log_access(bucket, foundation.access_logs, prefix=f"{scope.node.id.lower()}/")
+    return bucket
+
+
+def _log_access(bucket: s3.Bucket, target: s3.Bucket, *, prefix: str) -> None:
+    """Log access to *bucket*. CDK's own argument uses ACLs unless the app sets a feature flag, so it is not used."""
+    resource = cast("s3.CfnBucket", bucket.node.default_child)
+    resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+        destination_bucket_name=target.bucket_name, log_file_prefix=prefix
+    )
+    target.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[target.arn_for_objects(f"{prefix}*")],
+            conditions={"StringEquals": {"aws:SourceAccount": Stack.of(target).account}},
+        )
+    )
+
+
+def access_log_bucket(scope: Construct, *, removal_policy: RemovalPolicy | None) -> s3.Bucket:
+    """Create the bucket that receives the access logs of the other buckets and of the load balancer.
+
+    Load balancers write to no bucket that is encrypted with a key of ours (Elastic Load Balancing guide,
+    "Enable access logs").
+    """
+    return s3.Bucket(
+        scope,
+        "AccessLogs",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=True,
+        lifecycle_rules=[
+            s3.LifecycleRule(expiration=Duration.days(90), noncurrent_version_expiration=Duration.days(1))
+        ],
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        removal_policy=removal_policy or RemovalPolicy.RETAIN,
+    )

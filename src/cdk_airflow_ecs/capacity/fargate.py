@@ -1,0 +1,58 @@
+"""The task sizes that AWS Fargate accepts.
+
+Source: Amazon ECS developer guide, "Task CPU and memory" (fargate-tasks-services). Pure.
+"""
+
+from __future__ import annotations
+
+from cdk_airflow_ecs.tokens import is_known_int, is_token
+
+_GIB = 1024
+MEMORY_MIB_BY_CPU: dict[int, tuple[int, ...]] = {
+    256: (512, 1 * _GIB, 2 * _GIB),
+    512: tuple(range(1 * _GIB, 4 * _GIB + 1, _GIB)),
+    1024: tuple(range(2 * _GIB, 8 * _GIB + 1, _GIB)),
+    2048: tuple(range(4 * _GIB, 16 * _GIB + 1, _GIB)),
+    4096: tuple(range(8 * _GIB, 30 * _GIB + 1, _GIB)),
+    8192: tuple(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
+    16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
+}
+
+
+def check_size(owner: str, cpu: float, memory_mib: float) -> None:
+    """Refuse a pair that Fargate has no machine for; values known only at deploy time pass.
+
+    Raises:
+        ValueError: naming the values accepted.
+    """
+    if is_token(cpu):
+        return
+    if cpu not in MEMORY_MIB_BY_CPU:
+        accepted = ", ".join(str(size) for size in MEMORY_MIB_BY_CPU)
+        raise ValueError(f"{owner}: cpu={cpu!r} is no Fargate size; accepted (1024 is one vCPU): {accepted}")
+    accepted_memory = MEMORY_MIB_BY_CPU[int(cpu)]
+    if not is_token(memory_mib) and memory_mib not in accepted_memory:
+        raise ValueError(
+            f"{owner}: memory_mib={memory_mib!r} does not go with cpu={int(cpu)}; Fargate accepts {_span(accepted_memory)}"
+        )
+
+
+def check_ephemeral_storage(owner: str, gib: float | None) -> None:
+    """Refuse a disk that Fargate cannot attach.
+
+    Raises:
+        ValueError: naming the range accepted.
+    """
+    if gib is None or is_token(gib):
+        return
+    if not is_known_int(gib) or not 21 <= gib <= 200:
+        raise ValueError(
+            f"{owner}: ephemeral_storage_gib={gib!r}; Fargate accepts 21 to 200, or leave it out for the 20 GiB"
+            " that every task has"
+        )
+
+
+def _span(sizes: tuple[int, ...]) -> str:
+    if len(sizes) <= 4:
+        return ", ".join(str(size) for size in sizes)
+    return f"{sizes[0]} to {sizes[-1]} in steps of {sizes[1] - sizes[0]}"

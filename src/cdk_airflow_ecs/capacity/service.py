@@ -1,0 +1,40 @@
+"""What a user may say about one component's tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cdk_airflow_ecs.airflow import HealthCheck
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Size, number and environment of one component. What is left out keeps the component's own default.
+
+    Args:
+        cpu: CPU units of the task; 1024 is one vCPU.
+        memory_mib: memory of the task in MiB.
+        count: number of tasks. The default is 1.
+        enable_exec: whether ``aws ecs execute-command`` may open a shell in it. The default is the cluster's.
+        ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is Fargate's 20 GiB.
+        environment: more environment variables. Values are text or ``ecs.Secret``; names of the form
+            AIRFLOW__SECTION__OPTION are checked like ``config=``.
+        health_check: instead of the component's own. A component of two containers takes it for the first.
+
+    Example:
+        >>> Service(cpu=512, memory_mib=1024, count=2, ephemeral_storage_gib=50).count
+        2
+    """
+
+    cpu: int | None = None
+    memory_mib: int | None = None
+    count: int | None = None
+    enable_exec: bool | None = None
+    ephemeral_storage_gib: int | None = None
+    environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
+    health_check: HealthCheck | None = None

@@ -1,0 +1,281 @@
+"""A user's Airflow options: merged with the library's own, and checked against what a release of Airflow knows. Pure.
+
+An option is ``(section, option)`` in lower case, as in ``airflow.cfg``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from typing import TypeVar
+
+from cdk_airflow_ecs.option_names import (
+    COMMAND_SUFFIXES,
+    FREE_FORM,
+    KnownOption,
+    Option,
+    base_option,
+    current_option,
+    every_option,
+    exists,
+    known,
+    minors,
+)
+
+__all__ = ["Finding", "KnownOption", "Option", "check", "environment_name", "exists", "known", "merge"]
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[a-z0-9_.-]+")
+_ENVIRONMENT_NAME = re.compile(r"AIRFLOW__(.+?)__(.+)", re.IGNORECASE)
+COMMAND_SUFFIXES = ("_cmd", "_secret")
+# JSON that Airflow masks because it may hold a password: mostly it holds prefixes, sizes and timeouts.
+_MAY_BE_SECRET = re.compile(r"\w+_(kw)?args")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something about a user's configuration that the user should know.
+
+    Args:
+        id: names the rule, so that a warning can be acknowledged.
+        message: what was given, what Airflow makes of it, what to do.
+        is_error: whether it must not be deployed.
+    """
+
+    id: str
+    message: str
+    is_error: bool = False
+
+
+def environment_name(section: str, option: str) -> str:
+    """Name the environment variable that sets an option.
+
+    Args:
+        section: the section in airflow.cfg, such as "core".
+        option: the option in that section, such as "parallelism".
+
+    Example:
+        >>> environment_name("common.io", "xcom_objectstorage_path")
+        'AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH'
+    """
+    return f"AIRFLOW__{section.replace('.', '_')}__{option}".upper()
+
+
+def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:
+    """Merge the options of several sources, of which no two may disagree.
+
+    Args:
+        sources: (the source's name for an error message, its options), the first to come first in the result.
+
+    Raises:
+        ValueError: if two sources give one option different values.
+    """
+    merged: dict[Option, tuple[str, T]] = {}
+    for source, options in sources:
+        for option, value in options.items():
+            earlier, given = merged.setdefault(option, (source, value))
+            if type(given) is not type(value) or given != value:
+                raise ValueError(
+                    f"{_spell(option)} is given twice: as {_show(option, given)} by {earlier}, "
+                    f"and as {_show(option, value)} by {source}; remove one of the two"
+                )
+    return {option: value for option, (_, value) in merged.items()}
+
+
+def check(user: Mapping[str, Mapping[str, object]], minor: str) -> tuple[Finding, ...]:
+    """Check a user's options against what a release of Airflow knows.
+
+    A value that is neither text, number nor truth value counts as a secret; a CDK token counts as what it stands in
+    for. A section that no Airflow and no provider of the official image has is taken for a plugin's own.
+
+    Args:
+        user: section to option to value, as given in ``config=``.
+        minor: the release line, such as "3.3".
+
+    Raises:
+        ValueError: if the configuration does not have that shape, or a value cannot be an environment variable.
+    """
+    known(minor)
+    found = (finding for option, value in _given(user) for finding in _judge(option, value, minor))
+    return tuple(finding for finding in found if finding)
+
+
+def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, object]]:
+    """Yield the options of a user's configuration, and refuse what is not one."""
+    if not isinstance(user, Mapping):
+        raise ValueError(f"config must map sections to options, got {type(user).__name__}; {_example()}")
+    for section, options in user.items():
+        _check_name("section", section)
+        if not isinstance(options, Mapping):
+            raise ValueError(
+                f"config[{section!r}] must map option names to values, got {type(options).__name__}; {_example(section)}"
+            )
+        for option, value in options.items():
+            _check_name("option", option, section)
+            _check_value((section, option), value)
+            yield (section, option), value
+
+
+def _check_name(kind: str, name: object, section: str = "core") -> None:
+    """Refuse a name that is no lower-case section or option name, and say how to write it."""
+    if not isinstance(name, str):
+        raise ValueError(f"config: {kind} names are text, got {name!r} ({type(name).__name__}); {_example()}")
+    if match := _ENVIRONMENT_NAME.fullmatch(name):
+        example = _example(*(part.lower() for part in match.groups()))
+        raise ValueError(f"config: {name!r} is the name of an environment variable; {example}")
+    if not _NAME.fullmatch(name):
+        lower = name.lower() if _NAME.fullmatch(name.lower()) else None
+        example = _example(*((lower,) if kind == "section" else (section, lower)) if lower else ())
+        raise ValueError(
+            f"config: {name!r} is no {kind} name: those are in lower case, as in airflow.cfg; {example}"
+        )
+
+
+def _check_value(option: Option, value: object) -> None:
+    """Refuse a value that cannot become the text of one environment variable."""
+    if value is None:
+        raise ValueError(
+            f'config: {_spell(option)} is None; leave it out for Airflow\'s default, or give "" for no value'
+        )
+    if isinstance(value, (Mapping, list, tuple, set, frozenset, bytes)):
+        remedy = "give text" if isinstance(value, bytes) else "give text, such as json.dumps(...) of it"
+        raise ValueError(f"config: {_spell(option)} is a {type(value).__name__}; {remedy}")
+
+
+def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None]:
+    """Yield what there is to say about one option and its value."""
+    section, name = option
+    option = (section.rpartition("___")[2], name)  # of one team: AIRFLOW__TEAM___SECTION__OPTION
+    base = base_option(option)
+    facts = every_option().get(base)
+    if facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != "":
+        yield _plain_text(option)
+    if FREE_FORM.fullmatch(option[0]):
+        return
+    if facts is None:
+        yield _unknown(option, minor)
+    elif minor in facts.read:
+        yield _renamed(base, facts, minor)
+    elif minor not in facts.minors:
+        yield _absent(base, facts, minor)
+    elif facts.deprecated and _version(facts.deprecated)[:2] <= _version(minor):
+        yield Finding(
+            id="cdk-airflow-ecs:deprecated-option",
+            message=f"{_spell(base)} is deprecated since Airflow {facts.deprecated}. {facts.advice or ''}".rstrip(),
+        )
+
+
+def _plain_text(option: Option) -> Finding:
+    """Say that a sensitive option stands in the template for all to read."""
+    remedy = f"pass an ecs.Secret: {_config(*option, 'ecs.Secret.from_secrets_manager(...)')}"
+    if _MAY_BE_SECRET.fullmatch(option[1]):
+        message = f"{_spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
+        return Finding(id="cdk-airflow-ecs:possibly-secret-option", message=message)
+    message = f"{_spell(option)} is a secret, and would be readable in the template; {remedy}"
+    return Finding(id="cdk-airflow-ecs:plain-text-secret", message=message, is_error=True)
+
+
+def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
+    """Say that Airflow reads an option by an old name."""
+    new = current_option(option, minor)
+    since = f"since Airflow {facts.since}" if facts.since else "by now"
+    message = (
+        f"{_spell(option)} is called {_spell(new)} {since}" if new else f"{_spell(option)} is an old name"
+    )
+    remedy = f"; {_example(*new)}" if new else ""
+    return Finding(
+        id="cdk-airflow-ecs:deprecated-option",
+        message=f"{message}. Airflow {minor} still reads the old name{remedy}",
+    )
+
+
+def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
+    """Say that a release does not have an option that others have."""
+    airflow = f"Airflow {minor}" + (
+        f" with the {facts.provider} provider of its day" if facts.provider else ""
+    )
+    later = [other for other in facts.minors if _version(other) > _version(minor)]
+    if later:
+        olds = [
+            old
+            for old, known_ in every_option().items()
+            if option in known_.renamed and minor in known_.minors
+        ]
+        remedy = f"; {_example(*olds[0])}" if olds else ""
+        message = f"{airflow} has no {_spell(option)} and ignores it; Airflow {later[0]} has it{remedy}"
+        return Finding(id="cdk-airflow-ecs:newer-option", message=message)
+    gone = [other for other in minors() if not facts.minors or _version(other) > _version(facts.minors[-1])]
+    since = f"in Airflow {gone[0]}" if facts.minors else f"before Airflow {gone[0]}"
+    new = current_option(option, minor)
+    remedy = _example(*new) if new else facts.advice or "remove it: nothing replaces it"
+    return Finding(
+        id="cdk-airflow-ecs:removed-option",
+        message=f"{_spell(option)} was removed {since}, and {airflow} ignores it; {remedy}",
+    )
+
+
+def _unknown(option: Option, minor: str) -> Finding | None:
+    """Say that no Airflow has an option, unless it seems to be a plugin's or a third party's own."""
+    section, name = option
+    sections = {other for other, _ in every_option()}
+    if section not in sections and not get_close_matches(section, sections, 1, 0.8):
+        return None
+    hints = [_spell(hint) for hint in _suggestions(option, minor)]
+    remedy = f"; did you mean {' or '.join(hints)}?" if hints else ""
+    stem = next((name.removesuffix(suffix) for suffix in COMMAND_SUFFIXES if name.endswith(suffix)), name)
+    if (section, stem) in known(minor):
+        remedy = (
+            f": it reads _cmd and _secret for sensitive options alone, and {_spell((section, stem))} is none"
+        )
+    return Finding(
+        id="cdk-airflow-ecs:unknown-option", message=f"Airflow {minor} has no option {_spell(option)}{remedy}"
+    )
+
+
+def _suggestions(option: Option, minor: str) -> list[Option]:
+    """Return at most two options of a release that the user may have meant, the likeliest first."""
+    section, name = option
+    here = known(minor)
+    same = {current_option(other, minor) for other in every_option() if other[1] == name} - {None}
+    if 1 <= len(same) <= 3:  # a name such as "host" is everywhere, and says nothing
+        return _nearest(option, (other for other in same if other))
+    near = get_close_matches(name, [other for place, other in here if place == section], 1, 0.75)
+    if near:
+        return [(section, near[0])]
+    elsewhere = get_close_matches(name, {other for _, other in here}, 1, 0.85)
+    return _nearest(option, (other for other in here if other[1] in elsewhere))
+
+
+def _nearest(option: Option, others: Iterable[Option]) -> list[Option]:
+    """Return the two options whose section is most like the given one's."""
+    return sorted(others, key=lambda other: (-SequenceMatcher(None, other[0], option[0]).ratio(), other))[:2]
+
+
+def _spell(option: Option) -> str:
+    """Write an option the way Airflow's documentation does."""
+    return f"[{option[0]}] {option[1]}"
+
+
+def _config(section: str = "core", option: str = "<option>", value: str = "...") -> str:
+    """Write an option the way it is given in ``config=``."""
+    return f'config={{"{section}": {{"{option}": {value}}}}}'
+
+
+def _example(*option: str) -> str:
+    """Say how to write an option."""
+    return f"write {_config(*option)}"
+
+
+def _show(option: Option, value: object) -> str:
+    """Write a value in a message, unless it is or may be a secret."""
+    facts = every_option().get(option)
+    plain = isinstance(value, (str, int, float)) and not (facts and facts.sensitive)
+    return repr(value) if plain else f"a {type(value).__name__}"
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Return a version as numbers, to compare."""
+    return tuple(int(part) for part in text.split("."))

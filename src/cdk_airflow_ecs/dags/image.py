@@ -1,0 +1,41 @@
+"""DAG files inside the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.dags.base import DagPlan, DagSource
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDags(DagSource):
+    """DAGs that the image carries. The web component runs the same image but never looks at them.
+
+    Args:
+        folder: where the image keeps them.
+
+    Raises:
+        ValueError: if *folder* is not absolute.
+    """
+
+    folder: str = "/opt/airflow/dags"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.folder, str) or not self.folder.startswith("/"):
+            raise ValueError(f'ImageDags folder is an absolute path such as "/opt/airflow/dags", got {self.folder!r}')
+
+    def plan(self, version: AirflowVersion) -> DagPlan:
+        """See :meth:`DagSource.plan`."""
+        del version
+        return DagPlan(config={("core", "dags_folder"): self.folder})
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        del scope, foundation
+        return Binding()

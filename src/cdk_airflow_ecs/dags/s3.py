@@ -1,0 +1,136 @@
+"""DAG files in an S3 bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_deployment as deployment
+
+from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.buckets import private_bucket
+from cdk_airflow_ecs.dags.base import DagPlan, DagSource
+from cdk_airflow_ecs.plan import Json, Permission, Ref
+from cdk_airflow_ecs.tokens import is_known_int
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_s3 as s3
+    from constructs import Construct
+
+_BUNDLE: Final = "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"
+_SYNCED_FOLDER: Final = "/opt/airflow/dags-live"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Dags(DagSource):
+    """DAGs in an S3 bucket, picked up while Airflow runs.
+
+    Airflow 3.0.4 and newer read the bucket themselves, as a DAG bundle. Older releases get a folder that is kept equal
+    to the bucket by a background process of each container; every change appears at once, by swapping one link.
+    DAGs only: plugins and requirements belong in the image.
+
+    Args:
+        folder: a folder of yours that each deploy uploads; files that left it leave the bucket. The default uploads
+            nothing: use ``aws s3 sync``, the command is an output of the stack.
+        bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
+        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket.
+        refresh_seconds: how often changes are looked for.
+        sync: True for the background process on Airflow 3 too, for an image whose amazon provider is older than
+            9.10.0.
+
+    Raises:
+        ValueError: if *folder* is no folder, or *refresh_seconds* is less than 5.
+
+    Example:
+        >>> S3Dags(refresh_seconds=60).refresh_seconds
+        60
+    """
+
+    folder: str | Path | None = None
+    bucket: s3.IBucket | None = None
+    prefix: str = ""
+    refresh_seconds: int = 30
+    sync: bool = False
+
+    def __post_init__(self) -> None:
+        if self.folder is not None and not Path(self.folder).is_dir():
+            raise ValueError(f"S3Dags: {str(self.folder)!r} is no folder here ({Path.cwd()}); give the folder of your DAGs")
+        if not is_known_int(self.refresh_seconds) or self.refresh_seconds < 5:
+            raise ValueError(f"S3Dags refresh_seconds is 5 or more, got {self.refresh_seconds!r}")
+        if self.prefix and self.bucket is None:
+            raise ValueError(f"S3Dags prefix={self.prefix!r} goes with a bucket of yours: pass bucket= too")
+        if isinstance(self.bucket, str):
+            raise ValueError(f"S3Dags bucket is an s3.IBucket, got the text {self.bucket!r}; use s3.Bucket.from_bucket_name")
+        object.__setattr__(self, "prefix", self.prefix.strip("/"))
+
+    def plan(self, version: AirflowVersion) -> DagPlan:
+        """See :meth:`DagSource.plan`."""
+        permissions = (
+            Permission(actions=("s3:GetObject",), resources=(Ref("Dags", "objects_arn"),)),
+            Permission(actions=("s3:ListBucket",), resources=(Ref("Dags", "bucket_arn"),)),
+        )
+        if version.has_s3_bundle and not self.sync:
+            bundle = {
+                "name": "dags",
+                "classpath": _BUNDLE,
+                "kwargs": {
+                    # An empty connection id means the task role; any other is looked up in the database first.
+                    "aws_conn_id": "",
+                    "bucket_name": Ref("Dags", "bucket_name"),
+                    "prefix": self.prefix,
+                    "refresh_interval": self.refresh_seconds,
+                },
+            }
+            return DagPlan(
+                config={("dag_processor", "dag_bundle_config_list"): Json([bundle])}, permissions=permissions
+            )
+        script = resources.files("cdk_airflow_ecs.dags").joinpath("sync.py").read_text(encoding="utf-8")
+        return DagPlan(
+            config={("core", "dags_folder"): _SYNCED_FOLDER},
+            permissions=permissions,
+            command_prefix=(
+                *("python", "-c", script, Ref("Dags", "uri")),
+                *(_SYNCED_FOLDER, str(self.refresh_seconds)),
+            ),
+        )
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        bucket = self.bucket if self.bucket is not None else private_bucket(scope, "Bucket", foundation)
+        if self.folder is not None:
+            _upload(scope, Path(self.folder), bucket, self.prefix)
+        path = f"/{self.prefix}" if self.prefix else ""
+        return Binding(
+            attributes={
+                "bucket_name": bucket.bucket_name,
+                "bucket_arn": bucket.bucket_arn,
+                "objects_arn": bucket.arn_for_objects(f"{self.prefix}/*" if self.prefix else "*"),
+                "uri": f"s3://{bucket.bucket_name}{path}",
+            },
+            key=bucket.encryption_key,
+        )
+
+
+def _upload(scope: Construct, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
+    """Upload *folder* at each deploy, with CDK's own deployment and a role without managed policies."""
+    role = iam.Role(scope, "UploadRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    group = logs.LogGroup(scope, "UploadLogs", retention=logs.RetentionDays.ONE_MONTH)
+    group.grant_write(role)
+    upload = deployment.BucketDeployment(
+        scope,
+        "Upload",
+        sources=[deployment.Source.asset(str(folder), exclude=["**/__pycache__/**", "**/*.pyc"])],
+        destination_bucket=bucket,
+        destination_key_prefix=prefix or None,
+        role=role,
+        log_group=group,
+        memory_limit=512,
+    )
+    del upload
+    acknowledge(role, "AwsSolutions-IAM5", "CDK's bucket deployment reads its asset and writes this one bucket")

@@ -1,0 +1,202 @@
+"""A metadata database on Amazon RDS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_rds as rds
+
+from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.secrets import generated_secret
+from cdk_airflow_ecs.tokens import is_known_int
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_PORT = 5432
+_NAME = "airflow"
+_USERNAME = "airflow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RdsDatabase(Database):
+    """PostgreSQL on Amazon RDS: encrypted, TLS only, protected from deletion, backed up for a week.
+
+    Args:
+        instance_class: the size, an RDS class such as "db.t4g.small".
+        multi_az: whether a standby in another zone takes over. Doubles the price.
+        allocated_storage_gib: first size of the disk, 20 to 65536.
+        max_allocated_storage_gib: size up to which RDS grows the disk by itself.
+        backup_retention_days: days that automatic backups are kept, 1 to 35.
+        engine_version: major release of PostgreSQL, "13" to "18".
+        deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
+            ``removal_policy`` is DESTROY.
+
+    Raises:
+        ValueError: if a number is out of RDS's range.
+
+    Example:
+        >>> RdsDatabase(instance_class="db.m7g.large", multi_az=True).multi_az
+        True
+    """
+
+    instance_class: str = "db.t4g.small"
+    multi_az: bool = False
+    allocated_storage_gib: int = 20
+    max_allocated_storage_gib: int = 100
+    backup_retention_days: int = 7
+    engine_version: str = "17"
+    deletion_protection: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.instance_class, str) or not self.instance_class.startswith("db."):
+            raise ValueError(
+                f'RdsDatabase instance_class is an RDS class such as "db.t4g.small", got {self.instance_class!r}'
+            )
+        if self.engine_version not in ("13", "14", "15", "16", "17", "18"):
+            raise ValueError(
+                f'RdsDatabase engine_version is a PostgreSQL major release, "13" to "18", got {self.engine_version!r}'
+            )
+        for name, low, high in (
+            ("allocated_storage_gib", 20, 65536),
+            ("max_allocated_storage_gib", 20, 65536),
+            ("backup_retention_days", 1, 35),
+        ):
+            value = getattr(self, name)
+            if not is_known_int(value) or not low <= value <= high:
+                raise ValueError(f"RdsDatabase {name} is {low} to {high}, got {value!r}")
+        if self.max_allocated_storage_gib <= self.allocated_storage_gib:
+            raise ValueError(
+                f"RdsDatabase max_allocated_storage_gib={self.max_allocated_storage_gib} must be more than"
+                f" allocated_storage_gib={self.allocated_storage_gib}"
+            )
+
+    @property
+    def port(self) -> int:
+        """See :class:`Database`."""
+        return _PORT
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        network = foundation.network
+        group = network.security_group(scope, "SecurityGroup", "Metadata database of Airflow")
+        credentials = generated_secret(
+            scope,
+            "Credentials",
+            foundation,
+            description="Owner of the Airflow metadata database",
+            length=40,
+            username=_USERNAME,
+        )
+        engine = rds.DatabaseInstanceEngine.postgres(
+            version=rds.PostgresEngineVersion.of(self.engine_version, self.engine_version)
+        )
+        protection = self.deletion_protection
+        instance = rds.DatabaseInstance(
+            scope,
+            "Instance",
+            engine=engine,
+            instance_type=ec2.InstanceType(self.instance_class.removeprefix("db.")),
+            vpc=network.vpc,
+            subnet_group=rds.SubnetGroup(
+                scope,
+                "Subnets",
+                description="Metadata database of Airflow",
+                vpc=network.vpc,
+                vpc_subnets=network.store_subnets,
+                removal_policy=foundation.removal_policy,
+            ),
+            security_groups=[group],
+            parameter_group=rds.ParameterGroup(
+                scope,
+                "Parameters",
+                engine=engine,
+                description="Metadata database of Airflow",
+                # Airflow's drivers read keepalives from no variable, so the server's side keeps idle connections alive.
+                parameters={"rds.force_ssl": "1", "log_lock_waits": "1", "tcp_keepalives_idle": "60"},
+            ),
+            port=_PORT,
+            database_name=_NAME,
+            credentials=rds.Credentials.from_secret(credentials, _USERNAME),
+            multi_az=self.multi_az,
+            storage_type=rds.StorageType.GP3,
+            allocated_storage=self.allocated_storage_gib,
+            max_allocated_storage=self.max_allocated_storage_gib,
+            storage_encrypted=True,
+            storage_encryption_key=foundation.key,
+            backup_retention=Duration.days(self.backup_retention_days),
+            delete_automated_backups=foundation.removal_policy is RemovalPolicy.DESTROY,
+            copy_tags_to_snapshot=True,
+            auto_minor_version_upgrade=True,
+            publicly_accessible=False,
+            iam_authentication=True,
+            deletion_protection=(
+                foundation.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
+            ),
+            cloudwatch_logs_exports=["postgresql", "upgrade"],
+            monitoring_interval=Duration.seconds(60),
+            monitoring_role=_monitoring_role(scope),
+            removal_policy=foundation.removal_policy or RemovalPolicy.SNAPSHOT,
+        )
+        acknowledge(
+            instance,
+            "AwsSolutions-RDS11",
+            "The port is no secret: the security group admits only Airflow's own components",
+        )
+        if not self.multi_az:
+            acknowledge(
+                instance, "AwsSolutions-RDS3", "One zone is half the price; RdsDatabase(multi_az=True) changes it in place"
+            )
+        if foundation.removal_policy is RemovalPolicy.DESTROY or protection is False:
+            acknowledge(instance, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
+        secret = instance.secret or credentials
+        return Binding(
+            attributes={
+                "host": instance.db_instance_endpoint_address,
+                "port": instance.db_instance_endpoint_port,
+                "name": _NAME,
+            },
+            secrets={
+                "username": ecs.Secret.from_secrets_manager(secret, "username"),
+                "password": ecs.Secret.from_secrets_manager(secret, "password"),
+            },
+            connectable=instance,
+            dependencies=[instance],
+        )
+
+
+def _monitoring_role(scope: Construct) -> iam.Role:
+    """What AmazonRDSEnhancedMonitoringRole allows, on the one log group that it is for."""
+    group = Stack.of(scope).format_arn(
+        service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+    return iam.Role(
+        scope,
+        "MonitoringRole",
+        assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com"),
+        inline_policies={
+            "Metrics": iam.PolicyDocument(
+                statements=[
+                    iam.PolicyStatement(
+                        actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group]
+                    ),
+                    iam.PolicyStatement(
+                        actions=[
+                            "logs:CreateLogStream",
+                            "logs:PutLogEvents",
+                            "logs:DescribeLogStreams",
+                            "logs:GetLogEvents",
+                        ],
+                        resources=[f"{group}:log-stream:*"],
+                    ),
+                ]
+            )
+        },
+    )

@@ -1,0 +1,36 @@
+"""Tasks as processes inside the scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.tokens import is_known_int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalExecutor(Executor):
+    """Run tasks inside the scheduler: the smallest cluster, with neither broker nor workers.
+
+    Args:
+        parallelism: tasks that run at a time. The default is one per 512 MiB of the scheduler's memory, 8 with its
+            default of 4096 MiB; Airflow's own default of 32 does not fit a task of that size.
+
+    Raises:
+        ValueError: if *parallelism* is no positive integer.
+    """
+
+    parallelism: int = 8
+
+    def __post_init__(self) -> None:
+        if not is_known_int(self.parallelism) or self.parallelism < 1:
+            raise ValueError(f"LocalExecutor parallelism must be a positive integer, got {self.parallelism!r}")
+
+    def plan(self, context: ExecutorContext) -> ExecutorPlan:
+        """See :meth:`Executor.plan`."""
+        del context
+        return ExecutorPlan(
+            class_path="LocalExecutor",
+            config={("core", "parallelism"): str(self.parallelism)},
+            tasks_in_scheduler=True,
+        )

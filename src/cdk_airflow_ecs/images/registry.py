@@ -1,0 +1,112 @@
+"""Images that a registry holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.tokens import is_token
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ecr as ecr
+    from aws_cdk import aws_secretsmanager as secretsmanager
+
+# What apache/airflow images start with (docker-stack documentation, "Entrypoint").
+OFFICIAL_ENTRYPOINT = ("/usr/bin/dumb-init", "--", "/entrypoint")
+
+Architecture = Literal["x86_64", "arm64"]
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowImage:
+    """The image that every Airflow container runs. It must hold the Airflow release that ``version=`` names.
+
+    Use :meth:`official`, :meth:`registry` or :meth:`ecr`.
+
+    Args:
+        name: the image's name with tag or digest; None is the official image of the cluster's version.
+        repository: an ECR repository instead of a name.
+        tag: tag or digest in *repository*.
+        credentials: login to a private registry.
+        entrypoint: what the image starts with; each container's command follows it. The default is the official
+            image's. Airflow must be on PATH, and a command whose first word is "python" must reach Python unchanged.
+        architecture: the processor that tasks run on.
+    """
+
+    name: str | None = None
+    repository: ecr.IRepository | None = None
+    tag: str | None = None
+    credentials: secretsmanager.ISecret | None = None
+    entrypoint: Sequence[str] = OFFICIAL_ENTRYPOINT
+    architecture: Architecture = "x86_64"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.entrypoint, str):
+            raise ValueError(
+                f"AirflowImage entrypoint is a list of words, got the text {self.entrypoint!r};"
+                f" write {self.entrypoint.split()!r}"
+            )
+        object.__setattr__(self, "entrypoint", tuple(self.entrypoint))
+        if self.architecture not in ("x86_64", "arm64"):
+            raise ValueError(f'AirflowImage architecture is "x86_64" or "arm64", got {self.architecture!r}')
+        if self.name is not None and not is_token(self.name) and (not self.name or any(c.isspace() for c in self.name)):
+            raise ValueError(f"AirflowImage: {self.name!r} is no image name")
+
+    @classmethod
+    def official(cls, *, architecture: Architecture = "x86_64") -> AirflowImage:
+        """The image that the Apache Airflow project publishes on Docker Hub for the cluster's version.
+
+        Args:
+            architecture: "arm64" is a fifth cheaper on Fargate.
+        """
+        return cls(architecture=architecture)
+
+    @classmethod
+    def registry(
+        cls,
+        name: str,
+        *,
+        credentials: secretsmanager.ISecret | None = None,
+        entrypoint: Sequence[str] = OFFICIAL_ENTRYPOINT,
+        architecture: Architecture = "x86_64",
+    ) -> AirflowImage:
+        """An image of yours in any registry that needs no AWS permission.
+
+        Args:
+            name: such as "ghcr.io/acme/airflow:3.3.2-4". A digest or a tag that never moves, so that each deploy says
+                what it runs.
+            credentials: a secret with username and password for the registry.
+            entrypoint: what the image starts with.
+            architecture: the processor it was built for.
+        """
+        return cls(name, credentials=credentials, entrypoint=entrypoint, architecture=architecture)
+
+    @classmethod
+    def ecr(
+        cls,
+        repository: ecr.IRepository,
+        tag: str,
+        *,
+        entrypoint: Sequence[str] = OFFICIAL_ENTRYPOINT,
+        architecture: Architecture = "x86_64",
+    ) -> AirflowImage:
+        """An image of yours in Amazon ECR; every component may pull from this repository alone.
+
+        Args:
+            repository: the repository.
+            tag: a tag, or a digest that starts with "sha256:".
+            entrypoint: what the image starts with.
+            architecture: the processor it was built for.
+        """
+        return cls(repository=repository, tag=tag, entrypoint=entrypoint, architecture=architecture)
+
+    def container_image(self, version: AirflowVersion) -> ecs.ContainerImage:
+        """Give CDK the image of *version*."""
+        if self.repository is not None:
+            return ecs.ContainerImage.from_ecr_repository(self.repository, self.tag)
+        name = self.name or f"apache/airflow:{version}-python{version.python}"
+        return ecs.ContainerImage.from_registry(name, credentials=self.credentials)

@@ -1,0 +1,36 @@
+"""Task logs on the worker's own disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.plan import Option, Permission, Value
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalLogs(LogStore):
+    """Task logs stay with the worker that wrote them and are gone when it stops. For short-lived clusters."""
+
+    def config(self) -> Mapping[Option, Value]:
+        """See :meth:`LogStore.config`."""
+        return {("logging", "remote_logging"): "False"}
+
+    def readers(self) -> tuple[Permission, ...]:
+        """See :meth:`LogStore.readers`."""
+        return ()
+
+    def writers(self) -> tuple[Permission, ...]:
+        """See :meth:`LogStore.writers`."""
+        return ()
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        del scope, foundation
+        return Binding()

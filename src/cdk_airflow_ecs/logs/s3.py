@@ -1,0 +1,79 @@
+"""Task logs in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.buckets import private_bucket
+from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
+from cdk_airflow_ecs.tokens import is_known_int
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_s3 as s3
+    from constructs import Construct
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Logs(LogStore):
+    """Task logs in an S3 bucket, readable in the UI after the worker that wrote them is gone.
+
+    Args:
+        bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
+        prefix: where in the bucket.
+        expire_days: delete logs after so many days, in a bucket of its own. The default is 90; None keeps them.
+
+    Raises:
+        ValueError: if *expire_days* is no positive integer.
+    """
+
+    bucket: s3.IBucket | None = None
+    prefix: str = "task-logs"
+    expire_days: int | None = 90
+
+    def __post_init__(self) -> None:
+        if self.expire_days is not None and not (is_known_int(self.expire_days) and self.expire_days > 0):
+            raise ValueError(f"S3Logs expire_days is a positive number of days or None, got {self.expire_days!r}")
+        if not self.prefix.strip("/"):
+            raise ValueError("S3Logs prefix must name a folder in the bucket, got an empty one")
+
+    def config(self) -> Mapping[Option, Value]:
+        """See :meth:`LogStore.config`."""
+        return {
+            ("logging", "remote_logging"): "True",
+            ("logging", "remote_base_log_folder"): Ref("Logs", "uri"),
+            # Empty means the task role; a name would be looked up in the database first.
+            ("logging", "remote_log_conn_id"): "",
+        }
+
+    def readers(self) -> tuple[Permission, ...]:
+        """See :meth:`LogStore.readers`."""
+        return (
+            Permission(actions=("s3:GetObject",), resources=(Ref("Logs", "objects_arn"),)),
+            # Without a condition on the prefix: S3 answers 403 for a missing object to whoever may not list the bucket,
+            # and Airflow expects 404.
+            Permission(actions=("s3:ListBucket",), resources=(Ref("Logs", "bucket_arn"),)),
+        )
+
+    def writers(self) -> tuple[Permission, ...]:
+        """See :meth:`LogStore.writers`. They read as well: the log of an earlier try is appended to."""
+        read, find = self.readers()
+        return (Permission(actions=(*read.actions, "s3:PutObject"), resources=read.resources), find)
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        bucket = self.bucket
+        if bucket is None:
+            bucket = private_bucket(scope, "Tasks", foundation, expire_days=self.expire_days)
+        prefix = self.prefix.strip("/")
+        return Binding(
+            attributes={
+                "uri": f"s3://{bucket.bucket_name}/{prefix}",
+                "bucket_arn": bucket.bucket_arn,
+                "objects_arn": bucket.arn_for_objects(f"{prefix}/*"),
+            },
+            key=bucket.encryption_key,
+        )

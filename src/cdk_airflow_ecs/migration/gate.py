@@ -1,0 +1,135 @@
+"""The gate that upgrades the database before any service rolls."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+
+from cdk_airflow_ecs.acknowledgements import acknowledge
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_kms as kms
+    from constructs import Construct, IDependable
+
+    from cdk_airflow_ecs.network import Network
+    from cdk_airflow_ecs.render import Rendered
+
+
+def build_gate(
+    scope: Construct,
+    migration: Rendered,
+    *,
+    cluster: ecs.ICluster,
+    network: Network,
+    log_group: logs.ILogGroup,
+    key: kms.IKey,
+) -> CustomResource:
+    """Make the custom resource that runs *migration* and fails the deploy when it fails.
+
+    One Lambda of ours: CDK's provider framework would bring three of Node.js, a state machine and managed policies.
+    The resource's only property is the task definition, so it runs again when image, version or command change.
+
+    Args:
+        scope: the construct named Gate.
+        migration: the task to run.
+        cluster: where it runs.
+        network: its subnets.
+        log_group: where the task logs; the last lines of a failed migration become the reason of the failed deploy.
+        key: encrypts the function's own log and variables.
+    """
+    container = migration.component.containers[0].name
+    prefix = migration.component.path
+    role = _role(scope, migration, cluster, log_group, container)
+    own_logs = logs.LogGroup(scope, "HandlerLogs", retention=logs.RetentionDays.ONE_MONTH, encryption_key=key)
+    own_logs.grant_write(role)
+    function = lambda_.Function(
+        scope,
+        "Handler",
+        description="Upgrades the Airflow database before services start",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_asset(
+            str(resources.files("cdk_airflow_ecs.migration").joinpath("handler")),
+            exclude=["__pycache__", "*.pyc"],
+        ),
+        role=role,
+        log_group=own_logs,
+        timeout=Duration.minutes(15),
+        memory_size=256,
+        environment_encryption=key,
+        environment={
+            "CLUSTER": cluster.cluster_arn,
+            "SUBNETS": ",".join(network.task_subnet_ids),
+            "SECURITY_GROUP": migration.security_group.security_group_id,
+            "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
+            "CONTAINER": container,
+            "LOG_GROUP": log_group.log_group_name,
+            "LOG_PREFIX": prefix,
+        },
+    )
+    # Not a child of the role: the function depends on the role and all below it, which would close a circle.
+    again = iam.Policy(
+        scope,
+        "HandOver",
+        roles=[role],
+        statements=[
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
+        ],
+    )
+    gate = CustomResource(
+        scope,
+        "Migration",
+        service_token=function.function_arn,
+        resource_type="Custom::AirflowMigration",
+        service_timeout=Duration.hours(1),
+        properties={"TaskDefinition": migration.task_definition.task_definition_arn},
+    )
+    gate.node.add_dependency(again, migration.task_role, migration.scope.node.find_child("ExecutionRole"))
+    return gate
+
+
+def hold(gate: CustomResource, dependencies: list[IDependable]) -> None:
+    """Let *gate* wait for what the migration needs; a custom resource depends on nothing by itself."""
+    gate.node.add_dependency(*dependencies)
+
+
+def _role(
+    scope: Construct, migration: Rendered, cluster: ecs.ICluster, log_group: logs.ILogGroup, container: str
+) -> iam.Role:
+    stack = Stack.of(scope)
+    definition = migration.task_definition
+    family = stack.format_arn(
+        service="ecs", resource="task-definition", resource_name=f"{definition.family}:*"
+    )
+    tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
+    role = iam.Role(scope, "HandlerRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    for actions, resource_arns, conditions in (
+        (["ecs:RunTask"], [family], in_cluster),
+        (["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
+        (
+            ["iam:PassRole"],
+            [definition.task_role.role_arn, definition.obtain_execution_role().role_arn],
+            {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+        (
+            ["logs:GetLogEvents"],
+            [f"{log_group.log_group_arn}:log-stream:{migration.component.path}/{container}/*"],
+            {},
+        ),
+    ):
+        role.add_to_policy(
+            iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions)
+        )
+    acknowledge(
+        role,
+        "AwsSolutions-IAM5",
+        "Revisions of one family, tasks of one cluster, streams of one container: no list exists",
+    )
+    return role

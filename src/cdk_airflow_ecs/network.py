@@ -1,0 +1,205 @@
+"""VPC, subnets, security groups, and the rules that the plan's edges become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from aws_cdk import NestedStack, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_servicediscovery as servicediscovery
+from constructs import Construct
+
+from cdk_airflow_ecs.tokens import is_token
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
+    from cdk_airflow_ecs.plan import Edge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Where things stand.
+
+    Args:
+        vpc: the VPC of the cluster.
+        task_subnets: where tasks run; they need a way to AWS APIs and to the image registry.
+        store_subnets: where the database and the broker stand; fixed at their creation.
+        web_subnets: where the load balancer stands.
+        assign_public_ip: whether tasks get public addresses, which they need in public subnets.
+    """
+
+    vpc: ec2.IVpc
+    task_subnets: ec2.SubnetSelection
+    store_subnets: ec2.SubnetSelection
+    web_subnets: ec2.SubnetSelection
+    assign_public_ip: bool
+
+    @property
+    def store_subnet_ids(self) -> list[str]:
+        """The ids of the stores' subnets."""
+        return list(self._select(self.store_subnets).subnet_ids)
+
+    @property
+    def task_subnet_ids(self) -> list[str]:
+        """The ids of the tasks' subnets."""
+        return list(self._select(self.task_subnets).subnet_ids)
+
+    @property
+    def task_routes(self) -> Sequence[ec2.ISubnet]:
+        """The tasks' subnets as constructs, with their routes, to depend on."""
+        return list(self._select(self.task_subnets).subnets)
+
+    def security_group(
+        self, scope: Construct, construct_id: str, description: str, *, egress: bool = False
+    ) -> ec2.SecurityGroup:
+        """Create an empty security group.
+
+        Args:
+            scope: its parent.
+            construct_id: its id.
+            description: what it protects; a change replaces the group, so it never varies.
+            egress: whether it may open connections anywhere, as tasks must to reach AWS APIs and DAGs their systems.
+        """
+        return ec2.SecurityGroup(
+            scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=egress
+        )
+
+    def _select(self, selection: ec2.SubnetSelection) -> ec2.SelectedSubnets:
+        return self.vpc.select_subnets(
+            availability_zones=selection.availability_zones,
+            one_per_az=selection.one_per_az,
+            subnet_filters=selection.subnet_filters,
+            subnet_group_name=selection.subnet_group_name,
+            subnets=selection.subnets,
+            subnet_type=selection.subnet_type,
+        )
+
+
+def build_network(
+    scope: Construct,
+    *,
+    vpc: ec2.IVpc | None,
+    task_subnets: ec2.SubnetSelection | None,
+    store_subnets: ec2.SubnetSelection | None,
+    web_subnets: ec2.SubnetSelection | None,
+    internet_facing: bool,
+    key: kms.IKey,
+) -> Network:
+    """Take the VPC that is given, or make one of two zones with one NAT gateway."""
+    private = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    public = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
+    isolated = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+    own = vpc is None
+    network = Network(
+        vpc=_make_vpc(scope, key) if vpc is None else vpc,
+        task_subnets=task_subnets or private,
+        # In a given VPC never the isolated subnets: one that gains some later would replace its database.
+        store_subnets=store_subnets or (isolated if own else private),
+        web_subnets=web_subnets or (public if internet_facing else private),
+        assign_public_ip=False,
+    )
+    if task_subnets is None or own:
+        return network
+    public_tasks = bool(network._select(task_subnets).has_public)  # noqa: SLF001 - the same class, still being built
+    return Network(
+        vpc=network.vpc,
+        task_subnets=network.task_subnets,
+        store_subnets=network.store_subnets,
+        web_subnets=network.web_subnets,
+        assign_public_ip=public_tasks,
+    )
+
+
+def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
+    def subnets(name: str, kind: ec2.SubnetType, mask: int) -> ec2.SubnetConfiguration:
+        public = {"map_public_ip_on_launch": False} if kind == ec2.SubnetType.PUBLIC else {}
+        return ec2.SubnetConfiguration(name=name, subnet_type=kind, cidr_mask=mask, **public)
+
+    vpc = ec2.Vpc(
+        scope,
+        "Vpc",
+        max_azs=2,
+        nat_gateways=1,
+        # CDK's own way to do this is a Lambda that may change any security group; nothing here uses that group.
+        restrict_default_security_group=False,
+        subnet_configuration=[
+            subnets("Private", ec2.SubnetType.PRIVATE_WITH_EGRESS, 18),
+            subnets("Public", ec2.SubnetType.PUBLIC, 24),
+            subnets("Store", ec2.SubnetType.PRIVATE_ISOLATED, 24),
+        ],
+        gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
+    )
+    group = logs.LogGroup(
+        vpc,
+        "FlowLogGroup",
+        retention=logs.RetentionDays.ONE_MONTH,
+        encryption_key=key,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    role = iam.Role(vpc, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
+    vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role))
+    return vpc
+
+
+def connect(edges: Sequence[Edge], ends: Mapping[str, ec2.IConnectable], clients: Sequence[ec2.IPeer]) -> None:
+    """Turn *edges* into security group rules; nothing else makes any.
+
+    Args:
+        edges: who opens connections to whom.
+        ends: what stands at the ends, by name. An end that is missing has no security group of its own to change.
+        clients: whom the edge from "Clients" means.
+    """
+    for edge in edges:
+        target = ends.get(edge.target)
+        if target is None:
+            continue
+        port = ec2.Port.tcp(edge.port)
+        if edge.source == "Clients":
+            for client in clients:
+                target.connections.allow_from(client, port, edge.why)
+        else:
+            # From our side, so that a store in another stack never depends on this one.
+            ends[edge.source].connections.allow_to(target, port, edge.why)
+
+
+def namespace_name(scope: Construct) -> str:
+    """The name of the cluster's private DNS zone: its id and a digest of where it stands.
+
+    Two clusters in a VPC, and one app deployed under two stack names, get different names; the same cluster always
+    gets the same. It is the only physical name that this library gives.
+    """
+    stack = Stack.of(scope)
+    path = scope.node.path
+    while isinstance(parent := stack.nested_stack_parent, Stack) and NestedStack.is_nested_stack(stack):
+        stack = parent
+    relative = path.removeprefix(stack.node.path + "/")
+    digest = sha256(f"{stack.stack_name}/{relative}".encode()).hexdigest()[:8]
+    slug = re.sub(r"[^a-z0-9]+", "-", scope.node.id.lower()).strip("-")[:24] or "airflow"
+    return f"{slug}-{digest}.airflow.internal"
+
+
+def bind_namespace(scope: Construct, network: Network) -> servicediscovery.PrivateDnsNamespace:
+    """Create the private DNS zone in which tasks find the execution API; RunTask tasks resolve it as well."""
+    return servicediscovery.PrivateDnsNamespace(
+        scope, "Namespace", name=namespace_name(scope), vpc=network.vpc, description="Airflow execution API"
+    )
+
+
+def peers(allow_from: Sequence[ec2.IPeer | str] | None, vpc: ec2.IVpc) -> list[ec2.IPeer]:
+    """Read ``allow_from``: CIDR blocks and CDK peers; the VPC when nothing is said."""
+    if allow_from is None:
+        return [ec2.Peer.ipv4(vpc.vpc_cidr_block)]
+    return [_peer(entry) for entry in allow_from]
+
+
+def _peer(entry: ec2.IPeer | str) -> ec2.IPeer:
+    if not isinstance(entry, str):
+        return entry
+    return ec2.Peer.ipv6(entry) if ":" in entry and not is_token(entry) else ec2.Peer.ipv4(entry)

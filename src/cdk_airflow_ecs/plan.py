@@ -1,0 +1,121 @@
+"""What a cluster is, as plain data: components, what each container gets, who may reach whom, who may do what.
+
+Nothing here touches CDK. A value is text (which may hold a token and is then opaque), or a symbol that the renderer
+replaces: :class:`Ref`, :class:`SecretRef`, :class:`Json`. Two equal inputs give two equal plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from cdk_airflow_ecs.airflow import HealthCheck
+
+Option: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An attribute of something that exists once: ``Ref("Broker", "host")``."""
+
+    of: str
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """A secret value, delivered by ECS from Secrets Manager: ``SecretRef("Database", "password")``."""
+
+    of: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A tree of mappings, sequences and plain values that becomes JSON text; its leaves may be :class:`Ref`."""
+
+    tree: object
+
+
+Value: TypeAlias = "str | Ref | SecretRef | Json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of a component: exactly what ECS starts."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int | None = None
+    health_check: HealthCheck | None = None
+    environment: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Something that a component's task role may do. Resources are refs to ARNs."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str | Ref, ...]
+    conditions: Mapping[str, Mapping[str, str | Ref]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One ECS service, or the one-shot migration task: one task definition, security group and pair of roles.
+
+    Args:
+        name: its name in edges and outputs.
+        path: its place in the construct tree, which its logical ids come from.
+        count: tasks to keep running; None for the migration task, which runs when the gate says so.
+        runs_user_code: whether DAG authors' code runs here, and ``cluster.grant_principal`` reaches it.
+        rebalance: whether ECS may stop a task to spread the service over zones (never where tasks do long work).
+    """
+
+    name: str
+    path: str
+    containers: tuple[Container, ...]
+    cpu: int
+    memory_mib: int
+    count: int | None = 1
+    ephemeral_storage_gib: int | None = None
+    enable_exec: bool = False
+    permissions: tuple[Permission, ...] = ()
+    runs_user_code: bool = False
+    rebalance: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edge:
+    """*source* opens connections to *target* on TCP *port*. The only source of security group rules."""
+
+    source: str
+    target: str
+    port: int
+    why: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPlan:
+    """Everything that will run and everything that may talk, in order.
+
+    Example:
+        >>> from cdk_airflow_ecs.testing import plan_of
+        >>> [component.name for component in plan_of().components]
+        ['ApiServer', 'Scheduler', 'DagProcessor', 'Triggerer', 'Worker', 'Migration']
+    """
+
+    components: tuple[Component, ...]
+    edges: tuple[Edge, ...]
+
+    def component(self, name: str) -> Component:
+        """Find a component by its name.
+
+        Raises:
+            KeyError: if the plan has none of that name.
+        """
+        for component in self.components:
+            if component.name == name:
+                return component
+        raise KeyError(f"no component {name!r}; there are {', '.join(c.name for c in self.components)}")

@@ -1,0 +1,306 @@
+"""From settings to a plan: which containers run, what each gets, who may reach whom. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Final
+
+from cdk_airflow_ecs import config as options
+from cdk_airflow_ecs.airflow import (
+    EXECUTION_API_PORT,
+    NO_DAGS,
+    WEB_PORT,
+    Process,
+    processes,
+    web_component,
+)
+from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.config import environment_name
+from cdk_airflow_ecs.dags.base import DagPlan
+from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Option, Permission, Ref, SecretRef, Value
+from cdk_airflow_ecs.secrets import ADMIN_USERNAME
+from cdk_airflow_ecs.settings import Settings, check_service, merged, split_environment
+
+FAB: Final = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+
+# Default sizes: a vCPU for what serves or schedules, half a one for what mostly waits. Measured, idle: API core and
+# execution together 457 MB, scheduler 234, DAG processor 198, triggerer 236 (3.3.2), webserver 607 (2.11.2).
+_SIZES: Final = {
+    "ApiServer": Service(cpu=1024, memory_mib=2048, count=1),
+    "Webserver": Service(cpu=1024, memory_mib=2048, count=1),
+    "Scheduler": Service(cpu=1024, memory_mib=2048, count=1),
+    "DagProcessor": Service(cpu=512, memory_mib=1024, count=1),
+    "Triggerer": Service(cpu=512, memory_mib=1024, count=1),
+}
+_SCHEDULER_WITH_TASKS: Final = Service(cpu=2048, memory_mib=4096, count=1)
+_FERNET_COMMAND: Final = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
+# The migration runs again when its task definition changes; of the user's options it gets only those that concern it.
+_MIGRATION_SECTIONS: Final = ("database", "fab")
+
+
+def plan_cluster(settings: Settings) -> ClusterPlan:
+    """Decide everything that will run.
+
+    Raises:
+        ValueError: if the user's configuration contradicts the cluster's own, or a size is impossible.
+    """
+    context = _Context.of(settings)
+    services = [_component(context, processes_, size) for processes_, size in _services(context)]
+    components = (*services, _migration(context))
+    return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    settings: Settings
+    executor: ExecutorPlan
+    dags: DagPlan
+    web: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> _Context:
+        return cls(
+            settings=settings,
+            executor=settings.executor.plan(ExecutorContext(version=settings.version)),
+            dags=settings.dags.plan(settings.version),
+            web=web_component(settings.version),
+        )
+
+    @property
+    def is_3(self) -> bool:
+        return self.settings.version.major >= 3
+
+
+def _services(context: _Context) -> Iterator[tuple[tuple[Process | Workers, ...], Service]]:
+    core: dict[str, list[Process]] = {}
+    for process in processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler):
+        core.setdefault(process.component, []).append(process)
+    for name, members in core.items():
+        size = _SIZES[name]
+        if name == "Scheduler" and context.executor.tasks_in_scheduler:
+            size = _SCHEDULER_WITH_TASKS
+        given = context.settings.services.get("ApiServer" if name == context.web else name)
+        yield tuple(members), merged(size, given)
+    for workers in context.executor.workers:
+        yield (workers,), workers.service
+
+
+def _component(context: _Context, members: tuple[Process | Workers, ...], service: Service) -> Component:
+    settings = context.settings
+    parts = [(m.process, m) if isinstance(m, Workers) else (m, None) for m in members]
+    processes_ = [process for process, _ in parts]
+    name = processes_[0].component
+    check_service(name, service)
+    containers = []
+    for position, (process, workers) in enumerate(parts):
+        check = service.health_check if position == 0 and service.health_check else process.health_check
+        containers.append(
+            Container(
+                name=process.name,
+                command=_command(context, process),
+                port=process.port,
+                health_check=check,
+                environment=_environment(context, process, workers.config if workers else {}, service),
+            )
+        )
+    in_web = name == context.web and settings.enable_exec is None and not settings.web.internet_facing
+    default_exec = in_web if settings.enable_exec is None else settings.enable_exec
+    return Component(
+        name=name,
+        path=next((w.path for _, w in parts if w), f"Components/{name}"),
+        containers=tuple(containers),
+        cpu=service.cpu or 0,
+        memory_mib=service.memory_mib or 0,
+        count=0 if settings.maintenance else service.count,
+        ephemeral_storage_gib=service.ephemeral_storage_gib,
+        enable_exec=default_exec if service.enable_exec is None else service.enable_exec,
+        permissions=_distinct(p for process in processes_ for p in _permissions(context, process)),
+        runs_user_code=any(process.runs_user_code for process in processes_),
+        rebalance=name == context.web,
+    )
+
+
+def _command(context: _Context, process: Process) -> tuple[str | Ref, ...]:
+    prefix = context.dags.command_prefix if "dags" in process.needs else ()
+    return (*prefix, *process.command)
+
+
+def _environment(
+    context: _Context, process: Process, extra: Mapping[Option, Value], service: Service
+) -> dict[str, Value]:
+    settings = context.settings
+    secrets = dict(settings.given_secrets)
+    given, given_options = split_environment(process.component, service.environment, secrets)
+    own = {**_own_options(context, process), **extra}
+    chosen = options.merge(
+        [("this cluster", own), ("config=", settings.config), (f"environment of {process.component}", given_options)]
+    )
+    return {
+        **_variables({**_defaults(context), **chosen}),
+        **_own_environment(context, process),
+        **settings.environment,
+        **given,
+    }
+
+
+def _variables(chosen: Mapping[Option, Value]) -> dict[str, Value]:
+    return {environment_name(*option): value for option, value in chosen.items()}
+
+
+def _defaults(context: _Context) -> dict[Option, Value]:
+    """Options that this library prefers and the user may change."""
+    chosen: dict[Option, Value] = {
+        ("core", "load_examples"): "False",
+        # Logs go to S3 when a task ends; without this a worker's disk fills.
+        ("logging", "delete_local_logs"): "True",
+        # Half an hour in the queue, for workers that are still starting; Airflow's own 600 s fails such tasks.
+        ("scheduler", "task_queued_timeout"): "1800",
+    }
+    if context.is_3:
+        # One process each: more of them is what count= is for. 3.0 would start four (apache/airflow config.yml).
+        chosen["api", "workers"] = "1"
+        # A task's token is made when it is queued. Airflow's own 600 s runs out before a slow worker starts the task
+        # (apache/airflow#53713).
+        chosen["execution_api", "jwt_expiration_time"] = "86400"
+    return chosen
+
+
+def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
+    settings = context.settings
+    chosen: dict[Option, Value] = {
+        ("core", "executor"): context.executor.class_path,
+        # Container host names resolve nowhere; the web component fetches live logs by address.
+        ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
+        **settings.logs.config(),
+    }
+    if context.is_3:
+        chosen["core", "auth_manager"] = FAB
+        chosen["api", "base_url"] = Ref("Web", "url")
+    else:
+        chosen["webserver", "base_url"] = Ref("Web", "url")
+        chosen["scheduler", "standalone_dag_processor"] = "True"
+    if process.component == context.web and not context.is_3:
+        chosen["webserver", "enable_proxy_fix"] = "True"
+        chosen["webserver", "cookie_secure"] = str(settings.web.certificate is not None)
+        chosen["api", "auth_backends"] = "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session"
+    if process.component == "Scheduler":
+        chosen["scheduler", "enable_health_check"] = "True"
+    needs = process.needs
+    if "database" in needs:
+        chosen |= settings.database.config()
+    if "fernet" in needs:
+        chosen["core", "fernet_key_cmd"] = _FERNET_COMMAND
+    if "jwt" in needs:
+        chosen["api_auth", "jwt_secret"] = SecretRef("Jwt")
+    if "session" in needs:
+        chosen["api" if context.is_3 else "webserver", "secret_key"] = SecretRef("Session")
+    if context.is_3 and needs & {"execution-api", "executor"}:
+        # The scheduler tells executors whose tasks run elsewhere where to call back.
+        chosen["core", "execution_api_server_url"] = Ref("ExecutionApi", "url")
+    if "dags" in needs:
+        chosen |= context.dags.config
+    else:
+        chosen["core", "dags_folder"] = NO_DAGS
+    if "executor" in needs:
+        chosen |= context.executor.config
+    return chosen
+
+
+def _own_environment(context: _Context, process: Process) -> dict[str, Value]:
+    needs = process.needs
+    # The official entry point must wait for nothing: it would put the broker's password on a command line.
+    variables: dict[str, Value] = {"CONNECTION_CHECK_MAX_COUNT": "0", "AWS_DEFAULT_REGION": Ref("Stack", "region")}
+    if "database" in needs:
+        variables |= context.settings.database.environment()
+    if "fernet" in needs:
+        variables["FERNET_SEED"] = SecretRef("Fernet")
+    if "dags" in needs:
+        variables |= context.dags.environment
+    if "executor" in needs:
+        variables |= context.executor.environment
+    return variables | process.environment
+
+
+def _permissions(context: _Context, process: Process) -> Iterator[Permission]:
+    logs = context.settings.logs
+    if "dags" in process.needs:
+        yield from context.dags.permissions
+    if "write-logs" in process.needs:
+        yield from logs.writers()
+    elif "read-logs" in process.needs:
+        yield from logs.readers()
+    if process.component == "Scheduler":
+        yield from context.executor.permissions
+
+
+def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edge]:
+    database = context.settings.database
+    web = context.settings.web
+    for port, why in web.ports():
+        yield Edge("Clients", "Web", port, why)
+    yield Edge("Web", context.web, WEB_PORT, "Load balancer to the UI and the public API")
+    yield from context.executor.edges
+    for component in components:
+        for container in component.containers:
+            if "METADATA_HOST" in container.environment:
+                yield Edge(component.name, "Database", database.port, "Metadata database")
+            if component.name != context.web and container.port is not None:
+                yield Edge(context.web, component.name, container.port, "Logs of running tasks")
+    for process in _all_processes(context):
+        if context.is_3 and "execution-api" in process.needs:
+            yield Edge(process.component, context.web, EXECUTION_API_PORT, "Execution API of Airflow 3")
+        if "dags" in process.needs:
+            yield from (replace(edge, source=process.component) for edge in context.dags.edges)
+
+
+def _distinct(permissions: Iterator[Permission]) -> tuple[Permission, ...]:
+    found: list[Permission] = []
+    for permission in permissions:
+        if permission not in found:
+            found.append(permission)
+    return tuple(found)
+
+
+def _all_processes(context: _Context) -> Iterator[Process]:
+    yield from processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler)
+    yield from (workers.process for workers in context.executor.workers)
+
+
+def _migration(context: _Context) -> Component:
+    """The one-shot task that upgrades the schema and creates the admin, before any service starts."""
+    settings = context.settings
+    script = resources.files("cdk_airflow_ecs.migration").joinpath("migrate.py").read_text(encoding="utf-8")
+    own = {**settings.database.config(), ("core", "fernet_key_cmd"): _FERNET_COMMAND, ("core", "dags_folder"): NO_DAGS}
+    if context.is_3:
+        own["core", "auth_manager"] = FAB
+    concerned = {
+        option: value
+        for option, value in settings.config.items()
+        if option[0] in _MIGRATION_SECTIONS or option == ("core", "auth_manager")
+    }
+    return Component(
+        name="Migration",
+        path="Gate",
+        cpu=1024,
+        memory_mib=2048,
+        count=None,
+        containers=(
+            Container(
+                name="migrate",
+                command=("python", "-c", script),
+                environment={
+                    **_variables(options.merge([("this cluster", own), ("config=", concerned)])),
+                    **settings.database.environment(),
+                    "CONNECTION_CHECK_MAX_COUNT": "0",
+                    "FERNET_SEED": SecretRef("Fernet"),
+                    "AIRFLOW_ECS_ADMIN_USERNAME": ADMIN_USERNAME,
+                    "AIRFLOW_ECS_ADMIN_PASSWORD": SecretRef("Admin"),
+                    # A new release must run the migration even when image and script stay the same.
+                    "AIRFLOW_ECS_VERSION": str(settings.version),
+                },
+            ),
+        ),
+    )

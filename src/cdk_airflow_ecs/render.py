@@ -1,0 +1,222 @@
+"""From the plan to ECS: the only maker of task definitions and services, and of their logical ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration, Size, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.plan import Component, Container, Json, Permission, Ref, SecretRef, Value
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_logs as logs
+
+    from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.network import Network
+
+# The longest that Fargate gives a container between SIGTERM and SIGKILL.
+_STOP_TIMEOUT = Duration.seconds(120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where and with what components are rendered."""
+
+    cluster: ecs.ICluster
+    network: Network
+    image: AirflowImage
+    container_image: ecs.ContainerImage
+    log_group: logs.ILogGroup
+    bindings: Mapping[str, Binding]
+
+    def text(self, value: str | Ref) -> str:
+        """Replace a reference by the value it stands for."""
+        return self.bindings[value.of].attributes[value.attribute] if isinstance(value, Ref) else value
+
+    def secret(self, value: SecretRef) -> ecs.Secret:
+        """Replace a secret reference by the ECS secret it stands for."""
+        return self.bindings[value.of].secrets[value.field]
+
+    def environment(self, container: Container) -> dict[str, str]:
+        """The plain variables of *container*, bound."""
+        return {
+            name: self._plain(value)
+            for name, value in container.environment.items()
+            if not isinstance(value, SecretRef)
+        }
+
+    def _plain(self, value: Value) -> str:
+        if isinstance(value, Json):
+            return json.dumps(self._tree(value.tree))
+        return self.text(value)  # type: ignore[arg-type]  # secrets were parted before
+
+    def _tree(self, node: object) -> object:
+        if isinstance(node, Ref):
+            return self.text(node)
+        if isinstance(node, Mapping):
+            return {key: self._tree(value) for key, value in node.items()}
+        if isinstance(node, Sequence) and not isinstance(node, str):
+            return [self._tree(value) for value in node]
+        return node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What became of a component."""
+
+    component: Component
+    scope: Construct
+    task_definition: ecs.FargateTaskDefinition
+    task_role: iam.Role
+    security_group: ec2.SecurityGroup
+    service: ecs.FargateService | None
+
+
+def render(scope: Construct, component: Component, site: Site) -> Rendered:
+    """Make the task definition of *component* under *scope*, and its service unless it runs once."""
+    group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=True)
+    task_role = _role(scope, "TaskRole")
+    definition = ecs.FargateTaskDefinition(
+        scope,
+        "TaskDefinition",
+        cpu=component.cpu,
+        memory_limit_mib=component.memory_mib,
+        ephemeral_storage_gib=component.ephemeral_storage_gib,
+        task_role=task_role,
+        execution_role=_role(scope, "ExecutionRole"),
+        runtime_platform=ecs.RuntimePlatform(
+            cpu_architecture=(
+                ecs.CpuArchitecture.ARM64 if site.image.architecture == "arm64" else ecs.CpuArchitecture.X86_64
+            ),
+            operating_system_family=ecs.OperatingSystemFamily.LINUX,
+        ),
+    )
+    for container in component.containers:
+        _add_container(definition, component, container, site)
+    for permission in component.permissions:
+        task_role.add_to_policy(_statement(permission, site))
+    _acknowledge(scope, component)
+    return Rendered(
+        component=component,
+        scope=scope,
+        task_definition=definition,
+        task_role=task_role,
+        security_group=group,
+        service=None if component.count is None else _service(scope, component, definition, group, site),
+    )
+
+
+def _role(scope: Construct, construct_id: str) -> iam.Role:
+    stack = Stack.of(scope)
+    return iam.Role(
+        scope,
+        construct_id,
+        # Only tasks of this account and region; CDK's own trust policy admits those of any (confused deputy).
+        assumed_by=iam.ServicePrincipal(
+            "ecs-tasks.amazonaws.com",
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
+            },
+        ),
+    )
+
+
+def _add_container(
+    definition: ecs.FargateTaskDefinition, component: Component, container: Container, site: Site
+) -> None:
+    check = container.health_check
+    definition.add_container(
+        container.name,
+        container_name=container.name,
+        image=site.container_image,
+        entry_point=list(site.image.entrypoint),
+        command=[site.text(word) for word in container.command],
+        environment=site.environment(container),
+        secrets={
+            name: site.secret(value)
+            for name, value in container.environment.items()
+            if isinstance(value, SecretRef)
+        },
+        port_mappings=(
+            [ecs.PortMapping(container_port=container.port, name=container.name)] if container.port else None
+        ),
+        health_check=(
+            ecs.HealthCheck(
+                command=["CMD", *check.command],
+                interval=Duration.seconds(check.interval_seconds),
+                timeout=Duration.seconds(check.timeout_seconds),
+                retries=check.retries,
+                start_period=Duration.seconds(check.start_period_seconds),
+            )
+            if check
+            else None
+        ),
+        logging=ecs.LogDrivers.aws_logs(
+            stream_prefix=component.path.rpartition("/")[2],
+            log_group=site.log_group,
+            # A task must never wait for its log.
+            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+            max_buffer_size=Size.mebibytes(25),
+        ),
+        stop_timeout=_STOP_TIMEOUT,
+    )
+
+
+def _service(
+    scope: Construct,
+    component: Component,
+    definition: ecs.FargateTaskDefinition,
+    group: ec2.SecurityGroup,
+    site: Site,
+) -> ecs.FargateService:
+    balance = ecs.AvailabilityZoneRebalancing
+    return ecs.FargateService(
+        scope,
+        "Service",
+        cluster=site.cluster,
+        task_definition=definition,
+        desired_count=component.count,
+        security_groups=[group],
+        vpc_subnets=site.network.task_subnets,
+        assign_public_ip=site.network.assign_public_ip,
+        enable_execute_command=component.enable_exec,
+        availability_zone_rebalancing=balance.ENABLED if component.rebalance else balance.DISABLED,
+        min_healthy_percent=100,
+        max_healthy_percent=200,
+        circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+        propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        enable_ecs_managed_tags=True,
+    )
+
+
+def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=list(permission.actions),
+        resources=[site.text(resource) for resource in permission.resources],
+        conditions={
+            operator: {key: site.text(value) for key, value in tests.items()}
+            for operator, tests in permission.conditions.items()
+        },
+    )
+
+
+def _acknowledge(scope: Construct, component: Component) -> None:
+    acknowledge(
+        scope,
+        "AwsSolutions-ECS2",
+        "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager",
+    )
+    if component.enable_exec:
+        acknowledge(
+            scope, "AwsSolutions-IAM5[Resource::*]", "ECS Exec: ssmmessages and DescribeLogGroups know no resource"
+        )

@@ -1,0 +1,114 @@
+"""The secrets of a cluster and the key that encrypts them. Secrets Manager makes every value, at deploy time."""
+
+from __future__ import annotations
+
+import json
+
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.binding import Binding, Foundation
+
+ADMIN_USERNAME = "admin"
+
+
+def generated_secret(
+    scope: Construct,
+    construct_id: str,
+    foundation: Foundation,
+    *,
+    description: str,
+    length: int,
+    username: str | None = None,
+) -> secretsmanager.Secret:
+    """Create a secret of *length* letters and digits; with *username*, a JSON of username and password."""
+    secret = secretsmanager.Secret(
+        scope,
+        construct_id,
+        description=description,
+        encryption_key=foundation.key,
+        generate_secret_string=secretsmanager.SecretStringGenerator(
+            password_length=length,
+            exclude_punctuation=True,
+            secret_string_template=json.dumps({"username": username}) if username else None,
+            generate_string_key="password" if username else None,
+        ),
+        removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
+    )
+    acknowledge(
+        secret,
+        "AwsSolutions-SMG4",
+        "ECS reads secrets when a task starts: a rotation that does not restart the services is an outage",
+    )
+    return secret
+
+
+def cluster_key(scope: Construct, *, removal_policy: RemovalPolicy | None) -> kms.Key:
+    """Create the key that encrypts secrets, database, broker and container logs."""
+    return kms.Key(
+        scope,
+        "Key",
+        description="Secrets, database, broker and logs of Airflow",
+        enable_key_rotation=True,
+        removal_policy=removal_policy or RemovalPolicy.RETAIN,
+    )
+
+
+def let_logs_use(key: kms.IKey) -> None:
+    """Let CloudWatch Logs encrypt log groups of this account with *key* (in another stack: without a cycle)."""
+    stack = Stack.of(key)
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+            actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+            resources=["*"],
+            conditions={
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:logs:arn": (
+                        f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
+                    )
+                }
+            },
+        ),
+        allow_no_op=True,
+    )
+
+
+def bind_secrets(scope: Construct, foundation: Foundation, *, execution_api: bool) -> dict[str, Binding]:
+    """Create the cluster's own secrets under *scope*.
+
+    Args:
+        scope: the construct named Secrets.
+        foundation: what they are encrypted with, and whether they outlive the stack.
+        execution_api: whether Airflow signs task tokens, as it does from 3.0 on.
+    """
+    made = {
+        # 43 letters and digits and a "=" are the base64 of 32 bytes, which is what a Fernet key must be.
+        "Fernet": generated_secret(
+            scope, "Fernet", foundation, description="Encrypts Airflow connections and variables", length=43
+        ),
+        "Session": generated_secret(
+            scope, "Session", foundation, description="Signs Airflow sessions and log requests", length=64
+        ),
+        "Admin": generated_secret(
+            scope, "Admin", foundation, description="First password of the Airflow user admin", length=32
+        ),
+    }
+    if execution_api:
+        # HS512 asks for at least 64 bytes.
+        made["Jwt"] = generated_secret(scope, "Jwt", foundation, description="Signs Airflow task tokens", length=64)
+    return {
+        name: Binding(
+            attributes={"arn": secret.secret_arn},
+            secrets={"": ecs.Secret.from_secrets_manager(secret)},
+        )
+        for name, secret in made.items()
+    }
+
+

@@ -1,0 +1,69 @@
+"""For your tests, and for those who write executors: plans without CDK, templates that compare."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.executors.base import Executor, ExecutorContext
+from cdk_airflow_ecs.plan import ClusterPlan
+from cdk_airflow_ecs.planning import plan_cluster
+from cdk_airflow_ecs.settings import resolve
+
+_ASSET_HASH = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def plan_of(**arguments: Any) -> ClusterPlan:
+    """Plan a cluster in milliseconds, without a construct.
+
+    Args:
+        arguments: those of ``AirflowCluster`` that say what runs; components' sizes go by ``services={"Scheduler": …}``.
+
+    Example:
+        >>> plan_of(version=AirflowVersion.V3_3).component("Scheduler").containers[0].command
+        ('airflow', 'scheduler')
+    """
+    return plan_cluster(resolve(**arguments))
+
+
+def normalize(template: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a template what changes without meaning: asset hashes and the bootstrap version check.
+
+    Args:
+        template: a template as ``Template.from_stack(stack).to_json()`` gives it.
+    """
+
+    def clean(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: clean(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [clean(value) for value in node]
+        return _ASSET_HASH.sub("<ASSET-HASH>", node) if isinstance(node, str) else node
+
+    cleaned: dict[str, Any] = clean(template)
+    for section, name in (("Parameters", "BootstrapVersion"), ("Rules", "CheckBootstrapVersion")):
+        cleaned.get(section, {}).pop(name, None)
+        if not cleaned.get(section, True):
+            del cleaned[section]
+    return cleaned
+
+
+def check_executor(executor: Executor) -> None:
+    """Check the contract of an executor of yours against every Airflow release.
+
+    Raises:
+        AssertionError: naming what is broken: a plan that differs between two calls, options that the cluster sets
+            itself, names that are no construct ids.
+    """
+    for version in AirflowVersion.ALL:
+        context = ExecutorContext(version=version)
+        first, second = executor.plan(context), executor.plan(context)
+        assert first == second, f"plan() gave two different plans for Airflow {version}"
+        names = [workers.path for workers in first.workers]
+        assert len(names) == len(set(names)), f"two services share a path: {names}"
+        for name in names:
+            assert re.fullmatch(r"Pools/[A-Za-z][A-Za-z0-9-]*", name), f'{name!r} is no path of the form "Pools/name"'
+        for store in first.stores:
+            assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", store), f"{store!r} is no construct id"
+        plan_of(executor=executor, version=version)

@@ -1,0 +1,24 @@
+"""CDK tokens, recognised without asking CDK: the plan compares values and must know which ones it cannot see.
+
+A token is a value that CloudFormation fills in at deploy time. Inside Python it is an ordinary string with a marker
+in it, or a number far below any real one (aws-cdk-lib, ``core/lib/private/encoding.ts``).
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+_STRING_MARKER = "${Token["
+_LARGEST_NUMBER_TOKEN = -1e280
+
+
+def is_token(value: object) -> bool:
+    """Tell whether *value* is only known at deploy time."""
+    if isinstance(value, str):
+        return _STRING_MARKER in value
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value < _LARGEST_NUMBER_TOKEN
+
+
+def is_known_int(value: object) -> TypeGuard[int]:
+    """Tell whether *value* is an integer that can be compared now."""
+    return isinstance(value, int) and not isinstance(value, bool) and not is_token(value)

@@ -1,0 +1,168 @@
+"""Everything that exists once, made in the construct tree that is frozen from the first release.
+
+``Vpc, Cluster, Database, Broker, Dags, Logs, Secrets/<name>, Web, Gate, Components/<name>, Pools/<name>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_servicediscovery as servicediscovery
+from constructs import Construct
+
+from cdk_airflow_ecs.airflow import EXECUTION_API_PORT, web_component, web_health_path
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.buckets import access_log_bucket
+from cdk_airflow_ecs.executors.base import ExecutorContext
+from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
+from cdk_airflow_ecs.render import Rendered, Site
+from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, let_logs_use
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ec2 as ec2
+    from aws_cdk import aws_kms as kms
+    from constructs import IDependable
+
+    from cdk_airflow_ecs.settings import Settings
+
+_EXECUTION_API = "execution-api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What exists once, and the scopes that things are made in."""
+
+    root: Construct
+    settings: Settings
+    site: Site
+    key: kms.IKey
+    namespace: servicediscovery.INamespace | None
+
+    def scope(self, path: str) -> Construct:
+        """Find or make the construct at *path* below the cluster."""
+        return _scope(self.root, path)
+
+    def connectables(self) -> dict[str, ec2.IConnectable]:
+        """What stands at the ends of edges, by name."""
+        found = {name: binding.connectable for name, binding in self.site.bindings.items()}
+        return {name: end for name, end in found.items() if end is not None}
+
+    def dependencies(self) -> list[IDependable]:
+        """What the migration must wait for: the database, and the rules that admit it."""
+        database = self.site.bindings["Database"]
+        groups = database.connectable.connections.security_groups if database.connectable is not None else []
+        return [*database.dependencies, *groups]
+
+    def serve_web(self, rendered: Mapping[str, Rendered]) -> Rendered:
+        """Put the web component behind the load balancer, and give its execution API a name."""
+        settings = self.settings
+        web = rendered[web_component(settings.version)]
+        service = web.service
+        if service is None:
+            raise ValueError("the web component has no service")
+        balancer = cast("elb.ApplicationLoadBalancer", self.site.bindings["Web"].connectable)
+        settings.web.serve(self.scope("Web"), balancer, service, health_path=web_health_path(settings.version))
+        if self.namespace is not None:
+            service.enable_cloud_map(
+                name=_EXECUTION_API,
+                cloud_map_namespace=self.namespace,
+                container=web.task_definition.find_container(_EXECUTION_API),
+                container_port=EXECUTION_API_PORT,
+            )
+        return web
+
+
+def bind_stores(
+    root: Construct,
+    settings: Settings,
+    *,
+    vpc: ec2.IVpc | None,
+    task_subnets: ec2.SubnetSelection | None,
+    store_subnets: ec2.SubnetSelection | None,
+    web_subnets: ec2.SubnetSelection | None,
+    encryption_key: kms.IKey | None,
+    removal_policy: RemovalPolicy | None,
+    exec_enabled: bool,
+) -> World:
+    """Make or find everything that exists once. The arguments are those of ``AirflowCluster``."""
+    secrets_scope, logs_scope = _scope(root, "Secrets"), _scope(root, "Logs")
+    key = encryption_key or cluster_key(secrets_scope, removal_policy=removal_policy)
+    let_logs_use(key)
+    network = build_network(
+        root,
+        vpc=vpc,
+        task_subnets=task_subnets,
+        store_subnets=store_subnets,
+        web_subnets=web_subnets,
+        internet_facing=settings.web.internet_facing,
+        key=key,
+    )
+    foundation = Foundation(
+        network=network,
+        key=key,
+        access_logs=access_log_bucket(logs_scope, removal_policy=removal_policy),
+        removal_policy=removal_policy,
+    )
+    log_group = logs.LogGroup(
+        logs_scope,
+        "Containers",
+        retention=logs.RetentionDays.ONE_MONTH,
+        encryption_key=key,
+        removal_policy=removal_policy or RemovalPolicy.RETAIN,
+    )
+    execution_api = settings.version.major >= 3
+    stores = {
+        "Database": settings.database,
+        "Dags": settings.dags,
+        "Logs": settings.logs,
+        "Web": settings.web,
+        **settings.executor.plan(ExecutorContext(version=settings.version)).stores,
+    }
+    bindings = {
+        "Stack": Binding(attributes={"region": Stack.of(root).region}),
+        "Given": Binding(secrets=settings.given_secrets),
+        **bind_secrets(secrets_scope, foundation, execution_api=execution_api),
+        **{name: store.bind(_scope(root, name), foundation) for name, store in stores.items()},
+    }
+    namespace = None
+    if execution_api:
+        namespace = bind_namespace(root, network)
+        url = f"http://{_EXECUTION_API}.{namespace_name(root)}:{EXECUTION_API_PORT}/execution/"
+        bindings["ExecutionApi"] = Binding(attributes={"url": url})
+    cluster = ecs.Cluster(
+        root,
+        "Cluster",
+        vpc=network.vpc,
+        container_insights_v2=ecs.ContainerInsights.ENABLED,
+        execute_command_configuration=(
+            ecs.ExecuteCommandConfiguration(
+                logging=ecs.ExecuteCommandLogging.OVERRIDE,
+                log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=log_group),
+            )
+            if exec_enabled
+            else None
+        ),
+    )
+    site = Site(
+        cluster=cluster,
+        network=network,
+        image=settings.image,
+        container_image=settings.image.container_image(settings.version),
+        log_group=log_group,
+        bindings=bindings,
+    )
+    return World(root=root, settings=settings, site=site, key=key, namespace=namespace)
+
+
+def _scope(root: Construct, path: str) -> Construct:
+    scope = root
+    for name in path.split("/"):
+        found = scope.node.try_find_child(name)
+        scope = cast("Construct", found) if found is not None else Construct(scope, name)
+    return scope
