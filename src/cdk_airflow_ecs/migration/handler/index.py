@@ -1,0 +1,194 @@
+"""The migration gate: a CloudFormation custom resource that runs one migration task and waits for it.
+
+CloudFormation waits an hour, a Lambda fifteen minutes: shortly before its time is over the function invokes
+itself with the same event and what it knows about the task. Environment: CLUSTER, SUBNETS (comma-separated),
+SECURITY_GROUP, ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import traceback
+import urllib.request
+from typing import TYPE_CHECKING, Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_ecs import ECSClient
+    from types_boto3_ecs.type_defs import TaskTypeDef
+
+DEADLINE = 55 * 60  # seconds since the first invocation; CloudFormation gives up after 60 minutes
+LAUNCH_PATIENCE = 5 * 60  # seconds for capacity, network interfaces and fresh permissions to turn up
+POLL = 5  # seconds between two looks at the task
+HAND_OVER = 90_000  # milliseconds left at which the next invocation takes over; answering needs up to 60 s
+REASON_BYTES = 3072  # of the encoded reason; CloudFormation refuses answers over 4096 bytes
+PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})  # throttling must not fail a deployment
+
+# Names whose values are secret; the "secret:" inside an ARN is none of them.
+NAMES = r"(?:passw(?:or)?d|pwd|(?<!:)secret|token|credential|(?:api|access|fernet)_?key)[\w.-]{0,40}"
+QUOTED = r"""\\"(?:.*?)\\"|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
+MASKS = [
+    (re.compile(r"([a-z][a-z0-9+.-]{0,30}://)([^\s:/@]*:)?\S*@", re.I), r"\1\2***@"),  # ...://user:password@
+    (re.compile(rf"""({NAMES}\\?["']?\s{{0,5}}[:=]\s{{0,5}})(?:{QUOTED}|\S+)""", re.I), r"\1***"),
+    (re.compile(r"(Bearer|Basic)\s+[\w.~+/=-]+", re.I), r"\1 ***"),
+    (re.compile(r"(?<![\w-])[\w-]{43}=(?![\w=])"), "***"),  # Fernet key
+    (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "***"),  # JSON web token
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "***"),  # AWS access key
+    (re.compile(r"\b(?:scrypt|pbkdf2):\S+"), "***"),  # password hash
+]
+
+
+class MigrationFailed(Exception):
+    """The migration did not succeed; the message is for the stack's events."""
+
+
+class Context(Protocol):
+    """What Lambda tells about this invocation."""
+
+    invoked_function_arn: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until this invocation is killed."""
+
+
+def handler(event: dict[str, Any], context: Context) -> None:
+    """Answer one request of CloudFormation, unless the next invocation will."""
+    reason = ""
+    try:
+        if event["RequestType"] != "Delete" and not migrate(event, context):
+            return
+    except MigrationFailed as error:
+        reason = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+    respond(event, reason)
+
+
+def migrate(event: dict[str, Any], context: Context) -> bool:
+    """Run the migration task, or go on waiting for it; False if the next invocation has taken over.
+
+    Raises:
+        MigrationFailed: If it failed, could not be launched, or took too long.
+    """
+    ecs = boto3.client("ecs", config=PATIENT)
+    state = event.setdefault("Gate", {"started": time.time(), "attempt": 0, "task": None})
+    while True:
+        age = time.time() - state["started"]
+        if state["task"] is None:
+            state["task"], refusal = launch(ecs, event, state["attempt"])
+            state["attempt"] += 1
+            if state["task"] is None and age > LAUNCH_PATIENCE:
+                raise MigrationFailed(f"The migration task could not be launched: {refusal}")
+        elif age > DEADLINE:
+            ecs.stop_task(cluster=os.environ["CLUSTER"], task=state["task"], reason="Migration took too long")
+            raise MigrationFailed(explain(f"The migration took over {DEADLINE // 60} minutes", state["task"]))
+        else:
+            found = ecs.describe_tasks(cluster=os.environ["CLUSTER"], tasks=[state["task"]])["tasks"]
+            if found and found[0]["lastStatus"] == "STOPPED":
+                return judge(found[0])
+        if context.get_remaining_time_in_millis() < HAND_OVER:
+            boto3.client("lambda", config=PATIENT).invoke(
+                FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=json.dumps(event)
+            )
+            return False
+        time.sleep(POLL if state["task"] else 3 * POLL)
+
+
+def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | None, str]:
+    """Start the task; return its ARN, or None and why it cannot start now.
+
+    The client token makes an event that Lambda delivers twice find the task of the first delivery.
+    """
+    network: Any = {
+        "subnets": os.environ["SUBNETS"].split(","),
+        "securityGroups": [os.environ["SECURITY_GROUP"]],
+        "assignPublicIp": os.environ["ASSIGN_PUBLIC_IP"],
+    }
+    try:
+        answer = ecs.run_task(
+            cluster=os.environ["CLUSTER"],
+            taskDefinition=event["ResourceProperties"]["TaskDefinition"],
+            launchType="FARGATE",
+            clientToken=f"{event['RequestId']}-{attempt}",
+            startedBy="cdk-airflow-ecs-migration",
+            networkConfiguration={"awsvpcConfiguration": network},
+        )
+    except ClientError as error:  # a role or policy made seconds ago may not be known everywhere
+        return None, str(error)
+    if answer["tasks"]:
+        return answer["tasks"][0]["taskArn"], ""
+    return None, "; ".join(f"{f.get('reason', '')} {f.get('detail', '')}".strip() for f in answer["failures"])
+
+
+def judge(task: TaskTypeDef) -> bool:
+    """Return True if the migration container, whatever its neighbours did, exited with 0."""
+    ours = [container for container in task["containers"] if container["name"] == os.environ["CONTAINER"]]
+    if [container.get("exitCode") for container in ours] == [0]:
+        return True
+    code = next((container["exitCode"] for container in ours if "exitCode" in container), "none")
+    reasons = [*(container.get("reason") for container in ours), task.get("stoppedReason")]
+    summary = "; ".join([f"The migration failed, exit code {code}", *filter(None, reasons)])
+    raise MigrationFailed(explain(summary, task["taskArn"]))
+
+
+def explain(summary: str, task: str) -> str:
+    """Append where the logs are, and their last lines."""
+    group = os.environ["LOG_GROUP"]
+    stream = f"{os.environ['LOG_PREFIX']}/{os.environ['CONTAINER']}/{task.rpartition('/')[2]}"
+    try:
+        logs = boto3.client("logs", config=PATIENT).get_log_events(
+            logGroupName=group, logStreamName=stream, limit=100, startFromHead=False
+        )
+        lines = "\n".join(event["message"] for event in logs["events"])[-20_000:]
+    except Exception as error:  # a task that never started has no stream
+        lines = f"(no log: {type(error).__name__})"
+    return f"{summary}. Log group {group}, stream {stream}, last lines:\n{lines}"
+
+
+def presentable(reason: str) -> str:
+    """Mask what looks like a secret, then keep the beginning and the end that fit the answer."""
+    reason = re.sub(r"\x1b\[[0-9;]*m", "", reason)
+    reason = "".join(letter if letter == "\n" or letter.isprintable() else " " for letter in reason)
+    for pattern, replacement in MASKS:
+        reason = pattern.sub(replacement, reason)
+    head, tail = reason[:700], reason[700:]
+    cut = ""
+    while len(encode(head + cut + tail)) > REASON_BYTES:
+        cut = "\n[...]\n"
+        head, tail = (head, tail[50:]) if tail else (head[:-50], tail)
+    return head + cut + tail
+
+
+def respond(event: dict[str, Any], reason: str) -> None:
+    """Send the answer; an empty reason means success."""
+    answer = {
+        "Status": "FAILED" if reason else "SUCCESS",
+        "Reason": presentable(reason),
+        "PhysicalResourceId": event["LogicalResourceId"],  # constant: an update never replaces
+        **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},
+    }
+    print(answer["Status"], answer["Reason"])
+    # A presigned URL was signed without a content type.
+    request = urllib.request.Request(  # noqa: S310 (CloudFormation's own https URL)
+        event["ResponseURL"], data=encode(answer), method="PUT", headers={"Content-Type": ""}
+    )
+    for pause in (1, 2, 4, 8, None):
+        try:
+            with urllib.request.urlopen(request, timeout=8):  # noqa: S310
+                return
+        except OSError:
+            if pause is None:
+                raise  # Lambda delivers the event again, and the client token finds the same task
+            time.sleep(pause)
+
+
+def encode(value: object) -> bytes:
+    """Return the JSON text as CloudFormation gets it."""
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -1,0 +1,456 @@
+"""The migration gate's Lambda against fakes of AWS and a real HTTP server in CloudFormation's place."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from botocore.exceptions import ClientError
+
+SOURCE = Path(__file__).parents[2] / "src/cdk_airflow_ecs/migration/handler/index.py"
+TASK = "arn:aws:ecs:eu-west-1:111122223333:task/airflow/0123456789abcdef"
+FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:gate"
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "CLUSTER": "arn:aws:ecs:eu-west-1:111122223333:cluster/airflow",
+    "SUBNETS": "subnet-1,subnet-2",
+    "SECURITY_GROUP": "sg-1",
+    "ASSIGN_PUBLIC_IP": "DISABLED",
+    "CONTAINER": "migrate",
+    "LOG_GROUP": "/airflow/migration",
+    "LOG_PREFIX": "gate",
+}
+
+
+def running() -> dict:
+    """Describe a task that is not done."""
+    return {"taskArn": TASK, "lastStatus": "RUNNING", "containers": [{"name": "migrate"}]}
+
+
+def stopped(*containers: dict, reason: str = "Essential container in task exited") -> dict:
+    """Describe a task that is done."""
+    return {"taskArn": TASK, "lastStatus": "STOPPED", "stoppedReason": reason, "containers": list(containers)}
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def time(self) -> float:
+        """Return the current time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+class Aws:
+    """The three services, with what a test wants them to answer; it remembers what they were asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.refusals: list[object] = []  # one per RunTask that fails: a ``failures`` list or an exception
+        self.life: Callable[[float], dict] = lambda age: stopped({"name": "migrate", "exitCode": 0})
+        self.lines: list[str] = []
+        self.launched: dict[str, float] = {}  # client token to time
+        self.calls: list[tuple[str, dict]] = []
+
+    def client(self, service: str, **_: object) -> Aws:
+        """Stand in for ``boto3.client``."""
+        assert service in ("ecs", "lambda", "logs")
+        return self
+
+    def named(self, operation: str) -> list[dict]:
+        """Return the arguments of each call of one operation."""
+        return [arguments for name, arguments in self.calls if name == operation]
+
+    def run_task(self, **arguments) -> dict:
+        """Launch a task once per client token, or refuse."""
+        self.calls.append(("run_task", arguments))
+        if self.refusals:
+            refusal = self.refusals.pop(0)
+            if isinstance(refusal, Exception):
+                raise refusal
+            return {"tasks": [], "failures": refusal}
+        self.launched.setdefault(arguments["clientToken"], self.clock.now)
+        return {"tasks": [{"taskArn": TASK}], "failures": []}
+
+    def describe_tasks(self, **arguments) -> dict:
+        """Describe the task by its age; like ECS, not at all in its first moments."""
+        self.calls.append(("describe_tasks", arguments))
+        age = self.clock.now - min(self.launched.values())
+        return {"tasks": [self.life(age)] if age > 12 else []}
+
+    def stop_task(self, **arguments) -> None:
+        """Note that the task was stopped."""
+        self.calls.append(("stop_task", arguments))
+
+    def get_log_events(self, **arguments) -> dict:
+        """Return the log lines of the one stream that exists."""
+        self.calls.append(("get_log_events", arguments))
+        if arguments["logStreamName"] != "gate/migrate/0123456789abcdef":
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLogEvents")
+        limit = arguments["limit"]
+        lines = self.lines[:limit] if arguments["startFromHead"] else self.lines[-limit:]
+        return {"events": [{"message": line} for line in lines]}
+
+    def invoke(self, **arguments) -> None:
+        """Note an invocation."""
+        self.calls.append(("invoke", arguments))
+
+
+class Answers(HTTPServer):
+    """The bucket behind ResponseURL: keeps bodies, refuses the first *refuse* ones."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), AnswerHandler)
+        self.bodies: list[bytes] = []
+        self.content_types: list[str | None] = []
+        self.refuse = 0
+
+    @property
+    def url(self) -> str:
+        """The address as CloudFormation would hand it out."""
+        return f"http://127.0.0.1:{self.server_port}/answer?X-Amz-Signature=abc"
+
+
+class AnswerHandler(BaseHTTPRequestHandler):
+    """Accept PUT, as S3 does with a presigned URL."""
+
+    server: Answers
+
+    def do_PUT(self) -> None:
+        """Keep the body."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.content_types.append(self.headers["Content-Type"])
+        refused = self.server.refuse > 0
+        self.server.refuse -= 1
+        if not refused:
+            self.server.bodies.append(body)
+        self.send_response(503 if refused else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    """Serve on a free port."""
+    server = Answers()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Gate:
+    """The handler with everything around it; ``run`` plays Lambda until the gate has answered."""
+
+    def __init__(self, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+        spec = importlib.util.spec_from_file_location("gate_index", SOURCE)
+        self.module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.module)
+        self.clock = Clock()
+        self.aws = Aws(self.clock)
+        self.answers = answers
+        monkeypatch.setattr(self.module, "time", self.clock)
+        monkeypatch.setattr(self.module.boto3, "client", self.aws.client)
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+
+    def event(self, kind: str = "Create", **more: object) -> dict:
+        """Return CloudFormation's request."""
+        return {
+            "RequestType": kind,
+            "ResponseURL": self.answers.url,
+            "StackId": "arn:aws:cloudformation:eu-west-1:111122223333:stack/airflow/" + "5" * 36,
+            "RequestId": "6f6b7a52-9a37-4d9b-b2f5-1f9d3b9f8c11",
+            "LogicalResourceId": "AirflowGateSchema1A2B3C4D",
+            "ResourceProperties": {"ServiceToken": FUNCTION, "TaskDefinition": "airflow-migrate:7"},
+            **more,
+        }
+
+    def invoke(self, event: dict) -> None:
+        """Invoke the function once, with fifteen minutes to live."""
+        end = self.clock.now + 900
+        context = SimpleNamespace(
+            invoked_function_arn=FUNCTION,
+            get_remaining_time_in_millis=lambda: int((end - self.clock.now) * 1000),
+        )
+        self.module.handler(json.loads(json.dumps(event)), context)
+        assert self.clock.now < end, "Lambda would have killed it"
+
+    def run(self, event: dict) -> dict:
+        """Invoke it, and again with the payload of each self-invocation; return the one answer."""
+        self.invoke(event)
+        handled = 0
+        while len(pending := self.aws.named("invoke")) > handled:
+            assert (pending[handled]["FunctionName"], pending[handled]["InvocationType"]) == (
+                FUNCTION,
+                "Event",
+            )
+            self.invoke(json.loads(pending[handled]["Payload"]))
+            handled += 1
+        (body,) = self.answers.bodies
+        assert len(body) < 4096
+        answer = json.loads(body)
+        assert {
+            key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")
+        }.items() <= answer.items()
+        return answer
+
+
+@pytest.fixture
+def gate(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Return a gate whose task succeeds at once."""
+    return Gate(answers, monkeypatch)
+
+
+def test_create_runs_the_task_and_succeeds(gate: Gate) -> None:
+    """One task of the given definition runs in the given network, and its exit code 0 is success."""
+    gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 0}) if age > 60 else running()
+
+    answer = gate.run(gate.event())
+
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
+    (asked,) = gate.aws.named("run_task")
+    assert (asked["cluster"], asked["taskDefinition"]) == (ENVIRONMENT["CLUSTER"], "airflow-migrate:7")
+    assert asked["launchType"] == "FARGATE"
+    assert asked["networkConfiguration"]["awsvpcConfiguration"] == {
+        "subnets": ["subnet-1", "subnet-2"],
+        "securityGroups": ["sg-1"],
+        "assignPublicIp": "DISABLED",
+    }
+
+
+def test_update_keeps_the_physical_id(gate: Gate) -> None:
+    """An update runs the migration again and never asks for a replacement."""
+    answer = gate.run(gate.event("Update", PhysicalResourceId="AirflowGateSchema1A2B3C4D"))
+
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
+    assert len(gate.aws.launched) == 1
+
+
+def test_delete_runs_nothing(gate: Gate) -> None:
+    """A delete succeeds without one call of AWS."""
+    answer = gate.run(gate.event("Delete", PhysicalResourceId="AirflowGateSchema1A2B3C4D"))
+
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
+    assert gate.aws.calls == []
+
+
+SECRETS = {
+    "sqlalchemy.url = postgresql+psycopg2://airflow:{}@db:5432/airflow": "p@s/s:word",
+    "redis://:{}@broker:6379/0": "aUthT0ken",
+    "cloning https://{}@github.example/dags.git": "ghp_0123456789",
+    "connecting with user=airflow password={} host=db": "hunter2,;&x",
+    "AIRFLOW_ECS_ADMIN_PASSWORD: {}": "correct-horse",
+    "env PGPASSWORD='{}' psql": "it\\'s hidden",
+    '{{"username": "airflow", "password": "{}", "port": 5432}}': 'quo\\"ted horse',
+    '{{"SecretString": "{{\\"password\\":\\"{}\\"}}"}}': "escaped battery",
+    "{{'token': '{}'}}": "tok en",
+    "Authorization: Bearer {}": "abc.def-ghi",
+    "AIRFLOW__CORE__FERNET_KEY={}": "k" * 43 + "=",
+    "invalid key {} given": "Zm9v_" + "b" * 38 + "=",
+    "jwt {}": "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl",
+    "key id {}": "AKIA" + "Q" * 16,
+}
+
+
+@pytest.mark.parametrize("template", SECRETS, ids=lambda template: template[:25])
+def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
+    """A secret in the task's output does not reach the stack's events, and the text around it does."""
+    gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
+    gate.aws.lines = ["before", template.format(SECRETS[template]), "after"]
+
+    reason = gate.run(gate.event())["Reason"]
+
+    assert [word for word in SECRETS[template].split() if word in reason] == []
+    assert "***" in reason
+    assert "before\n" in reason
+    assert reason.endswith("\nafter")
+
+
+def test_failed_migration_says_why_and_where(gate: Gate) -> None:
+    """The reason holds the exit code, ECS's reason, the log's place and its last lines, ARNs intact."""
+    arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:Db-AbC"
+    gate.aws.life = lambda age: stopped(
+        {"name": "migrate", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"},
+        reason=f"pull {arn}",
+    )
+    gate.aws.lines = [f"line {number}" for number in range(500)]
+
+    answer = gate.run(gate.event())
+
+    assert answer["Status"] == "FAILED"
+    reason = answer["Reason"]
+    assert "exit code 137; OutOfMemoryError: Container killed; pull " + arn in reason
+    assert "Log group /airflow/migration, stream gate/migrate/0123456789abcdef" in reason
+    assert reason.endswith("line 498\nline 499")
+
+
+@pytest.mark.parametrize("letter", ["x", "ä", "語", "🐘", '"', "\\", "\n", "\x00", "\ud800"], ids=ascii)
+def test_reason_is_bounded_in_bytes(gate: Gate, letter: str) -> None:
+    """However many bytes a letter takes, the reason has at most 3 KB and keeps its beginning and end."""
+    gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
+    gate.aws.lines = [letter * 900 for _ in range(50)] + ["the very end"]
+
+    answer = gate.run(gate.event())
+
+    assert len(answer["Reason"].encode()) <= 3072
+    assert answer["Reason"].startswith("The migration failed, exit code 1")
+    assert answer["Reason"].endswith("the very end")
+
+
+def test_masking_a_long_line_is_quick(gate: Gate) -> None:
+    """A megabyte without a space, or of half-made secrets, does not eat the invocation's time."""
+    gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
+    gate.aws.lines = ["a" * 1_000_000, "://" * 100_000, "password=" * 100_000, '\\"' * 300_000]
+
+    before = time.process_time()
+    gate.run(gate.event())
+
+    assert time.process_time() - before < 5
+
+
+def test_no_exit_code_is_failure(gate: Gate) -> None:
+    """A container that never started has no exit code and no log: ECS's reason is all there is."""
+    gate.aws.life = lambda age: stopped({"name": "migrate"}, reason="CannotPullContainerError: not found")
+    gate.aws.get_log_events = lambda **_: (_ for _ in ()).throw(
+        ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLogEvents")
+    )
+
+    answer = gate.run(gate.event())
+
+    assert answer["Status"] == "FAILED"
+    assert "exit code none; CannotPullContainerError: not found" in answer["Reason"]
+    assert answer["Reason"].endswith("(no log: ClientError)")
+
+
+@pytest.mark.parametrize(("ours", "theirs", "status"), [(0, 137, "SUCCESS"), (1, 0, "FAILED")])
+def test_only_the_migration_container_counts(gate: Gate, ours: int, theirs: int, status: str) -> None:
+    """A side-car, which AWS may add unasked, decides nothing, wherever it stands in the list."""
+    sidecar = {"name": "aws-guardduty-agent-x", "exitCode": theirs}
+    gate.aws.life = lambda age: stopped(sidecar, {"name": "migrate", "exitCode": ours})
+
+    assert gate.run(gate.event())["Status"] == status
+
+
+def test_task_without_the_container_is_failure(gate: Gate) -> None:
+    """If no container has the name, nothing was migrated."""
+    gate.aws.life = lambda age: stopped({"name": "other", "exitCode": 0})
+
+    assert gate.run(gate.event())["Status"] == "FAILED"
+
+
+def test_launch_is_tried_again(gate: Gate) -> None:
+    """Lack of capacity and a role that is not known yet pass; each try has a client token of its own."""
+    gate.aws.refusals = [
+        [{"reason": "Capacity is unavailable at this time"}],
+        ClientError({"Error": {"Code": "AccessDeniedException", "Message": "iam:PassRole"}}, "RunTask"),
+    ]
+
+    assert gate.run(gate.event())["Status"] == "SUCCESS"
+    tokens = [asked["clientToken"] for asked in gate.aws.named("run_task")]
+    assert len(set(tokens)) == len(tokens) == 3
+    assert all(len(token) <= 64 for token in tokens)
+
+
+def test_launch_is_given_up_after_a_while(gate: Gate) -> None:
+    """If there is no capacity for minutes, the deployment fails and says so, well within the hour."""
+    gate.aws.refusals = [[{"reason": "RESOURCE:ENI", "detail": "none left"}] for _ in range(1000)]
+    start = gate.clock.now
+
+    answer = gate.run(gate.event())
+
+    assert answer["Status"] == "FAILED"
+    assert "could not be launched: RESOURCE:ENI none left" in answer["Reason"]
+    assert 240 < gate.clock.now - start < 600
+
+
+def test_long_migration_crosses_invocations(gate: Gate) -> None:
+    """A migration of 35 minutes takes three invocations, one task and one answer."""
+    gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 0}) if age > 2100 else running()
+
+    assert gate.run(gate.event())["Status"] == "SUCCESS"
+    assert len(gate.aws.named("invoke")) == 2
+    assert len(gate.aws.named("run_task")) == 1
+
+
+def test_launching_crosses_invocations(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invocation that ends before the task could start hands over where it stood."""
+    monkeypatch.setattr(gate.module, "LAUNCH_PATIENCE", 1800)
+    gate.aws.refusals = [[{"reason": "Capacity is unavailable"}] for _ in range(80)]
+
+    assert gate.run(gate.event())["Status"] == "SUCCESS"
+    assert len(gate.aws.named("invoke")) == 1
+    assert len(gate.aws.named("run_task")) == len(gate.aws.launched) + 80 == 81
+
+
+def test_deadline_stops_the_task(gate: Gate) -> None:
+    """After 55 minutes the task is stopped and the answer still comes within CloudFormation's hour."""
+    gate.aws.life = lambda age: running()
+    gate.aws.lines = ["adding an index, slowly"]
+    start = gate.clock.now
+
+    answer = gate.run(gate.event())
+
+    assert answer["Status"] == "FAILED"
+    assert "took over 55 minutes" in answer["Reason"]
+    assert answer["Reason"].endswith("adding an index, slowly")
+    assert [asked["task"] for asked in gate.aws.named("stop_task")] == [TASK]
+    assert gate.clock.now - start < 3500
+
+
+def test_event_delivered_twice_runs_one_task(gate: Gate) -> None:
+    """When Lambda delivers an event again, the second delivery finds the first one's task."""
+    gate.invoke(gate.event())
+    gate.invoke(gate.event())
+
+    assert len(gate.aws.launched) == 1
+    assert [json.loads(body)["Status"] for body in gate.answers.bodies] == ["SUCCESS", "SUCCESS"]
+
+
+def test_unexpected_exception_is_answered(gate: Gate) -> None:
+    """A bug or an outage fails the deployment at once, rather than after CloudFormation's hour."""
+    gate.aws.describe_tasks = lambda **_: {}["tasks"]
+
+    answer = gate.run(gate.event())
+
+    assert (answer["Status"], answer["Reason"]) == ("FAILED", "KeyError: 'tasks'")
+
+
+def test_missing_configuration_is_answered(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function without its environment still answers."""
+    monkeypatch.delenv("CLUSTER")
+
+    assert gate.run(gate.event())["Status"] == "FAILED"
+
+
+def test_answer_is_retried(gate: Gate) -> None:
+    """Three refused answers are followed by an accepted one, without a content type."""
+    gate.answers.refuse = 3
+
+    assert gate.run(gate.event())["Status"] == "SUCCESS"
+    assert gate.answers.content_types == [""] * 4
+
+
+def test_answer_that_never_arrives_is_an_error(gate: Gate) -> None:
+    """If CloudFormation cannot be told, the invocation fails, so that Lambda tries the event again."""
+    gate.answers.refuse = 1000
+
+    with pytest.raises(OSError, match="503"):
+        gate.invoke(gate.event())
