@@ -261,7 +261,7 @@ SECRETS = {
     "env PGPASSWORD='{}' psql": "it\\'s hidden",
     '{{"username": "airflow", "password": "{}", "port": 5432}}': 'quo\\"ted horse',
     '{{"SecretString": "{{\\"password\\":\\"{}\\"}}"}}': "escaped battery",
-    "{{'token': '{}'}}": "tok en",
+    "{{'token': '{}'}}": "wind mill",
     "Authorization: Bearer {}": "abc.def-ghi",
     "AIRFLOW__CORE__FERNET_KEY={}": "k" * 43 + "=",
     "invalid key {} given": "Zm9v_" + "b" * 38 + "=",
