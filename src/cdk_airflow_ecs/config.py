@@ -1,4 +1,4 @@
-"""A user's Airflow options: merged with the library's own, and checked against what a release of Airflow knows. Pure.
+"""A user's Airflow options: merged with the library's own, checked against what an Airflow knows. Pure.
 
 An option is ``(section, option)`` in lower case, as in ``airflow.cfg``.
 """
@@ -29,8 +29,7 @@ __all__ = ["Finding", "KnownOption", "Option", "check", "environment_name", "exi
 T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
-_ENVIRONMENT_NAME = re.compile(r"AIRFLOW__(.+?)__(.+)", re.IGNORECASE)
-COMMAND_SUFFIXES = ("_cmd", "_secret")
+_ENVIRONMENT_NAME = re.compile(r"AIRFLOW_{1,2}([A-Z].*?)__(.+)", re.IGNORECASE)
 # JSON that Airflow masks because it may hold a password: mostly it holds prefixes, sizes and timeouts.
 _MAY_BE_SECRET = re.compile(r"\w+_(kw)?args")
 
@@ -88,15 +87,16 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:
 def check(user: Mapping[str, Mapping[str, object]], minor: str) -> tuple[Finding, ...]:
     """Check a user's options against what a release of Airflow knows.
 
-    A value that is neither text, number nor truth value counts as a secret; a CDK token counts as what it stands in
-    for. A section that no Airflow and no provider of the official image has is taken for a plugin's own.
+    A value that is neither text, number nor truth value counts as a secret. A CDK token counts as the text
+    or number that it stands in for. A section that neither Airflow nor a provider of its image ever had is
+    taken for a plugin's own.
 
     Args:
         user: section to option to value, as given in ``config=``.
         minor: the release line, such as "3.3".
 
     Raises:
-        ValueError: if the configuration does not have that shape, or a value cannot be an environment variable.
+        ValueError: if the configuration does not have that shape, or a value is no single text.
     """
     known(minor)
     found = (finding for option, value in _given(user) for finding in _judge(option, value, minor))
@@ -110,8 +110,9 @@ def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, o
     for section, options in user.items():
         _check_name("section", section)
         if not isinstance(options, Mapping):
+            given = type(options).__name__
             raise ValueError(
-                f"config[{section!r}] must map option names to values, got {type(options).__name__}; {_example(section)}"
+                f"config[{section!r}] must map options to values, got {given}; {_example(section)}"
             )
         for option, value in options.items():
             _check_name("option", option, section)
@@ -126,12 +127,13 @@ def _check_name(kind: str, name: object, section: str = "core") -> None:
     if match := _ENVIRONMENT_NAME.fullmatch(name):
         example = _example(*(part.lower() for part in match.groups()))
         raise ValueError(f"config: {name!r} is the name of an environment variable; {example}")
-    if not _NAME.fullmatch(name):
-        lower = name.lower() if _NAME.fullmatch(name.lower()) else None
-        example = _example(*((lower,) if kind == "section" else (section, lower)) if lower else ())
+    if name != name.lower():
+        example = _example(*((section,) if kind == "option" else ()), name.lower())
         raise ValueError(
-            f"config: {name!r} is no {kind} name: those are in lower case, as in airflow.cfg; {example}"
+            f"config: {kind} names are in lower case, as in airflow.cfg, got {name!r}; {example}"
         )
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"config: {name!r} is no {kind} name; those hold letters, digits and _ . - alone")
 
 
 def _check_value(option: Option, value: object) -> None:
@@ -152,7 +154,7 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     base = base_option(option)
     facts = every_option().get(base)
     if facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != "":
-        yield _plain_text(option)
+        yield _plain_text(option, minor)
     if FREE_FORM.fullmatch(option[0]):
         return
     if facts is None:
@@ -162,15 +164,14 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     elif minor not in facts.minors:
         yield _absent(base, facts, minor)
     elif facts.deprecated and _version(facts.deprecated)[:2] <= _version(minor):
-        yield Finding(
-            id="cdk-airflow-ecs:deprecated-option",
-            message=f"{_spell(base)} is deprecated since Airflow {facts.deprecated}. {facts.advice or ''}".rstrip(),
-        )
+        message = f"{_spell(base)} is deprecated since Airflow {facts.deprecated}. {facts.advice or ''}"
+        yield Finding(id="cdk-airflow-ecs:deprecated-option", message=message.rstrip())
 
 
-def _plain_text(option: Option) -> Finding:
+def _plain_text(option: Option, minor: str) -> Finding:
     """Say that a sensitive option stands in the template for all to read."""
-    remedy = f"pass an ecs.Secret: {_config(*option, 'ecs.Secret.from_secrets_manager(...)')}"
+    place = current_option(option, minor) or option
+    remedy = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
     if _MAY_BE_SECRET.fullmatch(option[1]):
         message = f"{_spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
         return Finding(id="cdk-airflow-ecs:possibly-secret-option", message=message)
@@ -180,78 +181,72 @@ def _plain_text(option: Option) -> Finding:
 
 def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
     """Say that Airflow reads an option by an old name."""
-    new = current_option(option, minor)
+    new = current_option(option, minor) or option
     since = f"since Airflow {facts.since}" if facts.since else "by now"
-    message = (
-        f"{_spell(option)} is called {_spell(new)} {since}" if new else f"{_spell(option)} is an old name"
-    )
-    remedy = f"; {_example(*new)}" if new else ""
-    return Finding(
-        id="cdk-airflow-ecs:deprecated-option",
-        message=f"{message}. Airflow {minor} still reads the old name{remedy}",
-    )
+    message = f"{_spell(option)} is called {_spell(new)} {since}. Airflow {minor} still reads the old name"
+    return Finding(id="cdk-airflow-ecs:deprecated-option", message=f"{message}; {_example(*new)}")
 
 
 def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
     """Say that a release does not have an option that others have."""
-    airflow = f"Airflow {minor}" + (
-        f" with the {facts.provider} provider of its day" if facts.provider else ""
-    )
+    airflow = f"Airflow {minor}"
+    if facts.provider:
+        airflow += f" with the {facts.provider} provider of its day"
     later = [other for other in facts.minors if _version(other) > _version(minor)]
     if later:
-        olds = [
-            old
-            for old, known_ in every_option().items()
-            if option in known_.renamed and minor in known_.minors
-        ]
-        remedy = f"; {_example(*olds[0])}" if olds else ""
+        old = next((old for old, its in known(minor).items() if option in its.renamed), None)
+        remedy = f"; {_example(*old)}" if old else ""
         message = f"{airflow} has no {_spell(option)} and ignores it; Airflow {later[0]} has it{remedy}"
         return Finding(id="cdk-airflow-ecs:newer-option", message=message)
-    gone = [other for other in minors() if not facts.minors or _version(other) > _version(facts.minors[-1])]
-    since = f"in Airflow {gone[0]}" if facts.minors else f"before Airflow {gone[0]}"
-    new = current_option(option, minor)
-    remedy = _example(*new) if new else facts.advice or "remove it: nothing replaces it"
-    return Finding(
-        id="cdk-airflow-ecs:removed-option",
-        message=f"{_spell(option)} was removed {since}, and {airflow} ignores it; {remedy}",
+    last = [other for other in minors() if other in facts.minors or other in facts.read][-1:]
+    gone = next(other for other in minors() if not last or _version(other) > _version(last[0]))
+    message = (
+        f"{_spell(option)} was removed {'in' if last else 'before'} Airflow {gone}, and {airflow} ignores it"
     )
+    new = current_option(option, minor)
+    message += f"; {_example(*new)}" if new else f". {facts.advice or 'Nothing replaces it: remove it.'}"
+    return Finding(id="cdk-airflow-ecs:removed-option", message=message)
 
 
 def _unknown(option: Option, minor: str) -> Finding | None:
     """Say that no Airflow has an option, unless it seems to be a plugin's or a third party's own."""
     section, name = option
     sections = {other for other, _ in every_option()}
-    if section not in sections and not get_close_matches(section, sections, 1, 0.8):
+    nearby = [section] if section in sections else get_close_matches(section, sections, 1, 0.8)
+    if not nearby:
         return None
-    hints = [_spell(hint) for hint in _suggestions(option, minor)]
-    remedy = f"; did you mean {' or '.join(hints)}?" if hints else ""
+    hints = [_spell(hint) for hint in _suggestions((nearby[0], name), minor)]
+    if nearby != [section] and not hints:
+        hints = [f"[{nearby[0]}]"]
+    message = f"Airflow {minor} has no option {_spell(option)}"
     stem = next((name.removesuffix(suffix) for suffix in COMMAND_SUFFIXES if name.endswith(suffix)), name)
     if (section, stem) in known(minor):
-        remedy = (
-            f": it reads _cmd and _secret for sensitive options alone, and {_spell((section, stem))} is none"
+        message += (
+            f": it reads _cmd and _secret of sensitive options alone, and {_spell((section, stem))} is none"
         )
-    return Finding(
-        id="cdk-airflow-ecs:unknown-option", message=f"Airflow {minor} has no option {_spell(option)}{remedy}"
-    )
+    elif hints:
+        message += f"; did you mean {' or '.join(hints)}?"
+    return Finding(id="cdk-airflow-ecs:unknown-option", message=message)
 
 
 def _suggestions(option: Option, minor: str) -> list[Option]:
     """Return at most two options of a release that the user may have meant, the likeliest first."""
     section, name = option
     here = known(minor)
+    if (section, f"{section}_{name}") in here:  # [smtp] host
+        return [(section, f"{section}_{name}")]
     same = {current_option(other, minor) for other in every_option() if other[1] == name} - {None}
     if 1 <= len(same) <= 3:  # a name such as "host" is everywhere, and says nothing
-        return _nearest(option, (other for other in same if other))
-    near = get_close_matches(name, [other for place, other in here if place == section], 1, 0.75)
-    if near:
+        return _nearest(section, (other for other in same if other))
+    if near := get_close_matches(name, [other for place, other in here if place == section], 1, 0.75):
         return [(section, near[0])]
     elsewhere = get_close_matches(name, {other for _, other in here}, 1, 0.85)
-    return _nearest(option, (other for other in here if other[1] in elsewhere))
+    return _nearest(section, (other for other in here if other[1] in elsewhere))
 
 
-def _nearest(option: Option, others: Iterable[Option]) -> list[Option]:
-    """Return the two options whose section is most like the given one's."""
-    return sorted(others, key=lambda other: (-SequenceMatcher(None, other[0], option[0]).ratio(), other))[:2]
+def _nearest(section: str, others: Iterable[Option]) -> list[Option]:
+    """Return the two options whose section is most like the given one."""
+    return sorted(others, key=lambda other: (-SequenceMatcher(None, other[0], section).ratio(), other))[:2]
 
 
 def _spell(option: Option) -> str:

@@ -1,6 +1,6 @@
 """The options that releases of Airflow and of its providers know, as Airflow's own metadata tells. Pure.
 
-``option_names.json`` is written by ``scripts/generate_option_names.py``, and read once, when it is first asked for.
+``option_names.json`` is written by ``scripts/generate_option_names.py`` and read once, at first use.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def known(minor: str) -> Mapping[Option, KnownOption]:
 
 
 def exists(option: Option, minor: str) -> bool:
-    """Tell whether a release of Airflow has an option, by this name or as its command or secrets-backend path.
+    """Tell whether a release of Airflow has an option, by this name or as its ``_cmd`` or ``_secret``.
 
     Args:
         option: (section, option).
