@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from aws_cdk import Acknowledgment, Validations
+import json
+from collections.abc import Iterable
+
+from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import IConstruct
 
 
@@ -11,8 +14,35 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
 
     Args:
         construct: where the finding arises.
-        rule: the rule's name, with the finding in brackets where the rule has several:
-            ``AwsSolutions-IAM5[Resource::*]``.
+        rule: the rule's name, such as "AwsSolutions-RDS11".
         reason: why it is accepted.
     """
     Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason))
+
+
+def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reason: str) -> None:
+    """Accept each of *resources*, which end in a wildcard, in the policies of *construct*; others stay findings.
+
+    Args:
+        construct: the role or what it belongs to.
+        resources: ARNs as they stand in the policy.
+        reason: why no list of ARNs exists.
+    """
+    stack = Stack.of(construct)
+    for resource in resources:
+        acknowledge(construct, f"AwsSolutions-IAM5[Resource::{_flat(stack.resolve(resource))}]", reason)
+
+
+def _flat(node: object) -> str:
+    """Write a CloudFormation value as cdk-nag prints it: ``<Bucket.Arn>/*``."""
+    if isinstance(node, str):
+        return node
+    if isinstance(node, dict) and len(node) == 1:
+        ((function, argument),) = node.items()
+        if function == "Ref":
+            return f"<{argument}>"
+        if function == "Fn::GetAtt":
+            return f"<{'.'.join(argument)}>"
+        if function == "Fn::Join":
+            return str(argument[0]).join(_flat(part) for part in argument[1])
+    return json.dumps(node)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, Size, Stack
+from aws_cdk import ArnFormat, Duration, Size, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.plan import Component, Container, Json, Permission, Ref, SecretRef, Value
 
@@ -103,8 +103,11 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
     for container in component.containers:
         _add_container(definition, component, container, site)
     for permission in component.permissions:
-        task_role.add_to_policy(_statement(permission, site))
-    _acknowledge(scope, component)
+        statement = _statement(permission, site)
+        task_role.add_to_policy(statement)
+        wild = [resource for resource in statement.resources if resource.endswith("*")]
+        acknowledge_wildcards(task_role, wild, "The objects of one bucket: their names are not known beforehand")
+    _acknowledge(scope, component, site)
     return Rendered(
         component=component,
         scope=scope,
@@ -210,13 +213,20 @@ def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
     )
 
 
-def _acknowledge(scope: Construct, component: Component) -> None:
+def _acknowledge(scope: Construct, component: Component, site: Site) -> None:
     acknowledge(
         scope,
         "AwsSolutions-ECS2",
         "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager",
     )
     if component.enable_exec:
-        acknowledge(
-            scope, "AwsSolutions-IAM5[Resource::*]", "ECS Exec: ssmmessages and DescribeLogGroups know no resource"
+        stack = Stack.of(scope)
+        streams = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{site.log_group.log_group_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        acknowledge_wildcards(
+            scope, ["*", streams], "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list"
         )

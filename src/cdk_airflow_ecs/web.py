@@ -128,8 +128,14 @@ class Web(Store):
                 record_name=self.domain_name,
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(balancer)),
             )
-        if any(entry in ("0.0.0.0/0", "::/0") for entry in self.allow_from or ()):
-            acknowledge(group, "AwsSolutions-EC23", "The user admits everybody: allow_from names the whole internet")
+        everybody = any(entry in ("0.0.0.0/0", "::/0") for entry in self.allow_from or ())
+        acknowledge(
+            group,
+            "AwsSolutions-EC23",
+            "The user admits everybody: allow_from names the whole internet"
+            if everybody
+            else "Admits allow_from; the address of the VPC is a reference, which the rule cannot read",
+        )
         scheme = "http" if self.certificate is None else "https"
         name = self.domain_name or balancer.load_balancer_dns_name
         return Binding(

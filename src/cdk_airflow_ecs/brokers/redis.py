@@ -10,6 +10,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticache as elasticache
 
+from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
@@ -138,6 +139,8 @@ class RedisBroker(Broker):
             snapshot_retention_limit=self.snapshot_retention_days,
             auto_minor_version_upgrade=True,
         )
+        if self.replicas == 0:
+            acknowledge(cache, "AwsSolutions-AEC4", "Airflow sends commands again that a lost broker took with it")
         # Commands in flight are not worth keeping: Airflow sends them again. A snapshot of them would be.
         cache.apply_removal_policy(foundation.removal_policy or RemovalPolicy.SNAPSHOT)
         return Binding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 
-from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.secrets import generated_secret
@@ -31,11 +32,12 @@ class RdsDatabase(Database):
 
     Args:
         instance_class: the size, an RDS class such as "db.t4g.small".
-        multi_az: whether a standby in another zone takes over. Doubles the price.
+        multi_az: whether a standby in another zone takes over, which doubles the price. The default is yes: it is the
+            one part of a cluster that nothing else can make again.
         allocated_storage_gib: first size of the disk, 20 to 65536.
         max_allocated_storage_gib: size up to which RDS grows the disk by itself.
         backup_retention_days: days that automatic backups are kept, 1 to 35.
-        engine_version: major release of PostgreSQL, "13" to "18".
+        engine_version: release of PostgreSQL, 13 to 18, such as "17.10". RDS installs later minor releases by itself.
         deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
             ``removal_policy`` is DESTROY.
 
@@ -43,16 +45,16 @@ class RdsDatabase(Database):
         ValueError: if a number is out of RDS's range.
 
     Example:
-        >>> RdsDatabase(instance_class="db.m7g.large", multi_az=True).multi_az
+        >>> RdsDatabase(instance_class="db.m7g.large").multi_az
         True
     """
 
     instance_class: str = "db.t4g.small"
-    multi_az: bool = False
+    multi_az: bool = True
     allocated_storage_gib: int = 20
     max_allocated_storage_gib: int = 100
     backup_retention_days: int = 7
-    engine_version: str = "17"
+    engine_version: str = "17.10"
     deletion_protection: bool | None = None
 
     def __post_init__(self) -> None:
@@ -60,9 +62,9 @@ class RdsDatabase(Database):
             raise ValueError(
                 f'RdsDatabase instance_class is an RDS class such as "db.t4g.small", got {self.instance_class!r}'
             )
-        if self.engine_version not in ("13", "14", "15", "16", "17", "18"):
+        if not re.fullmatch(r"1[3-8](\.\d+)?", str(self.engine_version)):
             raise ValueError(
-                f'RdsDatabase engine_version is a PostgreSQL major release, "13" to "18", got {self.engine_version!r}'
+                f'RdsDatabase engine_version is a PostgreSQL release from 13 to 18, "17.10"; got {self.engine_version!r}'
             )
         for name, low, high in (
             ("allocated_storage_gib", 20, 65536),
@@ -96,7 +98,7 @@ class RdsDatabase(Database):
             username=_USERNAME,
         )
         engine = rds.DatabaseInstanceEngine.postgres(
-            version=rds.PostgresEngineVersion.of(self.engine_version, self.engine_version)
+            version=rds.PostgresEngineVersion.of(self.engine_version, self.engine_version.partition(".")[0])
         )
         protection = self.deletion_protection
         instance = rds.DatabaseInstance(
@@ -152,7 +154,7 @@ class RdsDatabase(Database):
         )
         if not self.multi_az:
             acknowledge(
-                instance, "AwsSolutions-RDS3", "One zone is half the price; RdsDatabase(multi_az=True) changes it in place"
+                instance, "AwsSolutions-RDS3", "One zone is half the price; the user asked for one; multi_az=True changes it in place"
             )
         if foundation.removal_policy is RemovalPolicy.DESTROY or protection is False:
             acknowledge(instance, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
@@ -177,7 +179,8 @@ def _monitoring_role(scope: Construct) -> iam.Role:
     group = Stack.of(scope).format_arn(
         service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
-    return iam.Role(
+    streams = f"{group}:log-stream:*"
+    role = iam.Role(
         scope,
         "MonitoringRole",
         assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com"),
@@ -194,9 +197,11 @@ def _monitoring_role(scope: Construct) -> iam.Role:
                             "logs:DescribeLogStreams",
                             "logs:GetLogEvents",
                         ],
-                        resources=[f"{group}:log-stream:*"],
+                        resources=[streams],
                     ),
                 ]
             )
         },
     )
+    acknowledge_wildcards(role, [group, streams], "RDS names its monitoring log group and streams itself")
+    return role

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 
-from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
@@ -48,11 +49,20 @@ def build_gate(
     role = _role(scope, migration, cluster, log_group, container)
     own_logs = logs.LogGroup(scope, "HandlerLogs", retention=logs.RetentionDays.ONE_MONTH, encryption_key=key)
     own_logs.grant_write(role)
+    lost = sqs.Queue(
+        scope,
+        "Lost",
+        encryption=sqs.QueueEncryption.KMS,
+        encryption_master_key=key,
+        enforce_ssl=True,
+        retention_period=Duration.days(14),
+    )
+    acknowledge(lost, "AwsSolutions-SQS3", "This is the dead-letter queue")
     function = lambda_.Function(
         scope,
         "Handler",
         description="Upgrades the Airflow database before services start",
-        runtime=lambda_.Runtime.PYTHON_3_13,
+        runtime=lambda_.Runtime.PYTHON_3_14,
         handler="index.handler",
         code=lambda_.Code.from_asset(
             str(resources.files("cdk_airflow_ecs.migration").joinpath("handler")),
@@ -62,6 +72,8 @@ def build_gate(
         log_group=own_logs,
         timeout=Duration.minutes(15),
         memory_size=256,
+        # The function hands over to itself before its time is up; a hand-over that Lambda could not deliver ends here.
+        dead_letter_queue=lost,
         environment_encryption=key,
         environment={
             "CLUSTER": cluster.cluster_arn,
@@ -73,6 +85,8 @@ def build_gate(
             "LOG_PREFIX": prefix,
         },
     )
+    # The gate waits for the role's policies itself; CDK's dependency on the role repeats what its ARN says (W3005).
+    cast("lambda_.CfnFunction", function.node.default_child).add_deletion_override("DependsOn")
     # Not a child of the role: the function depends on the role and all below it, which would close a circle.
     again = iam.Policy(
         scope,
@@ -90,7 +104,7 @@ def build_gate(
         service_timeout=Duration.hours(1),
         properties={"TaskDefinition": migration.task_definition.task_definition_arn},
     )
-    gate.node.add_dependency(again, migration.task_role, migration.scope.node.find_child("ExecutionRole"))
+    gate.node.add_dependency(again, role, migration.task_role, migration.scope.node.find_child("ExecutionRole"))
     return gate
 
 
@@ -109,6 +123,7 @@ def _role(
     )
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
+    streams = f"{log_group.log_group_arn}:log-stream:{migration.component.path}/{container}/*"
     role = iam.Role(scope, "HandlerRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     for actions, resource_arns, conditions in (
         (["ecs:RunTask"], [family], in_cluster),
@@ -118,18 +133,12 @@ def _role(
             [definition.task_role.role_arn, definition.obtain_execution_role().role_arn],
             {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         ),
-        (
-            ["logs:GetLogEvents"],
-            [f"{log_group.log_group_arn}:log-stream:{migration.component.path}/{container}/*"],
-            {},
-        ),
+        (["logs:GetLogEvents"], [streams], {}),
     ):
         role.add_to_policy(
             iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions)
         )
-    acknowledge(
-        role,
-        "AwsSolutions-IAM5",
-        "Revisions of one family, tasks of one cluster, streams of one container: no list exists",
+    acknowledge_wildcards(
+        role, [family, tasks, streams], "Revisions of one family, tasks of one cluster, streams of one container"
     )
     return role
