@@ -17,7 +17,7 @@ from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
-from cdk_airflow_ecs.render import Rendered, Site, render
+from cdk_airflow_ecs.render import render
 from cdk_airflow_ecs.settings import check_constructs, resolve
 from cdk_airflow_ecs.world import bind_stores
 
@@ -156,10 +156,10 @@ class AirflowCluster(Construct):
             key=world.key,
         )
         web_component = world.serve_web(rendered)
-        ends = {**world.connectables(), **{name: part.security_group for name, part in rendered.items()}}
+        ends = {**world.connectables(), **{name: part.peer for name, part in rendered.items()}}
         connect(plan.edges, ends, peers(settings.web.allow_from, world.site.network.vpc))
         # A security group's rules are its children: waiting for the group is waiting for them.
-        hold(gate, [*world.dependencies(), rendered["Migration"].security_group, *world.site.network.task_routes])
+        hold(gate, [*world.dependencies(), rendered["Migration"].peer, *world.site.network.task_routes])
         for part in rendered.values():
             if part.service is not None:
                 part.service.node.add_dependency(gate)
@@ -169,7 +169,7 @@ class AirflowCluster(Construct):
         self._url = world.site.bindings["Web"].attributes["url"]
         authors = [part for part in rendered.values() if part.component.runs_user_code]
         self._task_roles = {part.component.name: part.task_role for part in authors}
-        self._connections = ec2.Connections(security_groups=[part.security_group for part in authors])
+        self._connections = ec2.Connections(security_groups=[part.peer for part in authors])
         self._grants: iam.Policy | None = None
         add_outputs(self, world.site.bindings, web_component, internal=not settings.web.internet_facing)
         settings.executor.bind(self)
@@ -213,5 +213,3 @@ class AirflowCluster(Construct):
             known = ", ".join(name for name, part in self._rendered.items() if part.service is not None)
             raise KeyError(f"no service {component!r}; there are {known}")
         return service
-
-

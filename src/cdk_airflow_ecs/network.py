@@ -67,9 +67,7 @@ class Network:
             description: what it protects; a change replaces the group, so it never varies.
             egress: whether it may open connections anywhere, as tasks must to reach AWS APIs and DAGs their systems.
         """
-        return ec2.SecurityGroup(
-            scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=egress
-        )
+        return ec2.SecurityGroup(scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=egress)
 
     def _select(self, selection: ec2.SubnetSelection) -> ec2.SelectedSubnets:
         return self.vpc.select_subnets(
@@ -107,7 +105,7 @@ def build_network(
     )
     if task_subnets is None or own:
         return network
-    public_tasks = bool(network._select(task_subnets).has_public)  # noqa: SLF001 - the same class, still being built
+    public_tasks = bool(network._select(task_subnets).has_public)
     return Network(
         vpc=network.vpc,
         task_subnets=network.task_subnets,
@@ -158,7 +156,7 @@ def connect(edges: Sequence[Edge], ends: Mapping[str, ec2.IConnectable], clients
     """
     for edge in edges:
         target = ends.get(edge.target)
-        if target is None:
+        if target is None or edge.source == "Web":  # The target group makes the rule from the load balancer.
             continue
         port = ec2.Port.tcp(edge.port)
         if edge.source == "Clients":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Stack
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.render import Rendered
 
 
-def add_outputs(scope: Construct, bindings: dict[str, Binding], web: Rendered, *, internal: bool) -> None:
+def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered, *, internal: bool) -> None:
     """Add the outputs of a cluster.
 
     Args:

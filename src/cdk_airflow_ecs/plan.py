@@ -46,7 +46,7 @@ class Container:
     """One container of a component: exactly what ECS starts."""
 
     name: str
-    command: tuple[str, ...]
+    command: tuple[str | Ref, ...]
     port: int | None = None
     health_check: HealthCheck | None = None
     environment: Mapping[str, Value] = field(default_factory=dict)

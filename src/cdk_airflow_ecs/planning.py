@@ -20,7 +20,17 @@ from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import environment_name
 from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
-from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Option, Permission, Ref, SecretRef, Value
+from cdk_airflow_ecs.plan import (
+    ClusterPlan,
+    Component,
+    Container,
+    Edge,
+    Option,
+    Permission,
+    Ref,
+    SecretRef,
+    Value,
+)
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings, check_service, merged, split_environment
 
@@ -136,7 +146,11 @@ def _environment(
     given, given_options = split_environment(process.component, service.environment, secrets)
     own = {**_own_options(context, process), **extra}
     chosen = options.merge(
-        [("this cluster", own), ("config=", settings.config), (f"environment of {process.component}", given_options)]
+        [
+            ("this cluster", own),
+            ("config=", settings.config),
+            (f"environment of {process.component}", given_options),
+        ]
     )
     return {
         **_variables({**_defaults(context), **chosen}),
@@ -212,7 +226,10 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
 def _own_environment(context: _Context, process: Process) -> dict[str, Value]:
     needs = process.needs
     # The official entry point must wait for nothing: it would put the broker's password on a command line.
-    variables: dict[str, Value] = {"CONNECTION_CHECK_MAX_COUNT": "0", "AWS_DEFAULT_REGION": Ref("Stack", "region")}
+    variables: dict[str, Value] = {
+        "CONNECTION_CHECK_MAX_COUNT": "0",
+        "AWS_DEFAULT_REGION": Ref("Stack", "region"),
+    }
     if "database" in needs:
         variables |= context.settings.database.environment()
     if "fernet" in needs:
@@ -221,7 +238,7 @@ def _own_environment(context: _Context, process: Process) -> dict[str, Value]:
         variables |= context.dags.environment
     if "executor" in needs:
         variables |= context.executor.environment
-    return variables | process.environment
+    return {**variables, **process.environment}
 
 
 def _permissions(context: _Context, process: Process) -> Iterator[Permission]:
@@ -273,7 +290,11 @@ def _migration(context: _Context) -> Component:
     """The one-shot task that upgrades the schema and creates the admin, before any service starts."""
     settings = context.settings
     script = resources.files("cdk_airflow_ecs.migration").joinpath("migrate.py").read_text(encoding="utf-8")
-    own = {**settings.database.config(), ("core", "fernet_key_cmd"): _FERNET_COMMAND, ("core", "dags_folder"): NO_DAGS}
+    own = {
+        **settings.database.config(),
+        ("core", "fernet_key_cmd"): _FERNET_COMMAND,
+        ("core", "dags_folder"): NO_DAGS,
+    }
     if context.is_3:
         own["core", "auth_manager"] = FAB
     concerned = {

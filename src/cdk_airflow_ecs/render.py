@@ -71,13 +71,19 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """What became of a component."""
+    """What became of a component.
+
+    Args:
+        peer: the security group as others see it. CDK warns about every rule "to" something from a group that may
+            already open any connection; of an imported group it does not.
+    """
 
     component: Component
     scope: Construct
     task_definition: ecs.FargateTaskDefinition
     task_role: iam.Role
     security_group: ec2.SecurityGroup
+    peer: ec2.ISecurityGroup
     service: ecs.FargateService | None
 
 
@@ -114,6 +120,7 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
         task_definition=definition,
         task_role=task_role,
         security_group=group,
+        peer=ec2.SecurityGroup.from_security_group_id(scope, "Peer", group.security_group_id, allow_all_outbound=True),
         service=None if component.count is None else _service(scope, component, definition, group, site),
     )
 
@@ -146,9 +153,7 @@ def _add_container(
         command=[site.text(word) for word in container.command],
         environment=site.environment(container),
         secrets={
-            name: site.secret(value)
-            for name, value in container.environment.items()
-            if isinstance(value, SecretRef)
+            name: site.secret(value) for name, value in container.environment.items() if isinstance(value, SecretRef)
         },
         port_mappings=(
             [ecs.PortMapping(container_port=container.port, name=container.name)] if container.port else None
@@ -228,5 +233,7 @@ def _acknowledge(scope: Construct, component: Component, site: Site) -> None:
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         acknowledge_wildcards(
-            scope, ["*", streams], "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list"
+            scope,
+            ["*", streams],
+            "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list",
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -66,7 +65,13 @@ def let_logs_use(key: kms.IKey) -> None:
     key.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-            actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+            actions=[
+                "kms:Encrypt*",
+                "kms:Decrypt*",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:Describe*",
+            ],
             resources=["*"],
             conditions={
                 "ArnLike": {
@@ -110,5 +115,3 @@ def bind_secrets(scope: Construct, foundation: Foundation, *, execution_api: boo
         )
         for name, secret in made.items()
     }
-
-

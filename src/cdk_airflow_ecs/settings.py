@@ -12,11 +12,11 @@ from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage, check_size
 from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.databases.base import Database
-from cdk_airflow_ecs.databases.rds import RdsDatabase
 from cdk_airflow_ecs.dags.base import DagSource
 from cdk_airflow_ecs.dags.image import ImageDags
 from cdk_airflow_ecs.dags.s3 import S3Dags
+from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.databases.rds import RdsDatabase
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
@@ -274,5 +274,3 @@ def _expect(name: str, given: object, kind: type, example: str) -> None:
     if not isinstance(given, kind):
         hint = " (an object, not the class: add parentheses)" if isinstance(given, type) else ""
         raise ValueError(f"{name}= takes a {kind.__name__} such as {example}, got {given!r}{hint}")
-
-

@@ -18,7 +18,7 @@ def plan_of(**arguments: Any) -> ClusterPlan:
     """Plan a cluster in milliseconds, without a construct.
 
     Args:
-        arguments: those of ``AirflowCluster`` that say what runs; components' sizes go by ``services={"Scheduler": …}``.
+        arguments: those of ``AirflowCluster`` that say what runs; sizes go by ``services={"Scheduler": Service(…)}``.
 
     Example:
         >>> plan_of(version=AirflowVersion.V3_3).component("Scheduler").containers[0].command

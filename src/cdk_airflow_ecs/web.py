@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, Stack
@@ -145,7 +146,12 @@ class Web(Store):
         )
 
     def serve(
-        self, scope: Construct, balancer: elb.ApplicationLoadBalancer, service: ecs.FargateService, *, health_path: str
+        self,
+        scope: Construct,
+        balancer: elb.ApplicationLoadBalancer,
+        service: ecs.FargateService,
+        *,
+        health_path: str,
     ) -> None:
         """Send requests to *service*, and none to its execution API.
 
@@ -224,8 +230,6 @@ def _log_access(balancer: elb.ApplicationLoadBalancer, foundation: Foundation) -
 
 
 def _check_cidr(text: str) -> None:
-    from ipaddress import ip_network
-
     try:
         ip_network(text)
     except ValueError as error:

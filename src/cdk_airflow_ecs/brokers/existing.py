@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aws_cdk import Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 
@@ -35,7 +36,7 @@ class ExistingRedisBroker(Broker):
             raise ValueError(f"RedisBroker.existing port is 1 to 65535, got {self.port!r}")
         if isinstance(self.auth_token, str):
             raise ValueError(
-                "RedisBroker.existing auth_token must be a secret, not text: pass a secretsmanager.ISecret or ecs.Secret"
+                "RedisBroker.existing auth_token must be a secret, not text: a secretsmanager.ISecret or an ecs.Secret"
             )
 
     def plan(self, version: AirflowVersion) -> BrokerPlan:
@@ -56,6 +57,4 @@ class ExistingRedisBroker(Broker):
 
 
 def _text(number: float) -> str:
-    from aws_cdk import Token
-
     return Token.as_string(number) if is_token(number) else str(number)

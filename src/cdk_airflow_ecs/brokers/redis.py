@@ -84,7 +84,9 @@ class RedisBroker(Broker):
                 " (celery/celery#9019). Use RedisBroker(replicas=1) for failover"
             )
         if not self.node_type.startswith("cache.") and not is_token(self.node_type):
-            raise ValueError(f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got {self.node_type!r}')
+            raise ValueError(
+                f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got {self.node_type!r}'
+            )
         for name, low, high in (("replicas", 0, 5), ("snapshot_retention_days", 0, 35)):
             value = getattr(self, name)
             if not is_known_int(value) or not low <= value <= high:

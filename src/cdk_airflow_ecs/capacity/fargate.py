@@ -33,7 +33,8 @@ def check_size(owner: str, cpu: float, memory_mib: float) -> None:
     accepted_memory = MEMORY_MIB_BY_CPU[int(cpu)]
     if not is_token(memory_mib) and memory_mib not in accepted_memory:
         raise ValueError(
-            f"{owner}: memory_mib={memory_mib!r} does not go with cpu={int(cpu)}; Fargate accepts {_span(accepted_memory)}"
+            f"{owner}: memory_mib={memory_mib!r} does not go with cpu={int(cpu)};"
+            f" Fargate accepts {_span(accepted_memory)}"
         )
 
 

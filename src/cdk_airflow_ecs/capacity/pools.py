@@ -7,7 +7,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs.airflow import HealthCheck
-from cdk_airflow_ecs.capacity.service import Service
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs

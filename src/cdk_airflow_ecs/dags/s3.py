@@ -60,13 +60,17 @@ class S3Dags(DagSource):
 
     def __post_init__(self) -> None:
         if self.folder is not None and not Path(self.folder).is_dir():
-            raise ValueError(f"S3Dags: {str(self.folder)!r} is no folder here ({Path.cwd()}); give the folder of your DAGs")
+            raise ValueError(
+                f"S3Dags: {str(self.folder)!r} is no folder here ({Path.cwd()}); give the folder of your DAGs"
+            )
         if not is_known_int(self.refresh_seconds) or self.refresh_seconds < 5:
             raise ValueError(f"S3Dags refresh_seconds is 5 or more, got {self.refresh_seconds!r}")
         if self.prefix and self.bucket is None:
             raise ValueError(f"S3Dags prefix={self.prefix!r} goes with a bucket of yours: pass bucket= too")
         if isinstance(self.bucket, str):
-            raise ValueError(f"S3Dags bucket is an s3.IBucket, got the text {self.bucket!r}; use s3.Bucket.from_bucket_name")
+            raise ValueError(
+                f"S3Dags bucket is an s3.IBucket, got the text {self.bucket!r}; use s3.Bucket.from_bucket_name"
+            )
         object.__setattr__(self, "prefix", self.prefix.strip("/"))
 
     def plan(self, version: AirflowVersion) -> DagPlan:

@@ -10,7 +10,7 @@ from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 
 # Read by Airflow inside the container, without a shell. The password may hold any character.
 _URL_COMMAND = (
-    'python3 -ISc "import os,urllib.parse as u;e=os.environ.get;q=lambda k:u.quote(e(k,\'\'),\'\');'
+    "python3 -ISc \"import os,urllib.parse as u;e=os.environ.get;q=lambda k:u.quote(e(k,''),'');"
     "print('postgresql+psycopg2://'+q('METADATA_USER')+':'+q('METADATA_PASSWORD')+'@'+e('METADATA_HOST')+':'"
     "+e('METADATA_PORT')+'/'+q('METADATA_NAME'),end='')\""
 )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.tokens import is_known_int, is_token
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_rds as rds
     from aws_cdk import aws_secretsmanager as secretsmanager
     from constructs import Construct
 
@@ -44,11 +44,11 @@ class ExistingDatabase(Database):
 
     database: rds.IDatabaseInstance | rds.IDatabaseCluster | None = None
     endpoint: str | None = None
-    port: int = 5432  # type: ignore[assignment]  # a field serves as the property of the base class
+    port: int = 5432
     secret: secretsmanager.ISecret | None = None
     database_name: str = "airflow"
     security_group: ec2.ISecurityGroup | None = None
-    ssl_mode: str = "require"  # type: ignore[assignment]  # likewise
+    ssl_mode: str = "require"
 
     def __post_init__(self) -> None:
         if (self.database is None) == (self.endpoint is None):
@@ -80,13 +80,15 @@ class ExistingDatabase(Database):
         secret = self.secret if self.secret is not None else getattr(database, "secret", None)
         if secret is None:
             raise ValueError("ExistingDatabase lost its secret")
+        connectable: ec2.IConnectable | None = database
         if database is None:
+            host = self.endpoint
             groups = [self.security_group] if self.security_group is not None else []
-            host, connectable = self.endpoint, ec2.Connections(security_groups=groups) if groups else None
-        elif hasattr(database, "cluster_endpoint"):
-            host, connectable = database.cluster_endpoint.hostname, database
+            connectable = ec2.Connections(security_groups=groups) if groups else None
+        elif isinstance(cluster := getattr(database, "cluster_endpoint", None), rds.Endpoint):
+            host = cluster.hostname
         else:
-            host, connectable = database.db_instance_endpoint_address, database
+            host = cast("rds.IDatabaseInstance", database).db_instance_endpoint_address
         return Binding(
             attributes={"host": str(host), "port": str(self.port), "name": self.database_name},
             secrets={

@@ -37,7 +37,8 @@ class RdsDatabase(Database):
         allocated_storage_gib: first size of the disk, 20 to 65536.
         max_allocated_storage_gib: size up to which RDS grows the disk by itself.
         backup_retention_days: days that automatic backups are kept, 1 to 35.
-        engine_version: release of PostgreSQL, 13 to 18, such as "17.10". RDS installs later minor releases by itself.
+        engine_version: release of PostgreSQL, 13 to 18, such as "17.10". RDS installs later minor ones
+            by itself.
         deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
             ``removal_policy`` is DESTROY.
 
@@ -154,7 +155,9 @@ class RdsDatabase(Database):
         )
         if not self.multi_az:
             acknowledge(
-                instance, "AwsSolutions-RDS3", "One zone is half the price; the user asked for one; multi_az=True changes it in place"
+                instance,
+                "AwsSolutions-RDS3",
+                "One zone is half the price; the user asked for one; multi_az=True changes it in place",
             )
         if foundation.removal_policy is RemovalPolicy.DESTROY or protection is False:
             acknowledge(instance, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
@@ -187,9 +190,7 @@ def _monitoring_role(scope: Construct) -> iam.Role:
         inline_policies={
             "Metrics": iam.PolicyDocument(
                 statements=[
-                    iam.PolicyStatement(
-                        actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group]
-                    ),
+                    iam.PolicyStatement(actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group]),
                     iam.PolicyStatement(
                         actions=[
                             "logs:CreateLogStream",

@@ -76,7 +76,8 @@ class Executor(ABC):
     Example:
         >>> class LambdaExecutor(Executor):
         ...     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        ...         return ExecutorPlan(class_path="airflow.providers.amazon.aws.executors.aws_lambda.AwsLambdaExecutor")
+        ...         provider = "airflow.providers.amazon.aws.executors"
+        ...         return ExecutorPlan(class_path=f"{provider}.aws_lambda.AwsLambdaExecutor")
     """
 
     @abstractmethod

@@ -118,9 +118,13 @@ def _queues(pool: WorkerPool) -> tuple[str, ...]:
 
 def _check(pool: WorkerPool) -> None:
     if not isinstance(pool.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", pool.name):
-        raise ValueError(f"a worker pool's name is a letter, then letters, digits and hyphens, at most 32; got {pool.name!r}")
+        raise ValueError(
+            f"a worker pool's name is a letter, then letters, digits and hyphens, at most 32; got {pool.name!r}"
+        )
     if isinstance(pool.queues, str):
-        raise ValueError(f"pool {pool.name!r}: queues is a list of names, got the text {pool.queues!r}; write [{pool.queues!r}]")
+        raise ValueError(
+            f"pool {pool.name!r}: queues is a list of names, got the text {pool.queues!r}; write [{pool.queues!r}]"
+        )
     for queue in _queues(pool):
         if not isinstance(queue, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", queue):
             raise ValueError(f"pool {pool.name!r}: {queue!r} is no queue name; use letters, digits, _ . and -")

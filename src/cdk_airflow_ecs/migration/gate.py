@@ -92,9 +92,7 @@ def build_gate(
         scope,
         "HandOver",
         roles=[role],
-        statements=[
-            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
-        ],
+        statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])],
     )
     gate = CustomResource(
         scope,
@@ -118,9 +116,7 @@ def _role(
 ) -> iam.Role:
     stack = Stack.of(scope)
     definition = migration.task_definition
-    family = stack.format_arn(
-        service="ecs", resource="task-definition", resource_name=f"{definition.family}:*"
-    )
+    family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
     streams = f"{log_group.log_group_arn}:log-stream:{migration.component.path}/{container}/*"
@@ -135,10 +131,10 @@ def _role(
         ),
         (["logs:GetLogEvents"], [streams], {}),
     ):
-        role.add_to_policy(
-            iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions)
-        )
+        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions))
     acknowledge_wildcards(
-        role, [family, tasks, streams], "Revisions of one family, tasks of one cluster, streams of one container"
+        role,
+        [family, tasks, streams],
+        "Revisions of one family, tasks of one cluster, streams of one container",
     )
     return role

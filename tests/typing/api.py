@@ -1,0 +1,69 @@
+"""User code that only has to type-check: every public argument once, with the types that users have."""
+
+from __future__ import annotations
+
+from aws_cdk import App, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    ExistingDatabase,
+    HealthCheck,
+    ImageDags,
+    LocalExecutor,
+    LocalLogs,
+    RdsDatabase,
+    RedisBroker,
+    S3Dags,
+    S3Logs,
+    Service,
+    Web,
+    WorkerPool,
+)
+
+
+def everything(stack: Stack, secret: secretsmanager.ISecret, vpc: ec2.IVpc, db: rds.IDatabaseInstance) -> None:
+    """Say everything that can be said."""
+    cluster = AirflowCluster(
+        stack,
+        "Airflow",
+        version=AirflowVersion.of("2.8.1"),
+        executor=CeleryExecutor(
+            broker=RedisBroker.existing("redis.example.com", auth_token=secret),
+            pools=[WorkerPool("default", count=2), WorkerPool("heavy", queues=["heavy"], cpu=4096, memory_mib=16384)],
+        ),
+        database=ExistingDatabase(db, secret=secret),
+        dags=ImageDags(),
+        image=AirflowImage.registry("ghcr.io/acme/airflow:3.3.2-1", architecture="arm64"),
+        logs=S3Logs(expire_days=30),
+        web=Web(allow_from=["10.0.0.0/8", ec2.Peer.any_ipv4()]),
+        config={"core": {"parallelism": 64}, "smtp": {"smtp_password": ecs.Secret.from_secrets_manager(secret)}},
+        environment={"STAGE": "dev"},
+        scheduler=Service(cpu=512, memory_mib=1024, health_check=HealthCheck(command=("true",))),
+        vpc=vpc,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    bucket = s3.Bucket(stack, "Bucket")
+    bucket.grant_read(cluster)
+    cluster.connections.allow_to_default_port(db)
+    name: str = cluster.plan.components[0].name
+    url: str = cluster.url
+    service: ecs.FargateService = cluster.service(name)
+    del url, service
+
+
+def nothing() -> AirflowCluster:
+    """Say nothing."""
+    return AirflowCluster(Stack(App(), "Stack"), "Airflow")
+
+
+def others() -> tuple[object, ...]:
+    """Make the rest."""
+    return (LocalExecutor(parallelism=4), RdsDatabase(multi_az=False), S3Dags(refresh_seconds=60), LocalLogs())
