@@ -111,9 +111,7 @@ def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, o
         _check_name("section", section)
         if not isinstance(options, Mapping):
             given = type(options).__name__
-            raise ValueError(
-                f"config[{section!r}] must map options to values, got {given}; {_example(section)}"
-            )
+            raise ValueError(f"config[{section!r}] must map options to values, got {given}; {_example(section)}")
         for option, value in options.items():
             _check_name("option", option, section)
             _check_value((section, option), value)
@@ -129,9 +127,7 @@ def _check_name(kind: str, name: object, section: str = "core") -> None:
         raise ValueError(f"config: {name!r} is the name of an environment variable; {example}")
     if name != name.lower():
         example = _example(*((section,) if kind == "option" else ()), name.lower())
-        raise ValueError(
-            f"config: {kind} names are in lower case, as in airflow.cfg, got {name!r}; {example}"
-        )
+        raise ValueError(f"config: {kind} names are in lower case, as in airflow.cfg, got {name!r}; {example}")
     if not _NAME.fullmatch(name):
         raise ValueError(f"config: {name!r} is no {kind} name; those hold letters, digits and _ . - alone")
 
@@ -192,17 +188,16 @@ def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
     airflow = f"Airflow {minor}"
     if facts.provider:
         airflow += f" with the {facts.provider} provider of its day"
-    later = [other for other in facts.minors if _version(other) > _version(minor)]
+    place = minors().index(minor)
+    earlier = [other for other in minors()[:place] if other in facts.minors or other in facts.read]
+    later = [other for other in minors()[place:] if other in facts.minors or (other in facts.read and not earlier)]
     if later:
         old = next((old for old, its in known(minor).items() if option in its.renamed), None)
         remedy = f"; {_example(*old)}" if old else ""
         message = f"{airflow} has no {_spell(option)} and ignores it; Airflow {later[0]} has it{remedy}"
         return Finding(id="cdk-airflow-ecs:newer-option", message=message)
-    last = [other for other in minors() if other in facts.minors or other in facts.read][-1:]
-    gone = next(other for other in minors() if not last or _version(other) > _version(last[0]))
-    message = (
-        f"{_spell(option)} was removed {'in' if last else 'before'} Airflow {gone}, and {airflow} ignores it"
-    )
+    gone = f"in Airflow {minors()[minors().index(earlier[-1]) + 1]}" if earlier else f"before Airflow {minors()[0]}"
+    message = f"{_spell(option)} was removed {gone}, and {airflow} ignores it"
     new = current_option(option, minor)
     message += f"; {_example(*new)}" if new else f". {facts.advice or 'Nothing replaces it: remove it.'}"
     return Finding(id="cdk-airflow-ecs:removed-option", message=message)
@@ -221,9 +216,7 @@ def _unknown(option: Option, minor: str) -> Finding | None:
     message = f"Airflow {minor} has no option {_spell(option)}"
     stem = next((name.removesuffix(suffix) for suffix in COMMAND_SUFFIXES if name.endswith(suffix)), name)
     if (section, stem) in known(minor):
-        message += (
-            f": it reads _cmd and _secret of sensitive options alone, and {_spell((section, stem))} is none"
-        )
+        message += f": it reads _cmd and _secret of sensitive options alone, and {_spell((section, stem))} is none"
     elif hints:
         message += f"; did you mean {' or '.join(hints)}?"
     return Finding(id="cdk-airflow-ecs:unknown-option", message=message)

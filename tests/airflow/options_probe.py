@@ -1,0 +1,53 @@
+"""Runs inside an installed Airflow: reads names from standard input, prints what Airflow makes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from importlib.metadata import distributions
+
+from airflow.configuration import conf
+from airflow.providers_manager import ProvidersManager
+
+MARK = "set-by-the-probe"
+PROVIDER = "apache-airflow-providers-"
+
+
+def reads(name: str, option: tuple[str, str], value: str = MARK) -> bool:
+    """Tell whether Airflow takes an option from an environment variable."""
+    os.environ[name] = value
+    try:
+        return conf.get(*option, fallback=None, suppress_warnings=True) == MARK
+    finally:
+        del os.environ[name]
+
+
+def described() -> list[tuple[str, str]]:
+    """Return every option that this Airflow describes or has a default for."""
+    fallbacks = getattr(conf, "_provider_config_fallback_default_values", None) or {}
+    sections: list[Mapping[str, object]] = [
+        {section: content["options"] for section, content in conf.configuration_description.items()},
+        {section: fallbacks[section] for section in fallbacks if section != "DEFAULT"},
+    ]
+    return [(section, option) for part in sections for section, options in part.items() for option in options]
+
+
+def main() -> None:
+    """Answer for every name: does this Airflow have it, does its variable set it."""
+    ProvidersManager().initialize_providers_configuration()
+    asked = json.load(sys.stdin)
+    answer = {
+        "described": described(),
+        "sensitive": sorted(conf.sensitive_config_values),
+        "providers": [d.name.removeprefix(PROVIDER) for d in distributions() if d.name.startswith(PROVIDER)],
+        "old": [[*old[:2], *new] for new, old in conf.deprecated_options.items()],
+        "plain": [reads(name, option) for name, option in asked["plain"]],
+        "commands": [reads(name, option, f"echo -n {MARK}") for name, option in asked["commands"]],
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

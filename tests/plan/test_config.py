@@ -1,0 +1,460 @@
+"""Airflow's options: names, merging, and what is said about the ones a user gives."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from importlib.resources import files
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdk_airflow_ecs.config import Finding, check, environment_name, exists, known, merge
+from cdk_airflow_ecs.option_names import current_option, every_option, minors
+
+MINORS = ("2.8", "2.9", "2.10", "2.11", "3.0", "3.1", "3.2", "3.3")
+TOKEN = "${Token[TOKEN.123]}"  # what CDK puts in place of a text that only CloudFormation knows
+NUMBER_TOKEN = -1.8881545897087626e289
+PASSWORD = "hunter2-hunter2"
+
+
+class Secret:
+    """Stands in for ecs.Secret: neither text nor number."""
+
+
+def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str, str]:
+    """Check one option and return the rule and the message of the only finding."""
+    (finding,) = check({section: {option: value}}, minor)
+    assert not finding.is_error
+    return finding.id.removeprefix("cdk-airflow-ecs:"), finding.message
+
+
+# --- names ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        (("core", "parallelism"), "AIRFLOW__CORE__PARALLELISM"),
+        (("common.io", "xcom_objectstorage_path"), "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH"),
+        (("providers.odbc", "allow_driver_in_extra"), "AIRFLOW__PROVIDERS_ODBC__ALLOW_DRIVER_IN_EXTRA"),
+        (("team_a___core", "parallelism"), "AIRFLOW__TEAM_A___CORE__PARALLELISM"),
+    ],
+)
+def test_environment_name(option, name):
+    """The variable is upper-case, and a section's dots become underscores, as Airflow reads it."""
+    assert environment_name(*option) == name
+
+
+words = st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+){0,3}", fullmatch=True)
+
+
+@settings(max_examples=25)
+@given(section=words, option=words)
+def test_airflow_reads_back_the_name(section, option):
+    """Airflow splits a variable at its double underscores and finds the same section and option."""
+    prefix, *names = environment_name(section, option).split("__", 2)
+    assert (prefix, *(name.lower() for name in names)) == ("AIRFLOW", section, option)
+
+
+def test_no_two_options_share_a_variable():
+    """A variable sets one option, of all that any release has."""
+    names = [environment_name(*option) for option in every_option()]
+    assert len(names) == len(set(names))
+
+
+# --- the data ------------------------------------------------------------------------------------------------
+
+
+def test_every_supported_release_has_data():
+    """The eight release lines are there, oldest first, each with hundreds of options."""
+    assert minors() == MINORS
+    assert all(300 < len(known(minor)) < 700 for minor in MINORS)
+
+
+@pytest.mark.parametrize(
+    ("option", "has", "has_not"),
+    [
+        (("webserver", "secret_key"), "2.11", "3.0"),
+        (("api", "secret_key"), "3.0", "2.11"),
+        (("api_auth", "jwt_secret"), "3.0", "2.11"),
+        (("core", "execution_api_server_url"), "3.0", "2.11"),
+        (("scheduler", "dag_dir_list_interval"), "2.11", "3.0"),
+        (("dag_processor", "refresh_interval"), "3.0", "2.11"),
+        (("dag_processor", "dag_bundle_config_list"), "3.0", "2.11"),
+        (("scheduler", "standalone_dag_processor"), "2.11", "3.0"),
+        (("core", "auth_manager"), "2.8", None),
+        (("core", "fernet_key"), "2.8", None),
+        (("database", "sql_alchemy_conn"), "2.8", None),
+        (("celery", "broker_url"), "2.8", None),
+        (("celery", "result_backend"), "3.3", None),
+        (("celery", "extra_celery_config"), "3.3", "2.8"),
+        (("celery_broker_transport_options", "visibility_timeout"), "3.3", None),
+        (("aws_ecs_executor", "task_definition"), "2.8", None),
+        (("fab", "session_lifetime_minutes"), "3.3", "2.8"),
+        (("logging", "remote_base_log_folder"), "3.3", None),
+        (("core", "sql_alchemy_conn"), None, "2.8"),
+    ],
+)
+def test_landmarks(option, has, has_not):
+    """Options that are known to have come or gone are there, or not."""
+    assert has is None or exists(option, has)
+    assert has_not is None or not exists(option, has_not)
+
+
+@pytest.mark.parametrize(
+    ("old", "minor", "new"),
+    [
+        (("webserver", "secret_key"), "3.3", ("api", "secret_key")),
+        (("core", "sql_alchemy_conn"), "2.8", ("database", "sql_alchemy_conn")),
+        (("scheduler", "dag_dir_list_interval"), "3.3", ("dag_processor", "refresh_interval")),
+        (("scheduler", "dag_dir_list_interval"), "2.11", ("scheduler", "dag_dir_list_interval")),
+        (("api", "auth_backend"), "2.8", ("api", "auth_backends")),
+        (("api", "auth_backend"), "3.3", ("fab", "auth_backends")),
+        (("webserver", "page_size"), "3.1", ("api", "page_size")),
+        (("webserver", "page_size"), "3.3", ("api", "fallback_page_limit")),
+        (("core", "check_slas"), "3.3", None),
+    ],
+)
+def test_new_names(old, minor, new):
+    """An old name leads to the one that a release has, over several renames if need be."""
+    assert current_option(old, minor) == new
+
+
+def test_data_is_compact_and_sorted():
+    """A change of the file is a readable diff: one option a line, in order, in a small file."""
+    text = files("cdk_airflow_ecs").joinpath("option_names.json").read_text()
+    names = list(json.loads(text)["options"])
+    assert names == sorted(names, key=lambda name: name.rpartition(".")[::2])
+    assert len(text) < 150_000
+    assert len(text.splitlines()) == len(names) + 5
+
+
+def test_new_names_lead_to_what_a_release_has():
+    """Following renames ends, at a name that the release has or at none."""
+    for option in every_option():
+        for minor in MINORS:
+            new = current_option(option, minor)
+            assert new is None or new in known(minor)
+
+
+def test_unknown_release():
+    """A release without data is refused by name."""
+    for ask in (lambda: known("2.7"), lambda: exists(("core", "parallelism"), "3.3.2"), lambda: check({}, "4.0")):
+        with pytest.raises(ValueError, match=r"the options of Airflow '.*' are not known; those of 2\.8, "):
+            ask()
+
+
+def test_exists_knows_commands():
+    """A sensitive option exists as its command and as its path in a secrets backend too; others do not."""
+    assert exists(("celery", "broker_url_cmd"), "3.3")
+    assert exists(("celery", "broker_url_secret"), "3.3")
+    assert not exists(("core", "parallelism_cmd"), "3.3")
+    assert not exists(("api", "secret_key_cmd"), "2.11")
+
+
+def test_exists_knows_free_sections():
+    """Whatever stands in a section that Airflow hands on whole exists."""
+    assert exists(("celery_broker_transport_options", "predefined_queues"), "2.8")
+    assert not exists(("celery", "predefined_queues"), "2.8")
+
+
+# --- merging -------------------------------------------------------------------------------------------------
+
+options = st.tuples(st.sampled_from(["core", "celery"]), words)
+values = st.one_of(st.text(), st.integers(), st.booleans())
+
+
+@settings(max_examples=25)
+@given(chosen=st.dictionaries(options, values, max_size=6), stride=st.integers(1, 3))
+def test_agreeing_sources_merge(chosen, stride):
+    """Sources that agree where they overlap merge into their union, in order."""
+    part = dict(list(chosen.items())[::stride])
+    assert merge([("a", part), ("b", chosen), ("c", {})]) == chosen
+    assert list(merge([("a", part), ("b", chosen)]))[: len(part)] == list(part)
+
+
+@pytest.mark.parametrize(("first", "second"), [(32, 64), ("32", 32), (True, 1), (32, TOKEN), (32, NUMBER_TOKEN)])
+def test_conflict_names_both_sources(first, second):
+    """Two sources that disagree are both named, with what they gave."""
+    with pytest.raises(ValueError, match="given twice") as caught:
+        merge([("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})])
+    assert str(caught.value) == (
+        f"[core] parallelism is given twice: as {first!r} by config=, and as {second!r} by LocalExecutor; "
+        "remove one of the two"
+    )
+
+
+def test_conflict_shows_no_secret():
+    """An object and the text of a sensitive option are shown by their type alone."""
+    with pytest.raises(ValueError, match="as a str by config=, and as a Secret by the library") as caught:
+        merge([("config=", {("core", "fernet_key"): PASSWORD}), ("the library", {("core", "fernet_key"): Secret()})])
+    assert PASSWORD not in str(caught.value)
+
+
+# --- unknown, moved, removed, not yet there ------------------------------------------------------------------
+
+
+def test_nothing_to_say():
+    """Options that a release has, with values of every accepted kind, are passed in silence."""
+    config = {
+        "core": {"parallelism": 32, "load_examples": False, "default_timezone": "utc", "fernet_key": Secret()},
+        "scheduler": {"scheduler_heartbeat_sec": 2.5, "max_tis_per_query": NUMBER_TOKEN},
+        "logging": {"remote_base_log_folder": f"s3://{TOKEN}/logs", "logging_level": Secret()},
+    }
+    assert [check(config, minor) for minor in MINORS] == [()] * 8
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_what_a_release_has_is_accepted(minor):
+    """Nothing is said of any option that a release has, but that it is deprecated."""
+    config: dict[str, dict[str, object]] = {}
+    for section, option in known(minor):
+        config.setdefault(section, {})[option] = Secret()
+    assert {finding.id for finding in check(config, minor)} <= {"cdk-airflow-ecs:deprecated-option"}
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "meant"),
+    [
+        ("core", "paralelism", "[core] parallelism"),
+        ("core", "fernetkey", "[core] fernet_key"),
+        ("scheduler", "parallelism", "[core] parallelism"),
+        ("schedulr", "max_tis_per_query", "[scheduler] max_tis_per_query"),
+        ("schedulr", "quite_something_else", "[scheduler]"),
+        ("smtp", "host", "[smtp] smtp_host"),
+        ("dag_processor", "dag_dir_list_interval", "[dag_processor] refresh_interval"),
+        ("aws_ecs_executor", "clster", "[aws_ecs_executor] cluster"),
+        ("webserver", "paralelism", "[core] parallelism"),
+    ],
+)
+def test_unknown_option_with_a_suggestion(section, option, meant):
+    """A misspelt or misplaced option is answered with the likeliest one, of any section."""
+    rule, message = one(section, option, "3.3", Secret())
+    assert rule == "unknown-option"
+    assert message == f"Airflow 3.3 has no option [{section}] {option}; did you mean {meant}?"
+
+
+def test_unknown_option_without_a_suggestion():
+    """An option like no other is named, and nothing is guessed."""
+    assert one("core", "zzz", "3.3") == ("unknown-option", "Airflow 3.3 has no option [core] zzz")
+
+
+def test_command_of_an_option_that_has_none():
+    """Airflow ignores the _cmd of an option that is not sensitive, which is said."""
+    rule, message = one("core", "parallelism_cmd", "3.3", "nproc")
+    assert rule == "unknown-option"
+    assert message.endswith("it reads _cmd and _secret of sensitive options alone, and [core] parallelism is none")
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "minor", "says"),
+    [
+        ("webserver", "secret_key", "3.3", "is called [api] secret_key since Airflow 3.0.2. Airflow 3.3 still reads"),
+        ("webserver", "secret_key", "3.3", 'write config={"api": {"secret_key": ...}}'),
+        ("core", "sql_alchemy_conn", "2.8", 'write config={"database": {"sql_alchemy_conn": ...}}'),
+        ("core", "sql_alchemy_conn_cmd", "2.8", 'write config={"database": {"sql_alchemy_conn": ...}}'),
+        ("scheduler", "dag_dir_list_interval", "3.3", 'write config={"dag_processor": {"refresh_interval": ...}}'),
+        ("api", "auth_backend", "2.11", 'write config={"api": {"auth_backends": ...}}'),
+        ("celery", "stalled_task_timeout", "2.11", 'write config={"scheduler": {"task_queued_timeout": ...}}'),
+        ("metrics", "otel_host", "3.3", "is deprecated since Airflow 3.2.0. According to the OpenTelemetry"),
+    ],
+)
+def test_deprecated_option(section, option, minor, says):
+    """An option that Airflow still honours, for now, is answered with what to write instead."""
+    rule, message = one(section, option, minor, Secret())
+    assert rule == "deprecated-option"
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "minor", "says"),
+    [
+        ("scheduler", "parsing_processes", "3.3", "was removed in Airflow 3.0, and Airflow 3.3 ignores it; write"),
+        ("scheduler", "parsing_processes", "3.3", 'write config={"dag_processor": {"parsing_processes": ...}}'),
+        ("core", "sql_alchemy_pool_size", "3.3", "was removed in Airflow 3.0"),
+        ("core", "sql_alchemy_conn", "3.0", "was removed in Airflow 3.0"),
+        (
+            "webserver",
+            "page_size",
+            "3.3",
+            'in Airflow 3.2, and Airflow 3.3 ignores it; write config={"api": {"fallback',
+        ),
+        ("core", "check_slas", "3.0", "ignores it. The SLA feature is removed in Airflow 3.0"),
+        ("webserver", "dag_orientation", "3.3", "ignores it. Nothing replaces it: remove it."),
+        ("webserver", "force_log_out_after", "2.8", "before Airflow 2.8"),
+        ("smtp", "smtp_password", "3.3", "Please use the SMTP connection"),
+    ],
+)
+def test_removed_option(section, option, minor, says):
+    """An option that Airflow ignores by now is answered with the release that dropped it, and what replaces it."""
+    rule, message = one(section, option, minor, Secret())
+    assert rule == "removed-option"
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "minor", "says"),
+    [
+        ("api", "secret_key", "2.11", 'Airflow 3.0 has it; write config={"webserver": {"secret_key": ...}}'),
+        ("api", "page_size", "3.0", 'Airflow 3.1 has it; write config={"webserver": {"page_size": ...}}'),
+        ("core", "execution_api_server_url", "2.11", "Airflow 2.11 has no [core] execution_api_server_url"),
+        ("celery", "extra_celery_config", "2.8", "Airflow 2.8 with the celery provider of its day has no [celery]"),
+        ("core", "mp_start_method", "3.1", "Airflow 3.3 has it"),
+        ("workers", "missing_dag_retires", "2.8", "Airflow 3.1 has it"),
+    ],
+)
+def test_option_of_a_newer_release(section, option, minor, says):
+    """An option that came later is answered with the release that has it, and its older name."""
+    rule, message = one(section, option, minor, Secret())
+    assert rule == "newer-option"
+    assert says in message
+
+
+@pytest.mark.parametrize("minor", ["2.8", "2.11", "3.0", "3.3"])
+def test_what_a_release_lacks_is_said(minor):
+    """Every name that a release does not have, in whatever release it did exist, gets one finding."""
+    for (section, option), facts in every_option().items():
+        if minor not in facts.minors and not exists((section, option), minor):
+            assert len(check({section: {option: Secret()}}, minor)) == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [
+        ("my_plugin", "host"),
+        ("databricks", "parallelism"),
+        ("celery_broker_transport_options", "predefined_queues"),
+        ("elasticsearch_configs", "max_retries"),
+        ("opensearch_configs", "max_retries"),
+        ("sentry", "traces_sample_rate"),
+    ],
+)
+@pytest.mark.parametrize("minor", ["2.8", "3.3"])
+def test_free_names(section, option, minor):
+    """A plugin's section, and a section that Airflow hands on whole, may hold anything."""
+    assert check({section: {option: "1"}}, minor) == ()
+
+
+# --- secrets -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [PASSWORD, f"{TOKEN}{PASSWORD}", TOKEN, 7, 7.5, NUMBER_TOKEN])
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [("core", "fernet_key"), ("celery", "broker_url"), ("sentry", "sentry_dsn"), ("team_a___core", "fernet_key")],
+)
+def test_plain_text_secret(section, option, value):
+    """A sensitive option given as text, number or token is an error that shows the remedy and not the value."""
+    (finding,) = check({section: {option: value}}, "3.3")
+    place = section.rpartition("_")[2]
+    assert finding == Finding(
+        id="cdk-airflow-ecs:plain-text-secret",
+        message=f"[{place}] {option} is a secret, and would be readable in the template; pass an ecs.Secret: "
+        f'config={{"{place}": {{"{option}": ecs.Secret.from_secrets_manager(...)}}}}',
+        is_error=True,
+    )
+
+
+def test_plain_text_secret_of_an_old_name():
+    """A secret under an old name is an error too, and the remedy names the new one."""
+    secret, renamed = check({"webserver": {"secret_key": PASSWORD}}, "3.3")
+    assert secret.is_error
+    assert 'config={"api": {"secret_key": ecs.Secret' in secret.message
+    assert renamed.id == "cdk-airflow-ecs:deprecated-option"
+
+
+def test_plain_text_secret_that_airflow_ignores():
+    """A password in an option that is gone stands in the template all the same."""
+    rules = [finding.id for finding in check({"smtp": {"smtp_password": PASSWORD}}, "3.3")]
+    assert rules == ["cdk-airflow-ecs:plain-text-secret", "cdk-airflow-ecs:removed-option"]
+
+
+@pytest.mark.parametrize("value", [Secret(), timedelta(1), ""])
+def test_secret_objects_are_accepted(value):
+    """Anything but text and numbers counts as a secret, and an empty text hides none."""
+    assert check({"core": {"fernet_key": value}}, "3.3") == ()
+
+
+@pytest.mark.parametrize("suffix", ["_cmd", "_secret"])
+@pytest.mark.parametrize(("section", "option"), [("core", "fernet_key"), ("celery", "result_backend")])
+def test_commands_and_paths_are_accepted(section, option, suffix):
+    """What prints a secret, or says where it lies, is none itself."""
+    assert check({section: {option + suffix: "cat /run/key"}}, "3.3") == ()
+
+
+def test_option_that_ends_like_a_path():
+    """An option whose own name ends in _secret is a secret."""
+    (finding,) = check({"api_auth": {"jwt_secret": PASSWORD}}, "3.3")
+    assert finding.is_error
+
+
+@pytest.mark.parametrize(
+    ("section", "option"), [("secrets", "backend_kwargs"), ("database", "sql_alchemy_engine_args")]
+)
+def test_arguments_that_may_hold_a_secret(section, option):
+    """JSON that mostly holds prefixes and sizes is a warning, not an error."""
+    rule, message = one(section, option, "3.3", '{"connections_prefix": "airflow/connections"}')
+    assert rule == "possibly-secret-option"
+    assert "If it holds a password or a key, pass an ecs.Secret" in message
+    assert "airflow/connections" not in message
+
+
+@settings(max_examples=25)
+@given(
+    section=st.sampled_from(["core", "celery", "smtp", "api", "plugin"]), option=words, minor=st.sampled_from(MINORS)
+)
+def test_no_message_shows_a_value(section, option, minor):
+    """Whatever is said of an option, its value stays out of it."""
+    assert all(PASSWORD not in finding.message for finding in check({section: {option: PASSWORD}}, minor))
+
+
+# --- shape ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("core", 'config must map sections to options, got str; write config={"core": {"<option>": ...}}'),
+        ({"core": "x"}, "config['core'] must map options to values, got str; write config={\"core\": {"),
+        ({"AIRFLOW__CORE__PARALLELISM": 8}, 'an environment variable; write config={"core": {"parallelism": ...}}'),
+        ({"AIRFLOW_CORE__PARALLELISM": 8}, 'an environment variable; write config={"core": {"parallelism": ...}}'),
+        ({"core": {"AIRFLOW__CORE__PARALLELISM": 8}}, 'write config={"core": {"parallelism": ...}}'),
+        ({"CORE": {"parallelism": 8}}, "section names are in lower case, as in airflow.cfg, got 'CORE'; write"),
+        ({"core": {"PARALLELISM": 8}}, 'got \'PARALLELISM\'; write config={"core": {"parallelism": ...}}'),
+        ({1: {}}, "section names are text, got 1 (int)"),
+        ({"core": {1: "x"}}, "option names are text, got 1 (int)"),
+        ({"core": {"": "x"}}, "'' is no option name; those hold letters, digits and _ . - alone"),
+        ({"my section": {}}, "'my section' is no section name"),
+        ({"a=b": {}}, "'a=b' is no section name"),
+        ({"core": {"parallelism": None}}, "[core] parallelism is None; leave it out for Airflow's default"),
+        ({"core": {"parallelism": {}}}, "[core] parallelism is a dict; give text, such as json.dumps(...) of it"),
+        ({"core": {"parallelism": [1]}}, "[core] parallelism is a list; give text, such as json.dumps(...)"),
+        ({"core": {"parallelism": (1,)}}, "[core] parallelism is a tuple; give text"),
+        ({"core": {"parallelism": {1}}}, "[core] parallelism is a set; give text"),
+        ({"core": {"parallelism": b"1"}}, "[core] parallelism is a bytes; give text"),
+    ],
+)
+def test_wrong_shape(config, says):
+    """What is no section, option or value is refused, with how to write it."""
+    with pytest.raises(ValueError, match="config") as caught:
+        check(config, "3.3")
+    assert says in str(caught.value)
+
+
+def test_wrong_shape_shows_no_value():
+    """A password under a variable's name is not repeated."""
+    with pytest.raises(ValueError, match="environment variable") as caught:
+        check({"AIRFLOW__CORE__FERNET_KEY": PASSWORD}, "3.3")  # type: ignore[dict-item]
+    assert PASSWORD not in str(caught.value)
+
+
+def test_findings_keep_the_order_of_the_config():
+    """Findings come in the order in which the options were given."""
+    found = check({"core": {"zzz": 1, "paralelism": 1}, "api": {"zzz": 1}}, "3.3")
+    assert [finding.message.partition("option ")[2].partition(";")[0] for finding in found] == [
+        "[core] zzz",
+        "[core] paralelism",
+        "[api] zzz",
+    ]
