@@ -1,0 +1,91 @@
+"""What the official image's entry point does before Airflow starts, as a pure function.
+
+Modelled by reading ``scripts/docker/entrypoint_prod.sh`` of apache/airflow at commit 424b6e9c055e (Airflow 3)
+and, with the same effects, 65318caa011f (Airflow 2). Left out: what no command can see (umask, the libstdc++
+preload, the passwd entry of a random user).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_CHECKS = "CONNECTION_CHECK_MAX_COUNT"
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a container.
+
+    Args:
+        executes: what replaces the script; empty if the script gives up first.
+        runs: Airflow and pip commands that it runs before, in order.
+        waits_for: what it waits for: "database", "broker".
+        exposes: secrets that it puts into a list of arguments, which every process of the container can read.
+        reads: variables that are set and have an effect.
+    """
+
+    executes: tuple[str, ...]
+    runs: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    exposes: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the script does nothing but start the command."""
+        return bool(self.executes) and not (self.runs or self.waits_for or self.exposes)
+
+
+def start(environment: Mapping[str, str], arguments: Sequence[str], *, executor: str = "CeleryExecutor") -> Start:
+    """Follow the script.
+
+    Args:
+        environment: the container's variables.
+        arguments: the container's command.
+        executor: what ``airflow config get-value core executor`` would print.
+    """
+    reads: list[str] = []
+
+    def given(name: str) -> str:
+        if environment.get(name):
+            reads.append(name)
+        return environment.get(name, "")
+
+    runs: list[str] = []
+    waits_for: list[str] = []
+    exposes: list[str] = []
+    # Unset and empty both mean the default: the script says := and not =.
+    checks = int(given(_CHECKS) or "20") > 0
+    if checks:
+        given("CONNECTION_CHECK_SLEEP_TIME")
+        waits_for.append("database")
+    upgrade, migrate = given("_AIRFLOW_DB_UPGRADE"), given("_AIRFLOW_DB_MIGRATE")
+    if upgrade or migrate:
+        runs.append("airflow db migrate")
+    if given("_AIRFLOW_WWW_USER_CREATE"):
+        for name in ("USERNAME", "FIRSTNAME", "LASTNAME", "EMAIL", "ROLE"):
+            given(f"_AIRFLOW_WWW_USER_{name}")
+        if not (given("_AIRFLOW_WWW_USER_PASSWORD_CMD") or given("_AIRFLOW_WWW_USER_PASSWORD")):
+            return Start((), tuple(runs), tuple(waits_for), (), tuple(reads))
+        runs.append("airflow users create")
+        exposes.append("admin password")
+    if given("_PIP_ADDITIONAL_REQUIREMENTS"):
+        given("AIRFLOW_VERSION")
+        runs.append("pip install")
+    first = arguments[0] if arguments else ""
+    if first in ("bash", "python"):
+        program = "/bin/bash" if first == "bash" else "python"
+        return _done((program, *arguments[1:]), runs, waits_for, exposes, reads)
+    rest = tuple(arguments[1:] if first == "airflow" else arguments)
+    if checks and rest[:1] in (("scheduler",), ("celery",)) and executor == "CeleryExecutor":
+        # It hands the whole URL to Python as an argument; these variables override what that finds.
+        waits_for.append("broker")
+        exposes.append("broker URL")
+        for name in ("BACKEND", "DB_HOST", "DB_PORT"):
+            given(name)
+    return _done(("airflow", *rest), runs, waits_for, exposes, reads)
+
+
+def _done(executes: tuple[str, ...], *others: list[str]) -> Start:
+    return Start(executes, *(tuple(other) for other in others))

@@ -1,0 +1,80 @@
+"""The entry point of the official image: what it does with dangerous environments, and with ours."""
+
+from __future__ import annotations
+
+import pytest
+from entrypoint import Start, start
+
+QUIET = {"CONNECTION_CHECK_MAX_COUNT": "0"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "executes"),
+    [
+        (["airflow", "scheduler"], ("airflow", "scheduler")),
+        (["scheduler"], ("airflow", "scheduler")),
+        (["airflow", "celery", "worker"], ("airflow", "celery", "worker")),
+        (["python", "-c", "print()"], ("python", "-c", "print()")),
+        (["bash", "-c", "true"], ("/bin/bash", "-c", "true")),
+        # Only these two words are understood: anything else becomes a subcommand of airflow.
+        (["python3", "-c", "print()"], ("airflow", "python3", "-c", "print()")),
+        ([], ("airflow",)),
+    ],
+)
+def test_what_is_executed(arguments, executes):
+    """The first word decides whether Airflow, Python or a shell runs."""
+    assert start(QUIET, arguments) == Start(executes, reads=("CONNECTION_CHECK_MAX_COUNT",))
+
+
+@pytest.mark.parametrize("checks", [{}, {"CONNECTION_CHECK_MAX_COUNT": ""}, {"CONNECTION_CHECK_MAX_COUNT": "20"}])
+@pytest.mark.parametrize("command", ["scheduler", "celery"])
+def test_waiting_exposes_the_broker(checks, command):
+    """Unless told to check nothing, it hands the broker's URL, password included, to a command line."""
+    begun = start(checks, ["airflow", command])
+    assert begun.waits_for == ("database", "broker")
+    assert begun.exposes == ("broker URL",)
+    assert not begun.is_clean
+
+
+@pytest.mark.parametrize(
+    ("arguments", "executor"),
+    [
+        (["airflow", "api-server"], "CeleryExecutor"),
+        (["airflow", "scheduler"], "LocalExecutor"),
+        (["airflow", "scheduler"], "CeleryExecutor,LocalExecutor"),
+        (["python", "-c", "print()"], "CeleryExecutor"),
+    ],
+)
+def test_every_command_waits_for_the_database(arguments, executor):
+    """The database check precedes every command, even one that needs no database."""
+    assert start({}, arguments, executor=executor).waits_for == ("database",)
+
+
+def test_variables_that_move_the_broker_check():
+    """A variable named DB_HOST, DB_PORT or BACKEND redirects the broker check."""
+    begun = start({"DB_HOST": "database", "DB_PORT": "5432", "BACKEND": "postgres"}, ["airflow", "scheduler"])
+    assert begun.reads == ("BACKEND", "DB_HOST", "DB_PORT")
+
+
+@pytest.mark.parametrize("name", ["_AIRFLOW_DB_MIGRATE", "_AIRFLOW_DB_UPGRADE"])
+def test_migration_at_start(name):
+    """Each container would migrate the database at each start."""
+    begun = start({**QUIET, name: "true"}, ["airflow", "scheduler"])
+    assert begun.runs == ("airflow db migrate",)
+    assert not begun.is_clean
+
+
+def test_admin_password_becomes_an_argument():
+    """The admin's password would stand in the list of arguments of ``airflow users create``."""
+    given = {**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true", "_AIRFLOW_WWW_USER_PASSWORD": "x"}
+    assert start(given, ["airflow", "webserver"]).exposes == ("admin password",)
+
+
+def test_admin_without_password_stops_the_container():
+    """To ask for an admin without a password ends the container before Airflow starts."""
+    assert start({**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true"}, ["airflow", "webserver"]).executes == ()
+
+
+def test_requirements_at_start():
+    """Requirements would be installed at each start."""
+    assert start({**QUIET, "_PIP_ADDITIONAL_REQUIREMENTS": "x"}, ["airflow", "webserver"]).runs == ("pip install",)

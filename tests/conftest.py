@@ -1,0 +1,1 @@
+"""Pytest puts the folder of a conftest on the path, so every test below it can import ``servers``."""
