@@ -1,0 +1,164 @@
+"""The containers of a plan as processes of this machine, with real servers behind them.
+
+A container gets its environment and secrets exactly as the plan says, and starts what the official image's
+entry point would start. What differs from ECS: where AWS is, whose certificates count, and ``/opt/airflow``,
+which is a temporary folder of each container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from entrypoint import start
+
+from cdk_airflow_ecs.plan import Container, Json, Ref, SecretRef
+
+REPOSITORY = Path(__file__).parents[2]
+IMAGE_HOME = "/opt/airflow"
+
+
+@dataclass
+class Machine:
+    """What a plan's containers run on.
+
+    Args:
+        programs: the folder of the installed Airflow's programs.
+        folder: for homes and logs.
+        attributes: what each ref of a plan is here.
+        secrets: what each secret is here.
+        substitutes: variables that differ from ECS.
+    """
+
+    programs: Path
+    folder: Path
+    attributes: Mapping[tuple[str, str], str]
+    secrets: Mapping[tuple[str, str], str]
+    substitutes: Mapping[str, str]
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop every container with all its processes."""
+        for process in self._running.values():
+            _signal(process, signal.SIGTERM)
+        for process in self._running.values():
+            _end(process)
+
+    def environment(self, container: Container) -> dict[str, str]:
+        """Everything that the container's processes would see."""
+        home = self.folder / container.name
+        home.mkdir(exist_ok=True)
+        image = {
+            "PATH": f"{self.programs}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "AIRFLOW_HOME": IMAGE_HOME,
+        }
+        given = {**image, **{name: self.text(value) for name, value in container.environment.items()}}
+        return {name: value.replace(IMAGE_HOME, str(home)) for name, value in given.items()} | self.substitutes
+
+    def text(self, value: Any) -> str:
+        """Put what exists here in the place of a plan's symbols."""
+        match value:
+            case Ref(of, attribute):
+                return self.attributes[of, attribute]
+            case SecretRef(of, name):
+                return self.secrets[of, name]
+            case Json(tree):
+                return json.dumps(self._tree(tree))
+            case str():
+                return value
+        raise TypeError(f"a plan holds no {value!r}")
+
+    def start(self, container: Container) -> None:
+        """Start it in the background; its output goes to a file."""
+        with self.log(container).open("w") as log:
+            self._running[container.name] = subprocess.Popen(
+                self.command(container),
+                env=self.environment(container),
+                cwd=self.folder / container.name,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self, container: Container) -> None:
+        """Stop it as ECS does: SIGTERM to the command alone, and SIGKILL to what is left."""
+        process = self._running.pop(container.name)
+        process.terminate()
+        _end(process)
+
+    def run(self, container: Container, command: list[str] | None = None, timeout: float = 300) -> Any:
+        """Run *command*, or the container's own, to its end, in the container's environment."""
+        return subprocess.run(
+            command or self.command(container),
+            env=self.environment(container),
+            cwd=self.folder / container.name,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def command(self, container: Container) -> list[str]:
+        """Ask what the official entry point would execute."""
+        words = [self.text(word) for word in container.command]
+        begun = start(self.environment(container), words)
+        assert begun.is_clean, begun
+        home = str(self.folder / container.name)
+        return [word.replace(IMAGE_HOME, home) for word in begun.executes]
+
+    def is_healthy(self, container: Container) -> bool:
+        """Run its health check once, as ECS would: no entry point, no shell."""
+        assert container.health_check is not None
+        command = list(container.health_check.command)
+        return self.run(container, command, container.health_check.timeout_seconds).returncode == 0
+
+    def wait_until_healthy(self, containers: list[Container], seconds: float = 240) -> None:
+        """Wait for every health check to succeed once.
+
+        Raises:
+            TimeoutError: with the end of the log of the first container that did not make it.
+        """
+        waiting, end = list(containers), time.monotonic() + seconds
+        while waiting:
+            waiting = [container for container in waiting if not self.is_healthy(container)]
+            died = [c for c in waiting if (p := self._running.get(c.name)) and p.poll() is not None]
+            if died or (waiting and time.monotonic() > end):
+                first = (died or waiting)[0]
+                raise TimeoutError(f"{first.name} is not healthy:\n{self.log(first).read_text()[-4000:]}")
+            time.sleep(1)
+
+    def log(self, container: Container) -> Path:
+        """Where its output is."""
+        return self.folder / f"{container.name}.log"
+
+    def _tree(self, tree: Any) -> Any:
+        if isinstance(tree, Mapping):
+            return {name: self._tree(branch) for name, branch in tree.items()}
+        if isinstance(tree, list | tuple):
+            return [self._tree(branch) for branch in tree]
+        return self.text(tree) if isinstance(tree, Ref | SecretRef | Json) else tree
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(20)
+    _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

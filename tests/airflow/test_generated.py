@@ -1,0 +1,350 @@
+"""Real Airflow, started exactly as plans say: same commands, same environment, same health checks."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+from urllib.parse import unquote, urlsplit
+
+import boto3
+import pytest
+from containers import REPOSITORY, Machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor
+from cdk_airflow_ecs.plan import ClusterPlan, Container
+from cdk_airflow_ecs.testing import plan_of
+from servers import PostgresServer, RedisServer, free_port
+
+HOSTILE = 'p@ss/w:rd#%25 &=?"+!x$1'
+ADMIN_PASSWORD = "Adm1nAdm1nAdm1nAdm1nAdm1nAdm1n42"
+RELEASES = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
+EXECUTORS = {"celery": CeleryExecutor, "local": LocalExecutor}
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Servers:
+    """What AWS would provide."""
+
+    postgres: PostgresServer
+    redis: RedisServer
+    s3: str
+
+
+@dataclass
+class Scenario:
+    """A plan, and a machine on which its database is migrated."""
+
+    plan: ClusterPlan
+    machine: Machine
+    version: AirflowVersion
+    redis: RedisServer
+
+    @property
+    def services(self) -> list[Container]:
+        """Every container that runs all the time."""
+        return [c for component in self.plan.components if component.count for c in component.containers]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """PostgreSQL and Redis with TLS and passwords, and an S3."""
+    port = free_port()
+    moto = REPOSITORY / ".venvs/emulator/bin/moto_server"
+    log = (tmp_path_factory.mktemp("s3") / "log").open("w")
+    with (
+        log,
+        PostgresServer() as postgres,
+        RedisServer() as redis,
+        subprocess.Popen([moto, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log) as process,
+    ):
+        try:
+            eventually(lambda: listens(port), 60)
+            yield Servers(postgres, redis, f"http://127.0.0.1:{port}")
+        finally:
+            process.kill()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(version, executor) for version in RELEASES for executor in EXECUTORS],
+    ids=lambda param: f"{param[0]}-{param[1]}",
+)
+def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
+    """Put a plan on this machine: its migration has run, nothing else."""
+    version, executor = request.param
+    name = f"af_{executor}_{version}".replace(".", "_")
+    servers.postgres.create_database(name, name, HOSTILE)
+    servers.redis.command("FLUSHALL")
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=servers.s3,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+        region_name="us-east-1",
+    )
+    bucket = f"{name}-dags".replace("_", "-")
+    s3.create_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket="logs")
+    s3.put_object(Bucket=bucket, Key="dags.py", Body=(HERE / "dags.py").read_bytes())
+    attributes = {
+        ("Database", "host"): servers.postgres.host,
+        ("Database", "port"): str(servers.postgres.port),
+        ("Database", "name"): name,
+        ("Broker", "host"): servers.redis.host,
+        ("Broker", "port"): str(servers.redis.port),
+        ("Web", "url"): "http://localhost:8080",
+        ("ExecutionApi", "url"): "http://localhost:8081/execution/",
+        ("Logs", "uri"): f"s3://logs/{name}",
+        ("Dags", "uri"): f"s3://{bucket}",
+        ("Dags", "bucket_name"): bucket,
+        ("Stack", "region"): "us-east-1",
+    }
+    secrets = {
+        ("Database", "username"): name,
+        ("Database", "password"): HOSTILE,
+        ("Broker", "token"): servers.redis.token,
+        ("Fernet", ""): "F3rnet7" * 6 + "x",
+        ("Jwt", ""): "jwt0" * 16,
+        ("Session", ""): "session0" * 8,
+        ("Admin", ""): ADMIN_PASSWORD,
+    }
+    substitutes = {
+        "AWS_ENDPOINT_URL": servers.s3,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "SSL_CERT_FILE": str(servers.redis.ca_certificate),
+    }
+    plan = plan_of(version=version, executor=EXECUTORS[executor]())
+    programs = REPOSITORY / f".venvs/airflow-{version}/bin"
+    folder = tmp_path_factory.mktemp(name)
+    with Machine(programs, folder, attributes, secrets, substitutes) as machine:
+        migrated = machine.run(plan.component("Migration").containers[0])
+        assert migrated.returncode == 0, migrated.stdout + migrated.stderr
+        assert "created the admin" in migrated.stdout
+        yield Scenario(plan, machine, version, servers.redis)
+
+
+@pytest.fixture(scope="module")
+def running(scenario: Scenario) -> Scenario:
+    """Start every service and wait until all are healthy; before that, not one was."""
+    healthy = [c.name for c in scenario.services if scenario.machine.is_healthy(c)]
+    assert not healthy, f"health checks that succeed although nothing runs: {healthy}"
+    for container in scenario.services:
+        scenario.machine.start(container)
+    scenario.machine.wait_until_healthy(scenario.services)
+    return scenario
+
+
+def option_of(variable: str) -> tuple[str, str]:
+    """Split AIRFLOW__SECTION__OPTION; the last of several ``__`` cannot be part of an option's name."""
+    section, option = variable.removeprefix("AIRFLOW__").lower().split("__", 1)
+    return section, option
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+def test_airflow_reads_what_the_plan_says(scenario: Scenario):
+    """In every container, Airflow has each planned option, and its URLs log in with the exact password."""
+    machine = scenario.machine
+    for container in [*scenario.services, *scenario.plan.component("Migration").containers]:
+        environment = machine.environment(container)
+        planned = {option_of(name): value for name, value in environment.items() if name.startswith("AIRFLOW__")}
+        commands = {option for option in planned if option[1].endswith("_cmd")}
+        wanted = [(section, name.removesuffix("_cmd")) for section, name in planned]
+        ran = machine.run(container, ["python", str(HERE / "probe.py"), json.dumps(wanted)])
+        assert ran.returncode == 0, f"{container.name}:\n{ran.stderr[-3000:]}"
+        found = json.loads(ran.stdout.splitlines()[-1])
+        for (option, value), actual in zip(planned.items(), found["options"], strict=True):
+            if option in commands:
+                assert actual, (container.name, option)
+                # A command that fails may be replaced by a default without a word: run it by itself as well.
+                assert machine.run(container, shlex.split(value)).stdout == actual, (container.name, option)
+            else:
+                assert actual == value, (container.name, option)
+        if "METADATA_HOST" in environment:
+            database = found["database"]
+            assert database.pop("user") == environment["METADATA_USER"]
+            assert database.pop("password") == HOSTILE
+            assert set(database.values()) == {True}
+        if "BROKER_HOST" in environment:
+            celery = found["celery"]
+            broker, results = celery["broker"], celery["result_backend"]
+            assert broker["password"] == results["password"] == scenario.redis.token
+            assert broker["transport"] == results["transport"] == "rediss"
+            assert (broker["virtual_host"], results["virtual_host"]) == ("0", "1")
+            assert celery["result_backend_answers"] is True
+            assert celery["options"]["socket_keepalive"] is True
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+def test_one_option_by_the_command_line(scenario: Scenario):
+    """What the probe reads is what ``airflow config get-value`` prints."""
+    scheduler = scenario.plan.component("Scheduler").containers[0]
+    command = ["airflow", "config", "get-value", "database", "sql_alchemy_conn"]
+    printed = scenario.machine.run(scheduler, command).stdout.splitlines()[-1]
+    assert unquote(urlsplit(printed).password or "") == HOSTILE
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+def test_a_dag_runs(running: Scenario):
+    """A task runs to success through the whole cluster, and its log is there for the generated admin."""
+    api = Api(running.version.major)
+    dag = "one_task"
+    eventually(lambda: api.call(f"dags/{dag}")[0] == 200, 120)
+    moment = {"logical_date": None} if api.major >= 3 else {}
+    status, made = api.call(f"dags/{dag}/dagRuns", moment)
+    assert status == 200, made
+    run = f"dags/{dag}/dagRuns/{json.loads(made)['dag_run_id']}"
+    state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 120)[1]
+    log = eventually(lambda: found_marker(api.call(f"{run}/taskInstances/say/logs/1")[1]), 60)
+    assert state == "success", log
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+def test_ui_and_execution_api_are_apart(running: Scenario):
+    """The port of the UI serves no task, and the port of the tasks serves no user."""
+    if running.version.major == 2:
+        assert "execution-api" not in [container.name for container in running.services]
+        return
+    assert ask("http://127.0.0.1:8081/execution/health")[0] == 200
+    assert ask("http://127.0.0.1:8081/api/v2/version")[0] == 404
+    assert ask("http://127.0.0.1:8081/auth/token", b"{}")[0] == 404
+    assert "healthy" not in ask("http://127.0.0.1:8080/execution/health")[1]
+    assert ask("http://127.0.0.1:8080/execution/task-instances/x/run", b"{}")[0] == 405
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+def test_health_checks_notice_a_stopped_process(running: Scenario):
+    """All health checks succeed while all runs; a heartbeat check fails as soon as its job ends."""
+    running.machine.wait_until_healthy(running.services)
+    for name in ("DagProcessor", "Triggerer"):
+        (container,) = running.plan.component(name).containers
+        running.machine.stop(container)
+        assert not running.machine.is_healthy(container), name
+
+
+def found_marker(log: str) -> str | None:
+    """Return the log once it holds what the task printed."""
+    return log if "the marker 4711" in log else None
+
+
+class Api:
+    """The public API with the generated admin."""
+
+    def __init__(self, major: int) -> None:
+        self.major = major
+        if major == 2:
+            token = base64.b64encode(f"admin:{ADMIN_PASSWORD}".encode()).decode()
+            self._login = f"Basic {token}"
+        else:
+            login = json.dumps({"username": "admin", "password": ADMIN_PASSWORD}).encode()
+            status, answer = ask("http://127.0.0.1:8080/auth/token", login)
+            assert status == 201, answer
+            self._login = f"Bearer {json.loads(answer)['access_token']}"
+
+    def call(self, path: str, body: dict | None = None) -> tuple[int, str]:
+        """GET, or POST with *body*."""
+        url = f"http://127.0.0.1:8080/api/v{1 if self.major == 2 else 2}/{path}"
+        return ask(url, None if body is None else json.dumps(body).encode(), Authorization=self._login)
+
+
+def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
+    """Send one request; return status and text."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def listens(port: int) -> bool:
+    """Tell whether something accepts connections here."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def eventually(question, seconds: float):
+    """Ask until the answer is true, and return it."""
+    end = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < end, f"not true after {seconds} s"
+        time.sleep(1)
+    return answer
+
+
+def output_of(command: str, environment: dict[str, str]) -> str:
+    """Return what a generated ``python3 -c`` command prints, without starting a process."""
+    words = shlex.split(command)
+    assert words[:2] == ["python3", "-ISc"]
+    with (
+        patch.dict(os.environ, environment, clear=True),
+        contextlib.redirect_stdout(io.StringIO()) as printed,
+    ):
+        exec(words[2], {})
+    return printed.getvalue()
+
+
+# What no environment variable can hold is left out.
+PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64)
+
+
+@given(user=PASSWORDS, password=PASSWORDS)
+def test_any_password_survives_the_database_url(user: str, password: str):
+    """Whatever user and password are, the composed URL parses back to them."""
+    environment = plan_of(version=RELEASES[0]).component("Scheduler").containers[0].environment
+    server = {"METADATA_HOST": "db.example.com", "METADATA_PORT": "5432", "METADATA_NAME": "airflow"}
+    login = {"METADATA_USER": user, "METADATA_PASSWORD": password}
+    url = urlsplit(output_of(str(environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD"]), server | login))
+    assert (url.scheme, url.hostname, url.port, url.path) == (
+        "postgresql+psycopg2",
+        "db.example.com",
+        5432,
+        "/airflow",
+    )
+    assert (unquote(url.username or ""), unquote(url.password or ""), url.query) == (user, password, "")
+
+
+@given(token=PASSWORDS)
+def test_any_token_survives_the_broker_urls(token: str):
+    """Whatever the token is, both URLs parse back to it, and differ in the database alone."""
+    environment = plan_of(version=RELEASES[0]).component("Scheduler").containers[0].environment
+    given_ = {"BROKER_HOST": "cache.example.com", "BROKER_PORT": "6379", "BROKER_TOKEN": token}
+    urls = [
+        urlsplit(output_of(str(environment[f"AIRFLOW__CELERY__{name}_CMD"]), given_))
+        for name in ("BROKER_URL", "RESULT_BACKEND")
+    ]
+    assert [url.path for url in urls] == ["/0", "/1"]
+    for url in urls:
+        assert (url.scheme, url.hostname, url.port) == ("rediss", "cache.example.com", 6379)
+        assert (unquote(url.password or ""), url.query) == (token, "ssl_cert_reqs=required")
+
+
+@given(seed=st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=43, max_size=43))
+def test_any_seed_is_a_fernet_key(seed: str):
+    """Every 43 letters and digits that the secret's generator can make become 32 bytes of key."""
+    environment = plan_of(version=RELEASES[0]).component("Scheduler").containers[0].environment
+    key = output_of(str(environment["AIRFLOW__CORE__FERNET_KEY_CMD"]), {"FERNET_SEED": seed})
+    assert len(base64.urlsafe_b64decode(key)) == 32
