@@ -188,8 +188,8 @@ def tcp_check(port: int) -> HealthCheck:
 
 def heartbeat_check(job_type: str) -> HealthCheck:
     """Check that this host's own job of *job_type* wrote its heartbeat to the database in the last two minutes."""
-    script = (  # noqa: S608 - job_type is one of ours, and the rest are parameters
-        "import os,socket,sys,psycopg2;e=os.environ;"
+    script = (
+        "import os,socket,sys,psycopg2;e=os.environ;"  # noqa: S608 - the job type is one of ours
         "c=psycopg2.connect(host=e['METADATA_HOST'],port=e['METADATA_PORT'],dbname=e['METADATA_NAME'],"
         "user=e['METADATA_USER'],password=e['METADATA_PASSWORD'],connect_timeout=5).cursor();"
         "c.execute('select 1 from job where job_type=%s and state=%s and hostname=%s"

@@ -65,7 +65,7 @@ class RdsDatabase(Database):
             )
         if not re.fullmatch(r"1[3-8](\.\d+)?", str(self.engine_version)):
             raise ValueError(
-                f'RdsDatabase engine_version is a PostgreSQL release from 13 to 18, "17.10"; got {self.engine_version!r}'
+                f'RdsDatabase engine_version is a PostgreSQL release, 13 to 18, as "17.10"; got {self.engine_version!r}'
             )
         for name, low, high in (
             ("allocated_storage_gib", 20, 65536),

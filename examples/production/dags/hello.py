@@ -1,0 +1,19 @@
+"""The smallest DAG: it says hello once a day."""
+
+from datetime import datetime
+
+from airflow.sdk import dag, task
+
+
+@dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False)
+def hello():
+    """Say hello."""
+
+    @task(queue="heavy")
+    def say() -> str:
+        return "hello"
+
+    say()
+
+
+hello()
