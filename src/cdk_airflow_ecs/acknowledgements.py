@@ -36,13 +36,15 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reaso
 def _flat(node: object) -> str:
     """Write a CloudFormation value as cdk-nag prints it: ``<Bucket.Arn>/*``."""
     if isinstance(node, str):
-        return node
+        return node.replace("${", "<").replace("}", ">")
     if isinstance(node, dict) and len(node) == 1:
         ((function, argument),) = node.items()
         if function == "Ref":
             return f"<{argument}>"
         if function == "Fn::GetAtt":
             return f"<{'.'.join(argument)}>"
+        if function == "Fn::Sub":
+            return _flat(argument)
         if function == "Fn::Join":
             return str(argument[0]).join(_flat(part) for part in argument[1])
     return json.dumps(node)
