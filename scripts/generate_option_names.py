@@ -84,7 +84,7 @@ def wheel(name: str, version: str, cache: Path) -> zipfile.ZipFile:
     """Download one wheel, without its dependencies, unless the cache has it."""
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     if not any(cache.glob(pattern)):
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":none:"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         subprocess.run([*command, "--dest", cache, f"{name}=={version}"], check=True)
     return zipfile.ZipFile(next(cache.glob(pattern)))
 
@@ -99,11 +99,7 @@ def texts(archive: zipfile.ZipFile, *endings: str) -> Iterator[str]:
 def literal(source: str, variable: str) -> Any:
     """Return the value of a module's or class's assignment of a plain literal, or {} when there is none."""
     for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and node.target.id == variable
-        ):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == variable:
             return ast.literal_eval(node.value) if node.value else {}
     return {}
 
@@ -119,9 +115,7 @@ def provider_config(source: str) -> dict[str, Any]:
 def config_changes(source: str) -> Iterator[tuple[Option, Option | None, str]]:
     """Yield (old name, new name or None, advice) for each renamed or removed option of CONFIGS_CHANGES."""
     for call in ast.walk(ast.parse(source)):
-        if not (
-            isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "ConfigChange"
-        ):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "ConfigChange"):
             continue
         given = {word.arg: word.value for word in call.keywords}
         old, new = (_parameter(given.get(key)) for key in ("config", "renamed_to"))
@@ -135,9 +129,7 @@ def _parameter(node: ast.expr | None) -> Option | None:
     """Return the arguments of a ConfigParameter("section", "option") call, which may be named."""
     if not isinstance(node, ast.Call):
         return None
-    section, option = (
-        ast.literal_eval(given) for given in (*node.args, *(word.value for word in node.keywords))
-    )
+    section, option = (ast.literal_eval(given) for given in (*node.args, *(word.value for word in node.keywords)))
     return section, option
 
 
@@ -152,9 +144,7 @@ def read(patch: str, before: str, cache: Path) -> Release:
     for name, version in sorted(versions.items()):
         if name.startswith("apache-airflow-providers-"):
             for text in texts(wheel(name, version, cache), "/get_provider_info.py"):
-                add_options(
-                    release, provider_config(text), provider=name.removeprefix("apache-airflow-providers-")
-                )
+                add_options(release, provider_config(text), provider=name.removeprefix("apache-airflow-providers-"))
     for text in texts(archive, "provider_config_fallback_defaults.cfg"):
         parser = configparser.RawConfigParser()
         parser.read_string(text)
@@ -199,27 +189,23 @@ def add_old_names(release: Release, parser_source: str) -> None:
 
 def row(name: Option, releases: dict[str, Release]) -> dict[str, Any]:
     """Return the facts of one name, in the order in which they are printed."""
-    exists = [minor for minor, release in releases.items() if name in release.options]
-    read = [minor for minor, release in releases.items() if name in release.read_as]
-    facts: dict[str, Any] = {"in": " ".join(exists)}
-    meanings = [release.options[name] for release in releases.values() if name in release.options]
-    targets = [r.options[r.read_as[name]] for r in releases.values() if name in r.read_as]
-    if meanings and meanings[-1]["provider"]:
-        facts["provider"] = meanings[-1]["provider"]
-    if any(meaning.get("sensitive") for meaning in meanings + targets):
-        facts["sensitive"] = True
-    if meanings and meanings[-1].get("version_deprecated"):
-        facts["deprecated"] = str(meanings[-1]["version_deprecated"])
-        facts["advice"] = " ".join((meanings[-1].get("deprecation_reason") or "").split())
+    having = {minor: release.options[name] for minor, release in releases.items() if name in release.options}
+    reading = {minor: r.options[r.read_as[name]] for minor, r in releases.items() if name in r.read_as}
+    latest = next(reversed(having.values()), {})
     new_names = (release.read_as.get(name) or release.renamed.get(name) for release in releases.values())
-    facts["now"] = " ".join(dict.fromkeys(".".join(new) for new in new_names if new))
-    facts["read"] = " ".join(read)
-    facts["since"] = next(
-        (release.since[name] for release in releases.values() if name in release.since), None
-    )
-    for release in releases.values():
-        facts["advice"] = " ".join(release.advice.get(name, "").split()) or facts.get("advice")
-    return {key: value for key, value in facts.items() if value not in (None, "")}
+    newest_first = list(releases.values())[::-1]
+    removal = next((release.advice[name] for release in newest_first if release.advice.get(name)), "")
+    facts = {
+        "in": " ".join(having),
+        "provider": latest.get("provider"),
+        "sensitive": any(option.get("sensitive") for option in (*having.values(), *reading.values())),
+        "deprecated": latest.get("version_deprecated"),
+        "now": " ".join(dict.fromkeys(".".join(new) for new in new_names if new)),
+        "read": " ".join(reading),
+        "since": next((release.since[name] for release in releases.values() if name in release.since), None),
+        "advice": " ".join((removal or latest.get("deprecation_reason") or "").split()),
+    }
+    return {key: value for key, value in facts.items() if value}
 
 
 def render(releases: dict[str, Release]) -> str:
@@ -234,9 +220,7 @@ def main() -> int:
     """Write the file, or with --check say whether it is up to date."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "airflow-wheels")
-    arguments.add_argument(
-        "--check", action="store_true", help="write nothing; fail when the file would change"
-    )
+    arguments.add_argument("--check", action="store_true", help="write nothing; fail when the file would change")
     given = arguments.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
     text = render({minor: read(*release, given.cache) for minor, release in RELEASES.items()})

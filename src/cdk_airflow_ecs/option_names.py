@@ -61,9 +61,7 @@ def known(minor: str) -> Mapping[Option, KnownOption]:
         ValueError: if there is no data for that release.
     """
     if minor not in minors():
-        raise ValueError(
-            f"the options of Airflow {minor!r} are not known; those of {', '.join(minors())} are"
-        )
+        raise ValueError(f"the options of Airflow {minor!r} are not known; those of {', '.join(minors())} are")
     return _known(minor)
 
 
@@ -91,9 +89,7 @@ def base_option(option: Option) -> Option:
     section, name = option
     stems = [(section, name.removesuffix(suffix)) for suffix in COMMAND_SUFFIXES if name.endswith(suffix)]
     facts = every_option()
-    return next(
-        (stem for stem in stems if option not in facts and stem in facts and facts[stem].sensitive), option
-    )
+    return next((stem for stem in stems if option not in facts and stem in facts and facts[stem].sensitive), option)
 
 
 @cache

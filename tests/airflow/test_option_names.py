@@ -66,11 +66,7 @@ def airflow(request, tmp_path_factory) -> Airflow:
 
 def installed(airflow: Airflow) -> set[Option]:
     """Return the options that we know of a release, less those of providers that are not installed here."""
-    return {
-        option
-        for option, facts in known(airflow.minor).items()
-        if facts.provider in {None, *airflow.providers}
-    }
+    return {option for option, facts in known(airflow.minor).items() if facts.provider in {None, *airflow.providers}}
 
 
 def only_later(airflow: Airflow) -> set[Option]:

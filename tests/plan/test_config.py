@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.config import Finding, check, environment_name, exists, known, merge
 from cdk_airflow_ecs.option_names import current_option, every_option, minors
 
@@ -71,6 +72,12 @@ def test_every_supported_release_has_data():
     """The eight release lines are there, oldest first, each with hundreds of options."""
     assert minors() == MINORS
     assert all(300 < len(known(minor)) < 700 for minor in MINORS)
+
+
+def test_data_is_of_the_releases_that_we_run():
+    """The patch releases that were read are those that the library offers: a new one needs a new file."""
+    data = json.loads(files("cdk_airflow_ecs").joinpath("option_names.json").read_text())
+    assert data["airflow"] == {version.line: str(version) for version in AirflowVersion.ALL}
 
 
 @pytest.mark.parametrize(
