@@ -70,7 +70,8 @@ class Component:
         path: its place in the construct tree, which its logical ids come from.
         count: tasks to keep running; None for the migration task, which runs when the gate says so.
         runs_user_code: whether DAG authors' code runs here, and ``cluster.grant_principal`` reaches it.
-        rebalance: whether ECS may stop a task to spread the service over zones (never where tasks do long work).
+        serves_web: whether the load balancer sends it requests. Only then may ECS stop a task to spread the service
+            over zones: elsewhere it would interrupt work.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Component:
     enable_exec: bool = False
     permissions: tuple[Permission, ...] = ()
     runs_user_code: bool = False
-    rebalance: bool = False
+    serves_web: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -129,7 +129,7 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
         enable_exec=default_exec if service.enable_exec is None else service.enable_exec,
         permissions=_distinct(p for process in processes_ for p in _permissions(context, process)),
         runs_user_code=any(process.runs_user_code for process in processes_),
-        rebalance=name == context.web,
+        serves_web=name == context.web,
     )
 
 

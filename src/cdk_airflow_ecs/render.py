@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = Duration.seconds(120)
+# As long as a container may take to become healthy.
+_GRACE = Duration.seconds(180)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +200,8 @@ def _service(
         vpc_subnets=site.network.task_subnets,
         assign_public_ip=site.network.assign_public_ip,
         enable_execute_command=component.enable_exec,
-        availability_zone_rebalancing=balance.ENABLED if component.rebalance else balance.DISABLED,
+        health_check_grace_period=_GRACE if component.serves_web else None,
+        availability_zone_rebalancing=balance.ENABLED if component.serves_web else balance.DISABLED,
         min_healthy_percent=100,
         max_healthy_percent=200,
         circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),

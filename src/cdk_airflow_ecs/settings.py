@@ -38,7 +38,8 @@ _ENTRYPOINT_VARIABLES: Final = {
     "_AIRFLOW_WWW_USER_CREATE": "the migration gate creates the admin",
     "_PIP_ADDITIONAL_REQUIREMENTS": "it installs at every start; build an image instead",
 }
-_REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN", "SNAPSHOT", "RETAIN_ON_UPDATE_OR_DELETE")
+# A bucket takes no snapshot; None does what suits each kind.
+_REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
 _SECRET_NAME: Final = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY)S?$")
 
 
@@ -165,7 +166,8 @@ def check_constructs(*, vpc: object, encryption_key: object, removal_policy: obj
             raise ValueError(f"{name}= takes {takes}, got {given!r}")
     if removal_policy is not None and getattr(removal_policy, "name", None) not in _REMOVAL_POLICIES:
         raise ValueError(
-            f"removal_policy= takes RemovalPolicy.{', RemovalPolicy.'.join(_REMOVAL_POLICIES)}; got {removal_policy!r}"
+            f"removal_policy= takes RemovalPolicy.{' or RemovalPolicy.'.join(_REMOVAL_POLICIES)}; got"
+            f" {removal_policy!r}. Leave it out to keep buckets and take a last snapshot of databases"
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_logs as logs
@@ -54,10 +54,10 @@ class World:
         return {name: end for name, end in found.items() if end is not None}
 
     def dependencies(self) -> list[IDependable]:
-        """What the migration must wait for: the database, and the rules that admit it."""
-        database = self.site.bindings["Database"]
-        groups = database.connectable.connections.security_groups if database.connectable is not None else []
-        return [*database.dependencies, *groups]
+        """What the migration must wait for: the database, and the rules that admit components to stores."""
+        stores = [end for name, end in self.connectables().items() if name != "Web"]
+        groups = [group for end in stores for group in end.connections.security_groups]
+        return [*self.site.bindings["Database"].dependencies, *groups]
 
     def serve_web(self, rendered: Mapping[str, Rendered]) -> Rendered:
         """Put the web component behind the load balancer, and give its execution API a name."""
@@ -72,8 +72,7 @@ class World:
             service.enable_cloud_map(
                 name=_EXECUTION_API,
                 cloud_map_namespace=self.namespace,
-                container=web.task_definition.find_container(_EXECUTION_API),
-                container_port=EXECUTION_API_PORT,
+                dns_ttl=Duration.seconds(10),
             )
         return web
 

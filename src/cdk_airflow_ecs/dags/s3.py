@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from aws_cdk import Stack
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
@@ -99,7 +99,11 @@ class S3Dags(DagSource):
             )
         script = resources.files("cdk_airflow_ecs.dags").joinpath("sync.py").read_text(encoding="utf-8")
         return DagPlan(
-            config={("core", "dags_folder"): _SYNCED_FOLDER},
+            config={
+                ("core", "dags_folder"): _SYNCED_FOLDER,
+                # How soon 2.x looks for new files in the folder; its own default is five minutes.
+                ("scheduler", "dag_dir_list_interval"): str(self.refresh_seconds),
+            },
             permissions=permissions,
             command_prefix=(
                 *("python", "-c", script, Ref("Dags", "uri")),
@@ -127,7 +131,12 @@ class S3Dags(DagSource):
 def _upload(scope: Construct, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
     """Upload *folder* at each deploy, with CDK's own deployment and a role without managed policies."""
     role = iam.Role(scope, "UploadRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    group = logs.LogGroup(scope, "UploadLogs", retention=logs.RetentionDays.ONE_MONTH)
+    group = logs.LogGroup(
+        scope,
+        "UploadLogs",
+        retention=logs.RetentionDays.ONE_MONTH,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
     group.grant_write(role)
     asset = assets.Asset(scope, "Folder", path=str(folder.resolve()), exclude=["**/__pycache__/**", "**/*.pyc"])
     upload = deployment.BucketDeployment(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -47,7 +47,13 @@ def build_gate(
     container = migration.component.containers[0].name
     prefix = migration.component.path
     role = _role(scope, migration, cluster, log_group, container)
-    own_logs = logs.LogGroup(scope, "HandlerLogs", retention=logs.RetentionDays.ONE_MONTH, encryption_key=key)
+    own_logs = logs.LogGroup(
+        scope,
+        "HandlerLogs",
+        retention=logs.RetentionDays.ONE_MONTH,
+        encryption_key=key,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
     own_logs.grant_write(role)
     lost = sqs.Queue(
         scope,
