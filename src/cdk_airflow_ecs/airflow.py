@@ -84,11 +84,13 @@ class AirflowVersion:
 
     @property
     def has_s3_bundle(self) -> bool:
-        """Whether the official image carries an S3 DAG bundle that an empty bucket does not break.
+        """Whether the S3 DAG bundle of the official image keeps its copy equal to the bucket.
 
-        It came with amazon provider 9.10.0 (July 2025), which Airflow 3.0.4 was the first release after.
+        It came with amazon provider 9.10.0, but until 9.19 an edit that kept a file's size never arrived, and until
+        9.22 files deleted in subfolders stayed (run with the providers' own code). Airflow 3.2.0 was the first release
+        after 9.23.0.
         """
-        return (self.major, self.minor, self.patch) >= (3, 0, 4)
+        return (self.major, self.minor) >= (3, 2)
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"

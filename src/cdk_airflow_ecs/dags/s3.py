@@ -34,18 +34,19 @@ _SYNCED_FOLDER: Final = "/opt/airflow/dags-live"
 class S3Dags(DagSource):
     """DAGs in an S3 bucket, picked up while Airflow runs.
 
-    Airflow 3.0.4 and newer read the bucket themselves, as a DAG bundle. Older releases get a folder that is kept equal
-    to the bucket by a background process of each container; every change appears at once, by swapping one link.
+    Airflow 3.2 and newer read the bucket themselves, as a DAG bundle. Older releases get a folder that is kept equal to
+    the bucket by a background process of each container; every change appears at once, by swapping one link.
     DAGs only: plugins and requirements belong in the image.
 
     Args:
         folder: a folder of yours that each deploy uploads; files that left it leave the bucket. The default uploads
             nothing: use ``aws s3 sync``, the command is an output of the stack.
         bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
-        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket.
+        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket. With a prefix, Airflow's DAG
+            bundle wants at least one object there before it starts.
         refresh_seconds: how often changes are looked for.
-        sync: True for the background process on Airflow 3 too, for an image whose amazon provider is older than
-            9.10.0.
+        sync: True for the background process on Airflow 3.2 and newer too, for an image whose amazon provider is older
+            than 9.23.0: its bundle misses edits and deletions.
 
     Raises:
         ValueError: if *folder* is no folder, or *refresh_seconds* is less than 5.
@@ -90,7 +91,8 @@ class S3Dags(DagSource):
                     # An empty connection id means the task role; any other is looked up in the database first.
                     "aws_conn_id": "",
                     "bucket_name": Ref("Dags", "bucket_name"),
-                    "prefix": self.prefix,
+                    # With its slash, or "dags" would match "dags-old/" as well (provider 9.36 and older).
+                    "prefix": f"{self.prefix}/" if self.prefix else "",
                     "refresh_interval": self.refresh_seconds,
                 },
             }
