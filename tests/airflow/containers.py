@@ -140,6 +140,17 @@ class Machine:
                 raise TimeoutError(f"{first.name} is not healthy:\n{self.log(first).read_text()[-4000:]}")
             time.sleep(1)
 
+    def arguments(self, container: Container) -> list[str]:
+        """Return the command line of each of its processes."""
+        session = str(self._running[container.name].pid)
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # processes end
+                # After the name, which is in brackets: state, parent, process group, session.
+                if (folder / "stat").read_text().rpartition(")")[2].split()[3] == session:
+                    found.append((folder / "cmdline").read_text().replace("\0", " "))
+        return found
+
     def log(self, container: Container) -> Path:
         """Where its output is."""
         return self.folder / f"{container.name}.log"

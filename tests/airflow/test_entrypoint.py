@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from entrypoint import Start, start
 
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor
+from cdk_airflow_ecs.testing import plan_of
+
 QUIET = {"CONNECTION_CHECK_MAX_COUNT": "0"}
 
 
@@ -78,3 +81,15 @@ def test_admin_without_password_stops_the_container():
 def test_requirements_at_start():
     """Requirements would be installed at each start."""
     assert start({**QUIET, "_PIP_ADDITIONAL_REQUIREMENTS": "x"}, ["airflow", "webserver"]).runs == ("pip install",)
+
+
+@pytest.mark.parametrize("executor", [CeleryExecutor, LocalExecutor])
+@pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
+def test_it_only_starts_what_we_plan(version, executor):
+    """In every container of every plan, the script does nothing but start the planned command."""
+    for component in plan_of(version=version, executor=executor()).components:
+        for container in component.containers:
+            environment = {name: str(value) for name, value in container.environment.items()}
+            begun = start(environment, container.command, executor=environment.get("AIRFLOW__CORE__EXECUTOR", ""))
+            assert begun == Start(tuple(container.command), reads=("CONNECTION_CHECK_MAX_COUNT",)), container.name
+            assert not [name for name in environment if name.startswith(("DB_", "BACKEND", "_"))], container.name

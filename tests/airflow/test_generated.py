@@ -17,8 +17,9 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import boto3
 import pytest
@@ -26,7 +27,7 @@ from containers import REPOSITORY, Machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags
 from cdk_airflow_ecs.plan import ClusterPlan, Container
 from cdk_airflow_ecs.testing import plan_of
 from servers import PostgresServer, RedisServer, free_port
@@ -44,22 +45,33 @@ class Servers:
 
     postgres: PostgresServer
     redis: RedisServer
-    s3: str
+    aws: str
+
+    def s3(self) -> Any:
+        """Return a client of the local S3."""
+        login = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+        return boto3.client("s3", endpoint_url=self.aws, **login)
 
 
 @dataclass
 class Scenario:
     """A plan, and a machine on which its database is migrated."""
 
+    name: str
+    version: AirflowVersion
     plan: ClusterPlan
     machine: Machine
-    version: AirflowVersion
-    redis: RedisServer
+    servers: Servers
 
     @property
     def services(self) -> list[Container]:
         """Every container that runs all the time."""
         return [c for component in self.plan.components if component.count for c in component.containers]
+
+    def upload_dag(self) -> None:
+        """Put the DAG file where DAGs come from."""
+        bucket = self.machine.attributes["Dags", "bucket_name"]
+        self.servers.s3().put_object(Bucket=bucket, Key="dags.py", Body=(HERE / "dags.py").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -92,17 +104,9 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
     name = f"af_{executor}_{version}".replace(".", "_")
     servers.postgres.create_database(name, name, HOSTILE)
     servers.redis.command("FLUSHALL")
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=servers.s3,
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-        region_name="us-east-1",
-    )
     bucket = f"{name}-dags".replace("_", "-")
-    s3.create_bucket(Bucket=bucket)
-    s3.create_bucket(Bucket="logs")
-    s3.put_object(Bucket=bucket, Key="dags.py", Body=(HERE / "dags.py").read_bytes())
+    for each in (bucket, "logs"):
+        servers.s3().create_bucket(Bucket=each)
     attributes = {
         ("Database", "host"): servers.postgres.host,
         ("Database", "port"): str(servers.postgres.port),
@@ -126,19 +130,19 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
         ("Admin", ""): ADMIN_PASSWORD,
     }
     substitutes = {
-        "AWS_ENDPOINT_URL": servers.s3,
+        "AWS_ENDPOINT_URL": servers.aws,
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
         "SSL_CERT_FILE": str(servers.redis.ca_certificate),
     }
-    plan = plan_of(version=version, executor=EXECUTORS[executor]())
+    plan = plan_of(version=version, executor=EXECUTORS[executor](), dags=S3Dags(refresh_seconds=5))
     programs = REPOSITORY / f".venvs/airflow-{version}/bin"
     folder = tmp_path_factory.mktemp(name)
     with Machine(programs, folder, attributes, secrets, substitutes) as machine:
         migrated = machine.run(plan.component("Migration").containers[0])
         assert migrated.returncode == 0, migrated.stdout + migrated.stderr
         assert "created the admin" in migrated.stdout
-        yield Scenario(plan, machine, version, servers.redis)
+        yield Scenario(name, version, plan, machine, servers)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +190,7 @@ def test_airflow_reads_what_the_plan_says(scenario: Scenario):
         if "BROKER_HOST" in environment:
             celery = found["celery"]
             broker, results = celery["broker"], celery["result_backend"]
-            assert broker["password"] == results["password"] == scenario.redis.token
+            assert broker["password"] == results["password"] == scenario.servers.redis.token
             assert broker["transport"] == results["transport"] == "rediss"
             assert (broker["virtual_host"], results["virtual_host"]) == ("0", "1")
             assert celery["result_backend_answers"] is True
@@ -206,17 +210,25 @@ def test_one_option_by_the_command_line(scenario: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 def test_a_dag_runs(running: Scenario):
-    """A task runs to success through the whole cluster, and its log is there for the generated admin."""
+    """A DAG put into the empty bucket of a new cluster runs: it defers, logs live, reads a variable, succeeds."""
     api = Api(running.version.major)
-    dag = "one_task"
-    eventually(lambda: api.call(f"dags/{dag}")[0] == 200, 120)
-    moment = {"logical_date": None} if api.major >= 3 else {}
-    status, made = api.call(f"dags/{dag}/dagRuns", moment)
+    running.upload_dag()
+    eventually(lambda: api.call("dags/conversation")[0] == 200, 120)
+    status, made = api.call("dags/conversation/dagRuns", {"logical_date": None} if api.major >= 3 else {})
     assert status == 200, made
-    run = f"dags/{dag}/dagRuns/{json.loads(made)['dag_run_id']}"
+    run = f"dags/conversation/dagRuns/{json.loads(made)['dag_run_id']}"
+    talk = f"{run}/taskInstances/talk"
+    # While the task runs, its log comes from the process that runs it; afterwards from S3.
+    live = eventually(lambda: match("the question 4711", api.call(f"{talk}/logs/1")[1]), 120)
+    assert match('"state": ?"running"', api.call(talk)[1]), live
+    status, made = api.call("variables", {"key": "answer", "value": HOSTILE})
+    assert status in (200, 201), made
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 120)[1]
-    log = eventually(lambda: found_marker(api.call(f"{run}/taskInstances/say/logs/1")[1]), 60)
+    log = eventually(lambda: match("the answer", api.call(f"{talk}/logs/1")[1]), 60)
     assert state == "success", log
+    assert match(r'"state": ?"success"', api.call(f"{run}/taskInstances/defer")[1])
+    stored = running.servers.postgres.execute("SELECT val FROM variable", running.name)
+    assert HOSTILE not in stored, "the variable is not encrypted"
 
 
 @pytest.mark.airflow
@@ -235,6 +247,19 @@ def test_ui_and_execution_api_are_apart(running: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+def test_no_secret_is_told(running: Scenario):
+    """No secret stands in what the containers print, nor in the arguments of any of their processes."""
+    machine = running.machine
+    secrets = {value for name, value in machine.secrets.items() if name != ("Database", "username")}
+    secrets |= {quote(value, safe="") for value in secrets}
+    for container in running.services:
+        told = machine.log(container).read_text() + "\n".join(machine.arguments(container))
+        assert told
+        assert not [secret for secret in secrets if secret in told], container.name
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
 def test_health_checks_notice_a_stopped_process(running: Scenario):
     """All health checks succeed while all runs; a heartbeat check fails as soon as its job ends."""
     running.machine.wait_until_healthy(running.services)
@@ -242,11 +267,6 @@ def test_health_checks_notice_a_stopped_process(running: Scenario):
         (container,) = running.plan.component(name).containers
         running.machine.stop(container)
         assert not running.machine.is_healthy(container), name
-
-
-def found_marker(log: str) -> str | None:
-    """Return the log once it holds what the task printed."""
-    return log if "the marker 4711" in log else None
 
 
 class Api:
@@ -278,6 +298,11 @@ def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def match(pattern: str, text: str) -> str | None:
+    """Return *text* if *pattern* is found in it."""
+    return text if re.search(pattern, text) else None
 
 
 def listens(port: int) -> bool:
