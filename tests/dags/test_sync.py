@@ -1,0 +1,391 @@
+"""The DAG sync of Airflow 2.x: a bucket becomes a folder, one whole revision at a time."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import boto3
+import pytest
+
+from servers import free_port
+
+REPO = Path(__file__).parents[2]
+SOURCE = REPO / "src/cdk_airflow_ecs/dags/sync.py"
+
+
+class Bucket:
+    """An S3 client over a dictionary that counts downloads."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.downloads: list[str] = []
+        self.broken: Exception | None = None
+        self.changing = False
+
+    def get_paginator(self, _: str) -> Bucket:
+        """Be the paginator too."""
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict]:
+        """List two keys a page; an empty bucket has a page without contents."""
+        assert Bucket == "bucket"
+        if self.broken:
+            raise self.broken
+        keys = sorted(key for key in self.objects if key.startswith(Prefix))
+        if not keys:
+            yield {"KeyCount": 0}
+        for start in range(0, len(keys), 2):
+            yield {"Contents": [self._entry(key) for key in keys[start : start + 2]]}
+
+    def get_object(self, Bucket: str, Key: str, IfMatch: str) -> dict:
+        """Download one object, if it is still the one that was listed."""
+        self.downloads.append(Key)
+        if self.changing or self._entry(Key)["ETag"] != IfMatch:
+            raise RuntimeError("PreconditionFailed")
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+    def _entry(self, key: str) -> dict:
+        body = self.objects[key]
+        return {"Key": key, "Size": len(body), "ETag": hashlib.md5(body).hexdigest()}
+
+
+@pytest.fixture
+def sync() -> ModuleType:
+    """Return the script as a module."""
+    spec = importlib.util.spec_from_file_location("dag_sync", SOURCE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def bucket(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Return an empty bucket that the script reads."""
+    bucket = Bucket()
+    monkeypatch.setattr(sync.boto3, "client", lambda service: bucket)
+    return bucket
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Return every file below *folder* with its text."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_bucket_becomes_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """Each object is a file at its key, in folders as needed; markers of folders are none."""
+    bucket.objects = {
+        "a.py": b"1",
+        "team/b.py": b"2",
+        "team/deep/c.sql": b"3",
+        "team/": b"",
+        ".airflowignore": b"x",
+    }
+
+    sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
+
+    assert files(tmp_path / "dags") == {
+        "a.py": "1",
+        "team/b.py": "2",
+        "team/deep/c.sql": "3",
+        ".airflowignore": "x",
+    }
+
+
+@pytest.mark.parametrize("source", ["s3://bucket/team", "s3://bucket/team/"])
+def test_prefix_is_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path, source: str) -> None:
+    """A prefix selects what is below it, not its namesakes, and is no part of the file's path."""
+    bucket.objects = {"team/a.py": b"1", "team2/b.py": b"2", "c.py": b"3"}
+
+    sync.Mirror(source, str(tmp_path / "dags")).sync()
+
+    assert files(tmp_path / "dags") == {"a.py": "1"}
+
+
+def test_no_key_escapes(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """Keys that would leave the folder, or have no place in it, are left out."""
+    evil = ["../evil.py", "a/../../evil.py", "/tmp/evil.py", "a//evil.py", "./evil.py", "..", "a/..", "/"]
+    bucket.objects = dict.fromkeys(evil, b"evil") | {"good.py": b"good", "..fine.py": b"fine"}
+
+    sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
+
+    assert files(tmp_path / "dags") == {"good.py": "good", "..fine.py": "fine"}
+    assert sorted(path.name for path in tmp_path.rglob("*.py")) == ["..fine.py", "good.py"]
+
+
+def test_empty_bucket_is_an_empty_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """Airflow starts on a bucket that nobody has filled yet."""
+    sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
+
+    assert list((tmp_path / "dags").iterdir()) == []
+
+
+def test_unchanged_bucket_changes_nothing(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """Without a change there is no download and no new revision."""
+    bucket.objects = {"a.py": b"1"}
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    mirror.sync()
+    before = sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
+
+    mirror.sync()
+
+    assert sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+    assert bucket.downloads == ["a.py"]
+
+
+def test_a_change_downloads_only_what_changed(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """A new revision links what is the same, so that Airflow need not parse it, and drops what is gone."""
+    bucket.objects = {"same.py": b"1", "changed.py": b"1", "gone.py": b"1"}
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    mirror.sync()
+    old = (tmp_path / "dags").resolve()
+    bucket.downloads.clear()
+    bucket.objects = {"same.py": b"1", "changed.py": b"2", "new/new.py": b"1"}
+
+    mirror.sync()
+
+    assert sorted(bucket.downloads) == ["changed.py", "new/new.py"]
+    assert files(tmp_path / "dags") == {"same.py": "1", "changed.py": "2", "new/new.py": "1"}
+    assert (tmp_path / "dags/same.py").samefile(old / "same.py")
+    assert files(old) == {"same.py": "1", "changed.py": "1", "gone.py": "1"}, "a reader may still be in there"
+
+
+def test_old_revisions_go_after_a_while(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A revision is removed ten minutes after it was replaced, however old; the current one stays."""
+    now = [0.0]
+    monkeypatch.setattr(sync.time, "monotonic", lambda: now[0])
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    left = []
+    for seconds in (0, 86_400, 86_999, 87_001, 200_000):
+        now[0] = seconds
+        if seconds <= 86_400:
+            bucket.objects = {"a.py": str(seconds).encode()}
+        mirror.sync()
+        left.append(len(list((tmp_path / "dags.revisions").iterdir())))
+
+    assert left == [1, 2, 2, 1, 1]
+    assert files(tmp_path / "dags") == {"a.py": "86400"}
+
+
+@pytest.mark.parametrize("what", ["unreachable", "changing"])
+def test_error_keeps_the_last_revision(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the background an error of S3, or a file that changes under the sync, costs one line and no file."""
+    bucket.objects = {"a.py": b"1", "b.py": b"1"}
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    mirror.sync()
+    reading, writing = os.pipe()
+    bucket.objects["b.py"] = b"2"
+    bucket.broken, bucket.changing = (ConnectionError("refused"), False) if what == "unreachable" else (None, True)
+    sleeps = iter([True, True, False])  # two rounds with the error, then none
+    real = mirror.sync
+
+    def sync_then_close() -> None:
+        if not next(sleeps):
+            bucket.broken, bucket.changing = None, False
+            os.close(writing)
+        real()
+
+    mirror.sync = sync_then_close
+    capsys.readouterr()
+
+    sync.follow(mirror, 0.01, reading)
+
+    os.close(reading)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith("dags: keeping the last revision: ") for line in lines] == [True, True, False]
+    assert files(tmp_path / "dags") == {"a.py": "1", "b.py": "2"}
+    assert len(list((tmp_path / "dags.revisions").iterdir())) == 2, "what was half made is removed"
+
+
+def test_first_sync_is_patient(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role that is not known yet passes; a bucket that cannot be read for two minutes is an error."""
+    slept = []
+    monkeypatch.setattr(sync.time, "sleep", slept.append)
+    bucket.broken = PermissionError("AccessDenied")
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+
+    with pytest.raises(PermissionError):
+        sync.first_sync(mirror)
+
+    assert 110 <= sum(slept) <= 150
+    assert not (tmp_path / "dags").exists()
+
+
+def test_target_that_is_a_folder_is_refused(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """A folder that the image brought is not overwritten silently."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags/mine.py").touch()
+
+    with pytest.raises(OSError, match="directory"):
+        sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
+
+    assert (tmp_path / "dags/mine.py").exists()
+
+
+READER = """
+import importlib, os, sys, time
+sys.dont_write_bytecode = True
+target, stop = sys.argv[1:]
+rounds, revisions = 0, set()
+while not os.path.exists(stop):
+    # As a task does: the folder is looked up once, then modules are imported from it one by one.
+    for folder in (os.path.realpath(target), target):
+        sys.path[:1] = [folder]
+        importlib.invalidate_caches()
+        for name in [name for name in sys.modules if name.split('.')[0] == 'team']:
+            del sys.modules[name]
+        from team import first, second
+        if folder != target:
+            assert first.REVISION == second.REVISION == len(first.PADDING), (first.REVISION, second.REVISION)
+            revisions.add(first.REVISION)
+    rounds += 1
+print(rounds, len(revisions))
+"""
+
+
+def test_readers_never_see_half_a_change(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """A process that imports in a loop while fifty revisions are published always finds whole ones."""
+    target, stop = tmp_path / "dags", tmp_path / "stop"
+    mirror = sync.Mirror("s3://bucket", str(target))
+
+    def publish(revision: int) -> None:
+        code = f"REVISION = {revision}\nPADDING = {'x' * revision!r}\n".encode()
+        bucket.objects = {"team/__init__.py": b"", "team/first.py": code, "team/second.py": code}
+        bucket.objects |= {f"team/only_in_{revision}.py": b"", "team/other.py": b"same"}
+        mirror.sync()
+
+    publish(1)
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, str(target), str(stop)], stdout=-1, stderr=-1, text=True
+    ) as reader:
+        for revision in range(2, 52):
+            publish(revision)
+            time.sleep(0.03)
+        stop.touch()
+        output, errors = reader.communicate(timeout=60)
+
+    assert (reader.returncode, errors) == (0, "")
+    rounds, revisions = map(int, output.split())
+    assert rounds >= revisions > 10
+
+
+def test_images_of_airflow_2_8_can_parse_it() -> None:
+    """Their Python is 3.8; newer syntax, or the newer methods that tempt here, would stop them."""
+    text = SOURCE.read_text()
+    ast.parse(text, feature_version=(3, 8))
+    assert "removeprefix" not in text
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """Serve S3 with moto."""
+    port = free_port()
+    server = subprocess.Popen(
+        [REPO / ".venvs/emulator/bin/moto_server", "-p", str(port)], stdout=-3, stderr=-3, cwd="/"
+    )
+    url = f"http://127.0.0.1:{port}"
+    wait_for(lambda: s3(url).list_buckets())
+    yield url
+    server.kill()
+    server.wait()
+
+
+def s3(endpoint: str):
+    """Return a client of moto."""
+    return boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until *condition* is true and raises nothing."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+        except Exception:
+            if time.monotonic() > end:
+                raise
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def followers(target: Path) -> list[int]:
+    """Return the processes that sync *target* in the background, without zombies."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if str(target).encode() in arguments and b"-c" in arguments:
+            found.append(int(process.name))
+    return found
+
+
+COMMAND = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("graceful", flush=True), sys.exit(7)))
+try:
+    os.waitpid(-1, os.WNOHANG)
+    print("has a child", flush=True)
+except ChildProcessError:
+    print("started with", sorted(os.listdir(sys.argv[1])), os.getpid() == os.getpgrp(), flush=True)
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("sync")
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
+def test_command_takes_over_and_the_follower_follows(endpoint: str, tmp_path: Path, kill: int) -> None:
+    """The command is the started process, with files and no child; the sync ends when it ends, however."""
+    name, target = f"dags-{int(kill)}", tmp_path / "live"
+    client = s3(endpoint)
+    client.create_bucket(Bucket=name)
+    client.put_object(Bucket=name, Key="team/a.py", Body=b"1")
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": endpoint,
+        **dict.fromkeys(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "x"),
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    python = [sys.executable, "-c", SOURCE.read_text(), f"s3://{name}/team", str(target), "0.2"]
+    with subprocess.Popen(
+        [*python, sys.executable, "-c", COMMAND, str(target)],
+        env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout.readline() == f"dags: 1 files from s3://{name}/team/\n"
+            assert process.stdout.readline() == "started with ['a.py'] True\n"
+            (follower,) = [pid for pid in followers(target) if pid != process.pid]
+            assert os.getsid(follower) != os.getsid(process.pid)
+
+            client.put_object(Bucket=name, Key="team/b.py", Body=b"2")
+            client.delete_object(Bucket=name, Key="team/a.py")
+            wait_for(lambda: files(target) == {"b.py": "2"})
+
+            process.send_signal(kill)
+            assert process.wait(10) == (7 if kill == signal.SIGTERM else -signal.SIGKILL)
+            wait_for(lambda: not followers(target), 10)
+            assert ("graceful\n" in process.stdout.read()) == (kill == signal.SIGTERM)
+        finally:
+            process.kill()
