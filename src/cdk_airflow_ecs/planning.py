@@ -192,7 +192,8 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
     }
     if context.is_3:
         chosen["core", "auth_manager"] = FAB
-        chosen["api", "base_url"] = Ref("Web", "url")
+        if settings.web.has_one_name:
+            chosen["api", "base_url"] = Ref("Web", "url")
     else:
         chosen["webserver", "base_url"] = Ref("Web", "url")
         chosen["scheduler", "standalone_dag_processor"] = "True"

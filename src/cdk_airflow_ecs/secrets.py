@@ -64,7 +64,7 @@ def let_logs_use(key: kms.IKey) -> None:
     stack = Stack.of(key)
     key.add_to_resource_policy(
         iam.PolicyStatement(
-            principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+            principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
             actions=[
                 "kms:Encrypt*",
                 "kms:Decrypt*",

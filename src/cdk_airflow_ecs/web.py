@@ -87,6 +87,16 @@ class Web(Store):
         if self.allow_from is not None:
             object.__setattr__(self, "allow_from", tuple(self.allow_from))
 
+    @property
+    def has_one_name(self) -> bool:
+        """Whether everybody reaches Airflow under the same URL.
+
+        An internal load balancer without a domain name is reached by its own name inside the VPC, and as localhost
+        through a tunnel. Airflow 3 sends whoever signs in to its base URL, so it must then have none: the links stay
+        relative.
+        """
+        return bool(self.base_url or self.domain_name or self.internet_facing)
+
     def advice(self) -> list[Advice]:
         """What the user should know about this combination."""
         if self.certificate is not None and self.domain_name is None and self.base_url is None:
