@@ -152,12 +152,12 @@ def _environment(
             (f"environment of {process.component}", given_options),
         ]
     )
-    return {
-        **_variables({**_defaults(context), **chosen}),
-        **_own_environment(context, process),
-        **settings.environment,
-        **given,
-    }
+    fixed = _own_environment(context, process)
+    for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
+        if contradicted := [name for name, value in more.items() if fixed.get(name, value) != value]:
+            names = ", ".join(contradicted)
+            raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
+    return {**_variables({**_defaults(context), **chosen}), **fixed, **settings.environment, **given}
 
 
 def _variables(chosen: Mapping[Option, Value]) -> dict[str, Value]:
