@@ -207,9 +207,7 @@ class Gate:
         (body,) = self.answers.bodies
         assert len(body) < 4096
         answer = json.loads(body)
-        assert {
-            key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")
-        }.items() <= answer.items()
+        assert {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}.items() <= answer.items()
         return answer
 
 
