@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from cdk_airflow_ecs import arguments
+
 WEB_PORT = 8080
 EXECUTION_API_PORT = 8081
 SCHEDULER_HEALTH_PORT = 8974  # [scheduler] scheduler_health_check_server_port
@@ -137,16 +139,16 @@ class HealthCheck:
     start_period_seconds: int = 180
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "command", tuple(self.command))
+        object.__setattr__(self, "command", arguments.items("HealthCheck command", self.command, '["true"]'))
+        if not self.command or not all(isinstance(word, str) for word in self.command):
+            raise ValueError(f"HealthCheck command is a list of words, got {self.command!r}")
         for name, low, high in (
             ("interval_seconds", 5, 300),
             ("timeout_seconds", 2, 120),
             ("retries", 1, 10),
             ("start_period_seconds", 0, 300),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
-                raise ValueError(f"HealthCheck {name} is {low} to {high}, got {value!r} (limits of Amazon ECS)")
+            arguments.integer(f"HealthCheck {name}", getattr(self, name), low, high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,14 @@ class AirflowCluster(Construct):
         maintenance: bool = False,
         removal_policy: RemovalPolicy | None = None,
     ) -> None:
-        check_constructs(vpc=vpc, encryption_key=encryption_key, removal_policy=removal_policy)
+        check_constructs(
+            scope,
+            construct_id,
+            subnets={"task_subnets": task_subnets, "store_subnets": store_subnets, "web_subnets": web_subnets},
+            vpc=vpc,
+            encryption_key=encryption_key,
+            removal_policy=removal_policy,
+        )
         settings = resolve(
             version=version,
             executor=executor,

@@ -70,18 +70,22 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:
         sources: (the source's name for an error message, its options), the first to come first in the result.
 
     Raises:
-        ValueError: if two sources give one option different values.
+        ValueError: if two sources give one option different values, or one gives an option and another its command.
     """
-    merged: dict[Option, tuple[str, T]] = {}
+    merged: dict[Option, tuple[str, Option, T]] = {}
     for source, options in sources:
         for option, value in options.items():
-            earlier, given = merged.setdefault(option, (source, value))
+            earlier, name, given = merged.setdefault(base_option(option), (source, option, value))
+            if name != option:
+                raise ValueError(
+                    f"{_spell(name)} by {earlier} and {_spell(option)} by {source} say the same; remove one of the two"
+                )
             if type(given) is not type(value) or given != value:
                 raise ValueError(
                     f"{_spell(option)} is given twice: as {_show(option, given)} by {earlier}, "
                     f"and as {_show(option, value)} by {source}; remove one of the two"
                 )
-    return {option: value for option, (_, value) in merged.items()}
+    return {option: value for _, option, value in merged.values()}
 
 
 def check(user: Mapping[str, Mapping[str, object]], minor: str) -> tuple[Finding, ...]:

@@ -104,7 +104,7 @@ class ClusterPlan:
     Example:
         >>> from cdk_airflow_ecs.testing import plan_of
         >>> [component.name for component in plan_of().components]
-        ['ApiServer', 'Scheduler', 'DagProcessor', 'Triggerer', 'Worker', 'Migration']
+        ['ApiServer', 'Scheduler', 'DagProcessor', 'Triggerer', 'Pools/default', 'Migration']
     """
 
     components: tuple[Component, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Final
+from typing import Final, cast
 
 from cdk_airflow_ecs import config as options
 from cdk_airflow_ecs.airflow import (
@@ -16,6 +16,7 @@ from cdk_airflow_ecs.airflow import (
     processes,
     web_component,
 )
+from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import environment_name
 from cdk_airflow_ecs.dags.base import DagPlan
@@ -32,7 +33,7 @@ from cdk_airflow_ecs.plan import (
     Value,
 )
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
-from cdk_airflow_ecs.settings import Settings, check_service, merged, split_environment
+from cdk_airflow_ecs.settings import Settings, merged, split_environment
 
 FAB: Final = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
@@ -103,7 +104,7 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     parts = [(m.process, m) if isinstance(m, Workers) else (m, None) for m in members]
     processes_ = [process for process, _ in parts]
     name = processes_[0].component
-    check_service(name, service)
+    check_size(name, service.cpu, service.memory_mib)
     containers = []
     for position, (process, workers) in enumerate(parts):
         check = service.health_check if position == 0 and service.health_check else process.health_check
@@ -122,9 +123,9 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
         name=name,
         path=next((w.path for _, w in parts if w), f"Components/{name}"),
         containers=tuple(containers),
-        cpu=service.cpu or 0,
-        memory_mib=service.memory_mib or 0,
-        count=0 if settings.maintenance else service.count,
+        cpu=cast("int", service.cpu),
+        memory_mib=cast("int", service.memory_mib),
+        count=0 if settings.maintenance else 1 if service.count is None else service.count,
         ephemeral_storage_gib=service.ephemeral_storage_gib,
         enable_exec=default_exec if service.enable_exec is None else service.enable_exec,
         permissions=_distinct(p for process in processes_ for p in _permissions(context, process)),
@@ -144,10 +145,11 @@ def _environment(
     settings = context.settings
     secrets = dict(settings.given_secrets)
     given, given_options = split_environment(process.component, service.environment, secrets)
-    own = {**_own_options(context, process), **extra}
+    executor = context.executor.config if "executor" in process.needs else {}
     chosen = options.merge(
         [
-            ("this cluster", own),
+            ("this cluster", _own_options(context, process)),
+            ("the executor", {**executor, **extra}),
             ("config=", settings.config),
             (f"environment of {process.component}", given_options),
         ]
@@ -219,8 +221,6 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
         chosen |= context.dags.config
     else:
         chosen["core", "dags_folder"] = NO_DAGS
-    if "executor" in needs:
-        chosen |= context.executor.config
     return chosen
 
 

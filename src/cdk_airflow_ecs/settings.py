@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from aws_cdk import Stage
+from aws_cdk.aws_ec2 import SubnetSelection
+
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs import config as options
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage, check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.dags.base import DagSource
 from cdk_airflow_ecs.dags.image import ImageDags
@@ -23,7 +26,7 @@ from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.plan import Option, SecretRef, Value
-from cdk_airflow_ecs.tokens import is_known_int, is_token
+from cdk_airflow_ecs.tokens import is_secret, is_token
 from cdk_airflow_ecs.web import Web
 
 if TYPE_CHECKING:
@@ -40,6 +43,14 @@ _ENTRYPOINT_VARIABLES: Final = {
 }
 # A bucket takes no snapshot; None does what suits each kind.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
+# What CloudFormation would replace by the secret itself, in the task definition for all to read.
+_DYNAMIC_REFERENCE: Final = "{{resolve:secretsmanager:"
+_SERVICES: Final = {
+    "ApiServer": "api_server",
+    "Scheduler": "scheduler",
+    "DagProcessor": "dag_processor",
+    "Triggerer": "triggerer",
+}
 _SECRET_NAME: Final = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY)S?$")
 
 
@@ -93,7 +104,10 @@ def resolve(
                 " library does not migrate your database by surprise",
             )
         )
-    _expect("version", version, AirflowVersion, "AirflowVersion.V3_3")
+    arguments.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
+    AirflowVersion.of(str(version))  # refuses one that was made by hand and is out of range
+    arguments.flag("enable_exec=", enable_exec)
+    arguments.flag("maintenance=", maintenance)
     if maintenance:
         advice.append(
             Advice(
@@ -102,9 +116,12 @@ def resolve(
             )
         )
     secrets: dict[str, ecs.Secret] = {}
-    given = _options(config or {}, secrets)
-    advice += _advise(options.check(config or {}, version.line))
-    given_environment, options_by_name = split_environment("environment=", environment or {}, secrets)
+    config = {} if config is None else config
+    advice += _advise(options.check(config, version.line))
+    given = _options(config, secrets)
+    given_environment, options_by_name = split_environment(
+        "environment=", {} if environment is None else environment, secrets
+    )
     advice += _advise(options.check(_by_section(options_by_name), version.line))
     settings = Settings(
         version=version,
@@ -123,11 +140,13 @@ def resolve(
         advice=(),
     )
     for name, service in settings.services.items():
-        _expect(name, service, Service, "Service(cpu=512, memory_mib=1024)")
+        if name not in _SERVICES:
+            raise ValueError(f"there is no service {name!r} to size; there are {', '.join(_SERVICES)}")
+        arguments.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
         advice += _check_variables(name, service, version, secrets)
     for workers in settings.executor.plan(ExecutorContext(version=version)).workers:
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
-    if isinstance(settings.dags, ImageDags) and settings.image == AirflowImage():
+    if isinstance(settings.dags, ImageDags) and settings.image.is_official:
         raise ValueError(
             "dags=ImageDags() needs an image that holds your DAGs, and the official image holds none; pass"
             ' image=AirflowImage.registry("…") or use dags=S3Dags()'
@@ -150,42 +169,35 @@ def _advise(findings: Sequence[options.Finding]) -> list[Advice]:
     return [Advice(finding.id, finding.message) for finding in findings]
 
 
-def check_constructs(*, vpc: object, encryption_key: object, removal_policy: object) -> None:
+def check_constructs(
+    scope: object,
+    construct_id: object,
+    *,
+    subnets: Mapping[str, object],
+    vpc: object,
+    encryption_key: object,
+    removal_policy: object,
+) -> None:
     """Refuse arguments of the wrong type: CDK would complain about them far from here, or not at all.
-
-    Constructs from other apps and stacks arrive as proxies, so they are known by what they have.
 
     Raises:
         ValueError: naming the argument, what it got and what it takes.
     """
-    for name, given, member, takes in (
-        ("vpc", vpc, "vpc_id", "an ec2.IVpc, such as ec2.Vpc.from_lookup(…)"),
-        ("encryption_key", encryption_key, "key_arn", "a kms.IKey"),
-    ):
-        if given is not None and not hasattr(given, member):
-            raise ValueError(f"{name}= takes {takes}, got {given!r}")
+    if isinstance(scope, Stage):
+        raise ValueError('an AirflowCluster belongs into a stack: AirflowCluster(Stack(app, "Data"), "Airflow")')
+    arguments.construct("AirflowCluster", scope, "node", "a scope, such as a Stack, first", required=True)
+    arguments.text("the id of an AirflowCluster", construct_id, "Airflow", required=True)
+    arguments.construct("vpc=", vpc, "vpc_id", "an ec2.IVpc, such as ec2.Vpc.from_lookup(…)")
+    arguments.construct("encryption_key=", encryption_key, "key_arn", "a kms.IKey")
+    for name, selection in subnets.items():
+        if selection is not None:
+            example = "ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)"
+            arguments.instance(f"{name}=", selection, SubnetSelection, example)
     if removal_policy is not None and getattr(removal_policy, "name", None) not in _REMOVAL_POLICIES:
         raise ValueError(
             f"removal_policy= takes RemovalPolicy.{' or RemovalPolicy.'.join(_REMOVAL_POLICIES)}; got"
-            f" {removal_policy!r}. Leave it out to keep buckets and take a last snapshot of databases"
+            f" {arguments.shown(removal_policy)}. Leave it out to keep buckets and take a last snapshot of databases"
         )
-
-
-def check_service(owner: str, service: Service) -> None:
-    """Refuse numbers that ECS would refuse hours later.
-
-    Args:
-        owner: the component, for the message.
-        service: its settings, complete.
-
-    Raises:
-        ValueError: naming what is accepted.
-    """
-    check_size(owner, service.cpu or 0, service.memory_mib or 0)
-    check_ephemeral_storage(owner, service.ephemeral_storage_gib)
-    count = service.count
-    if not is_token(count) and not (is_known_int(count) and count >= 0):
-        raise ValueError(f"{owner}: count is a number of tasks, 0 or more; got {count!r}")
 
 
 def merged(default: Service, given: Service | None) -> Service:
@@ -221,7 +233,7 @@ def split_environment(
             continue
         if name.startswith(("AIRFLOW__", "AIRFLOW_CORE_")):
             raise ValueError(f"{owner}: {name} is no Airflow option; the form is AIRFLOW__SECTION__OPTION")
-        if isinstance(value, str) and not is_token(value) and _looks_secret(name):
+        if isinstance(value, str) and ((not is_token(value) and _looks_secret(name)) or _DYNAMIC_REFERENCE in value):
             raise ValueError(
                 f"{owner}: {name} looks like a secret and would stand in plain text in the task definition; pass"
                 " ecs.Secret.from_secrets_manager(...) as its value"
@@ -239,11 +251,16 @@ def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret])
         return str(value)
     if isinstance(value, str):
         return value
-    if hasattr(value, "grant_read"):
+    if is_secret(value):
         key = f"{owner}/{name}"
-        secrets[key] = value  # type: ignore[assignment]  # an ecs.Secret: it has grant_read and is no text
+        secrets[key] = value  # type: ignore[assignment]  # which is_secret cannot tell mypy
         return SecretRef("Given", key)
-    raise ValueError(f"{owner}: {name}={value!r} is neither text, a number nor an ecs.Secret")
+    if is_token(value):
+        raise ValueError(f"{owner}: {name} is {arguments.shown(value)}; write it as text, with Token.as_string(…)")
+    raise ValueError(
+        f"{owner}: {name} is {arguments.shown(value)}, neither text, a number nor an ecs.Secret; a secret of Secrets"
+        " Manager becomes one with ecs.Secret.from_secrets_manager(…)"
+    )
 
 
 def _options(config: Mapping[str, Mapping[str, object]], secrets: dict[str, ecs.Secret]) -> dict[Option, Value]:
@@ -268,11 +285,5 @@ def _by_section(found: Mapping[Option, Value]) -> dict[str, dict[str, object]]:
 def _default(name: str, given: Any, kind: type, default: type) -> Any:
     if given is None:
         return default()
-    _expect(name, given, kind, f"{default.__name__}()")
+    arguments.instance(f"{name}=", given, kind, f"{default.__name__}()")
     return given
-
-
-def _expect(name: str, given: object, kind: type, example: str) -> None:
-    if not isinstance(given, kind):
-        hint = " (an object, not the class: add parentheses)" if isinstance(given, type) else ""
-        raise ValueError(f"{name}= takes a {kind.__name__} such as {example}, got {given!r}{hint}")

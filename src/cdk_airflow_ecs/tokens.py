@@ -1,4 +1,4 @@
-"""CDK tokens, recognised without asking CDK: the plan compares values and must know which ones it cannot see.
+"""CDK's tokens and secrets, recognised without asking CDK: the plan must know which values it cannot see.
 
 A token is a value that CloudFormation fills in at deploy time. Inside Python it is an ordinary string with a marker
 in it, or a number far below any real one (aws-cdk-lib, ``core/lib/private/encoding.ts``).
@@ -16,7 +16,17 @@ def is_token(value: object) -> bool:
     """Tell whether *value* is only known at deploy time."""
     if isinstance(value, str):
         return _STRING_MARKER in value
+    return is_number_token(value)
+
+
+def is_number_token(value: object) -> bool:
+    """Tell whether *value* is a number that is only known at deploy time."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value < _LARGEST_NUMBER_TOKEN
+
+
+def is_secret(value: object) -> bool:
+    """Tell whether *value* is an ``ecs.Secret``, by what its class has."""
+    return not isinstance(value, type) and hasattr(type(value), "has_field")
 
 
 def is_known_int(value: object) -> TypeGuard[int]:

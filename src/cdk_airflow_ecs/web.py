@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -14,6 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import WEB_PORT
@@ -60,10 +62,19 @@ class Web(Store):
     base_url: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.certificate, str):
-            raise ValueError(
-                f"Web certificate is an acm.ICertificate, got the text {self.certificate!r};"
-                " use acm.Certificate.from_certificate_arn"
+        arguments.construct(
+            "Web certificate",
+            self.certificate,
+            "certificate_arn",
+            "an acm.ICertificate, such as acm.Certificate.from_certificate_arn(…)",
+        )
+        arguments.construct("Web hosted_zone", self.hosted_zone, "hosted_zone_id", "a route53.IHostedZone")
+        arguments.host("Web domain_name", self.domain_name)
+        for name in ("internet_facing", "allow_insecure_http"):
+            arguments.flag(f"Web {name}", getattr(self, name))
+        if self.allow_from is not None:
+            object.__setattr__(
+                self, "allow_from", arguments.items("Web allow_from", self.allow_from, '["10.8.0.0/16"]')
             )
         if self.internet_facing and self.certificate is None and not self.allow_insecure_http:
             raise ValueError(
@@ -75,17 +86,13 @@ class Web(Store):
                 "Web(internet_facing=True) needs allow_from=[…], such as the CIDR block of your office;"
                 ' ["0.0.0.0/0"] admits everybody'
             )
-        if isinstance(self.allow_from, str):
-            raise ValueError(f"Web allow_from is a list, got the text {self.allow_from!r}; write [{self.allow_from!r}]")
         for entry in self.allow_from or ():
-            if isinstance(entry, str) and not is_token(entry):
-                _check_cidr(entry)
+            _check_client(entry)
         if self.hosted_zone is not None and self.domain_name is None:
             raise ValueError("Web hosted_zone= needs domain_name=, the name to make in it")
-        if self.base_url is not None and not is_token(self.base_url) and "://" not in self.base_url:
+        arguments.text("Web base_url", self.base_url, "https://airflow.example.com")
+        if self.base_url is not None and not is_token(self.base_url) and not re.match("https?://.", self.base_url):
             raise ValueError(f'Web base_url is a URL such as "https://airflow.example.com", got {self.base_url!r}')
-        if self.allow_from is not None:
-            object.__setattr__(self, "allow_from", tuple(self.allow_from))
 
     @property
     def has_one_name(self) -> bool:
@@ -136,7 +143,8 @@ class Web(Store):
                 scope,
                 "Alias",
                 zone=self.hosted_zone,
-                record_name=self.domain_name,
+                # With its dot, so that CDK need not know the zone's name: a zone imported by its id has none.
+                record_name=f"{self.domain_name}.",
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(balancer)),
             )
         everybody = any(entry in ("0.0.0.0/0", "::/0") for entry in self.allow_from or ())
@@ -239,8 +247,12 @@ def _log_access(balancer: elb.ApplicationLoadBalancer, foundation: Foundation) -
         balancer.node.add_dependency(bucket.policy)
 
 
-def _check_cidr(text: str) -> None:
-    try:
-        ip_network(text)
-    except ValueError as error:
-        raise ValueError(f'Web allow_from: {text!r} is no CIDR block such as "10.8.0.0/16" ({error})') from None
+def _check_client(entry: object) -> None:
+    if not isinstance(entry, str):
+        takes = 'CIDR blocks such as "10.8.0.0/16" and CDK peers such as ec2.Peer.prefix_list(…)'
+        arguments.construct("Web allow_from", entry, "can_inline_rule", takes, required=True)
+    elif not is_token(entry):
+        try:
+            ip_network(entry)
+        except ValueError as error:
+            raise ValueError(f'Web allow_from: {entry!r} is no CIDR block such as "10.8.0.0/16" ({error})') from None

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import Binding, Foundation, number_text
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.connection import redis_plan
-from cdk_airflow_ecs.tokens import is_known_int, is_token
+from cdk_airflow_ecs.tokens import is_secret
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -30,14 +30,22 @@ class ExistingRedisBroker(Broker):
     security_group: ec2.ISecurityGroup | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.host, str) or not self.host or (not is_token(self.host) and "/" in self.host):
-            raise ValueError(f"RedisBroker.existing takes a host name, got {self.host!r}")
-        if not is_token(self.port) and not (is_known_int(self.port) and 1 <= self.port <= 65535):
-            raise ValueError(f"RedisBroker.existing port is 1 to 65535, got {self.port!r}")
-        if isinstance(self.auth_token, str):
-            raise ValueError(
-                "RedisBroker.existing auth_token must be a secret, not text: a secretsmanager.ISecret or an ecs.Secret"
+        arguments.host("RedisBroker.existing host", self.host, required=True)
+        arguments.integer("RedisBroker.existing port", self.port, 1, 65535, tokens=True)
+        if not is_secret(self.auth_token):
+            arguments.construct(
+                "RedisBroker.existing auth_token",
+                self.auth_token,
+                "secret_arn",
+                "a secret, not text: a secretsmanager.ISecret that holds nothing else, or an ecs.Secret",
+                required=True,
             )
+        arguments.construct(
+            "RedisBroker.existing security_group",
+            self.security_group,
+            "security_group_id",
+            "an ec2.ISecurityGroup",
+        )
 
     def plan(self, version: AirflowVersion) -> BrokerPlan:
         """See :meth:`Broker.plan`."""
@@ -50,11 +58,7 @@ class ExistingRedisBroker(Broker):
         token = self.auth_token
         groups = [self.security_group] if self.security_group is not None else []
         return Binding(
-            attributes={"host": self.host, "port": _text(self.port)},
+            attributes={"host": self.host, "port": number_text(self.port)},
             secrets={"token": token if isinstance(token, ecs.Secret) else ecs.Secret.from_secrets_manager(token)},
             connectable=ec2.Connections(security_groups=groups) if groups else None,
         )
-
-
-def _text(number: float) -> str:
-    return Token.as_string(number) if is_token(number) else str(number)

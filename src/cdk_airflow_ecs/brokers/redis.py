@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticache as elasticache
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
@@ -17,7 +19,7 @@ from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.connection import redis_plan
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
 from cdk_airflow_ecs.secrets import generated_secret
-from cdk_airflow_ecs.tokens import is_known_int, is_token
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -83,14 +85,19 @@ class RedisBroker(Broker):
                 f"RedisBroker cannot use {kind}: Celery's multi-key commands fail there with CROSSSLOT"
                 " (celery/celery#9019). Use RedisBroker(replicas=1) for failover"
             )
+        arguments.text("RedisBroker node_type", self.node_type, "cache.t4g.micro", required=True)
         if not self.node_type.startswith("cache.") and not is_token(self.node_type):
             raise ValueError(
                 f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got {self.node_type!r}'
             )
-        for name, low, high in (("replicas", 0, 5), ("snapshot_retention_days", 0, 35)):
-            value = getattr(self, name)
-            if not is_known_int(value) or not low <= value <= high:
-                raise ValueError(f"RedisBroker {name} is {low} to {high}, got {value!r}")
+        if not re.fullmatch(r"[78]\.\d+", str(self.engine_version)):
+            raise ValueError(
+                f'RedisBroker engine_version is a release of Valkey, "7.2" or "8.0"; got'
+                f" {arguments.shown(self.engine_version)}"
+            )
+        object.__setattr__(self, "engine_version", str(self.engine_version))
+        arguments.integer("RedisBroker replicas", self.replicas, 0, 5)
+        arguments.integer("RedisBroker snapshot_retention_days", self.snapshot_retention_days, 0, 35)
 
     def plan(self, version: AirflowVersion) -> BrokerPlan:
         """See :meth:`Broker.plan`."""

@@ -5,7 +5,8 @@ Source: Amazon ECS developer guide, "Task CPU and memory" (fargate-tasks-service
 
 from __future__ import annotations
 
-from cdk_airflow_ecs.tokens import is_known_int, is_token
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.tokens import is_known_int, is_number_token
 
 _GIB = 1024
 MEMORY_MIB_BY_CPU: dict[int, tuple[int, ...]] = {
@@ -19,37 +20,40 @@ MEMORY_MIB_BY_CPU: dict[int, tuple[int, ...]] = {
 }
 
 
-def check_size(owner: str, cpu: float, memory_mib: float) -> None:
+def check_size(owner: str, cpu: object, memory_mib: object) -> None:
     """Refuse a pair that Fargate has no machine for; values known only at deploy time pass.
 
     Raises:
         ValueError: naming the values accepted.
     """
-    if is_token(cpu):
+    if is_number_token(cpu):
+        arguments.integer(f"{owner}: memory_mib", memory_mib, 512, tokens=True)
         return
-    if cpu not in MEMORY_MIB_BY_CPU:
+    if not is_known_int(cpu) or cpu not in MEMORY_MIB_BY_CPU:
         accepted = ", ".join(str(size) for size in MEMORY_MIB_BY_CPU)
-        raise ValueError(f"{owner}: cpu={cpu!r} is no Fargate size; accepted (1024 is one vCPU): {accepted}")
-    accepted_memory = MEMORY_MIB_BY_CPU[int(cpu)]
-    if not is_token(memory_mib) and memory_mib not in accepted_memory:
         raise ValueError(
-            f"{owner}: memory_mib={memory_mib!r} does not go with cpu={int(cpu)};"
-            f" Fargate accepts {_span(accepted_memory)}"
+            f"{owner}: cpu={arguments.shown(cpu)} is no Fargate size; accepted (1024 is one vCPU): {accepted}"
+        )
+    sizes = MEMORY_MIB_BY_CPU[cpu]
+    if not is_number_token(memory_mib) and (not is_known_int(memory_mib) or memory_mib not in sizes):
+        raise ValueError(
+            f"{owner}: memory_mib={arguments.shown(memory_mib)} does not go with cpu={cpu};"
+            f" Fargate accepts {_span(sizes)}"
         )
 
 
-def check_ephemeral_storage(owner: str, gib: float | None) -> None:
+def check_ephemeral_storage(owner: str, gib: object) -> None:
     """Refuse a disk that Fargate cannot attach.
 
     Raises:
         ValueError: naming the range accepted.
     """
-    if gib is None or is_token(gib):
+    if gib is None or is_number_token(gib):
         return
     if not is_known_int(gib) or not 21 <= gib <= 200:
         raise ValueError(
-            f"{owner}: ephemeral_storage_gib={gib!r}; Fargate accepts 21 to 200, or leave it out for the 20 GiB"
-            " that every task has"
+            f"{owner}: ephemeral_storage_gib={arguments.shown(gib)}; Fargate accepts 21 to 200, or leave it out for"
+            " the 20 GiB that every task has"
         )
 
 

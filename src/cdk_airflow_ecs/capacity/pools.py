@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import HealthCheck
+from cdk_airflow_ecs.capacity.fargate import check_size
+from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
+
+_MIB_PER_SLOT: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,9 @@ class WorkerPool:
         environment: more environment variables, as for :class:`Service`.
         health_check: instead of the default, which connects to the worker's log server.
 
+    Raises:
+        ValueError: if a name or number is impossible.
+
     Example:
         >>> WorkerPool("heavy", cpu=4096, memory_mib=16384).queues
         ('heavy',)
@@ -45,3 +55,40 @@ class WorkerPool:
     ephemeral_storage_gib: int | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     health_check: HealthCheck | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", self.name):
+            raise ValueError(
+                "a worker pool's name is a letter, then letters, digits and hyphens, at most 32; got"
+                f" {arguments.shown(self.name)}"
+            )
+        pool = f"pool {self.name!r}"
+        queues = arguments.items(f"{pool}: queues", self.queues, '["heavy"]') or (self.name,)
+        for queue in queues:
+            if not isinstance(queue, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", queue):
+                raise ValueError(f"{pool}: {queue!r} is no queue name; use letters, digits, _ . and -")
+        object.__setattr__(self, "queues", queues)
+        check_size(pool, self.cpu, self.memory_mib)
+        if self.concurrency is not None:
+            arguments.integer(f"{pool}: concurrency", self.concurrency, 1)
+        elif is_token(self.memory_mib):
+            raise ValueError(f"{pool}: memory_mib is only known at deploy time, so say concurrency= too")
+        _ = self.service  # which checks the rest
+
+    @property
+    def service(self) -> Service:
+        """Its workers as an ECS service."""
+        return Service(
+            cpu=self.cpu,
+            memory_mib=self.memory_mib,
+            count=self.count,
+            enable_exec=self.enable_exec,
+            ephemeral_storage_gib=self.ephemeral_storage_gib,
+            environment=self.environment,
+            health_check=self.health_check,
+        )
+
+    @property
+    def slots(self) -> int:
+        """The Airflow tasks that one worker runs at a time."""
+        return self.concurrency or max(1, self.memory_mib // _MIB_PER_SLOT)

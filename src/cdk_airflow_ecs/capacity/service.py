@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import HealthCheck
+from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
@@ -26,6 +28,9 @@ class Service:
             AIRFLOW__SECTION__OPTION are checked like ``config=``.
         health_check: instead of the component's own. A component of two containers takes it for the first.
 
+    Raises:
+        ValueError: for what no task of any size can have.
+
     Example:
         >>> Service(cpu=512, memory_mib=1024, count=2, ephemeral_storage_gib=50).count
         2
@@ -38,3 +43,11 @@ class Service:
     ephemeral_storage_gib: int | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     health_check: HealthCheck | None = None
+
+    def __post_init__(self) -> None:
+        if self.count is not None:
+            arguments.integer("count", self.count, 0, tokens=True)
+        arguments.flag("enable_exec", self.enable_exec)
+        check_ephemeral_storage("Service", self.ephemeral_storage_gib)
+        if self.health_check is not None:
+            arguments.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')

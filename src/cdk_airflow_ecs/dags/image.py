@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
@@ -28,7 +29,10 @@ class ImageDags(DagSource):
 
     def __post_init__(self) -> None:
         if not isinstance(self.folder, str) or not self.folder.startswith("/"):
-            raise ValueError(f'ImageDags folder is an absolute path such as "/opt/airflow/dags", got {self.folder!r}')
+            raise ValueError(
+                'ImageDags folder is an absolute path in the image such as "/opt/airflow/dags", got'
+                f" {arguments.shown(self.folder)}"
+            )
 
     def plan(self, version: AirflowVersion) -> DagPlan:
         """See :meth:`DagSource.plan`."""

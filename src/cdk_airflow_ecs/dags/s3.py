@@ -13,13 +13,13 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_s3_deployment as deployment
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.buckets import private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 from cdk_airflow_ecs.plan import Json, Permission, Ref
-from cdk_airflow_ecs.tokens import is_known_int
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
@@ -63,18 +63,19 @@ class S3Dags(DagSource):
     sync: bool = False
 
     def __post_init__(self) -> None:
-        if self.folder is not None and not Path(self.folder).is_dir():
+        if self.folder is not None and not (isinstance(self.folder, (str, Path)) and Path(self.folder).is_dir()):
             raise ValueError(
-                f"S3Dags: {str(self.folder)!r} is no folder here ({Path.cwd()}); give the folder of your DAGs"
+                f"S3Dags: {arguments.shown(self.folder)} is no folder here ({Path.cwd()}); give the folder of your DAGs"
             )
-        if not is_known_int(self.refresh_seconds) or self.refresh_seconds < 5:
-            raise ValueError(f"S3Dags refresh_seconds is 5 or more, got {self.refresh_seconds!r}")
+        arguments.integer("S3Dags refresh_seconds", self.refresh_seconds, 5)
+        arguments.flag("S3Dags sync", self.sync)
+        arguments.construct(
+            "S3Dags bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
+        )
+        if not isinstance(self.prefix, str):
+            raise ValueError(f'S3Dags prefix is text such as "dags/", got {arguments.shown(self.prefix)}')
         if self.prefix and self.bucket is None:
             raise ValueError(f"S3Dags prefix={self.prefix!r} goes with a bucket of yours: pass bucket= too")
-        if isinstance(self.bucket, str):
-            raise ValueError(
-                f"S3Dags bucket is an s3.IBucket, got the text {self.bucket!r}; use s3.Bucket.from_bucket_name"
-            )
         object.__setattr__(self, "prefix", self.prefix.strip("/"))
 
     def plan(self, version: AirflowVersion) -> DagPlan:
@@ -100,11 +101,14 @@ class S3Dags(DagSource):
                 config={("dag_processor", "dag_bundle_config_list"): Json([bundle])}, permissions=permissions
             )
         script = resources.files("cdk_airflow_ecs.dags").joinpath("sync.py").read_text(encoding="utf-8")
+        listing = (
+            ("dag_processor", "refresh_interval") if version.major >= 3 else ("scheduler", "dag_dir_list_interval")
+        )
         return DagPlan(
             config={
                 ("core", "dags_folder"): _SYNCED_FOLDER,
-                # How soon 2.x looks for new files in the folder; its own default is five minutes.
-                ("scheduler", "dag_dir_list_interval"): str(self.refresh_seconds),
+                # How soon Airflow looks for new files in the folder; its own default is five minutes.
+                listing: str(self.refresh_seconds),
             },
             permissions=permissions,
             command_prefix=(

@@ -9,9 +9,9 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.binding import Binding, Foundation, number_text
 from cdk_airflow_ecs.databases.base import Database
-from cdk_airflow_ecs.tokens import is_known_int, is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -28,7 +28,7 @@ class ExistingDatabase(Database):
         database: an RDS instance or Aurora cluster, made in this app or imported. Its security group then admits the
             components that need it. Leave it out and say *endpoint* for any other PostgreSQL.
         endpoint: the host name, if *database* is not given.
-        port: the port, if *database* is not given.
+        port: the port that it listens on.
         secret: the secret with the fields username and password. The default is the secret of *database*.
         database_name: the database inside it. It must exist.
         security_group: with *endpoint*, the security group to open. Without it the connections are yours to allow.
@@ -56,22 +56,30 @@ class ExistingDatabase(Database):
                 "ExistingDatabase takes either an RDS instance or cluster, or endpoint=; got "
                 + ("neither" if self.database is None else "both")
             )
-        if self.database is not None and not hasattr(self.database, "connections"):
-            raise ValueError(
-                f"ExistingDatabase takes an rds.IDatabaseInstance or rds.IDatabaseCluster, got {self.database!r};"
-                " pass a host name as endpoint="
-            )
-        if isinstance(self.secret, str):
-            raise ValueError("ExistingDatabase secret= must be a secretsmanager.ISecret, not text")
+        arguments.construct(
+            "ExistingDatabase",
+            self.database,
+            "connections",
+            "an rds.IDatabaseInstance or rds.IDatabaseCluster, or a host name as endpoint=",
+        )
+        arguments.construct("ExistingDatabase secret", self.secret, "secret_arn", "a secretsmanager.ISecret")
+        arguments.construct(
+            "ExistingDatabase security_group", self.security_group, "security_group_id", "an ec2.ISecurityGroup"
+        )
+        arguments.host("ExistingDatabase endpoint", self.endpoint)
+        if self.security_group is not None and self.endpoint is None:
+            raise ValueError("ExistingDatabase security_group= goes with endpoint=; an RDS database brings its own")
+        arguments.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
         if self.secret is None and getattr(self.database, "secret", None) is None:
             raise ValueError(
                 "ExistingDatabase knows no login: pass secret=, a Secrets Manager secret with the fields username"
                 " and password"
             )
-        if not is_token(self.port) and not (is_known_int(self.port) and 1 <= self.port <= 65535):
-            raise ValueError(f"ExistingDatabase port is 1 to 65535, got {self.port!r}")
+        arguments.integer("ExistingDatabase port", self.port, 1, 65535, tokens=True)
         if self.ssl_mode not in _SSL_MODES:
-            raise ValueError(f"ExistingDatabase ssl_mode is one of {', '.join(_SSL_MODES)}; got {self.ssl_mode!r}")
+            raise ValueError(
+                f"ExistingDatabase ssl_mode is one of {', '.join(_SSL_MODES)}; got {arguments.shown(self.ssl_mode)}"
+            )
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""
@@ -90,7 +98,7 @@ class ExistingDatabase(Database):
         else:
             host = cast("rds.IDatabaseInstance", database).db_instance_endpoint_address
         return Binding(
-            attributes={"host": str(host), "port": str(self.port), "name": self.database_name},
+            attributes={"host": str(host), "port": number_text(self.port), "name": self.database_name},
             secrets={
                 "username": ecs.Secret.from_secrets_manager(secret, "username"),
                 "password": ecs.Secret.from_secrets_manager(secret, "password"),

@@ -12,11 +12,11 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.secrets import generated_secret
-from cdk_airflow_ecs.tokens import is_known_int
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -61,20 +61,22 @@ class RdsDatabase(Database):
     def __post_init__(self) -> None:
         if not isinstance(self.instance_class, str) or not self.instance_class.startswith("db."):
             raise ValueError(
-                f'RdsDatabase instance_class is an RDS class such as "db.t4g.small", got {self.instance_class!r}'
+                'RdsDatabase instance_class is an RDS class such as "db.t4g.small", got'
+                f" {arguments.shown(self.instance_class)}"
             )
-        if not re.fullmatch(r"1[3-8](\.\d+)?", str(self.engine_version)):
+        if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[3-8](\.\d+)?", self.engine_version):
             raise ValueError(
-                f'RdsDatabase engine_version is a PostgreSQL release, 13 to 18, as "17.10"; got {self.engine_version!r}'
+                'RdsDatabase engine_version is a PostgreSQL release as text, 13 to 18, such as "17.10"; got'
+                f" {arguments.shown(self.engine_version)}"
             )
+        arguments.flag("RdsDatabase multi_az", self.multi_az)
+        arguments.flag("RdsDatabase deletion_protection", self.deletion_protection)
         for name, low, high in (
             ("allocated_storage_gib", 20, 65536),
             ("max_allocated_storage_gib", 20, 65536),
             ("backup_retention_days", 1, 35),
         ):
-            value = getattr(self, name)
-            if not is_known_int(value) or not low <= value <= high:
-                raise ValueError(f"RdsDatabase {name} is {low} to {high}, got {value!r}")
+            arguments.integer(f"RdsDatabase {name}", getattr(self, name), low, high)
         if self.max_allocated_storage_gib <= self.allocated_storage_gib:
             raise ValueError(
                 f"RdsDatabase max_allocated_storage_gib={self.max_allocated_storage_gib} must be more than"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
-from cdk_airflow_ecs.tokens import is_known_int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,7 @@ class LocalExecutor(Executor):
     parallelism: int = 8
 
     def __post_init__(self) -> None:
-        if not is_known_int(self.parallelism) or self.parallelism < 1:
-            raise ValueError(f"LocalExecutor parallelism must be a positive integer, got {self.parallelism!r}")
+        arguments.integer("LocalExecutor parallelism", self.parallelism, 1)
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""

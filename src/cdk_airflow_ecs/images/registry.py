@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aws_cdk import aws_ecs as ecs
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.tokens import is_token
 
@@ -45,16 +46,23 @@ class AirflowImage:
     architecture: Architecture = "x86_64"
 
     def __post_init__(self) -> None:
-        if isinstance(self.entrypoint, str):
-            raise ValueError(
-                f"AirflowImage entrypoint is a list of words, got the text {self.entrypoint!r};"
-                f" write {self.entrypoint.split()!r}"
-            )
-        object.__setattr__(self, "entrypoint", tuple(self.entrypoint))
+        entrypoint = arguments.items("AirflowImage entrypoint", self.entrypoint, '["/usr/bin/dumb-init", "--"]')
+        if not all(isinstance(word, str) for word in entrypoint):
+            raise ValueError(f"AirflowImage entrypoint is a list of words, got {self.entrypoint!r}")
+        object.__setattr__(self, "entrypoint", entrypoint)
         if self.architecture not in ("x86_64", "arm64"):
             raise ValueError(f'AirflowImage architecture is "x86_64" or "arm64", got {self.architecture!r}')
-        if self.name is not None and not is_token(self.name) and (not self.name or any(c.isspace() for c in self.name)):
+        arguments.text("AirflowImage name", self.name, "ghcr.io/acme/airflow:3.3.2-1")
+        arguments.text("AirflowImage tag", self.tag, "3.3.2-1")
+        if self.name is not None and not is_token(self.name) and any(c.isspace() for c in self.name):
             raise ValueError(f"AirflowImage: {self.name!r} is no image name")
+        arguments.construct("AirflowImage repository", self.repository, "repository_arn", "an ecr.IRepository")
+        arguments.construct("AirflowImage credentials", self.credentials, "secret_arn", "a secretsmanager.ISecret")
+        if (self.repository is None) != (self.tag is None) or (self.repository is not None and self.name is not None):
+            raise ValueError(
+                "AirflowImage takes a name, or a repository with a tag: write AirflowImage.registry(name) or"
+                " AirflowImage.ecr(repository, tag)"
+            )
 
     @classmethod
     def official(cls, *, architecture: Architecture = "x86_64") -> AirflowImage:
@@ -103,6 +111,11 @@ class AirflowImage:
             architecture: the processor it was built for.
         """
         return cls(repository=repository, tag=tag, entrypoint=entrypoint, architecture=architecture)
+
+    @property
+    def is_official(self) -> bool:
+        """Whether it is the image that the Apache Airflow project publishes."""
+        return self.name is None and self.repository is None
 
     def container_image(self, version: AirflowVersion) -> ecs.ContainerImage:
         """Give CDK the image of *version*."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.buckets import private_bucket
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
-from cdk_airflow_ecs.tokens import is_known_int
 
 if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
@@ -35,10 +35,15 @@ class S3Logs(LogStore):
     expire_days: int | None = 90
 
     def __post_init__(self) -> None:
-        if self.expire_days is not None and not (is_known_int(self.expire_days) and self.expire_days > 0):
-            raise ValueError(f"S3Logs expire_days is a positive number of days or None, got {self.expire_days!r}")
-        if not self.prefix.strip("/"):
-            raise ValueError("S3Logs prefix must name a folder in the bucket, got an empty one")
+        if self.expire_days is not None:
+            arguments.integer("S3Logs expire_days", self.expire_days, 1)
+        if not isinstance(self.prefix, str) or not self.prefix.strip("/"):
+            raise ValueError(
+                f'S3Logs prefix is a folder in the bucket such as "task-logs", got {arguments.shown(self.prefix)}'
+            )
+        arguments.construct(
+            "S3Logs bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
+        )
 
     def config(self) -> Mapping[Option, Value]:
         """See :meth:`LogStore.config`."""

@@ -1,0 +1,71 @@
+"""What arguments must be, refused in one way: what was given, what is accepted. Pure.
+
+Each check takes the argument's name as the user knows it, and raises ValueError. None passes, as what was left out,
+unless it is *required*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from cdk_airflow_ecs.tokens import is_known_int, is_number_token, is_token
+
+T = TypeVar("T")
+
+
+def instance(name: str, given: object, kind: type, example: str) -> None:
+    """Refuse what is no object of *kind*."""
+    if not isinstance(given, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise ValueError(f"{name} takes {article} {kind.__name__} such as {example}, got {shown(given)}")
+
+
+def construct(name: str, given: object, member: str, takes: str, *, required: bool = False) -> None:
+    """Refuse what has no *member*. Constructs of other stacks are proxies, known by what they have alone."""
+    if (given is not None or required) and (isinstance(given, type) or not hasattr(given, member)):
+        raise ValueError(f"{name} takes {takes}, got {shown(given)}")
+
+
+def integer(name: str, given: object, low: int, high: int | None = None, *, tokens: bool = False) -> None:
+    """Refuse what is no integer from *low* to *high*; with *tokens*, accept what only the deploy knows."""
+    if tokens and is_number_token(given):
+        return
+    if not is_known_int(given) or given < low or (high is not None and given > high):
+        accepted = f"{low} or more" if high is None else f"{low} to {high}"
+        raise ValueError(f"{name} is an integer, {accepted}; got {shown(given)}")
+
+
+def flag(name: str, given: object) -> None:
+    """Refuse what is neither True nor False."""
+    if given is not None and not isinstance(given, bool):
+        raise ValueError(f"{name} is True or False, got {shown(given)}")
+
+
+def text(name: str, given: object, example: str, *, required: bool = False) -> None:
+    """Refuse what is no text, or an empty one."""
+    if (given is not None or required) and (not isinstance(given, str) or not given.strip()):
+        raise ValueError(f'{name} is text such as "{example}", got {shown(given)}')
+
+
+def host(name: str, given: object, *, required: bool = False) -> None:
+    """Refuse what is no host name."""
+    text(name, given, "data.example.com", required=required)
+    if isinstance(given, str) and not is_token(given) and not {"/", ":", "@", " "}.isdisjoint(given):
+        raise ValueError(f"{name} is a host name alone, without scheme, port or login; got {given!r}")
+
+
+def items(name: str, given: Iterable[T], example: str) -> tuple[T, ...]:
+    """Read a list, tuple or generator once; refuse one text, which Python would take for a list of letters."""
+    if isinstance(given, (str, bytes, Mapping, type)) or not isinstance(given, Iterable):
+        raise ValueError(f"{name} is a list such as {example}, got {shown(given)}")
+    return tuple(given)
+
+
+def shown(given: Any) -> str:
+    """Write a value in a message, so that whoever gave it recognises it."""
+    if is_token(given):
+        return f"a {'text' if isinstance(given, str) else 'number'} that only the deploy knows (a CDK token)"
+    if isinstance(given, type):
+        return f"the class {given.__name__}: make an object of it, {given.__name__}(…)"
+    return repr(given)
