@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = Duration.seconds(120)
+# What else it takes where a customer key encrypts the objects.
+_KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 # As long as a container may take to become healthy.
 _GRACE = Duration.seconds(180)
 
@@ -115,6 +117,8 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
         task_role.add_to_policy(statement)
         wild = [resource for resource in statement.resources if resource.endswith("*")]
         acknowledge_wildcards(task_role, wild, "The objects of one bucket: their names are not known beforehand")
+        for key_statement in _key_statements(permission, site):
+            task_role.add_to_policy(key_statement)
     _acknowledge(scope, component, site)
     return Rendered(
         component=component,
@@ -219,6 +223,15 @@ def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
             for operator, tests in permission.conditions.items()
         },
     )
+
+
+def _key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
+    """Allow the keys that encrypt what *permission* is about; their own policies, maybe in other stacks, stay as is."""
+    actions = [_KEY_ACTIONS[action] for action in permission.actions if action in _KEY_ACTIONS]
+    for store in {resource.of: None for resource in permission.resources if isinstance(resource, Ref)}:
+        key = site.bindings[store].key
+        if key is not None and actions:
+            yield iam.PolicyStatement(actions=actions, resources=[key.key_arn])
 
 
 def _acknowledge(scope: Construct, component: Component, site: Site) -> None:

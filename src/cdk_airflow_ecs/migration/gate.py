@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 
-from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
@@ -63,7 +63,6 @@ def build_gate(
         enforce_ssl=True,
         retention_period=Duration.days(14),
     )
-    acknowledge(lost, "AwsSolutions-SQS3", "This is the dead-letter queue")
     function = lambda_.Function(
         scope,
         "Handler",

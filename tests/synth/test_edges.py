@@ -1,0 +1,292 @@
+"""Who may open connections to whom: the security groups of the template against the table of communications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor
+from cdk_airflow_ecs.testing import plan_of
+from synthesis import references, resources, template_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+CELERY_3 = {"version": AirflowVersion.V3_3, "executor": CeleryExecutor()}
+LOCAL_3 = {"version": AirflowVersion.V3_3, "executor": LocalExecutor()}
+CELERY_2 = {"version": AirflowVersion.V2_11, "executor": CeleryExecutor()}
+LOCAL_2 = {"version": AirflowVersion.V2_11, "executor": LocalExecutor()}
+CLUSTERS = {"3.3 Celery": CELERY_3, "3.3 Local": LOCAL_3, "2.11 Celery": CELERY_2, "2.11 Local": LOCAL_2}
+
+# The names in the tables below: "Web" is the web component (webserver, or API server from Airflow 3 on), "Worker" the
+# default pool, or the scheduler where it runs the tasks.
+WEB, EXECUTION_API, WORKER_LOGS, TRIGGERER_LOGS, POSTGRES, REDIS = 8080, 8081, 8793, 8794, 5432, 6379
+
+# The eleven communications that this library set out from, then the ones that it adds. Each is a rule, or the reason
+# why there is none.
+COMMUNICATIONS = [
+    # 1. The web component reads logs of running tasks.
+    ("3.3 Celery", "ApiServer", "Pools/default", WORKER_LOGS),
+    ("3.3 Local", "ApiServer", "Scheduler", WORKER_LOGS),
+    ("2.11 Celery", "Webserver", "Pools/default", WORKER_LOGS),
+    ("2.11 Local", "Webserver", "Scheduler", WORKER_LOGS),
+    # 2. The web component and DAG files: never, see test_absent; DAGs come from the database.
+    # 3. The web component and the metadata database.
+    ("3.3 Celery", "ApiServer", "Database", POSTGRES),
+    ("3.3 Local", "ApiServer", "Database", POSTGRES),
+    ("2.11 Celery", "Webserver", "Database", POSTGRES),
+    ("2.11 Local", "Webserver", "Database", POSTGRES),
+    # 4. Workers and DAG files: from S3, an AWS API, which needs no rule.
+    # 5. Workers and the metadata database: in Airflow 2 only; from 3 on they speak to the execution API instead.
+    ("2.11 Celery", "Pools/default", "Database", POSTGRES),
+    ("3.3 Celery", "Pools/default", "ApiServer", EXECUTION_API),
+    ("3.3 Local", "Scheduler", "ApiServer", EXECUTION_API),
+    # 6 and 7. Workers, the result backend and the broker: one Redis is both.
+    ("3.3 Celery", "Pools/default", "Broker", REDIS),
+    ("2.11 Celery", "Pools/default", "Broker", REDIS),
+    # 8. The scheduler and DAG files: the DAG processor owns them; with LocalExecutor from S3, see 4.
+    # 9. The scheduler and the metadata database.
+    ("3.3 Celery", "Scheduler", "Database", POSTGRES),
+    ("3.3 Local", "Scheduler", "Database", POSTGRES),
+    ("2.11 Celery", "Scheduler", "Database", POSTGRES),
+    ("2.11 Local", "Scheduler", "Database", POSTGRES),
+    # 10 and 11. The scheduler, the result backend and the broker.
+    ("3.3 Celery", "Scheduler", "Broker", REDIS),
+    ("2.11 Celery", "Scheduler", "Broker", REDIS),
+    # Beyond the eleven: clients, load balancer, DAG processor, triggerer, migration.
+    *((cluster, "VPC", "Web", 80) for cluster in CLUSTERS),
+    ("3.3 Celery", "Web", "ApiServer", WEB),
+    ("3.3 Local", "Web", "ApiServer", WEB),
+    ("2.11 Celery", "Web", "Webserver", WEB),
+    ("2.11 Local", "Web", "Webserver", WEB),
+    *((cluster, "DagProcessor", "Database", POSTGRES) for cluster in CLUSTERS),
+    *((cluster, "Triggerer", "Database", POSTGRES) for cluster in CLUSTERS),
+    *((cluster, "Migration", "Database", POSTGRES) for cluster in CLUSTERS),
+    ("3.3 Celery", "ApiServer", "Triggerer", TRIGGERER_LOGS),
+    ("3.3 Local", "ApiServer", "Triggerer", TRIGGERER_LOGS),
+    ("2.11 Celery", "Webserver", "Triggerer", TRIGGERER_LOGS),
+    ("2.11 Local", "Webserver", "Triggerer", TRIGGERER_LOGS),
+]
+
+# Communications that must not exist; None means any port.
+FORBIDDEN = {
+    "the load balancer reaches no worker": ("3.3 Celery", "Web", "Pools/default", None),
+    "the load balancer reaches no scheduler": ("3.3 Local", "Web", "Scheduler", None),
+    "the load balancer reaches no DAG processor": ("3.3 Celery", "Web", "DagProcessor", None),
+    "the load balancer reaches no triggerer": ("3.3 Celery", "Web", "Triggerer", None),
+    "the load balancer reaches no migration": ("3.3 Celery", "Web", "Migration", None),
+    "the load balancer reaches no database": ("3.3 Celery", "Web", "Database", None),
+    "the load balancer reaches no broker": ("3.3 Celery", "Web", "Broker", None),
+    "the load balancer reaches no execution API": ("3.3 Celery", "Web", "ApiServer", EXECUTION_API),
+    "clients reach the load balancer alone, not the API server": ("3.3 Celery", "VPC", "ApiServer", None),
+    "clients reach the load balancer alone, not the webserver": ("2.11 Celery", "VPC", "Webserver", None),
+    "the API server publishes nothing to the broker": ("3.3 Celery", "ApiServer", "Broker", None),
+    "the webserver publishes nothing to the broker": ("2.11 Celery", "Webserver", "Broker", None),
+    "the DAG processor does not use the broker": ("2.11 Celery", "DagProcessor", "Broker", None),
+    "the triggerer does not use the broker": ("2.11 Celery", "Triggerer", "Broker", None),
+    "a worker of Airflow 3 reaches no metadata database": ("3.3 Celery", "Pools/default", "Database", None),
+    "a worker of Airflow 3 does not reach the UI": ("3.3 Celery", "Pools/default", "ApiServer", WEB),
+    "a worker reaches no scheduler": ("2.11 Celery", "Pools/default", "Scheduler", None),
+    "a worker reaches no worker": ("3.3 Celery", "Pools/default", "Pools/default", None),
+    "a worker reaches no triggerer": ("3.3 Celery", "Pools/default", "Triggerer", None),
+    "the scheduler calls no worker": ("3.3 Celery", "Scheduler", "Pools/default", None),
+    "a scheduler without tasks calls no execution API": ("3.3 Celery", "Scheduler", "ApiServer", None),
+    "the triggerer has its execution API in process": ("3.3 Celery", "Triggerer", "ApiServer", None),
+    "the DAG processor has its execution API in process": ("3.3 Celery", "DagProcessor", "ApiServer", None),
+    "the migration does not use the broker": ("3.3 Celery", "Migration", "Broker", None),
+    "the migration calls nobody": ("3.3 Celery", "Migration", "ApiServer", None),
+    "the database opens no connection": ("3.3 Celery", "Database", "ApiServer", None),
+    "the broker opens no connection": ("3.3 Celery", "Broker", "Pools/default", None),
+}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The security groups of a template under the names that the plan gives their owners."""
+
+    template: dict
+
+    @property
+    def names(self):
+        """Name by logical id."""
+        stores = {
+            "Load balancer of Airflow": "Web",
+            "Metadata database of Airflow": "Database",
+            "Celery broker of Airflow": "Broker",
+        }
+        found = {
+            logical_id: group["Properties"]["GroupDescription"]
+            for logical_id, group in resources(self.template, "AWS::EC2::SecurityGroup").items()
+        }
+        return {key: stores.get(text, text.removeprefix("Airflow ")) for key, text in found.items()}
+
+    def name(self, reference):
+        """The name of the group that a reference means, or what its address belongs to."""
+        if reference == {"Fn::GetAtt": ["AirflowVpcE5F1B051", "CidrBlock"]}:
+            return "VPC"
+        (logical_id,) = references(reference)
+        assert {"Fn::GetAtt": [logical_id, "GroupId"]} == reference
+        return self.names[logical_id]
+
+    def inline(self, section):
+        """The rules that stand inside the groups, each with its group's name."""
+        for logical_id, group in resources(self.template, "AWS::EC2::SecurityGroup").items():
+            for rule in group["Properties"].get(section, ()):
+                yield self.names[logical_id], rule
+
+    def admitted(self):
+        """Every inbound rule as (source, target, port)."""
+        rules = [
+            (self.name(rule["Properties"]["GroupId"]), rule["Properties"])
+            for rule in resources(self.template, "AWS::EC2::SecurityGroupIngress").values()
+        ]
+        rules += self.inline("SecurityGroupIngress")
+        for target, rule in rules:
+            assert ("tcp", rule["FromPort"]) == (rule["IpProtocol"], rule["ToPort"])
+            source = {"CidrIp", "SourceSecurityGroupId"} & rule.keys()
+            assert len(source) == 1
+            yield self.name(rule[source.pop()]), target, rule["FromPort"]
+
+    def opened(self):
+        """Every outbound rule as (source, target, port); "everywhere" and "nowhere" are targets too."""
+        for source, rule in self.inline("SecurityGroupEgress"):
+            targets = {"0.0.0.0/0": "everywhere", "255.255.255.255/32": "nowhere"}
+            yield source, targets[rule["CidrIp"]], rule.get("FromPort")
+        for rule in resources(self.template, "AWS::EC2::SecurityGroupEgress").values():
+            properties = rule["Properties"]
+            assert properties["FromPort"] == properties["ToPort"]
+            ends = self.name(properties["GroupId"]), self.name(properties["DestinationSecurityGroupId"])
+            yield (*ends, properties["FromPort"])
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_communications(name):
+    """The template admits what the table of communications says, each once, and nothing else."""
+    expected = sorted((source, target, port) for cluster, source, target, port in COMMUNICATIONS if cluster == name)
+    assert expected == sorted(Groups(template_of(**CLUSTERS[name])).admitted())
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_rules_are_the_plan(name):
+    """The rules are the edges of the plan, one each."""
+    edges = [(edge.source, edge.target, edge.port) for edge in plan_of(**CLUSTERS[name]).edges]
+    expected = sorted(("VPC" if source == "Clients" else source, *rest) for source, *rest in edges)
+    assert expected == sorted(Groups(template_of(**CLUSTERS[name])).admitted())
+
+
+@pytest.mark.parametrize("case", FORBIDDEN)
+def test_absent(case):
+    """A communication that must not exist has no rule, although both its ends exist."""
+    name, source, target, port = FORBIDDEN[case]
+    groups = Groups(template_of(**CLUSTERS[name]))
+    assert {source, target} <= {"VPC", *groups.names.values()}
+    assert [
+        rule for rule in groups.admitted() if rule[:2] == (source, target) and (port is None or port == rule[2])
+    ] == []
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_addresses(name):
+    """Only the load balancer admits addresses; everything else admits security groups."""
+    groups = Groups(template_of(**CLUSTERS[name]))
+    assert {"Web"} == {target for source, target, _ in groups.admitted() if source == "VPC"}
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_no_group_admits_itself(name):
+    """No security group admits itself, which a group shared by several components would have to."""
+    assert [rule for rule in Groups(template_of(**CLUSTERS[name])).admitted() if rule[0] == rule[1]] == []
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_outbound(name):
+    """Stores open no connection, the load balancer only to the web component, tasks everywhere."""
+    groups = Groups(template_of(**CLUSTERS[name]))
+    opened = {}
+    for source, target, port in groups.opened():
+        opened.setdefault(source, []).append((target, port))
+    web = next(target for source, target, _ in groups.admitted() if source == "Web")
+    stores = {"Database", "Broker"} & {*groups.names.values()}
+    expected = {group: [("everywhere", None)] for group in groups.names.values()}
+    expected |= {store: [("nowhere", 252)] for store in stores} | {"Web": [(web, WEB)]}
+    assert expected == opened
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_one_group_each(name):
+    """Each component and each store has one security group of its own; the VPC's default group is used by nobody."""
+    template = template_of(**CLUSTERS[name])
+    used = [
+        *(
+            service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"]
+            for service in resources(template, "AWS::ECS::Service").values()
+        ),
+        *(
+            balancer["Properties"]["SecurityGroups"]
+            for balancer in resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+        ),
+        *(
+            database["Properties"]["VPCSecurityGroups"]
+            for database in resources(template, "AWS::RDS::DBInstance").values()
+        ),
+        *(
+            cache["Properties"]["SecurityGroupIds"]
+            for cache in resources(template, "AWS::ElastiCache::ReplicationGroup").values()
+        ),
+        *(
+            [function["Properties"]["Environment"]["Variables"]["SECURITY_GROUP"]]
+            for function in resources(template, "AWS::Lambda::Function").values()
+        ),
+    ]
+    groups = Groups(template)
+    assert [1] * len(used) == [len(given) for given in used]
+    assert sorted(groups.names.values()) == sorted(groups.name(reference) for (reference,) in used)
+    assert "DefaultSecurityGroup" not in str(template)
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_execution_api_is_not_public(name):
+    """The listener answers 404 for the execution API before any other rule, and forwards to the UI's port alone."""
+    template = template_of(**CLUSTERS[name])
+    (rule,) = resources(template, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    rule = rule["Properties"]
+    assert rule["Priority"] == 1
+    assert [{key: value for key, value in condition.items() if value} for condition in rule["Conditions"]] == [
+        {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/execution", "/execution/*"]}}
+    ]
+    assert [(action["Type"], action["FixedResponseConfig"]["StatusCode"]) for action in rule["Actions"]] == [
+        ("fixed-response", "404")
+    ]
+    (target_group,) = resources(template, "AWS::ElasticLoadBalancingV2::TargetGroup").values()
+    assert target_group["Properties"]["Port"] == WEB
+    balanced = [
+        (end["ContainerName"], end["ContainerPort"])
+        for service in resources(template, "AWS::ECS::Service").values()
+        for end in service["Properties"].get("LoadBalancers", ())
+    ]
+    assert [("api-server" if name.startswith("3") else "webserver", WEB)] == balanced
+
+
+def test_execution_api_has_a_name():
+    """Workers find the execution API by a private DNS name of the API server's tasks, on a port of its own."""
+    template = template_of(**CELERY_3)
+    (namespace,) = resources(template, "AWS::ServiceDiscovery::PrivateDnsNamespace").values()
+    ((name_id, name),) = resources(template, "AWS::ServiceDiscovery::Service").items()
+    registered = {
+        service["Properties"]["TaskDefinition"]["Ref"]: references(service["Properties"]["ServiceRegistries"])
+        for service in resources(template, "AWS::ECS::Service").values()
+        if "ServiceRegistries" in service["Properties"]
+    }
+    ((definition, registries),) = registered.items()
+    assert definition.startswith("AirflowComponentsApiServer")
+    assert {name_id} == registries
+    urls = {
+        variable["Value"]
+        for task in resources(template, "AWS::ECS::TaskDefinition").values()
+        for container in task["Properties"]["ContainerDefinitions"]
+        for variable in container["Environment"]
+        if variable["Name"] == "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
+    }
+    host = f"{name['Properties']['Name']}.{namespace['Properties']['Name']}"
+    assert {f"http://{host}:{EXECUTION_API}/execution/"} == urls
+    assert resources(template_of(**CELERY_2), "AWS::ServiceDiscovery::Service") == {}

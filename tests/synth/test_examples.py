@@ -1,0 +1,202 @@
+"""Every example: what it synthesizes, and what judges that nobody here wrote say about it."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_cdk import Stack
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from cdk_airflow_ecs.testing import normalize
+from synthesis import EXAMPLES, REPOSITORY, Assembly, add_cluster, example, synthesize
+
+pytestmark = pytest.mark.xdist_group("examples")
+
+CFN_LINT = REPOSITORY / ".venvs/cfn-lint/bin/cfn-lint"
+CHECKOV = REPOSITORY / ".venvs/checkov/bin/checkov"
+# What checkov finds in the zero-argument template; each has its reason in docs/security.md.
+CHECKOV_FINDINGS = {
+    "CKV_AWS_2": "AirflowWebLoadBalancerHttp",  # HTTP, inside the VPC: there is no certificate without a domain
+    "CKV_AWS_18": "AirflowLogsAccessLogs",  # the bucket of access logs has none of its own
+    "CKV_AWS_103": "AirflowWebLoadBalancerHttp",  # no TLS without a certificate
+    "CKV_AWS_115": "AirflowGateHandler",  # reserved concurrency would be taken from the account's 1000
+    "CKV_AWS_117": "AirflowGateHandler",  # the handler calls AWS APIs only, and so needs no VPC
+}
+
+
+def zero_arguments(**arguments) -> Assembly:
+    """The cluster of which nothing is said at all."""
+    return synthesize(lambda app: add_cluster(Stack(app, "Zero"), version=None), **arguments)
+
+
+@functools.cache
+def feature_flags() -> dict[str, object]:
+    """The feature flags that this release of CDK recommends, from its own report."""
+    report = example("quickstart").artifacts["aws-cdk-lib/feature-flag-report"]["properties"]["flags"]
+    return {name: flag["recommendedValue"] for name, flag in report.items()}
+
+
+def lint(*templates: Path) -> list[str]:
+    """What cfn-lint finds, with no rule ignored; informational ones are not asked for, as by default."""
+    run = subprocess.run(
+        [CFN_LINT, "--format", "parseable", "--", *templates], capture_output=True, text=True, check=False
+    )
+    assert run.stderr == ""
+    return run.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_files(name):
+    """Each example is an app that `cdk` can run, and says what it shows."""
+    folder = REPOSITORY / "examples" / name
+    assert {"app.py", "cdk.json", "README.md"} <= {file.name for file in folder.iterdir()}
+    assert json.loads((folder / "cdk.json").read_text())["app"] == "python3 app.py"
+    assert ast.get_docstring(ast.parse((folder / "app.py").read_text()))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_snapshot(name, snapshot):
+    """Each stack's template is the committed one, so that every change of it is seen in review."""
+    for stack, template in example(name).templates.items():
+        assert snapshot(name=stack, extension_class=JSONSnapshotExtension) == normalize(template)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_cdk_nag(name):
+    """cdk-nag finds nothing in any example that is not acknowledged with a reason."""
+    report = example(name).nag
+    assert (report["conclusion"], report["violations"]) == ("success", [])
+    assert report["suppressedViolations"]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_acknowledgements_are_needed(name):
+    """Each acknowledgement covers a finding; one that covers none would hide a later one."""
+    used = {(found["acknowledgedAt"], found["acknowledgedId"]) for found in example(name).nag["suppressedViolations"]}
+    assert example(name).acknowledgements == used
+
+
+def test_same_in_every_process():
+    """Templates do not depend on the order in which this process hashes text."""
+    script = (
+        "import json, synthesis\n"
+        "print(json.dumps({n: synthesis.run_example(n).templates for n in synthesis.EXAMPLES}, sort_keys=False))"
+    )
+    written = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY / "tests")},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1")
+    ]
+    assert list(json.loads(written[0])) == EXAMPLES
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("flags", ["none", "recommended"])
+def test_feature_flags(flags):
+    """The zero-argument cluster has no unacknowledged finding under any of CDK's feature flag sets."""
+    context = feature_flags() if flags == "recommended" else {}
+    assert len(feature_flags()) > 50
+    assert zero_arguments(nag=True, context=context).nag["violations"] == []
+
+
+@pytest.mark.slow
+def test_cfn_lint():
+    """cfn-lint has nothing to say about any example, nor about the zero-argument cluster under CDK's flags."""
+    assemblies = [example(name) for name in EXAMPLES]
+    assemblies += [zero_arguments(), zero_arguments(context=feature_flags())]
+    assert lint(*(file for assembly in assemblies for file in assembly.folder.glob("*.template.json"))) == []
+
+
+@pytest.mark.slow
+def test_checkov():
+    """Checkov finds in the zero-argument template what is written down, at most five, each with its reason."""
+    (template,) = zero_arguments().folder.glob("*.template.json")
+    run = subprocess.run(
+        [
+            CHECKOV,
+            *["--framework", "cloudformation", "--skip-download", "--quiet", "--output", "json", "--file"],
+            template,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    results = json.loads(run.stdout)
+    assert results["summary"]["passed"] > 100
+    failed = sorted(
+        (check["check_id"], check["resource"].rpartition(".")[2]) for check in results["results"]["failed_checks"]
+    )
+    assert sorted(CHECKOV_FINDINGS) == sorted(check for check, _ in failed)
+    assert all(resource.startswith(CHECKOV_FINDINGS[check]) for check, resource in failed), failed
+    assert len(failed) <= 5
+    reasons = (REPOSITORY / "docs/security.md").read_text()
+    assert [check for check in CHECKOV_FINDINGS if check not in reasons] == []
+
+
+@pytest.mark.slow
+def test_cdk_validator():
+    """CDK's own validator, with CloudFormation's default rules as errors, finds nothing in any example."""
+    script = """
+import json, synthesis
+from aws_cdk import CfnResource, Stack
+strict = {"@aws-cdk/core:validateAgainstDefaultRules": True}
+print(json.dumps({name: synthesis.run_example(name, context=strict).reports for name in synthesis.EXAMPLES}))
+# It works at all: Fargate has no such machine.
+impossible = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "30720"}
+container = {"containerDefinitions": [{"name": "one", "image": "one"}]}
+synthesis.synthesize(
+    lambda app: CfnResource(
+        Stack(app, "Control"), "Bad", type="AWS::ECS::TaskDefinition", properties={**impossible, **container}
+    ),
+    context=strict,
+)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "CDK_VALIDATION"}
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**environment, "PYTHONPATH": str(REPOSITORY / "tests")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert {name: [] for name in EXAMPLES} == json.loads(run.stdout), run.stderr
+    assert "E3047" in run.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_cli(name, tmp_path):
+    """`cdk synth --strict` and `cdk ls` work on each example, and write the templates that these tests look at."""
+    cdk = ["npx", "--yes", "aws-cdk@2", "--no-notices", "--output", str(tmp_path)]
+    # What the command would add to templates: usage statistics, and paths for its own use.
+    plain = ["--no-version-reporting", "--no-path-metadata", "--no-asset-metadata"]
+    environment = {**os.environ, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+
+    def run(*arguments):
+        return subprocess.run(
+            [*cdk, *arguments],
+            cwd=REPOSITORY / "examples" / name,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    stacks = example(name).templates
+    assert sorted(stacks) == sorted(run("ls").split())
+    run("synth", "--strict", "--quiet", *plain)
+    assert {stack: normalize(template) for stack, template in stacks.items()} == {
+        stack: normalize(template) for stack, template in Assembly(tmp_path).templates.items()
+    }
