@@ -147,14 +147,7 @@ class Web(Store):
                 record_name=f"{self.domain_name}.",
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(balancer)),
             )
-        everybody = any(entry in ("0.0.0.0/0", "::/0") for entry in self.allow_from or ())
-        acknowledge(
-            group,
-            "AwsSolutions-EC23",
-            "The user admits everybody: allow_from names the whole internet"
-            if everybody
-            else "Admits allow_from; the address of the VPC is a reference, which the rule cannot read",
-        )
+        self._acknowledge_clients(group)
         scheme = "http" if self.certificate is None else "https"
         name = self.domain_name or balancer.load_balancer_dns_name
         return Binding(
@@ -208,6 +201,14 @@ class Web(Store):
             conditions=[elb.ListenerCondition.path_patterns(["/execution", "/execution/*"])],
             action=elb.ListenerAction.fixed_response(404, content_type="text/plain", message_body="Not found"),
         )
+
+    def _acknowledge_clients(self, group: ec2.SecurityGroup) -> None:
+        """Accept what cdk-nag says of clients that it cannot read, and of everybody if the user says so."""
+        clients = [entry if isinstance(entry, str) else entry.unique_id for entry in self.allow_from or ()]
+        if {"0.0.0.0/0", "::/0"} & {*clients}:
+            acknowledge(group, "AwsSolutions-EC23", "The user admits everybody: allow_from names the whole internet")
+        elif self.allow_from is None or any(map(is_token, clients)):
+            acknowledge(group, "AwsSolutions-EC23", "Admits a reference, such as the VPC's address: no rule reads it")
 
     def _listener(self, balancer: elb.ApplicationLoadBalancer) -> elb.ApplicationListener:
         if self.certificate is None:
