@@ -1,0 +1,36 @@
+"""An executor as somebody else would write it: one file, public names only. It breaks when the contract does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+
+from cdk_airflow_ecs import AirflowCluster, AirflowVersion, Executor, ExecutorContext, ExecutorPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class LambdaExecutor(Executor):
+    """Runs each Airflow task in a Lambda function, which reports through a queue."""
+
+    function: lambda_.IFunction
+    queue: sqs.IQueue
+
+    def plan(self, context: ExecutorContext) -> ExecutorPlan:
+        """Name the executor, and tell the scheduler where function and queue are."""
+        if context.version < AirflowVersion.of("2.11.0"):
+            raise ValueError(f"LambdaExecutor needs Airflow 2.11 or newer, got {context.version}")
+        return ExecutorPlan(
+            class_path="airflow.providers.amazon.aws.executors.aws_lambda.AwsLambdaExecutor",
+            config={
+                ("aws_lambda_executor", "function_name"): self.function.function_name,
+                ("aws_lambda_executor", "queue_url"): self.queue.queue_url,
+            },
+        )
+
+    def bind(self, cluster: AirflowCluster) -> None:
+        """Let the scheduler call the function and read the queue."""
+        scheduler = cluster.service("Scheduler").task_definition.task_role
+        self.function.grant_invoke(scheduler)
+        self.queue.grant_consume_messages(scheduler)

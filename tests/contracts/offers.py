@@ -1,0 +1,24 @@
+"""What bindings offer: the only symbols that a plan may use. One row is one kind of store, or the cluster's own."""
+
+from cdk_airflow_ecs import ExistingDatabase, ImageDags, LocalLogs, RdsDatabase, RedisBroker, S3Dags, S3Logs, Web
+from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
+
+# name of the store in refs, attributes, secret fields
+OFFERS = {
+    RdsDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
+    ExistingDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
+    RedisBroker: ("Broker", {"host", "port"}, {"token"}),
+    ExistingRedisBroker: ("Broker", {"host", "port"}, {"token"}),
+    S3Dags: ("Dags", {"bucket_name", "bucket_arn", "objects_arn", "uri"}, set()),
+    ImageDags: ("Dags", set(), set()),
+    S3Logs: ("Logs", {"uri", "bucket_arn", "objects_arn"}, set()),
+    LocalLogs: ("Logs", set(), set()),
+    Web: ("Web", {"url"}, set()),
+}
+ALWAYS = {
+    "Stack": ({"region"}, set()),
+    "Fernet": ({"arn"}, {""}),
+    "Session": ({"arn"}, {""}),
+    "Admin": ({"arn"}, {""}),
+}
+SINCE_3 = {"Jwt": ({"arn"}, {""}), "ExecutionApi": ({"url"}, set())}

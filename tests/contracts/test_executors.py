@@ -1,0 +1,128 @@
+"""The contract of executors, kept by ours and by one that is not ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from aws_cdk.assertions import Template
+
+from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowVersion,
+    CeleryExecutor,
+    Executor,
+    ExecutorContext,
+    ExecutorPlan,
+    LocalExecutor,
+    WorkerPool,
+)
+from cdk_airflow_ecs.testing import check_executor
+from contracts.foreign_executor import LambdaExecutor
+from synthesis import references, resources
+
+
+def foreign(stack: Stack) -> LambdaExecutor:
+    """Make the foreign executor with a function and a queue of its own."""
+    function = lambda_.Function(
+        stack,
+        "Tasks",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("def handler(event, context): ..."),
+    )
+    return LambdaExecutor(function=function, queue=sqs.Queue(stack, "Results"))
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        CeleryExecutor(),
+        CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", cpu=4096, memory_mib=16384)]),
+        LocalExecutor(),
+        LocalExecutor(parallelism=2),
+    ],
+)
+def test_our_executors_keep_the_contract(executor):
+    """Each of ours passes the check that we offer to others."""
+    check_executor(executor)
+
+
+def test_the_foreign_executor_keeps_the_contract():
+    """A third party's executor passes the check, though it refuses old releases."""
+    check_executor(foreign(Stack(App(), "Stack")))
+
+
+@dataclass(frozen=True)
+class Broken(Executor):
+    """Plans whatever a test wants it to plan, differently each time if there is more than one."""
+
+    plans: list[dict[str, Any]] = field(default_factory=list)
+
+    def plan(self, context: ExecutorContext) -> ExecutorPlan:
+        """Give the next plan."""
+        if not self.plans:
+            raise ValueError("needs Airflow 4.0")
+        self.plans.append(self.plans.pop(0))
+        return ExecutorPlan(**{"class_path": "CeleryExecutor", **self.plans[-1]})
+
+
+WORKERS = CeleryExecutor().plan(ExecutorContext(version=AirflowVersion.V3_3)).workers
+
+
+@pytest.mark.parametrize(
+    ("plans", "words"),
+    [
+        ([], "refuses every Airflow: needs Airflow 4.0"),
+        ([{}, {"environment": {"A": "1"}}], "two different plans for Airflow 2.8.4"),
+        ([{"workers": WORKERS * 2}], "two services share a path"),
+        (
+            [{"workers": [type(WORKERS[0])(process=WORKERS[0].process, path="Tasks", service=WORKERS[0].service)]}],
+            "no path of the",
+        ),
+        ([{"stores": {"my broker": CeleryExecutor().broker}}], "'my broker' is no construct id"),
+        ([{"config": {("celery", "broker_ulr"): "x"}}], r"did you mean \[celery\] broker_url\?"),
+        ([{"config": {("core", "hostname_callable"): "x"}}], r"\[core\] hostname_callable is given twice"),
+        ([{"config": {("core", "fernet_key_cmd"): "x"}}], r"\[core\] fernet_key_cmd is given twice"),
+    ],
+)
+def test_the_check_finds(plans, words):
+    """The check names each thing that the contract forbids."""
+    with pytest.raises(AssertionError, match=words):
+        check_executor(Broken(plans))
+
+
+def test_the_foreign_executor_gets_its_grants():
+    """What bind() grants reaches the scheduler's role and no other."""
+    stack = Stack(App(), "Data")
+    AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3, executor=foreign(stack))
+    template = Template.from_stack(stack).to_json()
+    (scheduler,) = [name for name in resources(template, "AWS::IAM::Role") if "SchedulerTaskRole" in name]
+    granted = {}
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            target = {name.rstrip("0123456789ABCDEF") for name in references(statement["Resource"])}
+            if target & {"Tasks", "Results"}:
+                assert references(policy["Properties"]["Roles"]) == {scheduler}
+                granted[target.pop()] = set(actions)
+    assert granted == {
+        "Tasks": {"lambda:InvokeFunction"},
+        "Results": {
+            "sqs:ReceiveMessage",
+            "sqs:ChangeMessageVisibility",
+            "sqs:GetQueueUrl",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        },
+    }
+    (task,) = [name for name in resources(template, "AWS::ECS::TaskDefinition") if "SchedulerTaskDefinition" in name]
+    (container,) = template["Resources"][task]["Properties"]["ContainerDefinitions"]
+    told = {item["Name"]: item["Value"] for item in container["Environment"]}
+    assert references(told["AIRFLOW__AWS_LAMBDA_EXECUTOR__FUNCTION_NAME"])
+    assert references(told["AIRFLOW__AWS_LAMBDA_EXECUTOR__QUEUE_URL"])
+    assert not [name for name in template["Resources"] if "Broker" in name or "Pools" in name]

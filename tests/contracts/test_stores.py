@@ -1,0 +1,74 @@
+"""The contract of stores: each binds exactly what plans may refer to, and grants nothing by doing so."""
+
+from __future__ import annotations
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from cdk_airflow_ecs import ExistingDatabase, ImageDags, LocalLogs, RdsDatabase, RedisBroker, S3Dags, S3Logs, Web
+from cdk_airflow_ecs.binding import Foundation
+from cdk_airflow_ecs.network import build_network
+from cdk_airflow_ecs.secrets import bind_secrets, cluster_key
+from contracts.offers import ALWAYS, OFFERS, SINCE_3
+
+STORES = {
+    "rds": lambda secret: RdsDatabase(),
+    "existing-database": lambda secret: ExistingDatabase(endpoint="db.example.com", secret=secret),
+    "redis": lambda secret: RedisBroker(),
+    "existing-redis": lambda secret: RedisBroker.existing("redis.example.com", auth_token=secret),
+    "s3-dags": lambda secret: S3Dags(),
+    "image-dags": lambda secret: ImageDags(),
+    "s3-logs": lambda secret: S3Logs(),
+    "local-logs": lambda secret: LocalLogs(),
+    "web": lambda secret: Web(),
+}
+
+
+@pytest.fixture(scope="module")
+def foundation():
+    """What stores stand on, in a stack of its own."""
+    stack = Stack(App(), "Stack")
+    key = cluster_key(stack, removal_policy=None)
+    network = build_network(
+        stack,
+        vpc=ec2.Vpc(stack, "Given"),
+        task_subnets=None,
+        store_subnets=None,
+        web_subnets=None,
+        internet_facing=False,
+        key=key,
+    )
+    return Foundation(network=network, key=key, access_logs=s3.Bucket(stack, "AccessLogs"), removal_policy=None)
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_a_store_offers_what_the_table_says(foundation, name):
+    """The table that plans are checked against is the truth about each binding, and every offer has a value."""
+    stack = Stack.of(foundation.key)
+    store = STORES[name](secretsmanager.Secret(stack, f"Secret-{name}"))
+    binding = store.bind(Construct(stack, name), foundation)
+    _, attributes, fields = OFFERS[type(store)]
+    assert set(binding.attributes) == attributes
+    assert set(binding.secrets) == fields
+    assert all(binding.attributes.values())
+
+
+def test_every_kind_of_store_is_in_the_table(foundation):
+    """No store of the table is left untested."""
+    secret = secretsmanager.Secret(Stack.of(foundation.key), "Secret")
+    assert {type(make(secret)) for make in STORES.values()} == set(OFFERS)
+
+
+@pytest.mark.parametrize("execution_api", [False, True])
+def test_the_cluster_offers_its_secrets(foundation, execution_api):
+    """The cluster's own secrets are in the table; the key of task tokens exists from Airflow 3 on."""
+    scope = Construct(Stack.of(foundation.key), f"Secrets{execution_api}")
+    bound = bind_secrets(scope, foundation, execution_api=execution_api)
+    expected = {**ALWAYS, **(SINCE_3 if execution_api else {})}
+    assert {name: (set(b.attributes), set(b.secrets)) for name, b in bound.items()} == {
+        name: offer for name, offer in expected.items() if offer[1]
+    }

@@ -1,0 +1,135 @@
+"""Every release with every executor, database and DAG source: a plan that this Airflow and our stores understand."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from plans import EXECUTORS, EXISTING, OWN_IMAGE, VERSIONS, plan
+
+from cdk_airflow_ecs import ImageDags, RdsDatabase, S3Dags, S3Logs, Web
+from cdk_airflow_ecs.config import exists
+from cdk_airflow_ecs.executors.base import ExecutorContext
+from cdk_airflow_ecs.plan import ClusterPlan, Json, Ref, SecretRef
+from contracts.offers import ALWAYS, OFFERS, SINCE_3
+
+DATABASES = {"rds": RdsDatabase(), "existing": EXISTING}
+DAGS = {
+    "s3": {"dags": S3Dags()},
+    "s3-sync": {"dags": S3Dags(sync=True)},
+    "image": {"dags": ImageDags(), "image": OWN_IMAGE},
+}
+MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, DAGS))
+# What is refused, and in which words.
+REFUSED = {
+    (line, "lambda"): f"LambdaExecutor needs Airflow 2.11 or newer, got {VERSIONS[line]}"
+    for line in ("2.8", "2.9", "2.10")
+}
+PLANNED = [row for row in MATRIX if row[:2] not in REFUSED]
+
+
+def make(line: str, executor: str, database: str, dags: str) -> ClusterPlan:
+    """Plan one cell of the matrix."""
+    return plan(line, executor, database=DATABASES[database], **DAGS[dags])
+
+
+def symbols(node: Any) -> Iterator[Ref | SecretRef]:
+    """Every symbol inside *node*."""
+    match node:
+        case Ref() | SecretRef():
+            yield node
+        case Json(tree):
+            yield from symbols(tree)
+        case Mapping():
+            yield from symbols(list(node.values()))
+        case list() | tuple():
+            for part in node:
+                yield from symbols(part)
+
+
+def offered(line: str, executor: str, database: str, dags: str) -> set[Ref | SecretRef]:
+    """Every symbol that the stores of one cell bind."""
+    context = ExecutorContext(version=VERSIONS[line])
+    stores = [DATABASES[database], DAGS[dags]["dags"], S3Logs(), Web()]
+    stores += EXECUTORS[executor].plan(context).stores.values()
+    rows = {**ALWAYS, **(SINCE_3 if VERSIONS[line].major >= 3 else {})}
+    rows |= {name: (attributes, fields) for name, attributes, fields in (OFFERS[type(store)] for store in stores)}
+    return {Ref(name, attribute) for name, (attributes, _) in rows.items() for attribute in attributes} | {
+        SecretRef(name, field) for name, (_, fields) in rows.items() for field in fields
+    }
+
+
+@pytest.mark.parametrize(("line", "executor", "database", "dags"), PLANNED)
+def test_every_option_exists(line, executor, database, dags):
+    """Each generated AIRFLOW__ variable is an option that this release reads by that name."""
+    for component in make(line, executor, database, dags).components:
+        for container in component.containers:
+            for name in container.environment:
+                if match := re.fullmatch(r"AIRFLOW__([A-Z0-9_]+?)__([A-Z0-9_]+)", name):
+                    assert exists((match[1].lower(), match[2].lower()), line), f"{container.name}: {name}"
+                else:
+                    assert not name.startswith("AIRFLOW__")
+
+
+@pytest.mark.parametrize(("line", "executor", "database", "dags"), PLANNED)
+def test_every_value_can_be_bound(line, executor, database, dags):
+    """Variables, commands and permissions hold text and symbols alone, and only symbols that the stores bind."""
+    offers = offered(line, executor, database, dags)
+    for component in make(line, executor, database, dags).components:
+        found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
+        for container in component.containers:
+            for value in (*container.environment.values(), *container.command):
+                assert isinstance(value, str | Ref | SecretRef | Json), f"{container.name}: {value!r}"
+            found += symbols([container.environment, container.command])
+        assert set(found) <= offers, component.name
+
+
+@pytest.mark.parametrize(("line", "executor", "database", "dags"), PLANNED)
+def test_equal_inputs_give_equal_plans(line, executor, database, dags):
+    """A plan is a function of its arguments."""
+    assert make(line, executor, database, dags) == make(line, executor, database, dags)
+
+
+@pytest.mark.parametrize(("line", "executor"), REFUSED)
+def test_a_refusal_says_why(line, executor):
+    """What has no plan is refused in the words of whoever knows."""
+    with pytest.raises(ValueError, match=re.escape(REFUSED[line, executor])):
+        make(line, executor, "rds", "s3")
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_image_dags_need_an_image(line):
+    """The official image holds no DAGs, on any processor."""
+    for image in (None, type(OWN_IMAGE).official(architecture="arm64")):
+        with pytest.raises(ValueError, match="needs an image that holds your DAGs"):
+            plan(line, dags=ImageDags(), image=image)
+
+
+def test_different_inputs_give_different_plans():
+    """Plans tell clusters apart: those of one release differ with executor and DAG source."""
+    for line in VERSIONS:
+        plans = [make(*row) for row in PLANNED if row[0] == line and row[2] == "rds" and row[1] != "existing-redis"]
+        repeated = [a for a, b in itertools.combinations(plans, 2) if a == b]
+        # Before 3.2, S3Dags() is S3Dags(sync=True).
+        assert len(repeated) == (0 if line in ("3.2", "3.3") else len(plans) // 3)
+
+
+def test_the_matrix_takes_milliseconds():
+    """All plans together take less than five seconds of CPU time."""
+    start = time.process_time()
+    for row in PLANNED:
+        make(*row)
+    assert len(PLANNED) == 174
+    assert time.process_time() - start < 5
+
+
+def test_nothing_here_may_ask_cdk():
+    """The fixture of this folder works: the first word to CDK's kernel fails a test."""
+    from aws_cdk import Token
+
+    with pytest.raises(AssertionError, match="must not ask CDK"):
+        Token.as_string(1)
