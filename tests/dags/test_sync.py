@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -373,6 +374,8 @@ def test_command_takes_over_and_the_follower_follows(endpoint: str, tmp_path: Pa
         [*python, sys.executable, "-c", COMMAND, str(target)],
         env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
+        limit = threading.Timer(60, process.kill)
+        limit.start()
         try:
             assert process.stdout.readline() == f"dags: 1 files from s3://{name}/team/\n"
             assert process.stdout.readline() == "started with ['a.py'] True\n"
@@ -388,4 +391,5 @@ def test_command_takes_over_and_the_follower_follows(endpoint: str, tmp_path: Pa
             wait_for(lambda: not followers(target), 10)
             assert ("graceful\n" in process.stdout.read()) == (kill == signal.SIGTERM)
         finally:
+            limit.cancel()
             process.kill()
