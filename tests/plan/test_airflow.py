@@ -250,7 +250,7 @@ def test_a_release_out_of_range(text):
 @pytest.mark.parametrize("text", ["", "3", "latest", "3.3.x", "v3.3.2", 3.3, None])
 def test_what_is_no_release(text):
     """What does not even look like a release is refused with an example."""
-    with pytest.raises(ValueError, match='takes a release such as "3.3.2"'):
+    with pytest.raises(ValueError, match=r'takes a release such as "3\.3\.2"'):
         AirflowVersion.of(text)
 
 

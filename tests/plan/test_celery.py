@@ -1,0 +1,96 @@
+"""Celery: one broker for both sides, pools of workers, concurrency by memory."""
+
+from __future__ import annotations
+
+import pytest
+from plans import VERSIONS, containers, option, plan
+
+from cdk_airflow_ecs import CeleryExecutor, WorkerPool
+from cdk_airflow_ecs.plan import ClusterPlan
+from cdk_airflow_ecs.testing import plan_of
+
+CELERY_OPTIONS = "celery", "celery_broker_transport_options"
+
+
+def with_pools(*pools: WorkerPool) -> ClusterPlan:
+    """Plan a cluster with these pools."""
+    return plan_of(version=VERSIONS["3.3"], executor=CeleryExecutor(pools=pools))
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+@pytest.mark.parametrize("executor", ["celery", "existing-redis"])
+def test_scheduler_and_workers_agree(line, executor):
+    """Both sides get the same broker and result backend: a mismatch stalls while every health check is green."""
+    found = containers(plan(line, executor))
+
+    def shared(name):
+        prefixes = tuple(f"AIRFLOW__{section}__".upper() for section in CELERY_OPTIONS)
+        return {
+            key: value
+            for key, value in found[name].environment.items()
+            if key.startswith((*prefixes, "BROKER_")) and key != "AIRFLOW__CELERY__WORKER_CONCURRENCY"
+        }
+
+    assert shared("scheduler") == shared("worker")
+    assert {"AIRFLOW__CELERY__BROKER_URL_CMD", "AIRFLOW__CELERY__RESULT_BACKEND_CMD", "BROKER_TOKEN"} <= set(
+        shared("worker")
+    )
+    others = set(found) - {"scheduler", "worker"}
+    assert not any(shared(name) for name in others)
+
+
+@pytest.mark.parametrize(
+    ("memory", "concurrency"), [(512, 1), (1024, 2), (2048, 4), (4096, 8), (8192, 16), (16384, 32)]
+)
+def test_concurrency_follows_memory(memory, concurrency):
+    """One task per 512 MiB, unless the pool says otherwise."""
+    cpu = 256 if memory < 2048 else 1024 if memory <= 8192 else 4096
+    for said, expected in ((None, concurrency), (3, 3)):
+        pool = WorkerPool("default", cpu=cpu, memory_mib=memory, concurrency=said)
+        worker = containers(with_pools(pool))["worker"]
+        assert option(worker, "celery", "worker_concurrency") == str(expected)
+
+
+def test_pools_are_services_of_their_own():
+    """Each pool has its size, number, queues and place; its queues are its name unless said."""
+    found = with_pools(
+        WorkerPool("default", count=2),
+        WorkerPool("heavy", queues=("big", "gpu"), cpu=4096, memory_mib=16384, ephemeral_storage_gib=100),
+        WorkerPool("idle", count=0, enable_exec=True),
+    )
+    pools = {part.name: part for part in found.components if part.path.startswith("Pools/")}
+    assert {
+        name: (p.cpu, p.memory_mib, p.count, p.ephemeral_storage_gib, p.enable_exec) for name, p in pools.items()
+    } == {
+        "Pools/default": (1024, 2048, 2, None, False),
+        "Pools/heavy": (4096, 16384, 1, 100, False),
+        "Pools/idle": (1024, 2048, 0, None, True),
+    }
+    assert {name: p.containers[0].command[4] for name, p in pools.items()} == {
+        "Pools/default": "default",
+        "Pools/heavy": "big,gpu",
+        "Pools/idle": "idle",
+    }
+    assert {edge.source for edge in found.edges if edge.target == "Broker"} == {"Scheduler", *pools}
+    assert {edge.target for edge in found.edges if edge.port == 8793} == set(pools)
+
+
+def test_pools_by_any_sequence():
+    """A list, a tuple and a generator of pools, or of queues, mean the same."""
+    expected = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "b"])])
+    assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=("default", "b")),))
+    assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=(q for q in ("default", "b"))) for _ in "x"))
+
+
+def test_a_pool_changes_nothing_elsewhere():
+    """Another pool leaves every other component as it was, so that its service alone is new."""
+    few = with_pools(WorkerPool("default"))
+    many = with_pools(WorkerPool("default"), WorkerPool("more"))
+    assert [part for part in many.components if part.name != "Pools/more"] == list(few.components)
+
+
+def test_workers_end_their_tasks_in_peace():
+    """dumb-init signals the worker alone, which then finishes what it runs."""
+    found = containers(plan())
+    assert found["worker"].environment["DUMB_INIT_SETSID"] == "0"
+    assert "DUMB_INIT_SETSID" not in found["scheduler"].environment

@@ -1,0 +1,104 @@
+"""DAG sources: who gets the files, and how each release takes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from plans import BUCKET, NUMBER_TOKEN, OWN_IMAGE, VERSIONS, containers, option, plan
+
+from cdk_airflow_ecs import ImageDags, S3Dags
+from cdk_airflow_ecs.airflow import NO_DAGS
+from cdk_airflow_ecs.plan import Json, Ref
+
+SYNCED = "/opt/airflow/dags-live"
+BUNDLED = ["3.2", "3.3"]  # releases whose official image has an S3 bundle that misses nothing
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+@pytest.mark.parametrize(("executor", "readers"), [("celery", {"worker"}), ("local", {"scheduler"})])
+@pytest.mark.parametrize("dags", [S3Dags(), S3Dags(sync=True), ImageDags()])
+def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
+    """The DAG processor and what runs tasks see files, may read the bucket and start with the sync; nobody else."""
+    found = plan(line, executor, dags=dags, image=OWN_IMAGE)
+    readers = {*readers, "dag-processor"}
+    of_component = {c.name: part for part in found.components for c in part.containers}
+    for name, container in containers(found).items():
+        folder = option(container, "core", "dags_folder")
+        bundle = option(container, "dag_processor", "dag_bundle_config_list")
+        may_read = any(Ref("Dags", "objects_arn") in p.resources for p in of_component[name].permissions)
+        if name not in readers:
+            assert (folder, bundle, may_read) == (NO_DAGS, None, False)
+        elif isinstance(dags, ImageDags):
+            assert (folder, bundle, may_read) == ("/opt/airflow/dags", None, False)
+        elif line in BUNDLED and not dags.sync:
+            assert (folder, may_read) == (None, True)
+            assert isinstance(bundle, Json)
+        else:
+            assert (folder, bundle, may_read) == (SYNCED, None, True)
+        synced = Ref("Dags", "uri") in container.command
+        assert synced is (folder == SYNCED)
+
+
+@pytest.mark.parametrize("line", BUNDLED)
+def test_the_bundle(line):
+    """Airflow reads the bucket with the task role, whole or from a folder that no other name starts with."""
+    for prefix, written in (("", ""), ("dags", "dags/"), ("/a/b/", "a/b/")):
+        dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60)
+        (bundle,) = option(containers(plan(line, dags=dags))["worker"], "dag_processor", "dag_bundle_config_list").tree
+        assert bundle["classpath"] == "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"
+        assert bundle["kwargs"] == {
+            "aws_conn_id": "",
+            "bucket_name": Ref("Dags", "bucket_name"),
+            "prefix": written,
+            "refresh_interval": 60,
+        }
+        json.dumps({**bundle, "kwargs": None})
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_the_sync(line):
+    """The sync stands before Airflow's own command, and Airflow lists the folder as often as it is synced."""
+    section, name = ("dag_processor", "refresh_interval") if line[0] == "3" else ("scheduler", "dag_dir_list_interval")
+    synced = containers(plan(line, dags=S3Dags(sync=True, refresh_seconds=45)))["worker"]
+    plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
+    assert synced.command[:2] == ("python", "-c")
+    assert synced.command[3:6] == (Ref("Dags", "uri"), SYNCED, "45")
+    assert synced.command[6:] == plain.command
+    assert option(synced, section, name) == "45"
+
+
+@pytest.mark.parametrize("folder", ["dags", "", None, 5])
+def test_image_folders_are_absolute(folder):
+    """A path inside the image starts at its root."""
+    with pytest.raises(ValueError, match="ImageDags folder is an absolute path in the image"):
+        ImageDags(folder)
+
+
+def test_a_folder_may_be_text_or_a_path():
+    """Both name the folder to upload."""
+    here = Path(__file__).parent
+    assert S3Dags(here).folder == here
+    assert S3Dags(str(here)).folder == str(here)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"folder": "no/such"}, "'no/such' is no folder here"),
+        ({"folder": __file__}, "is no folder here"),
+        ({"folder": 5}, "5 is no folder here"),
+        ({"bucket": "my-bucket"}, r"bucket takes an s3\.IBucket, such as .*from_bucket_name.* got 'my-bucket'"),
+        ({"prefix": "dags"}, "prefix='dags' goes with a bucket of yours: pass bucket= too"),
+        ({"bucket": BUCKET, "prefix": None}, "prefix is text"),
+        ({"refresh_seconds": 4}, "refresh_seconds is an integer, 5 or more; got 4"),
+        ({"refresh_seconds": NUMBER_TOKEN}, "got a number that only the deploy knows"),
+        ({"sync": "yes"}, "sync is True or False, got 'yes'"),
+    ],
+)
+def test_what_is_no_source(arguments, words):
+    """Each refusal names the argument, what it got and what it takes."""
+    with pytest.raises(ValueError, match=words) as caught:
+        S3Dags(**arguments)
+    assert str(caught.value).startswith("S3Dags")

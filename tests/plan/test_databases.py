@@ -1,0 +1,109 @@
+"""Metadata databases: what clients are told, and which databases there can be."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from plans import EXISTING, GROUP, NUMBER_TOKEN, SECRET, TEXT_TOKEN, containers, option, plan
+
+from cdk_airflow_ecs import ExistingDatabase, RdsDatabase
+
+INSTANCE = SimpleNamespace(connections=object(), secret=SECRET)
+
+
+def test_any_database_is_spoken_to_alike():
+    """Who runs the PostgreSQL is its binding's affair: plans are the same."""
+    assert plan(database=RdsDatabase()) == plan(database=EXISTING) == plan(database=ExistingDatabase(INSTANCE))
+
+
+def test_port_and_tls_come_from_the_database():
+    """Its port is in every edge to it, its TLS mode in the environment of every client, and never in the URL."""
+    other = ExistingDatabase(endpoint="db", secret=SECRET, port=6543, ssl_mode="verify-full")
+    found = plan(database=other)
+    assert {edge.port for edge in found.edges if edge.target == "Database"} == {6543}
+    clients = [c for c in containers(found).values() if "METADATA_HOST" in c.environment]
+    assert {c.environment["PGSSLMODE"] for c in clients} == {"verify-full"}
+    assert not [c for c in clients if "sslmode" in option(c, "database", "sql_alchemy_conn_cmd")]
+
+
+def test_the_url_is_composed_in_the_container():
+    """Airflow gets a command without a shell, and no secret stands in it."""
+    command = option(containers(plan())["scheduler"], "database", "sql_alchemy_conn_cmd")
+    assert command.startswith('python3 -ISc "')
+    assert command.count('"') == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"engine_version": "13", "backup_retention_days": 35, "allocated_storage_gib": 20},
+        {"engine_version": "18.1", "allocated_storage_gib": 65535, "max_allocated_storage_gib": 65536},
+        {"instance_class": "db.m7g.large", "multi_az": False, "deletion_protection": False, "backup_retention_days": 1},
+    ],
+)
+def test_what_rds_has(arguments):
+    """The ends of each range."""
+    database = RdsDatabase(**arguments)
+    assert all(getattr(database, name) == value for name, value in arguments.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"instance_class": "t4g.small"}, "instance_class is an RDS class"),
+        ({"instance_class": None}, "instance_class is an RDS class"),
+        ({"engine_version": "12.4"}, "engine_version is a PostgreSQL release as text, 13 to 18"),
+        ({"engine_version": 17}, "engine_version is a PostgreSQL release as text.* got 17"),
+        ({"allocated_storage_gib": 19}, "storage_gib is an integer, 20 to 65536; got 19"),
+        ({"allocated_storage_gib": NUMBER_TOKEN}, "got a number that only the deploy knows"),
+        ({"allocated_storage_gib": 100}, "storage_gib=100 must be more than allocated_storage_gib=100"),
+        ({"max_allocated_storage_gib": 65537}, "storage_gib is an integer, 20 to 65536; got 65537"),
+        ({"backup_retention_days": 0}, "backup_retention_days is an integer, 1 to 35; got 0"),
+        ({"multi_az": "no"}, "multi_az is True or False, got 'no'"),
+        ({"deletion_protection": 1}, "deletion_protection is True or False, got 1"),
+    ],
+)
+def test_what_rds_has_not(arguments, words):
+    """Each refusal names the argument, what it got and what it takes."""
+    with pytest.raises(ValueError, match=f"^RdsDatabase .*{words}"):
+        RdsDatabase(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"database": INSTANCE},
+        {"database": SimpleNamespace(connections=object(), secret=None), "secret": SECRET},
+        {"endpoint": TEXT_TOKEN, "secret": SECRET, "port": NUMBER_TOKEN, "security_group": GROUP},
+    ],
+)
+def test_databases_that_exist(arguments):
+    """An RDS database with its own secret or another; an endpoint with a secret, both perhaps from another stack."""
+    assert ExistingDatabase(**arguments).port == arguments.get("port", 5432)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "got neither"),
+        ({"database": INSTANCE, "endpoint": "db"}, "got both"),
+        ({"database": "db.example.com"}, "or a host name as endpoint=, got 'db.example.com'"),
+        ({"database": RdsDatabase}, "the class RdsDatabase"),
+        ({"database": SimpleNamespace(connections=object(), secret=None)}, "knows no login: pass secret="),
+        ({"endpoint": "db"}, "knows no login: pass secret="),
+        ({"endpoint": "db", "secret": "hunter2"}, "secret takes a secretsmanager.ISecret, got 'hunter2'"),
+        ({"endpoint": "postgresql://u:p@db/x", "secret": SECRET}, "endpoint is a host name alone"),
+        ({"endpoint": "", "secret": SECRET}, "endpoint is text"),
+        ({"endpoint": "db", "secret": SECRET, "port": 70000}, "port is an integer, 1 to 65535; got 70000"),
+        ({"endpoint": "db", "secret": SECRET, "ssl_mode": "on"}, "ssl_mode is one of require, .*; got 'on'"),
+        ({"endpoint": "db", "secret": SECRET, "database_name": ""}, "database_name is text"),
+        ({"endpoint": "db", "secret": SECRET, "security_group": "sg-1"}, "takes an ec2.ISecurityGroup"),
+        ({"database": INSTANCE, "security_group": GROUP}, "security_group= goes with endpoint="),
+    ],
+)
+def test_what_is_no_database(arguments, words):
+    """What cannot be reached or logged in to is refused, and the message says what to pass."""
+    with pytest.raises(ValueError, match=words) as caught:
+        ExistingDatabase(**arguments)
+    assert str(caught.value).startswith("ExistingDatabase ")

@@ -1,0 +1,71 @@
+"""Task sizes: the ones that Fargate sells, and no others."""
+
+from __future__ import annotations
+
+import pytest
+from plans import NUMBER_TOKEN, TEXT_TOKEN
+
+from cdk_airflow_ecs.capacity.fargate import MEMORY_MIB_BY_CPU, check_ephemeral_storage, check_size
+
+# Amazon ECS developer guide, "Task CPU and memory": cpu: (least GiB, most GiB, step).
+DOCUMENTED = {
+    512: (1, 4, 1),
+    1024: (2, 8, 1),
+    2048: (4, 16, 1),
+    4096: (8, 30, 1),
+    8192: (16, 60, 4),
+    16384: (32, 120, 8),
+}
+
+
+def test_the_table_is_the_documented_one():
+    """Every pair of the guide, and none besides."""
+    expected = {cpu: {gib * 1024 for gib in range(a, b + 1, step)} for cpu, (a, b, step) in DOCUMENTED.items()}
+    assert {cpu: set(sizes) for cpu, sizes in MEMORY_MIB_BY_CPU.items()} == {256: {512, 1024, 2048}, **expected}
+
+
+@pytest.mark.parametrize("cpu", MEMORY_MIB_BY_CPU)
+def test_memory_must_go_with_cpu(cpu):
+    """What Fargate sells passes; just beside it, the message names what it sells."""
+    sizes = MEMORY_MIB_BY_CPU[cpu]
+    for memory in (*sizes, NUMBER_TOKEN):
+        check_size("Scheduler", cpu, memory)
+    for memory in (sizes[0] - 1, sizes[-1] + 1024, str(sizes[0]), None, TEXT_TOKEN):
+        with pytest.raises(ValueError, match=rf"^Scheduler: memory_mib=.* does not go with cpu={cpu}; Fargate accepts"):
+            check_size("Scheduler", cpu, memory)
+
+
+def test_the_message_lists_or_spans():
+    """Few sizes are listed, many are given as a range with its step."""
+    with pytest.raises(ValueError, match=r"accepts 512, 1024, 2048$"):
+        check_size("A", 256, 1)
+    with pytest.raises(ValueError, match=r"accepts 16384 to 61440 in steps of 4096$"):
+        check_size("A", 8192, 1)
+
+
+@pytest.mark.parametrize("cpu", [0, 1, 1000, 1.5, "1024", None, [1024], True, TEXT_TOKEN])
+def test_cpu_must_be_a_size(cpu):
+    """Any other cpu is refused with the list of sizes."""
+    with pytest.raises(ValueError, match=r"is no Fargate size; accepted .* 256, 512, 1024, 2048, 4096, 8192, 16384"):
+        check_size("Scheduler", cpu, 2048)
+
+
+def test_a_cpu_that_only_the_deploy_knows():
+    """Any number may go with it, text may not."""
+    check_size("A", NUMBER_TOKEN, 2048)
+    check_size("A", NUMBER_TOKEN, NUMBER_TOKEN)
+    with pytest.raises(ValueError, match="memory_mib is an integer"):
+        check_size("A", NUMBER_TOKEN, "2048")
+
+
+@pytest.mark.parametrize("gib", [None, 21, 50, 200, NUMBER_TOKEN])
+def test_disks_that_exist(gib):
+    """21 to 200 GiB, or what comes without asking."""
+    check_ephemeral_storage("A", gib)
+
+
+@pytest.mark.parametrize("gib", [0, 20, 201, 50.5, "50", True, TEXT_TOKEN])
+def test_disks_that_do_not(gib):
+    """Anything else is refused with the range."""
+    with pytest.raises(ValueError, match="Fargate accepts 21 to 200"):
+        check_ephemeral_storage("A", gib)

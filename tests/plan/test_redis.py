@@ -1,0 +1,102 @@
+"""Brokers: what clients of a Redis get, and what Redis or Valkey Celery can live with."""
+
+from __future__ import annotations
+
+import pytest
+from plans import GROUP, NUMBER_TOKEN, SECRET, TEXT_TOKEN, VERSIONS, EcsSecret
+
+from cdk_airflow_ecs import AirflowVersion, RedisBroker
+from cdk_airflow_ecs.plan import Ref, SecretRef
+
+
+def test_any_redis_is_spoken_to_alike():
+    """Who runs the Redis is its binding's affair: clients get the same options and variables."""
+    ours = RedisBroker().plan(AirflowVersion.V3_3)
+    theirs = RedisBroker.existing("redis.example.com", auth_token=SECRET).plan(AirflowVersion.V3_3)
+    assert ours == theirs
+    assert ours.port == 6379
+    assert RedisBroker.existing("r", auth_token=SECRET, port=6380).plan(AirflowVersion.V3_3).port == 6380
+    assert ours.environment == {
+        "BROKER_HOST": Ref("Broker", "host"),
+        "BROKER_PORT": Ref("Broker", "port"),
+        "BROKER_TOKEN": SecretRef("Broker", "token"),
+    }
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_urls_are_composed_in_the_container(line):
+    """Broker and results are two databases of one Redis, over TLS that checks the server; no URL holds a secret."""
+    config = RedisBroker().plan(VERSIONS[line]).config
+    for name, database in (("broker_url_cmd", 0), ("result_backend_cmd", 1)):
+        command = config["celery", name]
+        assert command.startswith('python3 -ISc "')
+        assert f"/{database}?ssl_cert_reqs=required" in command
+        assert "rediss://" in command
+    assert config["celery_broker_transport_options", "visibility_timeout"] == "86400"
+
+
+@pytest.mark.parametrize("arguments", [{"serverless": True}, {"cluster_mode": True}])
+def test_no_cluster(arguments):
+    """Serverless caches and cluster mode are refused with Celery's reason and a way out."""
+    with pytest.raises(ValueError, match=r"CROSSSLOT .*celery/celery#9019.* Use RedisBroker\(replicas=1\)"):
+        RedisBroker(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"replicas": 5, "snapshot_retention_days": 0},
+        {"engine_version": "7.2", "snapshot_retention_days": 35},
+        {"node_type": TEXT_TOKEN},
+    ],
+)
+def test_what_elasticache_has(arguments):
+    """The ends of each range, and a node type that only the deploy knows."""
+    broker = RedisBroker(**arguments)
+    assert all(getattr(broker, name) == value for name, value in arguments.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"replicas": 6}, "replicas is an integer, 0 to 5; got 6"),
+        ({"replicas": NUMBER_TOKEN}, "replicas is an integer, 0 to 5; got a number that only the deploy knows"),
+        ({"snapshot_retention_days": 36}, "snapshot_retention_days is an integer, 0 to 35; got 36"),
+        ({"node_type": "t4g.micro"}, r'an ElastiCache type such as "cache\.t4g\.micro", got \'t4g\.micro\''),
+        ({"node_type": None}, "node_type is text"),
+        ({"engine_version": "6.2"}, r"engine_version is a release of Valkey, .*; got '6\.2'"),
+    ],
+)
+def test_what_elasticache_has_not(arguments, words):
+    """Each refusal names the argument, what it got and what it takes."""
+    with pytest.raises(ValueError, match=f"^RedisBroker .*{words}"):
+        RedisBroker(**arguments)
+
+
+@pytest.mark.parametrize("token", [SECRET, EcsSecret()])
+def test_a_token_in_either_form(token):
+    """The AUTH token is a secret of Secrets Manager or one field of it."""
+    broker = RedisBroker.existing(TEXT_TOKEN, auth_token=token, port=NUMBER_TOKEN, security_group=GROUP)
+    assert (broker.host, broker.port, broker.security_group) == (TEXT_TOKEN, NUMBER_TOKEN, GROUP)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"auth_token": "hunter2"}, "auth_token takes a secret, not text"),
+        ({"auth_token": None}, "auth_token takes a secret, not text"),
+        ({"auth_token": EcsSecret}, "make an object of it"),
+        ({"host": "redis://r"}, "host is a host name alone"),
+        ({"host": "r:6379"}, "host is a host name alone"),
+        ({"host": ""}, "host is text"),
+        ({"host": None}, "host is text"),
+        ({"port": 0}, "port is an integer, 1 to 65535; got 0"),
+        ({"port": "6379"}, "port is an integer, 1 to 65535; got '6379'"),
+        ({"security_group": "sg-1"}, "takes an ec2.ISecurityGroup, got 'sg-1'"),
+    ],
+)
+def test_what_is_no_redis(arguments, words):
+    """A Redis of yours needs a host, a port and a secret, each in its own form."""
+    with pytest.raises(ValueError, match=words) as caught:
+        RedisBroker.existing(**{"host": "redis.example.com", "auth_token": SECRET, **arguments})
+    assert str(caught.value).startswith("RedisBroker.existing ")

@@ -1,0 +1,299 @@
+"""Defaults, the fields of every component, and what may be said twice."""
+
+from __future__ import annotations
+
+import pytest
+from plans import EXECUTORS, NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, EcsSecret, containers, option, plan, services
+
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    HealthCheck,
+    LocalExecutor,
+    Service,
+    Web,
+    WorkerPool,
+)
+from cdk_airflow_ecs.plan import SecretRef
+from cdk_airflow_ecs.settings import resolve
+from cdk_airflow_ecs.testing import plan_of
+
+CORE = {"ApiServer": "api-server", "Scheduler": "scheduler", "DagProcessor": "dag-processor", "Triggerer": "triggerer"}
+# The seed's manifest, field by field.
+SEED = Service(
+    cpu=512,
+    memory_mib=1024,
+    count=3,
+    enable_exec=True,
+    ephemeral_storage_gib=50,
+    environment={"STAGE": "dev"},
+    health_check=HealthCheck(command=["true"], interval_seconds=10, timeout_seconds=5, retries=2),
+)
+
+
+@pytest.mark.parametrize(
+    ("executor", "sizes"),
+    [
+        ("celery", {"Scheduler": (1024, 2048), "Pools/default": (1024, 2048)}),
+        ("local", {"Scheduler": (2048, 4096)}),
+    ],
+)
+@pytest.mark.parametrize("line", ["2.11", "3.3"])
+def test_default_sizes(line, executor, sizes):
+    """One task of each component, sized by what was measured."""
+    web = "ApiServer" if line == "3.3" else "Webserver"
+    expected = {web: (1024, 2048), "DagProcessor": (512, 1024), "Triggerer": (512, 1024), **sizes}
+    found = services(plan(line, executor))
+    assert {part.name: (part.cpu, part.memory_mib) for part in found} == expected
+    assert {part.count for part in found} == {1}
+    assert {part.ephemeral_storage_gib for part in found} == {None}
+
+
+@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize("line", ["2.11", "3.3"])
+def test_the_seeds_fields_land(line, name):
+    """cpu, memory, count, exec, ephemeral storage, variables and health check reach this component and no other."""
+    before, after = plan(line), plan(line, services={name: SEED})
+    place = "Webserver" if name == "ApiServer" and line == "2.11" else name
+    changed = [part.name for part in after.components if part not in before.components]
+    part = after.component(place)
+    assert changed == [place]
+    assert (part.cpu, part.memory_mib, part.count) == (512, 1024, 3)
+    assert (part.enable_exec, part.ephemeral_storage_gib) == (True, 50)
+    assert {container.environment["STAGE"] for container in part.containers} == {"dev"}
+    assert part.containers[0].health_check == SEED.health_check
+    assert [c.health_check for c in part.containers[1:]] == [
+        c.health_check for c in before.component(place).containers[1:]
+    ]
+
+
+def test_the_seeds_fields_land_on_workers():
+    """The same fields say the same of a pool of workers."""
+    pool = WorkerPool(
+        "default",
+        cpu=512,
+        memory_mib=1024,
+        count=3,
+        enable_exec=True,
+        ephemeral_storage_gib=50,
+        environment=SEED.environment,
+        health_check=SEED.health_check,
+    )
+    part = plan_of(executor=CeleryExecutor(pools=[pool])).component("Pools/default")
+    (container,) = part.containers
+    assert (part.cpu, part.memory_mib, part.count, part.enable_exec, part.ephemeral_storage_gib) == (
+        512,
+        1024,
+        3,
+        True,
+        50,
+    )
+    assert container.environment["STAGE"] == "dev"
+    assert container.health_check == SEED.health_check
+
+
+def test_what_is_left_out_keeps_its_default():
+    """A Service that says one thing changes one thing, and zero tasks is a thing to say."""
+    part = plan(services={"Scheduler": Service(count=0)}).component("Scheduler")
+    assert (part.count, part.cpu, part.memory_mib) == (0, 1024, 2048)
+
+
+@pytest.mark.parametrize("line", ["2.11", "3.3"])
+@pytest.mark.parametrize("executor", ["celery", "local"])
+def test_maintenance_stops_every_service(line, executor):
+    """At maintenance no service has a task, whatever its count; the migration still runs."""
+    sized = {"Scheduler": Service(count=2)}
+    found = plan(line, executor, maintenance=True, services=sized)
+    assert {part.count for part in services(found)} == {0}
+    assert len(services(found)) == len(services(plan(line, executor)))
+    assert found.component("Migration").count is None
+    advice = resolve(version=VERSIONS[line], maintenance=True).advice
+    assert [entry.id for entry in advice] == ["cdk-airflow-ecs:maintenance"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shells"),
+    [
+        ({}, {"ApiServer"}),
+        ({"enable_exec": True}, {"ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Pools/default"}),
+        ({"enable_exec": False}, set()),
+        ({"web": Web(internet_facing=True, allow_insecure_http=True, allow_from=["10.0.0.0/8"])}, set()),
+        ({"enable_exec": False, "services": {"Scheduler": Service(enable_exec=True)}}, {"Scheduler"}),
+        ({"services": {"ApiServer": Service(enable_exec=False)}}, set()),
+    ],
+)
+def test_who_may_open_a_shell(arguments, shells):
+    """Only the web component, and only while it is internal, unless cluster or component say otherwise."""
+    assert {part.name for part in plan(**arguments).components if part.enable_exec} == shells
+
+
+def test_a_version_is_chosen_aloud():
+    """Without a version the newest is taken, with advice that says what to write; with one there is none."""
+    settings = resolve()
+    assert settings.version == AirflowVersion.V3_3
+    (advice,) = settings.advice
+    assert advice.id == "cdk-airflow-ecs:version-not-pinned"
+    assert "say version=AirflowVersion.V3_3," in advice.text
+    assert resolve(version=AirflowVersion.V3_3).advice == ()
+
+
+@pytest.mark.parametrize(
+    "option_",
+    [
+        ("core", "load_examples", True),
+        ("logging", "delete_local_logs", False),
+        ("scheduler", "task_queued_timeout", 60),
+        ("api", "workers", 4),
+        ("execution_api", "jwt_expiration_time", 900),
+    ],
+)
+def test_soft_defaults_give_way(option_):
+    """What we merely prefer, the user may change, in config or by its variable, for every container."""
+    section, name, value = option_
+    for arguments in (
+        {"config": {section: {name: value}}},
+        {"environment": {f"AIRFLOW__{section}__{name}".upper(): str(value)}},
+    ):
+        found = containers(plan(**arguments))
+        del found["migrate"]
+        assert {option(container, section, name) for container in found.values()} == {str(value)}
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("core", "executor", "SequentialExecutor"),
+        ("core", "dags_folder", "/dags"),
+        ("core", "hostname_callable", "socket.gethostname"),
+        ("core", "execution_api_server_url", "http://example.com"),
+        ("core", "auth_manager", "my.AuthManager"),
+        ("core", "fernet_key", EcsSecret()),
+        ("database", "sql_alchemy_conn", EcsSecret()),
+        ("celery", "broker_url", EcsSecret()),
+        ("celery", "result_backend", EcsSecret()),
+        ("celery", "worker_concurrency", 16),
+        ("api", "secret_key", EcsSecret()),
+        ("api_auth", "jwt_secret", EcsSecret()),
+        ("logging", "remote_logging", False),
+        ("logging", "remote_base_log_folder", "s3://b/logs"),
+        ("scheduler", "enable_health_check", False),
+        ("dag_processor", "dag_bundle_config_list", "[]"),
+    ],
+)
+def test_what_the_cluster_owns(section, name, value):
+    """What the cluster must decide itself, no argument changes: the error names both sources."""
+    with pytest.raises(ValueError, match=r"by (this cluster|the executor),? and .* by config=") as caught:
+        plan(config={section: {name: value}})
+    assert f"[{section}] {name}" in str(caught.value)
+
+
+def test_what_the_cluster_owns_by_component():
+    """Nor does the environment of one component change it."""
+    with pytest.raises(ValueError, match="by this cluster, and as 'X' by environment of Scheduler"):
+        plan(services={"Scheduler": Service(environment={"AIRFLOW__CORE__EXECUTOR": "X"})})
+
+
+def test_the_cluster_and_the_user_may_agree():
+    """The same value from two sources is no contradiction."""
+    given = {"core": {"executor": "CeleryExecutor"}}
+    assert plan(config=given) == plan(config=given, environment={"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}) == plan()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            {
+                "config": {"core": {"parallelism": 64}},
+                "environment": {"AIRFLOW__CORE__PARALLELISM": "32"},
+            },
+            r"\[core\] parallelism is given twice: as '64' by config=, and as '32' by environment=",
+        ),
+        (
+            {
+                "config": {"core": {"parallelism": 64}},
+                "services": {"Scheduler": Service(environment={"AIRFLOW__CORE__PARALLELISM": "32"})},
+            },
+            r"as '64' by config=, and as '32' by environment of Scheduler",
+        ),
+        (
+            {"executor": LocalExecutor(parallelism=4), "config": {"core": {"parallelism": 64}}},
+            r"as '4' by the executor, and as '64' by config=",
+        ),
+    ],
+)
+def test_two_values_for_one_option(arguments, words):
+    """Whoever says a thing twice and differently is told both places."""
+    with pytest.raises(ValueError, match=words):
+        plan_of(**{"executor": EXECUTORS["celery"], **arguments})
+
+
+@pytest.mark.parametrize("name", ["METADATA_HOST", "FERNET_SEED", "BROKER_TOKEN", "CONNECTION_CHECK_MAX_COUNT"])
+def test_the_clusters_variables_are_its_own(name):
+    """A variable that our commands read cannot be given another value, for all or for one."""
+    with pytest.raises(ValueError, match=f"sets {name} in .*, which this cluster sets itself"):
+        plan(environment={name: EcsSecret()})
+    with pytest.raises(ValueError, match=f"environment of Scheduler sets {name} in scheduler"):
+        plan(services={"Scheduler": Service(environment={name: EcsSecret()})})
+
+
+def test_a_component_may_say_otherwise():
+    """A plain variable of one component goes before that of the cluster."""
+    found = containers(
+        plan(environment={"STAGE": "dev"}, services={"Scheduler": Service(environment={"STAGE": "special"})})
+    )
+    del found["migrate"]
+    assert {name for name, c in found.items() if c.environment["STAGE"] == "special"} == {"scheduler"}
+    assert {c.environment["STAGE"] for name, c in found.items() if name != "scheduler"} == {"dev"}
+
+
+def test_values_become_text():
+    """Numbers and truth values become the text that Airflow reads; text with a token stays as it is."""
+    found = plan(
+        config={"core": {"parallelism": 64}, "email": {"from_email": TEXT_TOKEN}},
+        environment={"A": True, "B": 1.5, "C": TEXT_TOKEN, "D": ""},
+    )
+    worker = containers(found)["worker"]
+    assert option(worker, "core", "parallelism") == "64"
+    assert option(worker, "email", "from_email") == TEXT_TOKEN
+    assert [worker.environment[name] for name in "ABCD"] == ["True", "1.5", TEXT_TOKEN, ""]
+
+
+def test_secrets_stay_secret():
+    """An ecs.Secret becomes a reference; the object is kept beside the plan, not in it."""
+    secret = EcsSecret()
+    arguments = {
+        "config": {"smtp": {"smtp_password": secret}},
+        "environment": {"API_TOKEN": secret},
+        "services": {"Scheduler": Service(environment={"OTHER": secret})},
+    }
+    settings = resolve(version=AirflowVersion.V3_3, **arguments)
+    assert settings.given_secrets == {
+        "config=/smtp.smtp_password": secret,
+        "environment=/API_TOKEN": secret,
+        "Scheduler/OTHER": secret,
+    }
+    found = containers(plan(**arguments))
+    assert option(found["worker"], "smtp", "smtp_password") == SecretRef("Given", "config=/smtp.smtp_password")
+    assert found["worker"].environment["API_TOKEN"] == SecretRef("Given", "environment=/API_TOKEN")
+    assert found["scheduler"].environment["OTHER"] == SecretRef("Given", "Scheduler/OTHER")
+    assert "OTHER" not in found["worker"].environment
+
+
+def test_numbers_that_only_the_deploy_knows():
+    """cpu, memory, count and disk may be parameters of the stack."""
+    given = Service(cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN, count=NUMBER_TOKEN, ephemeral_storage_gib=NUMBER_TOKEN)
+    part = plan(services={"Scheduler": given}).component("Scheduler")
+    assert {part.cpu, part.memory_mib, part.count, part.ephemeral_storage_gib} == {NUMBER_TOKEN}
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_the_migration_gets_what_concerns_it(line):
+    """Of the user's options it gets those of the database, so that it runs again for no other."""
+    changed = {"core": {"parallelism": 64}, "database": {"sql_alchemy_pool_size": 9}}
+    migrate = containers(plan(line, config=changed))["migrate"]
+    assert option(migrate, "database", "sql_alchemy_pool_size") == "9"
+    assert option(migrate, "core", "parallelism") is None
+    unchanged = plan(line, config={"core": {"parallelism": 64}}, environment={"A": "1"}, services={"Scheduler": SEED})
+    assert unchanged.component("Migration") == plan(line).component("Migration")
+    assert migrate.environment["AIRFLOW_ECS_VERSION"] == str(VERSIONS[line])

@@ -1,0 +1,96 @@
+"""The way in: who may connect, by which ports, and what Airflow is told of its own name."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from plans import TEXT_TOKEN, containers, option, plan
+
+from cdk_airflow_ecs import AirflowVersion, Web
+from cdk_airflow_ecs.plan import Ref
+from cdk_airflow_ecs.settings import resolve
+
+CERTIFICATE = SimpleNamespace(certificate_arn="arn:aws:acm:eu-central-1:123456789012:certificate/1")
+ZONE = SimpleNamespace(hosted_zone_id="Z1")
+PEER = SimpleNamespace(can_inline_rule=True)
+
+
+@pytest.mark.parametrize(("web", "ports"), [(Web(), {80}), (Web(certificate=CERTIFICATE), {80, 443})])
+def test_ports_of_clients(web, ports):
+    """Plain HTTP inside, or HTTPS with a redirect; clients reach the load balancer and nothing else."""
+    edges = plan(web=web).edges
+    assert {edge.port for edge in edges if edge.source == "Clients"} == ports
+    assert {edge.target for edge in edges if edge.source == "Clients"} == {"Web"}
+    assert [(edge.source, edge.port) for edge in edges if edge.target == "ApiServer"] == [
+        ("Pools/default", 8081),
+        ("Web", 8080),
+    ]
+
+
+def test_cookies_are_secure_under_https():
+    """Airflow 2 marks its cookies so exactly where there is HTTPS, and trusts the load balancer's headers."""
+    for web, secure in ((Web(), "False"), (Web(certificate=CERTIFICATE), "True")):
+        webserver = containers(plan("2.11", web=web))["webserver"]
+        assert option(webserver, "webserver", "cookie_secure") == secure
+        assert option(webserver, "webserver", "enable_proxy_fix") == "True"
+
+
+@pytest.mark.parametrize(
+    ("web", "has_name"),
+    [
+        (Web(), False),
+        (Web(domain_name="airflow.example.com"), True),
+        (Web(base_url="https://airflow.example.com"), True),
+        (Web(internet_facing=True, certificate=CERTIFICATE, allow_from=["10.0.0.0/8"]), True),
+    ],
+)
+def test_the_base_url(web, has_name):
+    """Airflow 3 is told its URL where there is one for everybody; Airflow 2 always."""
+    url = Ref("Web", "url") if has_name else None
+    assert option(containers(plan("3.3", web=web))["api-server"], "api", "base_url") == url
+    assert option(containers(plan("2.11", web=web))["webserver"], "webserver", "base_url") == Ref("Web", "url")
+
+
+def test_a_certificate_wants_a_name():
+    """A certificate without a name is advised against, not refused."""
+    (advice,) = resolve(version=AirflowVersion.V3_3, web=Web(certificate=CERTIFICATE)).advice
+    assert advice.id == "cdk-airflow-ecs:certificate-without-domain-name"
+    assert Web(certificate=CERTIFICATE, domain_name="airflow.example.com", hosted_zone=ZONE).advice() == []
+
+
+def test_clients_by_any_sequence():
+    """A list, a tuple and a generator name the same clients: addresses of both families, tokens and peers."""
+    clients = ("10.8.0.0/16", "2001:db8::/32", TEXT_TOKEN, PEER)
+    assert Web(allow_from=list(clients)).allow_from == clients
+    assert Web(allow_from=(client for client in clients)).allow_from == clients
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"internet_facing": True}, "plain text: pass certificate=…, or say allow_insecure_http=True"),
+        ({"internet_facing": True, "certificate": CERTIFICATE}, r"needs allow_from=\[…\]"),
+        ({"internet_facing": "yes"}, "internet_facing is True or False, got 'yes'"),
+        ({"allow_insecure_http": 1}, "allow_insecure_http is True or False, got 1"),
+        ({"certificate": "arn:aws:acm:…"}, r"certificate takes an acm\.ICertificate, such as .*from_certificate_arn"),
+        ({"certificate": Web}, "the class Web"),
+        ({"hosted_zone": ZONE}, "hosted_zone= needs domain_name="),
+        ({"hosted_zone": "example.com", "domain_name": "a.example.com"}, r"takes a route53\.IHostedZone"),
+        ({"domain_name": "https://a.example.com"}, "domain_name is a host name alone"),
+        ({"domain_name": ""}, "domain_name is text"),
+        ({"base_url": "airflow.example.com"}, "base_url is a URL"),
+        ({"base_url": ""}, "base_url is text"),
+        ({"allow_from": "10.0.0.0/8"}, "allow_from is a list such as"),
+        ({"allow_from": ["10.0.0.1/8"]}, r"'10\.0\.0\.1/8' is no CIDR block .*has host bits set"),
+        ({"allow_from": ["10.0.0.0/33"]}, r"'10\.0\.0\.0/33' is no CIDR block"),
+        ({"allow_from": [""]}, "'' is no CIDR block"),
+        ({"allow_from": [8080]}, "allow_from takes CIDR blocks .* and CDK peers .*, got 8080"),
+        ({"allow_from": [None]}, "allow_from takes CIDR blocks .* and CDK peers .*, got None"),
+    ],
+)
+def test_what_is_no_way_in(arguments, words):
+    """What contradicts itself, or admits nobody or the wrong ones, is refused."""
+    with pytest.raises(ValueError, match=words) as caught:
+        Web(**arguments)
+    assert str(caught.value).startswith("Web")
