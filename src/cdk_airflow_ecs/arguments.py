@@ -27,6 +27,14 @@ def construct(name: str, given: object, member: str, takes: str, *, required: bo
         raise ValueError(f"{name} takes {takes}, got {shown(given)}")
 
 
+def secret(name: str, given: object, takes: str = "a secretsmanager.ISecret", *, required: bool = False) -> None:
+    """Refuse what is no secret of Secrets Manager, and do not repeat it: it may be the secret itself."""
+    if given is None or isinstance(given, type) or hasattr(given, "secret_arn"):
+        construct(name, given, "secret_arn", takes, required=required)
+    else:
+        raise ValueError(f"{name} takes {takes}, never the secret itself; got a {type(given).__name__}")
+
+
 def integer(name: str, given: object, low: int, high: int | None = None, *, tokens: bool = False) -> None:
     """Refuse what is no integer from *low* to *high*; with *tokens*, accept what only the deploy knows."""
     if tokens and is_number_token(given):

@@ -92,7 +92,7 @@ def test_databases_that_exist(arguments):
         ({"database": RdsDatabase}, "the class RdsDatabase"),
         ({"database": SimpleNamespace(connections=object(), secret=None)}, "knows no login: pass secret="),
         ({"endpoint": "db"}, "knows no login: pass secret="),
-        ({"endpoint": "db", "secret": "hunter2"}, "secret takes a secretsmanager.ISecret, got 'hunter2'"),
+        ({"endpoint": "db", "secret": "hunter2"}, "secret takes .*, never the secret itself; got a str$"),
         ({"endpoint": "postgresql://u:p@db/x", "secret": SECRET}, "endpoint is a host name alone"),
         ({"endpoint": "", "secret": SECRET}, "endpoint is text"),
         ({"endpoint": "db", "secret": SECRET, "port": 70000}, "port is an integer, 1 to 65535; got 70000"),

@@ -83,8 +83,8 @@ def test_a_token_in_either_form(token):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"auth_token": "hunter2"}, "auth_token takes a secret, not text"),
-        ({"auth_token": None}, "auth_token takes a secret, not text"),
+        ({"auth_token": "hunter2"}, "auth_token takes .* never the secret itself; got a str$"),
+        ({"auth_token": None}, "auth_token takes .* or an ecs.Secret, got None"),
         ({"auth_token": EcsSecret}, "make an object of it"),
         ({"host": "redis://r"}, "host is a host name alone"),
         ({"host": "r:6379"}, "host is a host name alone"),

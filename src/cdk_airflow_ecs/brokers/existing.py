@@ -33,11 +33,10 @@ class ExistingRedisBroker(Broker):
         arguments.host("RedisBroker.existing host", self.host, required=True)
         arguments.integer("RedisBroker.existing port", self.port, 1, 65535, tokens=True)
         if not is_secret(self.auth_token):
-            arguments.construct(
+            arguments.secret(
                 "RedisBroker.existing auth_token",
                 self.auth_token,
-                "secret_arn",
-                "a secret, not text: a secretsmanager.ISecret that holds nothing else, or an ecs.Secret",
+                "a secretsmanager.ISecret that holds nothing else, or an ecs.Secret",
                 required=True,
             )
         arguments.construct(

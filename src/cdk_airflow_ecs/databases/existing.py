@@ -62,7 +62,7 @@ class ExistingDatabase(Database):
             "connections",
             "an rds.IDatabaseInstance or rds.IDatabaseCluster, or a host name as endpoint=",
         )
-        arguments.construct("ExistingDatabase secret", self.secret, "secret_arn", "a secretsmanager.ISecret")
+        arguments.secret("ExistingDatabase secret", self.secret)
         arguments.construct(
             "ExistingDatabase security_group", self.security_group, "security_group_id", "an ec2.ISecurityGroup"
         )

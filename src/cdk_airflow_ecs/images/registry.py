@@ -57,7 +57,7 @@ class AirflowImage:
         if self.name is not None and not is_token(self.name) and any(c.isspace() for c in self.name):
             raise ValueError(f"AirflowImage: {self.name!r} is no image name")
         arguments.construct("AirflowImage repository", self.repository, "repository_arn", "an ecr.IRepository")
-        arguments.construct("AirflowImage credentials", self.credentials, "secret_arn", "a secretsmanager.ISecret")
+        arguments.secret("AirflowImage credentials", self.credentials)
         if (self.repository is None) != (self.tag is None) or (self.repository is not None and self.name is not None):
             raise ValueError(
                 "AirflowImage takes a name, or a repository with a tag: write AirflowImage.registry(name) or"

@@ -1,0 +1,596 @@
+"""What users get wrong: refused in their own words before the first construct, or synthesized correctly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jsii
+import pytest
+from aws_cdk import App, CfnParameter, IStableStringProducer, Lazy, RemovalPolicy, SecretValue, Stack, Token
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk.assertions import Template
+
+from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    ExistingDatabase,
+    HealthCheck,
+    ImageDags,
+    LocalExecutor,
+    RdsDatabase,
+    RedisBroker,
+    S3Dags,
+    S3Logs,
+    Service,
+    Web,
+    WorkerPool,
+)
+from synthesis import resources
+
+Build = Callable[[Stack], dict[str, Any]]
+
+
+def pool(name: Any = "default", **arguments: Any) -> dict[str, Any]:
+    """Arguments of a cluster with one pool."""
+    return {"executor": CeleryExecutor(pools=[WorkerPool(name, **arguments)])}
+
+
+def secret(stack: Stack) -> secretsmanager.ISecret:
+    """A secret made elsewhere."""
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf"
+    return secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", arn)
+
+
+def number(stack: Stack) -> float:
+    """A number that whoever deploys chooses."""
+    return CfnParameter(stack, "Number", type="Number").value_as_number
+
+
+def certificate(stack: Stack) -> acm.ICertificate:
+    """A certificate made elsewhere."""
+    arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
+    return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
+
+
+# What is wrong: (the arguments, words of the error).
+REFUSED: dict[str, tuple[Build, str]] = {
+    # --- wrong types: a class, text or a list where an object belongs
+    "version as text": (lambda s: {"version": "3.3"}, r"version= takes an AirflowVersion such as .*V3_3, got '3.3'"),
+    "version as a number": (lambda s: {"version": 3.3}, "version= takes an AirflowVersion .*got 3.3"),
+    "executor as a class": (
+        lambda s: {"executor": CeleryExecutor},
+        r"executor= takes an Executor .*CeleryExecutor\(…\)",
+    ),
+    "executor as text": (lambda s: {"executor": "celery"}, r"executor= takes an Executor such as CeleryExecutor\(\)"),
+    "a broker as executor": (lambda s: {"executor": RedisBroker()}, "executor= takes an Executor"),
+    "database as a class": (lambda s: {"database": RdsDatabase}, r"make an object of it, RdsDatabase\(…\)"),
+    "database as a URL": (lambda s: {"database": "postgresql://db"}, "database= takes a Database such as"),
+    "an RDS instance as database": (
+        lambda s: {
+            "database": rds.DatabaseInstance.from_database_instance_attributes(
+                s,
+                "Db",
+                instance_identifier="db",
+                instance_endpoint_address="db.example.com",
+                port=5432,
+                security_groups=[],
+            )
+        },
+        "database= takes a Database such as",
+    ),
+    "dags as text": (lambda s: {"dags": "dags/"}, r"dags= takes a DagSource such as S3Dags\(\), got 'dags/'"),
+    "image as text": (lambda s: {"image": "apache/airflow:3.3.2"}, "image= takes an AirflowImage"),
+    "an ECS image as image": (
+        lambda s: {"image": ecs.ContainerImage.from_registry("apache/airflow:3.3.2")},
+        "image= takes an AirflowImage",
+    ),
+    "logs as a bucket": (lambda s: {"logs": s3.Bucket.from_bucket_name(s, "B", "bucket")}, "logs= takes a LogStore"),
+    "web as a truth value": (lambda s: {"web": True}, r"web= takes a Web such as Web\(\), got True"),
+    "vpc as text": (lambda s: {"vpc": "vpc-0abc"}, r"vpc= takes an ec2.IVpc, such as ec2.Vpc.from_lookup.*'vpc-0abc'"),
+    "vpc as a class": (lambda s: {"vpc": ec2.Vpc}, r"vpc= takes an ec2.IVpc.*make an object of it, Vpc\(…\)"),
+    "subnets as a list": (lambda s: {"task_subnets": ["subnet-1"]}, r"task_subnets= takes a SubnetSelection such as"),
+    "subnets as a type": (
+        lambda s: {"store_subnets": ec2.SubnetType.PUBLIC},
+        r"store_subnets= takes a SubnetSelection such as ec2.SubnetSelection\(",
+    ),
+    "web subnets as a mapping": (lambda s: {"web_subnets": {"subnetType": "Public"}}, "web_subnets= takes a Subnet"),
+    "key as text": (lambda s: {"encryption_key": "alias/key"}, "encryption_key= takes a kms.IKey, got 'alias/key'"),
+    "key as a class": (lambda s: {"encryption_key": kms.Key}, "encryption_key= takes a kms.IKey"),
+    "removal policy as text": (lambda s: {"removal_policy": "destroy"}, "removal_policy= takes RemovalPolicy.DESTROY"),
+    "a removal policy without a meaning here": (
+        lambda s: {"removal_policy": RemovalPolicy.SNAPSHOT},
+        "removal_policy= takes RemovalPolicy.DESTROY or RemovalPolicy.RETAIN.* Leave it out",
+    ),
+    "config as text": (lambda s: {"config": "[core]\nparallelism=64"}, "config must map sections to options"),
+    "config as an empty list": (lambda s: {"config": []}, "config must map sections to options, got list"),
+    "a section as text": (lambda s: {"config": {"core": "parallelism=64"}}, r"config\['core'\] must map options"),
+    "an option as a list": (lambda s: {"config": {"core": {"parallelism": [64]}}}, "give text, such as json.dumps"),
+    "an option as None": (lambda s: {"config": {"core": {"parallelism": None}}}, "leave it out for Airflow's default"),
+    "environment as a list": (lambda s: {"environment": ["STAGE=dev"]}, "environment= is a mapping of names to text"),
+    "a variable as a list": (lambda s: {"environment": {"A": ["x"]}}, r"A is \['x'\], neither text, a number nor"),
+    "a variable as None": (lambda s: {"environment": {"A": None}}, "A is None, neither text, a number nor"),
+    "a service as a mapping": (lambda s: {"scheduler": {"cpu": 512}}, r"scheduler= takes a Service such as Service\("),
+    "a service as a class": (lambda s: {"api_server": Service}, r"api_server= takes a Service .*Service\(…\)"),
+    "exec as text": (lambda s: {"enable_exec": "yes"}, "enable_exec= is True or False, got 'yes'"),
+    "maintenance as a number": (lambda s: {"maintenance": 1}, "maintenance= is True or False, got 1"),
+    "a health check as a list": (
+        lambda s: {"triggerer": Service(health_check=["CMD", "true"])},
+        "health_check takes a HealthCheck such as",
+    ),
+    "a health check's command as text": (
+        lambda s: {"triggerer": Service(health_check=HealthCheck(command="true"))},
+        r'HealthCheck command is a list such as \["true"\], got \'true\'',
+    ),
+    "an empty health check": (lambda s: {"triggerer": Service(health_check=HealthCheck(command=[]))}, "list of words"),
+    "a broker as text": (lambda s: {"executor": CeleryExecutor(broker="redis://r")}, "broker takes a Broker such as"),
+    "pools as one pool": (
+        lambda s: {"executor": CeleryExecutor(pools=WorkerPool("default"))},
+        r"CeleryExecutor pools is a list such as \[WorkerPool",
+    ),
+    "pools as names": (
+        lambda s: {"executor": CeleryExecutor(pools=["default"])},
+        "pools takes a WorkerPool .*'default'",
+    ),
+    "queues as text": (lambda s: pool(queues="default"), r'queues is a list such as \["heavy"\], got \'default\''),
+    "a bucket as text": (lambda s: {"dags": S3Dags(bucket="b")}, r"S3Dags bucket takes an s3.IBucket, such as"),
+    "a log bucket as a class": (lambda s: {"logs": S3Logs(bucket=s3.Bucket)}, r"S3Logs bucket takes .*Bucket\(…\)"),
+    "a certificate as text": (lambda s: {"web": Web(certificate="arn:aws:acm:…")}, "Web certificate takes an acm"),
+    "clients as text": (lambda s: {"web": Web(allow_from="10.0.0.0/8")}, "Web allow_from is a list such as"),
+    "a repository as text": (lambda s: {"image": AirflowImage.ecr("airflow", "1")}, "repository takes an ecr.IReposi"),
+    "an image name as a number": (lambda s: {"image": AirflowImage.registry(332)}, "AirflowImage name is text such as"),
+    "credentials as text": (
+        lambda s: {"image": AirflowImage.registry("a", credentials="user:password")},
+        "AirflowImage credentials takes a secretsmanager.ISecret",
+    ),
+    "an entry point as text": (
+        lambda s: {"image": AirflowImage.registry("a", entrypoint="/entrypoint")},
+        "AirflowImage entrypoint is a list such as",
+    ),
+    # --- unknown names
+    "an old Airflow": (lambda s: {"version": AirflowVersion.of("2.7.3")}, "Airflow 2.7.3 is not supported; 2.8 to 3.3"),
+    "an Airflow to come": (
+        lambda s: {"version": AirflowVersion(3, 4, 0)},
+        "Airflow 3.4.0 is not supported; 2.8 to 3.3",
+    ),
+    "no Airflow": (lambda s: {"version": AirflowVersion.of("latest")}, 'takes a release such as "3.3.2", got'),
+    "an architecture": (lambda s: {"image": AirflowImage.official(architecture="arm")}, '"x86_64" or "arm64", got'),
+    "an option in capitals": (lambda s: {"config": {"core": {"PARALLELISM": 64}}}, "in lower case"),
+    "an option by its variable": (
+        lambda s: {"config": {"core": {"AIRFLOW__CORE__PARALLELISM": 64}}},
+        r'write config=\{"core": \{"parallelism": \.\.\.\}\}',
+    ),
+    "a variable of no option": (lambda s: {"environment": {"AIRFLOW__CORE": "x"}}, "AIRFLOW__SECTION__OPTION"),
+    "a variable with a space": (lambda s: {"environment": {"A B": "x"}}, "'A B' is no name of an environment variable"),
+    "a variable without a name": (lambda s: {"environment": {"": "x"}}, "'' is no name of an environment variable"),
+    "a pool's name": (lambda s: pool("my pool"), "a worker pool's name is a letter, then .*got 'my pool'"),
+    "an empty pool name": (lambda s: pool(""), "a worker pool's name is a letter"),
+    "a pool without a name": (lambda s: pool(None), "a worker pool's name is a letter, .*got None"),
+    "a queue's name": (lambda s: pool(queues=["default", "a,b"]), "'a,b' is no queue name"),
+    "a database class": (lambda s: {"database": RdsDatabase(instance_class="t4g.small")}, "an RDS class such as"),
+    "a TLS mode": (
+        lambda s: {"database": ExistingDatabase(endpoint="db", secret=secret(s), ssl_mode="on")},
+        "ssl_mode is one of require, verify-ca",
+    ),
+    # --- impossible sizes and numbers
+    "cpu in vCPU": (lambda s: {"scheduler": Service(cpu=1, memory_mib=2048)}, r"Scheduler: cpu=1 .* 256, 512, 1024"),
+    "memory in GiB": (lambda s: {"scheduler": Service(cpu=512, memory_mib=1)}, "Scheduler: memory_mib=1 .*1024, 2048"),
+    "memory as text": (
+        lambda s: pool(memory_mib="2048"),
+        "pool 'default': memory_mib='2048' does not go with cpu=1024",
+    ),
+    "cpu for the default memory": (
+        lambda s: {"scheduler": Service(cpu=4096)},
+        "memory_mib=2048 does not .* 8192 to 30720",
+    ),
+    "too little memory": (lambda s: pool(cpu=4096, memory_mib=4096), "does not go with cpu=4096"),
+    "a disk too small": (lambda s: {"triggerer": Service(ephemeral_storage_gib=20)}, "Fargate accepts 21 to 200"),
+    "a disk too large": (lambda s: pool(ephemeral_storage_gib=201), "Fargate accepts 21 to 200"),
+    "a negative count": (lambda s: {"dag_processor": Service(count=-1)}, "count is an integer, 0 or more; got -1"),
+    "half a worker": (lambda s: pool(count=1.5), "count is an integer, 0 or more; got 1.5"),
+    "no concurrency": (lambda s: pool(concurrency=0), "concurrency is an integer, 1 or more; got 0"),
+    "no parallelism": (
+        lambda s: {"executor": LocalExecutor(parallelism=0)},
+        "LocalExecutor parallelism is an integer, 1",
+    ),
+    "a small database": (
+        lambda s: {"database": RdsDatabase(allocated_storage_gib=5)},
+        "is an integer, 20 to 65536; got 5",
+    ),
+    "no backups": (lambda s: {"database": RdsDatabase(backup_retention_days=0)}, "is an integer, 1 to 35; got 0"),
+    "a restless sync": (
+        lambda s: {"dags": S3Dags(refresh_seconds=1)},
+        "refresh_seconds is an integer, 5 or more; got 1",
+    ),
+    "many replicas": (
+        lambda s: {"executor": CeleryExecutor(broker=RedisBroker(replicas=9))},
+        "replicas is an integer, 0",
+    ),
+    "logs for no time": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days is an integer, 1 or more; got 0"),
+    # --- tokens where a number is compared
+    "concurrency by parameter": (
+        lambda s: pool(concurrency=number(s)),
+        "concurrency is an integer.* only the deploy knows",
+    ),
+    "memory by parameter without concurrency": (lambda s: pool(memory_mib=number(s)), "so say concurrency= too"),
+    "parallelism by parameter": (
+        lambda s: {"executor": LocalExecutor(parallelism=number(s))},
+        "parallelism is an integer, 1 or more; got a number that only the deploy knows",
+    ),
+    "database size by parameter": (
+        lambda s: {"database": RdsDatabase(allocated_storage_gib=number(s))},
+        "allocated_storage_gib is an integer.* only the deploy knows",
+    ),
+    "cpu as a text parameter": (
+        lambda s: {"scheduler": Service(cpu=CfnParameter(s, "Cpu").value_as_string)},
+        "cpu=a text that only the deploy knows .* is no Fargate size",
+    ),
+    "an option by a number parameter": (
+        lambda s: {"config": {"core": {"parallelism": number(s)}}},
+        r"core.parallelism is a number that only the deploy knows .*; write it as text, with Token.as_string",
+    ),
+    "a list token": (
+        lambda s: {"config": {"core": {"parallelism": CfnParameter(s, "L", type="CommaDelimitedList").value_as_list}}},
+        r"\[core\] parallelism is a list",
+    ),
+    # --- contradictions
+    "DAGs in the official image": (lambda s: {"dags": ImageDags()}, r"needs an image that holds your DAGs"),
+    "DAGs in the official image for Arm": (
+        lambda s: {"dags": ImageDags(), "image": AirflowImage.official(architecture="arm64")},
+        r"needs an image that holds your DAGs",
+    ),
+    "passwords over the internet": (lambda s: {"web": Web(internet_facing=True)}, "in plain text: pass certificate="),
+    "the internet without a list of clients": (
+        lambda s: {"web": Web(internet_facing=True, certificate=certificate(s))},
+        "needs allow_from=",
+    ),
+    "a zone without a name": (
+        lambda s: {"web": Web(hosted_zone=route53.HostedZone.from_hosted_zone_id(s, "Zone", "Z1"))},
+        "hosted_zone= needs domain_name=",
+    ),
+    "serverless Redis": (lambda s: {"executor": CeleryExecutor(broker=RedisBroker(serverless=True))}, "CROSSSLOT"),
+    "Redis in cluster mode": (
+        lambda s: {"executor": CeleryExecutor(broker=RedisBroker(cluster_mode=True))},
+        "CROSSSLOT",
+    ),
+    "no pool for the default queue": (lambda s: pool("heavy"), "no worker pool serves the queue 'default'"),
+    "no pools": (lambda s: {"executor": CeleryExecutor(pools=[])}, "the pools serve nothing"),
+    "a prefix in a bucket of ours": (lambda s: {"dags": S3Dags(prefix="a/")}, "pass bucket= too"),
+    "two databases": (
+        lambda s: {"database": ExistingDatabase(object(), endpoint="db", secret=secret(s))},
+        "got both",
+    ),
+    "a database without a login": (lambda s: {"database": ExistingDatabase(endpoint="db")}, "knows no login"),
+    "a disk that cannot grow": (
+        lambda s: {"database": RdsDatabase(allocated_storage_gib=100)},
+        "must be more than allocated_storage_gib=100",
+    ),
+    "config against the cluster": (
+        lambda s: {"config": {"core": {"executor": "LocalExecutor"}}},
+        r"\[core\] executor is given twice: as 'CeleryExecutor' by this cluster, and as 'LocalExecutor' by config=",
+    ),
+    "config against the executor": (
+        lambda s: {"executor": LocalExecutor(), "config": {"core": {"parallelism": 64}}},
+        "as '8' by the executor, and as '64' by config=",
+    ),
+    "a Fernet key beside the cluster's": (
+        lambda s: {"config": {"core": {"fernet_key": ecs.Secret.from_secrets_manager(secret(s))}}},
+        r"\[core\] fernet_key_cmd by this cluster and \[core\] fernet_key by config= say the same",
+    ),
+    "a variable against the cluster": (
+        lambda s: {"environment": {"METADATA_HOST": "db.example.com"}},
+        "sets METADATA_HOST in .*, which this cluster sets itself",
+    ),
+    "a repository and a name": (
+        lambda s: {"image": AirflowImage("a", repository=ecr.Repository.from_repository_name(s, "R", "r"), tag="1")},
+        "takes a name, or a repository with a tag",
+    ),
+    "a repository without a tag": (
+        lambda s: {"image": AirflowImage(repository=ecr.Repository.from_repository_name(s, "R", "r"))},
+        "takes a name, or a repository with a tag",
+    ),
+    # --- a name used twice
+    "two pools of one name": (
+        lambda s: {"executor": CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("Default", queues=["b"])])},
+        "two worker pools are named 'default'",
+    ),
+    "an option in two places": (
+        lambda s: {"config": {"core": {"parallelism": 1}}, "environment": {"AIRFLOW__CORE__PARALLELISM": "2"}},
+        "given twice: as '1' by config=, and as '2' by environment=",
+    ),
+    "an option in a component's environment": (
+        lambda s: {
+            "config": {"core": {"parallelism": 1}},
+            "scheduler": Service(environment={"AIRFLOW__CORE__PARALLELISM": "2"}),
+        },
+        "as '1' by config=, and as '2' by environment of Scheduler",
+    ),
+    # --- secrets in plain text
+    "a password in config": (
+        lambda s: {"config": {"smtp": {"smtp_password": "hunter2"}}},
+        r"\[smtp\] smtp_password is a secret.* pass an ecs.Secret",
+    ),
+    "a password in a variable of an option": (
+        lambda s: {"environment": {"AIRFLOW__SMTP__SMTP_PASSWORD": "hunter2"}},
+        r"\[smtp\] smtp_password is a secret",
+    ),
+    "a password in a variable": (lambda s: {"environment": {"DB_PASSWORD": "hunter2"}}, "looks like a secret"),
+    "a connection in a variable": (lambda s: {"environment": {"AIRFLOW_CONN_DB": "pg://u:p@h"}}, "looks like a secret"),
+    "a password in a pool's variable": (lambda s: pool(environment={"API_KEY": "k"}), "API_KEY looks like a secret"),
+    "a secret by CloudFormation": (
+        lambda s: {"environment": {"GREETING": "{{resolve:secretsmanager:s:SecretString}}"}},
+        "GREETING looks like a secret",
+    ),
+    "a SecretValue": (
+        lambda s: {"environment": {"X": SecretValue.secrets_manager("s")}},
+        "neither text, a number nor an ecs.Secret; .* ecs.Secret.from_secrets_manager",
+    ),
+    "a secret of Secrets Manager": (lambda s: {"environment": {"X": secret(s)}}, "ecs.Secret.from_secrets_manager"),
+    "a bucket as a variable": (
+        lambda s: {"environment": {"X": s3.Bucket.from_bucket_name(s, "B", "bucket")}},
+        "neither text, a number nor an ecs.Secret",
+    ),
+    "an AUTH token as text": (
+        lambda s: {"executor": CeleryExecutor(broker=RedisBroker.existing("r", auth_token="hunter2"))},
+        "auth_token takes a secretsmanager.ISecret that holds nothing else, or an ecs.Secret, never the",
+    ),
+    # --- reserved names
+    "packages at every start": (
+        lambda s: {"environment": {"_PIP_ADDITIONAL_REQUIREMENTS": "pandas"}},
+        "_PIP_ADDITIONAL_REQUIREMENTS is not accepted: it installs at every start; build an image instead",
+    ),
+    "migration at every start": (
+        lambda s: {"api_server": Service(environment={"_AIRFLOW_DB_MIGRATE": "true"})},
+        "_AIRFLOW_DB_MIGRATE is not accepted: the migration gate upgrades the database",
+    ),
+    "an admin at every start": (
+        lambda s: pool(environment={"_AIRFLOW_WWW_USER_CREATE": "true"}),
+        "_AIRFLOW_WWW_USER_CREATE is not accepted: the migration gate creates the admin",
+    ),
+    # --- addresses
+    "a CIDR block with host bits": (lambda s: {"web": Web(allow_from=["10.0.0.1/8"])}, "no CIDR block .*host bits set"),
+    "a CIDR block too long": (lambda s: {"web": Web(allow_from=["10.0.0.0/40"])}, "'10.0.0.0/40' is no CIDR block"),
+    "a host as CIDR block": (lambda s: {"web": Web(allow_from=["office.example.com"])}, "no CIDR block"),
+    "a port as client": (lambda s: {"web": Web(allow_from=[8080])}, "allow_from takes CIDR blocks .*, got 8080"),
+    "a URL as endpoint": (
+        lambda s: {"database": ExistingDatabase(endpoint="postgresql://db:5432/airflow", secret=secret(s))},
+        "endpoint is a host name alone, without scheme, port or login",
+    ),
+    "a port in the host": (
+        lambda s: {"executor": CeleryExecutor(broker=RedisBroker.existing("r:6379", auth_token=secret(s)))},
+        "host is a host name alone, without scheme, port or login",
+    ),
+    "a port out of range": (
+        lambda s: {"database": ExistingDatabase(endpoint="db", secret=secret(s), port=70000)},
+        "port is an integer, 1 to 65535; got 70000",
+    ),
+    "a URL without a scheme": (lambda s: {"web": Web(base_url="airflow.example.com")}, "base_url is a URL such as"),
+    # --- emptiness
+    "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint is text such"),
+    "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage name is text such as"),
+    "an empty folder": (lambda s: {"dags": S3Dags("no/such/folder")}, "'no/such/folder' is no folder here"),
+    "an empty log prefix": (lambda s: {"logs": S3Logs(prefix="/")}, "S3Logs prefix is a folder in the bucket"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_before_the_first_construct(case):
+    """The error is Python's, says what to do, and nothing of the cluster exists yet."""
+    build, words = REFUSED[case]
+    stack = Stack(App(), "Data")
+    with pytest.raises((ValueError, TypeError), match=words) as caught:
+        AirflowCluster(stack, "Airflow", **{"version": AirflowVersion.V3_3, **build(stack)})
+    assert "Airflow" not in [child.node.id for child in stack.node.children]
+    assert "hunter2" not in str(caught.value)
+    assert "-1.8" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scope", "construct_id", "words"),
+    [
+        (App, "Airflow", "an AirflowCluster belongs into a stack"),
+        (lambda: None, "Airflow", "AirflowCluster takes a scope, such as a Stack, first, got None"),
+        (lambda: "Data", "Airflow", "AirflowCluster takes a scope, such as a Stack, first, got 'Data'"),
+        (lambda: Stack, "Airflow", "the class Stack"),
+        (lambda: Stack(App(), "Data"), "", "the id of an AirflowCluster is text"),
+        (lambda: Stack(App(), "Data"), None, "the id of an AirflowCluster is text"),
+    ],
+)
+def test_refused_places(scope, construct_id, words):
+    """A cluster needs a stack around it and an id."""
+    with pytest.raises(ValueError, match=words):
+        AirflowCluster(scope(), construct_id)
+
+
+def test_a_misspelt_argument():
+    """Python itself refuses an argument that does not exist."""
+    stack = Stack(App(), "Data")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wrokers'"):
+        AirflowCluster(stack, "Airflow", wrokers=3)
+    assert stack.node.children == []
+
+
+def test_enough_cases():
+    """No refusal is there twice under two names, and no words would match any message."""
+    words = [re.sub(r"\W", "", words) for _, words in REFUSED.values()]
+    assert len(REFUSED) > 100
+    assert min(len(text) for text in words) > 5
+
+
+# --- correct templates -----------------------------------------------------------------------------------------------
+
+
+@jsii.implements(IStableStringProducer)
+class Late:
+    """Text that is only known at synthesis."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def produce(self) -> str:
+        """Say it."""
+        return self.text
+
+
+def synthesize(build: Build) -> dict[str, Any]:
+    """Synthesize a cluster with arguments that hold tokens."""
+    stack = Stack(App(), "Data")
+    AirflowCluster(stack, "Airflow", **{"version": AirflowVersion.V3_3, **build(stack)})
+    return Template.from_stack(stack).to_json()
+
+
+def scheduler(template: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The properties of the scheduler's resource of a kind."""
+    found = resources(template, f"AWS::ECS::{kind}")
+    (name,) = [name for name in found if name.startswith(f"AirflowComponentsScheduler{kind}")]
+    return found[name]["Properties"]
+
+
+def variables(template: dict[str, Any]) -> dict[str, Any]:
+    """The plain variables of the scheduler."""
+    return {
+        item["Name"]: item["Value"]
+        for item in scheduler(template, "TaskDefinition")["ContainerDefinitions"][0]["Environment"]
+    }
+
+
+PARAMETER = {"Ref": "Number"}
+
+
+def test_sizes_by_parameter():
+    """cpu, memory, count and disk from a parameter arrive as a reference to it."""
+
+    def build(stack):
+        value = number(stack)
+        return {"scheduler": Service(cpu=value, memory_mib=value, count=value, ephemeral_storage_gib=value)}
+
+    template = synthesize(build)
+    task = scheduler(template, "TaskDefinition")
+    as_text = ({"Fn::Join": ["", [PARAMETER]]}, PARAMETER)
+    assert task["Cpu"] in as_text
+    assert task["Memory"] in as_text
+    assert task["EphemeralStorage"] == {"SizeInGiB": PARAMETER}
+    assert scheduler(template, "Service")["DesiredCount"] == PARAMETER
+
+
+def test_a_pool_by_parameter():
+    """So do those of workers, if their concurrency is said."""
+
+    def build(stack):
+        value = number(stack)
+        return pool(cpu=value, memory_mib=value, count=value, concurrency=4)
+
+    services = resources(synthesize(build), "AWS::ECS::Service").values()
+    assert [s["Properties"]["DesiredCount"] for s in services].count(PARAMETER) == 1
+
+
+@pytest.mark.parametrize("store", ["database", "broker"])
+def test_a_port_by_parameter(store):
+    """A port from a parameter arrives in variables and security group rules as a reference, never as a huge number."""
+
+    def build(stack):
+        group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0")
+        given = {"port": number(stack), "security_group": group}
+        if store == "database":
+            return {"database": ExistingDatabase(endpoint="db.example.com", secret=secret(stack), **given)}
+        return {
+            "executor": CeleryExecutor(broker=RedisBroker.existing("r.example.com", auth_token=secret(stack), **given))
+        }
+
+    template = synthesize(build)
+    name = "METADATA_PORT" if store == "database" else "BROKER_PORT"
+    assert variables(template)[name] == PARAMETER
+    rules = resources(template, "AWS::EC2::SecurityGroupIngress").values()
+    assert PARAMETER in [rule["Properties"]["FromPort"] for rule in rules]
+    assert "e+289" not in str(template)
+
+
+def test_hosts_and_values_that_come_late():
+    """Lazy text for a host, an option, a variable, a URL and a client arrives where it belongs."""
+
+    def build(stack):
+        late = {name: Lazy.string(Late(f"{name}.example.com")) for name in ("host", "option", "variable", "url")}
+        return {
+            "database": ExistingDatabase(endpoint=late["host"], secret=secret(stack)),
+            "config": {"email": {"from_email": late["option"]}},
+            "environment": {"STAGE": late["variable"]},
+            "web": Web(base_url=late["url"], allow_from=[CfnParameter(stack, "Cidr").value_as_string]),
+        }
+
+    template = synthesize(build)
+    found = variables(template)
+    assert found["METADATA_HOST"] == "host.example.com"
+    assert found["AIRFLOW__EMAIL__FROM_EMAIL"] == "option.example.com"
+    assert found["STAGE"] == "variable.example.com"
+    assert found["AIRFLOW__API__BASE_URL"] == "url.example.com"
+    groups = resources(template, "AWS::EC2::SecurityGroup").values()
+    clients = [rule.get("CidrIp") for g in groups for rule in g["Properties"].get("SecurityGroupIngress", [])]
+    assert {"Ref": "Cidr"} in clients
+
+
+def test_a_number_as_text():
+    """The advice to write a number with Token.as_string works."""
+    template = synthesize(lambda stack: {"config": {"core": {"parallelism": Token.as_string(number(stack))}}})
+    assert variables(template)["AIRFLOW__CORE__PARALLELISM"] == PARAMETER
+
+
+def test_a_zone_by_its_id():
+    """A hosted zone of which only the id is known gets its record under the whole name."""
+
+    def build(stack):
+        zone = route53.HostedZone.from_hosted_zone_id(stack, "Zone", "Z1")
+        return {"web": Web(certificate=certificate(stack), domain_name="airflow.example.com", hosted_zone=zone)}
+
+    (record,) = resources(synthesize(build), "AWS::Route53::RecordSet").values()
+    assert record["Properties"]["Name"] == "airflow.example.com."
+    assert record["Properties"]["HostedZoneId"] == "Z1"
+
+
+def test_sequences_of_any_kind():
+    """Generators and tuples of pools, queues, clients, commands and entry points are read once and completely."""
+    template = synthesize(
+        lambda stack: {
+            "executor": CeleryExecutor(
+                pools=(WorkerPool(n, queues=(q for q in (n, "b"))) for n in ("default", "more"))
+            ),
+            "web": Web(allow_from=(block for block in ("10.1.0.0/16", "10.2.0.0/16"))),
+            "image": AirflowImage.registry("ghcr.io/acme/airflow:1", entrypoint=(w for w in ("/init", "--"))),
+            "scheduler": Service(health_check=HealthCheck(command=(w for w in ("python3", "-V")))),
+        }
+    )
+    container = scheduler(template, "TaskDefinition")["ContainerDefinitions"][0]
+    assert container["EntryPoint"] == ["/init", "--"]
+    assert container["HealthCheck"]["Command"] == ["CMD", "python3", "-V"]
+    groups = resources(template, "AWS::EC2::SecurityGroup").values()
+    clients = {rule.get("CidrIp") for g in groups for rule in g["Properties"].get("SecurityGroupIngress", [])}
+    assert {"10.1.0.0/16", "10.2.0.0/16"} <= clients
+    commands = [
+        t["Properties"]["ContainerDefinitions"][0]["Command"]
+        for t in resources(template, "AWS::ECS::TaskDefinition").values()
+    ]
+    assert {tuple(command[3:5]) for command in commands if "celery" in command} == {
+        ("--queues", "default,b"),
+        ("--queues", "more,b"),
+    }
+
+
+def test_nothing_said_as_none():
+    """None means left out, for every argument that has a default."""
+    arguments = [
+        *("executor", "database", "dags", "image", "logs", "web", "config", "environment", "api_server", "scheduler"),
+        *("dag_processor", "triggerer", "vpc", "task_subnets", "store_subnets", "web_subnets", "encryption_key"),
+        *("enable_exec", "removal_policy"),
+    ]
+    assert synthesize(lambda stack: dict.fromkeys(arguments)) == synthesize(lambda stack: {})
+    assert synthesize(lambda stack: {"config": {}, "environment": {}}) == synthesize(lambda stack: {})
