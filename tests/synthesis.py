@@ -155,3 +155,24 @@ def references(node: Any) -> set[str]:
         for part in node:
             found |= references(part)
     return found
+
+
+def flat(node: Any, pseudo: Mapping[str, str] | None = None) -> Any:
+    """Write *node* with references as text: ``<Bucket>``, ``<Bucket.Arn>``, and joined parts as one.
+
+    Args:
+        node: part of a template.
+        pseudo: values of pseudo parameters, such as ``{"AWS::Region": "eu-central-1"}``.
+    """
+    if isinstance(node, list):
+        return [flat(part, pseudo) for part in node]
+    if not isinstance(node, Mapping):
+        return node
+    if node.keys() == {"Ref"}:
+        return (pseudo or {}).get(node["Ref"], f"<{node['Ref']}>")
+    if node.keys() == {"Fn::GetAtt"}:
+        return f"<{'.'.join(node['Fn::GetAtt'])}>"
+    if node.keys() == {"Fn::Join"}:
+        separator, parts = flat(node["Fn::Join"], pseudo)
+        return separator.join(map(str, parts))
+    return {key: flat(value, pseudo) for key, value in node.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -103,16 +103,9 @@ def build_network(
         web_subnets=web_subnets or (public if internet_facing else private),
         assign_public_ip=False,
     )
-    if task_subnets is None or own:
+    if task_subnets is None:
         return network
-    public_tasks = bool(network._select(task_subnets).has_public)
-    return Network(
-        vpc=network.vpc,
-        task_subnets=network.task_subnets,
-        store_subnets=network.store_subnets,
-        web_subnets=network.web_subnets,
-        assign_public_ip=public_tasks,
-    )
+    return replace(network, assign_public_ip=bool(network._select(task_subnets).has_public))
 
 
 def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:

@@ -94,7 +94,7 @@ class Rendered:
 def render(scope: Construct, component: Component, site: Site) -> Rendered:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
     group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=True)
-    task_role = _role(scope, "TaskRole")
+    task_role, execution_role = _role(scope, "TaskRole"), _role(scope, "ExecutionRole")
     definition = ecs.FargateTaskDefinition(
         scope,
         "TaskDefinition",
@@ -102,7 +102,7 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
         memory_limit_mib=component.memory_mib,
         ephemeral_storage_gib=component.ephemeral_storage_gib,
         task_role=task_role,
-        execution_role=_role(scope, "ExecutionRole"),
+        execution_role=execution_role,
         runtime_platform=ecs.RuntimePlatform(
             cpu_architecture=(
                 ecs.CpuArchitecture.ARM64 if site.image.architecture == "arm64" else ecs.CpuArchitecture.X86_64
@@ -112,13 +112,15 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
     )
     for container in component.containers:
         _add_container(definition, component, container, site)
+    for statement in _secret_key_statements(component, site):
+        execution_role.add_to_policy(statement)
     for permission in component.permissions:
         statement = _statement(permission, site)
         task_role.add_to_policy(statement)
         wild = [resource for resource in statement.resources if resource.endswith("*")]
         acknowledge_wildcards(task_role, wild, "The objects of one bucket: their names are not known beforehand")
-        for key_statement in _key_statements(permission, site):
-            task_role.add_to_policy(key_statement)
+        for statement in _object_key_statements(permission, site):
+            task_role.add_to_policy(statement)
     _acknowledge(scope, component, site)
     return Rendered(
         component=component,
@@ -225,10 +227,25 @@ def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
     )
 
 
-def _key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
-    """Allow the keys that encrypt what *permission* is about; their own policies, maybe in other stacks, stay as is."""
+def _secret_key_statements(component: Component, site: Site) -> Iterator[iam.PolicyStatement]:
+    """Allow the keys of the component's secrets, through Secrets Manager alone; their own policies stay as they are."""
+    values = [value for container in component.containers for value in container.environment.values()]
+    region = Stack.of(site.cluster).region
+    for store in dict.fromkeys(value.of for value in values if isinstance(value, SecretRef)):
+        key = site.bindings[store].key
+        if key is not None:
+            yield iam.PolicyStatement(
+                actions=["kms:Decrypt"],
+                resources=[key.key_arn],
+                # In China the name ends with ".cn".
+                conditions={"StringLike": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com*"}},
+            )
+
+
+def _object_key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
+    """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
     actions = [_KEY_ACTIONS[action] for action in permission.actions if action in _KEY_ACTIONS]
-    for store in {resource.of: None for resource in permission.resources if isinstance(resource, Ref)}:
+    for store in dict.fromkeys(resource.of for resource in permission.resources if isinstance(resource, Ref)):
         key = site.bindings[store].key
         if key is not None and actions:
             yield iam.PolicyStatement(actions=actions, resources=[key.key_arn])

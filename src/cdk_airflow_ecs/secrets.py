@@ -59,6 +59,22 @@ def cluster_key(scope: Construct, *, removal_policy: RemovalPolicy | None) -> km
     )
 
 
+def key_peer(scope: Construct, key: kms.IKey) -> kms.IKey:
+    """The key as the parts of the cluster see it, which may use it and never change it.
+
+    CDK writes each reader of a secret into the policy of the secret's key, if it can: a circle where that key stands
+    in another stack. The renderer allows each role what it needs instead.
+    """
+    return kms.Key.from_key_arn(scope, "KeyPeer", key.key_arn)
+
+
+def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmanager.ISecret:
+    """A given secret as the parts of the cluster see it; see :func:`key_peer`."""
+    if secret.encryption_key is None or secret.secret_full_arn is None:
+        return secret
+    return secretsmanager.Secret.from_secret_complete_arn(scope, "SecretPeer", secret.secret_full_arn)
+
+
 def let_logs_use(key: kms.IKey) -> None:
     """Let CloudWatch Logs encrypt log groups of this account with *key* (in another stack: without a cycle)."""
     stack = Stack.of(key)
@@ -112,6 +128,7 @@ def bind_secrets(scope: Construct, foundation: Foundation, *, execution_api: boo
         name: Binding(
             attributes={"arn": secret.secret_arn},
             secrets={"": ecs.Secret.from_secrets_manager(secret)},
+            key=foundation.key,
         )
         for name, secret in made.items()
     }

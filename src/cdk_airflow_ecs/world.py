@@ -22,7 +22,7 @@ from cdk_airflow_ecs.buckets import access_log_bucket
 from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
 from cdk_airflow_ecs.render import Rendered, Site
-from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, let_logs_use
+from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -93,6 +93,7 @@ def bind_stores(
     secrets_scope, logs_scope = _scope(root, "Secrets"), _scope(root, "Logs")
     key = encryption_key or cluster_key(secrets_scope, removal_policy=removal_policy)
     let_logs_use(key)
+    key = key_peer(secrets_scope, key)
     network = build_network(
         root,
         vpc=vpc,

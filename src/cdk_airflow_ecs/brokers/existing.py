@@ -13,6 +13,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation, number_text
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.connection import redis_plan
+from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_secret
 
 if TYPE_CHECKING:
@@ -53,11 +54,16 @@ class ExistingRedisBroker(Broker):
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""
-        del scope, foundation
+        del foundation
         token = self.auth_token
+        if isinstance(token, ecs.Secret):
+            secret, key = token, None
+        else:
+            secret, key = ecs.Secret.from_secrets_manager(secret_peer(scope, token)), token.encryption_key
         groups = [self.security_group] if self.security_group is not None else []
         return Binding(
             attributes={"host": self.host, "port": number_text(self.port)},
-            secrets={"token": token if isinstance(token, ecs.Secret) else ecs.Secret.from_secrets_manager(token)},
+            secrets={"token": secret},
             connectable=ec2.Connections(security_groups=groups) if groups else None,
+            key=key,
         )

@@ -156,5 +156,6 @@ class RedisBroker(Broker):
             attributes={"host": cache.attr_primary_end_point_address, "port": str(_PORT)},
             secrets={"token": ecs.Secret.from_secrets_manager(token)},
             connectable=ec2.Connections(security_groups=[group], default_port=ec2.Port.tcp(_PORT)),
+            key=foundation.key,
             dependencies=[cache],
         )

@@ -12,6 +12,7 @@ from aws_cdk import aws_rds as rds
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.binding import Binding, Foundation, number_text
 from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.secrets import secret_peer
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -83,11 +84,13 @@ class ExistingDatabase(Database):
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""
-        del scope, foundation
+        del foundation
         database = self.database
         secret = self.secret if self.secret is not None else getattr(database, "secret", None)
         if secret is None:
             raise ValueError("ExistingDatabase lost its secret")
+        key = secret.encryption_key
+        secret = secret_peer(scope, secret)
         connectable: ec2.IConnectable | None = database
         if database is None:
             host = self.endpoint
@@ -104,4 +107,5 @@ class ExistingDatabase(Database):
                 "password": ecs.Secret.from_secrets_manager(secret, "password"),
             },
             connectable=connectable,
+            key=key,
         )

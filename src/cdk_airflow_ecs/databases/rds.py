@@ -175,6 +175,7 @@ class RdsDatabase(Database):
                 "password": ecs.Secret.from_secrets_manager(secret, "password"),
             },
             connectable=instance,
+            key=foundation.key,
             dependencies=[instance],
         )
 

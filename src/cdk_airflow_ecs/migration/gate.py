@@ -55,6 +55,8 @@ def build_gate(
         removal_policy=RemovalPolicy.DESTROY,
     )
     own_logs.grant_write(role)
+    # For the messages of the queue below.
+    role.add_to_policy(iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]))
     lost = sqs.Queue(
         scope,
         "Lost",

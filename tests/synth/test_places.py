@@ -1,0 +1,305 @@
+"""Where a cluster may stand: beside another, in nested stacks and stages, in other partitions, across stacks."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aws_cdk import NestedStack, Stack, Stage
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, ExistingDatabase, LocalExecutor, S3Dags, S3Logs
+from synthesis import REPOSITORY, Assembly, add_cluster, env, flat, references, resources, strings, synthesize
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+DAGS = REPOSITORY / "examples/production/dags"
+STACK, INGRESS = "Data", "AWS::EC2::SecurityGroupIngress"
+
+
+def namespaces(assembly: Assembly) -> list[str]:
+    """The names of all private DNS zones, the only names that this library gives."""
+    return [
+        namespace["Properties"]["Name"]
+        for template in assembly.templates.values()
+        for namespace in resources(template, "AWS::ServiceDiscovery::PrivateDnsNamespace").values()
+    ]
+
+
+def statements(template) -> list[dict]:
+    """Every statement of every role's policies."""
+    policies = resources(template, "AWS::IAM::Policy").values()
+    return [statement for policy in policies for statement in policy["Properties"]["PolicyDocument"]["Statement"]]
+
+
+def dependencies(assembly: Assembly) -> dict[str, set[str]]:
+    """The stacks that each stack needs; synthesis has already refused circles."""
+    stacks = {
+        name: artifact
+        for name, artifact in assembly.artifacts.items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
+    return {name: {*artifact["dependencies"]} & {*stacks} for name, artifact in stacks.items()}
+
+
+def test_two_in_one_stack():
+    """Two clusters in one stack share nothing, their private zones' names included."""
+
+    def build(app):
+        stack = Stack(app, STACK)
+        add_cluster(stack, "First")
+        add_cluster(stack, "Second")
+
+    assembly = synthesize(build, nag=True)
+    template = assembly.templates[STACK]
+    shared = [
+        name
+        for name, resource in template["Resources"].items()
+        if not name.startswith(("First", "Second"))
+        or {other[:5] for other in references(resource) if not other.startswith("AWS::")} - {name[:5]}
+    ]
+    assert shared == []
+    first, second = namespaces(assembly)
+    assert first != second
+    assert assembly.nag["violations"] == []
+
+
+def test_two_in_one_vpc():
+    """Two clusters in two stacks but one VPC have different zone names, so that neither answers for the other."""
+
+    def build(app):
+        vpc = ec2.Vpc(Stack(app, "Network"), "Vpc")
+        for name in ("First", "Second"):
+            add_cluster(Stack(app, name), vpc=vpc)
+
+    first, second = namespaces(synthesize(build))
+    assert first != second
+
+
+def test_one_app_under_two_stack_names():
+    """One app deployed twice under different stack names gives two zones, and otherwise the same template."""
+
+    def deploy(name):
+        return synthesize(lambda app: add_cluster(Stack(app, STACK, stack_name=name)))
+
+    blue, green = deploy("blue"), deploy("green")
+    assert namespaces(blue) != namespaces(green)
+    (one,), (other,) = namespaces(blue), namespaces(green)
+    assert json.dumps(blue.templates).replace(one, "") == json.dumps(green.templates).replace(other, "")
+    assert namespaces(blue) == namespaces(deploy("blue"))
+
+
+def test_nested_stack():
+    """In a nested stack a cluster is complete, and its zone's name comes from where it stands, not from a token."""
+    assembly = synthesize(lambda app: add_cluster(NestedStack(Stack(app, STACK), "Nested")), nag=True)
+    (nested,) = (template for name, template in assembly.templates.items() if name != STACK)
+    assert len(resources(nested, "AWS::ECS::Service")) == 5
+    assert assembly.nag["violations"] == []
+    (name,) = namespaces(assembly)
+    assert name.endswith(".airflow.internal")
+
+
+def test_two_nested_stacks():
+    """The same id in two nested stacks of one stack gives two zones."""
+
+    def build(app):
+        stack = Stack(app, STACK)
+        for name in ("First", "Second"):
+            add_cluster(NestedStack(stack, name))
+
+    first, second = namespaces(synthesize(build))
+    assert first != second
+
+
+def test_stages():
+    """In two stages of one app a cluster has the same logical ids and different zones."""
+
+    def build(app):
+        for name in ("Test", "Production"):
+            add_cluster(Stack(Stage(app, name), STACK))
+
+    assembly = synthesize(build)
+    test, production = assembly.templates.values()
+    keeps = ("AWS::RDS::DBInstance", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::KMS::Key")
+    assert [*resources(test, *keeps)] == [*resources(production, *keeps)]
+    first, second = namespaces(assembly)
+    assert first != second
+
+
+def test_known_environment():
+    """In a stack with an account and a region nothing is left to CloudFormation that CDK knows, and all is found."""
+    assembly = synthesize(lambda app: add_cluster(Stack(app, STACK, env=env())), nag=True)
+    assert assembly.nag["violations"] == []
+    # Availability zones are the one thing that CDK itself asks for.
+    missing = json.loads((assembly.folder / "manifest.json").read_text())["missing"]
+    assert [question["provider"] for question in missing] == ["availability-zones"]
+
+
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [
+        ("cn-north-1", "amazonaws.com.cn"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("eu-central-1", "amazonaws.com"),
+    ],
+)
+@pytest.mark.parametrize("version", [AirflowVersion.V3_3, AirflowVersion.V2_11], ids=str)
+def test_partitions(region, suffix, version):
+    """In China and GovCloud no ARN names another partition, and services go by the names that they have there."""
+    assembly = synthesize(lambda app: add_cluster(Stack(app, STACK, env=env(region)), version=version))
+    there = {"AWS::Region": region, "AWS::URLSuffix": suffix, "AWS::Partition": "the-partition"}
+    texts = strings(flat(assembly.templates[STACK], there))
+    arns = [text for text in texts if text.startswith("arn:")]
+    assert {arn.split(":")[1] for arn in arns} == {"the-partition"}
+    services = {text for text in texts if "amazonaws.com" in text and " " not in text and "/" not in text}
+    expected = {
+        "ecs-tasks.amazonaws.com",
+        "lambda.amazonaws.com",
+        "monitoring.rds.amazonaws.com",
+        "vpc-flow-logs.amazonaws.com",
+        "logging.s3.amazonaws.com",
+        "logdelivery.elasticloadbalancing.amazonaws.com",
+        f"logs.{region}.{suffix}",
+        f"secretsmanager.{region}.amazonaws.com*",
+    }
+    assert services == expected
+
+
+def other_stacks(app):
+    """A network, a database, a bucket with a key and a key, each in a stack of its own."""
+    vpc = ec2.Vpc(Stack(app, "Network"), "Vpc")
+    keys = Stack(app, "Keys")
+    database = rds.DatabaseInstance(
+        Stack(app, "Database"),
+        "Database",
+        engine=rds.DatabaseInstanceEngine.POSTGRES,
+        vpc=vpc,
+        credentials=rds.Credentials.from_generated_secret("airflow", encryption_key=kms.Key(keys, "DatabaseKey")),
+    )
+    store = Stack(app, "Storage")
+    bucket = s3.Bucket(store, "Bucket", encryption=s3.BucketEncryption.KMS)
+    return vpc, database, bucket, kms.Key(keys, "Key")
+
+
+@pytest.mark.parametrize("references", ["strong", "weak"])
+def test_across_stacks(references):
+    """With VPC, database, bucket and key in other stacks, the cluster's stack needs them and none needs it."""
+
+    def build(app):
+        vpc, database, bucket, key = other_stacks(app)
+        cluster = add_cluster(
+            Stack(app, STACK),
+            vpc=vpc,
+            database=ExistingDatabase(database),
+            dags=S3Dags(DAGS, bucket=bucket),
+            logs=S3Logs(bucket=bucket),
+            encryption_key=key,
+        )
+        warehouse = rds.DatabaseCluster(
+            Stack(app, "Warehouse"),
+            "Warehouse",
+            engine=rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.of("17.4", "17")),
+            vpc=vpc,
+            writer=rds.ClusterInstance.serverless_v2("Writer"),
+        )
+        lake = s3.Bucket(Stack(app, "Lake"), "Lake", encryption=s3.BucketEncryption.KMS)
+        lake.grant_read(cluster)
+        cluster.connections.allow_to_default_port(warehouse)
+
+    assembly = synthesize(build, context={"@aws-cdk/core:defaultCrossStackReferences": references})
+    found = dependencies(assembly)
+    if references == "strong":
+        assert {"Network", "Database", "Storage", "Keys", "Warehouse", "Lake"} == found[STACK]
+    assert not any(STACK in needed for needed in found.values())
+    template = assembly.templates[STACK]
+    admitted = sorted(
+        rule["Properties"]["Description"]
+        for rule in resources(template, INGRESS).values()
+        if not references_inside(rule["Properties"]["GroupId"], template)
+    )
+    # Their security groups admit the clients of the database, and the components that run users' code.
+    assert admitted.count("Metadata database") == 5
+    assert len(admitted) == 5 + 3
+
+
+def references_inside(value, template) -> bool:
+    """Whether *value* is something of *template* itself."""
+    return bool(references(value) & {*template["Resources"]})
+
+
+def test_key_of_a_bucket():
+    """Whoever reads or writes objects under a customer key may use that key for just that."""
+
+    def build(app):
+        stack = Stack(app, STACK)
+        dags = s3.Bucket(stack, "DagFiles", encryption=s3.BucketEncryption.KMS)
+        logs = s3.Bucket(stack, "TaskLogs", encryption=s3.BucketEncryption.KMS)
+        add_cluster(stack, dags=S3Dags(bucket=dags), logs=S3Logs(bucket=logs))
+
+    template = synthesize(build).templates[STACK]
+    allowed = set()
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        (role,) = (reference["Ref"] for reference in policy["Properties"]["Roles"])
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            for key in references(statement["Resource"]):
+                if key.startswith(("DagFilesKey", "TaskLogsKey")):
+                    action = statement["Action"]
+                    used = (action,) if isinstance(action, str) else tuple(action)
+                    allowed.add((role.removeprefix("Airflow").partition("TaskRole")[0], key[:8], used))
+    read, write = ("kms:Decrypt",), ("kms:Decrypt", "kms:GenerateDataKey")
+    assert allowed == {
+        ("ComponentsApiServer", "TaskLogs", read),
+        ("ComponentsDagProcessor", "DagFiles", read),
+        ("ComponentsTriggerer", "TaskLogs", write),
+        ("Poolsdefault", "DagFiles", read),
+        ("Poolsdefault", "TaskLogs", write),
+    }
+
+
+@pytest.mark.parametrize("executor", [CeleryExecutor(), LocalExecutor()], ids=["Celery", "Local"])
+def test_grants(executor):
+    """`bucket.grant_read(cluster)` makes one policy, for the roles that run users' code and for no other."""
+
+    def build(app):
+        stack = Stack(app, STACK)
+        s3.Bucket(Stack(app, "Lake"), "Lake").grant_read(add_cluster(stack, executor=executor))
+
+    template = synthesize(build).templates[STACK]
+    (policy,) = (policy for name, policy in resources(template, "AWS::IAM::Policy").items() if "Grants" in name)
+    roles = {role["Ref"].removeprefix("Airflow").partition("TaskRole")[0] for role in policy["Properties"]["Roles"]}
+    authors = "Poolsdefault" if isinstance(executor, CeleryExecutor) else "ComponentsScheduler"
+    assert {"ComponentsDagProcessor", "ComponentsTriggerer", authors} == roles
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_public_subnets(public):
+    """Tasks in public subnets get public addresses, without which they reach nothing; others get none."""
+
+    def build(app):
+        stack = Stack(app, STACK)
+        kind = ec2.SubnetType.PUBLIC if public else ec2.SubnetType.PRIVATE_WITH_EGRESS
+        subnets = ec2.SubnetSelection(subnet_type=kind)
+        add_cluster(stack, vpc=ec2.Vpc(stack, "Vpc"), task_subnets=subnets, store_subnets=subnets)
+
+    template = synthesize(build).templates[STACK]
+    addresses = [
+        service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"]
+        for service in resources(template, "AWS::ECS::Service").values()
+    ]
+    (function,) = resources(template, "AWS::Lambda::Function").values()
+    addresses.append(function["Properties"]["Environment"]["Variables"]["ASSIGN_PUBLIC_IP"])
+    assert ["ENABLED" if public else "DISABLED"] * 6 == addresses
+
+
+def test_own_vpc_public_subnets():
+    """The own VPC's public subnets give tasks public addresses too."""
+    assembly = synthesize(
+        lambda app: add_cluster(Stack(app, STACK), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
+    )
+    services = resources(assembly.templates[STACK], "AWS::ECS::Service").values()
+    assert {"ENABLED"} == {
+        service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] for service in services
+    }
