@@ -228,7 +228,8 @@ def test_a_dag_runs(running: Scenario):
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 120)[1]
     log = eventually(lambda: match(f"the answer {ANSWER}", api.call(f"{talk}/logs/1")[1]), 60)
     assert state == "success", log
-    assert match("back from the triggerer", api.call(f"{run}/taskInstances/defer/logs/1")[1])
+    # A log reaches S3 seconds after its task succeeded.
+    eventually(lambda: match("back from the triggerer", api.call(f"{run}/taskInstances/defer/logs/1")[1]), 60)
     stored = running.servers.postgres.execute("SELECT val FROM variable", running.name)
     assert ANSWER not in stored, "the variable is not encrypted"
 
