@@ -1,0 +1,66 @@
+"""``make demo``: what a newcomer sees first."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Run it once as make does, but with its output elsewhere and no Node.js of the machine's own on PATH."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [sys.executable, "examples/demo.py"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PATH": "/usr/bin:/bin", "CDK_OUTDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    return folder, done.stdout
+
+
+def test_the_demo_shows_everything_on_one_screen(demo):
+    """Each section is there, in less than sixty lines of at most 120 characters of plain text."""
+    _, text = demo
+    titles = [line for line in text.splitlines() if re.match(r"[A-Z]", line)]
+    assert [re.split(r" \(|:", title)[0] for title in titles] == [
+        "Apache Airflow 3.3.2 on Amazon ECS",
+        "Components",
+        "Stores",
+        "Edges",
+        "Resources",
+        "Template",
+        "Warnings",
+        "What next",
+    ]
+    assert len(text.splitlines()) < 60
+    assert max(map(len, text.splitlines())) <= 120
+    assert text.isascii()
+
+
+def test_the_demo_says_what_the_template_says(demo):
+    """Sizes, stores, edges and the number of resources are those of the template, whose path is right."""
+    folder, text = demo
+    template = folder / "Quickstart.template.json"
+    assert f"  {template}\n" in text
+    assert f"  {len(json.loads(template.read_text())['Resources'])} resources of " in text
+    for words in (
+        "Scheduler 1 vCPU 2 GiB 1 task scheduler secrets: Broker, Database, Fernet, Jwt",
+        "Pools/default 1 vCPU 2 GiB 1 task worker secrets: Broker, Session",
+        "Database PostgreSQL 17.10 on RDS db.t4g.small 20 GB, a standby in another zone",
+        "Broker Valkey 8.0 on ElastiCache cache.t4g.micro 1 node",
+        "Pools/default -> ApiServer 8081 Execution API of Airflow 3",
+    ):
+        assert words in re.sub(" +", " ", text)
+    assert "Warnings\n  none\n" in text
