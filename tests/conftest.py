@@ -7,3 +7,17 @@ from pathlib import Path
 # seconds; one test runs it on purpose.
 os.environ["CDK_VALIDATION"] = "false"
 os.environ["PATH"] = f"{Path(__file__).parents[1] / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name every test that did not run and why: a missing tool must never look like a success."""
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session):
+    """In CI everything is installed, so a test that did not run has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = 1
