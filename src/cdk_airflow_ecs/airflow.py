@@ -29,6 +29,11 @@ class AirflowVersion:
     The constants (``AirflowVersion.V3_3``) are fixed patch releases; a library release that moves one says so in the
     changelog. ``AirflowVersion.of("2.8.1")`` names any other.
 
+    Args:
+        major: the first number, 2 or 3.
+        minor: the second; with the first it names the release line.
+        patch: the third.
+
     Example:
         >>> AirflowVersion.of("2.8.1").major
         2
