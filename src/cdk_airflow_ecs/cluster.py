@@ -74,7 +74,7 @@ class AirflowCluster(Construct):
     Raises:
         ValueError: for anything that cannot work, before the first resource is made.
 
-    Example:
+    Examples:
         >>> from aws_cdk import App, Stack
         >>> cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=AirflowVersion.V3_3)
         >>> cluster.plan.component("Scheduler").cpu

@@ -56,7 +56,7 @@ def environment_name(section: str, option: str) -> str:
         section: the section in airflow.cfg, such as "core".
         option: the option in that section, such as "parallelism".
 
-    Example:
+    Examples:
         >>> environment_name("common.io", "xcom_objectstorage_path")
         'AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH'
     """

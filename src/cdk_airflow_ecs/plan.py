@@ -101,7 +101,7 @@ class Edge:
 class ClusterPlan:
     """Everything that will run and everything that may talk, in order.
 
-    Example:
+    Examples:
         >>> from cdk_airflow_ecs.testing import plan_of
         >>> [component.name for component in plan_of().components]
         ['ApiServer', 'Scheduler', 'DagProcessor', 'Triggerer', 'Pools/default', 'Migration']

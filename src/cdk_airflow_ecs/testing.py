@@ -21,7 +21,7 @@ def plan_of(**arguments: Any) -> ClusterPlan:
     Args:
         arguments: those of ``AirflowCluster`` that say what runs; sizes go by ``services={"Scheduler": Service(…)}``.
 
-    Example:
+    Examples:
         >>> plan_of(version=AirflowVersion.V3_3).component("Scheduler").containers[0].command
         ('airflow', 'scheduler')
     """

@@ -48,7 +48,7 @@ class Web(Store):
     Raises:
         ValueError: if these contradict each other.
 
-    Example:
+    Examples:
         >>> Web(allow_from=["10.8.0.0/16"]).internet_facing
         False
     """

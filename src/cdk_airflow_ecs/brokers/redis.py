@@ -46,7 +46,7 @@ class RedisBroker(Broker):
     Raises:
         ValueError: if a number is out of range, or serverless or cluster mode is asked for.
 
-    Example:
+    Examples:
         >>> RedisBroker(node_type="cache.t4g.small", replicas=1).replicas
         1
     """

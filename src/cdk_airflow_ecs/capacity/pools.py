@@ -39,7 +39,7 @@ class WorkerPool:
     Raises:
         ValueError: if a name or number is impossible.
 
-    Example:
+    Examples:
         >>> WorkerPool("heavy", cpu=4096, memory_mib=16384).queues
         ('heavy',)
     """

@@ -31,7 +31,7 @@ class Service:
     Raises:
         ValueError: for what no task of any size can have.
 
-    Example:
+    Examples:
         >>> Service(cpu=512, memory_mib=1024, count=2, ephemeral_storage_gib=50).count
         2
     """

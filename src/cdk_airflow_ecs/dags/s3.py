@@ -51,7 +51,7 @@ class S3Dags(DagSource):
     Raises:
         ValueError: if *folder* is no folder, or *refresh_seconds* is less than 5.
 
-    Example:
+    Examples:
         >>> S3Dags(refresh_seconds=60).refresh_seconds
         60
     """

@@ -38,7 +38,7 @@ class ExistingDatabase(Database):
     Raises:
         ValueError: if neither or both of *database* and *endpoint* are given, or no secret is known.
 
-    Example:
+    Examples:
         >>> ExistingDatabase(endpoint="db.example.com", secret=secret).port
         5432
     """

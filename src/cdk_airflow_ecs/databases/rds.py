@@ -45,7 +45,7 @@ class RdsDatabase(Database):
     Raises:
         ValueError: if a number is out of RDS's range.
 
-    Example:
+    Examples:
         >>> RdsDatabase(instance_class="db.m7g.large").multi_az
         True
     """

@@ -73,7 +73,7 @@ class ExecutorPlan:
 class Executor(ABC):
     """Runs Airflow tasks. Subclass it in your own code to bring an executor that this library does not know.
 
-    Example:
+    Examples:
         >>> class LambdaExecutor(Executor):
         ...     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         ...         provider = "airflow.providers.amazon.aws.executors"

@@ -28,7 +28,7 @@ class CeleryExecutor(Executor):
     Raises:
         ValueError: if two pools share a name, none serves the queue "default", or a pool's numbers are impossible.
 
-    Example:
+    Examples:
         >>> CeleryExecutor(pools=[WorkerPool("default", count=2), WorkerPool("heavy", cpu=4096, memory_mib=16384)])
         CeleryExecutor(broker=...)
     """
