@@ -40,3 +40,7 @@ test: environments ## Run every test, linter and judge.
 .PHONY: fast
 fast: .venv/.ready ## Run only the tests that take seconds.
 	.venv/bin/pytest -q -m "not slow and not airflow"
+
+.PHONY: docs
+docs: .venv/.ready ## Build the documentation into site/, strictly.
+	.venv/bin/zensical build --strict
