@@ -1,0 +1,56 @@
+"""What a template costs a month by list price: us-east-1, August 2026, 730 hours.
+
+Traffic, logs and storage beyond the database's are not in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+HOURS = 730
+VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # per hour, x86; disk beyond 20 GiB
+INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.m7g.large": 0.168}
+NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # of Redis; Valkey is said to be a fifth less
+GP3 = 0.115  # per GiB and month
+NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
+
+
+def _of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [item["Properties"] for item in template["Resources"].values() if item["Type"] == kind]
+
+
+def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
+    """What is paid for, and what each is a month."""
+    vcpu = memory = disk = 0.0
+    for service in _of(template, "AWS::ECS::Service"):
+        task = template["Resources"][service["TaskDefinition"]["Ref"]]["Properties"]
+        count = service["DesiredCount"]
+        vcpu += count * int(task["Cpu"]) / 1024
+        memory += count * int(task["Memory"]) / 1024
+        disk += count * (task.get("EphemeralStorage", {}).get("SizeInGiB", 20) - 20)
+    rows = [(f"Fargate, {vcpu:g} vCPU and {memory:g} GB", HOURS * (vcpu * VCPU + memory * GIB))]
+    if disk:
+        rows.append((f"Fargate, {disk:g} GB of disk beyond 20 each", HOURS * disk * DISK_GIB))
+    for database in _of(template, "AWS::RDS::DBInstance"):
+        kind, size, twice = database["DBInstanceClass"], int(database["AllocatedStorage"]), database["MultiAZ"]
+        text = f"RDS {kind}{' with standby' if twice else ''}, {size} GiB"
+        rows.append((text, (HOURS * INSTANCES[kind] + size * GP3) * (2 if twice else 1)))
+    for cache in _of(template, "AWS::ElastiCache::ReplicationGroup"):
+        kind, nodes = cache["CacheNodeType"], cache["NumCacheClusters"]
+        rows.append((f"ElastiCache {kind}, nodes: {nodes}", HOURS * NODES[kind] * nodes))
+    if gateways := len(_of(template, "AWS::EC2::NatGateway")):
+        rows.append(("NAT gateway and its address", gateways * (NAT + ADDRESS)))
+    for balancer in _of(template, "AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        addresses = 2 if balancer["Scheme"] == "internet-facing" else 0
+        text = "Load balancer, a quarter of a load unit" + (", two addresses" if addresses else "")
+        rows.append((text, BALANCER + LOAD_UNIT / 4 + addresses * ADDRESS))
+    secrets = len(_of(template, "AWS::SecretsManager::Secret"))
+    return [*rows, (f"Secrets Manager, {secrets} secrets", secrets * SECRET)]
+
+
+def cost_table(template: dict[str, Any]) -> str:
+    """The same, as a page shows it."""
+    rows = cost_rows(template)
+    lines = [f"| {what} | {dollars:.2f} |" for what, dollars in rows]
+    total = f"| **Together** | **about {round(sum(dollars for _, dollars in rows), -1):.0f}** |"
+    return "\n".join(["| Each month | USD |", "|---|---|", *lines, total])

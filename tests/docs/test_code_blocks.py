@@ -1,0 +1,73 @@
+"""Every Python block of README and docs runs, each page from top to bottom in one namespace; so do docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_secretsmanager as secretsmanager
+from pages import PAGES, ROOT, name_of, page
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+import cdk_airflow_ecs
+
+OPTIONS = doctest.ELLIPSIS
+SYBIL = Sybil(parsers=[PythonCodeBlockParser(doctest_optionflags=OPTIONS)])
+WITH_BLOCKS = [path for path in PAGES if "```python" in path.read_text(encoding="utf-8")]
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(cdk_airflow_ecs.__path__, "cdk_airflow_ecs.")
+    # Scripts for other machines: they import what is not here.
+    if module.name not in ("cdk_airflow_ecs.migration.migrate", "cdk_airflow_ecs.dags.sync")
+]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """A user's folder, with DAGs in it."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "hello.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("path", WITH_BLOCKS, ids=name_of)
+def test_blocks_run(path: Path):
+    """The blocks of one page."""
+    examples = list(SYBIL.parse(path).examples())
+    assert examples
+    for example in examples:
+        example.evaluate()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_run(name: str):
+    """The examples of one module."""
+    module = importlib.import_module(name)
+    known = {public: getattr(cdk_airflow_ecs, public) for public in cdk_airflow_ecs.__all__}
+    if name.endswith("databases.existing"):
+        known["secret"] = secretsmanager.Secret.from_secret_name_v2(Stack(App(), "Docs"), "Login", "login")
+    result = doctest.testmod(module, extraglobs=known, optionflags=OPTIONS)
+    assert result.failed == 0
+
+
+def test_the_executor_of_the_docs_is_the_one_that_is_tested():
+    """extending.md shows the file as it is."""
+    source = (ROOT / "tests/contracts/foreign_executor.py").read_text(encoding="utf-8")
+    assert f"```python\n{source}```" in page("extending.md")
+
+
+@pytest.mark.airflow
+def test_the_dag_of_the_tutorial_is_one():
+    """A real Airflow finds one DAG with one task in it."""
+    text = page("tutorial.md")
+    source = text[text.index("<!-- dag -->") :].partition("```py\n")[2].partition("```")[0]
+    check = f"{source}\nimport airflow.sdk as s\nprint(sorted(hello().task_ids))"
+    python = ROOT / ".venvs/airflow-3.3.2/bin/python"
+    done = subprocess.run([python, "-c", check], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["['say']"], done.stderr

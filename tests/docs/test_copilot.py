@@ -1,0 +1,417 @@
+"""coming-from-copilot.md: every line of the walk-through has a row, and every row's claim is checked.
+
+A row is checked on the plan or template of the page's own sample (the seed's values, said in this library's words), on
+that of a second one where "yours" are given, or against Airflow's plan of another version.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_secretsmanager as secretsmanager
+from pages import ROOT, page, table
+
+from cdk_airflow_ecs import (
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    ExistingDatabase,
+    ImageDags,
+    LocalExecutor,
+    LocalLogs,
+    RdsDatabase,
+    RedisBroker,
+    S3Dags,
+    Service,
+    Web,
+    WorkerPool,
+)
+from cdk_airflow_ecs.airflow import NO_DAGS
+from cdk_airflow_ecs.plan import ClusterPlan, Container, SecretRef
+from cdk_airflow_ecs.testing import plan_of
+from synthesis import example, resources, strings, template_of
+
+SIZE: dict[str, Any] = {"cpu": 512, "memory_mib": 1024, "count": 1, "ephemeral_storage_gib": 50}
+SERVICES = ("Webserver", "Scheduler", "Pools/default")  # the walk-through's webserver, scheduler and worker
+THEIRS = AirflowVersion.of("2.8.1")
+WORDS: dict[str, Any] = {
+    "version": THEIRS,
+    "executor": CeleryExecutor(pools=[WorkerPool("default", **SIZE)]),
+    "database": RdsDatabase(engine_version="14"),
+    "config": {"logging": {"logging_level": "DEBUG"}},
+    "environment": {"STAGE": "dev"},
+    "enable_exec": True,
+}
+
+
+@functools.cache
+def made() -> ClusterPlan:
+    """The plan of the page's sample."""
+    return plan_of(services={"ApiServer": Service(**SIZE), "Scheduler": Service(**SIZE)}, **WORDS)
+
+
+@functools.cache
+def template() -> dict[str, Any]:
+    """The template of the page's sample."""
+    return template_of(
+        dags=S3Dags(ROOT / "examples/production/dags"),
+        api_server=Service(**SIZE),
+        scheduler=Service(**SIZE),
+        removal_policy=RemovalPolicy.DESTROY,
+        **WORDS,
+    )
+
+
+def _secret(stack: Any, name: str) -> secretsmanager.ISecret:
+    return secretsmanager.Secret.from_secret_name_v2(stack, name.replace("/", ""), name)
+
+
+def _database(stack: Any) -> ExistingDatabase:
+    return ExistingDatabase(endpoint="db.host", port=5433, secret=_secret(stack, "their/login"), database_name="theirs")
+
+
+def _executor(stack: Any) -> CeleryExecutor:
+    return CeleryExecutor(
+        broker=RedisBroker.existing("redis.host", port=6380, auth_token=_secret(stack, "their/token"))
+    )
+
+
+@functools.cache
+def yours() -> dict[str, Any]:
+    """A template on a database, Redis, Fernet key, image and name that exist."""
+    return template_of(
+        version=THEIRS,
+        database=_database,
+        executor=_executor,
+        image=AirflowImage.registry("ghcr.io/acme/airflow:2.8.1-1", entrypoint=["/start"]),
+        dags=ImageDags(),
+        web=Web(base_url="http://localhost:8080"),
+    )
+
+
+def containers(text: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each container of a template by its name."""
+    return {
+        container["Name"]: container
+        for definition in resources(text, "AWS::ECS::TaskDefinition").values()
+        for container in definition["Properties"]["ContainerDefinitions"]
+    }
+
+
+def variable(text: dict[str, Any], container: str, name: str) -> Any:
+    """A plain variable of a container in a template."""
+    return {item["Name"]: item["Value"] for item in containers(text)[container]["Environment"]}.get(name)
+
+
+def secret_names(text: dict[str, Any], container: str) -> set[str]:
+    """The names of the variables that ECS takes from Secrets Manager."""
+    return {item["Name"] for item in containers(text)[container].get("Secrets", [])}
+
+
+def parts() -> list[Container]:
+    """The containers of the walk-through's three services."""
+    return [container for name in SERVICES for container in made().component(name).containers]
+
+
+def each(attribute: str, value: object) -> Callable[[], bool]:
+    """The walk-through's three services have a value."""
+    return lambda: all(getattr(made().component(name), attribute) == value for name in SERVICES)
+
+
+def everywhere(name: str, value: str) -> Callable[[], bool]:
+    """The walk-through's three services have a variable."""
+    return lambda: all(container.environment[name] == value for container in parts())
+
+
+def from_secret(of: str, field: str, name: str, container: str = "Webserver") -> Callable[[], bool]:
+    """A variable comes from a generated secret."""
+    return lambda: made().component(container).containers[0].environment[name] == SecretRef(of, field)
+
+
+def generated(kind: str, name: str) -> bool:
+    """A secret of the template is made by Secrets Manager."""
+    (found,) = (item for place, item in resources(template(), kind).items() if place.startswith(f"Airflow{name}"))
+    return "GenerateSecretString" in found["Properties"] and "SecretString" not in found["Properties"]
+
+
+def commands(*words: str) -> Callable[[], bool]:
+    """Some container of the sample is started with these words, after the DAG sync where there is one."""
+    return lambda: (
+        any(
+            list(words) == [w for w in container.command if isinstance(w, str)][-n:]
+            for n in [len(words)]
+            for container in parts()
+        )
+        or any(" ".join(words) in " ".join(w for w in container.command if isinstance(w, str)) for container in parts())
+    )
+
+
+def edge(source: str, target: str, port: int) -> bool:
+    """The plan has an edge."""
+    return any((e.source, e.target, e.port) == (source, target, port) for e in made().edges)
+
+
+def image(text: dict[str, Any], container: str = "webserver") -> Any:
+    """The image of a container."""
+    return containers(text)[container]["Image"]
+
+
+def property_of(text: dict[str, Any], kind: str, name: str) -> Any:
+    """A property of the only resource of a kind."""
+    (found,) = resources(text, kind).values()
+    return found["Properties"][name]
+
+
+def health() -> bool:
+    """Load balancers ask for the version's path, and each container has a check."""
+    kind, name = "AWS::ElasticLoadBalancingV2::TargetGroup", "HealthCheckPath"
+    paths = [property_of(text, kind, name) for text in (template(), template_of())]
+    return paths == ["/health", "/api/v2/version"] and all(container.health_check for container in parts())
+
+
+def connect() -> bool:
+    """Stores are known by references; the execution API of 3.x has a name in a zone."""
+    hosts = [variable(template(), "scheduler", name) for name in ("METADATA_HOST", "BROKER_HOST")]
+    named = variable(template_of(), "worker", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
+    zone = property_of(template_of(), "AWS::ServiceDiscovery::PrivateDnsNamespace", "Name")
+    return all("Fn::GetAtt" in host for host in hosts) and f"execution-api.{zone}:8081" in named
+
+
+def fernet_key(stored: str) -> str:
+    """What Airflow makes of the value in the secret, by the command that it runs."""
+    command = made().component("Webserver").containers[0].environment["AIRFLOW__CORE__FERNET_KEY_CMD"]
+    return subprocess.run(
+        shlex.split(str(command)), env={**os.environ, "FERNET_SEED": stored}, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def keys_differ() -> bool:
+    """The session secret is a resource other than the Fernet key's."""
+    names = [
+        item["ValueFrom"]["Ref"]
+        for item in containers(template())["webserver"]["Secrets"]
+        if "Ref" in item["ValueFrom"]
+    ]
+    return generated("AWS::SecretsManager::Secret", "SecretsSession") and len(names) == len(set(names)) >= 2
+
+
+def one_service() -> bool:
+    """Service(…) speaks of one component alone."""
+    plan = plan_of(
+        version=THEIRS, enable_exec=False, services={"Scheduler": Service(enable_exec=True, environment={"ONLY": "1"})}
+    )
+    return [(c.name, "ONLY" in c.containers[0].environment) for c in plan.components if c.enable_exec] == [
+        ("Scheduler", True)
+    ]
+
+
+def dags() -> bool:
+    """An upload exists; the webserver looks at no folder; baked DAGs are found where the image keeps them."""
+    web = made().component("Webserver").containers[0].environment["AIRFLOW__CORE__DAGS_FOLDER"]
+    baked = variable(yours(), "worker", "AIRFLOW__CORE__DAGS_FOLDER")
+    return (
+        len(resources(template(), "Custom::CDKBucketDeployment")) == 1
+        and web == NO_DAGS
+        and baked == "/opt/airflow/dags"
+        and variable(yours(), "webserver", "AIRFLOW__CORE__DAGS_FOLDER") == NO_DAGS
+    )
+
+
+def custom_image() -> bool:
+    """Every Airflow container runs an image of yours."""
+    return {container["Image"] for container in containers(yours()).values()} == {"ghcr.io/acme/airflow:2.8.1-1"}
+
+
+def log_port() -> bool:
+    """8793 is open on workers, and on a scheduler that runs tasks."""
+    local = plan_of(version=THEIRS, executor=LocalExecutor()).component("Scheduler").containers[0]
+    scheduler, worker = (made().component(name).containers[0] for name in ("Scheduler", "Pools/default"))
+    return edge("Webserver", "Pools/default", 8793) and (worker.port, scheduler.port, local.port) == (8793, None, 8793)
+
+
+def base_url() -> bool:
+    """The load balancer's name by itself; what you say if you say something; a domain name's URL in 3.x."""
+    name = "AIRFLOW__WEBSERVER__BASE_URL"
+    own = variable(template(), "webserver", name)
+    named = plan_of(version=AirflowVersion.V3_3, web=Web(domain_name="airflow.example.com"))
+    return (
+        "Fn::GetAtt" in str(own)
+        and variable(yours(), "webserver", name) == "http://localhost:8080"
+        and "AIRFLOW__API__BASE_URL" in named.component("ApiServer").containers[0].environment
+    )
+
+
+def remote_logging() -> bool:
+    """On in S3; off with LocalLogs."""
+    off = plan_of(version=THEIRS, logs=LocalLogs()).component("Webserver").containers[0].environment
+    return (
+        everywhere("AIRFLOW__LOGGING__REMOTE_LOGGING", "True")()
+        and off["AIRFLOW__LOGGING__REMOTE_LOGGING"] == "False"
+        and len([b for b in resources(template(), "AWS::S3::Bucket") if "LogsTasks" in b]) == 1
+    )
+
+
+def password() -> bool:
+    """The admin's password is generated, is not told to services, and an output prints it."""
+    told = [
+        c
+        for component in made().components
+        for c in component.containers
+        if "AIRFLOW_ECS_ADMIN_PASSWORD" in c.environment
+    ]
+    return (
+        generated("AWS::SecretsManager::Secret", "SecretsAdmin")
+        and [c.name for c in told] == ["migrate"]
+        and any("AdminPasswordCommand" in output for output in template()["Outputs"])
+    )
+
+
+MANIFEST: dict[str, Callable[[], bool]] = {
+    "`http: healthcheck: '/health'`": health,
+    "`cpu: 512`": each("cpu", 512),
+    "`memory: 1024`": each("memory_mib", 1024),
+    "`count: 1`": lambda: each("count", 1)() and WorkerPool("default").count == 1,
+    "`exec: true`": lambda: each("enable_exec", True)() and one_service(),
+    "`network: connect: true`": connect,
+    "`storage: ephemeral: 50`": each("ephemeral_storage_gib", 50),
+    "`variables:`": lambda: everywhere("STAGE", "dev")() and one_service(),
+    "`LOG_LEVEL: debug`": everywhere("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG"),
+    "`REDIS_HOST: redis`": lambda: (
+        "Fn::GetAtt" in variable(template(), "worker", "BROKER_HOST")
+        and variable(yours(), "worker", "BROKER_HOST") == "redis.host"
+    ),
+    "`REDIS_PORT: 6379`": lambda: (
+        variable(template(), "worker", "BROKER_PORT") == "6379" and variable(yours(), "worker", "BROKER_PORT") == "6380"
+    ),
+    "`POSTGRES_HOST: postgres`": lambda: (
+        "Fn::GetAtt" in variable(template(), "worker", "METADATA_HOST")
+        and variable(yours(), "worker", "METADATA_HOST") == "db.host"
+    ),
+    "`POSTGRES_PORT: 5432`": lambda: (
+        property_of(template(), "AWS::RDS::DBInstance", "Port") == "5432"
+        and variable(yours(), "worker", "METADATA_PORT") == "5433"
+    ),
+    "`POSTGRES_USER: airflow`": lambda: (
+        from_secret("Database", "username", "METADATA_USER")() and "METADATA_USER" in secret_names(yours(), "webserver")
+    ),
+    "`POSTGRES_PASSWORD: airflow`": lambda: (
+        generated("AWS::SecretsManager::Secret", "DatabaseCredentials")
+        and from_secret("Database", "password", "METADATA_PASSWORD")()
+        and any(text.endswith(":password::") for text in strings(containers(yours())["webserver"]["Secrets"]))
+    ),
+    "`POSTGRES_DB: airflow`": lambda: (
+        property_of(template(), "AWS::RDS::DBInstance", "DBName") == "airflow"
+        and variable(yours(), "webserver", "METADATA_NAME") == "theirs"
+    ),
+    "`FERNET_KEY: …`": lambda: (
+        generated("AWS::SecretsManager::Secret", "SecretsFernet")
+        and fernet_key("46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho") == "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho="
+    ),
+    "`SECRET_KEY: …`": keys_differ,
+    "`AIRFLOW_BASE_URL: http://localhost:8080`": base_url,
+    "`DEFAULT_PASSWORD: admin`": password,
+    "`ENABLE_REMOTE_LOGGING: False`": remote_logging,
+    "`STAGE: dev`": everywhere("STAGE", "dev"),
+}
+DOCKERFILES: dict[str, Callable[[], bool]] = {
+    "`FROM postgres:14`": lambda: (
+        property_of(template(), "AWS::RDS::DBInstance", "EngineVersion") == "14"
+        and int(RdsDatabase().engine_version.partition(".")[0]) > 14
+    ),
+    "`ENV POSTGRES_USER=airflow`": MANIFEST["`POSTGRES_USER: airflow`"],
+    "`ENV POSTGRES_PASSWORD=airflow`": MANIFEST["`POSTGRES_PASSWORD: airflow`"],
+    "`ENV POSTGRES_DB=airflow`": MANIFEST["`POSTGRES_DB: airflow`"],
+    "`EXPOSE 5432`": lambda: edge("Webserver", "Database", 5432),
+    "`FROM redis:6-alpine`": lambda: (
+        property_of(template(), "AWS::ElastiCache::ReplicationGroup", "Engine") == "valkey"
+    ),
+    "`EXPOSE 6379`": lambda: edge("Pools/default", "Broker", 6379),
+    '`ENTRYPOINT ["redis-server"]`': lambda: len(resources(template(), "AWS::ElastiCache::ReplicationGroup")) == 1,
+    "`FROM apache/airflow:slim-2.8.1-python3.11`": lambda: image(template()) == "apache/airflow:2.8.1-python3.11",
+    "`COPY configs/airflow.cfg`": everywhere("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG"),
+    "`COPY scripts/entrypoint.sh`": lambda: (
+        containers(template())["webserver"]["EntryPoint"] == ["/usr/bin/dumb-init", "--", "/entrypoint"]
+        and len(resources(template(), "Custom::AirflowMigration")) == 1
+    ),
+    "`COPY dags`": dags,
+    "`COPY plugins`": custom_image,
+    "`COPY requirements/requirements.txt`": custom_image,
+    '`RUN pip install "apache-airflow==${AIRFLOW_VERSION}" -r /requirements.txt`': custom_image,
+    "`WORKDIR $AIRFLOW_HOME`": lambda: all("WorkingDirectory" not in c for c in containers(template()).values()),
+    "`EXPOSE 8080`": lambda: edge("Web", "Webserver", 8080),
+    "`EXPOSE 8793`": log_port,
+    "`EXPOSE 5555`": lambda: not any(e.port == 5555 for e in made().edges),
+    '`ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]`': lambda: (
+        {tuple(c["EntryPoint"]) for c in containers(template()).values()}
+        == {("/usr/bin/dumb-init", "--", "/entrypoint")}
+        and {tuple(c["EntryPoint"]) for c in containers(yours()).values()} == {("/start",)}
+    ),
+    '`CMD ["webserver"]`': commands("airflow", "webserver"),
+    '`CMD ["airflow", "scheduler"]`': commands("airflow", "scheduler"),
+    '`CMD ["airflow", "celery", "worker"]`': commands("airflow", "celery", "worker"),
+}
+# Every field and variable of the walk-through's three manifests, and every instruction of its five Dockerfiles.
+SEED_MANIFEST = (
+    *("healthcheck", "cpu", "memory", "count", "exec", "connect", "ephemeral", "variables", "LOG_LEVEL", "REDIS_HOST"),
+    *("REDIS_PORT", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"),
+    *("FERNET_KEY", "SECRET_KEY", "AIRFLOW_BASE_URL", "DEFAULT_PASSWORD", "ENABLE_REMOTE_LOGGING", "STAGE"),
+)
+SEED_COMMANDS = (
+    *("export AWS_PROFILE", "copilot app init", "copilot app deploy", "copilot env init", "copilot env deploy"),
+    *("copilot svc init", "copilot svc deploy"),
+)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The rows of one of the page's tables."""
+    return table(page("coming-from-copilot.md"), heading)[1:]
+
+
+def test_every_row_is_checked():
+    """The tables and the checks are the same, in the same order."""
+    assert [row[0] for row in rows("## Manifests")] == list(MANIFEST)
+    assert [row[0] for row in rows("## Dockerfiles")] == list(DOCKERFILES)
+
+
+def test_every_line_of_the_walk_through_has_a_row():
+    """No field, variable or command is left out."""
+    said = [row[0] for row in rows("## Manifests")]
+    for field in SEED_MANIFEST:
+        assert any(f"{field}:" in row for row in said), field
+    assert len(said) == len(SEED_MANIFEST)
+    said = [row[0] for row in rows("## Commands")]
+    for command in SEED_COMMANDS:
+        assert any(command in row for row in said), command
+
+
+@pytest.mark.parametrize("row", MANIFEST)
+def test_manifest(row: str):
+    """What the row says is so."""
+    assert MANIFEST[row]()
+
+
+@pytest.mark.parametrize("row", DOCKERFILES)
+def test_dockerfiles(row: str):
+    """What the row says is so."""
+    assert DOCKERFILES[row]()
+
+
+def test_commands():
+    """What stands for Copilot's commands exists: the log group, the services, the outputs."""
+    template_ = example("quickstart").templates["Quickstart"]
+    assert any("LogsContainers" in name for name in resources(template_, "AWS::Logs::LogGroup"))
+    assert len(resources(template_, "AWS::ECS::Service")) == 5
+
+
+def test_nothing_of_the_walk_through_stands_in_the_template():
+    """None of its secrets' values: not the key, not the passwords."""
+    plain = strings([c["Environment"] for c in containers(template()).values()])
+    assert "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho=" not in strings(template())
+    assert not {"POSTGRES_PASSWORD", "FERNET_KEY", "SECRET_KEY", "DEFAULT_PASSWORD"} & set(plain)

@@ -1,0 +1,319 @@
+"""Tables of the documentation that describe plans and templates, compared with plans and templates."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from costs import cost_table
+from pages import ROOT, page, table
+
+from cdk_airflow_ecs import (
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    ExistingDatabase,
+    ImageDags,
+    LocalExecutor,
+    LocalLogs,
+    RdsDatabase,
+    RedisBroker,
+    S3Dags,
+    S3Logs,
+    Web,
+    WorkerPool,
+)
+from cdk_airflow_ecs.airflow import NO_DAGS
+from cdk_airflow_ecs.plan import ClusterPlan, Component
+from cdk_airflow_ecs.testing import plan_of
+from synthesis import example, resources, strings, template_of
+
+EXECUTORS = {"celery": CeleryExecutor(), "local": LocalExecutor()}
+
+
+def plan(version: str, executor: str) -> ClusterPlan:
+    """One plan of the tables."""
+    return plan_of(version=AirflowVersion.of(version), executor=EXECUTORS[executor])
+
+
+@pytest.mark.parametrize(("version", "executor"), [("3.3", "celery"), ("3.3", "local"), ("2.11", "celery")])
+def test_edges(version: str, executor: str):
+    """networking.md has each edge once, and no other."""
+    rows = table(page("networking.md"), f"<!-- edges: {version} {executor} -->")[1:]
+    said = sorted((source, target, int(port), why) for source, target, port, why in rows)
+    assert said == sorted((e.source, e.target, e.port, e.why) for e in plan(version, executor).edges)
+
+
+COLUMNS = {
+    "API server": ("celery", "ApiServer", "api-server"),
+    "execution API": ("celery", "ApiServer", "execution-api"),
+    "webserver": ("celery", "Webserver", "webserver"),
+    "scheduler": ("celery", "Scheduler", "scheduler"),
+    "scheduler with LocalExecutor": ("local", "Scheduler", "scheduler"),
+    "DAG processor": ("celery", "DagProcessor", "dag-processor"),
+    "triggerer": ("celery", "Triggerer", "triggerer"),
+    "Celery worker": ("celery", "Pools/default", "worker"),
+    "migration": ("celery", "Migration", "migrate"),
+}
+VARIABLES = {
+    "metadata database": ("METADATA_PASSWORD",),
+    "Fernet key": ("FERNET_SEED",),
+    "JWT secret": ("AIRFLOW__API_AUTH__JWT_SECRET",),
+    "session secret": ("AIRFLOW__API__SECRET_KEY", "AIRFLOW__WEBSERVER__SECRET_KEY"),
+    "broker and results": ("BROKER_TOKEN",),
+    "admin's first password": ("AIRFLOW_ECS_ADMIN_PASSWORD",),
+}
+
+
+@pytest.mark.parametrize("version", ["3.3", "2.11"])
+def test_what_each_container_gets(version: str):
+    """security.md says of each container what its plan says."""
+    head, *rows = table(page("security.md"), f"<!-- needs: {version} -->")
+    assert {row[0] for row in rows} >= set(VARIABLES) - ({"JWT secret"} if version == "2.11" else set())
+    for row in rows:
+        for column, cell in zip(head[1:], row[1:], strict=True):
+            executor, component, container = COLUMNS[column]
+            made = plan(version, executor)
+            (found,) = (c for c in made.component(component).containers if c.name == container)
+            if row[0] == "DAG files":
+                has = found.environment.get("AIRFLOW__CORE__DAGS_FOLDER") != NO_DAGS
+            elif row[0] == "way to the execution API":
+                has = any(e.source == component and e.port == 8081 for e in made.edges)
+            else:
+                has = any(name in found.environment for name in VARIABLES[row[0]])
+            assert cell == ("yes" if has else "no"), (row[0], column)
+
+
+def test_references_that_cloudformation_resolves():
+    """Two properties of the template refer to a secret's value, as security.md says, and no other."""
+    found = set()
+    for resource in template_of()["Resources"].values():
+        for name, value in resource.get("Properties", {}).items():
+            if any("{{resolve:" in text for text in strings(value)):
+                found.add((resource["Type"], name))
+    assert found == {
+        ("AWS::ElastiCache::ReplicationGroup", "AuthToken"),
+        ("AWS::RDS::DBInstance", "MasterUserPassword"),
+    }
+
+
+def test_acknowledged_rules():
+    """security.md gives a reason for each rule that the source acknowledges."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    used = set(re.findall(r"AwsSolutions-[A-Z]+[0-9]+", source))
+    assert {row[0] for row in table(page("security.md"), "## Findings that we accept")[1:]} == used
+
+
+def test_sizes():
+    """sizes.md has the default of each component."""
+    rows = table(page("how-to/sizes.md"), "## Defaults")[1:]
+    three, two = plan("3.3", "celery"), plan("2.11", "celery")
+    components: dict[str, Component] = {
+        "API server (both containers)": three.component("ApiServer"),
+        "Webserver, Airflow 2": two.component("Webserver"),
+        "Scheduler": three.component("Scheduler"),
+        "Scheduler with LocalExecutor": plan("3.3", "local").component("Scheduler"),
+        "DAG processor": three.component("DagProcessor"),
+        "Triggerer": three.component("Triggerer"),
+        "Celery worker": three.component("Pools/default"),
+        "Migration task": three.component("Migration"),
+    }
+    assert [row[0] for row in rows] == list(components)
+    for name, vcpu, memory, tasks, _ in rows:
+        found = components[name]
+        count = "on demand" if found.count is None else str(found.count)
+        assert (vcpu, memory, tasks) == (f"{found.cpu / 1024:g}", str(found.memory_mib), count), name
+
+
+def test_options_that_we_choose():
+    """configure.md has their values."""
+    environment = plan("3.3", "celery").component("Pools/default").containers[0].environment
+    for option, value, _ in table(page("how-to/configure.md"), "## Options we choose and you may change")[1:]:
+        section, name = re.match(r"`\[(\w+)\] (\w+)`", option).groups()
+        assert environment[f"AIRFLOW__{section}__{name}".upper()] == value
+
+
+def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Each resource that a policy keeps: its place as a construct path without slashes, to policy and logical id."""
+    words = {"Retain": "kept", "Snapshot": "last snapshot"}
+    return {
+        re.sub(r"^Airflow|[0-9A-F]{8}$", "", name): (words[resource["DeletionPolicy"]], name)
+        for name, resource in template["Resources"].items()
+        if resource.get("DeletionPolicy") in words
+    }
+
+
+def test_what_survives():
+    """what-survives-destroy.md names each resource that is kept, and with DESTROY there is none."""
+    rows = table(page("what-survives-destroy.md"), "# What survives destroy")[1:]
+    said = {row[0].strip("`").replace("/", ""): row[2] for row in rows}
+    assert said == {place: policy for place, (policy, _) in stores(template_of()).items()}
+    assert {row[3] for row in rows} == {"deleted"}
+    assert stores(template_of(removal_policy=RemovalPolicy.DESTROY)) == {}
+
+
+# What CloudFormation replaces a resource for (create-only properties of their resource schemas).
+CREATE_ONLY = {
+    "AWS::RDS::DBInstance": ("DBInstanceIdentifier", "DBName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername"),
+    "AWS::ElastiCache::ReplicationGroup": ("CacheSubnetGroupName", "KmsKeyId", "Port", "ReplicationGroupId"),
+    "AWS::S3::Bucket": ("BucketName",),
+    "AWS::SecretsManager::Secret": ("Name",),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": ("Name", "Scheme", "Type"),
+}
+
+
+def fate(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
+    """What a change does to each resource of these kinds: its place to "dropped" or "replaced"."""
+    found = {}
+    for name, resource in resources(before, *CREATE_ONLY).items():
+        place = re.sub(r"^Airflow|[0-9A-F]{8}$", "", name)
+        new = after["Resources"].get(name)
+        if new is None:
+            found[place] = "dropped"
+        elif any(
+            resource["Properties"].get(key) != new["Properties"].get(key) for key in CREATE_ONLY[resource["Type"]]
+        ):
+            found[place] = "replaced"
+    return found
+
+
+def _key(stack: Any) -> Any:
+    return kms.Key.from_key_arn(stack, "Given", "arn:aws:kms:eu-west-1:123456789012:key/1-2-3")
+
+
+def _database(stack: Any) -> Any:
+    secret = secretsmanager.Secret.from_secret_name_v2(stack, "Login", "login")
+    return ExistingDatabase(endpoint="db.example.com", secret=secret)
+
+
+def _redis(stack: Any) -> Any:
+    token = secretsmanager.Secret.from_secret_name_v2(stack, "Token", "token")
+    return CeleryExecutor(broker=RedisBroker.existing("redis.example.com", auth_token=token))
+
+
+def _dags(stack: Any) -> Any:
+    return S3Dags(bucket=s3.Bucket.from_bucket_name(stack, "Theirs", "theirs"))
+
+
+def _logs(stack: Any) -> Any:
+    return S3Logs(bucket=s3.Bucket.from_bucket_name(stack, "Theirs", "theirs"))
+
+
+IMAGE = AirflowImage.registry("ghcr.io/acme/airflow:3.3.2-1")
+POOL = CeleryExecutor(pools=[WorkerPool("other", queues=["default"])])
+PUBLIC = Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])
+OLD = AirflowVersion.V2_11
+# The first cell of a row, to pairs of arguments before and after, and what becomes of which resource.
+CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, str]]] = {
+    "the cluster's id, its parents' ids": ([({}, {"construct_id": "Renamed"})], {"*": "dropped"}),
+    "`encryption_key=`": (
+        [({}, {"encryption_key": _key})],
+        {"DatabaseInstance": "replaced", "BrokerCache": "replaced"},
+    ),
+    "`database=RdsDatabase()` to `ExistingDatabase(…)`": (
+        [({}, {"database": _database})],
+        {"DatabaseInstance": "dropped", "DatabaseCredentials": "dropped"},
+    ),
+    "`executor=CeleryExecutor()` to `LocalExecutor()`": (
+        [({}, {"executor": LocalExecutor()})],
+        {"BrokerCache": "dropped", "BrokerToken": "dropped"},
+    ),
+    "`broker=RedisBroker()` to `RedisBroker.existing(…)`": (
+        [({}, {"executor": _redis})],
+        {"BrokerCache": "dropped", "BrokerToken": "dropped"},
+    ),
+    "`dags=S3Dags()` to a bucket of yours, or to `ImageDags()`": (
+        [({}, {"dags": _dags}), ({"image": IMAGE}, {"image": IMAGE, "dags": ImageDags()})],
+        {"DagsBucket": "dropped"},
+    ),
+    "`logs=S3Logs()` to a bucket of yours, or to `LocalLogs()`": (
+        [({}, {"logs": _logs}), ({}, {"logs": LocalLogs()})],
+        {"LogsTasks": "dropped"},
+    ),
+    "`web=Web(internet_facing=…)`": ([({}, {"web": PUBLIC})], {"WebLoadBalancer": "replaced"}),
+    "the name of a worker pool": ([({}, {"executor": POOL})], {}),
+    "`version=` from 2.x to 3.x": ([({"version": OLD}, {})], {}),
+    "`vpc=`": ([], {}),
+}
+
+
+def test_every_change_is_tested():
+    """The table and the cases are the same."""
+    rows = table(page("what-a-change-replaces.md"), "# What a change replaces")[1:]
+    assert [row[0] for row in rows] == list(CHANGES)
+    for change, cell in rows:
+        expected = CHANGES[change][1]
+        for place in expected:
+            assert place == "*" or any(word in place for word in re.findall(r"[A-Z]\w+", cell)) or "balancer" in cell
+        if not expected:
+            assert cell.startswith("nothing")
+
+
+@pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
+def test_change(change: str):
+    """Each change does to stores what the table says, and to no other."""
+    pairs, expected = CHANGES[change]
+    for before, after in pairs:
+        found = fate(template_of(**before), template_of(**after))
+        if "*" in expected:
+            assert set(found.values()) == {"dropped"}
+            assert len(found) == len(resources(template_of(**before), *CREATE_ONLY))
+        else:
+            assert found == expected
+
+
+CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"version": AirflowVersion.V3_1},
+        {"database": RdsDatabase(multi_az=False, instance_class="db.m7g.large", max_allocated_storage_gib=900)},
+        {"executor": CeleryExecutor(broker=RedisBroker(node_type="cache.t4g.small", replicas=2))},
+        {"dags": S3Dags(refresh_seconds=60, sync=True)},
+        {"logs": S3Logs(expire_days=7, prefix="other")},
+        {"web": lambda stack: Web(certificate=acm.Certificate.from_certificate_arn(stack, "Cert", CERTIFICATE))},
+        {"removal_policy": RemovalPolicy.DESTROY},
+        {"maintenance": True, "enable_exec": False, "config": {"core": {"parallelism": 5}}},
+    ],
+    ids="+".join,
+)
+def test_change_in_place(after: dict[str, Any]):
+    """What is in none of the rows replaces and drops nothing."""
+    assert fate(template_of(), template_of(**after)) == {}
+
+
+COSTED = {
+    "quickstart": "Quickstart",
+    "production": "Platform",
+    "airflow-2": "Airflow2",
+    "existing-vpc-and-database": "Data",
+}
+
+
+@pytest.mark.parametrize("name", COSTED)
+def test_costs(name: str):
+    """Each example's sum is that of its template."""
+    text = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
+    assert cost_table(example(name).templates[COSTED[name]]) in text
+
+
+def test_existing_database_takes_an_imported_one():
+    """bring-your-own.md says that an Aurora cluster works as an instance does."""
+
+    def cluster(stack: Any) -> ExistingDatabase:
+        aurora = rds.DatabaseCluster.from_database_cluster_attributes(
+            stack, "Aurora", cluster_identifier="aurora", cluster_endpoint_address="aurora.example.com", port=5433
+        )
+        return ExistingDatabase(aurora, secret=secretsmanager.Secret.from_secret_name_v2(stack, "Login", "login"))
+
+    texts = strings(template_of(database=cluster))
+    assert "aurora.example.com" in texts
