@@ -165,5 +165,6 @@ def _upload(scope: Construct, folder: Path, bucket: s3.IBucket, prefix: str) -> 
     upload.node.add_dependency(role)
     reason = "CDK's bucket deployment reads its asset and writes this one bucket"
     acknowledge_wildcards(role, [asset.bucket.arn_for_objects("*"), bucket.arn_for_objects("*")], reason)
-    for action in ("s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*"):
+    key_actions = ("kms:ReEncrypt*", "kms:GenerateDataKey*") if bucket.encryption_key is not None else ()
+    for action in ("s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*", *key_actions):
         acknowledge(role, f"AwsSolutions-IAM5[Action::{action}]", reason)

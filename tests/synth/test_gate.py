@@ -1,0 +1,117 @@
+"""The migration gate in the template: what it waits for, who waits for it, and what makes it run again."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, LocalExecutor, Service
+from synthesis import references, resources, template_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+CLUSTERS = {
+    "3.3 Celery": {"version": AirflowVersion.V3_3, "executor": CeleryExecutor()},
+    "2.11 Local": {"version": AirflowVersion.V2_11, "executor": LocalExecutor()},
+}
+
+
+def gate(template):
+    """The custom resource."""
+    (found,) = resources(template, "Custom::AirflowMigration").values()
+    return found
+
+
+def task(template):
+    """The properties of the migration's task definition."""
+    return template["Resources"][gate(template)["Properties"]["TaskDefinition"]["Ref"]]["Properties"]
+
+
+def waits_for(template, logical_id):
+    """Everything that CloudFormation makes before *logical_id*."""
+    found, open_ = set(), [logical_id]
+    while open_:
+        resource = template["Resources"][open_.pop()]
+        wanted = references(resource.get("Properties", {})) | {*resource.get("DependsOn", ())}
+        new = {name for name in wanted if name in template["Resources"]} - found
+        found |= new
+        open_ += new
+    return found
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_waits(name):
+    """The migration starts once its database, its rules, its roles' policies, its logs and its way out exist."""
+    template = template_of(**CLUSTERS[name])
+    everything = template["Resources"]
+    (gate_id,) = resources(template, "Custom::AirflowMigration")
+    before = waits_for(template, gate_id)
+
+    def all_of(kind, *beginnings):
+        found = {key for key in resources(template, kind) if key.startswith(beginnings)}
+        assert found, (kind, beginnings)
+        return found
+
+    needed = {
+        *all_of("AWS::RDS::DBInstance", "AirflowDatabase"),
+        *all_of("AWS::SecretsManager::SecretTargetAttachment", "AirflowDatabase"),
+        *all_of("AWS::SecretsManager::Secret", "AirflowSecretsFernet", "AirflowSecretsAdmin", "AirflowDatabase"),
+        *all_of("AWS::EC2::SecurityGroupIngress", "AirflowDatabaseSecurityGroupfromDataAirflowGatePeer"),
+        *all_of("AWS::IAM::Policy", "AirflowGateHandlerRole", "AirflowGateHandOver", "AirflowGateExecutionRole"),
+        *all_of("AWS::Logs::LogGroup", "AirflowLogsContainers", "AirflowGateHandlerLogs"),
+        *all_of("AWS::EC2::Route", "AirflowVpcPrivateSubnet"),
+        *all_of("AWS::EC2::SubnetRouteTableAssociation", "AirflowVpcPrivateSubnet"),
+        *all_of("AWS::EC2::NatGateway", "AirflowVpc"),
+        *all_of("AWS::Lambda::Function", "AirflowGateHandler"),
+    }
+    assert needed - before == set()
+    assert not {key for key in before if everything[key]["Type"] == "AWS::ECS::Service"}
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_services_wait(name):
+    """Every service waits for the migration."""
+    template = template_of(**CLUSTERS[name])
+    (gate_id,) = resources(template, "Custom::AirflowMigration")
+    services = resources(template, "AWS::ECS::Service")
+    assert len(services) >= 4
+    assert [key for key, service in services.items() if gate_id not in service["DependsOn"]] == []
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_properties(name):
+    """Nothing but its task definition makes the gate run again."""
+    assert {*gate(template_of(**CLUSTERS[name]))["Properties"]} == {"ServiceToken", "ServiceTimeout", "TaskDefinition"}
+
+
+UNRELATED = {
+    "config": {"config": {"core": {"parallelism": 64}}},
+    "environment of a component": {"scheduler": Service(environment={"STAGE": "test"})},
+    "sizes": {"scheduler": Service(cpu=2048, memory_mib=4096), "api_server": Service(count=3)},
+    "executor": {"executor": LocalExecutor()},
+    "shells": {"enable_exec": True},
+    "maintenance": {"maintenance": True},
+}
+RELATED = {
+    "image": {"image": AirflowImage.registry("example.com/airflow:3.3.2-2")},
+    "version": {"version": AirflowVersion.V3_2},
+    "pool of database connections": {"config": {"database": {"sql_alchemy_pool_size": 20}}},
+}
+
+
+@pytest.mark.parametrize("change", UNRELATED)
+def test_does_not_run_again(change):
+    """A change that is no business of the database leaves the migration's task definition as it is."""
+    assert task(template_of(**UNRELATED[change])) == task(template_of())
+
+
+@pytest.mark.parametrize("change", RELATED)
+def test_runs_again(change):
+    """Another release or image makes another task definition, so the gate runs again."""
+    assert task(template_of(**RELATED[change])) != task(template_of())
+
+
+def test_runs_again_for_a_version():
+    """Another release makes the gate run again even if the image's name stays the same."""
+    image = AirflowImage.registry("example.com/airflow:latest")
+    one, other = (task(template_of(version=version, image=image)) for version in AirflowVersion.ALL[-2:])
+    assert one != other
