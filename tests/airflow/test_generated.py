@@ -250,6 +250,16 @@ def test_ui_and_execution_api_are_apart(running: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+def test_a_tunnel_reaches_the_sign_in(running: Scenario):
+    """Whoever opens the UI as localhost is sent to sign in there, not to a name that only the VPC knows."""
+    path = "/" if running.version.major == 2 else "/api/v2/auth/login"
+    with urllib.request.urlopen(f"http://127.0.0.1:8080{path}", timeout=30) as answer:
+        assert urlsplit(answer.url).netloc == "127.0.0.1:8080"
+        assert 'name="password"' in answer.read().decode()
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
 def test_no_secret_is_told(running: Scenario):
     """No secret stands in what the containers print, nor in the arguments of any of their processes."""
     machine = running.machine
