@@ -34,7 +34,7 @@ class AirflowVersion:
         minor: the second; with the first it names the release line.
         patch: the third.
 
-    Example:
+    Examples:
         >>> AirflowVersion.of("2.8.1").major
         2
     """

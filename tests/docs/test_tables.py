@@ -132,6 +132,38 @@ def test_sizes():
         assert (vcpu, memory, tasks) == (f"{found.cpu / 1024:g}", str(found.memory_mib), count), name
 
 
+def test_one_changed_property():
+    """The tutorial says that a second worker is one changed property."""
+    before, after = template_of(), template_of(executor=CeleryExecutor(pools=[WorkerPool("default", count=2)]))
+    assert before["Resources"].keys() == after["Resources"].keys()
+    changed = {
+        (resource["Type"], key): after["Resources"][name]["Properties"].get(key)
+        for name, resource in before["Resources"].items()
+        for key, value in resource.get("Properties", {}).items()
+        if value != after["Resources"][name]["Properties"].get(key)
+    }
+    assert changed == {("AWS::ECS::Service", "DesiredCount"): 2}
+
+
+@pytest.mark.parametrize(
+    ("version", "sync", "bundle"),
+    [
+        ("3.3.2", False, True),
+        ("3.2.0", False, True),
+        ("3.1.8", False, False),
+        ("3.0.6", False, False),
+        ("3.3.2", True, False),
+        ("2.8.1", False, False),
+    ],
+)
+def test_how_dags_arrive(version: str, sync: bool, bundle: bool):
+    """dags.md says which release reads the bucket itself."""
+    made = plan_of(version=AirflowVersion.of(version), dags=S3Dags(sync=sync)).component("Pools/default")
+    environment = made.containers[0].environment
+    assert ("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST" in environment) == bundle
+    assert (environment.get("AIRFLOW__CORE__DAGS_FOLDER") == "/opt/airflow/dags-live") != bundle
+
+
 def test_options_that_we_choose():
     """configure.md has their values."""
     environment = plan("3.3", "celery").component("Pools/default").containers[0].environment
