@@ -170,7 +170,7 @@ def _defaults(context: _Context) -> dict[Option, Value]:
     """Options that this library prefers and the user may change."""
     chosen: dict[Option, Value] = {
         ("core", "load_examples"): "False",
-        # The gate has seen to the schema. After a rollback it is ahead of the image, and services must start all the same.
+        # The gate has seen to the schema. After a rollback it is ahead of the image, and services must start anyway.
         ("database", "check_migrations"): "False",
         # Logs go to S3 when a task ends; without this a worker's disk fills.
         ("logging", "delete_local_logs"): "True",
