@@ -61,7 +61,7 @@ class AirflowCluster(Construct):
         vpc: the VPC. The default is one of its own: two zones, one NAT gateway, flow logs.
         task_subnets: where tasks run. The default is the private subnets with a route to the internet.
         store_subnets: where database and broker stand. The default is isolated subnets of the own VPC, or the private
-            ones of yours. Fixed at creation: a change replaces the database.
+            ones of yours. Fixed at creation: AWS moves neither of them.
         web_subnets: where the load balancer stands. The default is public subnets if internet-facing, else private.
         encryption_key: encrypts secrets, database, broker and container logs. The default is a key of its own. Fixed at
             creation.

@@ -93,6 +93,9 @@ class Web(Store):
         arguments.text("Web base_url", self.base_url, "https://airflow.example.com")
         if self.base_url is not None and not is_token(self.base_url) and not re.match("https?://.", self.base_url):
             raise ValueError(f'Web base_url is a URL such as "https://airflow.example.com", got {self.base_url!r}')
+        if self.base_url is not None and not is_token(self.base_url):
+            # Airflow 2 refuses to start with a slash at the end.
+            object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
 
     @property
     def has_one_name(self) -> bool:

@@ -94,3 +94,8 @@ def test_what_is_no_way_in(arguments, words):
     with pytest.raises(ValueError, match=words) as caught:
         Web(**arguments)
     assert str(caught.value).startswith("Web")
+
+
+def test_base_url_loses_its_last_slash():
+    """Airflow 2 refuses a base URL that ends with a slash, so whoever writes one gets it without."""
+    assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
