@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 from aws_cdk import App, Environment, Stack, Validations
 from cdk_nag import AwsSolutionsChecks
 
@@ -20,6 +21,14 @@ REPOSITORY = Path(__file__).parents[1]
 EXAMPLES = sorted(file.parent.name for file in (REPOSITORY / "examples").glob("*/app.py"))
 
 Template = dict[str, Any]
+
+
+def tool(environment: str, program: str) -> Any:
+    """Mark a slow test that runs *program* of an environment of its own; without that it is named as not run."""
+    missing = not (REPOSITORY / ".venvs" / environment / "bin" / program).exists()
+    return lambda test: pytest.mark.slow(
+        pytest.mark.skipif(missing, reason=f"not run: needs .venvs/{environment}; make environments")(test)
+    )
 
 
 @dataclass(frozen=True)

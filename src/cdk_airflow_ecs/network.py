@@ -134,7 +134,10 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
         encryption_key=key,
         removal_policy=RemovalPolicy.DESTROY,
     )
-    role = iam.Role(vpc, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
+    account = {"StringEquals": {"aws:SourceAccount": Stack.of(vpc).account}}
+    role = iam.Role(
+        vpc, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com", conditions=account)
+    )
     vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role))
     return vpc
 

@@ -15,7 +15,7 @@ from aws_cdk import Stack
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from cdk_airflow_ecs.testing import normalize
-from synthesis import EXAMPLES, REPOSITORY, Assembly, add_cluster, example, synthesize
+from synthesis import EXAMPLES, REPOSITORY, Assembly, add_cluster, example, synthesize, tool
 
 pytestmark = pytest.mark.xdist_group("examples")
 
@@ -111,7 +111,7 @@ def test_feature_flags(flags):
     assert zero_arguments(nag=True, context=context).nag["violations"] == []
 
 
-@pytest.mark.slow
+@tool("cfn-lint", "cfn-lint")
 def test_cfn_lint():
     """cfn-lint has nothing to say about any example, nor about the zero-argument cluster under CDK's flags."""
     assemblies = [example(name) for name in EXAMPLES]
@@ -119,7 +119,7 @@ def test_cfn_lint():
     assert lint(*(file for assembly in assemblies for file in assembly.folder.glob("*.template.json"))) == []
 
 
-@pytest.mark.slow
+@tool("checkov", "checkov")
 def test_checkov():
     """Checkov finds in the zero-argument template what is written down, at most five, each with its reason."""
     (template,) = zero_arguments().folder.glob("*.template.json")

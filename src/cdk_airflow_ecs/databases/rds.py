@@ -182,14 +182,17 @@ class RdsDatabase(Database):
 
 def _monitoring_role(scope: Construct) -> iam.Role:
     """What AmazonRDSEnhancedMonitoringRole allows, on the one log group that it is for."""
-    group = Stack.of(scope).format_arn(
+    stack = Stack.of(scope)
+    group = stack.format_arn(
         service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
     streams = f"{group}:log-stream:*"
     role = iam.Role(
         scope,
         "MonitoringRole",
-        assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com"),
+        assumed_by=iam.ServicePrincipal(
+            "monitoring.rds.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
+        ),
         inline_policies={
             "Metrics": iam.PolicyDocument(
                 statements=[

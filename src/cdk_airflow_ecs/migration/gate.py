@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -126,7 +126,13 @@ def _role(
     family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
-    streams = f"{log_group.log_group_arn}:log-stream:{migration.component.path}/{container}/*"
+    # Not from the log group's ARN, which ends with ":*" already and would match no stream.
+    streams = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{log_group.log_group_name}:log-stream:{migration.component.path}/{container}/*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
     role = iam.Role(scope, "HandlerRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     for actions, resource_arns, conditions in (
         (["ecs:RunTask"], [family], in_cluster),

@@ -1,0 +1,441 @@
+"""Secrets, roles, names and removal: what the templates may never say."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+from aws_cdk import RemovalPolicy
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags
+from synthesis import REPOSITORY, flat, references, resources, strings, template_of, tool
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+CLUSTERS = {
+    "3.3 Celery": {"version": AirflowVersion.V3_3, "executor": CeleryExecutor()},
+    "3.3 Local": {"version": AirflowVersion.V3_3, "executor": LocalExecutor()},
+    "2.11 Celery": {"version": AirflowVersion.V2_11, "executor": CeleryExecutor()},
+    "2.11 Local": {"version": AirflowVersion.V2_11, "executor": LocalExecutor()},
+}
+SECRETS = ("AWS::SecretsManager::Secret", "AWS::SecretsManager::SecretTargetAttachment")
+WORKER, MIGRATION = "Poolsdefault/worker", "Gate/migrate"
+SCHEDULER, PROCESSOR, TRIGGERER = "Scheduler/scheduler", "DagProcessor/dag-processor", "Triggerer/triggerer"
+CORE, EXECUTION, WEBSERVER = "ApiServer/api-server", "ApiServer/execution-api", "Webserver/webserver"
+
+# Which containers get which secret: the table "what each container gets" of the design.
+DATABASE_3 = {CORE, EXECUTION, SCHEDULER, PROCESSOR, TRIGGERER, MIGRATION}
+DATABASE_2 = {WEBSERVER, SCHEDULER, PROCESSOR, TRIGGERER, MIGRATION}
+HOLDERS = {
+    "3.3 Celery": {
+        "DatabaseCredentials": DATABASE_3,
+        "SecretsFernet": DATABASE_3,
+        "SecretsJwt": {CORE, EXECUTION, SCHEDULER},
+        "SecretsSession": {CORE, TRIGGERER, WORKER},
+        "BrokerToken": {SCHEDULER, WORKER},
+        "SecretsAdmin": {MIGRATION},
+    },
+    "3.3 Local": {
+        "DatabaseCredentials": DATABASE_3,
+        "SecretsFernet": DATABASE_3,
+        "SecretsJwt": {CORE, EXECUTION, SCHEDULER},
+        "SecretsSession": {CORE, TRIGGERER, SCHEDULER},
+        "SecretsAdmin": {MIGRATION},
+    },
+    "2.11 Celery": {
+        "DatabaseCredentials": DATABASE_2 | {WORKER},
+        "SecretsFernet": DATABASE_2 | {WORKER},
+        "SecretsSession": {WEBSERVER, TRIGGERER, WORKER},
+        "BrokerToken": {SCHEDULER, WORKER},
+        "SecretsAdmin": {MIGRATION},
+    },
+    "2.11 Local": {
+        "DatabaseCredentials": DATABASE_2,
+        "SecretsFernet": DATABASE_2,
+        "SecretsSession": {WEBSERVER, TRIGGERER, SCHEDULER},
+        "SecretsAdmin": {MIGRATION},
+    },
+}
+# Which containers may read the bucket of the DAGs, and look for DAGs at all.
+DAG_READERS = {
+    "3.3 Celery": {PROCESSOR, WORKER},
+    "3.3 Local": {PROCESSOR, SCHEDULER},
+    "2.11 Celery": {PROCESSOR, WORKER},
+    "2.11 Local": {PROCESSOR, SCHEDULER},
+}
+# Which may read the bucket of task logs, and which may write to it.
+LOG_READERS = {name: {CORE if name.startswith("3") else WEBSERVER} for name in CLUSTERS}
+LOG_WRITERS = {name: {TRIGGERER, WORKER if "Celery" in name else SCHEDULER} for name in CLUSTERS}
+
+clusters = pytest.mark.parametrize("name", CLUSTERS)
+
+
+def component(logical_id):
+    """The component that a resource of its belongs to: "ApiServer", "Poolsdefault", "Gate"."""
+    return re.match(r"Airflow(?:Components)?(\w+?)(?:TaskDefinition|TaskRole|ExecutionRole)", logical_id)[1]
+
+
+def secret_name(reference):
+    """The name of the secret that a reference means, attached to its database or not."""
+    (logical_id,) = references(reference) - {"AWS::Partition"}
+    return re.match(r"Airflow(\w+?)(?:Attachment)?[0-9A-F]{8}$", logical_id)[1]
+
+
+def containers(template):
+    """Every Airflow container by component and name."""
+    return {
+        f"{component(key)}/{container['Name']}": container
+        for key, definition in resources(template, "AWS::ECS::TaskDefinition").items()
+        for container in definition["Properties"]["ContainerDefinitions"]
+    }
+
+
+def environment(container):
+    """The plain variables of a container."""
+    return {variable["Name"]: variable["Value"] for variable in container.get("Environment", ())}
+
+
+def statements(template):
+    """Every statement of every role as (role, statement); what several roles share appears once for each."""
+    for role, resource in resources(template, "AWS::IAM::Role").items():
+        for policy in resource["Properties"].get("Policies", ()):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield role, statement
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        for role in policy["Properties"]["Roles"]:
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                yield role["Ref"], statement
+
+
+def several(value):
+    """A value that stands alone or in a list, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(template, store, action):
+    """The components whose task role may do *action* on the objects of the bucket *store*."""
+    return {
+        component(role)
+        for role, statement in statements(template)
+        if "TaskRole" in role and action in several(statement["Action"])
+        if any(resource.startswith(f"<Airflow{store}") for resource in strings(flat(several(statement["Resource"]))))
+    }
+
+
+def walk(node, path=()):
+    """Every text of *node* with the keys that lead to it."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from walk(value, (*path, key))
+    elif isinstance(node, list):
+        for value in node:
+            yield from walk(value, path)
+    elif isinstance(node, str):
+        yield path, node
+
+
+@clusters
+def test_resolved_secrets(name):
+    """CloudFormation itself reads secrets for two properties only, the passwords that the stores are made with."""
+    found = {
+        (resource["Type"], path[0])
+        for resource in template_of(**CLUSTERS[name])["Resources"].values()
+        for path, text in walk(resource["Properties"])
+        if "{{resolve:" in text
+    }
+    expected = {("AWS::RDS::DBInstance", "MasterUserPassword")}
+    if "Celery" in name:
+        expected.add(("AWS::ElastiCache::ReplicationGroup", "AuthToken"))
+    assert found == expected
+
+
+@clusters
+def test_secrets_are_generated(name):
+    """Secrets Manager makes every secret; no template carries one, as a parameter or otherwise."""
+    template = template_of(**CLUSTERS[name])
+    for secret in resources(template, "AWS::SecretsManager::Secret").values():
+        assert {"Description", "GenerateSecretString", "KmsKeyId"} == {*secret["Properties"]}
+    assert {*template.get("Parameters", {})} == {"BootstrapVersion"}
+
+
+@clusters
+def test_plain_variables(name):
+    """No plain variable, of a container or of the gate's function, refers to a secret."""
+    template = template_of(**CLUSTERS[name])
+    held = {*resources(template, *SECRETS)}
+    assert held
+    (function,) = resources(template, "AWS::Lambda::Function").values()
+    plain = [*map(environment, containers(template).values()), function["Properties"]["Environment"]["Variables"]]
+    assert [values for values in plain if references(values) & held] == []
+
+
+@clusters
+def test_outputs(name):
+    """Of a secret the outputs tell where it is, and only of the admin's password, in a command."""
+    template = template_of(**CLUSTERS[name])
+    held = {*resources(template, *SECRETS)}
+    telling = {key: references(output) & held for key, output in template["Outputs"].items()}
+    ((output, (secret,)),) = ((key, value) for key, value in telling.items() if value)
+    assert output.startswith("AirflowAdminPasswordCommand")
+    assert secret.startswith("AirflowSecretsAdmin")
+
+
+@clusters
+def test_holders(name):
+    """Each secret reaches the containers of the table, and no other."""
+    found = {}
+    for container, definition in containers(template_of(**CLUSTERS[name])).items():
+        for secret in definition.get("Secrets", ()):
+            found.setdefault(secret_name(secret["ValueFrom"]), set()).add(container)
+    assert found == HOLDERS[name]
+
+
+@clusters
+def test_readers(name):
+    """Each secret can be read by the execution roles of those containers, and by no other role."""
+    found = {}
+    for role, statement in statements(template_of(**CLUSTERS[name])):
+        if any(action.startswith("secretsmanager:") for action in several(statement["Action"])):
+            assert "ExecutionRole" in role
+            for resource in several(statement["Resource"]):
+                found.setdefault(secret_name(resource), set()).add(component(role))
+    assert found == {
+        secret: {holder.partition("/")[0] for holder in holders} for secret, holders in HOLDERS[name].items()
+    }
+
+
+@clusters
+def test_dags(name):
+    """DAG files reach the containers of the table; every other one looks into a folder that does not exist."""
+    template = template_of(**CLUSTERS[name])
+    readers = DAG_READERS[name]
+    assert allowed(template, "DagsBucket", "s3:GetObject") == {reader.partition("/")[0] for reader in readers}
+    folders = {
+        container: environment(definition).get("AIRFLOW__CORE__DAGS_FOLDER")
+        for container, definition in containers(template).items()
+    }
+    assert {container for container, folder in folders.items() if folder != "/nonexistent"} == readers
+    told = {
+        container
+        for container, definition in containers(template).items()
+        if any("<AirflowDagsBucket" in text for text in strings(flat(definition)))
+    }
+    assert told == readers
+
+
+@clusters
+def test_task_logs(name):
+    """Task logs are written where tasks and triggers run; the web component only reads them."""
+    template = template_of(**CLUSTERS[name])
+    written = {writer.partition("/")[0] for writer in LOG_WRITERS[name]}
+    assert allowed(template, "LogsTasks", "s3:PutObject") == written
+    read = {reader.partition("/")[0] for reader in LOG_READERS[name]}
+    assert allowed(template, "LogsTasks", "s3:GetObject") == read | written
+
+
+@clusters
+def test_entry_point(name):
+    """The image's entry point waits for nothing, and no variable of ours makes it do anything else."""
+    for container, definition in containers(template_of(**CLUSTERS[name])).items():
+        variables = environment(definition)
+        names = [*variables, *(secret["Name"] for secret in definition["Secrets"])]
+        assert variables["CONNECTION_CHECK_MAX_COUNT"] == "0", container
+        assert [each for each in names if re.match(r"DB_|BACKEND$|_AIRFLOW_|_PIP_", each)] == [], container
+        assert definition["EntryPoint"] == ["/usr/bin/dumb-init", "--", "/entrypoint"], container
+        assert definition["Command"], container
+
+
+@clusters
+def test_one_role_each(name):
+    """Each component has a task role and an execution role of its own."""
+    definitions = [
+        flat(definition["Properties"])
+        for definition in resources(template_of(**CLUSTERS[name]), "AWS::ECS::TaskDefinition").values()
+    ]
+    roles = [definition[key] for definition in definitions for key in ("TaskRoleArn", "ExecutionRoleArn")]
+    assert len({*roles}) == len(roles) == 2 * len(definitions)
+
+
+@clusters
+def test_no_managed_policies(name):
+    """Policies are written out; none is somebody else's."""
+    template = template_of(**CLUSTERS[name])
+    assert resources(template, "AWS::IAM::ManagedPolicy") == {}
+    assert [key for key, role in resources(template, "AWS::IAM::Role").items() if "Managed" in str(role)] == []
+
+
+@pytest.mark.parametrize("enabled", [None, True, False])
+def test_every_resource(enabled):
+    """Nothing is allowed on every resource but what has none: ECS Exec, in components where it is on."""
+    found = {}
+    for role, statement in statements(template_of(enable_exec=enabled)):
+        if "*" in several(statement["Resource"]):
+            found.setdefault(component(role), set()).update(several(statement["Action"]))
+    shell = {f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")}
+    components = {"ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Poolsdefault"}
+    expected = {None: {"ApiServer"}, True: components, False: set()}[enabled]
+    assert found == {each: {*shell, "logs:DescribeLogGroups"} for each in expected}
+
+
+@clusters
+def test_actions_are_named(name):
+    """Roles may do what is named, not whatever starts like it; only the migration's own roles may be passed on."""
+    found = [
+        (action, resource)
+        for _, statement in statements(template_of(**CLUSTERS[name]))
+        for action in several(statement["Action"])
+        for resource in several(statement["Resource"])
+    ]
+    assert [action for action, _ in found if "*" in action] == []
+    passed = [resource for action, resource in found if action == "iam:PassRole"]
+    assert {component(key) for resource in passed for key in references(resource)} == {"Gate"}
+
+
+@clusters
+def test_log_streams(name):
+    """No permission appends to a log group's ARN: that ends with ":*", and more after it matches no stream at all."""
+    template = template_of(**CLUSTERS[name])
+    groups = tuple(f"<{key}.Arn>" for key in resources(template, "AWS::Logs::LogGroup"))
+    used = [text for _, statement in statements(template) for text in strings(flat(statement["Resource"]))]
+    assert {text for text in used if text.startswith(groups)} - {*groups} == set()
+    assert any(text.endswith(":log-stream:Gate/migrate/*") for text in used)
+
+
+@clusters
+def test_trust(name):
+    """Services may take on roles for this account alone (Lambda, which runs one function, takes no such condition)."""
+    trusts = {}
+    for role in resources(template_of(**CLUSTERS[name]), "AWS::IAM::Role").values():
+        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        equal = statement.get("Condition", {}).get("StringEquals", {})
+        trusts.setdefault(statement["Principal"]["Service"], set()).add(equal.get("aws:SourceAccount", {}).get("Ref"))
+    assert trusts == {
+        "ecs-tasks.amazonaws.com": {"AWS::AccountId"},
+        "vpc-flow-logs.amazonaws.com": {"AWS::AccountId"},
+        "monitoring.rds.amazonaws.com": {"AWS::AccountId"},
+        "lambda.amazonaws.com": {None},
+    }
+
+
+def policies(template):
+    """Deletion policies of everything that has one, and of every store, by logical id."""
+    keep = ("AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key")
+    stores = resources(template, *keep, "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
+    return {key: resource.get("DeletionPolicy") for key, resource in stores.items()}
+
+
+def test_removal():
+    """Databases leave a snapshot, and buckets, keys, secrets and container logs stay, when the stack goes."""
+    template = template_of()
+    for key, policy in policies(template).items():
+        kind = template["Resources"][key]["Type"]
+        snapshot = kind in {"AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup"}
+        passing = key.startswith(("AirflowVpcFlowLogGroup", "AirflowGateHandlerLogs"))
+        assert policy == ("Snapshot" if snapshot else "Delete" if passing else "Retain"), key
+        assert template["Resources"][key]["UpdateReplacePolicy"] == policy, key
+    (database,) = resources(template, "AWS::RDS::DBInstance").values()
+    assert database["Properties"]["DeletionProtection"] is True
+
+
+def test_removal_for_development():
+    """With `RemovalPolicy.DESTROY` nothing stays."""
+    dags = S3Dags(REPOSITORY / "examples/production/dags")
+    template = template_of(removal_policy=RemovalPolicy.DESTROY, dags=dags)
+    assert {key for key, policy in policies(template).items() if policy != "Delete"} == set()
+    (database,) = resources(template, "AWS::RDS::DBInstance").values()
+    assert database["Properties"]["DeletionProtection"] is False
+
+
+@clusters
+def test_names(name):
+    """CloudFormation names everything but the private DNS zone, which makes copies and replacement possible."""
+    given = {
+        (resource["Type"], key, value)
+        for resource in template_of(**CLUSTERS[name])["Resources"].values()
+        for key, value in resource.get("Properties", {}).items()
+        if isinstance(value, str) and re.search(r"(Name|Identifier|^Family|^Alias|^ReplicationGroupId)$", key)
+    }
+    kinds = {(kind, key) for kind, key, _ in given}
+    expected = {
+        ("AWS::ECS::TaskDefinition", "Family"),  # CDK's own; another name would only be another family
+        ("AWS::RDS::DBParameterGroup", "Family"),  # the release that it is for
+        ("AWS::IAM::Policy", "PolicyName"),  # inside a role
+        ("AWS::RDS::DBInstance", "DBName"),  # inside the server
+    }
+    if name.startswith("3"):
+        expected |= {
+            ("AWS::ServiceDiscovery::PrivateDnsNamespace", "Name"),
+            ("AWS::ServiceDiscovery::Service", "Name"),  # inside the zone
+        }
+    assert kinds == expected
+
+
+def test_template_is_no_secret():
+    """The same arguments make the same template, so nothing in it was invented when it was made."""
+    again = template_of(environment={})
+    assert json.dumps(again) == json.dumps(template_of())
+
+
+# What Ref and Fn::GetAtt give, by type; a log group's ARN ends with ":*".
+HERE = "eu-central-1:123456789012"
+ARNS = {
+    "AWS::ECS::Cluster": f"arn:aws:ecs:{HERE}:cluster/cluster",
+    "AWS::IAM::Role": "arn:aws:iam::123456789012:role/role",
+    "AWS::KMS::Key": f"arn:aws:kms:{HERE}:key/key",
+    "AWS::Lambda::Function": f"arn:aws:lambda:{HERE}:function:function",
+    "AWS::Logs::LogGroup": f"arn:aws:logs:{HERE}:log-group:group:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::bucket",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{HERE}:queue",
+    "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{HERE}:secret:name-AbCdEf",
+    "AWS::SecretsManager::SecretTargetAttachment": f"arn:aws:secretsmanager:{HERE}:secret:name-AbCdEf",
+}
+REFS = {"AWS::ECS::Cluster": "cluster", "AWS::Logs::LogGroup": "group"}
+PSEUDO = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012", "AWS::Partition": "aws"}
+PARLIAMENT = """
+import json, sys
+from parliament import analyze_policy_string
+policies = json.load(sys.stdin)
+found = {name: analyze_policy_string(json.dumps(policy)).findings for name, policy in policies.items()}
+print(json.dumps({name: [str(finding) for finding in findings] for name, findings in found.items()}))
+"""
+
+
+def deployed(template, node):
+    """Part of a template as IAM gets it."""
+
+    def value(match):
+        logical_id, _, attribute = match[1].partition(".")
+        kind = template["Resources"][logical_id]["Type"]
+        return REFS[kind] if kind in REFS and not attribute else ARNS[kind]
+
+    return json.loads(re.sub(r"<([\w.]+)>", value, json.dumps(flat(node, PSEUDO))))
+
+
+def analyze(named_policies):
+    """What parliament finds, by policy."""
+    run = subprocess.run(
+        [REPOSITORY / ".venvs/parliament/bin/python", "-W", "ignore", "-c", PARLIAMENT],
+        input=json.dumps(named_policies),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(run.stdout)
+
+
+@tool("parliament", "parliament")
+@clusters
+def test_parliament(name):
+    """AWS knows each action, resource and condition of each policy, and they go together (so parliament says)."""
+    template = template_of(enable_exec=True, **CLUSTERS[name])
+    policies = {}
+    for number, (role, statement) in enumerate(statements(template)):
+        document = {"Version": "2012-10-17", "Statement": [deployed(template, statement)]}
+        policies[f"{role} {number}"] = document
+    impossible = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket"}
+    policies["control"] = {"Version": "2012-10-17", "Statement": [impossible]}
+    found = analyze(policies)
+    assert found.pop("control")
+    assert {policy: findings for policy, findings in found.items() if findings} == {}
