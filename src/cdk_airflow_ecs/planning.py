@@ -20,6 +20,7 @@ from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import environment_name
 from cdk_airflow_ecs.dags.base import DagPlan
+from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
@@ -33,7 +34,7 @@ from cdk_airflow_ecs.plan import (
     Value,
 )
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
-from cdk_airflow_ecs.settings import Settings, merged, split_environment
+from cdk_airflow_ecs.settings import Settings, merged
 
 FAB: Final = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -20,38 +19,26 @@ from cdk_airflow_ecs.dags.image import ImageDags
 from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds import RdsDatabase
+from cdk_airflow_ecs.environment import read_config, split_environment
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.s3 import S3Logs
-from cdk_airflow_ecs.plan import Option, SecretRef, Value
-from cdk_airflow_ecs.tokens import is_secret, is_token
+from cdk_airflow_ecs.plan import Option, Value
 from cdk_airflow_ecs.web import Web
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
-_OPTION_NAME: Final = re.compile(r"AIRFLOW__([A-Z0-9_]+?)__([A-Z0-9_]+)")
-# Variables by which the official entry point script changes what a container does (scripts/docker/entrypoint_prod.sh).
-_ENTRYPOINT_VARIABLES: Final = {
-    "_AIRFLOW_DB_MIGRATE": "the migration gate upgrades the database",
-    "_AIRFLOW_DB_UPGRADE": "the migration gate upgrades the database",
-    "_AIRFLOW_DB_RESET": "it would erase the database at every start",
-    "_AIRFLOW_WWW_USER_CREATE": "the migration gate creates the admin",
-    "_PIP_ADDITIONAL_REQUIREMENTS": "it installs at every start; build an image instead",
-}
 # A bucket takes no snapshot; None does what suits each kind.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
-# What CloudFormation would replace by the secret itself, in the task definition for all to read.
-_DYNAMIC_REFERENCE: Final = "{{resolve:secretsmanager:"
 _SERVICES: Final = {
     "ApiServer": "api_server",
     "Scheduler": "scheduler",
     "DagProcessor": "dag_processor",
     "Triggerer": "triggerer",
 }
-_SECRET_NAME: Final = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY)S?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +105,7 @@ def resolve(
     secrets: dict[str, ecs.Secret] = {}
     config = {} if config is None else config
     advice += _advise(options.check(config, version.line))
-    given = _options(config, secrets)
+    given = read_config(config, secrets)
     given_environment, options_by_name = split_environment(
         "environment=", {} if environment is None else environment, secrets
     )
@@ -209,70 +196,6 @@ def merged(default: Service, given: Service | None) -> Service:
         for item in fields(Service)
     }
     return Service(**values)
-
-
-def split_environment(
-    owner: str, environment: Mapping[str, str | ecs.Secret], secrets: dict[str, ecs.Secret]
-) -> tuple[dict[str, Value], dict[Option, Value]]:
-    """Part variables into plain ones and Airflow options; secrets become references, kept in *secrets*.
-
-    Raises:
-        ValueError: for a name that is none, or a value that would put a secret into the template.
-    """
-    if not isinstance(environment, Mapping):
-        raise ValueError(f"{owner} is a mapping of names to text, got {environment!r}")
-    plain: dict[str, Value] = {}
-    found: dict[Option, Value] = {}
-    for name, value in environment.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(f"{owner}: {name!r} is no name of an environment variable")
-        if name in _ENTRYPOINT_VARIABLES:
-            raise ValueError(f"{owner}: {name} is not accepted: {_ENTRYPOINT_VARIABLES[name]}")
-        if match := _OPTION_NAME.fullmatch(name):
-            found[match[1].lower(), match[2].lower()] = _value(owner, name, value, secrets)
-            continue
-        if name.startswith(("AIRFLOW__", "AIRFLOW_CORE_")):
-            raise ValueError(f"{owner}: {name} is no Airflow option; the form is AIRFLOW__SECTION__OPTION")
-        if isinstance(value, str) and ((not is_token(value) and _looks_secret(name)) or _DYNAMIC_REFERENCE in value):
-            raise ValueError(
-                f"{owner}: {name} looks like a secret and would stand in plain text in the task definition; pass"
-                " ecs.Secret.from_secrets_manager(...) as its value"
-            )
-        plain[name] = _value(owner, name, value, secrets)
-    return plain, found
-
-
-def _looks_secret(name: str) -> bool:
-    return name.startswith("AIRFLOW_CONN_") or bool(_SECRET_NAME.search(name.upper()))
-
-
-def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret]) -> Value:
-    if isinstance(value, bool | int | float) and not is_token(value):
-        return str(value)
-    if isinstance(value, str):
-        return value
-    if is_secret(value):
-        key = f"{owner}/{name}"
-        secrets[key] = value  # type: ignore[assignment]  # which is_secret cannot tell mypy
-        return SecretRef("Given", key)
-    if is_token(value):
-        raise ValueError(f"{owner}: {name} is {arguments.shown(value)}; write it as text, with Token.as_string(…)")
-    raise ValueError(
-        f"{owner}: {name} is {arguments.shown(value)}, neither text, a number nor an ecs.Secret; a secret of Secrets"
-        " Manager becomes one with ecs.Secret.from_secrets_manager(…)"
-    )
-
-
-def _options(config: Mapping[str, Mapping[str, object]], secrets: dict[str, ecs.Secret]) -> dict[Option, Value]:
-    if not isinstance(config, Mapping):
-        raise ValueError(f'config= is a mapping such as {{"core": {{"parallelism": 64}}}}, got {config!r}')
-    found: dict[Option, Value] = {}
-    for section, values in config.items():
-        if not isinstance(values, Mapping):
-            raise ValueError(f'config={{"{section}": …}} takes a mapping of options to values, got {values!r}')
-        for name, value in values.items():
-            found[section, name] = _value("config=", f"{section}.{name}", value, secrets)
-    return found
 
 
 def _by_section(found: Mapping[Option, Value]) -> dict[str, dict[str, object]]:
