@@ -1,0 +1,19 @@
+"""The quickstart with what the tests change: the image, and whether data outlives the stack."""
+
+import os
+
+from aws_cdk import App, RemovalPolicy, Stack
+
+from cdk_airflow_ecs import AirflowCluster, AirflowVersion
+from cdk_airflow_ecs.images.registry import AirflowImage
+
+image = os.environ.get("TEST_IMAGE")
+app = App()
+AirflowCluster(
+    Stack(app, "Quickstart"),
+    "Airflow",
+    version=AirflowVersion.V3_3,
+    image=AirflowImage.registry(image) if image else None,
+    removal_policy=RemovalPolicy.DESTROY if os.environ.get("TEST_DESTROY") else None,
+)
+app.synth()

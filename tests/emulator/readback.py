@@ -1,0 +1,554 @@
+"""Compares what the API describes with what the template declares, for every resource of a stack.
+
+The template is resolved here once more, from nothing but what the API says: an intrinsic that the emulator resolved
+wrongly shows as a difference.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import jmespath
+from botocore.exceptions import ClientError
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+Describe = Callable[["Stack", str, dict], Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """How the API shows one type.
+
+    Attributes:
+        describe: Asks the API, given the stack, the physical id and the declared properties.
+        paths: Where a property stands in the answer, as JMESPath, if not under its own name.
+        attributes: Where an attribute of `Fn::GetAtt` stands, if not under its own name.
+        silent: Properties that the API never shows, and why.
+    """
+
+    describe: Describe
+    paths: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
+
+
+def one(service: str, method: str, parameter: str, path: str, *, many: bool = True) -> Describe:
+    """Describes by one call that takes the physical id."""
+
+    def describe(stack: "Stack", physical_id: str, _: dict) -> Any:
+        argument = [physical_id] if many else physical_id
+        return jmespath.search(path, getattr(stack.client(service), method)(**{parameter: argument}))
+
+    return describe
+
+
+def filtered(service: str, method: str, name: str, path: str) -> Describe:
+    """Describes by one call that filters."""
+
+    def describe(stack: "Stack", physical_id: str, _: dict) -> Any:
+        filters = [{"Name": name, "Values": [physical_id]}]
+        return jmespath.search(path, getattr(stack.client(service), method)(Filters=filters))
+
+    return describe
+
+
+def vpc(stack: "Stack", physical_id: str, _: dict) -> dict:
+    """A VPC and the two attributes that are asked for one by one."""
+    ec2 = stack.client("ec2")
+    found = ec2.describe_vpcs(VpcIds=[physical_id])["Vpcs"][0]
+    for name in ("EnableDnsHostnames", "EnableDnsSupport"):
+        attribute = name[0].lower() + name[1:]
+        found[name] = ec2.describe_vpc_attribute(VpcId=physical_id, Attribute=attribute)[name]["Value"]
+    return found
+
+
+def route(stack: "Stack", _: str, declared: dict) -> dict | None:
+    """One route of a table."""
+    tables = stack.client("ec2").describe_route_tables(RouteTableIds=[declared["RouteTableId"]])["RouteTables"]
+    routes = [
+        item for item in tables[0]["Routes"] if item.get("DestinationCidrBlock") == declared["DestinationCidrBlock"]
+    ]
+    return {"RouteTableId": declared["RouteTableId"], **routes[0]} if routes else None
+
+
+def security_group(stack: "Stack", physical_id: str, declared: dict) -> dict:
+    """A group with its own rules: those that stand by themselves in the template are left out."""
+    ec2 = stack.client("ec2")
+    found = ec2.describe_security_groups(GroupIds=[physical_id])["SecurityGroups"][0]
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [physical_id]}])
+    apart = {item for name, item in stack.ids.items() if "SecurityGroup" in stack.bodies[name]["Type"]}
+    found["SecurityGroupIngress"], found["SecurityGroupEgress"] = [], []
+    for rule in rules["SecurityGroupRules"]:
+        if rule["SecurityGroupRuleId"] not in apart:
+            found["SecurityGroupEgress" if rule["IsEgress"] else "SecurityGroupIngress"].append(_rule(rule))
+    declared.setdefault("SecurityGroupIngress", [])
+    return found
+
+
+def _rule(rule: dict) -> dict:
+    shown = {
+        name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort", "Description", "CidrIpv6") if name in rule
+    }
+    if "CidrIpv4" in rule:
+        shown["CidrIp"] = rule["CidrIpv4"]
+    if "ReferencedGroupInfo" in rule:
+        other = "DestinationSecurityGroupId" if rule["IsEgress"] else "SourceSecurityGroupId"
+        shown[other] = rule["ReferencedGroupInfo"]["GroupId"]
+    return shown
+
+
+def security_group_rule(stack: "Stack", physical_id: str, _: dict) -> dict:
+    """A rule that stands by itself."""
+    found = stack.client("ec2").describe_security_group_rules(SecurityGroupRuleIds=[physical_id])
+    rule = found["SecurityGroupRules"][0]
+    return {"GroupId": rule["GroupId"], **_rule(rule)}
+
+
+def key(stack: "Stack", physical_id: str, _: dict) -> dict:
+    """A KMS key, its policy and its rotation."""
+    kms = stack.client("kms")
+    found = kms.describe_key(KeyId=physical_id)["KeyMetadata"]
+    found["KeyPolicy"] = json.loads(kms.get_key_policy(KeyId=physical_id, PolicyName="default")["Policy"])
+    found["EnableKeyRotation"] = kms.get_key_rotation_status(KeyId=physical_id)["KeyRotationEnabled"]
+    return found
+
+
+def bucket(stack: "Stack", name: str, _: dict) -> dict:
+    """A bucket, each property by a call of its own."""
+    s3 = stack.client("s3")
+    rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    encryption = [{re.sub("^Apply", "", setting): value for setting, value in rule.items()} for rule in rules]
+    logging = s3.get_bucket_logging(Bucket=name).get("LoggingEnabled", {})
+    return {
+        "Arn": f"arn:aws:s3:::{name}",
+        "BucketEncryption": {"ServerSideEncryptionConfiguration": encryption},
+        "PublicAccessBlockConfiguration": s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"],
+        "VersioningConfiguration": s3.get_bucket_versioning(Bucket=name),
+        "OwnershipControls": _quiet(lambda: s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]),
+        "LoggingConfiguration": {
+            "DestinationBucketName": logging.get("TargetBucket"),
+            "LogFilePrefix": logging.get("TargetPrefix"),
+        },
+        "LifecycleConfiguration": {"Rules": [*map(_lifecycle, _quiet(lambda: _rules(s3, name)) or [])]},
+        "Tags": _quiet(lambda: s3.get_bucket_tagging(Bucket=name)["TagSet"]),
+    }
+
+
+def _rules(s3: Any, name: str) -> list[dict]:
+    return s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+
+
+def _lifecycle(rule: dict) -> dict:
+    return {
+        **rule,
+        "Id": rule.get("ID"),
+        "Prefix": rule.get("Filter", {}).get("Prefix") or rule.get("Prefix"),
+        "ExpirationInDays": rule.get("Expiration", {}).get("Days"),
+        "ExpiredObjectDeleteMarker": rule.get("Expiration", {}).get("ExpiredObjectDeleteMarker"),
+    }
+
+
+def _quiet(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except ClientError:
+        return None
+
+
+def secret(stack: "Stack", physical_id: str, declared: dict) -> dict:
+    """A secret; of a generated one, whether its value is what was asked for."""
+    api = stack.client("secretsmanager")
+    found = api.describe_secret(SecretId=physical_id)
+    value = api.get_secret_value(SecretId=physical_id)["SecretString"]
+    how = declared.get("GenerateSecretString")
+    if how:
+        generated = value
+        if "SecretStringTemplate" in how:
+            content = json.loads(value)
+            generated = content[how["GenerateStringKey"]]
+            template = json.loads(how["SecretStringTemplate"])
+            assert template.items() <= content.items(), f"{physical_id} lost its template"
+        excluded = set(how.get("ExcludeCharacters", ""))
+        if how.get("ExcludePunctuation"):
+            excluded |= set(r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~""")
+        assert not excluded & set(generated), f"{physical_id} has an excluded character"
+        found["GenerateSecretString"] = {**how, "PasswordLength": len(generated)}
+    found["SecretString"] = value
+    return found
+
+
+def attachment(stack: "Stack", physical_id: str, declared: dict) -> dict:
+    """A secret that was told where its database is."""
+    value = json.loads(stack.client("secretsmanager").get_secret_value(SecretId=physical_id)["SecretString"])
+    instance = stack.client("rds").describe_db_instances(DBInstanceIdentifier=value["dbInstanceIdentifier"])
+    found = instance["DBInstances"][0]
+    told = [value["host"], value["port"], value["dbname"], value["username"], value["engine"]]
+    endpoint = found["Endpoint"]
+    names = [found["DBName"], found["MasterUsername"], found["Engine"]]
+    assert told == [endpoint["Address"], endpoint["Port"], *names]
+    return declared | {"SecretId": physical_id, "TargetId": found["DBInstanceIdentifier"]}
+
+
+def parameters(service: str, describe: str, values: str, name: str, group: str) -> Describe:
+    """A parameter group and what it sets."""
+
+    def view(stack: "Stack", physical_id: str, declared: dict) -> dict:
+        api = stack.client(service)
+        found = jmespath.search(group, getattr(api, describe)(**{name: physical_id}))
+        items = getattr(api, values)(**{name: physical_id})["Parameters"]
+        found["Set"] = {item["ParameterName"]: item["ParameterValue"] for item in items if "ParameterValue" in item}
+        return found
+
+    return view
+
+
+def log_group(stack: "Stack", name: str, _: dict) -> dict:
+    """A log group and its tags."""
+    logs = stack.client("logs")
+    found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]
+    tags = logs.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]
+    return {**found, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def queue(stack: "Stack", url: str, _: dict) -> dict:
+    """A queue's attributes."""
+    found = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return {**found, "Arn": found["QueueArn"]}
+
+
+def policy(stack: "Stack", name: str, declared: dict) -> dict:
+    """An inline policy, the same in each of its roles."""
+    iam = stack.client("iam")
+    documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for role in declared["Roles"]]
+    assert all(document == documents[0] for document in documents)
+    return {"PolicyName": name, "Roles": declared["Roles"], "PolicyDocument": documents[0]}
+
+
+def role(stack: "Stack", name: str, declared: dict) -> dict:
+    """A role with its managed policies, and the inline policies that it declares itself."""
+    iam = stack.client("iam")
+    found = iam.get_role(RoleName=name)["Role"]
+    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    found["ManagedPolicyArns"] = [item["PolicyArn"] for item in attached]
+    found["Policies"] = [
+        {"PolicyName": item["PolicyName"], **iam.get_role_policy(RoleName=name, PolicyName=item["PolicyName"])}
+        for item in declared.get("Policies", [])
+    ]
+    declared.setdefault("ManagedPolicyArns", [])
+    return found
+
+
+def load_balancer(stack: "Stack", arn: str, _: dict) -> dict:
+    """A load balancer and its attributes."""
+    elb = stack.client("elbv2")
+    found = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]
+    found["LoadBalancerAttributes"] = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+    return found
+
+
+def target_group(stack: "Stack", arn: str, _: dict) -> dict:
+    """A target group and its attributes."""
+    elb = stack.client("elbv2")
+    found = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
+    found["TargetGroupAttributes"] = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+    return found
+
+
+def service(stack: "Stack", arn: str, declared: dict) -> dict:
+    """A service of its cluster."""
+    found = stack.client("ecs").describe_services(cluster=declared["Cluster"], services=[arn], include=["TAGS"])
+    shown = found["services"][0]
+    return {**shown, "Cluster": shown["clusterArn"].rsplit("/", 1)[-1]}
+
+
+def task_definition(stack: "Stack", arn: str, _: dict) -> dict:
+    """A revision and its tags."""
+    found = stack.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    return {**found["taskDefinition"], "tags": found.get("tags", [])}
+
+
+def custom(stack: "Stack", physical_id: str, declared: dict) -> dict:
+    """A custom resource is what its function did; the tests of the gate look at that."""
+    return declared
+
+
+VIEWS: dict[str, View] = {
+    "AWS::EC2::VPC": View(vpc),
+    "AWS::EC2::Subnet": View(one("ec2", "describe_subnets", "SubnetIds", "Subnets[0]")),
+    "AWS::EC2::RouteTable": View(one("ec2", "describe_route_tables", "RouteTableIds", "RouteTables[0]")),
+    "AWS::EC2::SubnetRouteTableAssociation": View(
+        filtered(
+            "ec2",
+            "describe_route_tables",
+            "association.route-table-association-id",
+            "RouteTables[0].Associations[0]",
+        )
+    ),
+    "AWS::EC2::Route": View(route),
+    "AWS::EC2::InternetGateway": View(
+        one("ec2", "describe_internet_gateways", "InternetGatewayIds", "InternetGateways[0]")
+    ),
+    "AWS::EC2::VPCGatewayAttachment": View(
+        lambda stack, _, declared: jmespath.search(
+            "InternetGateways[0].{InternetGatewayId: InternetGatewayId, VpcId: Attachments[0].VpcId}",
+            stack.client("ec2").describe_internet_gateways(InternetGatewayIds=[declared["InternetGatewayId"]]),
+        )
+    ),
+    "AWS::EC2::EIP": View(one("ec2", "describe_addresses", "PublicIps", "Addresses[0]")),
+    "AWS::EC2::NatGateway": View(
+        one("ec2", "describe_nat_gateways", "NatGatewayIds", "NatGateways[0]"),
+        {"AllocationId": "NatGatewayAddresses[0].AllocationId"},
+    ),
+    "AWS::EC2::VPCEndpoint": View(one("ec2", "describe_vpc_endpoints", "VpcEndpointIds", "VpcEndpoints[0]")),
+    "AWS::EC2::FlowLog": View(
+        one("ec2", "describe_flow_logs", "FlowLogIds", "FlowLogs[0]"),
+        silent={"ResourceType": "the resource's id says it"},
+    ),
+    "AWS::EC2::SecurityGroup": View(security_group, {"GroupDescription": "Description"}),
+    "AWS::EC2::SecurityGroupIngress": View(security_group_rule),
+    "AWS::EC2::SecurityGroupEgress": View(security_group_rule),
+    "AWS::KMS::Key": View(key),
+    "AWS::Logs::LogGroup": View(log_group),
+    "AWS::S3::Bucket": View(bucket),
+    "AWS::S3::BucketPolicy": View(
+        lambda stack, name, _: {
+            "Bucket": name,
+            "PolicyDocument": json.loads(stack.client("s3").get_bucket_policy(Bucket=name)["Policy"]),
+        }
+    ),
+    "AWS::SQS::Queue": View(queue),
+    "AWS::SQS::QueuePolicy": View(
+        lambda stack, _, declared: (
+            declared | {"PolicyDocument": json.loads(queue(stack, declared["Queues"][0], {})["Policy"])}
+        )
+    ),
+    "AWS::SecretsManager::Secret": View(secret),
+    "AWS::SecretsManager::SecretTargetAttachment": View(attachment),
+    "AWS::RDS::DBSubnetGroup": View(
+        one("rds", "describe_db_subnet_groups", "DBSubnetGroupName", "DBSubnetGroups[0]", many=False),
+        {"SubnetIds": "Subnets[].SubnetIdentifier"},
+    ),
+    "AWS::RDS::DBParameterGroup": View(
+        parameters(
+            "rds",
+            "describe_db_parameter_groups",
+            "describe_db_parameters",
+            "DBParameterGroupName",
+            "DBParameterGroups[0]",
+        ),
+        {"Family": "DBParameterGroupFamily", "Parameters": "Set"},
+    ),
+    "AWS::RDS::DBInstance": View(
+        one("rds", "describe_db_instances", "DBInstanceIdentifier", "DBInstances[0]", many=False),
+        {
+            "DBParameterGroupName": "DBParameterGroups[0].DBParameterGroupName",
+            "DBSubnetGroupName": "DBSubnetGroup.DBSubnetGroupName",
+            "EnableCloudwatchLogsExports": "EnabledCloudwatchLogsExports",
+            "EnableIAMDatabaseAuthentication": "IAMDatabaseAuthenticationEnabled",
+            "VPCSecurityGroups": "VpcSecurityGroups[].VpcSecurityGroupId",
+            "Port": "Endpoint.Port",
+        },
+        silent={
+            "MasterUserPassword": "a password",
+            "DeleteAutomatedBackups": "an argument of the deletion",
+        },
+    ),
+    "AWS::ElastiCache::SubnetGroup": View(
+        one("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroupName", "CacheSubnetGroups[0]", many=False),
+        {"Description": "CacheSubnetGroupDescription", "SubnetIds": "Subnets[].SubnetIdentifier"},
+    ),
+    "AWS::ElastiCache::ParameterGroup": View(
+        parameters(
+            "elasticache",
+            "describe_cache_parameter_groups",
+            "describe_cache_parameters",
+            "CacheParameterGroupName",
+            "CacheParameterGroups[0]",
+        ),
+        {"Properties": "Set"},
+    ),
+    "AWS::ElastiCache::ReplicationGroup": View(
+        one("elasticache", "describe_replication_groups", "ReplicationGroupId", "ReplicationGroups[0]", many=False),
+        {
+            "ReplicationGroupDescription": "Description",
+            "AutomaticFailoverEnabled": "AutomaticFailover == 'enabled'",
+            "MultiAZEnabled": "MultiAZ == 'enabled'",
+            "NumCacheClusters": "length(MemberClusters)",
+            "Port": "NodeGroups[0].PrimaryEndpoint.Port",
+        },
+        {
+            "PrimaryEndPoint.Address": "NodeGroups[0].PrimaryEndpoint.Address",
+            "PrimaryEndPoint.Port": "NodeGroups[0].PrimaryEndpoint.Port",
+        },
+        silent={
+            "AuthToken": "a password; AuthTokenEnabled says that there is one",
+            "CacheParameterGroupName": "the API shows it on the nodes only",
+            "CacheSubnetGroupName": "the API shows it on the nodes only",
+            "SecurityGroupIds": "the API shows them on the nodes only",
+            "EngineVersion": "the API shows it on the nodes only",
+        },
+    ),
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": View(
+        one("servicediscovery", "get_namespace", "Id", "Namespace", many=False),
+        silent={"Vpc": "Cloud Map does not show it"},
+    ),
+    "AWS::ServiceDiscovery::Service": View(one("servicediscovery", "get_service", "Id", "Service", many=False)),
+    "AWS::ECS::Cluster": View(
+        one("ecs", "describe_clusters", "clusters", "clusters[0]"),
+        {"ClusterSettings": "settings"},
+        {"Arn": "clusterArn"},
+    ),
+    "AWS::ECS::ClusterCapacityProviderAssociations": View(
+        one("ecs", "describe_clusters", "clusters", "clusters[0]"), {"Cluster": "clusterName"}
+    ),
+    "AWS::ECS::TaskDefinition": View(task_definition),
+    "AWS::ECS::Service": View(service, attributes={"Name": "serviceName"}),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": View(load_balancer, {"Subnets": "AvailabilityZones[].SubnetId"}),
+    "AWS::ElasticLoadBalancingV2::Listener": View(one("elbv2", "describe_listeners", "ListenerArns", "Listeners[0]")),
+    "AWS::ElasticLoadBalancingV2::ListenerRule": View(
+        one("elbv2", "describe_rules", "RuleArns", "Rules[0]"), silent={"ListenerArn": "part of the rule's ARN"}
+    ),
+    "AWS::ElasticLoadBalancingV2::TargetGroup": View(target_group),
+    "AWS::IAM::Role": View(role),
+    "AWS::IAM::Policy": View(policy),
+    "AWS::Lambda::Function": View(
+        one("lambda", "get_function", "FunctionName", "Configuration", many=False),
+        attributes={"Arn": "FunctionArn"},
+        silent={"Code": "its handler runs"},
+    ),
+    "Custom::AirflowMigration": View(custom),
+}
+
+
+class Stack:
+    """A deployed stack: its template, resolved by what the API says, and its resources."""
+
+    def __init__(self, client: Callable[[str], Any], name: str):
+        self.client = client
+        self.name = name
+        cloudformation = client("cloudformation")
+        template = cloudformation.get_template(StackName=name)["TemplateBody"]
+        self.template = template if isinstance(template, dict) else json.loads(template)
+        self.bodies = self.template["Resources"]
+        resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        self.ids = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in resources}
+        self.id = resources[0]["StackId"]
+
+    def declared(self, logical_id: str) -> dict:
+        """The properties of a resource, resolved."""
+        return self.resolve(self.bodies[logical_id].get("Properties", {}))
+
+    @lru_cache  # noqa: B019 (a stack is looked at once)
+    def _seen(self, logical_id: str) -> Any:
+        return self.described(logical_id, self.declared(logical_id))
+
+    def described(self, logical_id: str, declared: dict) -> Any:
+        """What the API says of a resource."""
+        return VIEWS[self.bodies[logical_id]["Type"]].describe(self, self.ids[logical_id], declared)
+
+    def resolve(self, value: Any) -> Any:  # noqa: PLR0911 (one per function)
+        """Resolves the intrinsic functions that CDK writes."""
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            if name == "Ref":
+                return self._ref(argument)
+            if name == "Fn::GetAtt":
+                return self._attribute(*argument)
+            if name == "Fn::Join":
+                return argument[0].join(map(str, self.resolve(argument[1])))
+            if name == "Fn::Select":
+                return self.resolve(argument[1])[int(argument[0])]
+            if name == "Fn::Split":
+                return self.resolve(argument[1]).split(argument[0])
+            if name == "Fn::GetAZs":
+                zones = self.client("ec2").describe_availability_zones()["AvailabilityZones"]
+                return [zone["ZoneName"] for zone in zones]
+            if name == "Fn::Sub":
+                return re.sub(r"\$\{(.+?)\}", lambda match: str(self._ref(match[1])), argument)
+            assert not name.startswith("Fn::"), f"{name} is new to the comparison"
+        return {key: self.resolve(item) for key, item in value.items()}
+
+    def _ref(self, name: str) -> str:
+        pseudo = {
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Partition": "aws",
+            "AWS::Region": REGION,
+            "AWS::StackId": self.id,
+            "AWS::StackName": self.name,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        return pseudo[name] if name in pseudo else self.ids[name]
+
+    def exists(self, logical_id: str) -> bool:
+        """Whether the API still knows a resource."""
+        try:
+            found = self.described(logical_id, self.declared(logical_id))
+        except (ClientError, AssertionError, TypeError, KeyError, IndexError):
+            return False
+        state = str(member(found, "Status") or member(found, "State") or member(found, "KeyState")) if found else ""
+        return bool(found) and state.lower() not in ("inactive", "deleted", "pendingdeletion", "draining")
+
+    def _attribute(self, logical_id: str, name: str) -> Any:
+        view = VIEWS[self.bodies[logical_id]["Type"]]
+        found = self._seen(logical_id)
+        value = jmespath.search(view.attributes.get(name, name), found)
+        if value is None and isinstance(found, dict):
+            value = {key.lower(): item for key, item in found.items()}.get(name.lower())
+        assert value is not None, f"{logical_id}.{name} is new to the comparison"
+        return value
+
+    def differences(self, logical_id: str) -> Iterator[str]:
+        """What the template declares of a resource and the API does not say."""
+        kind = self.bodies[logical_id]["Type"]
+        if kind == "AWS::CDK::Metadata":
+            return
+        view, declared = VIEWS[kind], self.declared(logical_id)
+        described = self.described(logical_id, declared)
+        if not described:
+            yield f"{logical_id} does not exist"
+            return
+        for name, value in declared.items():
+            if name in view.silent:
+                continue
+            shown = jmespath.search(view.paths[name], described) if name in view.paths else member(described, name)
+            yield from compare(value, shown, f"{logical_id}.{name}")
+
+
+def member(value: Any, name: str) -> Any:
+    """A member of a description, whatever the case of its name."""
+    return next((item for key, item in value.items() if key.lower() == name.lower()), None)
+
+
+UNORDERED = ("Subnets", "SubnetIds", "SecurityGroups", "SecurityGroupIds", "RouteTableIds", "ManagedPolicyArns")
+
+
+def compare(declared: Any, shown: Any, where: str) -> Iterator[str]:
+    """Every leaf of what is declared must be shown; what is shown beyond it are defaults."""
+    if isinstance(declared, dict) and isinstance(shown, dict):
+        for name, value in declared.items():
+            yield from compare(value, member(shown, name), f"{where}.{name}")
+    elif isinstance(declared, list) and isinstance(shown, list):
+        if len(declared) != len(shown) and not where.endswith("Attributes"):
+            yield f"{where}: {len(declared)} declared, {len(shown)} shown: {declared} {shown}"
+        elif where.endswith(UNORDERED) or any(isinstance(item, dict) for item in declared):
+            for number, item in enumerate(declared):
+                found = [list(compare(item, other, f"{where}[{number}]")) for other in shown]
+                if all(found):
+                    yield min(found, key=len)[0]
+        else:
+            for number, (item, other) in enumerate(zip(declared, shown, strict=True)):
+                yield from compare(item, other, f"{where}[{number}]")
+    elif text(declared) != text(shown):
+        yield f"{where}: declared {declared!r}, shown {shown!r}"
+
+
+def text(value: Any) -> str:
+    """A scalar as text: CloudFormation takes numbers and booleans as strings."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

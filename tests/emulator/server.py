@@ -1,0 +1,105 @@
+"""Starts and stops the emulator, and gives tests their hold on it."""
+
+import json
+import os
+import subprocess
+import urllib.request
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+INTERPRETER = REPOSITORY / ".venvs" / "emulator" / "bin" / "python"
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+
+class Emulator(AbstractContextManager):
+    """A running emulator.
+
+    Attributes:
+        url: Where it listens.
+        env: The environment in which any AWS client uses it instead of AWS.
+    """
+
+    def __init__(self, log: Path):
+        self.log = log.open("w")
+        self.process = subprocess.Popen(
+            [INTERPRETER, "-m", "emulator.app"],
+            cwd=Path(__file__).parents[1],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+        port = self.process.stdout.readline().strip()
+        if not port:
+            raise RuntimeError(f"The emulator did not start: {log.read_text()[-2000:]}")
+        self.url = f"http://127.0.0.1:{port}"
+        self.env = {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self.process.stdout.close()
+        self.log.close()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator."""
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def _hook(self, path: str, value: Any = None) -> Any:
+        body = json.dumps(value).encode()
+        with urllib.request.urlopen(f"{self.url}/_emulator/{path}", data=body) as answer:
+            return json.load(answer)
+
+    def plan(self, *plans: dict) -> None:
+        """Decides what becomes of tasks: see `gaps.Agent`. Without arguments all end well."""
+        self._hook("plans", plans)
+
+    def hurry(self, seconds: float | None) -> None:
+        """Gives every function only so many seconds before its time is over."""
+        self._hook("clock", seconds)
+
+    @property
+    def ran(self) -> list[dict]:
+        """The tasks that `RunTask` started, in order."""
+        return self._hook("ran")["ran"]
+
+    def cdk(self, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+        """Runs the CDK's command line against the emulator, from the environment of the tests."""
+        tools = REPOSITORY / ".venv" / "bin"
+        return subprocess.run(
+            [tools / "npx", "--yes", "aws-cdk@2", *arguments],
+            cwd=cwd,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+                **self.env,
+                "PATH": f"{tools}:{os.environ['PATH']}",
+                "CDK_DISABLE_CLI_TELEMETRY": "true",
+                "CDK_VALIDATION": "false",
+                "CDK_DEFAULT_ACCOUNT": ACCOUNT,
+                "CDK_DEFAULT_REGION": REGION,
+                "CI": "true",
+                "npm_config_prefer_offline": "true",
+                **env,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )

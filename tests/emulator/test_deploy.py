@@ -1,0 +1,264 @@
+"""The quickstart, through the real `cdk` command, on an emulated account: from bootstrap to destroy."""
+
+import json
+import re
+import shutil
+import time
+import uuid
+
+import pytest
+
+from . import readback
+from .server import INTERPRETER, REPOSITORY, Emulator
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("emulator"),
+    pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the emulator's environment: make environments"),
+]
+
+STACK = "Quickstart"
+QUICKSTART = REPOSITORY / "examples" / "quickstart"
+VARIANT = f"python {REPOSITORY / 'tests' / 'emulator' / 'apps' / 'cluster.py'}"
+NEXT, BROKEN, SLOW = (f"example.com/airflow:{tag}" for tag in ("next", "broken", "slow"))
+LAST_WORDS = "sqlalchemy.exc.ProgrammingError: column dag_run.nowhere does not exist"
+
+
+class Account:
+    """One emulated account in which the quickstart is deployed, changed and destroyed."""
+
+    def __init__(self, emulator, folder):
+        self.emulator = emulator
+        self.folder = folder
+        self.client = emulator.client
+
+    def cdk(self, command, *arguments, app=None, **env):
+        """Runs `cdk`; without an app of its own, on the quickstart exactly as it stands in the examples."""
+        work = self.folder / "app"
+        if not work.exists():
+            shutil.copytree(QUICKSTART, work, ignore=shutil.ignore_patterns("cdk.out"))
+        chosen = ["--app", app] if app else []
+        done = self.emulator.cdk(command, *chosen, "--no-notices", *arguments, cwd=work, **env)
+        return done.returncode, done.stdout + done.stderr
+
+    def deploy(self, app=None, **env):
+        """Deploys without asking."""
+        return self.cdk("deploy", "--require-approval", "never", app=app, **env)
+
+    @property
+    def status(self):
+        """The stack's status."""
+        return self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+
+    def events(self, since=0):
+        """What happened, in order, as (logical id, type, status)."""
+        events = self.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"][::-1]
+        return [(e["LogicalResourceId"], e["ResourceType"], e["ResourceStatus"]) for e in events][since:]
+
+    def running(self):
+        """The task definition of each service."""
+        ecs = self.client("ecs")
+        (cluster,) = [arn for arn in ecs.list_clusters()["clusterArns"] if STACK in arn]
+        services = ecs.describe_services(cluster=cluster, services=ecs.list_services(cluster=cluster)["serviceArns"])
+        return {item["serviceName"]: item["taskDefinition"] for item in services["services"]}
+
+    def images(self):
+        """The images that the services run."""
+        ecs = self.client("ecs")
+        found = [
+            ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
+            for arn in self.running().values()
+        ]
+        return {container["image"] for containers in found for container in containers}
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    """A running emulator."""
+    with Emulator(tmp_path_factory.mktemp("emulator") / "server.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def account(emulator, tmp_path_factory):
+    """An account that is bootstrapped and holds the quickstart."""
+    account = Account(emulator, tmp_path_factory.mktemp("account"))
+    code, output = account.cdk("bootstrap", "aws://123456789012/us-east-1")
+    assert code == 0, output
+    code, output = account.deploy()
+    assert code == 0, output
+    return account
+
+
+@pytest.fixture(scope="module")
+def declared(account):
+    """The quickstart's template and what the API says of it."""
+    return readback.Stack(account.client, STACK)
+
+
+def position(events, kind, status):
+    """Where the first event of that type and status stands."""
+    return next(number for number, event in enumerate(events) if event[1:] == (kind, status))
+
+
+def test_every_resource_reads_back_as_declared(account, declared):
+    """Each property of each resource, its intrinsics resolved, is what the service's own API describes."""
+    assert account.status == "CREATE_COMPLETE"
+    assert set(declared.ids) == set(declared.bodies)
+    assert [line for name in declared.bodies for line in declared.differences(name)] == []
+
+
+def test_a_difference_would_be_seen(declared):
+    """The comparison reports a changed value, a lost list entry and a changed order of a command."""
+    name = next(name for name, body in declared.bodies.items() if body["Type"] == "AWS::ECS::TaskDefinition")
+    body = declared.bodies[name]
+    changed = json.loads(json.dumps(body))
+    changed["Properties"]["Cpu"] = "1"
+    container = changed["Properties"]["ContainerDefinitions"][0]
+    container["Command"] = container["Command"][::-1]
+    container["Secrets"] = container["Secrets"][1:]
+    declared.bodies[name] = changed
+    try:
+        found = "\n".join(declared.differences(name))
+    finally:
+        declared.bodies[name] = body
+    assert "Cpu" in found
+    assert "ContainerDefinitions[0]" in found
+
+
+def test_migration_runs_once_before_any_service(account):
+    """The gate ran its task when all it needs existed, and no service was begun before it was done."""
+    events = account.events()
+    (ran,) = account.emulator.ran
+    assert ran["startedBy"] == "cdk-airflow-ecs-migration"
+    done = position(events, "Custom::AirflowMigration", "CREATE_COMPLETE")
+    assert done < position(events, "AWS::ECS::Service", "CREATE_IN_PROGRESS")
+    begun = position(events, "Custom::AirflowMigration", "CREATE_IN_PROGRESS")
+    finished = {name for name, _, status in events[:begun] if status == "CREATE_COMPLETE"}
+    kinds = readback.Stack(account.client, STACK).bodies
+    for name in kinds:
+        needed = (
+            kinds[name]["Type"] in ("AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")
+            or re.search(r"Gate.*(Policy|Role|HandOver)", name)
+            or re.search(r"DatabaseSecurityGroupfrom.*Gate", name)
+            or re.search(r"PrivateSubnet\dDefaultRoute", name)
+        )
+        assert not needed or name in finished, f"the migration ran before {name}"
+
+
+def test_migration_is_given_its_network(account, declared):
+    """The migration task got the private subnets and its own security group, without a public address."""
+    network = account.emulator.ran[0]["networkConfiguration"]["awsvpcConfiguration"]
+    tags = [declared.described(name, {})["Tags"] for name in declared.ids if declared.ids[name] in network["subnets"]]
+    assert all({"Key": "aws-cdk:subnet-type", "Value": "Private"} in item for item in tags)
+    assert network["assignPublicIp"] == "DISABLED"
+    assert len(network["securityGroups"]) == 1
+
+
+def test_deploying_again_changes_nothing(account):
+    """A second deployment of the same app finds no changes and runs nothing."""
+    code, output = account.deploy()
+    assert code == 0, output
+    assert "(no changes)" in output
+    assert len(account.emulator.ran) == 1
+
+
+def test_another_image_migrates_before_services_roll(account):
+    """A new image runs the migration with it, and only then do the services take it."""
+    before = len(account.events())
+    code, output = account.deploy(app=VARIANT, TEST_IMAGE=NEXT)
+    assert code == 0, output
+    assert [item["containers"][0]["image"] for item in account.emulator.ran[1:]] == [NEXT]
+    events = account.events(before)
+    done = position(events, "Custom::AirflowMigration", "UPDATE_COMPLETE")
+    assert done < position(events, "AWS::ECS::Service", "UPDATE_IN_PROGRESS")
+    assert account.images() == {NEXT}
+
+
+def test_failed_migration_rolls_back_and_says_why(account):
+    """The command line shows the migration's last words, no service was touched, the old definition ran again."""
+    services, before, ran = account.running(), len(account.events()), len(account.emulator.ran)
+    account.emulator.plan({"image": BROKEN, "exit": 1, "logs": ["Performing upgrade", LAST_WORDS]})
+    code, output = account.deploy(app=VARIANT, TEST_IMAGE=BROKEN)
+    assert code != 0
+    assert "exit code 1" in output
+    assert LAST_WORDS in output
+    assert account.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert account.running() == services
+    assert not [event for event in account.events(before) if event[1] == "AWS::ECS::Service"]
+    assert [item["containers"][0]["image"] for item in account.emulator.ran[ran:]] == [BROKEN, NEXT]
+
+
+def test_long_migration_outlives_its_function(account):
+    """A function that runs out of time hands over to the next one, and the task runs once."""
+    ran = len(account.emulator.ran)
+    account.emulator.plan({"image": SLOW, "seconds": 4})
+    account.emulator.hurry(91)
+    try:
+        code, output = account.deploy(app=VARIANT, TEST_IMAGE=SLOW)
+    finally:
+        account.emulator.hurry(None)
+    assert code == 0, output
+    assert [item["containers"][0]["image"] for item in account.emulator.ran[ran:]] == [SLOW]
+    stack = readback.Stack(account.client, STACK)
+    (group,) = [stack.ids[name] for name in stack.ids if "GateHandlerLogs" in name]
+    streams = account.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
+    assert len(streams) > len(account.emulator.ran) + 1
+
+
+def test_destroy_leaves_what_the_template_retains(account):
+    """The protected database stops a destroy; without protection only retained data and last snapshots are left."""
+    stack, ran = readback.Stack(account.client, STACK), len(account.emulator.ran)
+    policies = {name: body.get("DeletionPolicy", "Delete") for name, body in stack.bodies.items()}
+    (database,) = [name for name, body in stack.bodies.items() if body["Type"] == "AWS::RDS::DBInstance"]
+    code, output = account.cdk("destroy", "--force")
+    assert code != 0
+    assert "deletion protection" in output
+    assert stack.exists(database)
+
+    rds = account.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier=stack.ids[database], DeletionProtection=False)
+    code, output = account.cdk("destroy", "--force")
+    assert code == 0, output
+    retained = {name for name, policy in policies.items() if policy == "Retain"}
+    assert {name for name in retained if not stack.exists(name)} == set()
+    left = {name for name in set(stack.bodies) - retained if stack.exists(name)}
+    assert left == {name for name in left if stack.bodies[name]["Type"].startswith("Custom::")}
+    assert rds.describe_db_snapshots()["DBSnapshots"][-1]["DBInstanceIdentifier"] == stack.ids[database]
+    assert account.client("elasticache").describe_snapshots()["Snapshots"]
+    assert len(account.emulator.ran) == ran
+
+
+def test_failed_first_migration_takes_everything_back(account):
+    """A first deployment whose migration fails creates no service; with `DESTROY` only buckets with objects stay."""
+    account.emulator.plan({"image": BROKEN, "exit": 1, "logs": [LAST_WORDS]})
+    code, output = account.deploy(app=VARIANT, TEST_IMAGE=BROKEN, TEST_DESTROY="1")
+    assert code != 0
+    assert LAST_WORDS in output
+    assert account.status.startswith("ROLLBACK_")
+    left = account.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    assert {item["ResourceType"] for item in left} <= {"AWS::S3::Bucket"}
+    assert not [event for event in account.events() if event[1] == "AWS::ECS::Service"]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"Type": "AWS::Chatbot::SlackChannelConfiguration"}, "AWS::Chatbot::SlackChannelConfiguration"),
+        ({"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16", "Colour": "red"}}, "Colour"),
+        ({"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Fn::GetAtt": ["Other", "Smell"]}}}, "Smell"),
+        ({"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Fn::Cidr": ["10.0.0.0/16"]}}}, "Fn::Cidr"),
+        ({"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "{{resolve:ssm-secure:x}}"}}, "ssm-secure"),
+    ],
+    ids=["type", "property", "attribute", "function", "dynamic reference"],
+)
+def test_what_is_not_known_fails_and_is_named(emulator, body, named):
+    """The emulator never drops what it does not know: the deployment fails and says what it was."""
+    cloudformation = emulator.client("cloudformation")
+    resources = {"Other": {"Type": "AWS::Logs::LogGroup"}, "One": {**body, "DependsOn": "Other"}}
+    template = json.dumps({"Resources": resources})
+    stack = cloudformation.create_stack(StackName=f"Unknown{uuid.uuid4().hex}", TemplateBody=template)["StackId"]
+    while cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"] != "ROLLBACK_COMPLETE":
+        time.sleep(0.1)
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    assert [event for event in events if named in event.get("ResourceStatusReason", "")]
