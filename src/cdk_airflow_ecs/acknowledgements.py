@@ -34,9 +34,11 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reaso
     """
     if _CDK < (2, 269):
         return  # Older releases refuse ids with "::" in them; then cdk-nag shows these findings.
-    stack = Stack.of(construct)
-    for resource in resources:
-        acknowledge(construct, f"AwsSolutions-IAM5[Resource::{_flat(stack.resolve(resource))}]", reason)
+    if texts := list(resources):
+        found = [f"AwsSolutions-IAM5[Resource::{_flat(text)}]" for text in Stack.of(construct).resolve(texts)]
+        Validations.of(construct).acknowledge(
+            *(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason) for rule in found)
+        )
 
 
 def _flat(node: object) -> str:

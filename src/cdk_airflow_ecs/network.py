@@ -179,10 +179,10 @@ def namespace_name(scope: Construct) -> str:
     return f"{slug}-{digest}.airflow.internal"
 
 
-def bind_namespace(scope: Construct, network: Network) -> servicediscovery.PrivateDnsNamespace:
+def bind_namespace(scope: Construct, network: Network, name: str) -> servicediscovery.PrivateDnsNamespace:
     """Create the private DNS zone in which tasks find the execution API; RunTask tasks resolve it as well."""
     return servicediscovery.PrivateDnsNamespace(
-        scope, "Namespace", name=namespace_name(scope), vpc=network.vpc, description="Airflow execution API"
+        scope, "Namespace", name=name, vpc=network.vpc, description="Airflow execution API"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from aws_cdk import ArnFormat, Duration, Size, Stack
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = Duration.seconds(120)
+_LOG_BUFFER = Size.mebibytes(25)
+_seconds = cache(Duration.seconds)
 # What else it takes where a customer key encrypts the objects.
 _KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 # As long as a container may take to become healthy.
@@ -41,6 +44,7 @@ class Site:
     container_image: ecs.ContainerImage
     log_group: logs.ILogGroup
     bindings: Mapping[str, Binding]
+    trust: iam.IPrincipal
 
     def text(self, value: str | Ref) -> str:
         """Replace a reference by the value it stands for."""
@@ -94,7 +98,7 @@ class Rendered:
 def render(scope: Construct, component: Component, site: Site) -> Rendered:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
     group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=True)
-    task_role, execution_role = _role(scope, "TaskRole"), _role(scope, "ExecutionRole")
+    task_role, execution_role = (iam.Role(scope, name, assumed_by=site.trust) for name in ("TaskRole", "ExecutionRole"))
     definition = ecs.FargateTaskDefinition(
         scope,
         "TaskDefinition",
@@ -115,12 +119,11 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
     for statement in _secret_key_statements(component, site):
         execution_role.add_to_policy(statement)
     for permission in component.permissions:
-        statement = _statement(permission, site)
-        task_role.add_to_policy(statement)
-        wild = [resource for resource in statement.resources if resource.endswith("*")]
-        acknowledge_wildcards(task_role, wild, "The objects of one bucket: their names are not known beforehand")
-        for statement in _object_key_statements(permission, site):
+        for statement in (_statement(permission, site), *_object_key_statements(permission, site)):
             task_role.add_to_policy(statement)
+    resources = [site.text(resource) for permission in component.permissions for resource in permission.resources]
+    wild = [resource for resource in resources if resource.endswith("*")]
+    acknowledge_wildcards(task_role, wild, "The objects of one bucket: their names are not known beforehand")
     _acknowledge(scope, component, site)
     return Rendered(
         component=component,
@@ -133,19 +136,14 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
     )
 
 
-def _role(scope: Construct, construct_id: str) -> iam.Role:
-    stack = Stack.of(scope)
-    return iam.Role(
-        scope,
-        construct_id,
-        # Only tasks of this account and region; CDK's own trust policy admits those of any (confused deputy).
-        assumed_by=iam.ServicePrincipal(
-            "ecs-tasks.amazonaws.com",
-            conditions={
-                "StringEquals": {"aws:SourceAccount": stack.account},
-                "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
-            },
-        ),
+def tasks_of(stack: Stack) -> iam.IPrincipal:
+    """Tasks of this account and region alone; CDK's own trust policy admits those of any (confused deputy)."""
+    return iam.ServicePrincipal(
+        "ecs-tasks.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
+        },
     )
 
 
@@ -169,10 +167,10 @@ def _add_container(
         health_check=(
             ecs.HealthCheck(
                 command=["CMD", *check.command],
-                interval=Duration.seconds(check.interval_seconds),
-                timeout=Duration.seconds(check.timeout_seconds),
+                interval=_seconds(check.interval_seconds),
+                timeout=_seconds(check.timeout_seconds),
                 retries=check.retries,
-                start_period=Duration.seconds(check.start_period_seconds),
+                start_period=_seconds(check.start_period_seconds),
             )
             if check
             else None
@@ -182,7 +180,7 @@ def _add_container(
             log_group=site.log_group,
             # A task must never wait for its log.
             mode=ecs.AwsLogDriverMode.NON_BLOCKING,
-            max_buffer_size=Size.mebibytes(25),
+            max_buffer_size=_LOG_BUFFER,
         ),
         stop_timeout=_STOP_TIMEOUT,
     )
@@ -230,9 +228,9 @@ def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
 def _secret_key_statements(component: Component, site: Site) -> Iterator[iam.PolicyStatement]:
     """Allow the keys of the component's secrets, through Secrets Manager alone; their own policies stay as they are."""
     values = [value for container in component.containers for value in container.environment.values()]
-    region = Stack.of(site.cluster).region
-    for store in dict.fromkeys(value.of for value in values if isinstance(value, SecretRef)):
-        key = site.bindings[store].key
+    keys = dict.fromkeys(site.bindings[value.of].key for value in values if isinstance(value, SecretRef))
+    region = site.text(Ref("Stack", "region"))
+    for key in keys:
         if key is not None:
             yield iam.PolicyStatement(
                 actions=["kms:Decrypt"],

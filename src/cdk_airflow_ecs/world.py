@@ -21,7 +21,7 @@ from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.buckets import access_log_bucket
 from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
-from cdk_airflow_ecs.render import Rendered, Site
+from cdk_airflow_ecs.render import Rendered, Site, tasks_of
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
 
 if TYPE_CHECKING:
@@ -34,19 +34,29 @@ if TYPE_CHECKING:
 _EXECUTION_API = "execution-api"
 
 
+class Scopes:
+    """The constructs of the tree by their path below the cluster, each made when it is first asked for."""
+
+    def __init__(self, root: Construct) -> None:
+        self._made = {"": root}
+
+    def __call__(self, path: str) -> Construct:
+        """Find or make the construct at *path*."""
+        if path not in self._made:
+            parent, _, name = path.rpartition("/")
+            self._made[path] = Construct(self(parent), name)
+        return self._made[path]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What exists once, and the scopes that things are made in."""
 
-    root: Construct
+    scope: Scopes
     settings: Settings
     site: Site
     key: kms.IKey
     namespace: servicediscovery.INamespace | None
-
-    def scope(self, path: str) -> Construct:
-        """Find or make the construct at *path* below the cluster."""
-        return _scope(self.root, path)
 
     def connectables(self) -> dict[str, ec2.IConnectable]:
         """What stands at the ends of edges, by name."""
@@ -90,7 +100,8 @@ def bind_stores(
     exec_enabled: bool,
 ) -> World:
     """Make or find everything that exists once. The arguments are those of ``AirflowCluster``."""
-    secrets_scope, logs_scope = _scope(root, "Secrets"), _scope(root, "Logs")
+    scope = Scopes(root)
+    secrets_scope, logs_scope = scope("Secrets"), scope("Logs")
     key = encryption_key or cluster_key(secrets_scope, removal_policy=removal_policy)
     let_logs_use(key)
     key = key_peer(secrets_scope, key)
@@ -116,6 +127,7 @@ def bind_stores(
         encryption_key=key,
         removal_policy=removal_policy or RemovalPolicy.RETAIN,
     )
+    stack = Stack.of(root)
     execution_api = settings.version.major >= 3
     stores = {
         "Database": settings.database,
@@ -125,15 +137,16 @@ def bind_stores(
         **settings.executor.plan(ExecutorContext(version=settings.version)).stores,
     }
     bindings = {
-        "Stack": Binding(attributes={"region": Stack.of(root).region}),
+        "Stack": Binding(attributes={"region": stack.region}),
         "Given": Binding(secrets=settings.given_secrets),
         **bind_secrets(secrets_scope, foundation, execution_api=execution_api),
-        **{name: store.bind(_scope(root, name), foundation) for name, store in stores.items()},
+        **{name: store.bind(scope(name), foundation) for name, store in stores.items()},
     }
     namespace = None
     if execution_api:
-        namespace = bind_namespace(root, network)
-        url = f"http://{_EXECUTION_API}.{namespace_name(root)}:{EXECUTION_API_PORT}/execution/"
+        name = namespace_name(root)
+        namespace = bind_namespace(root, network, name)
+        url = f"http://{_EXECUTION_API}.{name}:{EXECUTION_API_PORT}/execution/"
         bindings["ExecutionApi"] = Binding(attributes={"url": url})
     cluster = ecs.Cluster(
         root,
@@ -156,13 +169,6 @@ def bind_stores(
         container_image=settings.image.container_image(settings.version),
         log_group=log_group,
         bindings=bindings,
+        trust=tasks_of(stack),
     )
-    return World(root=root, settings=settings, site=site, key=key, namespace=namespace)
-
-
-def _scope(root: Construct, path: str) -> Construct:
-    scope = root
-    for name in path.split("/"):
-        found = scope.node.try_find_child(name)
-        scope = cast("Construct", found) if found is not None else Construct(scope, name)
-    return scope
+    return World(scope=scope, settings=settings, site=site, key=key, namespace=namespace)
