@@ -154,8 +154,8 @@ from aws_cdk import CfnResource, Stack
 strict = {"@aws-cdk/core:validateAgainstDefaultRules": True}
 print(json.dumps({name: synthesis.run_example(name, context=strict).reports for name in synthesis.EXAMPLES}))
 # It works at all: Fargate has no such machine.
-impossible = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "30720"}
-container = {"containerDefinitions": [{"name": "one", "image": "one"}]}
+impossible = {"RequiresCompatibilities": ["FARGATE"], "NetworkMode": "awsvpc", "Cpu": "256", "Memory": "30720"}
+container = {"ContainerDefinitions": [{"Name": "one", "Image": "one"}]}
 synthesis.synthesize(
     lambda app: CfnResource(
         Stack(app, "Control"), "Bad", type="AWS::ECS::TaskDefinition", properties={**impossible, **container}
