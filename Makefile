@@ -41,6 +41,10 @@ test: environments ## Run every test, linter and judge.
 fast: .venv/.ready ## Run only the tests that take seconds.
 	.venv/bin/pytest -q -m "not slow and not airflow"
 
+.PHONY: bench
+bench: .venv/.ready ## Measure what a synthesis costs, and write docs/benchmarks.md. Minutes, on an idle machine.
+	.venv/bin/python benchmarks/synthesis.py --write
+
 .PHONY: docs
 docs: .venv/.ready ## Build the documentation into site/, strictly.
 	.venv/bin/zensical build --strict

@@ -42,6 +42,7 @@ class Site:
     network: Network
     image: AirflowImage
     container_image: ecs.ContainerImage
+    platform: ecs.RuntimePlatform
     log_group: logs.ILogGroup
     bindings: Mapping[str, Binding]
     trust: iam.IPrincipal
@@ -107,12 +108,7 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
         ephemeral_storage_gib=component.ephemeral_storage_gib,
         task_role=task_role,
         execution_role=execution_role,
-        runtime_platform=ecs.RuntimePlatform(
-            cpu_architecture=(
-                ecs.CpuArchitecture.ARM64 if site.image.architecture == "arm64" else ecs.CpuArchitecture.X86_64
-            ),
-            operating_system_family=ecs.OperatingSystemFamily.LINUX,
-        ),
+        runtime_platform=site.platform,
     )
     for container in component.containers:
         _add_container(definition, component, container, site)

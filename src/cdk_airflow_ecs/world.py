@@ -167,6 +167,7 @@ def bind_stores(
         network=network,
         image=settings.image,
         container_image=settings.image.container_image(settings.version),
+        platform=settings.image.platform(),
         log_group=log_group,
         bindings=bindings,
         trust=tasks_of(stack),

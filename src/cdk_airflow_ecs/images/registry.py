@@ -117,6 +117,14 @@ class AirflowImage:
         """Whether it is the image that the Apache Airflow project publishes."""
         return self.name is None and self.repository is None
 
+    def platform(self) -> ecs.RuntimePlatform:
+        """Give CDK what the image was built for."""
+        arm = self.architecture == "arm64"
+        return ecs.RuntimePlatform(
+            cpu_architecture=ecs.CpuArchitecture.ARM64 if arm else ecs.CpuArchitecture.X86_64,
+            operating_system_family=ecs.OperatingSystemFamily.LINUX,
+        )
+
     def container_image(self, version: AirflowVersion) -> ecs.ContainerImage:
         """Give CDK the image of *version*."""
         if self.repository is not None:

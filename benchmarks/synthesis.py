@@ -1,0 +1,188 @@
+"""What a synthesis costs: CPU and wall seconds of whole processes, Node.js included, interleaved, medians.
+
+``python benchmarks/synthesis.py [--rounds 9] [--write]``; ``--write`` puts the tables into docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from cdk_airflow_ecs.testing import normalize
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+MARK = "<!-- bench -->"
+SIZES = (1, 5, 10, 20)
+KINDS = {
+    "empty": "an empty CDK app",
+    "by-hand": "the same resources by hand",
+    "include": "the same template through CfnInclude",
+    "ours": "`AirflowCluster`",
+}
+
+
+@dataclass
+class Process:
+    """One kind of process, and what its runs took."""
+
+    kind: str
+    clusters: int = 1
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+
+    def run(self, folder: Path) -> Path:
+        """Run it once, keep its times, and say where its output is."""
+        output = folder / f"{self.kind}-{self.clusters}"
+        command = [sys.executable, str(HERE / "apps.py"), self.kind, str(self.clusters), str(output)]
+        start = time.perf_counter()
+        process = subprocess.Popen([*command, str(folder / "template.json")], env=environment())
+        # The times of the process and of all that it started and waited for: Python, jsii's two processes of Node.js.
+        _, status, used = os.wait4(process.pid, 0)
+        self.wall.append(time.perf_counter() - start)
+        self.cpu.append(used.ru_utime + used.ru_stime)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"{self.kind} failed with {process.returncode}")
+        return output
+
+
+def environment() -> dict[str, str]:
+    """As make has it: byte code is written, CDK's validator is off, Node.js is the one beside this Python."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PATH": path, "CDK_VALIDATION": "false"}
+
+
+def types(output: Path) -> Counter[str]:
+    """How many resources of each type the first template in *output* has."""
+    template = json.loads((output / "Quickstart0.template.json").read_text())
+    return Counter(resource["Type"] for resource in template.get("Resources", {}).values())
+
+
+def prepare(folder: Path) -> int:
+    """Warm every cache up, write the template that CfnInclude reads, and check that all make the same resources."""
+    ours = Process("ours").run(folder)
+    template = normalize(json.loads((ours / "Quickstart0.template.json").read_text()))
+    (folder / "template.json").write_text(json.dumps(template))
+    Process("empty").run(folder)
+    for kind in ("by-hand", "include"):
+        if (made := types(Process(kind).run(folder))) != types(ours):
+            raise SystemExit(
+                f"{kind} makes other resources: {made - types(ours)} too many, {types(ours) - made} missing"
+            )
+    return sum(types(ours).values())
+
+
+def measure(folder: Path, rounds: int) -> list[Process]:
+    """Run all in turn, forth and back, so that whatever else the machine does hits them alike."""
+    processes = [*(Process(kind) for kind in KINDS), *(Process("ours", size) for size in SIZES[1:])]
+    for number in range(rounds):
+        for process in processes[:: -1 if number % 2 else 1]:
+            process.run(folder)
+        print(f"round {number + 1} of {rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    return processes
+
+
+def tables(processes: list[Process], resources: int, rounds: int, load: float) -> str:
+    """Write everything as Markdown."""
+    run = {(process.kind, process.clusters): process for process in processes}
+    cpu = {key: statistics.median(process.cpu) for key, process in run.items()}
+    wall = {key: statistics.median(process.wall) for key, process in run.items()}
+    by_hand = run["by-hand", 1]
+    first = [
+        (
+            label,
+            f"{cpu[kind, 1]:.2f}",
+            f"{wall[kind, 1]:.2f}",
+            against(run[kind, 1].cpu, by_hand.cpu),
+            against(run[kind, 1].wall, by_hand.wall),
+        )
+        for kind, label in KINDS.items()
+    ]
+    second = [
+        (
+            str(size),
+            f"{cpu['ours', size]:.2f}",
+            f"{wall['ours', size]:.2f}",
+            "" if size == 1 else f"{(cpu['ours', size] - cpu['ours', 1]) / (size - 1):.2f}",
+        )
+        for size in SIZES
+    ]
+    return "\n".join(
+        [
+            f"Medians of {rounds} interleaved rounds of whole processes, Python and Node.js together, start to exit.",
+            f"Each process but the first makes the same {resources} resources.",
+            f"Written by `make bench` on {machine()};",
+            f"load average at the start {load:.1f}.",
+            "",
+            *table(
+                (
+                    "One process that makes",
+                    "CPU s",
+                    "Wall s",
+                    "CPU, by hand = 1 (rounds)",
+                    "Wall, by hand = 1 (rounds)",
+                ),
+                first,
+            ),
+            "",
+            *table(("Clusters in one app", "CPU s", "Wall s", "CPU s of each further cluster"), second),
+        ]
+    )
+
+
+def against(these: list[float], those: list[float]) -> str:
+    """The median of each round's ratio, and how far the rounds were apart."""
+    ratios = [one / other for one, other in zip(these, those, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Write a table in Markdown."""
+    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
+
+
+def machine() -> str:
+    """Describe what it ran on, without a name."""
+    node = subprocess.run(["node", "--version"], env=environment(), capture_output=True, text=True, check=True)
+    model = "processor unknown"
+    if (info := Path("/proc/cpuinfo")).exists():
+        models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = models[0] if models else model
+    return (
+        f"{os.cpu_count()} cores ({model}), {platform.system()}, Python {platform.python_version()},"
+        f" Node.js {node.stdout.strip().removeprefix('v')}, aws-cdk-lib {version('aws-cdk-lib')}"
+    )
+
+
+def main() -> None:
+    """Measure, print, and write if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        resources = prepare(folder)
+        load = os.getloadavg()[0]
+        text = tables(measure(folder, arguments.rounds), resources, arguments.rounds, load)
+    print(text)
+    if arguments.write:
+        before = PAGE.read_text().partition(MARK)[0]
+        PAGE.write_text(f"{before}{MARK}\n\n{text}\n")
+
+
+if __name__ == "__main__":
+    main()
