@@ -7,10 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aws_cdk import Token
-
-from cdk_airflow_ecs.tokens import is_number_token
-
 if TYPE_CHECKING:
     from aws_cdk import RemovalPolicy
     from aws_cdk import aws_ec2 as ec2
@@ -57,10 +53,6 @@ class Binding:
     key: kms.IKey | None = None
     dependencies: Sequence[IDependable] = ()
 
-
-def number_text(number: float) -> str:
-    """Write a number, which may be a token."""
-    return Token.as_string(number) if is_number_token(number) else str(number)
 
 
 class Store(ABC):

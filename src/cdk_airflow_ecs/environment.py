@@ -80,7 +80,7 @@ def _looks_secret(name: str) -> bool:
 
 
 def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret]) -> Value:
-    if isinstance(value, bool | int | float) and not is_token(value):
+    if isinstance(value, bool | int | float):
         return str(value)
     if isinstance(value, str):
         return value
@@ -88,8 +88,6 @@ def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret])
         key = f"{owner}/{name}"
         secrets[key] = value  # type: ignore[assignment]  # which is_secret cannot tell mypy
         return SecretRef("Given", key)
-    if is_token(value):
-        raise ValueError(f"{owner}: {name} is {arguments.shown(value)}; write it as text, with Token.as_string(…)")
     raise ValueError(
         f"{owner}: {name} is {arguments.shown(value)}, neither text, a number nor an ecs.Secret; a secret of Secrets"
         " Manager becomes one with ecs.Secret.from_secrets_manager(…)"

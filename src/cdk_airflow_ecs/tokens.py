@@ -1,7 +1,8 @@
 """CDK's tokens and secrets, recognised without asking CDK: the plan must know which values it cannot see.
 
 A token is a value that CloudFormation fills in at deploy time. Inside Python it is an ordinary string with a marker
-in it, or a number far below any real one (aws-cdk-lib, ``core/lib/private/encoding.ts``).
+in it, or a number far below any real one, which may be written as text like any other
+(aws-cdk-lib, ``core/lib/private/encoding.ts``).
 """
 
 from __future__ import annotations

@@ -219,15 +219,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "logs for no time": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days is an integer, 1 or more; got 0"),
     # --- tokens where a number is compared
-    "concurrency by parameter": (
-        lambda s: pool(concurrency=number(s)),
-        "concurrency is an integer.* only the deploy knows",
-    ),
     "memory by parameter without concurrency": (lambda s: pool(memory_mib=number(s)), "so say concurrency= too"),
-    "parallelism by parameter": (
-        lambda s: {"executor": LocalExecutor(parallelism=number(s))},
-        "parallelism is an integer, 1 or more; got a number that only the deploy knows",
-    ),
     "database size by parameter": (
         lambda s: {"database": RdsDatabase(allocated_storage_gib=number(s))},
         "allocated_storage_gib is an integer.* only the deploy knows",
@@ -235,10 +227,6 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "cpu as a text parameter": (
         lambda s: {"scheduler": Service(cpu=CfnParameter(s, "Cpu").value_as_string)},
         "cpu=a text that only the deploy knows .* is no Fargate size",
-    ),
-    "an option by a number parameter": (
-        lambda s: {"config": {"core": {"parallelism": number(s)}}},
-        r"core.parallelism is a number that only the deploy knows .*; write it as text, with Token.as_string",
     ),
     "a list token": (
         lambda s: {"config": {"core": {"parallelism": CfnParameter(s, "L", type="CommaDelimitedList").value_as_list}}},
@@ -422,7 +410,7 @@ def test_a_misspelt_argument():
 
 
 def test_enough_cases():
-    """No refusal is there twice under two names, and no words would match any message."""
+    """There are more than a hundred refusals, and the words of each would match no other message by chance."""
     words = [re.sub(r"\W", "", words) for _, words in REFUSED.values()]
     assert len(REFUSED) > 100
     assert min(len(text) for text in words) > 5
@@ -485,14 +473,18 @@ def test_sizes_by_parameter():
 
 
 def test_a_pool_by_parameter():
-    """So do those of workers, if their concurrency is said."""
+    """So do those of workers, and their concurrency, which must then be said."""
 
     def build(stack):
         value = number(stack)
-        return pool(cpu=value, memory_mib=value, count=value, concurrency=4)
+        return pool(cpu=value, memory_mib=value, count=value, concurrency=value)
 
-    services = resources(synthesize(build), "AWS::ECS::Service").values()
+    template = synthesize(build)
+    services = resources(template, "AWS::ECS::Service").values()
     assert [s["Properties"]["DesiredCount"] for s in services].count(PARAMETER) == 1
+    tasks = resources(template, "AWS::ECS::TaskDefinition").values()
+    told = [entry for t in tasks for entry in t["Properties"]["ContainerDefinitions"][0]["Environment"]]
+    assert {"Name": "AIRFLOW__CELERY__WORKER_CONCURRENCY", "Value": PARAMETER} in told
 
 
 @pytest.mark.parametrize("store", ["database", "broker"])
@@ -539,10 +531,18 @@ def test_hosts_and_values_that_come_late():
     assert {"Ref": "Cidr"} in clients
 
 
-def test_a_number_as_text():
-    """The advice to write a number with Token.as_string works."""
-    template = synthesize(lambda stack: {"config": {"core": {"parallelism": Token.as_string(number(stack))}}})
-    assert variables(template)["AIRFLOW__CORE__PARALLELISM"] == PARAMETER
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (lambda s: {"config": {"core": {"max_templated_field_length": number(s)}}}, "CORE__MAX_TEMPLATED_FIELD_LENGTH"),
+        (lambda s: {"config": {"core": {"parallelism": Token.as_string(number(s))}}}, "CORE__PARALLELISM"),
+        (lambda s: {"executor": LocalExecutor(parallelism=number(s))}, "CORE__PARALLELISM"),
+        (lambda s: {"environment": {"AIRFLOW__CORE__PARALLELISM": number(s)}}, "CORE__PARALLELISM"),
+    ],
+)
+def test_an_option_by_parameter(build, name):
+    """A number from a parameter is an option's value like any other."""
+    assert variables(synthesize(build))[f"AIRFLOW__{name}"] == PARAMETER
 
 
 def test_a_zone_by_its_id():

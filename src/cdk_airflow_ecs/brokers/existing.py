@@ -10,7 +10,7 @@ from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation, number_text
+from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.connection import redis_plan
 from cdk_airflow_ecs.secrets import secret_peer
@@ -62,7 +62,7 @@ class ExistingRedisBroker(Broker):
             secret, key = ecs.Secret.from_secrets_manager(secret_peer(scope, token)), token.encryption_key
         groups = [self.security_group] if self.security_group is not None else []
         return Binding(
-            attributes={"host": self.host, "port": number_text(self.port)},
+            attributes={"host": self.host, "port": str(self.port)},
             secrets={"token": secret},
             connectable=ec2.Connections(security_groups=groups) if groups else None,
             key=key,

@@ -70,7 +70,7 @@ class WorkerPool:
         object.__setattr__(self, "queues", queues)
         check_size(pool, self.cpu, self.memory_mib)
         if self.concurrency is not None:
-            arguments.integer(f"{pool}: concurrency", self.concurrency, 1)
+            arguments.integer(f"{pool}: concurrency", self.concurrency, 1, tokens=True)
         elif is_token(self.memory_mib):
             raise ValueError(f"{pool}: memory_mib is only known at deploy time, so say concurrency= too")
         _ = self.service  # which checks the rest

@@ -10,7 +10,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.binding import Binding, Foundation, number_text
+from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.secrets import secret_peer
 
@@ -101,7 +101,7 @@ class ExistingDatabase(Database):
         else:
             host = cast("rds.IDatabaseInstance", database).db_instance_endpoint_address
         return Binding(
-            attributes={"host": str(host), "port": number_text(self.port), "name": self.database_name},
+            attributes={"host": str(host), "port": str(self.port), "name": self.database_name},
             secrets={
                 "username": ecs.Secret.from_secrets_manager(secret, "username"),
                 "password": ecs.Secret.from_secrets_manager(secret, "password"),

@@ -23,7 +23,7 @@ class LocalExecutor(Executor):
     parallelism: int = 8
 
     def __post_init__(self) -> None:
-        arguments.integer("LocalExecutor parallelism", self.parallelism, 1)
+        arguments.integer("LocalExecutor parallelism", self.parallelism, 1, tokens=True)
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
