@@ -54,7 +54,6 @@ class Binding:
     dependencies: Sequence[IDependable] = ()
 
 
-
 class Store(ABC):
     """A database, broker, DAG source or log store: something that keeps data and that tasks reach by name."""
 
