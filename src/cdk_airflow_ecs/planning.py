@@ -60,7 +60,11 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         ValueError: if the user's configuration contradicts the cluster's own, or a size is impossible.
     """
     context = _Context.of(settings)
-    tasks = [replace(_component(context, (task,), task.service), count=None) for task in context.executor.tasks]
+    # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
+    tasks = [
+        replace(_component(context, (task,), task.service), count=None, enable_exec=False)
+        for task in context.executor.tasks
+    ]
     services = [_component(context, processes_, size) for processes_, size in _services(context)]
     components = (*tasks, *services, _migration(context))
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from aws_cdk import RemovalPolicy
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, S3Dags, SeveralExecutors
 from synthesis import REPOSITORY, flat, references, resources, strings, template_of, tool
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -19,9 +19,15 @@ CLUSTERS = {
     "3.3 Local": {"version": AirflowVersion.V3_3, "executor": LocalExecutor()},
     "2.11 Celery": {"version": AirflowVersion.V2_11, "executor": CeleryExecutor()},
     "2.11 Local": {"version": AirflowVersion.V2_11, "executor": LocalExecutor()},
+    "3.3 ECS": {"version": AirflowVersion.V3_3, "executor": EcsExecutor()},
+    "2.11 ECS": {"version": AirflowVersion.V2_11, "executor": EcsExecutor()},
+    "3.3 Celery and ECS": {
+        "version": AirflowVersion.V3_3,
+        "executor": SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)]),
+    },
 }
 SECRETS = ("AWS::SecretsManager::Secret", "AWS::SecretsManager::SecretTargetAttachment")
-WORKER, MIGRATION = "Poolsdefault/worker", "Gate/migrate"
+WORKER, TASK, MIGRATION = "Poolsdefault/worker", "Tasksexecutor/task", "Gate/migrate"
 SCHEDULER, PROCESSOR, TRIGGERER = "Scheduler/scheduler", "DagProcessor/dag-processor", "Triggerer/triggerer"
 CORE, EXECUTION, WEBSERVER = "ApiServer/api-server", "ApiServer/execution-api", "Webserver/webserver"
 
@@ -57,17 +63,34 @@ HOLDERS = {
         "SecretsSession": {WEBSERVER, TRIGGERER, SCHEDULER},
         "SecretsAdmin": {MIGRATION},
     },
+    "3.3 ECS": {
+        "DatabaseCredentials": DATABASE_3,
+        "SecretsFernet": DATABASE_3,
+        "SecretsJwt": {CORE, EXECUTION, SCHEDULER},
+        "SecretsSession": {CORE, TRIGGERER},
+        "SecretsAdmin": {MIGRATION},
+    },
+    "2.11 ECS": {
+        "DatabaseCredentials": DATABASE_2 | {TASK},
+        "SecretsFernet": DATABASE_2 | {TASK},
+        "SecretsSession": {WEBSERVER, TRIGGERER},
+        "SecretsAdmin": {MIGRATION},
+    },
 }
+HOLDERS["3.3 Celery and ECS"] = HOLDERS["3.3 Celery"]
 # Which containers may read the bucket of the DAGs, and look for DAGs at all.
 DAG_READERS = {
     "3.3 Celery": {PROCESSOR, WORKER},
     "3.3 Local": {PROCESSOR, SCHEDULER},
     "2.11 Celery": {PROCESSOR, WORKER},
     "2.11 Local": {PROCESSOR, SCHEDULER},
+    "3.3 ECS": {PROCESSOR, TASK},
+    "2.11 ECS": {PROCESSOR, TASK},
+    "3.3 Celery and ECS": {PROCESSOR, WORKER, TASK},
 }
 # Which may read the bucket of task logs, and which may write to it.
 LOG_READERS = {name: {CORE if name.startswith("3") else WEBSERVER} for name in CLUSTERS}
-LOG_WRITERS = {name: {TRIGGERER, WORKER if "Celery" in name else SCHEDULER} for name in CLUSTERS}
+LOG_WRITERS = {name: {TRIGGERER, *(DAG_READERS[name] - {PROCESSOR})} for name in CLUSTERS}
 
 clusters = pytest.mark.parametrize("name", CLUSTERS)
 
