@@ -335,6 +335,8 @@ COSTED = {
     "production": "Platform",
     "airflow-2": "Airflow2",
     "existing-vpc-and-database": "Data",
+    "ecs-executor": "Nightly",
+    "mixed-executors": "Mixed",
 }
 
 
