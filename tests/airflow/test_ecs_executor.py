@@ -43,21 +43,28 @@ SECRETS = dict.fromkeys(
     ),
     "x" * 43,
 )
+SEVERAL = SeveralExecutors([CeleryExecutor(), EcsExecutor()])
 # An executor_config of a DAG's author that asks for another machine.
 LARGER = {"overrides": {"cpu": "4096", "memory": "16384", "ephemeralStorage": {"sizeInGiB": 100}}}
 WRONG = {"overrides": {"cpu": 4096}}
 
 
-def ask(release: str, executor, container: str, folder: Path, *configs: object) -> SimpleNamespace:
-    """Run the probe in a container's environment."""
+def run(release: str, executor, container: str, folder: Path, *probe: str) -> SimpleNamespace:
+    """Run a probe with its argument in a container's environment."""
     programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
     machine = Machine(programs, folder, ATTRIBUTES, SECRETS, {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
     found = plan_of(version=AirflowVersion.of(release), executor=executor)
     (part,) = (c for component in found.components for c in component.containers if c.name == container)
-    probe = str(Path(__file__).with_name("ecs_probe.py"))
-    done = machine.run(part, [str(programs / "python"), "-W", "ignore", probe, json.dumps(configs)])
+    script, *arguments = probe
+    script = str(Path(__file__).with_name(script))
+    done = machine.run(part, [str(programs / "python"), "-W", "ignore", script, *arguments])
     assert done.returncode == 0, done.stderr
     return SimpleNamespace(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def ask(release: str, executor, container: str, folder: Path, *configs: object) -> SimpleNamespace:
+    """What Airflow makes of the executors in a container, and of RunTask with each ``executor_config``."""
+    return run(release, executor, container, folder, "ecs_probe.py", json.dumps(configs))
 
 
 def call(**capacity: object) -> dict:
@@ -103,11 +110,35 @@ def test_spot_and_sizes_among_several(release, tmp_path):
 @pytest.mark.parametrize("container", ["web", "worker", "task", "dag-processor"])
 def test_every_container_knows_the_list(release, container, tmp_path):
     """A DAG that says executor="ecs" loads where it is parsed and run; the web component can ask for running logs."""
-    several = SeveralExecutors([CeleryExecutor(), EcsExecutor()])
     loads = container == "web"
     if loads:
         container = "api-server" if release[0] == "3" else "webserver"
-    found = ask(release, several, container, tmp_path, *([{}] if loads else []))
+    found = ask(release, SEVERAL, container, tmp_path, *([{}] if loads else []))
     assert found.names == [["CeleryExecutor", CELERY], ["ecs", ECS]]
     if loads:
         assert found.calls == [[call(launchType="FARGATE"), ""]]
+
+
+@pytest.mark.parametrize(
+    ("example", "executor", "tasks"),
+    [
+        (
+            "ecs-executor/dags/nightly.py",
+            EcsExecutor(),
+            {"load": [None, {}], "train": [None, {"overrides": {"cpu": "4096", "memory": "16384"}}]},
+        ),
+        ("mixed-executors/dags/mixed.py", SEVERAL, {"ask": [None, {}], "crunch": ["ecs", {}]}),
+    ],
+)
+def test_the_dags_of_the_examples(example, executor, tasks, tmp_path):
+    """Each loads where its example's cluster parses it."""
+    file = str(REPOSITORY / "examples" / example)
+    found = run("3.3.2", executor, "dag-processor", tmp_path, "dag_probe.py", file)
+    assert (found.errors, found.tasks) == ([], tasks)
+
+
+def test_an_unknown_executor(tmp_path):
+    """Where the list lacks an executor, a DAG that names it does not load: why all containers know the same."""
+    file = str(REPOSITORY / "examples/mixed-executors/dags/mixed.py")
+    (error,) = run("3.3.2", CeleryExecutor(), "dag-processor", tmp_path, "dag_probe.py", file).errors
+    assert "ecs" in error
