@@ -11,7 +11,9 @@ from cdk_airflow_ecs.databases.existing import ExistingDatabase
 from cdk_airflow_ecs.databases.rds import RdsDatabase
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
+from cdk_airflow_ecs.executors.ecs import EcsExecutor
 from cdk_airflow_ecs.executors.local import LocalExecutor
+from cdk_airflow_ecs.executors.several import SeveralExecutors
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.logs.s3 import S3Logs
@@ -22,6 +24,7 @@ __all__ = [
     "AirflowImage",
     "AirflowVersion",
     "CeleryExecutor",
+    "EcsExecutor",
     "Executor",
     "ExecutorContext",
     "ExecutorPlan",
@@ -35,6 +38,7 @@ __all__ = [
     "S3Dags",
     "S3Logs",
     "Service",
+    "SeveralExecutors",
     "Web",
     "WorkerPool",
     "Workers",

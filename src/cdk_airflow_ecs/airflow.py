@@ -165,7 +165,7 @@ class Process:
         component: the component it belongs to; processes of one component share a task.
         command: what the image's entry point runs.
         needs: what it gets beyond the common configuration: "database", "fernet", "jwt", "session", "execution-api",
-            "dags", "executor", "read-logs", "write-logs".
+            "dags", "executor", "load-executor", "read-logs", "write-logs".
         port: the port that others reach it on, if any.
         health_check: how ECS knows that it works.
         environment: variables of this process alone.
@@ -227,7 +227,7 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
         tasks_in_scheduler: whether the executor runs tasks inside the scheduler, as LocalExecutor does. The scheduler
             then needs what a worker needs.
     """
-    scheduler_needs = {"database", "fernet", "executor"}
+    scheduler_needs = {"database", "fernet", "executor", "load-executor"}
     if tasks_in_scheduler:
         scheduler_needs |= {"session", "execution-api", "dags", "write-logs"}
     if version.major >= 3:
@@ -270,7 +270,7 @@ def _web_processes(version: AirflowVersion) -> tuple[Process, ...]:
                 name="webserver",
                 component="Webserver",
                 command=("airflow", "webserver"),
-                needs=frozenset({"database", "fernet", "session", "read-logs"}),
+                needs=frozenset({"database", "fernet", "session", "read-logs", "load-executor"}),
                 port=WEB_PORT,
                 health_check=http_check(f"http://127.0.0.1:{WEB_PORT}/health"),
             ),
@@ -281,7 +281,7 @@ def _web_processes(version: AirflowVersion) -> tuple[Process, ...]:
             name="api-server",
             component="ApiServer",
             command=("airflow", "api-server", "--apps", "core", "--port", str(WEB_PORT), "--proxy-headers"),
-            needs=api_needs | {"session", "read-logs"},
+            needs=api_needs | {"session", "read-logs", "load-executor"},
             port=WEB_PORT,
             health_check=http_check(f"http://127.0.0.1:{WEB_PORT}/api/v2/version"),
             # The load balancer is the only peer that the security group admits on this port.

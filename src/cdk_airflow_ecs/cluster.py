@@ -17,7 +17,7 @@ from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
-from cdk_airflow_ecs.render import render
+from cdk_airflow_ecs.render import render_all
 from cdk_airflow_ecs.settings import check_constructs, resolve
 from cdk_airflow_ecs.world import bind_stores
 
@@ -151,9 +151,7 @@ class AirflowCluster(Construct):
             removal_policy=removal_policy,
             exec_enabled=any(component.enable_exec for component in plan.components),
         )
-        rendered = {
-            component.name: render(world.scope(component.path), component, world.site) for component in plan.components
-        }
+        rendered = render_all(world.scope, plan.components, world.site)
         gate = build_gate(
             world.scope("Gate"),
             rendered["Migration"],

@@ -6,7 +6,7 @@ replaces: :class:`Ref`, :class:`SecretRef`, :class:`Json`. Two equal inputs give
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -43,10 +43,20 @@ Value: TypeAlias = "str | Ref | SecretRef | Json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """One container of a component: exactly what ECS starts."""
+    """One container of a component: exactly what ECS starts.
+
+    Args:
+        name: its name in the task definition.
+        command: what runs, unless whoever starts the task says otherwise.
+        prefix: what stands before the command, whoever says it.
+        port: the port that others reach it on, if any.
+        health_check: how ECS knows that it works.
+        environment: its variables and secrets.
+    """
 
     name: str
     command: tuple[str | Ref, ...]
+    prefix: tuple[str | Ref, ...] = ()
     port: int | None = None
     health_check: HealthCheck | None = None
     environment: Mapping[str, Value] = field(default_factory=dict)
@@ -63,12 +73,13 @@ class Permission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """One ECS service, or the one-shot migration task: one task definition, security group and pair of roles.
+    """One ECS service, or a task that others start: one task definition, security group and pair of roles.
 
     Args:
         name: its name in edges and outputs.
         path: its place in the construct tree, which its logical ids come from.
-        count: tasks to keep running; None for the migration task, which runs when the gate says so.
+        count: tasks to keep running; None for what has no service: the migration task, which runs when the gate says
+            so, and tasks that an executor starts.
         runs_user_code: whether DAG authors' code runs here, and ``cluster.grant_principal`` reaches it.
         serves_web: whether the load balancer sends it requests. Only then may ECS stop a task to spread the service
             over zones: elsewhere it would interrupt work.
@@ -86,6 +97,25 @@ class Component:
     runs_user_code: bool = False
     serves_web: bool = False
 
+    def refs(self) -> Iterator[Ref]:
+        """Everything that its containers and permissions refer to."""
+        for container in self.containers:
+            yield from _refs((container.prefix, container.command, container.environment))
+        for permission in self.permissions:
+            yield from _refs((permission.resources, permission.conditions))
+
+
+def _refs(node: object) -> Iterator[Ref]:
+    if isinstance(node, Ref):
+        yield node
+    elif isinstance(node, Json):
+        yield from _refs(node.tree)
+    elif isinstance(node, Mapping):
+        yield from _refs(tuple(node.values()))
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for part in node:
+            yield from _refs(part)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edge:
@@ -99,7 +129,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterPlan:
-    """Everything that will run and everything that may talk, in order.
+    """Everything that will run and everything that may talk, in order: a component may refer to those before it.
 
     Examples:
         >>> from cdk_airflow_ecs.testing import plan_of

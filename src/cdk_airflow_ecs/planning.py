@@ -60,8 +60,13 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         ValueError: if the user's configuration contradicts the cluster's own, or a size is impossible.
     """
     context = _Context.of(settings)
+    # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
+    tasks = [
+        replace(_component(context, (task,), task.service), count=None, enable_exec=False)
+        for task in context.executor.tasks
+    ]
     services = [_component(context, processes_, size) for processes_, size in _services(context)]
-    components = (*services, _migration(context))
+    components = (*tasks, *services, _migration(context))
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
 
@@ -109,10 +114,14 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     containers = []
     for position, (process, workers) in enumerate(parts):
         check = service.health_check if position == 0 and service.health_check else process.health_check
+        prefix = context.dags.command_prefix if "dags" in process.needs else ()
+        # An executor overrides the command of the tasks that it starts; of services it is easier to read in one piece.
+        started = workers in context.executor.tasks
         containers.append(
             Container(
                 name=process.name,
-                command=_command(context, process),
+                command=process.command if started else (*prefix, *process.command),
+                prefix=prefix if started else (),
                 port=process.port,
                 health_check=check,
                 environment=_environment(context, process, workers.config if workers else {}, service),
@@ -135,11 +144,6 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     )
 
 
-def _command(context: _Context, process: Process) -> tuple[str | Ref, ...]:
-    prefix = context.dags.command_prefix if "dags" in process.needs else ()
-    return (*prefix, *process.command)
-
-
 def _environment(
     context: _Context, process: Process, extra: Mapping[Option, Value], service: Service
 ) -> dict[str, Value]:
@@ -147,10 +151,11 @@ def _environment(
     secrets = dict(settings.given_secrets)
     given, given_options = split_environment(process.component, service.environment, secrets)
     executor = context.executor.config if "executor" in process.needs else {}
+    loader = context.executor.loader_config if "load-executor" in process.needs else {}
     chosen = options.merge(
         [
             ("this cluster", _own_options(context, process)),
-            ("the executor", {**executor, **extra}),
+            ("the executor", {**executor, **loader, **extra}),
             ("config=", settings.config),
             (f"environment of {process.component}", given_options),
         ]
@@ -287,7 +292,7 @@ def _distinct(permissions: Iterator[Permission]) -> tuple[Permission, ...]:
 
 def _all_processes(context: _Context) -> Iterator[Process]:
     yield from processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler)
-    yield from (workers.process for workers in context.executor.workers)
+    yield from (workers.process for workers in (*context.executor.workers, *context.executor.tasks))
 
 
 def _migration(context: _Context) -> Component:

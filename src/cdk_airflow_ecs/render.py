@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,15 @@ class Site:
     log_group: logs.ILogGroup
     bindings: Mapping[str, Binding]
     trust: iam.IPrincipal
+    rendered: Mapping[str, Rendered] = field(default_factory=dict)
 
     def text(self, value: str | Ref) -> str:
         """Replace a reference by the value it stands for."""
-        return self.bindings[value.of].attributes[value.attribute] if isinstance(value, Ref) else value
+        if not isinstance(value, Ref):
+            return value
+        if value.of in self.rendered:
+            return self.rendered[value.of].attribute(value.attribute)
+        return self.bindings[value.of].attributes[value.attribute]
 
     def secret(self, value: SecretRef) -> ecs.Secret:
         """Replace a secret reference by the ECS secret it stands for."""
@@ -95,6 +100,35 @@ class Rendered:
     peer: ec2.ISecurityGroup
     service: ecs.FargateService | None
 
+    def attribute(self, name: str) -> str:
+        """What :class:`~cdk_airflow_ecs.plan.Ref` may say of a component."""
+        definition = self.task_definition
+        match name:
+            case "task_definition_arn":
+                return definition.task_definition_arn
+            case "family_arn":
+                family = f"{definition.family}:*"
+                return Stack.of(self.scope).format_arn(service="ecs", resource="task-definition", resource_name=family)
+            case "task_role_arn":
+                return self.task_role.role_arn
+            case "execution_role_arn":
+                return definition.obtain_execution_role().role_arn
+            case "security_group_id":
+                return self.security_group.security_group_id
+        raise KeyError(f"the component {self.component.name} has no {name!r}")
+
+
+def render_all(scope: Callable[[str], Construct], components: Sequence[Component], site: Site) -> dict[str, Rendered]:
+    """Render *components* in order; each may refer to those before it, and waits for those that it refers to."""
+    rendered: dict[str, Rendered] = {}
+    for component in components:
+        part = render(scope(component.path), component, replace(site, rendered=dict(rendered)))
+        if part.service is not None:
+            for name in dict.fromkeys(ref.of for ref in component.refs() if ref.of in rendered):
+                part.service.node.add_dependency(rendered[name].scope)
+        rendered[component.name] = part
+    return rendered
+
 
 def render(scope: Construct, component: Component, site: Site) -> Rendered:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
@@ -119,7 +153,8 @@ def render(scope: Construct, component: Component, site: Site) -> Rendered:
             task_role.add_to_policy(statement)
     resources = [site.text(resource) for permission in component.permissions for resource in permission.resources]
     wild = [resource for resource in resources if resource.endswith("*")]
-    acknowledge_wildcards(task_role, wild, "The objects of one bucket: their names are not known beforehand")
+    reason = "Objects of one bucket, revisions of one family, tasks of one cluster: not known beforehand"
+    acknowledge_wildcards(task_role, wild, reason)
     _acknowledge(scope, component, site)
     return Rendered(
         component=component,
@@ -151,7 +186,7 @@ def _add_container(
         container.name,
         container_name=container.name,
         image=site.container_image,
-        entry_point=list(site.image.entrypoint),
+        entry_point=[*site.image.entrypoint, *map(site.text, container.prefix)],
         command=[site.text(word) for word in container.command],
         environment=site.environment(container),
         secrets={
@@ -239,9 +274,11 @@ def _secret_key_statements(component: Component, site: Site) -> Iterator[iam.Pol
 def _object_key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
     """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
     actions = [_KEY_ACTIONS[action] for action in permission.actions if action in _KEY_ACTIONS]
+    if not actions:
+        return
     for store in dict.fromkeys(resource.of for resource in permission.resources if isinstance(resource, Ref)):
         key = site.bindings[store].key
-        if key is not None and actions:
+        if key is not None:
             yield iam.PolicyStatement(actions=actions, resources=[key.key_arn])
 
 

@@ -24,6 +24,7 @@ from cdk_airflow_ecs.executors.base import Executor, ExecutorContext
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.plan import Option, Value
 from cdk_airflow_ecs.web import Web
@@ -131,8 +132,14 @@ def resolve(
             raise ValueError(f"there is no service {name!r} to size; there are {', '.join(_SERVICES)}")
         arguments.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
         advice += _check_variables(name, service, version, secrets)
-    for workers in settings.executor.plan(ExecutorContext(version=version)).workers:
+    executor_plan = settings.executor.plan(ExecutorContext(version=version))
+    for workers in (*executor_plan.workers, *executor_plan.tasks):
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
+    if executor_plan.tasks and isinstance(settings.logs, LocalLogs):
+        raise ValueError(
+            f"logs=LocalLogs() cannot be used with executor={type(settings.executor).__name__}(…): each task runs in a"
+            " Fargate task of its own, and its log would be gone with it; use logs=S3Logs()"
+        )
     if isinstance(settings.dags, ImageDags) and settings.image.is_official:
         raise ValueError(
             "dags=ImageDags() needs an image that holds your DAGs, and the official image holds none; pass"

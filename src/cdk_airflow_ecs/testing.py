@@ -68,13 +68,17 @@ def _check_executor(executor: Executor, version: AirflowVersion) -> str | None:
     except ValueError as refusal:
         return str(refusal)
     assert first == executor.plan(context), f"plan() gave two different plans for Airflow {version}"
-    names = [workers.path for workers in first.workers]
-    assert len(names) == len(set(names)), f"two services share a path: {names}"
-    for name in names:
-        assert re.fullmatch(r"Pools/[A-Za-z][A-Za-z0-9-]*", name), f'{name!r} is no path of the form "Pools/name"'
+    for kind, members in (("Pools", first.workers), ("Tasks", first.tasks)):
+        names = [workers.path for workers in members]
+        assert len(names) == len(set(names)), f"two services share a path: {names}"
+        for name in names:
+            assert re.fullmatch(rf"{kind}/[A-Za-z][A-Za-z0-9-]*", name), (
+                f'{name!r} is no path of the form "{kind}/name"'
+            )
     for store in first.stores:
         assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", store), f"{store!r} is no construct id"
-    for config in (first.config, *(workers.config for workers in first.workers)):
+    own = [workers.config for workers in (*first.workers, *first.tasks)]
+    for config in (first.config, first.loader_config, *own):
         for (section, option), value in config.items():
             findings = check({section: {option: value}}, version.line)
             assert not findings, findings[0].message

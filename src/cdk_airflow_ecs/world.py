@@ -129,12 +129,13 @@ def bind_stores(
     )
     stack = Stack.of(root)
     execution_api = settings.version.major >= 3
+    executor = settings.executor.plan(ExecutorContext(version=settings.version))
     stores = {
         "Database": settings.database,
         "Dags": settings.dags,
         "Logs": settings.logs,
         "Web": settings.web,
-        **settings.executor.plan(ExecutorContext(version=settings.version)).stores,
+        **executor.stores,
     }
     bindings = {
         "Stack": Binding(attributes={"region": stack.region}),
@@ -153,6 +154,7 @@ def bind_stores(
         "Cluster",
         vpc=network.vpc,
         container_insights_v2=ecs.ContainerInsights.ENABLED,
+        enable_fargate_capacity_providers=executor.spot or None,
         execute_command_configuration=(
             ecs.ExecuteCommandConfiguration(
                 logging=ecs.ExecuteCommandLogging.OVERRIDE,
@@ -161,6 +163,19 @@ def bind_stores(
             if exec_enabled
             else None
         ),
+    )
+    bindings["Cluster"] = Binding(
+        attributes={
+            "arn": cluster.cluster_arn,
+            "name": cluster.cluster_name,
+            "tasks_arn": stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*"),
+        }
+    )
+    bindings["Network"] = Binding(
+        attributes={
+            "task_subnets": ",".join(network.task_subnet_ids),
+            "assign_public_ip": str(network.assign_public_ip),
+        }
     )
     site = Site(
         cluster=cluster,

@@ -17,8 +17,12 @@ OFFERS = {
 }
 ALWAYS = {
     "Stack": ({"region"}, set()),
+    "Cluster": ({"arn", "name", "tasks_arn"}, set()),
+    "Network": ({"task_subnets", "assign_public_ip"}, set()),
     "Fernet": ({"arn"}, {""}),
     "Session": ({"arn"}, {""}),
     "Admin": ({"arn"}, {""}),
 }
 SINCE_3 = {"Jwt": ({"arn"}, {""}), "ExecutionApi": ({"url"}, set())}
+# What a task that an executor starts offers to the components after it.
+STARTED = {"task_definition_arn", "family_arn", "task_role_arn", "execution_role_arn", "security_group_id"}

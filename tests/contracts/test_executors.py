@@ -15,10 +15,12 @@ from cdk_airflow_ecs import (
     AirflowCluster,
     AirflowVersion,
     CeleryExecutor,
+    EcsExecutor,
     Executor,
     ExecutorContext,
     ExecutorPlan,
     LocalExecutor,
+    SeveralExecutors,
     WorkerPool,
 )
 from cdk_airflow_ecs.testing import check_executor
@@ -45,6 +47,10 @@ def foreign(stack: Stack) -> LambdaExecutor:
         CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", cpu=4096, memory_mib=16384)]),
         LocalExecutor(),
         LocalExecutor(parallelism=2),
+        EcsExecutor(),
+        EcsExecutor(spot=True, environment={"STAGE": "dev"}),
+        SeveralExecutors([CeleryExecutor(), EcsExecutor()]),
+        SeveralExecutors([EcsExecutor(), LocalExecutor(), CeleryExecutor()]),
     ],
 )
 def test_our_executors_keep_the_contract(executor):
@@ -82,10 +88,12 @@ WORKERS = CeleryExecutor().plan(ExecutorContext(version=AirflowVersion.V3_3)).wo
         ([{"workers": WORKERS * 2}], "two services share a path"),
         (
             [{"workers": [type(WORKERS[0])(process=WORKERS[0].process, path="Tasks", service=WORKERS[0].service)]}],
-            "no path of the",
+            'no path of the form "Pools/name"',
         ),
+        ([{"tasks": WORKERS}], 'no path of the form "Tasks/name"'),
         ([{"stores": {"my broker": CeleryExecutor().broker}}], "'my broker' is no construct id"),
         ([{"config": {("celery", "broker_ulr"): "x"}}], r"did you mean \[celery\] broker_url\?"),
+        ([{"loader_config": {("celery", "broker_ulr"): "x"}}], r"did you mean \[celery\] broker_url\?"),
         ([{"config": {("core", "hostname_callable"): "x"}}], r"\[core\] hostname_callable is given twice"),
         ([{"config": {("core", "fernet_key_cmd"): "x"}}], r"\[core\] fernet_key_cmd is given twice"),
     ],

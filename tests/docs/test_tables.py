@@ -19,6 +19,7 @@ from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
     CeleryExecutor,
+    EcsExecutor,
     ExistingDatabase,
     ImageDags,
     LocalExecutor,
@@ -27,6 +28,7 @@ from cdk_airflow_ecs import (
     RedisBroker,
     S3Dags,
     S3Logs,
+    SeveralExecutors,
     Web,
     WorkerPool,
 )
@@ -35,7 +37,7 @@ from cdk_airflow_ecs.plan import ClusterPlan, Component
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import example, resources, strings, template_of
 
-EXECUTORS = {"celery": CeleryExecutor(), "local": LocalExecutor()}
+EXECUTORS = {"celery": CeleryExecutor(), "local": LocalExecutor(), "ecs": EcsExecutor()}
 
 
 def plan(version: str, executor: str) -> ClusterPlan:
@@ -43,7 +45,9 @@ def plan(version: str, executor: str) -> ClusterPlan:
     return plan_of(version=AirflowVersion.of(version), executor=EXECUTORS[executor])
 
 
-@pytest.mark.parametrize(("version", "executor"), [("3.3", "celery"), ("3.3", "local"), ("2.11", "celery")])
+@pytest.mark.parametrize(
+    ("version", "executor"), [("3.3", "celery"), ("3.3", "local"), ("3.3", "ecs"), ("2.11", "celery")]
+)
 def test_edges(version: str, executor: str):
     """networking.md has each edge once, and no other."""
     rows = table(page("networking.md"), f"<!-- edges: {version} {executor} -->")[1:]
@@ -60,6 +64,7 @@ COLUMNS = {
     "DAG processor": ("celery", "DagProcessor", "dag-processor"),
     "triggerer": ("celery", "Triggerer", "triggerer"),
     "Celery worker": ("celery", "Pools/default", "worker"),
+    "task of the ECS executor": ("ecs", "Tasks/executor", "task"),
     "migration": ("celery", "Migration", "migrate"),
 }
 VARIABLES = {
@@ -123,6 +128,7 @@ def test_sizes():
         "DAG processor": three.component("DagProcessor"),
         "Triggerer": three.component("Triggerer"),
         "Celery worker": three.component("Pools/default"),
+        "Task of the ECS executor": plan("3.3", "ecs").component("Tasks/executor"),
         "Migration task": three.component("Migration"),
     }
     assert [row[0] for row in rows] == list(components)
@@ -253,8 +259,8 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
         [({}, {"database": _database})],
         {"DatabaseInstance": "dropped", "DatabaseCredentials": "dropped"},
     ),
-    "`executor=CeleryExecutor()` to `LocalExecutor()`": (
-        [({}, {"executor": LocalExecutor()})],
+    "`executor=CeleryExecutor()` to `LocalExecutor()` or `EcsExecutor()`": (
+        [({}, {"executor": LocalExecutor()}), ({}, {"executor": EcsExecutor()})],
         {"BrokerCache": "dropped", "BrokerToken": "dropped"},
     ),
     "`broker=RedisBroker()` to `RedisBroker.existing(…)`": (
@@ -310,6 +316,7 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
         {"version": AirflowVersion.V3_1},
         {"database": RdsDatabase(multi_az=False, instance_class="db.m7g.large", max_allocated_storage_gib=900)},
         {"executor": CeleryExecutor(broker=RedisBroker(node_type="cache.t4g.small", replicas=2))},
+        {"executor": SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])},
         {"dags": S3Dags(refresh_seconds=60, sync=True)},
         {"logs": S3Logs(expire_days=7, prefix="other")},
         {"web": lambda stack: Web(certificate=acm.Certificate.from_certificate_arn(stack, "Cert", CERTIFICATE))},
@@ -328,6 +335,8 @@ COSTED = {
     "production": "Platform",
     "airflow-2": "Airflow2",
     "existing-vpc-and-database": "Data",
+    "ecs-executor": "Nightly",
+    "mixed-executors": "Mixed",
 }
 
 

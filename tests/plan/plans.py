@@ -9,9 +9,11 @@ from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
     CeleryExecutor,
+    EcsExecutor,
     ExistingDatabase,
     LocalExecutor,
     RedisBroker,
+    SeveralExecutors,
 )
 from cdk_airflow_ecs.plan import ClusterPlan, Component, Container
 from cdk_airflow_ecs.testing import plan_of
@@ -42,11 +44,12 @@ EXECUTORS = {
     "existing-redis": CeleryExecutor(broker=RedisBroker.existing("redis.example.com", auth_token=SECRET)),
     "local": LocalExecutor(),
     "lambda": LAMBDA,
+    "ecs": EcsExecutor(),
+    "several": SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)]),
 }
-# The releases that each executor takes.
-ACCEPTED = [
-    (line, name) for line in VERSIONS for name in EXECUTORS if name != "lambda" or line not in ("2.8", "2.9", "2.10")
-]
+# The releases that an executor does not take.
+LACKING = {"lambda": ("2.8", "2.9", "2.10"), "several": ("2.8", "2.9")}
+ACCEPTED = [(line, name) for line in VERSIONS for name in EXECUTORS if line not in LACKING.get(name, ())]
 
 
 def plan(line: str = "3.3", executor: str = "celery", **arguments: Any) -> ClusterPlan:

@@ -32,6 +32,8 @@ AIRFLOW_2 = {
 }
 LOCAL_3 = {"scheduler": "database fernet jwt session execution-api dags", "worker": None}
 LOCAL_2 = {"scheduler": "database fernet session dags", "worker": None}
+ECS_3 = {"scheduler": "database fernet jwt", "worker": None, "task": "execution-api dags"}
+ECS_2 = {"scheduler": "database fernet", "worker": None, "task": "database fernet dags"}
 
 COMMANDS_3 = {
     "api-server": "airflow api-server --apps core --port 8080 --proxy-headers",
@@ -100,6 +102,28 @@ EDGES_LOCAL_2 = """
     Webserver Scheduler 8793
     Webserver Triggerer 8794
 """
+EDGES_ECS_3 = """
+    ApiServer Database 5432
+    ApiServer Triggerer 8794
+    Clients Web 80
+    DagProcessor Database 5432
+    Migration Database 5432
+    Scheduler Database 5432
+    Tasks/executor ApiServer 8081
+    Triggerer Database 5432
+    Web ApiServer 8080
+"""
+EDGES_ECS_2 = """
+    Clients Web 80
+    DagProcessor Database 5432
+    Migration Database 5432
+    Scheduler Database 5432
+    Tasks/executor Database 5432
+    Triggerer Database 5432
+    Web Webserver 8080
+    Webserver Database 5432
+    Webserver Triggerer 8794
+"""
 
 
 def given(found: ClusterPlan) -> dict[str, set[str]]:
@@ -125,12 +149,14 @@ def given(found: ClusterPlan) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-@pytest.mark.parametrize("executor", ["celery", "existing-redis", "local"])
+@pytest.mark.parametrize("executor", ["celery", "existing-redis", "local", "ecs"])
 def test_what_each_container_gets(line, executor):
     """The table "what each container gets" holds in every release, with workers and without."""
     table = dict(AIRFLOW_3 if line in THREE else AIRFLOW_2)
     if executor == "local":
         table |= LOCAL_3 if line in THREE else LOCAL_2
+    if executor == "ecs":
+        table |= ECS_3 if line in THREE else ECS_2
     assert given(plan(line, executor)) == {name: set(marks.split()) for name, marks in table.items() if marks}
 
 
@@ -159,6 +185,8 @@ def test_no_secret_beyond_the_table(line, executor):
         (TWO, "celery", EDGES_2),
         (THREE, "local", EDGES_LOCAL_3),
         (TWO, "local", EDGES_LOCAL_2),
+        (THREE, "ecs", EDGES_ECS_3),
+        (TWO, "ecs", EDGES_ECS_2),
     ],
 )
 def test_who_talks_to_whom(lines, executor, table):
@@ -217,11 +245,13 @@ def test_checks_by_port_ask_a_port_that_is_served(line, executor):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-@pytest.mark.parametrize("executor", ["celery", "local"])
-def test_who_runs_the_code_of_dag_authors(line, executor):
-    """Grants to a cluster reach workers, DAG processor and triggerer, and the scheduler where tasks run in it."""
+@pytest.mark.parametrize(
+    ("executor", "place"), [("celery", "Pools/default"), ("local", "Scheduler"), ("ecs", "Tasks/executor")]
+)
+def test_who_runs_the_code_of_dag_authors(line, executor, place):
+    """Grants to a cluster reach DAG processor and triggerer, and the place where tasks run."""
     runs = {part.name for part in plan(line, executor).components if part.runs_user_code}
-    assert runs == {"DagProcessor", "Triggerer", "Scheduler" if executor == "local" else "Pools/default"}
+    assert runs == {"DagProcessor", "Triggerer", place}
 
 
 @pytest.mark.parametrize("line", VERSIONS)

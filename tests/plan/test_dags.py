@@ -17,7 +17,7 @@ BUNDLED = ["3.2", "3.3"]  # releases whose official image has an S3 bundle that 
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-@pytest.mark.parametrize(("executor", "readers"), [("celery", {"worker"}), ("local", {"scheduler"})])
+@pytest.mark.parametrize(("executor", "readers"), [("celery", {"worker"}), ("local", {"scheduler"}), ("ecs", {"task"})])
 @pytest.mark.parametrize("dags", [S3Dags(), S3Dags(sync=True), ImageDags()])
 def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
     """The DAG processor and what runs tasks see files, may read the bucket and start with the sync; nobody else."""
@@ -37,7 +37,7 @@ def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
             assert isinstance(bundle, Json)
         else:
             assert (folder, bundle, may_read) == (SYNCED, None, True)
-        synced = Ref("Dags", "uri") in container.command
+        synced = Ref("Dags", "uri") in (*container.prefix, *container.command)
         assert synced is (folder == SYNCED)
 
 

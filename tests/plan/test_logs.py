@@ -23,11 +23,12 @@ def rights(found, of="Logs"):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_who_reads_and_who_writes(line):
-    """The web component reads; workers and triggerer write; with tasks in it, the scheduler writes; no one else."""
+    """The web component reads; triggerer and what runs tasks write; no one else does either."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
     assert rights(plan(line)) == {**none, web: READ, "Triggerer": WRITE, "Pools/default": WRITE}
     assert rights(plan(line, "local")) == {**none, web: READ, "Triggerer": WRITE, "Scheduler": WRITE}
+    assert rights(plan(line, "ecs")) == {**none, web: READ, "Triggerer": WRITE, "Tasks/executor": WRITE}
 
 
 def test_everybody_is_told_where():

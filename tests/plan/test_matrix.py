@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from plans import EXECUTORS, EXISTING, OWN_IMAGE, VERSIONS, plan
+from plans import EXECUTORS, EXISTING, LACKING, OWN_IMAGE, VERSIONS, plan
 
 from cdk_airflow_ecs import ImageDags, RdsDatabase, S3Dags, S3Logs, Web
 from cdk_airflow_ecs.config import exists
 from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.plan import ClusterPlan, Json, Ref, SecretRef
-from contracts.offers import ALWAYS, OFFERS, SINCE_3
+from contracts.offers import ALWAYS, OFFERS, SINCE_3, STARTED
 
 DATABASES = {"rds": RdsDatabase(), "existing": EXISTING}
 DAGS = {
@@ -25,9 +25,9 @@ DAGS = {
 }
 MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, DAGS))
 # What is refused, and in which words.
+NEEDS = {"lambda": "LambdaExecutor needs Airflow 2.11", "several": "SeveralExecutors needs Airflow 2.10"}
 REFUSED = {
-    (line, "lambda"): f"LambdaExecutor needs Airflow 2.11 or newer, got {VERSIONS[line]}"
-    for line in ("2.8", "2.9", "2.10")
+    (line, name): f"{NEEDS[name]} or newer, got {VERSIONS[line]}" for name, lines in LACKING.items() for line in lines
 }
 PLANNED = [row for row in MATRIX if row[:2] not in REFUSED]
 
@@ -55,8 +55,10 @@ def offered(line: str, executor: str, database: str, dags: str) -> set[Ref | Sec
     """Every symbol that the stores of one cell bind."""
     context = ExecutorContext(version=VERSIONS[line])
     stores = [DATABASES[database], DAGS[dags]["dags"], S3Logs(), Web()]
-    stores += EXECUTORS[executor].plan(context).stores.values()
+    executors = EXECUTORS[executor].plan(context)
+    stores += executors.stores.values()
     rows = {**ALWAYS, **(SINCE_3 if VERSIONS[line].major >= 3 else {})}
+    rows |= {task.process.component: (STARTED, ()) for task in executors.tasks}
     rows |= {name: (attributes, fields) for name, attributes, fields in (OFFERS[type(store)] for store in stores)}
     return {Ref(name, attribute) for name, (attributes, _) in rows.items() for attribute in attributes} | {
         SecretRef(name, field) for name, (_, fields) in rows.items() for field in fields
@@ -82,9 +84,9 @@ def test_every_value_can_be_bound(line, executor, database, dags):
     for component in make(line, executor, database, dags).components:
         found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
         for container in component.containers:
-            for value in (*container.environment.values(), *container.command):
+            for value in (*container.environment.values(), *container.prefix, *container.command):
                 assert isinstance(value, str | Ref | SecretRef | Json), f"{container.name}: {value!r}"
-            found += symbols([container.environment, container.command])
+            found += symbols([container.environment, container.prefix, container.command])
         assert set(found) <= offers, component.name
 
 
@@ -123,7 +125,7 @@ def test_the_matrix_takes_milliseconds():
     start = time.process_time()
     for row in PLANNED:
         make(*row)
-    assert len(PLANNED) == 174
+    assert len(PLANNED) == 258
     assert time.process_time() - start < 5
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SeveralExecutors
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import references, resources, template_of
 
@@ -16,7 +16,13 @@ CELERY_3 = {"version": AirflowVersion.V3_3, "executor": CeleryExecutor()}
 LOCAL_3 = {"version": AirflowVersion.V3_3, "executor": LocalExecutor()}
 CELERY_2 = {"version": AirflowVersion.V2_11, "executor": CeleryExecutor()}
 LOCAL_2 = {"version": AirflowVersion.V2_11, "executor": LocalExecutor()}
-CLUSTERS = {"3.3 Celery": CELERY_3, "3.3 Local": LOCAL_3, "2.11 Celery": CELERY_2, "2.11 Local": LOCAL_2}
+ECS_3 = {"version": AirflowVersion.V3_3, "executor": EcsExecutor()}
+ECS_2 = {"version": AirflowVersion.V2_11, "executor": EcsExecutor()}
+BOTH = {"version": AirflowVersion.V3_3, "executor": SeveralExecutors([CeleryExecutor(), EcsExecutor()])}
+CLUSTERS = {
+    **{"3.3 Celery": CELERY_3, "3.3 Local": LOCAL_3, "2.11 Celery": CELERY_2, "2.11 Local": LOCAL_2},
+    **{"3.3 ECS": ECS_3, "2.11 ECS": ECS_2, "3.3 several": BOTH},
+}
 
 # The names in the tables below: "Web" is the web component (webserver, or API server from Airflow 3 on), "Worker" the
 # default pool, or the scheduler where it runs the tasks.
@@ -66,6 +72,25 @@ COMMUNICATIONS = [
     ("3.3 Local", "ApiServer", "Triggerer", TRIGGERER_LOGS),
     ("2.11 Celery", "Webserver", "Triggerer", TRIGGERER_LOGS),
     ("2.11 Local", "Webserver", "Triggerer", TRIGGERER_LOGS),
+    # Tasks of the ECS executor: the execution API in Airflow 3, the database in Airflow 2, and nothing else. Nobody
+    # reaches them: their logs are in S3.
+    *(
+        row
+        for name, web in (("3.3 ECS", "ApiServer"), ("2.11 ECS", "Webserver"), ("3.3 several", "ApiServer"))
+        for row in (
+            (name, "Web", web, WEB),
+            (name, web, "Database", POSTGRES),
+            (name, web, "Triggerer", TRIGGERER_LOGS),
+            (name, "Scheduler", "Database", POSTGRES),
+        )
+    ),
+    ("3.3 ECS", "Tasks/executor", "ApiServer", EXECUTION_API),
+    ("2.11 ECS", "Tasks/executor", "Database", POSTGRES),
+    ("3.3 several", "Tasks/executor", "ApiServer", EXECUTION_API),
+    ("3.3 several", "Pools/default", "ApiServer", EXECUTION_API),
+    ("3.3 several", "Pools/default", "Broker", REDIS),
+    ("3.3 several", "Scheduler", "Broker", REDIS),
+    ("3.3 several", "ApiServer", "Pools/default", WORKER_LOGS),
 ]
 
 # Communications that must not exist; None means any port.
@@ -97,6 +122,19 @@ FORBIDDEN = {
     "the migration calls nobody": ("3.3 Celery", "Migration", "ApiServer", None),
     "the database opens no connection": ("3.3 Celery", "Database", "ApiServer", None),
     "the broker opens no connection": ("3.3 Celery", "Broker", "Pools/default", None),
+    "a task of the ECS executor reaches no metadata database": ("3.3 ECS", "Tasks/executor", "Database", None),
+    "a task of the ECS executor does not reach the UI": ("3.3 ECS", "Tasks/executor", "ApiServer", WEB),
+    "a task of the ECS executor reaches no scheduler": ("3.3 ECS", "Tasks/executor", "Scheduler", None),
+    "a task of the ECS executor reaches no triggerer": ("3.3 ECS", "Tasks/executor", "Triggerer", None),
+    "a task of the ECS executor reaches no DAG processor": ("3.3 ECS", "Tasks/executor", "DagProcessor", None),
+    "a task of the ECS executor reaches no other": ("3.3 ECS", "Tasks/executor", "Tasks/executor", None),
+    "a task of the ECS executor reaches no broker": ("3.3 several", "Tasks/executor", "Broker", None),
+    "a task of the ECS executor reaches no worker": ("3.3 several", "Tasks/executor", "Pools/default", None),
+    "with several executors neither reaches the database": ("3.3 several", "Tasks/executor", "Database", None),
+    "a task of Airflow 2 reaches no webserver": ("2.11 ECS", "Tasks/executor", "Webserver", None),
+    "the web component calls no task of the ECS executor": ("3.3 ECS", "ApiServer", "Tasks/executor", None),
+    "the load balancer reaches no task of the ECS executor": ("3.3 ECS", "Web", "Tasks/executor", None),
+    "the scheduler calls no task of the ECS executor": ("3.3 ECS", "Scheduler", "Tasks/executor", None),
 }
 
 
@@ -232,6 +270,14 @@ def test_one_group_each(name):
         *(
             cache["Properties"]["SecurityGroupIds"]
             for cache in resources(template, "AWS::ElastiCache::ReplicationGroup").values()
+        ),
+        *(
+            [variable["Value"]]
+            for task in resources(template, "AWS::ECS::TaskDefinition").values()
+            for container in task["Properties"]["ContainerDefinitions"]
+            if container["Name"] == "scheduler"
+            for variable in container["Environment"]
+            if variable["Name"] == "AIRFLOW__AWS_ECS_EXECUTOR__SECURITY_GROUPS"
         ),
         *(
             [function["Properties"]["Environment"]["Variables"]["SECURITY_GROUP"]]

@@ -21,6 +21,7 @@ from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
     CeleryExecutor,
+    EcsExecutor,
     ExistingDatabase,
     ImageDags,
     LocalExecutor,
@@ -30,6 +31,7 @@ from cdk_airflow_ecs import (
     S3Dags,
     S3Logs,
     Service,
+    SeveralExecutors,
     Web,
     WorkerPool,
 )
@@ -109,6 +111,8 @@ CHANGES = {
         for version in AirflowVersion.ALL
     },
     "executor": Change({"executor": LocalExecutor()}, (BROKER,)),
+    "ECS executor": Change({"executor": EcsExecutor(spot=True)}, (BROKER,)),
+    "several executors": Change({"executor": SeveralExecutors([CeleryExecutor(), EcsExecutor()])}),
     "broker": Change(
         {
             "executor": CeleryExecutor(

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from aws_cdk import RemovalPolicy
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, S3Dags, SeveralExecutors
 from synthesis import REPOSITORY, flat, references, resources, strings, template_of, tool
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -19,9 +19,15 @@ CLUSTERS = {
     "3.3 Local": {"version": AirflowVersion.V3_3, "executor": LocalExecutor()},
     "2.11 Celery": {"version": AirflowVersion.V2_11, "executor": CeleryExecutor()},
     "2.11 Local": {"version": AirflowVersion.V2_11, "executor": LocalExecutor()},
+    "3.3 ECS": {"version": AirflowVersion.V3_3, "executor": EcsExecutor()},
+    "2.11 ECS": {"version": AirflowVersion.V2_11, "executor": EcsExecutor()},
+    "3.3 Celery and ECS": {
+        "version": AirflowVersion.V3_3,
+        "executor": SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)]),
+    },
 }
 SECRETS = ("AWS::SecretsManager::Secret", "AWS::SecretsManager::SecretTargetAttachment")
-WORKER, MIGRATION = "Poolsdefault/worker", "Gate/migrate"
+WORKER, TASK, MIGRATION = "Poolsdefault/worker", "Tasksexecutor/task", "Gate/migrate"
 SCHEDULER, PROCESSOR, TRIGGERER = "Scheduler/scheduler", "DagProcessor/dag-processor", "Triggerer/triggerer"
 CORE, EXECUTION, WEBSERVER = "ApiServer/api-server", "ApiServer/execution-api", "Webserver/webserver"
 
@@ -57,17 +63,34 @@ HOLDERS = {
         "SecretsSession": {WEBSERVER, TRIGGERER, SCHEDULER},
         "SecretsAdmin": {MIGRATION},
     },
+    "3.3 ECS": {
+        "DatabaseCredentials": DATABASE_3,
+        "SecretsFernet": DATABASE_3,
+        "SecretsJwt": {CORE, EXECUTION, SCHEDULER},
+        "SecretsSession": {CORE, TRIGGERER},
+        "SecretsAdmin": {MIGRATION},
+    },
+    "2.11 ECS": {
+        "DatabaseCredentials": DATABASE_2 | {TASK},
+        "SecretsFernet": DATABASE_2 | {TASK},
+        "SecretsSession": {WEBSERVER, TRIGGERER},
+        "SecretsAdmin": {MIGRATION},
+    },
 }
+HOLDERS["3.3 Celery and ECS"] = HOLDERS["3.3 Celery"]
 # Which containers may read the bucket of the DAGs, and look for DAGs at all.
 DAG_READERS = {
     "3.3 Celery": {PROCESSOR, WORKER},
     "3.3 Local": {PROCESSOR, SCHEDULER},
     "2.11 Celery": {PROCESSOR, WORKER},
     "2.11 Local": {PROCESSOR, SCHEDULER},
+    "3.3 ECS": {PROCESSOR, TASK},
+    "2.11 ECS": {PROCESSOR, TASK},
+    "3.3 Celery and ECS": {PROCESSOR, WORKER, TASK},
 }
 # Which may read the bucket of task logs, and which may write to it.
 LOG_READERS = {name: {CORE if name.startswith("3") else WEBSERVER} for name in CLUSTERS}
-LOG_WRITERS = {name: {TRIGGERER, WORKER if "Celery" in name else SCHEDULER} for name in CLUSTERS}
+LOG_WRITERS = {name: {TRIGGERER, *(DAG_READERS[name] - {PROCESSOR})} for name in CLUSTERS}
 
 clusters = pytest.mark.parametrize("name", CLUSTERS)
 
@@ -240,10 +263,13 @@ def test_entry_point(name):
     """The image's entry point waits for nothing, and no variable of ours makes it do anything else."""
     for container, definition in containers(template_of(**CLUSTERS[name])).items():
         variables = environment(definition)
-        names = [*variables, *(secret["Name"] for secret in definition["Secrets"])]
+        names = [*variables, *(secret["Name"] for secret in definition.get("Secrets", ()))]
         assert variables["CONNECTION_CHECK_MAX_COUNT"] == "0", container
         assert [each for each in names if re.match(r"DB_|BACKEND$|_AIRFLOW_|_PIP_", each)] == [], container
-        assert definition["EntryPoint"] == ["/usr/bin/dumb-init", "--", "/entrypoint"], container
+        start, more = definition["EntryPoint"][:3], definition["EntryPoint"][3:]
+        assert start == ["/usr/bin/dumb-init", "--", "/entrypoint"], container
+        # The ECS executor replaces the command, so what fetches DAG files for Airflow 2 stands before it.
+        assert more[:2] == (["python", "-c"] if (name, container) == ("2.11 ECS", TASK) else []), container
         assert definition["Command"], container
 
 
@@ -281,7 +307,7 @@ def test_every_resource(enabled):
 
 @clusters
 def test_actions_are_named(name):
-    """Roles may do what is named, not whatever starts like it; only the migration's own roles may be passed on."""
+    """Roles may do what is named, not what starts like it; only roles of tasks that are started may be passed."""
     found = [
         (action, resource)
         for _, statement in statements(template_of(**CLUSTERS[name]))
@@ -290,7 +316,61 @@ def test_actions_are_named(name):
     ]
     assert [action for action, _ in found if "*" in action] == []
     passed = [resource for action, resource in found if action == "iam:PassRole"]
-    assert {component(key) for resource in passed for key in references(resource)} == {"Gate"}
+    started = {"Gate", "Tasksexecutor"} if "ECS" in name else {"Gate"}
+    assert {component(key) for resource in passed for key in references(resource)} == started
+
+
+@pytest.mark.parametrize("name", ["3.3 ECS", "2.11 ECS", "3.3 Celery and ECS"])
+def test_what_the_scheduler_may_start(name):
+    """The scheduler starts tasks of one definition in one cluster, with its two roles, and nothing else at all."""
+    template = template_of(**CLUSTERS[name])
+    found = [
+        (several(statement["Action"]), several(flat(statement["Resource"])), statement.get("Condition"))
+        for role, statement in statements(template)
+        if role.startswith("AirflowComponentsSchedulerTaskRole")
+    ]
+    (cluster,) = resources(template, "AWS::ECS::Cluster")
+    roles = [key for key in resources(template, "AWS::IAM::Role") if key.startswith("AirflowTasksexecutor")]
+    ((key, definition),) = (
+        (key, each["Properties"])
+        for key, each in resources(template, "AWS::ECS::TaskDefinition").items()
+        if key.startswith("AirflowTasksexecutor")
+    )
+    here = "arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>"
+    only_here = {"ArnEquals": {"ecs:cluster": {"Fn::GetAtt": [cluster, "Arn"]}}}
+    to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    assert found == [
+        (["ecs:RunTask"], [f"{here}:task-definition/{definition['Family']}:*"], only_here),
+        (["ecs:DescribeTasks", "ecs:StopTask"], [f"{here}:task/<{cluster}>/*"], None),
+        (["iam:PassRole"], [f"<{role}.Arn>" for role in sorted(roles, reverse=True)], to_tasks),
+    ]
+    (scheduler,) = (c for c in containers(template).values() if c["Name"] == "scheduler")
+    assert environment(scheduler)["AIRFLOW__AWS_ECS_EXECUTOR__TASK_DEFINITION"] == {"Ref": key}
+    (service,) = (
+        service
+        for key, service in resources(template, "AWS::ECS::Service").items()
+        if key.startswith("AirflowComponentsScheduler")
+    )
+    assert {*roles, key} <= {*service["DependsOn"]}
+
+
+def test_a_task_of_airflow_3_holds_no_secret():
+    """What DAG authors' code runs in has no login, no key and no token of the cluster's to read."""
+    assert "Secrets" not in containers(template_of(**CLUSTERS["3.3 ECS"]))[TASK]
+
+
+def test_fargate_spot_is_offered_where_it_is_used():
+    """Spot needs the cluster's consent, which is given only where somebody asked for it."""
+    offers = {
+        name: [
+            given["Properties"]["CapacityProviders"]
+            for given in resources(
+                template_of(**CLUSTERS[name]), "AWS::ECS::ClusterCapacityProviderAssociations"
+            ).values()
+        ]
+        for name in ("3.3 ECS", "3.3 Celery and ECS")
+    }
+    assert offers == {"3.3 ECS": [], "3.3 Celery and ECS": [["FARGATE", "FARGATE_SPOT"]]}
 
 
 @clusters

@@ -14,6 +14,7 @@ from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
     CeleryExecutor,
+    EcsExecutor,
     ExistingDatabase,
     HealthCheck,
     ImageDags,
@@ -24,6 +25,7 @@ from cdk_airflow_ecs import (
     S3Dags,
     S3Logs,
     Service,
+    SeveralExecutors,
     Web,
     WorkerPool,
 )
@@ -64,6 +66,21 @@ def nothing() -> AirflowCluster:
     return AirflowCluster(Stack(App(), "Stack"), "Airflow")
 
 
+def executors(secret: secretsmanager.ISecret) -> SeveralExecutors:
+    """Say everything that executors take."""
+    token = ecs.Secret.from_secrets_manager(secret)
+    one = EcsExecutor(
+        cpu=4096,
+        memory_mib=16384,
+        ephemeral_storage_gib=100,
+        spot=True,
+        environment={"STAGE": "dev", "TOKEN": token},
+        max_run_task_attempts=3,
+        alias="heavy",
+    )
+    return SeveralExecutors([CeleryExecutor(), one, LocalExecutor(parallelism=4)])
+
+
 def others() -> tuple[object, ...]:
     """Make the rest."""
-    return (LocalExecutor(parallelism=4), RdsDatabase(multi_az=False), S3Dags(refresh_seconds=60), LocalLogs())
+    return (EcsExecutor(), LocalLogs(), RdsDatabase(multi_az=False), S3Dags(refresh_seconds=60))

@@ -29,12 +29,12 @@ class ExecutorContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """A service of the executor's own, beside the components that every cluster has.
+    """A service of the executor's own, beside the components that every cluster has; or tasks that it starts itself.
 
     Args:
         process: what runs, and what it needs; the need "executor" gives it the executor's configuration.
-        path: its place in the construct tree, ``Pools/<name>``.
-        service: its size and number, complete.
+        path: its place in the construct tree, ``Pools/<name>`` for a service, ``Tasks/<name>`` for tasks.
+        service: its size and number, complete. Tasks that the executor starts have no number.
         config: Airflow options of this service alone.
     """
 
@@ -50,24 +50,36 @@ class ExecutorPlan:
 
     Args:
         class_path: what ``[core] executor`` says in every container.
+        alias: what DAGs call it among :class:`SeveralExecutors`; the default is the name of its class.
         config: options for the scheduler and the executor's own workers, from one value: a result backend that
             differs between the two stalls scheduling while every health check is green.
         environment: variables for the same containers.
+        loader_config: options of the processes that load the executor itself: the scheduler, and the web component,
+            which asks it for the log of a running task.
         workers: services that run tasks.
+        tasks: tasks that the executor starts itself, each a task definition of one container without a service. Refs
+            name one by its component: ``Ref("Tasks/executor", "task_definition_arn")``, "family_arn" (any revision),
+            "task_role_arn", "execution_role_arn", "security_group_id". Their disk is gone with them, so logs must
+            be remote.
         stores: what must exist for it, by the name that refs use, such as ``{"Broker": RedisBroker()}``.
         edges: connections it needs beyond those that components always have.
         permissions: what the scheduler's task role may do.
         tasks_in_scheduler: whether tasks run inside the scheduler.
+        spot: whether the ECS cluster must offer Fargate Spot.
     """
 
     class_path: str
+    alias: str | None = None
     config: Mapping[Option, Value] = field(default_factory=dict)
     environment: Mapping[str, Value] = field(default_factory=dict)
+    loader_config: Mapping[Option, Value] = field(default_factory=dict)
     workers: tuple[Workers, ...] = ()
+    tasks: tuple[Workers, ...] = ()
     stores: Mapping[str, Store] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
     permissions: tuple[Permission, ...] = ()
     tasks_in_scheduler: bool = False
+    spot: bool = False
 
 
 class Executor(ABC):

@@ -1,0 +1,23 @@
+"""Each task as a Fargate task of its own: no broker, no workers, and nothing to pay for while nothing runs."""
+
+from pathlib import Path
+
+from aws_cdk import App, Stack
+from aws_cdk import aws_sns as sns
+
+from cdk_airflow_ecs import AirflowCluster, AirflowVersion, EcsExecutor, RdsDatabase, S3Dags
+
+app = App()
+stack = Stack(app, "Nightly")
+airflow = AirflowCluster(
+    stack,
+    "Airflow",
+    version=AirflowVersion.V3_3,
+    executor=EcsExecutor(cpu=1024, memory_mib=2048, spot=True, environment={"STAGE": "production"}),
+    database=RdsDatabase(multi_az=False),
+    dags=S3Dags(Path(__file__).parent / "dags"),
+)
+alerts = sns.Topic.from_topic_arn(stack, "Alerts", f"arn:aws:sns:{stack.region}:{stack.account}:data-alerts")
+alerts.grant_publish(airflow)  # also what the executor starts
+
+app.synth()

@@ -1,0 +1,23 @@
+"""Two tasks, each in a machine of its own; the second asks for a larger one."""
+
+from datetime import datetime
+
+from airflow.sdk import dag, task
+
+
+@dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, default_args={"retries": 2})
+def nightly():
+    """Load, then train."""
+
+    @task
+    def load() -> int:
+        return 42
+
+    @task(executor_config={"overrides": {"cpu": "4096", "memory": "16384"}})
+    def train(rows: int) -> str:
+        return f"trained on {rows} rows"
+
+    train(load())
+
+
+nightly()

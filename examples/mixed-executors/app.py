@@ -1,0 +1,23 @@
+"""Two executors: short tasks on a Celery worker at once, heavy ones each in a Fargate task of its own."""
+
+from pathlib import Path
+
+from aws_cdk import App, Stack
+
+from cdk_airflow_ecs import AirflowCluster, AirflowVersion, CeleryExecutor, EcsExecutor, S3Dags, SeveralExecutors
+
+app = App()
+stack = Stack(app, "Mixed")
+AirflowCluster(
+    stack,
+    "Airflow",
+    version=AirflowVersion.V3_3,
+    executor=SeveralExecutors(
+        [
+            CeleryExecutor(),  # the first runs every task that names no executor
+            EcsExecutor(cpu=4096, memory_mib=16384, ephemeral_storage_gib=100),
+        ]
+    ),
+    dags=S3Dags(Path(__file__).parent / "dags"),
+)
+app.synth()

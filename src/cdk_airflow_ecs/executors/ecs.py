@@ -1,0 +1,144 @@
+"""Each task as a Fargate task of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.airflow import Process
+from cdk_airflow_ecs.capacity.fargate import check_size
+from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
+
+_TASK: Final = "Tasks/executor"
+_CONTAINER: Final = "task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcsExecutor(Executor):
+    """Run each task as a Fargate task of its own: nothing is paid for while nothing runs, and tasks share no machine.
+
+    A task starts 30 to 90 seconds after it was scheduled, the time that Fargate takes to pull the image. ``queue=`` of
+    a task means nothing here. Logs appear when a task ends, in S3: ``LocalLogs`` is refused.
+
+    Args:
+        cpu: CPU units of each task; 1024 is one vCPU.
+        memory_mib: memory of each task in MiB.
+        ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is Fargate's 20 GiB.
+        spot: run them on Fargate Spot, for up to 70 % less. AWS may stop such a task two minutes after a warning, so
+            give your tasks retries.
+        environment: more environment variables of the tasks, as for :class:`Service`.
+        max_run_task_attempts: how often a task that did not start, or ended badly, is started.
+        alias: what DAGs call it among :class:`SeveralExecutors`: ``executor="ecs"``.
+
+    Raises:
+        ValueError: if Fargate has no such machine, or another argument is impossible.
+
+    Examples:
+        >>> EcsExecutor(cpu=4096, memory_mib=16384, spot=True).alias
+        'ecs'
+    """
+
+    cpu: int = 1024
+    memory_mib: int = 2048
+    ephemeral_storage_gib: int | None = None
+    spot: bool = False
+    environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
+    max_run_task_attempts: int = 5
+    alias: str = "ecs"
+
+    def __post_init__(self) -> None:
+        check_size("EcsExecutor", self.cpu, self.memory_mib)
+        if not isinstance(self.spot, bool):
+            raise ValueError(f"EcsExecutor spot is True or False, got {arguments.shown(self.spot)}")
+        arguments.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1)
+        if not isinstance(self.alias, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.alias):
+            raise ValueError(
+                f'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got'
+                f" {arguments.shown(self.alias)}"
+            )
+        _ = self._service  # which checks the rest
+
+    @property
+    def _service(self) -> Service:
+        return Service(
+            cpu=self.cpu,
+            memory_mib=self.memory_mib,
+            ephemeral_storage_gib=self.ephemeral_storage_gib,
+            environment=self.environment,
+        )
+
+    def plan(self, context: ExecutorContext) -> ExecutorPlan:
+        """See :meth:`Executor.plan`."""
+        needs = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
+        return ExecutorPlan(
+            class_path="airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor",
+            alias=self.alias,
+            loader_config=self._config(),
+            tasks=(
+                Workers(
+                    path=_TASK,
+                    process=Process(
+                        name=_CONTAINER,
+                        component=_TASK,
+                        # The executor says another at each start; this one does no harm if somebody starts it by hand.
+                        command=("airflow", "version"),
+                        needs=frozenset({"dags", "write-logs", *needs}),
+                        runs_user_code=True,
+                    ),
+                    service=self._service,
+                ),
+            ),
+            permissions=_PERMISSIONS,
+            spot=self.spot,
+        )
+
+    def _config(self) -> dict[Option, Value]:
+        # The option capacity_provider_strategy is of no use: the provider hands its text to an API that takes a list.
+        # With neither strategy nor launch type it would call DescribeClusters.
+        strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+        capacity: dict[str, Value] = (
+            {"run_task_kwargs": Json({"capacity_provider_strategy": strategy})}
+            if self.spot
+            else {"launch_type": "FARGATE"}
+        )
+        chosen: dict[str, Value] = {
+            # Empty means the task role; a name would be looked up in the database first.
+            "conn_id": "",
+            "region_name": Ref("Stack", "region"),
+            "cluster": Ref("Cluster", "name"),
+            "container_name": _CONTAINER,
+            # With its revision: the scheduler of a deploy that is rolled back starts the tasks of that deploy.
+            "task_definition": Ref(_TASK, "task_definition_arn"),
+            "platform_version": "LATEST",
+            "subnets": Ref("Network", "task_subnets"),
+            "security_groups": Ref(_TASK, "security_group_id"),
+            "assign_public_ip": Ref("Network", "assign_public_ip"),
+            "max_run_task_attempts": str(self.max_run_task_attempts),
+            "check_health_on_startup": "True",
+            **capacity,
+        }
+        return {("aws_ecs_executor", name): value for name, value in chosen.items()}
+
+
+_PERMISSIONS: Final = (
+    Permission(
+        actions=("ecs:RunTask",),
+        resources=(Ref(_TASK, "family_arn"),),
+        conditions={"ArnEquals": {"ecs:cluster": Ref("Cluster", "arn")}},
+    ),
+    # The check at start stops a task that does not exist; a scheduler that may not does not start.
+    Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref("Cluster", "tasks_arn"),)),
+    Permission(
+        actions=("iam:PassRole",),
+        resources=(Ref(_TASK, "task_role_arn"), Ref(_TASK, "execution_role_arn")),
+        conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    ),
+)

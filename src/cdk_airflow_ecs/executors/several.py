@@ -1,0 +1,98 @@
+"""Several executors side by side; each task chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import config as options
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.cluster import AirflowCluster
+
+T = TypeVar("T")
+_EXAMPLE = "[CeleryExecutor(), EcsExecutor()]"
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralExecutors(Executor):
+    """Run most tasks on one executor and some on another, which they name: ``executor="ecs"``. Airflow 2.10 or newer.
+
+    A task, or the ``default_args`` of a DAG, names an executor by its alias, or by its class: ``"CeleryExecutor"``.
+    ``[core] parallelism`` is one number for all of them together, also where ``LocalExecutor(parallelism=…)`` says it.
+
+    Args:
+        executors: two or more of different classes. The first runs every task that names none.
+
+    Raises:
+        ValueError: for fewer than two, for two of one class, or if two say different things of one option.
+
+    Examples:
+        >>> SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])
+        SeveralExecutors(executors=(CeleryExecutor(...), EcsExecutor(...)))
+    """
+
+    executors: Sequence[Executor]
+
+    def __post_init__(self) -> None:
+        executors = arguments.items("SeveralExecutors executors", self.executors, _EXAMPLE)
+        for executor in executors:
+            arguments.instance("SeveralExecutors executors", executor, Executor, "EcsExecutor()")
+            if isinstance(executor, SeveralExecutors):
+                raise ValueError("SeveralExecutors inside SeveralExecutors: put all of them into one list")
+        if len(executors) < 2:
+            raise ValueError(f"SeveralExecutors takes two executors or more such as {_EXAMPLE}, got {len(executors)}")
+        if repeated := _repeated(type(executor).__name__ for executor in executors):
+            raise ValueError(f"SeveralExecutors has two of {repeated}: Airflow takes each executor once")
+        object.__setattr__(self, "executors", executors)
+
+    def plan(self, context: ExecutorContext) -> ExecutorPlan:
+        """See :meth:`Executor.plan`."""
+        if context.version < AirflowVersion.of("2.10.0"):
+            raise ValueError(
+                f"SeveralExecutors needs Airflow 2.10 or newer, got {context.version}: older releases know one executor"
+            )
+        plans = {type(executor).__name__: executor.plan(context) for executor in self.executors}
+        members = plans.values()
+        for what, names in (("class", [p.class_path for p in members]), ("alias", [p.alias for p in members])):
+            if repeated := _repeated(name for name in names if name):
+                raise ValueError(f"SeveralExecutors has two executors of the {what} {repeated}: Airflow takes it once")
+        return ExecutorPlan(
+            class_path=",".join(f"{p.alias}:{p.class_path}" if p.alias else p.class_path for p in members),
+            config=options.merge([(name, plan.config) for name, plan in plans.items()]),
+            loader_config=options.merge([(name, plan.loader_config) for name, plan in plans.items()]),
+            environment=_union("the variable", {name: plan.environment for name, plan in plans.items()}),
+            stores=_union("the store", {name: plan.stores for name, plan in plans.items()}),
+            workers=tuple(workers for plan in members for workers in plan.workers),
+            tasks=tuple(task for plan in members for task in plan.tasks),
+            edges=tuple(edge for plan in members for edge in plan.edges),
+            permissions=tuple(permission for plan in members for permission in plan.permissions),
+            tasks_in_scheduler=any(plan.tasks_in_scheduler for plan in members),
+            spot=any(plan.spot for plan in members),
+        )
+
+    def bind(self, cluster: AirflowCluster) -> None:
+        """See :meth:`Executor.bind`."""
+        for executor in self.executors:
+            executor.bind(cluster)
+
+
+def _repeated(names: Iterable[str]) -> str:
+    """What stands in *names* more than once."""
+    listed = list(names)
+    return ", ".join(sorted({name for name in listed if listed.count(name) > 1}))
+
+
+def _union(what: str, parts: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """Everything that several executors ask for by name, if no two ask for different things by one name."""
+    found: dict[str, tuple[str, T]] = {}
+    for owner, mapping in parts.items():
+        for name, value in mapping.items():
+            other, given = found.setdefault(name, (owner, value))
+            if given != value:
+                raise ValueError(f"{what} {name} is not the same for {other} and for {owner}; let one of them go")
+    return {name: value for name, (_, value) in found.items()}

@@ -1,0 +1,36 @@
+"""Run by an installed Airflow's Python, in a container's environment: print what Airflow makes of the executors.
+
+The argument is a JSON list of ``executor_config`` values; for each, RunTask's arguments and what botocore says of them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from airflow.executors.executor_loader import ExecutorLoader
+from botocore.validate import ParamValidator
+
+ECS = "airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor"
+COMMAND = ["python", "-c", "print('a task')"]
+
+
+def main() -> None:
+    """Print one JSON document as the last line."""
+    names = ExecutorLoader.get_executor_names()
+    found: dict = {"names": [[name.alias, name.module_path] for name in names]}
+    if configs := json.loads(sys.argv[1]):
+        executor = ExecutorLoader.load_executor(ECS)
+        # Without a call to AWS: neither a connection nor the description of the cluster is looked up.
+        run_task = executor.ecs.meta.service_model.operation_model("RunTask").input_shape
+        found["attempts"] = executor.max_run_task_attempts
+        found["region"] = executor.ecs.meta.region_name
+        found["calls"] = []
+        for config in configs:
+            call = executor._run_task_kwargs("key", COMMAND, "default", config)
+            problems = ParamValidator().validate(call, run_task)
+            found["calls"].append([call, problems.generate_report()])
+    print(json.dumps(found))
+
+
+main()

@@ -1,0 +1,144 @@
+"""The generated options of the ECS executor, read by the executor itself; what it would send, judged by botocore."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from containers import REPOSITORY, Machine
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, SeveralExecutors
+from cdk_airflow_ecs.testing import plan_of
+
+pytestmark = pytest.mark.airflow
+
+RELEASES = ["3.3.2", "2.11.2"]
+ECS = "airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor"
+CELERY = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
+DEFINITION = "arn:aws:ecs:eu-central-1:123456789012:task-definition/task:7"
+ATTRIBUTES = {
+    ("Stack", "region"): "eu-central-1",
+    ("Cluster", "name"): "data-cluster",
+    ("Network", "task_subnets"): "subnet-1,subnet-2",
+    ("Network", "assign_public_ip"): "False",
+    ("Tasks/executor", "task_definition_arn"): DEFINITION,
+    ("Tasks/executor", "security_group_id"): "sg-1",
+    ("Database", "host"): "db.example.com",
+    ("Database", "port"): "5432",
+    ("Database", "name"): "airflow",
+    ("Broker", "host"): "redis.example.com",
+    ("Broker", "port"): "6379",
+    ("Web", "url"): "http://airflow.example.com",
+    ("ExecutionApi", "url"): "http://execution-api.example.com:8081/execution/",
+    ("Logs", "uri"): "s3://logs/task-logs",
+    ("Dags", "uri"): "s3://dags",
+    ("Dags", "bucket_name"): "dags",
+}
+SECRETS = dict.fromkeys(
+    (
+        *(("Database", "username"), ("Database", "password"), ("Broker", "token"), ("Fernet", "")),
+        *(("Jwt", ""), ("Session", ""), ("Admin", "")),
+    ),
+    "x" * 43,
+)
+SEVERAL = SeveralExecutors([CeleryExecutor(), EcsExecutor()])
+# An executor_config of a DAG's author that asks for another machine.
+LARGER = {"overrides": {"cpu": "4096", "memory": "16384", "ephemeralStorage": {"sizeInGiB": 100}}}
+WRONG = {"overrides": {"cpu": 4096}}
+
+
+def run(release: str, executor, container: str, folder: Path, *probe: str) -> SimpleNamespace:
+    """Run a probe with its argument in a container's environment."""
+    programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
+    machine = Machine(programs, folder, ATTRIBUTES, SECRETS, {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
+    found = plan_of(version=AirflowVersion.of(release), executor=executor)
+    (part,) = (c for component in found.components for c in component.containers if c.name == container)
+    script, *arguments = probe
+    script = str(Path(__file__).with_name(script))
+    done = machine.run(part, [str(programs / "python"), "-W", "ignore", script, *arguments])
+    assert done.returncode == 0, done.stderr
+    return SimpleNamespace(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def ask(release: str, executor, container: str, folder: Path, *configs: object) -> SimpleNamespace:
+    """What Airflow makes of the executors in a container, and of RunTask with each ``executor_config``."""
+    return run(release, executor, container, folder, "ecs_probe.py", json.dumps(configs))
+
+
+def call(**capacity: object) -> dict:
+    """What RunTask must be given."""
+    command = {
+        "name": "task",
+        "command": ["python", "-c", "print('a task')"],
+        "environment": [{"name": "AIRFLOW_IS_EXECUTOR_CONTAINER", "value": "true"}],
+    }
+    network = {"subnets": ["subnet-1", "subnet-2"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}
+    return {
+        "cluster": "data-cluster",
+        "taskDefinition": DEFINITION,
+        "platformVersion": "LATEST",
+        "count": 1,
+        "overrides": {"containerOverrides": [command]},
+        "networkConfiguration": {"awsvpcConfiguration": network},
+        **capacity,
+    }
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_executor_alone(release, tmp_path):
+    """The provider builds the RunTask call that we mean, without asking AWS anything, and botocore accepts it."""
+    found = ask(release, EcsExecutor(max_run_task_attempts=7), "scheduler", tmp_path, {})
+    assert found.names == [[None, ECS]]
+    assert found.calls == [[call(launchType="FARGATE"), ""]]
+    assert (found.attempts, found.region) == ("7", "eu-central-1")
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_spot_and_sizes_among_several(release, tmp_path):
+    """Spot is a strategy in the call; a task may ask for a size of its own; botocore tells right from wrong."""
+    several = SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])
+    found = ask(release, several, "scheduler", tmp_path, {}, LARGER, WRONG)
+    spot = call(capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
+    larger = {**spot, "overrides": {**spot["overrides"], **LARGER["overrides"]}}
+    assert found.calls[:2] == [[spot, ""], [larger, ""]]
+    assert "Invalid type for parameter overrides.cpu" in found.calls[2][1]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("container", ["web", "worker", "task", "dag-processor"])
+def test_every_container_knows_the_list(release, container, tmp_path):
+    """A DAG that says executor="ecs" loads where it is parsed and run; the web component can ask for running logs."""
+    loads = container == "web"
+    if loads:
+        container = "api-server" if release[0] == "3" else "webserver"
+    found = ask(release, SEVERAL, container, tmp_path, *([{}] if loads else []))
+    assert found.names == [["CeleryExecutor", CELERY], ["ecs", ECS]]
+    if loads:
+        assert found.calls == [[call(launchType="FARGATE"), ""]]
+
+
+@pytest.mark.parametrize(
+    ("example", "executor", "tasks"),
+    [
+        (
+            "ecs-executor/dags/nightly.py",
+            EcsExecutor(),
+            {"load": [None, {}], "train": [None, {"overrides": {"cpu": "4096", "memory": "16384"}}]},
+        ),
+        ("mixed-executors/dags/mixed.py", SEVERAL, {"ask": [None, {}], "crunch": ["ecs", {}]}),
+    ],
+)
+def test_the_dags_of_the_examples(example, executor, tasks, tmp_path):
+    """Each loads where its example's cluster parses it."""
+    file = str(REPOSITORY / "examples" / example)
+    found = run("3.3.2", executor, "dag-processor", tmp_path, "dag_probe.py", file)
+    assert (found.errors, found.tasks) == ([], tasks)
+
+
+def test_an_unknown_executor(tmp_path):
+    """Where the list lacks an executor, a DAG that names it does not load: why all containers know the same."""
+    file = str(REPOSITORY / "examples/mixed-executors/dags/mixed.py")
+    (error,) = run("3.3.2", CeleryExecutor(), "dag-processor", tmp_path, "dag_probe.py", file).errors
+    assert "ecs" in error

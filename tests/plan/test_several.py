@@ -1,0 +1,183 @@
+"""SeveralExecutors: one list in every container, and the sum of what each executor asks for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from plans import EXECUTORS, LAMBDA, VERSIONS, containers, option, plan
+
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    EcsExecutor,
+    Executor,
+    ExecutorContext,
+    ExecutorPlan,
+    LocalExecutor,
+    RedisBroker,
+    SeveralExecutors,
+)
+from cdk_airflow_ecs.testing import plan_of
+
+ECS = "airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor"
+LINES = ["2.10", "2.11", "3.0", "3.1", "3.2", "3.3"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other(Executor):
+    """An executor of somebody else's, with whatever plan a test gives it."""
+
+    plan_: ExecutorPlan
+
+    def plan(self, context: ExecutorContext) -> ExecutorPlan:
+        """Give that plan."""
+        return self.plan_
+
+
+def several(*executors, line="3.3"):
+    """Plan a cluster with these executors."""
+    return plan_of(version=VERSIONS[line], executor=SeveralExecutors(executors))
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_same_list_everywhere(line):
+    """A DAG that names an executor must load wherever it is parsed or run: all containers know the same list."""
+    found = containers(plan(line, "several"))
+    del found["migrate"]
+    assert {"worker", "task", "dag-processor", "scheduler", "triggerer"} < set(found)
+    assert {option(c, "core", "executor") for c in found.values()} == {f"CeleryExecutor,ecs:{ECS}"}
+
+
+def test_the_first_is_the_default():
+    """Order and alias are the user's."""
+    found = several(EcsExecutor(alias="fargate"), LocalExecutor())
+    assert option(containers(found)["task"], "core", "executor") == f"fargate:{ECS},LocalExecutor"
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_gets_what_it_gets_alone(line):
+    """Workers and tasks are those of each executor alone, but for the list; so are the broker and the edges."""
+    both, celery, ecs = plan(line, "several"), plan(line, "celery"), plan(line, "ecs")
+    for name, alone in (("Pools/default", celery), ("Tasks/executor", ecs)):
+        (mine,), (its,) = both.component(name).containers, alone.component(name).containers
+        names = {*mine.environment, *its.environment}
+        changed = {key for key in names if mine.environment.get(key) != its.environment.get(key)}
+        assert changed == {"AIRFLOW__CORE__EXECUTOR"}
+        assert both.component(name).permissions == alone.component(name).permissions
+    assert set(both.edges) == {*celery.edges, *ecs.edges}
+    assert both.component("Scheduler").permissions == ecs.component("Scheduler").permissions
+
+
+def test_a_task_of_ecs_learns_nothing_of_the_broker():
+    """Only the scheduler has the options of both; the tasks of the one know nothing of the other."""
+    found = containers(plan(executor="several"))
+    speak = {
+        name: {w for w in ("CELERY__", "BROKER_", "ECS_EXECUTOR__") if w in str(c.environment)}
+        for name, c in found.items()
+    }
+    assert speak["scheduler"] == {"CELERY__", "BROKER_", "ECS_EXECUTOR__"}
+    assert speak["worker"] == {"CELERY__", "BROKER_"}
+    assert speak["api-server"] == {"ECS_EXECUTOR__"}
+    assert {name for name, words in speak.items() if not words} >= {"task", "dag-processor", "triggerer"}
+
+
+def test_local_among_them_runs_tasks_in_the_scheduler():
+    """The scheduler then gets DAGs, the way to the execution API, and its larger size."""
+    scheduler = several(LocalExecutor(parallelism=16), EcsExecutor()).component("Scheduler")
+    assert (scheduler.cpu, scheduler.runs_user_code, scheduler.containers[0].port) == (2048, True, 8793)
+    assert option(scheduler.containers[0], "core", "parallelism") == "16"
+
+
+def test_a_list_a_tuple_and_a_generator():
+    """Any sequence of executors means the same."""
+    members = [CeleryExecutor(), EcsExecutor()]
+    assert SeveralExecutors(members) == SeveralExecutors(tuple(members)) == SeveralExecutors(m for m in members)
+
+
+def test_a_foreign_executor_among_them():
+    """An executor without an alias is named by its class, and gets its grants."""
+    bound = []
+
+    class Bound(Other):
+        def bind(self, cluster):
+            bound.append(cluster)
+
+    executor = SeveralExecutors([Bound(plan_=ExecutorPlan(class_path="acme.Executor")), CeleryExecutor()])
+    assert executor.plan(ExecutorContext(version=VERSIONS["3.3"])).class_path == "acme.Executor,CeleryExecutor"
+    executor.bind("cluster")
+    assert bound == ["cluster"]
+    assert option(containers(several(CeleryExecutor(), LAMBDA))["worker"], "core", "executor").endswith(
+        ",airflow.providers.amazon.aws.executors.aws_lambda.AwsLambdaExecutor"
+    )
+
+
+OTHER = Other(plan_=ExecutorPlan(class_path="acme.Executor"))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (CeleryExecutor(), "SeveralExecutors executors is a list such as [CeleryExecutor(), EcsExecutor()], got"),
+        ([], "takes two executors or more such as [CeleryExecutor(), EcsExecutor()], got 0"),
+        ([CeleryExecutor()], "takes two executors or more such as [CeleryExecutor(), EcsExecutor()], got 1"),
+        ([CeleryExecutor(), "ecs"], "SeveralExecutors executors takes an Executor such as EcsExecutor(), got 'ecs'"),
+        ([CeleryExecutor(), EcsExecutor], "got the class EcsExecutor: make an object of it"),
+        ([EcsExecutor(), EcsExecutor(alias="big", cpu=2048, memory_mib=4096)], "has two of EcsExecutor"),
+        ([LocalExecutor(), SeveralExecutors([CeleryExecutor(), OTHER])], "put all of them into one list"),
+    ],
+)
+def test_what_is_refused(given, words):
+    """Each refusal says what was given and what is accepted."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        SeveralExecutors(given)
+
+
+BROKER = RedisBroker(replicas=1)
+
+
+@pytest.mark.parametrize(
+    ("plan_", "words"),
+    [
+        ({"class_path": "CeleryExecutor"}, "two executors of the class CeleryExecutor"),
+        ({"class_path": "acme.Executor", "alias": "ecs"}, "two executors of the alias ecs"),
+        (
+            {"class_path": "acme.Executor", "config": {("celery", "broker_url_cmd"): "x"}},
+            "[celery] broker_url_cmd is given twice: as 'python3",
+        ),
+        (
+            {"class_path": "acme.Executor", "loader_config": {("aws_ecs_executor", "cluster"): "x"}},
+            "[aws_ecs_executor] cluster is given twice: as a Ref by EcsExecutor, and as 'x' by Other",
+        ),
+        (
+            {"class_path": "acme.Executor", "environment": {"BROKER_PORT": "1"}},
+            "the variable BROKER_PORT is not the same for CeleryExecutor and for Other",
+        ),
+        (
+            {"class_path": "acme.Executor", "stores": {"Broker": BROKER}},
+            "the store Broker is not the same for CeleryExecutor and for Other",
+        ),
+    ],
+)
+def test_contradictions_name_both(plan_, words):
+    """What two executors want differently is refused, and both are named."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        several(CeleryExecutor(), EcsExecutor(), Other(plan_=ExecutorPlan(**plan_)))
+
+
+def test_what_two_want_alike_is_given_once():
+    """Two executors may share a store, a variable and an option."""
+    celery = CeleryExecutor().plan(ExecutorContext(version=VERSIONS["3.3"]))
+    shared = ExecutorPlan(
+        class_path="acme.Executor", config=celery.config, environment=celery.environment, stores=celery.stores
+    )
+    assert several(CeleryExecutor(), Other(plan_=shared)).component("Pools/default").containers[0].environment
+
+
+@pytest.mark.parametrize("version", ["2.8.1", "2.9.3"])
+def test_old_releases_know_one_executor(version):
+    """The list came with Airflow 2.10."""
+    with pytest.raises(ValueError, match=f"SeveralExecutors needs Airflow 2.10 or newer, got {version}"):
+        plan_of(version=AirflowVersion.of(version), executor=EXECUTORS["several"])
+    assert plan_of(version=AirflowVersion.of("2.10.0"), executor=EXECUTORS["several"])

@@ -1,0 +1,81 @@
+"""The ECS executor in the template: what the scheduler is told of subnets and tasks, and whom grants reach."""
+
+from __future__ import annotations
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, SeveralExecutors
+from synthesis import add_cluster, flat, resources, synthesize, template_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+PRIVATE, PUBLIC = ec2.SubnetType.PRIVATE_WITH_EGRESS, ec2.SubnetType.PUBLIC
+
+
+def definition(template, name):
+    """The one container of that name."""
+    (found,) = (
+        container
+        for task in resources(template, "AWS::ECS::TaskDefinition").values()
+        for container in task["Properties"]["ContainerDefinitions"]
+        if container["Name"] == name
+    )
+    return found
+
+
+def options(template, name="scheduler"):
+    """The executor's options in a container."""
+    section = "AIRFLOW__AWS_ECS_EXECUTOR__"
+    variables = definition(template, name)["Environment"]
+    return {v["Name"].removeprefix(section): flat(v["Value"]) for v in variables if v["Name"].startswith(section)}
+
+
+@pytest.mark.parametrize("kind", [PRIVATE, PUBLIC])
+def test_tasks_start_where_services_run(kind):
+    """Tasks of the executor get the subnets of the services, and in public ones an address of their own too."""
+    template = template_of(executor=EcsExecutor(), task_subnets=ec2.SubnetSelection(subnet_type=kind))
+    (scheduler,) = (
+        service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+        for name, service in resources(template, "AWS::ECS::Service").items()
+        if name.startswith("AirflowComponentsScheduler")
+    )
+    told = options(template)
+    assert told["SUBNETS"].split(",") == flat(scheduler["Subnets"])
+    assert told["ASSIGN_PUBLIC_IP"] == {"ENABLED": "True", "DISABLED": "False"}[scheduler["AssignPublicIp"]]
+    assert told == options(template, "api-server")
+
+
+def test_the_bucket_is_read_before_the_command():
+    """Before Airflow 3.2 the entry point itself fetches DAGs, from this cluster's bucket; the command stays free."""
+    template = template_of(executor=EcsExecutor(), version=AirflowVersion.V2_11)
+    task, worker = (
+        definition(each, name)
+        for each, name in ((template, "task"), (template_of(version=AirflowVersion.V2_11), "worker"))
+    )
+    start = 3  # /usr/bin/dumb-init -- /entrypoint
+    assert flat(task["EntryPoint"][start:]) == flat(worker["Command"][: len(task["EntryPoint"]) - start])
+    assert flat(task["EntryPoint"])[-3].startswith("s3://<AirflowDagsBucket")
+    assert task["Command"] == ["airflow", "version"]
+
+
+def test_grants_reach_the_tasks():
+    """What a user grants to the cluster is granted to workers, DAG processor, triggerer and tasks of the executor."""
+
+    def build(app):
+        stack = Stack(app, "Data")
+        cluster = add_cluster(stack, executor=SeveralExecutors([CeleryExecutor(), EcsExecutor()]))
+        s3.Bucket.from_bucket_name(stack, "Lake", "lake").grant_read(cluster)
+
+    template = synthesize(build).templates["Data"]
+    (roles,) = (
+        {role["Ref"] for role in policy["Properties"]["Roles"]}
+        for policy in resources(template, "AWS::IAM::Policy").values()
+        if ":s3:::lake" in str(flat(policy["Properties"]["PolicyDocument"]))
+    )
+    places = ("Poolsdefault", "Tasksexecutor", "ComponentsDagProcessor", "ComponentsTriggerer")
+    assert len(roles) == len(places)
+    for place in places:
+        assert [role for role in roles if role.startswith(f"Airflow{place}TaskRole")], place
