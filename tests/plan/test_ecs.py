@@ -181,10 +181,13 @@ def test_variables_of_tasks_are_checked(environment, words):
         plan_of(executor=EcsExecutor(environment=environment))
 
 
-def test_sizes_that_only_the_deploy_knows():
-    """A CloudFormation parameter can be the size of the tasks."""
-    task = plan_of(executor=EcsExecutor(cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)).component("Tasks/executor")
-    assert (task.cpu, task.memory_mib) == (NUMBER_TOKEN, NUMBER_TOKEN)
+def test_numbers_that_only_the_deploy_knows():
+    """A CloudFormation parameter can be the size of the tasks, and how often they are started."""
+    number = NUMBER_TOKEN
+    found = plan_of(executor=EcsExecutor(cpu=number, memory_mib=number, max_run_task_attempts=number))
+    task = found.component("Tasks/executor")
+    assert (task.cpu, task.memory_mib) == (number, number)
+    assert options(containers(found)["scheduler"])["max_run_task_attempts"] == str(number)
 
 
 def test_a_users_option_of_the_executor():

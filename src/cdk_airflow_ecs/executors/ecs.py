@@ -58,7 +58,7 @@ class EcsExecutor(Executor):
         check_size("EcsExecutor", self.cpu, self.memory_mib)
         if not isinstance(self.spot, bool):
             raise ValueError(f"EcsExecutor spot is True or False, got {arguments.shown(self.spot)}")
-        arguments.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1)
+        arguments.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1, tokens=True)
         if not isinstance(self.alias, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.alias):
             raise ValueError(
                 f'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got'
