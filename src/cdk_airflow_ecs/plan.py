@@ -48,7 +48,7 @@ class Container:
     Args:
         name: its name in the task definition.
         command: what runs, unless whoever starts the task says otherwise.
-        prefix: what stands before the command, whoever says it.
+        prefix: what the entry point goes on with, before the command.
         port: the port that others reach it on, if any.
         health_check: how ECS knows that it works.
         environment: its variables and secrets.

@@ -114,14 +114,12 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     containers = []
     for position, (process, workers) in enumerate(parts):
         check = service.health_check if position == 0 and service.health_check else process.health_check
-        prefix = context.dags.command_prefix if "dags" in process.needs else ()
-        # An executor overrides the command of the tasks that it starts; of services it is easier to read in one piece.
-        started = workers in context.executor.tasks
         containers.append(
             Container(
                 name=process.name,
-                command=process.command if started else (*prefix, *process.command),
-                prefix=prefix if started else (),
+                # Not part of the command: an executor says the command of the tasks that it starts.
+                prefix=context.dags.prefix if "dags" in process.needs else (),
+                command=process.command,
                 port=process.port,
                 health_check=check,
                 environment=_environment(context, process, workers.config if workers else {}, service),

@@ -113,7 +113,7 @@ class Machine:
 
     def command(self, container: Container) -> list[str]:
         """Ask what the official entry point would execute."""
-        words = [self.text(word) for word in container.command]
+        words = [self.text(word) for word in (*container.prefix, *container.command)]
         begun = start(self.environment(container), words)
         assert begun.is_clean, begun
         home = str(self.folder / container.name)

@@ -90,6 +90,7 @@ def test_it_only_starts_what_we_plan(version, executor):
     for component in plan_of(version=version, executor=executor()).components:
         for container in component.containers:
             environment = {name: str(value) for name, value in container.environment.items()}
-            begun = start(environment, container.command, executor=environment.get("AIRFLOW__CORE__EXECUTOR", ""))
-            assert begun == Start(tuple(container.command), reads=("CONNECTION_CHECK_MAX_COUNT",)), container.name
+            words = (*container.prefix, *container.command)
+            begun = start(environment, words, executor=environment.get("AIRFLOW__CORE__EXECUTOR", ""))
+            assert begun == Start(words, reads=("CONNECTION_CHECK_MAX_COUNT",)), container.name
             assert not [name for name in environment if name.startswith(("DB_", "BACKEND", "_"))], container.name

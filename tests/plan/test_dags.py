@@ -37,7 +37,7 @@ def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
             assert isinstance(bundle, Json)
         else:
             assert (folder, bundle, may_read) == (SYNCED, None, True)
-        synced = Ref("Dags", "uri") in (*container.prefix, *container.command)
+        synced = Ref("Dags", "uri") in container.prefix
         assert synced is (folder == SYNCED)
 
 
@@ -63,9 +63,9 @@ def test_the_sync(line):
     section, name = ("dag_processor", "refresh_interval") if line[0] == "3" else ("scheduler", "dag_dir_list_interval")
     synced = containers(plan(line, dags=S3Dags(sync=True, refresh_seconds=45)))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
-    assert synced.command[:2] == ("python", "-c")
-    assert synced.command[3:6] == (Ref("Dags", "uri"), SYNCED, "45")
-    assert synced.command[6:] == plain.command
+    assert synced.prefix[:2] == ("python", "-c")
+    assert synced.prefix[3:] == (Ref("Dags", "uri"), SYNCED, "45")
+    assert (plain.prefix, synced.command) == ((), plain.command)
     assert option(synced, section, name) == "45"
 
 

@@ -108,7 +108,7 @@ def test_the_way_to_the_dags_survives_the_override(line):
     (worker,) = plan(line).component("Pools/default").containers
     synced = line not in ("3.2", "3.3")
     assert (Ref("Dags", "uri") in task.prefix) is synced
-    assert worker.command[: len(task.prefix)] == task.prefix
+    assert worker.prefix == task.prefix
     assert task.command == ("airflow", "version")
     (plain,) = plan(line, "ecs", dags=ImageDags(), image=OWN_IMAGE).component("Tasks/executor").containers
     assert plain.prefix == ()

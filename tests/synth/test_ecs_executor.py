@@ -55,8 +55,7 @@ def test_the_bucket_is_read_before_the_command():
         definition(each, name)
         for each, name in ((template, "task"), (template_of(version=AirflowVersion.V2_11), "worker"))
     )
-    start = 3  # /usr/bin/dumb-init -- /entrypoint
-    assert flat(task["EntryPoint"][start:]) == flat(worker["Command"][: len(task["EntryPoint"]) - start])
+    assert task["EntryPoint"] == worker["EntryPoint"]
     assert flat(task["EntryPoint"])[-3].startswith("s3://<AirflowDagsBucket")
     assert task["Command"] == ["airflow", "version"]
 

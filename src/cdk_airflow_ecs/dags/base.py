@@ -19,14 +19,14 @@ class DagPlan:
         config: Airflow options.
         environment: variables.
         permissions: what their task roles may do.
-        command_prefix: what stands before each command, such as a script that fetches files first.
+        prefix: what stands before each command, such as a script that fetches files first.
         edges: connections to make, with "*" as the source that stands for each such component.
     """
 
     config: Mapping[Option, Value]
     environment: Mapping[str, Value] = field(default_factory=dict)
     permissions: tuple[Permission, ...] = ()
-    command_prefix: tuple[str | Ref, ...] = ()
+    prefix: tuple[str | Ref, ...] = ()
     edges: tuple[Edge, ...] = ()
 
 

@@ -111,7 +111,7 @@ class S3Dags(DagSource):
                 listing: str(self.refresh_seconds),
             },
             permissions=permissions,
-            command_prefix=(
+            prefix=(
                 *("python", "-c", script, Ref("Dags", "uri")),
                 *(_SYNCED_FOLDER, str(self.refresh_seconds)),
             ),
