@@ -349,7 +349,7 @@ DOCKERFILES: dict[str, Callable[[], bool]] = {
     "`EXPOSE 8793`": log_port,
     "`EXPOSE 5555`": lambda: not any(e.port == 5555 for e in made().edges),
     '`ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]`': lambda: (
-        {tuple(c["EntryPoint"]) for c in containers(template()).values()}
+        {tuple(c["EntryPoint"][:3]) for c in containers(template()).values()}
         == {("/usr/bin/dumb-init", "--", "/entrypoint")}
         and {tuple(c["EntryPoint"]) for c in containers(yours()).values()} == {("/start",)}
     ),
