@@ -10,6 +10,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_deployment as deployment
 
 from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, ExistingDatabase, LocalExecutor, S3Dags, S3Logs
 from synthesis import REPOSITORY, Assembly, add_cluster, env, flat, references, resources, strings, synthesize
@@ -303,3 +304,18 @@ def test_own_vpc_public_subnets():
     assert {"ENABLED"} == {
         service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] for service in services
     }
+
+
+def test_an_upload_of_the_users_own_is_left_alone():
+    """A bucket deployment that the stack already has keeps the dependency on its role's policies."""
+
+    def build(app):
+        stack = Stack(app, STACK)
+        source = deployment.Source.data("index.html", "hello")
+        bucket = s3.Bucket(stack, "Site")
+        deployment.BucketDeployment(stack, "Deploy", sources=[source], destination_bucket=bucket)
+        add_cluster(stack, dags=S3Dags(DAGS))
+
+    functions = resources(synthesize(build).templates[STACK], "AWS::Lambda::Function")
+    waits = ["DependsOn" in each for name, each in functions.items() if "BucketDeployment" in name]
+    assert sorted(waits) == [False, True]

@@ -144,6 +144,8 @@ def _upload(scope: Construct, folder: Path, bucket: s3.IBucket, prefix: str) -> 
         removal_policy=RemovalPolicy.DESTROY,
     )
     group.grant_write(role)
+    stack = Stack.of(scope)
+    there = {child.node.id for child in stack.node.children}
     asset = assets.Asset(scope, "Folder", path=str(folder.resolve()), exclude=["**/__pycache__/**", "**/*.pyc"])
     upload = deployment.BucketDeployment(
         scope,
@@ -155,10 +157,10 @@ def _upload(scope: Construct, folder: Path, bucket: s3.IBucket, prefix: str) -> 
         log_group=group,
         memory_limit=512,
     )
-    # Where the stack has no such function of its own yet, this is it. Its dependency on the role repeats what the
-    # role's ARN says (cfn-lint W3005), but the upload itself must wait for the role's policies.
-    for child in Stack.of(scope).node.children:
-        if child.node.id.startswith("Custom::CDKBucketDeployment"):
+    # If the stack had no such function yet, CDK has just made it. Its dependency on the role repeats what the role's
+    # ARN says (cfn-lint W3005), but the upload itself must wait for the role's policies.
+    for child in stack.node.children:
+        if child.node.id not in there and child.node.id.startswith("Custom::CDKBucketDeployment"):
             function = cast("lambda_.CfnFunction", child.node.default_child)
             function.add_deletion_override("DependsOn")
             acknowledge(child, "AwsSolutions-L1", "CDK chooses the runtime of its own function")
