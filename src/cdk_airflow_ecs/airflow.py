@@ -15,7 +15,6 @@ from cdk_airflow_ecs import arguments
 
 WEB_PORT = 8080
 EXECUTION_API_PORT = 8081
-SCHEDULER_HEALTH_PORT = 8974  # [scheduler] scheduler_health_check_server_port
 WORKER_LOG_PORT = 8793  # [logging] worker_log_server_port
 TRIGGERER_LOG_PORT = 8794  # [logging] trigger_log_server_port
 # Where the web component looks for DAG files: a folder that no image has.
@@ -239,7 +238,9 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
             command=("airflow", "scheduler"),
             needs=frozenset(scheduler_needs),
             port=WORKER_LOG_PORT if tasks_in_scheduler else None,
-            health_check=http_check(f"http://127.0.0.1:{SCHEDULER_HEALTH_PORT}/health"),
+            # Not Airflow's own health server: it forks off with the scheduler's database connection, and its first
+            # question breaks the TLS of both (2.11.2: "bad record mac", and the scheduler exits).
+            health_check=heartbeat_check("SchedulerJob"),
             runs_user_code=tasks_in_scheduler,
         ),
         Process(

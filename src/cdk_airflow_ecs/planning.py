@@ -210,7 +210,8 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
         chosen["webserver", "cookie_secure"] = str(settings.web.certificate is not None)
         chosen["api", "auth_backends"] = "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session"
     if process.component == "Scheduler":
-        chosen["scheduler", "enable_health_check"] = "True"
+        # See its health check.
+        chosen["scheduler", "enable_health_check"] = "False"
     needs = process.needs
     if "database" in needs:
         chosen |= settings.database.config()

@@ -222,12 +222,12 @@ def test_every_service_is_watched_cheaply(line, executor):
     [
         ("3.3", "api-server", "http://127.0.0.1:8080/api/v2/version"),
         ("3.3", "execution-api", "http://127.0.0.1:8081/execution/health"),
-        ("3.3", "scheduler", "http://127.0.0.1:8974/health"),
+        ("3.3", "scheduler", "'SchedulerJob'"),
         ("3.3", "dag-processor", "'DagProcessorJob'"),
         ("3.3", "triggerer", "'TriggererJob'"),
         ("3.3", "worker", "('127.0.0.1',8793)"),
         ("2.11", "webserver", "http://127.0.0.1:8080/health"),
-        ("2.11", "scheduler", "http://127.0.0.1:8974/health"),
+        ("2.11", "scheduler", "'SchedulerJob'"),
     ],
 )
 def test_what_a_health_check_asks(line, name, words):
@@ -237,11 +237,11 @@ def test_what_a_health_check_asks(line, name, words):
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local"])
-def test_checks_by_port_ask_a_port_that_is_served(line, executor):
-    """A check that connects to a port of Airflow's goes with the option that opens it."""
-    for container in containers(plan(line, executor)).values():
-        if container.health_check and "8974" in container.health_check.command[-1]:
-            assert option(container, "scheduler", "enable_health_check") == "True"
+def test_the_scheduler_forks_off_no_health_server(line, executor):
+    """Airflow's own health server would share the scheduler's TLS connection to the database, and break it."""
+    scheduler = containers(plan(line, executor))["scheduler"]
+    assert option(scheduler, "scheduler", "enable_health_check") == "False"
+    assert "METADATA_HOST" in scheduler.health_check.command[-1]
 
 
 @pytest.mark.parametrize("line", VERSIONS)

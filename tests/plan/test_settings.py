@@ -176,7 +176,7 @@ def test_soft_defaults_give_way(option_):
         ("api_auth", "jwt_secret", EcsSecret()),
         ("logging", "remote_logging", False),
         ("logging", "remote_base_log_folder", "s3://b/logs"),
-        ("scheduler", "enable_health_check", False),
+        ("scheduler", "enable_health_check", True),
         ("dag_processor", "dag_bundle_config_list", "[]"),
     ],
 )
