@@ -1,6 +1,7 @@
 """Everything that exists once, made in the construct tree that is frozen from the first release.
 
-``Vpc, Cluster, Database, Broker, Dags, Logs, Secrets/<name>, Web, Gate, Components/<name>, Pools/<name>``.
+``Vpc, Cluster, Image, Database, Broker, Dags, Logs, Secrets/<name>, Web, Gate, Components/<name>,
+Pools/<name>``.
 """
 
 from __future__ import annotations
@@ -181,7 +182,9 @@ def bind_stores(
         cluster=cluster,
         network=network,
         image=settings.image,
-        container_image=settings.image.container_image(settings.version),
+        container_image=settings.image.container_image(
+            scope("Image"), version=settings.version, architecture=settings.image.architecture
+        ),
         platform=settings.image.platform(),
         log_group=log_group,
         bindings=bindings,

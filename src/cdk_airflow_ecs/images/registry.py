@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,11 +10,13 @@ from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.images.dockerfile import base_image
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecr as ecr
     from aws_cdk import aws_secretsmanager as secretsmanager
+    from constructs import Construct
 
 # What apache/airflow images start with (docker-stack documentation, "Entrypoint").
 OFFICIAL_ENTRYPOINT = ("/usr/bin/dumb-init", "--", "/entrypoint")
@@ -125,9 +127,38 @@ class AirflowImage:
             operating_system_family=ecs.OperatingSystemFamily.LINUX,
         )
 
-    def container_image(self, version: AirflowVersion) -> ecs.ContainerImage:
-        """Give CDK the image of *version*."""
+    @property
+    def takes_requirements(self) -> bool:
+        """Whether the cluster may add Python packages and modules to it: it is built then, when CDK deploys."""
+        return self.is_official
+
+    def container_image(
+        self,
+        scope: Construct,
+        *,
+        version: AirflowVersion,
+        architecture: Architecture,
+        requirements: tuple[str, ...] = (),
+        files: Mapping[str, str] | None = None,
+    ) -> ecs.ContainerImage:
+        """Give CDK the image.
+
+        Args:
+            scope: where the asset of a built image is made, once for each architecture.
+            version: the cluster's release.
+            architecture: the processor that it must run on; an image in a registry is taken for what it is.
+            requirements: Python packages that the cluster needs, as in requirements.txt. An image that does not take
+                them must have them.
+            files: Python modules that the cluster needs, by file name. Airflow finds them by their plain names.
+        """
         if self.repository is not None:
             return ecs.ContainerImage.from_ecr_repository(self.repository, self.tag)
-        name = self.name or f"apache/airflow:{version}-python{version.python}"
-        return ecs.ContainerImage.from_registry(name, credentials=self.credentials)
+        if self.name is not None:
+            return ecs.ContainerImage.from_registry(self.name, credentials=self.credentials)
+        if requirements or files:
+            from cdk_airflow_ecs.images.build import derived_image  # noqa: PLC0415 - few clusters need it
+
+            return derived_image(
+                scope, version=version, architecture=architecture, requirements=requirements, files=files or {}
+            )
+        return ecs.ContainerImage.from_registry(base_image(version, "official"), credentials=self.credentials)
