@@ -15,6 +15,7 @@ from cdk_airflow_ecs import arguments
 
 WEB_PORT = 8080
 EXECUTION_API_PORT = 8081
+EXECUTION_API_NAME = "execution-api"
 WORKER_LOG_PORT = 8793  # [logging] worker_log_server_port
 TRIGGERER_LOG_PORT = 8794  # [logging] trigger_log_server_port
 # Where the web component looks for DAG files: a folder that no image has.

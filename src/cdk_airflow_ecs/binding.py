@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from constructs import Construct, IDependable
 
     from cdk_airflow_ecs.network import Network
+    from cdk_airflow_ecs.plan import Component
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,14 @@ class Foundation:
         key: encrypts what the cluster stores.
         removal_policy: what happens to data when the store leaves the stack; None leaves each kind its safe default.
         access_logs: the bucket that receives access logs of other buckets.
+        namespace: the name of the cluster's private DNS zone.
     """
 
     network: Network
     key: kms.IKey
     access_logs: s3.Bucket
     removal_policy: RemovalPolicy | None
+    namespace: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +43,25 @@ class Binding:
     """How to reach something that exists: the values behind :class:`~cdk_airflow_ecs.plan.Ref` and ``SecretRef``.
 
     Args:
-        attributes: text by attribute name; may hold tokens.
+        attributes: text, or a list of texts, by attribute name; may hold tokens.
         secrets: ECS secrets by field name.
         connectable: what admits connections; None if connections need no rule of ours.
         key: the customer key that encrypts it, which whoever may use the store may use too.
         dependencies: what must exist before a task may use it.
     """
 
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     secrets: Mapping[str, ecs.Secret] = field(default_factory=dict)
     connectable: ec2.IConnectable | None = None
     key: kms.IKey | None = None
     dependencies: Sequence[IDependable] = ()
+
+    def text(self, name: str) -> str:
+        """The attribute *name*, which is one text."""
+        found = self.attributes[name]
+        if not isinstance(found, str):
+            raise TypeError(f"{name} is a list, where one text is needed")
+        return found
 
 
 class Store(ABC):
@@ -59,4 +69,12 @@ class Store(ABC):
 
     @abstractmethod
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """Create it under *scope*, or look it up, and say how to reach it. Called once."""
+        """Create it under *scope*, or look it up, and say how to reach it.
+
+        Called once; a store that can grow with the cluster, as queues do with worker pools, is called again, and then
+        finds what it has made.
+        """
+
+    def component(self) -> Component | None:
+        """What runs it, for a store that is a container of the cluster's own. Pure."""
+        return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jsii
 from aws_cdk import Annotations, RemovalPolicy
@@ -12,6 +12,10 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.capacity.pools import WorkerPool
+from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
+from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.migration.gate import build_gate, hold
 from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
@@ -19,9 +23,10 @@ from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
 from cdk_airflow_ecs.settings import check_constructs, resolve
-from cdk_airflow_ecs.world import bind_stores
+from cdk_airflow_ecs.world import World
 
 if TYPE_CHECKING:
+    from aws_cdk import CustomResource
     from aws_cdk import aws_kms as kms
 
     from cdk_airflow_ecs.airflow import AirflowVersion
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.executors.base import Executor
     from cdk_airflow_ecs.images.registry import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
+    from cdk_airflow_ecs.plan import Architecture
+    from cdk_airflow_ecs.settings import Settings
+    from cdk_airflow_ecs.site import Rendered
     from cdk_airflow_ecs.web import Web
 
 
@@ -116,31 +124,30 @@ class AirflowCluster(Construct):
             encryption_key=encryption_key,
             removal_policy=removal_policy,
         )
-        settings = resolve(
-            version=version,
-            executor=executor,
-            database=database,
-            dags=dags,
-            image=image,
-            logs=logs,
-            web=web,
-            config=config,
-            environment=environment,
-            services={
+        self._arguments: dict[str, Any] = {
+            "version": version,
+            "executor": executor,
+            "database": database,
+            "dags": dags,
+            "image": image,
+            "logs": logs,
+            "web": web,
+            "config": config,
+            "environment": environment,
+            "services": {
                 "ApiServer": api_server,
                 "Scheduler": scheduler,
                 "DagProcessor": dag_processor,
                 "Triggerer": triggerer,
             },
-            enable_exec=enable_exec,
-            maintenance=maintenance,
-        )
+            "enable_exec": enable_exec,
+            "maintenance": maintenance,
+        }
+        settings = resolve(**self._arguments)
         plan = plan_cluster(settings)
 
         super().__init__(scope, construct_id)
-        for advice in settings.advice:
-            Annotations.of(self).add_warning_v2(advice.id, advice.text)
-        world = bind_stores(
+        self._world = World(
             self,
             settings,
             vpc=vpc,
@@ -151,33 +158,143 @@ class AirflowCluster(Construct):
             removal_policy=removal_policy,
             exec_enabled=any(component.enable_exec for component in plan.components),
         )
-        rendered = render_all(world.scope, plan.components, world.site)
-        gate = build_gate(
-            world.scope("Gate"),
-            rendered["Migration"],
-            cluster=world.site.cluster,
-            network=world.site.network,
-            log_group=world.site.log_group,
-            key=world.key,
-        )
-        web_component = world.serve_web(rendered)
-        ends = {**world.connectables(), **{name: part.peer for name, part in rendered.items()}}
-        connect(plan.edges, ends, peers(settings.web.allow_from, world.site.network.vpc))
-        # A security group's rules are its children: waiting for the group is waiting for them.
-        hold(gate, [*world.dependencies(), rendered["Migration"].peer, *world.site.network.task_routes])
-        for part in rendered.values():
-            if part.service is not None:
-                part.service.node.add_dependency(gate)
-
-        self._plan = plan
-        self._rendered = rendered
-        self._url = world.site.bindings["Web"].attributes["url"]
-        authors = [part for part in rendered.values() if part.component.runs_user_code]
-        self._task_roles = {part.component.name: part.task_role for part in authors}
-        self._connections = ec2.Connections(security_groups=[part.peer for part in authors])
+        self._plan = ClusterPlan(components=(), edges=())
+        self._rendered: dict[str, Rendered] = {}
+        self._advice: set[str] = set()
+        self._gate: CustomResource | None = None
         self._grants: iam.Policy | None = None
-        add_outputs(self, world.site.bindings, web_component, internal=not settings.web.internet_facing)
+        self._connections = ec2.Connections()
+        self._build(settings, plan)
         settings.executor.bind(self)
+
+    def _build(self, settings: Settings, plan: ClusterPlan) -> None:
+        """Make what *plan* has and the cluster has not: all of it at first, later what was added."""
+        for advice in settings.advice:
+            if advice.id not in self._advice:
+                Annotations.of(self).add_warning_v2(advice.id, advice.text)
+                self._advice.add(advice.id)
+        world, before = self._world, self._rendered
+        site = world.site(settings, plan)
+        rendered = self._rendered = render_all(world.scope, plan.components, site, before)
+        new = [part for name, part in rendered.items() if name not in before]
+        stores = [part.scope for part in rendered.values() if part.component.keeps_data]
+        if self._gate is None:
+            migration = rendered["Migration"]
+            self._gate = build_gate(world.scope("Gate"), migration, site=site, key=world.key)
+            web = world.serve_web(settings, rendered)
+            add_outputs(self, site.bindings, web, internal=not settings.web.internet_facing)
+        ends = {**world.connectables(), **{name: part.peer for name, part in rendered.items()}}
+        edges = [edge for edge in plan.edges if edge not in self._plan.edges]
+        connect(edges, ends, peers(settings.web.allow_from, world.network.vpc))
+        if not before:
+            # A security group's rules are its children: waiting for the group is waiting for them.
+            hold(self._gate, [*world.dependencies(), rendered["Migration"].peer, *stores])
+        for part in new:
+            if part.service is not None and not part.component.keeps_data:
+                part.service.node.add_dependency(self._gate)
+            if part.component.runs_user_code:
+                self._connections.add_security_group(part.peer)
+                if self._grants is not None:
+                    part.task_role.attach_inline_policy(self._grants)
+        self._plan = plan
+
+    def add_worker_pool(self, pool: WorkerPool) -> None:
+        """Add a pool of Celery workers; the template is the same as if the executor had been given it.
+
+        Args:
+            pool: its name, queues and size.
+
+        Raises:
+            ValueError: if the executor has no pools, or there is a pool of that name.
+
+        Examples:
+            >>> from aws_cdk import App, Stack
+            >>> cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=AirflowVersion.V3_3)
+            >>> cluster.add_worker_pool(WorkerPool("heavy", cpu=4096, memory_mib=16384, spot=True))
+            >>> cluster.plan.component("Pools/heavy").spot
+            True
+        """
+        arguments.instance("add_worker_pool", pool, WorkerPool, 'WorkerPool("heavy")')
+        executor = self._arguments["executor"] or CeleryExecutor()
+        self._grow(executor=executor.with_pool(pool))
+
+    def add_ecs_task(
+        self,
+        name: str,
+        *,
+        image: ecs.ContainerImage | None = None,
+        entrypoint: Sequence[str] = (),
+        command: Sequence[str] = (),
+        cpu: int = 1024,
+        memory_mib: int = 2048,
+        ephemeral_storage_gib: int | None = None,
+        spot: bool = False,
+        architecture: Architecture | None = None,
+        environment: Mapping[str, str | ecs.Secret] | None = None,
+        task_role: iam.IRole | None = None,
+    ) -> EcsTaskHandle:
+        """Let DAGs start a container of yours with ``EcsRunTaskOperator``, each time on a Fargate machine of its own.
+
+        DAGs find everything that the operator needs in one Airflow variable, ``ecs_<name>``::
+
+            EcsRunTaskOperator(
+                task_id="load",
+                overrides={"containerOverrides": [{"name": "etl", "command": ["python", "load.py"]}]},
+                **Variable.get("ecs_etl", deserialize_json=True),
+            )
+
+        Args:
+            name: its name, also that of its container. Hyphens become underscores in the variable's name.
+            image: what it runs, any image. The default is the cluster's own.
+            entrypoint: what the container starts with. The default is what the image says.
+            command: what follows the entry point, unless a DAG says otherwise. The default is what the image says.
+            cpu: CPU units; 1024 is one vCPU.
+            memory_mib: memory in MiB.
+            ephemeral_storage_gib: disk, 21 to 200 GiB. The default is Fargate's 20 GiB.
+            spot: run it on Fargate Spot, for up to 70 % less; AWS may stop it two minutes after a warning.
+            architecture: the processor, "x86_64" or "arm64". The default is that of the cluster's image.
+            environment: its variables; values are text or ``ecs.Secret``, which may be a parameter of SSM too. It gets
+                nothing of Airflow's.
+            task_role: its role. The default is one of its own that may do nothing; grant to what this method returns.
+
+        Returns:
+            What others may grant to and connect.
+
+        Raises:
+            ValueError: if an argument cannot work, or the name is taken.
+
+        Examples:
+            >>> from aws_cdk import App, Stack
+            >>> from aws_cdk import aws_ecs as ecs
+            >>> cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=AirflowVersion.V3_3)
+            >>> etl = cluster.add_ecs_task("etl", image=ecs.ContainerImage.from_registry("python:3.13"), cpu=4096,
+            ...     memory_mib=16384)
+            >>> etl.variable
+            'ecs_etl'
+        """
+        task = EcsTask(
+            name=name,
+            image=image,
+            entrypoint=entrypoint,
+            command=command,
+            cpu=cpu,
+            memory_mib=memory_mib,
+            ephemeral_storage_gib=ephemeral_storage_gib,
+            spot=spot,
+            architecture=architecture,
+            environment={} if environment is None else environment,
+            task_role=task_role,
+        )
+        self._grow(ecs_tasks=(*self._arguments.get("ecs_tasks", ()), task))
+        return EcsTaskHandle(self._rendered[task.component], task.variable)
+
+    def _grow(self, **more: Any) -> None:
+        """Plan again with *more*, and make what is new; if it is refused, nothing has changed."""
+        arguments = {**self._arguments, **more}
+        settings = resolve(**arguments)
+        plan = plan_cluster(settings)
+        self._arguments = arguments
+        self._build(settings, plan)
 
     @property
     def plan(self) -> ClusterPlan:
@@ -187,7 +304,7 @@ class AirflowCluster(Construct):
     @property
     def url(self) -> str:
         """Where people reach Airflow; a token until the stack is deployed."""
-        return self._url
+        return self._world.url
 
     @property
     def connections(self) -> ec2.Connections:
@@ -199,13 +316,14 @@ class AirflowCluster(Construct):
         """The task roles that run DAG authors' code: ``bucket.grant_read(cluster)``."""
         if self._grants is None:
             # One policy on all of them, made when it is first needed: CDK refuses one without statements.
-            self._grants = iam.Policy(self, "Grants", roles=list(self._task_roles.values()))
+            self._grants = iam.Policy(self, "Grants", roles=list(self.task_roles.values()))
         return self._grants.grant_principal
 
     @property
     def task_roles(self) -> Mapping[str, iam.IRole]:
         """The same roles by component, for resource policies, which take no group of roles."""
-        return dict(self._task_roles)
+        authors = (part for part in self._rendered.values() if part.component.runs_user_code)
+        return {part.component.name: part.task_role for part in authors}
 
     def service(self, component: str) -> ecs.FargateService:
         """The ECS service of *component*, such as "Scheduler"; their names are in ``cluster.plan``.

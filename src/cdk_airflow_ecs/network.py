@@ -15,6 +15,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
@@ -55,6 +56,17 @@ class Network:
     def task_routes(self) -> Sequence[ec2.ISubnet]:
         """The tasks' subnets as constructs, with their routes, to depend on."""
         return list(self._select(self.task_subnets).subnets)
+
+    def binding(self) -> Binding:
+        """What the plan may say of it."""
+        return Binding(
+            attributes={
+                "task_subnets": ",".join(self.task_subnet_ids),
+                "task_subnet_list": self.task_subnet_ids,
+                "assign_public_ip": str(self.assign_public_ip),
+                "assign_public_ip_word": "ENABLED" if self.assign_public_ip else "DISABLED",
+            }
+        )
 
     def security_group(
         self, scope: Construct, construct_id: str, description: str, *, egress: bool = False

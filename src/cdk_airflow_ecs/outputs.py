@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from cdk_airflow_ecs.binding import Binding
-    from cdk_airflow_ecs.render import Rendered
+    from cdk_airflow_ecs.site import Rendered
 
 
 def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered, *, internal: bool) -> None:
@@ -26,7 +26,7 @@ def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered
         internal: whether the load balancer has no public address.
     """
     region = Stack.of(scope).region
-    url = bindings["Web"].attributes["url"]
+    url = bindings["Web"].text("url")
     CfnOutput(scope, "Url", value=url, description="Airflow")
     CfnOutput(
         scope,
@@ -34,16 +34,16 @@ def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered
         description="Prints the first password of the user admin",
         value=(
             f"aws secretsmanager get-secret-value --region {region} --query SecretString --output text"
-            f" --secret-id {bindings['Admin'].attributes['arn']}"
+            f" --secret-id {bindings['Admin'].text('arn')}"
         ),
     )
-    dags = bindings["Dags"].attributes
-    if "uri" in dags:
-        CfnOutput(scope, "DagsBucket", value=dags["bucket_name"], description="Bucket of the DAGs")
+    dags = bindings["Dags"]
+    if "uri" in dags.attributes:
+        CfnOutput(scope, "DagsBucket", value=dags.text("bucket_name"), description="Bucket of the DAGs")
         CfnOutput(
             scope,
             "UploadDagsCommand",
-            value=f"aws s3 sync --region {region} --delete dags/ {dags['uri']}",
+            value=f"aws s3 sync --region {region} --delete dags/ {dags.text('uri')}",
             description="Makes the cluster's DAGs equal to the folder dags/",
         )
     if internal:

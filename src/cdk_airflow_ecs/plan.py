@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from cdk_airflow_ecs.airflow import HealthCheck
 
 Option: TypeAlias = tuple[str, str]
+Architecture: TypeAlias = Literal["x86_64", "arm64"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,27 @@ class Container:
         port: the port that others reach it on, if any.
         health_check: how ECS knows that it works.
         environment: its variables and secrets.
+        user: user and group that it runs as, "999:999"; None is the image's own.
+        mounts: where its component's volumes appear, by their names.
     """
 
     name: str
-    command: tuple[str | Ref, ...]
+    command: tuple[str | Ref, ...] = ()
     prefix: tuple[str | Ref, ...] = ()
     port: int | None = None
     health_check: HealthCheck | None = None
     environment: Mapping[str, Value] = field(default_factory=dict)
+    user: str | None = None
+    mounts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A folder on Amazon EFS, reached through one access point, encrypted on its way."""
+
+    name: str
+    file_system_id: Ref
+    access_point_id: Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +97,12 @@ class Component:
         runs_user_code: whether DAG authors' code runs here, and ``cluster.grant_principal`` reaches it.
         serves_web: whether the load balancer sends it requests. Only then may ECS stop a task to spread the service
             over zones: elsewhere it would interrupt work.
+        image: the image that its containers run, by name; "airflow" is the cluster's.
+        architecture: the processor it runs on, "x86_64" or "arm64".
+        spot: whether it runs on Fargate Spot.
+        dns_name: its name in the cluster's private DNS zone, if others find it there.
+        keeps_data: whether it is a store: never two tasks at once, and what uses it waits for it.
+        volumes: folders that its containers may mount.
     """
 
     name: str
@@ -96,6 +116,12 @@ class Component:
     permissions: tuple[Permission, ...] = ()
     runs_user_code: bool = False
     serves_web: bool = False
+    image: str = "airflow"
+    architecture: Architecture = "x86_64"
+    spot: bool = False
+    dns_name: str | None = None
+    keeps_data: bool = False
+    volumes: tuple[Volume, ...] = ()
 
     def refs(self) -> Iterator[Ref]:
         """Everything that its containers and permissions refer to."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from typing import Final, cast
 
 from cdk_airflow_ecs import config as options
 from cdk_airflow_ecs.airflow import (
+    EXECUTION_API_NAME,
     EXECUTION_API_PORT,
     NO_DAGS,
     WEB_PORT,
@@ -20,6 +22,7 @@ from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import environment_name
 from cdk_airflow_ecs.dags.base import DagPlan
+from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.plan import (
@@ -33,6 +36,7 @@ from cdk_airflow_ecs.plan import (
     SecretRef,
     Value,
 )
+from cdk_airflow_ecs.run_task import may_follow, may_read_log, may_run
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings, merged
 
@@ -60,13 +64,21 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         ValueError: if the user's configuration contradicts the cluster's own, or a size is impossible.
     """
     context = _Context.of(settings)
+    stores = [store.component() for store in (settings.database, *context.executor.stores.values())]
+    ecs_tasks = [_ecs_task(settings, task) for task in settings.ecs_tasks]
     # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
     tasks = [
         replace(_component(context, (task,), task.service), count=None, enable_exec=False)
         for task in context.executor.tasks
     ]
     services = [_component(context, processes_, size) for processes_, size in _services(context)]
-    components = (*tasks, *services, _migration(context))
+    components = (
+        *(store for store in stores if store is not None),
+        *ecs_tasks,
+        *tasks,
+        *services,
+        _migration(context),
+    )
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
 
@@ -125,20 +137,52 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
                 environment=_environment(context, process, workers.config if workers else {}, service),
             )
         )
+    own = next((w for _, w in parts if w), None)
+    image = settings.image if own is None or own.image is None else own.image
     in_web = name == context.web and settings.enable_exec is None and not settings.web.internet_facing
     default_exec = in_web if settings.enable_exec is None else settings.enable_exec
     return Component(
         name=name,
-        path=next((w.path for _, w in parts if w), f"Components/{name}"),
+        path=f"Components/{name}" if own is None else own.path,
         containers=tuple(containers),
         cpu=cast("int", service.cpu),
         memory_mib=cast("int", service.memory_mib),
         count=0 if settings.maintenance else 1 if service.count is None else service.count,
         ephemeral_storage_gib=service.ephemeral_storage_gib,
         enable_exec=default_exec if service.enable_exec is None else service.enable_exec,
-        permissions=_distinct(p for process in processes_ for p in _permissions(context, process)),
+        permissions=_distinct(
+            [*(p for process in processes_ for p in _permissions(context, process)), *(own.permissions if own else ())]
+        ),
         runs_user_code=any(process.runs_user_code for process in processes_),
         serves_web=name == context.web,
+        image="airflow" if own is None or own.image is None else name,
+        architecture=(own.architecture if own else None) or image.architecture,
+        spot=own is not None and own.spot,
+        dns_name=EXECUTION_API_NAME if name == context.web and context.is_3 else None,
+    )
+
+
+def _ecs_task(settings: Settings, task: EcsTask) -> Component:
+    """A container of the user's own, which gets nothing of Airflow's."""
+    plain, found = split_environment(task.component, task.environment, dict(settings.given_secrets))
+    waits_for_nothing = {"CONNECTION_CHECK_MAX_COUNT": "0"} if task.image is None else {}
+    return Component(
+        name=task.component,
+        path=task.component,
+        containers=(
+            Container(
+                name=task.name,
+                prefix=tuple(task.entrypoint),
+                command=tuple(task.command),
+                environment={**waits_for_nothing, **plain, **_variables(found)},
+            ),
+        ),
+        cpu=task.cpu,
+        memory_mib=task.memory_mib,
+        count=None,
+        ephemeral_storage_gib=task.ephemeral_storage_gib,
+        image="airflow" if task.image is None else task.component,
+        architecture=task.architecture or settings.image.architecture,
     )
 
 
@@ -246,6 +290,11 @@ def _own_environment(context: _Context, process: Process) -> dict[str, Value]:
         variables |= context.dags.environment
     if "executor" in needs:
         variables |= context.executor.environment
+    if process.runs_user_code:
+        # Airflow looks for variables in the environment first (Airflow documentation, "Storing variables").
+        variables |= {
+            f"AIRFLOW_VAR_{task.variable.upper()}": task.operator_arguments() for task in context.settings.ecs_tasks
+        }
     return {**variables, **process.environment}
 
 
@@ -259,6 +308,11 @@ def _permissions(context: _Context, process: Process) -> Iterator[Permission]:
         yield from logs.readers()
     if process.component == "Scheduler":
         yield from context.executor.permissions
+    if process.runs_user_code and "write-logs" in process.needs:
+        for task in context.settings.ecs_tasks:
+            # Deferrable operators wait in the triggerer, which starts none.
+            yield from (may_follow(),) if process.component == "Triggerer" else may_run(task.component)
+            yield may_read_log(task.component)
 
 
 def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edge]:
@@ -281,7 +335,7 @@ def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edg
             yield from (replace(edge, source=process.component) for edge in context.dags.edges)
 
 
-def _distinct(permissions: Iterator[Permission]) -> tuple[Permission, ...]:
+def _distinct(permissions: list[Permission]) -> tuple[Permission, ...]:
     found: list[Permission] = []
     for permission in permissions:
         if permission not in found:
@@ -294,10 +348,14 @@ def _all_processes(context: _Context) -> Iterator[Process]:
     yield from (workers.process for workers in (*context.executor.workers, *context.executor.tasks))
 
 
+@cache
+def _migration_script() -> str:
+    return resources.files("cdk_airflow_ecs.migration").joinpath("migrate.py").read_text(encoding="utf-8")
+
+
 def _migration(context: _Context) -> Component:
     """The one-shot task that upgrades the schema and creates the admin, before any service starts."""
     settings = context.settings
-    script = resources.files("cdk_airflow_ecs.migration").joinpath("migrate.py").read_text(encoding="utf-8")
     own = {
         **settings.database.config(),
         ("core", "fernet_key_cmd"): _FERNET_COMMAND,
@@ -316,10 +374,11 @@ def _migration(context: _Context) -> Component:
         cpu=1024,
         memory_mib=2048,
         count=None,
+        architecture=settings.image.architecture,
         containers=(
             Container(
                 name="migrate",
-                command=("python", "-c", script),
+                command=("python", "-c", _migration_script()),
                 environment={
                     **_variables(options.merge([("this cluster", own), ("config=", concerned)])),
                     **settings.database.environment(),

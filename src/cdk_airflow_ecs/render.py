@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
 
 from aws_cdk import ArnFormat, Duration, Size, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -15,156 +13,42 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
-from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.plan import Component, Container, Json, Permission, Ref, SecretRef, Value
-
-if TYPE_CHECKING:
-    from aws_cdk import aws_logs as logs
-
-    from cdk_airflow_ecs.images.registry import AirflowImage
-    from cdk_airflow_ecs.network import Network
+from cdk_airflow_ecs.permissions import allow, secret_key_statements
+from cdk_airflow_ecs.plan import Component, Container, SecretRef
+from cdk_airflow_ecs.site import Rendered, Site
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = Duration.seconds(120)
 _LOG_BUFFER = Size.mebibytes(25)
 _seconds = cache(Duration.seconds)
-# What else it takes where a customer key encrypts the objects.
-_KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 # As long as a container may take to become healthy.
 _GRACE = Duration.seconds(180)
+_DNS_TTL = Duration.seconds(10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where and with what components are rendered."""
-
-    cluster: ecs.ICluster
-    network: Network
-    image: AirflowImage
-    container_image: ecs.ContainerImage
-    platform: ecs.RuntimePlatform
-    log_group: logs.ILogGroup
-    bindings: Mapping[str, Binding]
-    trust: iam.IPrincipal
-    rendered: Mapping[str, Rendered] = field(default_factory=dict)
-
-    def text(self, value: str | Ref) -> str:
-        """Replace a reference by the value it stands for."""
-        if not isinstance(value, Ref):
-            return value
-        if value.of in self.rendered:
-            return self.rendered[value.of].attribute(value.attribute)
-        return self.bindings[value.of].attributes[value.attribute]
-
-    def secret(self, value: SecretRef) -> ecs.Secret:
-        """Replace a secret reference by the ECS secret it stands for."""
-        return self.bindings[value.of].secrets[value.field]
-
-    def environment(self, container: Container) -> dict[str, str]:
-        """The plain variables of *container*, bound."""
-        return {
-            name: self._plain(value)
-            for name, value in container.environment.items()
-            if not isinstance(value, SecretRef)
-        }
-
-    def _plain(self, value: Value) -> str:
-        if isinstance(value, Json):
-            return json.dumps(self._tree(value.tree))
-        return self.text(value)  # type: ignore[arg-type]  # secrets were parted before
-
-    def _tree(self, node: object) -> object:
-        if isinstance(node, Ref):
-            return self.text(node)
-        if isinstance(node, Mapping):
-            return {key: self._tree(value) for key, value in node.items()}
-        if isinstance(node, Sequence) and not isinstance(node, str):
-            return [self._tree(value) for value in node]
-        return node
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
-    """What became of a component.
+def render_all(
+    scope: Callable[[str], Construct], components: Sequence[Component], site: Site, done: Mapping[str, Rendered]
+) -> dict[str, Rendered]:
+    """Render *components* in order; each may refer to those before it, and waits for those that it refers to.
 
     Args:
-        peer: the security group as others see it. CDK warns about every rule "to" something from a group that may
-            already open any connection; of an imported group it does not.
+        scope: finds or makes the construct at a path.
+        components: all of them.
+        site: where they are rendered.
+        done: what is rendered already; it gets what the plan has added to it since.
     """
-
-    component: Component
-    scope: Construct
-    task_definition: ecs.FargateTaskDefinition
-    task_role: iam.Role
-    security_group: ec2.SecurityGroup
-    peer: ec2.ISecurityGroup
-    service: ecs.FargateService | None
-
-    def attribute(self, name: str) -> str:
-        """What :class:`~cdk_airflow_ecs.plan.Ref` may say of a component."""
-        definition = self.task_definition
-        match name:
-            case "task_definition_arn":
-                return definition.task_definition_arn
-            case "family_arn":
-                family = f"{definition.family}:*"
-                return Stack.of(self.scope).format_arn(service="ecs", resource="task-definition", resource_name=family)
-            case "task_role_arn":
-                return self.task_role.role_arn
-            case "execution_role_arn":
-                return definition.obtain_execution_role().role_arn
-            case "security_group_id":
-                return self.security_group.security_group_id
-        raise KeyError(f"the component {self.component.name} has no {name!r}")
-
-
-def render_all(scope: Callable[[str], Construct], components: Sequence[Component], site: Site) -> dict[str, Rendered]:
-    """Render *components* in order; each may refer to those before it, and waits for those that it refers to."""
     rendered: dict[str, Rendered] = {}
     for component in components:
-        part = render(scope(component.path), component, replace(site, rendered=dict(rendered)))
+        here = replace(site, rendered=dict(rendered))
+        if component.name in done:
+            part = _extend(done[component.name], component, here)
+        else:
+            part = _render(scope(component.path), component, here)
         if part.service is not None:
             for name in dict.fromkeys(ref.of for ref in component.refs() if ref.of in rendered):
                 part.service.node.add_dependency(rendered[name].scope)
         rendered[component.name] = part
     return rendered
-
-
-def render(scope: Construct, component: Component, site: Site) -> Rendered:
-    """Make the task definition of *component* under *scope*, and its service unless it runs once."""
-    group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=True)
-    task_role, execution_role = (iam.Role(scope, name, assumed_by=site.trust) for name in ("TaskRole", "ExecutionRole"))
-    definition = ecs.FargateTaskDefinition(
-        scope,
-        "TaskDefinition",
-        cpu=component.cpu,
-        memory_limit_mib=component.memory_mib,
-        ephemeral_storage_gib=component.ephemeral_storage_gib,
-        task_role=task_role,
-        execution_role=execution_role,
-        runtime_platform=site.platform,
-    )
-    for container in component.containers:
-        _add_container(definition, component, container, site)
-    for statement in _secret_key_statements(component, site):
-        execution_role.add_to_policy(statement)
-    for permission in component.permissions:
-        for statement in (_statement(permission, site), *_object_key_statements(permission, site)):
-            task_role.add_to_policy(statement)
-    resources = [site.text(resource) for permission in component.permissions for resource in permission.resources]
-    wild = [resource for resource in resources if resource.endswith("*")]
-    reason = "Objects of one bucket, revisions of one family, tasks of one cluster: not known beforehand"
-    acknowledge_wildcards(task_role, wild, reason)
-    _acknowledge(scope, component, site)
-    return Rendered(
-        component=component,
-        scope=scope,
-        task_definition=definition,
-        task_role=task_role,
-        security_group=group,
-        peer=ec2.SecurityGroup.from_security_group_id(scope, "Peer", group.security_group_id, allow_all_outbound=True),
-        service=None if component.count is None else _service(scope, component, definition, group, site),
-    )
 
 
 def tasks_of(stack: Stack) -> iam.IPrincipal:
@@ -178,16 +62,85 @@ def tasks_of(stack: Stack) -> iam.IPrincipal:
     )
 
 
+def _render(scope: Construct, component: Component, site: Site) -> Rendered:
+    """Make the task definition of *component* under *scope*, and its service unless it runs once."""
+    group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=True)
+    task_role = site.task_roles.get(component.name) or iam.Role(scope, "TaskRole", assumed_by=site.trust)
+    execution_role = iam.Role(scope, "ExecutionRole", assumed_by=site.trust)
+    definition = ecs.FargateTaskDefinition(
+        scope,
+        "TaskDefinition",
+        cpu=component.cpu,
+        memory_limit_mib=component.memory_mib,
+        ephemeral_storage_gib=component.ephemeral_storage_gib,
+        task_role=task_role,
+        execution_role=execution_role,
+        runtime_platform=ecs.RuntimePlatform(
+            cpu_architecture=(
+                ecs.CpuArchitecture.ARM64 if component.architecture == "arm64" else ecs.CpuArchitecture.X86_64
+            ),
+            operating_system_family=ecs.OperatingSystemFamily.LINUX,
+        ),
+    )
+    for volume in component.volumes:
+        definition.add_volume(
+            name=volume.name,
+            efs_volume_configuration=ecs.EfsVolumeConfiguration(
+                file_system_id=site.text(volume.file_system_id),
+                transit_encryption="ENABLED",
+                authorization_config=ecs.AuthorizationConfig(
+                    access_point_id=site.text(volume.access_point_id), iam="ENABLED"
+                ),
+            ),
+        )
+    for container in component.containers:
+        _add_container(definition, component, container, site)
+    for statement in secret_key_statements(component, site):
+        execution_role.add_to_policy(statement)
+    statements = allow(task_role, component, site)
+    _acknowledge(scope, component, site)
+    return Rendered(
+        component=component,
+        scope=scope,
+        task_definition=definition,
+        task_role=task_role,
+        security_group=group,
+        peer=ec2.SecurityGroup.from_security_group_id(scope, "Peer", group.security_group_id, allow_all_outbound=True),
+        service=None if component.count is None else _service(scope, component, definition, group, site),
+        log_group=site.log_group,
+        statements=statements,
+    )
+
+
+def _extend(part: Rendered, component: Component, site: Site) -> Rendered:
+    """Give what is rendered already what a grown plan adds: variables and permissions. Nothing else may change."""
+    if part.component == component:
+        return part
+    same = replace(component, containers=part.component.containers, permissions=part.component.permissions)
+    if same != part.component or len(component.containers) != len(part.component.containers):
+        raise ValueError(f"{component.name} is rendered already and cannot become {component}")
+    for before, after in zip(part.component.containers, component.containers, strict=True):
+        container = part.task_definition.find_container(before.name)
+        if container is None or replace(after, environment=before.environment) != before:
+            raise ValueError(f"the container {before.name} is rendered already and cannot become {after}")
+        for name, value in after.environment.items():
+            if before.environment.get(name) != value:
+                container.add_environment(name, site.variable(value))
+    return replace(part, component=component, statements=allow(part.task_role, component, site, part.statements))
+
+
 def _add_container(
     definition: ecs.FargateTaskDefinition, component: Component, container: Container, site: Site
 ) -> None:
     check = container.health_check
-    definition.add_container(
+    image = site.image(component)
+    made = definition.add_container(
         container.name,
         container_name=container.name,
-        image=site.container_image,
-        entry_point=[*site.image.entrypoint, *map(site.text, container.prefix)],
-        command=[site.text(word) for word in container.command],
+        image=image.container_image,
+        entry_point=[*image.entrypoint, *map(site.text, container.prefix)] or None,
+        command=[site.text(word) for word in container.command] or None,
+        user=container.user,
         environment=site.environment(container),
         secrets={
             name: site.secret(value) for name, value in container.environment.items() if isinstance(value, SecretRef)
@@ -215,6 +168,13 @@ def _add_container(
         ),
         stop_timeout=_STOP_TIMEOUT,
     )
+    if container.mounts:
+        made.add_mount_points(
+            *(
+                ecs.MountPoint(source_volume=volume, container_path=path, read_only=False)
+                for volume, path in container.mounts.items()
+            )
+        )
 
 
 def _service(
@@ -225,61 +185,31 @@ def _service(
     site: Site,
 ) -> ecs.FargateService:
     balance = ecs.AvailabilityZoneRebalancing
-    return ecs.FargateService(
+    service = ecs.FargateService(
         scope,
         "Service",
         cluster=site.cluster,
         task_definition=definition,
         desired_count=component.count,
+        capacity_provider_strategies=(
+            [ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1)] if component.spot else None
+        ),
         security_groups=[group],
         vpc_subnets=site.network.task_subnets,
         assign_public_ip=site.network.assign_public_ip,
         enable_execute_command=component.enable_exec,
         health_check_grace_period=_GRACE if component.serves_web else None,
         availability_zone_rebalancing=balance.ENABLED if component.serves_web else balance.DISABLED,
-        min_healthy_percent=100,
-        max_healthy_percent=200,
+        # Two tasks on one folder of data would destroy it.
+        min_healthy_percent=0 if component.keeps_data else 100,
+        max_healthy_percent=100 if component.keeps_data else 200,
         circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         propagate_tags=ecs.PropagatedTagSource.SERVICE,
         enable_ecs_managed_tags=True,
     )
-
-
-def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
-    return iam.PolicyStatement(
-        actions=list(permission.actions),
-        resources=[site.text(resource) for resource in permission.resources],
-        conditions={
-            operator: {key: site.text(value) for key, value in tests.items()}
-            for operator, tests in permission.conditions.items()
-        },
-    )
-
-
-def _secret_key_statements(component: Component, site: Site) -> Iterator[iam.PolicyStatement]:
-    """Allow the keys of the component's secrets, through Secrets Manager alone; their own policies stay as they are."""
-    values = [value for container in component.containers for value in container.environment.values()]
-    keys = dict.fromkeys(site.bindings[value.of].key for value in values if isinstance(value, SecretRef))
-    region = site.text(Ref("Stack", "region"))
-    for key in keys:
-        if key is not None:
-            yield iam.PolicyStatement(
-                actions=["kms:Decrypt"],
-                resources=[key.key_arn],
-                # In China the name ends with ".cn".
-                conditions={"StringLike": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com*"}},
-            )
-
-
-def _object_key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
-    """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
-    actions = [_KEY_ACTIONS[action] for action in permission.actions if action in _KEY_ACTIONS]
-    if not actions:
-        return
-    for store in dict.fromkeys(resource.of for resource in permission.resources if isinstance(resource, Ref)):
-        key = site.bindings[store].key
-        if key is not None:
-            yield iam.PolicyStatement(actions=actions, resources=[key.key_arn])
+    if component.dns_name is not None:
+        service.enable_cloud_map(name=component.dns_name, cloud_map_namespace=site.namespace, dns_ttl=_DNS_TTL)
+    return service
 
 
 def _acknowledge(scope: Construct, component: Component, site: Site) -> None:

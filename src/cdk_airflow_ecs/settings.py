@@ -19,8 +19,9 @@ from cdk_airflow_ecs.dags.image import ImageDags
 from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds import RdsDatabase
+from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.environment import read_config, split_environment
-from cdk_airflow_ecs.executors.base import Executor, ExecutorContext
+from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
@@ -56,6 +57,7 @@ class Settings:
     config: Mapping[Option, Value]
     environment: Mapping[str, Value]
     services: Mapping[str, Service]
+    ecs_tasks: tuple[EcsTask, ...]
     enable_exec: bool | None
     maintenance: bool
     given_secrets: Mapping[str, ecs.Secret] = field(compare=False)
@@ -74,6 +76,7 @@ def resolve(
     config: Mapping[str, Mapping[str, object]] | None = None,
     environment: Mapping[str, str | ecs.Secret] | None = None,
     services: Mapping[str, Service | None] | None = None,
+    ecs_tasks: tuple[EcsTask, ...] = (),
     enable_exec: bool | None = None,
     maintenance: bool = False,
 ) -> Settings:
@@ -122,6 +125,7 @@ def resolve(
         config=options.merge([("config=", given), ("environment=", options_by_name)]),
         environment=given_environment,
         services={name: service for name, service in (services or {}).items() if service is not None},
+        ecs_tasks=ecs_tasks,
         enable_exec=enable_exec,
         maintenance=maintenance,
         given_secrets=secrets,
@@ -135,6 +139,21 @@ def resolve(
     executor_plan = settings.executor.plan(ExecutorContext(version=version))
     for workers in (*executor_plan.workers, *executor_plan.tasks):
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
+    variables = [task.variable for task in ecs_tasks]
+    for task in ecs_tasks:
+        if variables.count(task.variable) > 1:
+            raise ValueError(f"two ECS tasks would be the Airflow variable {task.variable!r}; give each its own name")
+        split_environment(task.component, task.environment, secrets)
+    for name, own in images_of(settings, executor_plan).items():
+        if executor_plan.requirements and not own.takes_requirements:
+            advice.append(
+                Advice(
+                    f"cdk-airflow-ecs:image-requirements:{name}",
+                    f"the image of {'this cluster' if name == 'airflow' else name} must hold"
+                    f" {', '.join((*executor_plan.requirements, *executor_plan.image_files))}, which this library adds"
+                    " to the official image and to AirflowImage.build(…) alone",
+                )
+            )
     if executor_plan.tasks and isinstance(settings.logs, LocalLogs):
         raise ValueError(
             f"logs=LocalLogs() cannot be used with executor={type(settings.executor).__name__}(…): each task runs in a"
@@ -147,6 +166,12 @@ def resolve(
         )
     advice += settings.web.advice()
     return replace(settings, advice=tuple(advice))
+
+
+def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowImage]:
+    """The images that run Airflow, by the names that components know them by."""
+    own = {workers.process.component: workers.image for workers in executor.workers}
+    return {"airflow": settings.image, **{name: image for name, image in own.items() if image is not None}}
 
 
 def _check_variables(

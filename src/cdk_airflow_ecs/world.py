@@ -7,32 +7,34 @@ Pools/<name>``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
-from cdk_airflow_ecs.airflow import EXECUTION_API_PORT, web_component, web_health_path
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_component, web_health_path
+from cdk_airflow_ecs.binding import Binding, Foundation, Store
 from cdk_airflow_ecs.buckets import access_log_bucket
 from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
-from cdk_airflow_ecs.render import Rendered, Site, tasks_of
+from cdk_airflow_ecs.render import tasks_of
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
+from cdk_airflow_ecs.settings import images_of
+from cdk_airflow_ecs.site import Image, Rendered, Site
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
     from aws_cdk import aws_kms as kms
     from constructs import IDependable
 
+    from cdk_airflow_ecs.executors.base import ExecutorPlan
+    from cdk_airflow_ecs.plan import ClusterPlan, Component
     from cdk_airflow_ecs.settings import Settings
-
-_EXECUTION_API = "execution-api"
 
 
 class Scopes:
@@ -49,145 +51,166 @@ class Scopes:
         return self._made[path]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What exists once, and the scopes that things are made in."""
+    """What exists once, and the scopes that things are made in. It grows with the cluster, and never shrinks."""
 
-    scope: Scopes
-    settings: Settings
-    site: Site
-    key: kms.IKey
-    namespace: servicediscovery.INamespace | None
+    def __init__(
+        self,
+        root: Construct,
+        settings: Settings,
+        *,
+        vpc: ec2.IVpc | None,
+        task_subnets: ec2.SubnetSelection | None,
+        store_subnets: ec2.SubnetSelection | None,
+        web_subnets: ec2.SubnetSelection | None,
+        encryption_key: kms.IKey | None,
+        removal_policy: RemovalPolicy | None,
+        exec_enabled: bool,
+    ) -> None:
+        """Make or find what every cluster has. The arguments are those of ``AirflowCluster``."""
+        self._root = root
+        self.scope = Scopes(root)
+        secrets_scope, logs_scope = self.scope("Secrets"), self.scope("Logs")
+        key = encryption_key or cluster_key(secrets_scope, removal_policy=removal_policy)
+        let_logs_use(key)
+        self.key = key_peer(secrets_scope, key)
+        self.network = build_network(
+            root,
+            vpc=vpc,
+            task_subnets=task_subnets,
+            store_subnets=store_subnets,
+            web_subnets=web_subnets,
+            internet_facing=settings.web.internet_facing,
+            key=self.key,
+        )
+        self._foundation = Foundation(
+            network=self.network,
+            key=self.key,
+            access_logs=access_log_bucket(logs_scope, removal_policy=removal_policy),
+            removal_policy=removal_policy,
+            namespace=namespace_name(root),
+        )
+        self.log_group = logs.LogGroup(
+            logs_scope,
+            "Containers",
+            retention=logs.RetentionDays.ONE_MONTH,
+            encryption_key=self.key,
+            removal_policy=removal_policy or RemovalPolicy.RETAIN,
+        )
+        self._cluster = ecs.Cluster(
+            root,
+            "Cluster",
+            vpc=self.network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            execute_command_configuration=(
+                ecs.ExecuteCommandConfiguration(
+                    logging=ecs.ExecuteCommandLogging.OVERRIDE,
+                    log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=self.log_group),
+                )
+                if exec_enabled
+                else None
+            ),
+        )
+        stack = Stack.of(root)
+        self._trust = tasks_of(stack)
+        self._stores: dict[str, Store] = {}
+        self._bindings = {
+            "Stack": Binding(attributes={"region": stack.region}),
+            **bind_secrets(secrets_scope, self._foundation, execution_api=settings.version.major >= 3),
+            "Cluster": Binding(
+                attributes={
+                    "arn": self._cluster.cluster_arn,
+                    "name": self._cluster.cluster_name,
+                    "tasks_arn": stack.format_arn(
+                        service="ecs", resource="task", resource_name=f"{self._cluster.cluster_name}/*"
+                    ),
+                }
+            ),
+            "Network": self.network.binding(),
+            "ContainerLogs": Binding(attributes={"name": self.log_group.log_group_name}),
+            "ExecutionApi": Binding(
+                attributes={
+                    "url": f"http://{EXECUTION_API_NAME}.{self._foundation.namespace}:{EXECUTION_API_PORT}/execution/"
+                }
+            ),
+        }
+        self._namespace: servicediscovery.INamespace | None = None
+        self._images: dict[tuple[str, str], Image] = {}
+
+    def site(self, settings: Settings, plan: ClusterPlan) -> Site:
+        """Make what *plan* needs beyond what there is, and say where its components are rendered."""
+        executor = settings.executor.plan(ExecutorContext(version=settings.version))
+        stores = {
+            "Database": settings.database,
+            "Dags": settings.dags,
+            "Logs": settings.logs,
+            "Web": settings.web,
+            **executor.stores,
+        }
+        for name, store in stores.items():
+            if self._stores.get(name) != store:
+                self._bindings[name] = store.bind(self.scope(name), self._foundation)
+                self._stores[name] = store
+        self._bindings["Given"] = Binding(secrets=settings.given_secrets)
+        if self._namespace is None and any(component.dns_name for component in plan.components):
+            self._namespace = bind_namespace(self._root, self.network, self._foundation.namespace)
+        if executor.spot or any(task.spot for task in settings.ecs_tasks):
+            self._cluster.enable_fargate_capacity_providers()
+        return Site(
+            cluster=self._cluster,
+            network=self.network,
+            image=partial(self._image, settings, executor),
+            log_group=self.log_group,
+            bindings=self._bindings,
+            trust=self._trust,
+            namespace=self._namespace,
+            task_roles={task.component: task.task_role for task in settings.ecs_tasks if task.task_role is not None},
+        )
+
+    def _image(self, settings: Settings, executor: ExecutorPlan, component: Component) -> Image:
+        """Find the image of *component*: built once for each processor, however many run it."""
+        place = component.image, component.architecture
+        if place not in self._images:
+            self._images[place] = self._make_image(settings, executor, component)
+        return self._images[place]
+
+    def _make_image(self, settings: Settings, executor: ExecutorPlan, component: Component) -> Image:
+        given = {task.component: task.image for task in settings.ecs_tasks}.get(component.image)
+        if given is not None:
+            return Image(container_image=given)
+        image = images_of(settings, executor).get(component.image)
+        if image is None:
+            return Image(container_image=ecs.ContainerImage.from_registry(component.image))
+        made = image.container_image(
+            self.scope(f"Images/{component.image.replace('/', '-')}"),
+            version=settings.version,
+            architecture=component.architecture,
+            requirements=executor.requirements,
+            files=executor.image_files,
+        )
+        return Image(container_image=made, entrypoint=image.entrypoint)
+
+    @property
+    def url(self) -> str:
+        """Where people reach Airflow."""
+        return self._bindings["Web"].text("url")
 
     def connectables(self) -> dict[str, ec2.IConnectable]:
         """What stands at the ends of edges, by name."""
-        found = {name: binding.connectable for name, binding in self.site.bindings.items()}
+        found = {name: binding.connectable for name, binding in self._bindings.items()}
         return {name: end for name, end in found.items() if end is not None}
 
     def dependencies(self) -> list[IDependable]:
-        """What the migration must wait for: the database, and the rules that admit components to stores."""
+        """What the migration must wait for: the database, the rules that admit components to stores, and routes."""
         stores = [end for name, end in self.connectables().items() if name != "Web"]
         groups = [group for end in stores for group in end.connections.security_groups]
-        return [*self.site.bindings["Database"].dependencies, *groups]
+        return [*self._bindings["Database"].dependencies, *groups, *self.network.task_routes]
 
-    def serve_web(self, rendered: Mapping[str, Rendered]) -> Rendered:
-        """Put the web component behind the load balancer, and give its execution API a name."""
-        settings = self.settings
+    def serve_web(self, settings: Settings, rendered: Mapping[str, Rendered]) -> Rendered:
+        """Put the web component behind the load balancer."""
         web = rendered[web_component(settings.version)]
-        service = web.service
-        if service is None:
+        if web.service is None:
             raise ValueError("the web component has no service")
-        balancer = cast("elb.ApplicationLoadBalancer", self.site.bindings["Web"].connectable)
-        settings.web.serve(self.scope("Web"), balancer, service, health_path=web_health_path(settings.version))
-        if self.namespace is not None:
-            service.enable_cloud_map(
-                name=_EXECUTION_API,
-                cloud_map_namespace=self.namespace,
-                dns_ttl=Duration.seconds(10),
-            )
+        balancer = cast("elb.ApplicationLoadBalancer", self._bindings["Web"].connectable)
+        settings.web.serve(self.scope("Web"), balancer, web.service, health_path=web_health_path(settings.version))
         return web
-
-
-def bind_stores(
-    root: Construct,
-    settings: Settings,
-    *,
-    vpc: ec2.IVpc | None,
-    task_subnets: ec2.SubnetSelection | None,
-    store_subnets: ec2.SubnetSelection | None,
-    web_subnets: ec2.SubnetSelection | None,
-    encryption_key: kms.IKey | None,
-    removal_policy: RemovalPolicy | None,
-    exec_enabled: bool,
-) -> World:
-    """Make or find everything that exists once. The arguments are those of ``AirflowCluster``."""
-    scope = Scopes(root)
-    secrets_scope, logs_scope = scope("Secrets"), scope("Logs")
-    key = encryption_key or cluster_key(secrets_scope, removal_policy=removal_policy)
-    let_logs_use(key)
-    key = key_peer(secrets_scope, key)
-    network = build_network(
-        root,
-        vpc=vpc,
-        task_subnets=task_subnets,
-        store_subnets=store_subnets,
-        web_subnets=web_subnets,
-        internet_facing=settings.web.internet_facing,
-        key=key,
-    )
-    foundation = Foundation(
-        network=network,
-        key=key,
-        access_logs=access_log_bucket(logs_scope, removal_policy=removal_policy),
-        removal_policy=removal_policy,
-    )
-    log_group = logs.LogGroup(
-        logs_scope,
-        "Containers",
-        retention=logs.RetentionDays.ONE_MONTH,
-        encryption_key=key,
-        removal_policy=removal_policy or RemovalPolicy.RETAIN,
-    )
-    stack = Stack.of(root)
-    execution_api = settings.version.major >= 3
-    executor = settings.executor.plan(ExecutorContext(version=settings.version))
-    stores = {
-        "Database": settings.database,
-        "Dags": settings.dags,
-        "Logs": settings.logs,
-        "Web": settings.web,
-        **executor.stores,
-    }
-    bindings = {
-        "Stack": Binding(attributes={"region": stack.region}),
-        "Given": Binding(secrets=settings.given_secrets),
-        **bind_secrets(secrets_scope, foundation, execution_api=execution_api),
-        **{name: store.bind(scope(name), foundation) for name, store in stores.items()},
-    }
-    namespace = None
-    if execution_api:
-        name = namespace_name(root)
-        namespace = bind_namespace(root, network, name)
-        url = f"http://{_EXECUTION_API}.{name}:{EXECUTION_API_PORT}/execution/"
-        bindings["ExecutionApi"] = Binding(attributes={"url": url})
-    cluster = ecs.Cluster(
-        root,
-        "Cluster",
-        vpc=network.vpc,
-        container_insights_v2=ecs.ContainerInsights.ENABLED,
-        enable_fargate_capacity_providers=executor.spot or None,
-        execute_command_configuration=(
-            ecs.ExecuteCommandConfiguration(
-                logging=ecs.ExecuteCommandLogging.OVERRIDE,
-                log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=log_group),
-            )
-            if exec_enabled
-            else None
-        ),
-    )
-    bindings["Cluster"] = Binding(
-        attributes={
-            "arn": cluster.cluster_arn,
-            "name": cluster.cluster_name,
-            "tasks_arn": stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*"),
-        }
-    )
-    bindings["Network"] = Binding(
-        attributes={
-            "task_subnets": ",".join(network.task_subnet_ids),
-            "assign_public_ip": str(network.assign_public_ip),
-        }
-    )
-    site = Site(
-        cluster=cluster,
-        network=network,
-        image=settings.image,
-        container_image=settings.image.container_image(
-            scope("Image"), version=settings.version, architecture=settings.image.architecture
-        ),
-        platform=settings.image.platform(),
-        log_group=log_group,
-        bindings=bindings,
-        trust=tasks_of(stack),
-    )
-    return World(scope=scope, settings=settings, site=site, key=key, namespace=namespace)

@@ -11,11 +11,11 @@ from cdk_airflow_ecs.plan import Ref, SecretRef
 
 def test_any_redis_is_spoken_to_alike():
     """Who runs the Redis is its binding's affair: clients get the same options and variables."""
-    ours = RedisBroker().plan(AirflowVersion.V3_3)
-    theirs = RedisBroker.existing("redis.example.com", auth_token=SECRET).plan(AirflowVersion.V3_3)
+    ours = RedisBroker().plan(AirflowVersion.V3_3, ["default"])
+    theirs = RedisBroker.existing("redis.example.com", auth_token=SECRET).plan(AirflowVersion.V3_3, ["default"])
     assert ours == theirs
     assert ours.port == 6379
-    assert RedisBroker.existing("r", auth_token=SECRET, port=6380).plan(AirflowVersion.V3_3).port == 6380
+    assert RedisBroker.existing("r", auth_token=SECRET, port=6380).plan(AirflowVersion.V3_3, ["default"]).port == 6380
     assert ours.environment == {
         "BROKER_HOST": Ref("Broker", "host"),
         "BROKER_PORT": Ref("Broker", "port"),
@@ -26,7 +26,7 @@ def test_any_redis_is_spoken_to_alike():
 @pytest.mark.parametrize("line", VERSIONS)
 def test_urls_are_composed_in_the_container(line):
     """Broker and results are two databases of one Redis, over TLS that checks the server; no URL holds a secret."""
-    config = RedisBroker().plan(VERSIONS[line]).config
+    config = RedisBroker().plan(VERSIONS[line], ["default"]).config
     for name, database in (("broker_url_cmd", 0), ("result_backend_cmd", 1)):
         command = config["celery", name]
         assert command.startswith('python3 -ISc "')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,9 @@ class ExistingRedisBroker(Broker):
             "an ec2.ISecurityGroup",
         )
 
-    def plan(self, version: AirflowVersion) -> BrokerPlan:
+    def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
         """See :meth:`Broker.plan`."""
-        del version
+        del version, queues
         return redis_plan(self.port)
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:

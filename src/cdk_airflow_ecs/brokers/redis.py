@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -99,9 +100,9 @@ class RedisBroker(Broker):
         arguments.integer("RedisBroker replicas", self.replicas, 0, 5)
         arguments.integer("RedisBroker snapshot_retention_days", self.snapshot_retention_days, 0, 35)
 
-    def plan(self, version: AirflowVersion) -> BrokerPlan:
+    def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
         """See :meth:`Broker.plan`."""
-        del version
+        del version, queues
         return redis_plan(_PORT)
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:

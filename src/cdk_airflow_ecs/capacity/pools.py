@@ -11,6 +11,8 @@ from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import HealthCheck
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.images.registry import AirflowImage
+from cdk_airflow_ecs.plan import Architecture
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ class WorkerPool:
         ephemeral_storage_gib: disk of each worker, 21 to 200 GiB. The default is Fargate's 20 GiB.
         environment: more environment variables, as for :class:`Service`.
         health_check: instead of the default, which connects to the worker's log server.
+        spot: run them on Fargate Spot, for up to 70 % less. AWS may stop such a worker two minutes after a warning: it
+            takes no more tasks, and those that do not end in time fail, so give your tasks retries.
+        architecture: the processor of the workers, "x86_64" or "arm64", which is a fifth cheaper. The default is that
+            of the image, which must exist for both if pools differ, as the official one does.
+        image: what the workers run, with the cluster's Airflow release in it. The default is the cluster's image.
 
     Raises:
         ValueError: if a name or number is impossible.
@@ -55,6 +62,9 @@ class WorkerPool:
     ephemeral_storage_gib: int | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     health_check: HealthCheck | None = None
+    spot: bool = False
+    architecture: Architecture | None = None
+    image: AirflowImage | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", self.name):
@@ -73,6 +83,12 @@ class WorkerPool:
             arguments.integer(f"{pool}: concurrency", self.concurrency, 1, tokens=True)
         elif is_token(self.memory_mib):
             raise ValueError(f"{pool}: memory_mib is only known at deploy time, so say concurrency= too")
+        if not isinstance(self.spot, bool):
+            raise ValueError(f"{pool}: spot is True or False, got {arguments.shown(self.spot)}")
+        if self.architecture not in (None, "x86_64", "arm64"):
+            raise ValueError(f'{pool}: architecture is "x86_64" or "arm64", got {arguments.shown(self.architecture)}')
+        if self.image is not None:
+            arguments.instance(f"{pool}: image", self.image, AirflowImage, 'AirflowImage.registry("…")')
         _ = self.service  # which checks the rest
 
     @property

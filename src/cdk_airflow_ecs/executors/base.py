@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from cdk_airflow_ecs.airflow import AirflowVersion, Process
 from cdk_airflow_ecs.binding import Store
 from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.plan import Edge, Option, Permission, Value
+from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
 
 if TYPE_CHECKING:
+    from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.cluster import AirflowCluster
+    from cdk_airflow_ecs.images.registry import AirflowImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,20 @@ class Workers:
         path: its place in the construct tree, ``Pools/<name>`` for a service, ``Tasks/<name>`` for tasks.
         service: its size and number, complete. Tasks that the executor starts have no number.
         config: Airflow options of this service alone.
+        permissions: what its own task role may do.
+        image: its image, if it is not the cluster's.
+        architecture: its processor, if it is not that of its image.
+        spot: whether it runs on Fargate Spot.
     """
 
     process: Process
     path: str
     service: Service
     config: Mapping[Option, Value] = field(default_factory=dict)
+    permissions: tuple[Permission, ...] = ()
+    image: AirflowImage | None = None
+    architecture: Architecture | None = None
+    spot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,8 @@ class ExecutorPlan:
         permissions: what the scheduler's task role may do.
         tasks_in_scheduler: whether tasks run inside the scheduler.
         spot: whether the ECS cluster must offer Fargate Spot.
+        requirements: Python packages that every image must hold beyond Airflow's own, as pip names them.
+        image_files: Python modules that every image must hold, text by file name.
     """
 
     class_path: str
@@ -80,6 +92,8 @@ class ExecutorPlan:
     permissions: tuple[Permission, ...] = ()
     tasks_in_scheduler: bool = False
     spot: bool = False
+    requirements: tuple[str, ...] = ()
+    image_files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Executor(ABC):
@@ -95,6 +109,17 @@ class Executor(ABC):
     @abstractmethod
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """Say what this executor adds. Pure: no constructs, and equal inputs give equal plans."""
+
+    def with_pool(self, pool: WorkerPool) -> Executor:
+        """Give this executor one more pool of workers.
+
+        Raises:
+            ValueError: if it has no pools.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no worker pools, so {pool.name!r} cannot be added to it; use"
+            " executor=CeleryExecutor(), alone or among SeveralExecutors([…])"
+        )
 
     def bind(self, cluster: AirflowCluster) -> None:  # noqa: B027 - optional by design
         """Make grants that only this executor knows of. Called once, after everything is rendered."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import WORKER_LOG_PORT, AirflowVersion, Process, tcp_check
-from cdk_airflow_ecs.brokers.base import Broker
+from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis import RedisBroker
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
@@ -53,26 +53,35 @@ class CeleryExecutor(Executor):
                 f" queue; the pools serve {', '.join(served) or 'nothing'}. Add {DEFAULT_QUEUE!r} to one pool's queues"
             )
 
+    def with_pool(self, pool: WorkerPool) -> CeleryExecutor:
+        """See :meth:`Executor.with_pool`."""
+        return replace(self, pools=(*self.pools, pool))
+
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
-        broker = self.broker.plan(context.version)
-        workers = tuple(_workers(pool, context.version) for pool in self.pools)
+        queues = tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
+        broker = self.broker.plan(context.version, queues)
+        workers = tuple(_workers(pool, context.version, broker) for pool in self.pools)
         clients = ("Scheduler", *(worker.process.component for worker in workers))
         return ExecutorPlan(
             class_path="CeleryExecutor",
             config=broker.config,
             environment=broker.environment,
             workers=workers,
-            stores={"Broker": self.broker},
+            stores={"Broker": self.broker.store(queues)},
             edges=tuple(
                 Edge(client, "Broker", broker.port, "Celery commands and results")
                 for client in clients
                 if broker.port is not None
             ),
+            permissions=broker.permissions,
+            spot=any(pool.spot for pool in self.pools),
+            requirements=broker.requirements,
+            image_files=broker.image_files,
         )
 
 
-def _workers(pool: WorkerPool, version: AirflowVersion) -> Workers:
+def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> Workers:
     needs = {"dags", "executor", "session", "write-logs"}
     needs |= {"execution-api"} if version.major >= 3 else {"database", "fernet"}
     name = f"Pools/{pool.name}"
@@ -96,4 +105,10 @@ def _workers(pool: WorkerPool, version: AirflowVersion) -> Workers:
         ),
         service=pool.service,
         config={("celery", "worker_concurrency"): str(pool.slots)},
+        permissions=tuple(
+            dict.fromkeys(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ()))
+        ),
+        image=pool.image,
+        architecture=pool.architecture,
+        spot=pool.spot,
     )

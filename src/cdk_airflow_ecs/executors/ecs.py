@@ -12,7 +12,8 @@ from cdk_airflow_ecs.airflow import Process
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
-from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
+from cdk_airflow_ecs.plan import Json, Option, Ref, Value
+from cdk_airflow_ecs.run_task import may_run
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
@@ -96,7 +97,8 @@ class EcsExecutor(Executor):
                     service=self._service,
                 ),
             ),
-            permissions=_PERMISSIONS,
+            # The check at start stops a task that does not exist; a scheduler that may not does not start.
+            permissions=may_run(_TASK),
             spot=self.spot,
         )
 
@@ -126,19 +128,3 @@ class EcsExecutor(Executor):
             **capacity,
         }
         return {("aws_ecs_executor", name): value for name, value in chosen.items()}
-
-
-_PERMISSIONS: Final = (
-    Permission(
-        actions=("ecs:RunTask",),
-        resources=(Ref(_TASK, "family_arn"),),
-        conditions={"ArnEquals": {"ecs:cluster": Ref("Cluster", "arn")}},
-    ),
-    # The check at start stops a task that does not exist; a scheduler that may not does not start.
-    Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref("Cluster", "tasks_arn"),)),
-    Permission(
-        actions=("iam:PassRole",),
-        resources=(Ref(_TASK, "task_role_arn"), Ref(_TASK, "execution_role_arn")),
-        conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-    ),
-)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs import config as options
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.executors.celery import CeleryExecutor
 
 if TYPE_CHECKING:
+    from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.cluster import AirflowCluster
 
 T = TypeVar("T")
@@ -73,7 +75,17 @@ class SeveralExecutors(Executor):
             permissions=tuple(permission for plan in members for permission in plan.permissions),
             tasks_in_scheduler=any(plan.tasks_in_scheduler for plan in members),
             spot=any(plan.spot for plan in members),
+            requirements=tuple(dict.fromkeys(requirement for plan in members for requirement in plan.requirements)),
+            image_files=_union("the file", {name: plan.image_files for name, plan in plans.items()}),
         )
+
+    def with_pool(self, pool: WorkerPool) -> SeveralExecutors:
+        """See :meth:`Executor.with_pool`."""
+        for position, executor in enumerate(self.executors):
+            if isinstance(executor, CeleryExecutor):
+                grown = executor.with_pool(pool)
+                return SeveralExecutors([*self.executors[:position], grown, *self.executors[position + 1 :]])
+        return cast("SeveralExecutors", super().with_pool(pool))
 
     def bind(self, cluster: AirflowCluster) -> None:
         """See :meth:`Executor.bind`."""

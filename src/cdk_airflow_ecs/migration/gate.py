@@ -18,17 +18,14 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import Construct, IDependable
 
-    from cdk_airflow_ecs.network import Network
-    from cdk_airflow_ecs.render import Rendered
+    from cdk_airflow_ecs.site import Rendered, Site
 
 
 def build_gate(
     scope: Construct,
     migration: Rendered,
     *,
-    cluster: ecs.ICluster,
-    network: Network,
-    log_group: logs.ILogGroup,
+    site: Site,
     key: kms.IKey,
 ) -> CustomResource:
     """Make the custom resource that runs *migration* and fails the deploy when it fails.
@@ -39,11 +36,10 @@ def build_gate(
     Args:
         scope: the construct named Gate.
         migration: the task to run.
-        cluster: where it runs.
-        network: its subnets.
-        log_group: where the task logs; the last lines of a failed migration become the reason of the failed deploy.
+        site: where it runs and logs; the last lines of a failed migration become the reason of the failed deploy.
         key: encrypts the function's own log and variables.
     """
+    cluster, network, log_group = site.cluster, site.network, site.log_group
     container = migration.component.containers[0].name
     prefix = migration.component.path
     role = _role(scope, migration, cluster, log_group, container)

@@ -1,0 +1,146 @@
+"""A container of yours that DAGs start with EcsRunTaskOperator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import jsii
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.capacity.fargate import check_size
+from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.plan import Architecture, Json, Ref
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.site import Rendered
+
+# The task definition of EcsExecutor has this name.
+_TAKEN: Final = "executor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcsTask:
+    """What ``AirflowCluster.add_ecs_task`` was told; its arguments are described there."""
+
+    name: str
+    image: ecs.ContainerImage | None = None
+    entrypoint: Sequence[str] = ()
+    command: Sequence[str] = ()
+    cpu: int = 1024
+    memory_mib: int = 2048
+    ephemeral_storage_gib: int | None = None
+    spot: bool = False
+    architecture: Architecture | None = None
+    environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
+    task_role: iam.IRole | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", self.name):
+            raise ValueError(
+                "an ECS task's name is a letter, then letters, digits and hyphens, at most 32; got"
+                f" {arguments.shown(self.name)}"
+            )
+        if self.name.lower() == _TAKEN:
+            raise ValueError(f"an ECS task cannot be named {self.name!r}: the tasks of EcsExecutor are")
+        task = f"ECS task {self.name!r}"
+        if self.image is not None:
+            arguments.instance(f"{task}: image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
+        for words in ("entrypoint", "command"):
+            given = arguments.items(f"{task}: {words}", getattr(self, words), '["python", "etl.py"]')
+            if not all(isinstance(word, str) for word in given):
+                raise ValueError(f"{task}: {words} is a list of words, got {arguments.shown(getattr(self, words))}")
+            object.__setattr__(self, words, given)
+        check_size(task, self.cpu, self.memory_mib)
+        if not isinstance(self.spot, bool):
+            raise ValueError(f"{task}: spot is True or False, got {arguments.shown(self.spot)}")
+        if self.architecture not in (None, "x86_64", "arm64"):
+            raise ValueError(f'{task}: architecture is "x86_64" or "arm64", got {arguments.shown(self.architecture)}')
+        arguments.construct(f"{task}: task_role", self.task_role, "role_arn", "an iam.IRole")
+        _ = self.service  # which checks the rest
+
+    @property
+    def component(self) -> str:
+        """Its name in the plan, and its place in the construct tree."""
+        return f"Tasks/{self.name}"
+
+    @property
+    def service(self) -> Service:
+        """Its size and variables."""
+        return Service(
+            cpu=self.cpu,
+            memory_mib=self.memory_mib,
+            ephemeral_storage_gib=self.ephemeral_storage_gib,
+            environment=self.environment,
+        )
+
+    @property
+    def variable(self) -> str:
+        """The Airflow variable by which DAGs know it."""
+        return f"ecs_{self.name.lower().replace('-', '_')}"
+
+    def operator_arguments(self) -> Json:
+        """What ``EcsRunTaskOperator`` must be given, but for ``task_id`` and ``overrides``."""
+        capacity = (
+            {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
+            if self.spot
+            else {"launch_type": "FARGATE"}
+        )
+        return Json(
+            {
+                "cluster": Ref("Cluster", "name"),
+                # Without its revision: a DAG that was parsed before a deploy starts what is there after it.
+                "task_definition": Ref(self.component, "family"),
+                **capacity,
+                "network_configuration": {
+                    "awsvpcConfiguration": {
+                        "subnets": Ref("Network", "task_subnet_list"),
+                        "securityGroups": [Ref(self.component, "security_group_id")],
+                        "assignPublicIp": Ref("Network", "assign_public_ip_word"),
+                    }
+                },
+                "container_name": self.name,
+                "awslogs_group": Ref("ContainerLogs", "name"),
+                "awslogs_region": Ref("Stack", "region"),
+                "awslogs_stream_prefix": f"{self.name}/{self.name}",
+            }
+        )
+
+
+@jsii.implements(ec2.IConnectable, iam.IGrantable)
+class EcsTaskHandle:
+    """An ECS task of yours, to grant to and to connect: ``bucket.grant_read(etl)``.
+
+    Args:
+        part: what was rendered.
+        variable: the Airflow variable that DAGs pass to ``EcsRunTaskOperator``.
+    """
+
+    def __init__(self, part: Rendered, variable: str) -> None:
+        self._part = part
+        self.variable = variable
+
+    @property
+    def connections(self) -> ec2.Connections:
+        """Its security group: ``etl.connections.allow_to_default_port(warehouse)``."""
+        return ec2.Connections(security_groups=[self._part.peer])
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Its task role."""
+        return self._part.task_role.grant_principal
+
+    @property
+    def task_role(self) -> iam.IRole:
+        """Its task role, for resource policies."""
+        return self._part.task_role
+
+    @property
+    def task_definition(self) -> ecs.FargateTaskDefinition:
+        """Its task definition."""
+        return self._part.task_definition

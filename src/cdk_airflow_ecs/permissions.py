@@ -1,0 +1,92 @@
+"""From the plan's permissions to IAM statements, and to what encrypted things need of their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_iam as iam
+
+from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
+from cdk_airflow_ecs.plan import Component, Permission, Ref, SecretRef
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.site import Site
+
+# What else an action takes where a customer key encrypts its object.
+_KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+_REASON = "Objects of one bucket, revisions of one family, tasks of one cluster: not known beforehand"
+
+Statements = Sequence[tuple[Permission, iam.PolicyStatement]]
+
+
+def allow(role: iam.IRole, component: Component, site: Site, done: Statements = ()) -> Statements:
+    """Let *role* do what *component* must, beyond what is *done*: a grown plan only adds.
+
+    A permission that has more resources than before becomes a longer statement, so that what is added later reads
+    like what was there from the start.
+    """
+    made: list[tuple[Permission, iam.PolicyStatement]] = []
+    left = list(done)
+    wild: list[str] = []
+    for permission in component.permissions:
+        there = next(((p, s) for p, s in left if _grows_to(p, permission)), None)
+        if there is None:
+            more = permission.resources
+            statement = _statement(permission, site)
+            for new in (statement, *_key_statements(permission, site)):
+                role.add_to_principal_policy(new)
+        else:
+            left.remove(there)
+            more = permission.resources[len(there[0].resources) :]
+            statement = there[1]
+            if more:
+                statement.add_resources(*map(site.text, more))
+        made.append((permission, statement))
+        wild += [text for text in map(site.text, more) if text.endswith("*")]
+    if left:
+        raise ValueError(f"{component.name} has lost permissions: {[permission for permission, _ in left]}")
+    acknowledge_wildcards(role, wild, _REASON)
+    return made
+
+
+def secret_key_statements(component: Component, site: Site) -> Iterator[iam.PolicyStatement]:
+    """Allow the keys of the component's secrets, through Secrets Manager alone; their own policies stay as they are."""
+    values = [value for container in component.containers for value in container.environment.values()]
+    keys = dict.fromkeys(site.bindings[value.of].key for value in values if isinstance(value, SecretRef))
+    region = site.text(Ref("Stack", "region"))
+    for key in keys:
+        if key is not None:
+            yield iam.PolicyStatement(
+                actions=["kms:Decrypt"],
+                resources=[key.key_arn],
+                # In China the name ends with ".cn".
+                conditions={"StringLike": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com*"}},
+            )
+
+
+def _grows_to(before: Permission, after: Permission) -> bool:
+    same = (before.actions, before.conditions) == (after.actions, after.conditions)
+    return same and after.resources[: len(before.resources)] == before.resources
+
+
+def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=list(permission.actions),
+        resources=[site.text(resource) for resource in permission.resources],
+        conditions={
+            operator: {key: site.text(value) for key, value in tests.items()}
+            for operator, tests in permission.conditions.items()
+        },
+    )
+
+
+def _key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
+    """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
+    actions = [_KEY_ACTIONS[action] for action in permission.actions if action in _KEY_ACTIONS]
+    if not actions:
+        return
+    for store in dict.fromkeys(resource.of for resource in permission.resources if isinstance(resource, Ref)):
+        key = site.bindings[store].key
+        if key is not None:
+            yield iam.PolicyStatement(actions=actions, resources=[key.key_arn])
