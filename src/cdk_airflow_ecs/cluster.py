@@ -156,7 +156,6 @@ class AirflowCluster(Construct):
             web_subnets=web_subnets,
             encryption_key=encryption_key,
             removal_policy=removal_policy,
-            exec_enabled=any(component.enable_exec for component in plan.components),
         )
         self._plan = ClusterPlan(components=(), edges=())
         self._rendered: dict[str, Rendered] = {}

@@ -65,7 +65,6 @@ class World:
         web_subnets: ec2.SubnetSelection | None,
         encryption_key: kms.IKey | None,
         removal_policy: RemovalPolicy | None,
-        exec_enabled: bool,
     ) -> None:
         """Make or find what every cluster has. The arguments are those of ``AirflowCluster``."""
         self._root = root
@@ -102,13 +101,10 @@ class World:
             "Cluster",
             vpc=self.network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
-            execute_command_configuration=(
-                ecs.ExecuteCommandConfiguration(
-                    logging=ecs.ExecuteCommandLogging.OVERRIDE,
-                    log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=self.log_group),
-                )
-                if exec_enabled
-                else None
+            # Says nothing of whether a shell may be opened; if one is, what is typed there is logged.
+            execute_command_configuration=ecs.ExecuteCommandConfiguration(
+                logging=ecs.ExecuteCommandLogging.OVERRIDE,
+                log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=self.log_group),
             ),
         )
         stack = Stack.of(root)

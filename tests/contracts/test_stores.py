@@ -9,7 +9,17 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_airflow_ecs import ExistingDatabase, ImageDags, LocalLogs, RdsDatabase, RedisBroker, S3Dags, S3Logs, Web
+from cdk_airflow_ecs import (
+    AuroraDatabase,
+    ExistingDatabase,
+    ImageDags,
+    LocalLogs,
+    RdsDatabase,
+    RedisBroker,
+    S3Dags,
+    S3Logs,
+    Web,
+)
 from cdk_airflow_ecs.binding import Foundation
 from cdk_airflow_ecs.network import build_network
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key
@@ -17,6 +27,7 @@ from contracts.offers import ALWAYS, OFFERS, SINCE_3
 
 STORES = {
     "rds": lambda secret: RdsDatabase(),
+    "aurora": lambda secret: AuroraDatabase(readers=2),
     "existing-database": lambda secret: ExistingDatabase(endpoint="db.example.com", secret=secret),
     "redis": lambda secret: RedisBroker(),
     "existing-redis": lambda secret: RedisBroker.existing("redis.example.com", auth_token=secret),
@@ -42,7 +53,13 @@ def foundation():
         internet_facing=False,
         key=key,
     )
-    return Foundation(network=network, key=key, access_logs=s3.Bucket(stack, "AccessLogs"), removal_policy=None)
+    return Foundation(
+        network=network,
+        key=key,
+        access_logs=s3.Bucket(stack, "AccessLogs"),
+        removal_policy=None,
+        namespace="airflow-0.airflow.internal",
+    )
 
 
 @pytest.mark.parametrize("name", STORES)
