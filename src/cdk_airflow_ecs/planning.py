@@ -134,7 +134,7 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
                 command=process.command,
                 port=process.port,
                 health_check=check,
-                environment=_environment(context, process, workers.config if workers else {}, service),
+                environment=_environment(context, process, workers, service),
             )
         )
     own = next((w for _, w in parts if w), None)
@@ -186,10 +186,10 @@ def _ecs_task(settings: Settings, task: EcsTask) -> Component:
     )
 
 
-def _environment(
-    context: _Context, process: Process, extra: Mapping[Option, Value], service: Service
-) -> dict[str, Value]:
+def _environment(context: _Context, process: Process, workers: Workers | None, service: Service) -> dict[str, Value]:
     settings = context.settings
+    image = (workers and workers.image) or settings.image
+    extra = workers.config if workers else {}
     secrets = dict(settings.given_secrets)
     given, given_options = split_environment(process.component, service.environment, secrets)
     executor = context.executor.config if "executor" in process.needs else {}
@@ -199,6 +199,7 @@ def _environment(
             ("this cluster", _own_options(context, process)),
             ("the executor", {**executor, **loader, **extra}),
             ("config=", settings.config),
+            (image.options_source, image.options),
             (f"environment of {process.component}", given_options),
         ]
     )
@@ -364,9 +365,12 @@ def _migration(context: _Context) -> Component:
     if context.is_3:
         own["core", "auth_manager"] = FAB
     concerned = {
-        option: value
-        for option, value in settings.config.items()
-        if option[0] in _MIGRATION_SECTIONS or option == ("core", "auth_manager")
+        source: {
+            option: value
+            for option, value in given.items()
+            if option[0] in _MIGRATION_SECTIONS or option == ("core", "auth_manager")
+        }
+        for source, given in (("config=", settings.config), (settings.image.options_source, settings.image.options))
     }
     return Component(
         name="Migration",
@@ -380,7 +384,7 @@ def _migration(context: _Context) -> Component:
                 name="migrate",
                 command=("python", "-c", _migration_script()),
                 environment={
-                    **_variables(options.merge([("this cluster", own), ("config=", concerned)])),
+                    **_variables(options.merge([("this cluster", own), *concerned.items()])),
                     **settings.database.environment(),
                     "CONNECTION_CHECK_MAX_COUNT": "0",
                     "FERNET_SEED": SecretRef("Fernet"),

@@ -144,7 +144,15 @@ def resolve(
         if variables.count(task.variable) > 1:
             raise ValueError(f"two ECS tasks would be the Airflow variable {task.variable!r}; give each its own name")
         split_environment(task.component, task.environment, secrets)
+    if dags is None and settings.image.has_dags:
+        raise ValueError(
+            "image= comes with DAGs, and dags= does not say whether they are the cluster's; pass dags=ImageDags(), or"
+            " another source, such as S3Dags(), which leaves them out of the image"
+        )
     for name, own in images_of(settings, executor_plan).items():
+        own.check(version)
+        found = options.check(_by_section(own.options), version.line)
+        advice += _advise([replace(finding, message=f"{own.options_source}: {finding.message}") for finding in found])
         if executor_plan.requirements and not own.takes_requirements:
             advice.append(
                 Advice(
@@ -159,19 +167,19 @@ def resolve(
             f"logs=LocalLogs() cannot be used with executor={type(settings.executor).__name__}(…): each task runs in a"
             " Fargate task of its own, and its log would be gone with it; use logs=S3Logs()"
         )
-    if isinstance(settings.dags, ImageDags) and settings.image.is_official:
-        raise ValueError(
-            "dags=ImageDags() needs an image that holds your DAGs, and the official image holds none; pass"
-            ' image=AirflowImage.registry("…") or use dags=S3Dags()'
-        )
     advice += settings.web.advice()
     return replace(settings, advice=tuple(advice))
 
 
 def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowImage]:
-    """The images that run Airflow, by the names that components know them by."""
-    own = {workers.process.component: workers.image for workers in executor.workers}
-    return {"airflow": settings.image, **{name: image for name, image in own.items() if image is not None}}
+    """The images that run Airflow, by the names that components know them by.
+
+    Raises:
+        ValueError: if DAGs come from the image, and one has none.
+    """
+    folder = settings.dags.folder if isinstance(settings.dags, ImageDags) else None
+    images = {"airflow": settings.image, **{w.process.component: w.image for w in executor.workers}}
+    return {name: image.with_dags(folder) for name, image in images.items() if image is not None}
 
 
 def _check_variables(

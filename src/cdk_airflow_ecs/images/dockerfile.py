@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.images.requirements import chosen_versions
 
 HOME: Final = "/opt/airflow"  # AIRFLOW_HOME of apache/airflow images
 SCRIPT: Final = "/entrypoint.sh"
@@ -15,7 +15,6 @@ SCRIPT: Final = "/entrypoint.sh"
 _EXTRAS: Final = ("amazon", "celery", "postgres", "statsd")
 _EXTRAS_3: Final = (*_EXTRAS, "fab", "git")
 _CONSTRAINTS: Final = "https://raw.githubusercontent.com/apache/airflow/constraints-{version}/constraints-{python}.txt"
-_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,19 +116,7 @@ def _constraints(recipe: Recipe) -> str:
         url = _CONSTRAINTS.format(version="${AIRFLOW_VERSION}", python=version.python)
         file = f"{HOME}/constraints.txt"
         fetch = f'curl --fail --silent --show-error --location --output {file} "{url}" \\\n    && '
-    names = sorted({name for name in map(requirement_name, recipe.requirements) if name})
-    if names:
+    if names := chosen_versions(recipe.requirements):
         pattern = "|".join(name.replace("-", "[-_.]") for name in names)
         return f"{fetch}sed --regexp-extended '/^({pattern})==/Id' \"{file}\" > /tmp/constraints.txt"
     return f'{fetch}cp "{file}" /tmp/constraints.txt'
-
-
-def requirement_name(line: str) -> str | None:
-    """The name of the package that a line of requirements.txt asks for, as PyPI normalizes it.
-
-    Examples:
-        >>> requirement_name("Flask_AppBuilder[talisman] >= 4 ; python_version > '3.8'")
-        'flask-appbuilder'
-    """
-    match = _NAME.match(line.strip())
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aws_cdk import aws_ecs as ecs
@@ -11,6 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.dockerfile import base_image
+from cdk_airflow_ecs.plan import Option
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ Architecture = Literal["x86_64", "arm64"]
 class AirflowImage:
     """The image that every Airflow container runs. It must hold the Airflow release that ``version=`` names.
 
-    Use :meth:`official`, :meth:`registry` or :meth:`ecr`.
+    Use :meth:`official`, :meth:`build`, :meth:`registry` or :meth:`ecr`.
 
     Args:
         name: the image's name with tag or digest; None is the official image of the cluster's version.
@@ -114,6 +116,38 @@ class AirflowImage:
         """
         return cls(repository=repository, tag=tag, entrypoint=entrypoint, architecture=architecture)
 
+    @classmethod
+    def build(
+        cls,
+        directory: str | Path,
+        *,
+        base: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        architecture: Architecture = "x86_64",
+    ) -> AirflowImage:
+        """An image that CDK builds from a directory of yours when it deploys. Synthesis needs no Docker.
+
+        Each of these is optional: ``requirements.txt``; ``packages.txt``, Debian packages, one a line; ``airflow.cfg``,
+        whose options count like those of ``config=``; ``plugins/``; ``dags/``, for ``dags=ImageDags()``; ``config/``,
+        Python modules such as ``airflow_local_settings.py``; ``entrypoint.sh``. A ``Dockerfile`` is built as it is; of
+        the rest the cluster then reads ``airflow.cfg`` alone.
+
+        Args:
+            directory: the directory.
+            base: what the image starts from. The default is "official", the full image: its providers are the ones that
+                this release was tested with. "slim" has only those that the cluster needs itself. Or the name of an
+                image made from either, such as a copy in a registry of yours.
+            entrypoint: what the image starts with. The default is ``entrypoint.sh`` if there is one, else the official
+                image's. Each container's command follows it.
+            architecture: the processor that the image is built for and tasks run on.
+
+        Raises:
+            ValueError: if the directory is missing, has nothing for an image, or holds what cannot become one.
+        """
+        from cdk_airflow_ecs.images.build import build_image  # noqa: PLC0415 - few clusters need it
+
+        return build_image(directory, base=base, entrypoint=entrypoint, architecture=architecture)
+
     @property
     def is_official(self) -> bool:
         """Whether it is the image that the Apache Airflow project publishes."""
@@ -131,6 +165,37 @@ class AirflowImage:
     def takes_requirements(self) -> bool:
         """Whether the cluster may add Python packages and modules to it: it is built then, when CDK deploys."""
         return self.is_official
+
+    @property
+    def has_dags(self) -> bool:
+        """Whether it is known to come with DAGs."""
+        return False
+
+    @property
+    def options(self) -> Mapping[Option, str]:
+        """Airflow options that come with the image, and count like those of ``config=``."""
+        return {}
+
+    @property
+    def options_source(self) -> str:
+        """Where :attr:`options` come from, as the user knows it."""
+        return "image="
+
+    def check(self, version: AirflowVersion) -> None:
+        """Refuse what contradicts the cluster's release."""
+
+    def with_dags(self, folder: str | None) -> AirflowImage:
+        """The image for a cluster that reads its DAGs from *folder* of the image, or from elsewhere.
+
+        Raises:
+            ValueError: if there are none in the image.
+        """
+        if folder is not None and self.is_official:
+            raise ValueError(
+                "dags=ImageDags() needs an image that holds your DAGs, and the official image holds none; pass"
+                ' image=AirflowImage.build("airflow/") or image=AirflowImage.registry("…"), or use dags=S3Dags()'
+            )
+        return self
 
     def container_image(
         self,
