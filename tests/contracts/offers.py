@@ -1,11 +1,22 @@
 """What bindings offer: the only symbols that a plan may use. One row is one kind of store, or the cluster's own."""
 
-from cdk_airflow_ecs import ExistingDatabase, ImageDags, LocalLogs, RdsDatabase, RedisBroker, S3Dags, S3Logs, Web
+from cdk_airflow_ecs import (
+    AuroraDatabase,
+    ExistingDatabase,
+    ImageDags,
+    LocalLogs,
+    RdsDatabase,
+    RedisBroker,
+    S3Dags,
+    S3Logs,
+    Web,
+)
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
 
 # name of the store in refs, attributes, secret fields
 OFFERS = {
     RdsDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
+    AuroraDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
     ExistingDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
     RedisBroker: ("Broker", {"host", "port"}, {"token"}),
     ExistingRedisBroker: ("Broker", {"host", "port"}, {"token"}),

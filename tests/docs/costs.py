@@ -12,6 +12,7 @@ VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # per hour, x86; disk beyond 
 INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.m7g.large": 0.168}
 NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # of Redis; Valkey is said to be a fifth less
 GP3 = 0.115  # per GiB and month
+ACU = 0.12  # of Aurora Serverless v2, per hour
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
 
 
@@ -31,7 +32,13 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
     rows = [(f"Fargate, {vcpu:g} vCPU and {memory:g} GB", HOURS * (vcpu * VCPU + memory * GIB))]
     if disk:
         rows.append((f"Fargate, {disk:g} GB of disk beyond 20 each", HOURS * disk * DISK_GIB))
+    members = [item for item in _of(template, "AWS::RDS::DBInstance") if "DBClusterIdentifier" in item]
+    for cluster in _of(template, "AWS::RDS::DBCluster"):
+        least = cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"]
+        rows.append((f"Aurora, {len(members)} instances at {least:g} ACU", HOURS * ACU * least * len(members)))
     for database in _of(template, "AWS::RDS::DBInstance"):
+        if database in members:
+            continue
         kind, size, twice = database["DBInstanceClass"], int(database["AllocatedStorage"]), database["MultiAZ"]
         text = f"RDS {kind}{' with standby' if twice else ''}, {size} GiB"
         rows.append((text, (HOURS * INSTANCES[kind] + size * GP3) * (2 if twice else 1)))

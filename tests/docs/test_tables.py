@@ -18,6 +18,7 @@ from pages import ROOT, page, table
 from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
+    AuroraDatabase,
     CeleryExecutor,
     EcsExecutor,
     ExistingDatabase,
@@ -200,6 +201,7 @@ def test_what_survives():
 # What CloudFormation replaces a resource for (create-only properties of their resource schemas).
 CREATE_ONLY = {
     "AWS::RDS::DBInstance": ("DBInstanceIdentifier", "DBName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername"),
+    "AWS::RDS::DBCluster": ("DBClusterIdentifier", "DatabaseName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername"),
     "AWS::ElastiCache::ReplicationGroup": ("CacheSubnetGroupName", "KmsKeyId", "Port", "ReplicationGroupId"),
     "AWS::S3::Bucket": ("BucketName",),
     "AWS::SecretsManager::Secret": ("Name",),
@@ -258,6 +260,14 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
     "`database=RdsDatabase()` to `ExistingDatabase(…)`": (
         [({}, {"database": _database})],
         {"DatabaseInstance": "dropped", "DatabaseCredentials": "dropped"},
+    ),
+    "`database=RdsDatabase()` to `AuroraDatabase()`": (
+        [({}, {"database": AuroraDatabase()})],
+        {"DatabaseInstance": "dropped"},
+    ),
+    "`database=AuroraDatabase()` to `RdsDatabase()`": (
+        [({"database": AuroraDatabase()}, {})],
+        dict.fromkeys(("DatabaseCluster", "DatabaseClusterWriter", "DatabaseClusterReader1"), "dropped"),
     ),
     "`executor=CeleryExecutor()` to `LocalExecutor()` or `EcsExecutor()`": (
         [({}, {"executor": LocalExecutor()}), ({}, {"executor": EcsExecutor()})],
@@ -337,6 +347,7 @@ COSTED = {
     "existing-vpc-and-database": "Data",
     "ecs-executor": "Nightly",
     "mixed-executors": "Mixed",
+    "aurora": "Aurora",
 }
 
 

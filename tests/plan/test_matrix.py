@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from plans import EXECUTORS, EXISTING, LACKING, OWN_IMAGE, VERSIONS, plan
 
-from cdk_airflow_ecs import ImageDags, RdsDatabase, S3Dags, S3Logs, Web
+from cdk_airflow_ecs import AuroraDatabase, ImageDags, RdsDatabase, S3Dags, S3Logs, Web
 from cdk_airflow_ecs.config import exists
 from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.plan import ClusterPlan, Json, Ref, SecretRef
 from contracts.offers import ALWAYS, OFFERS, SINCE_3, STARTED
 
-DATABASES = {"rds": RdsDatabase(), "existing": EXISTING}
+DATABASES = {"rds": RdsDatabase(), "aurora": AuroraDatabase(), "existing": EXISTING}
 DAGS = {
     "s3": {"dags": S3Dags()},
     "s3-sync": {"dags": S3Dags(sync=True)},
@@ -125,7 +125,7 @@ def test_the_matrix_takes_milliseconds():
     start = time.process_time()
     for row in PLANNED:
         make(*row)
-    assert len(PLANNED) == 258
+    assert len(PLANNED) == 387
     assert time.process_time() - start < 5
 
 

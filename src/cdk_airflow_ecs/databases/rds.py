@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.databases.monitoring import monitoring_role
 from cdk_airflow_ecs.secrets import generated_secret
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class RdsDatabase(Database):
             ),
             cloudwatch_logs_exports=["postgresql", "upgrade"],
             monitoring_interval=Duration.seconds(60),
-            monitoring_role=_monitoring_role(scope),
+            monitoring_role=monitoring_role(scope),
             removal_policy=foundation.removal_policy or RemovalPolicy.SNAPSHOT,
         )
         acknowledge(
@@ -178,37 +178,3 @@ class RdsDatabase(Database):
             key=foundation.key,
             dependencies=[instance],
         )
-
-
-def _monitoring_role(scope: Construct) -> iam.Role:
-    """What AmazonRDSEnhancedMonitoringRole allows, on the one log group that it is for."""
-    stack = Stack.of(scope)
-    group = stack.format_arn(
-        service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
-    )
-    streams = f"{group}:log-stream:*"
-    role = iam.Role(
-        scope,
-        "MonitoringRole",
-        assumed_by=iam.ServicePrincipal(
-            "monitoring.rds.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-        ),
-        inline_policies={
-            "Metrics": iam.PolicyDocument(
-                statements=[
-                    iam.PolicyStatement(actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group]),
-                    iam.PolicyStatement(
-                        actions=[
-                            "logs:CreateLogStream",
-                            "logs:PutLogEvents",
-                            "logs:DescribeLogStreams",
-                            "logs:GetLogEvents",
-                        ],
-                        resources=[streams],
-                    ),
-                ]
-            )
-        },
-    )
-    acknowledge_wildcards(role, [group, streams], "RDS names its monitoring log group and streams itself")
-    return role

@@ -1,0 +1,194 @@
+"""A metadata database on Amazon Aurora."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_rds as rds
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.databases.monitoring import monitoring_role
+from cdk_airflow_ecs.secrets import generated_secret
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_PORT: Final = 5432
+_NAME: Final = "airflow"
+_USERNAME: Final = "airflow"
+# Aurora guide, "Performance and scaling for Aurora Serverless v2": the range of capacity in half steps, a maximum of
+# 1 at least, and the connections that each maximum admits.
+_SMALLEST, _SMALLEST_MAXIMUM, _LARGEST = 0.5, 1, 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuroraDatabase(Database):
+    """PostgreSQL on Aurora Serverless v2: grows and shrinks with what Airflow does, over three zones.
+
+    Encrypted, TLS only, protected from deletion, backed up for a week. Capacity is counted in ACU of about 2 GiB of
+    memory at $0.12 an hour: 0.5 ACU are $44 a month, for the writer and for each reader.
+
+    Args:
+        min_capacity: ACU that each instance never goes below, 0.5 to 256 in half steps. Zero, which would pause the
+            database, is refused: Airflow's heartbeats never let it pause.
+        max_capacity: ACU that each instance never goes above, 1 to 256. The default of 4 admits 823 connections.
+        readers: instances that take over within a minute when the writer or its zone fails, 0 to 15. Each has the
+            capacity, and the price, of the writer. The default is one. With none, Aurora makes a new writer, in up to
+            ten minutes; data is in three zones anyway.
+        backup_retention_days: days that automatic backups are kept, 1 to 35.
+        engine_version: release of Aurora PostgreSQL, 14 to 18, such as "17.9". RDS installs later minor ones by
+            itself.
+        io_optimized: whether to pay nothing for reads and writes, 30 % more for capacity and 2.25 times as much for
+            storage. It is cheaper once reads and writes are a quarter of the bill.
+        deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
+            ``removal_policy`` is DESTROY.
+
+    Raises:
+        ValueError: if a number is out of Aurora's range.
+
+    Examples:
+        >>> AuroraDatabase(min_capacity=1, max_capacity=16).readers
+        1
+    """
+
+    min_capacity: float = 0.5
+    max_capacity: float = 4
+    readers: int = 1
+    backup_retention_days: int = 7
+    engine_version: str = "17.9"
+    io_optimized: bool = False
+    deletion_protection: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_capacity == 0 and not isinstance(self.min_capacity, bool):
+            raise ValueError(
+                "AuroraDatabase min_capacity=0 would pause the database while nobody asks it, and Airflow's scheduler"
+                " asks every few seconds: it never pauses, and you pay all the same; use 0.5 or more"
+            )
+        _capacity("min_capacity", self.min_capacity, _SMALLEST)
+        _capacity("max_capacity", self.max_capacity, _SMALLEST_MAXIMUM)
+        if self.max_capacity < self.min_capacity:
+            raise ValueError(
+                f"AuroraDatabase max_capacity={self.max_capacity} must not be less than"
+                f" min_capacity={self.min_capacity}"
+            )
+        arguments.integer("AuroraDatabase readers", self.readers, 0, 15)
+        arguments.integer("AuroraDatabase backup_retention_days", self.backup_retention_days, 1, 35)
+        if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[4-8]\.\d+", self.engine_version):
+            raise ValueError(
+                'AuroraDatabase engine_version is a release of Aurora PostgreSQL as text, 14 to 18, such as "17.9"; got'
+                f" {arguments.shown(self.engine_version)}"
+            )
+        arguments.flag("AuroraDatabase io_optimized", self.io_optimized)
+        arguments.flag("AuroraDatabase deletion_protection", self.deletion_protection)
+
+    @property
+    def port(self) -> int:
+        """See :class:`Database`."""
+        return _PORT
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        network = foundation.network
+        group = network.security_group(scope, "SecurityGroup", "Metadata database of Airflow")
+        credentials = generated_secret(
+            scope,
+            "Credentials",
+            foundation,
+            description="Owner of the Airflow metadata database",
+            length=40,
+            username=_USERNAME,
+        )
+        engine = rds.DatabaseClusterEngine.aurora_postgres(
+            version=rds.AuroraPostgresEngineVersion.of(self.engine_version, self.engine_version.partition(".")[0])
+        )
+        protection = self.deletion_protection
+        cluster = rds.DatabaseCluster(
+            scope,
+            "Cluster",
+            engine=engine,
+            writer=self._instance("Writer"),
+            readers=[self._instance(f"Reader{number}") for number in range(1, self.readers + 1)],
+            serverless_v2_min_capacity=self.min_capacity,
+            serverless_v2_max_capacity=self.max_capacity,
+            vpc=network.vpc,
+            vpc_subnets=network.store_subnets,
+            subnet_group=rds.SubnetGroup(
+                scope,
+                "Subnets",
+                description="Metadata database of Airflow",
+                vpc=network.vpc,
+                vpc_subnets=network.store_subnets,
+                removal_policy=foundation.removal_policy,
+            ),
+            security_groups=[group],
+            # Not "Parameters", which is RdsDatabase's: a logical id never changes its type.
+            parameter_group=rds.ParameterGroup(
+                scope,
+                "ClusterParameters",
+                engine=engine,
+                description="Metadata database of Airflow",
+                # Unlike RDS, Aurora accepts connections without TLS unless told. Airflow's drivers read keepalives from
+                # no variable, so the server's side keeps idle connections alive.
+                parameters={"rds.force_ssl": "1", "log_lock_waits": "1", "tcp_keepalives_idle": "60"},
+                removal_policy=foundation.removal_policy,
+            ),
+            port=_PORT,
+            default_database_name=_NAME,
+            credentials=rds.Credentials.from_secret(credentials, _USERNAME),
+            storage_type=rds.DBClusterStorageType.AURORA_IOPT1 if self.io_optimized else None,
+            storage_encrypted=True,
+            storage_encryption_key=foundation.key,
+            backup=rds.BackupProps(retention=Duration.days(self.backup_retention_days)),
+            delete_automated_backups=foundation.removal_policy is RemovalPolicy.DESTROY,
+            copy_tags_to_snapshot=True,
+            iam_authentication=True,
+            deletion_protection=(
+                foundation.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
+            ),
+            cloudwatch_logs_exports=["postgresql"],
+            monitoring_interval=Duration.seconds(60),
+            monitoring_role=monitoring_role(scope),
+            removal_policy=foundation.removal_policy or RemovalPolicy.SNAPSHOT,
+        )
+        if foundation.removal_policy is RemovalPolicy.DESTROY or protection is False:
+            acknowledge(cluster, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
+        secret = cluster.secret or credentials
+        return Binding(
+            attributes={"host": cluster.cluster_endpoint.hostname, "port": str(_PORT), "name": _NAME},
+            secrets={
+                "username": ecs.Secret.from_secrets_manager(secret, "username"),
+                "password": ecs.Secret.from_secrets_manager(secret, "password"),
+            },
+            connectable=cluster,
+            key=foundation.key,
+            # With all its instances: a cluster answers when its writer does.
+            dependencies=[cluster],
+        )
+
+    @staticmethod
+    def _instance(construct_id: str) -> rds.IClusterInstance:
+        """One instance; readers scale with the writer, so that they can take over at once."""
+        return rds.ClusterInstance.serverless_v2(
+            construct_id,
+            scale_with_writer=None if construct_id == "Writer" else True,
+            auto_minor_version_upgrade=True,
+            publicly_accessible=False,
+        )
+
+
+def _capacity(name: str, given: Any, low: float) -> None:
+    """Refuse what is no number of ACU from *low* on."""
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if not is_number or not low <= given <= _LARGEST or given * 2 % 1:
+        raise ValueError(
+            f"AuroraDatabase {name} is a number of ACU, {low:g} to {_LARGEST} in half steps; got"
+            f" {arguments.shown(given)}"
+        )

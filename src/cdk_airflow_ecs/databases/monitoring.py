@@ -1,0 +1,47 @@
+"""The role by which RDS reports what happens inside the machines of a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+
+from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+
+def monitoring_role(scope: Construct) -> iam.Role:
+    """What AmazonRDSEnhancedMonitoringRole allows, on the one log group that it is for."""
+    stack = Stack.of(scope)
+    group = stack.format_arn(
+        service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+    streams = f"{group}:log-stream:*"
+    role = iam.Role(
+        scope,
+        "MonitoringRole",
+        assumed_by=iam.ServicePrincipal(
+            "monitoring.rds.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
+        ),
+        inline_policies={
+            "Metrics": iam.PolicyDocument(
+                statements=[
+                    iam.PolicyStatement(actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group]),
+                    iam.PolicyStatement(
+                        actions=[
+                            "logs:CreateLogStream",
+                            "logs:PutLogEvents",
+                            "logs:DescribeLogStreams",
+                            "logs:GetLogEvents",
+                        ],
+                        resources=[streams],
+                    ),
+                ]
+            )
+        },
+    )
+    acknowledge_wildcards(role, [group, streams], "RDS names its monitoring log group and streams itself")
+    return role

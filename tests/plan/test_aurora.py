@@ -1,0 +1,71 @@
+"""Aurora as metadata database: what it takes, what it refuses, and that plans do not know it from another."""
+
+from __future__ import annotations
+
+import pytest
+from plans import NUMBER_TOKEN, TEXT_TOKEN, plan
+
+from cdk_airflow_ecs import AuroraDatabase, RdsDatabase
+
+
+def test_plans_do_not_know_it():
+    """Whoever runs the PostgreSQL, components get the same: TLS, port and login are alike."""
+    assert plan(database=AuroraDatabase(readers=3)) == plan(database=RdsDatabase())
+
+
+def test_defaults():
+    """Half a unit while nothing happens, and one reader that takes over, as RdsDatabase has its standby."""
+    database = AuroraDatabase()
+    assert (database.min_capacity, database.max_capacity, database.readers) == (0.5, 4, 1)
+    assert RdsDatabase().multi_az is (database.readers > 0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"min_capacity": 0.5, "max_capacity": 1, "readers": 0, "backup_retention_days": 1},
+        {"min_capacity": 256, "max_capacity": 256.0, "readers": 15, "backup_retention_days": 35},
+        {"min_capacity": 1.5, "max_capacity": 1.5, "engine_version": "14.22", "io_optimized": True},
+        {"engine_version": "18.3", "deletion_protection": False},
+    ],
+)
+def test_what_aurora_has(arguments):
+    """The ends of each range."""
+    database = AuroraDatabase(**arguments)
+    assert all(getattr(database, name) == value for name, value in arguments.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"min_capacity": 0}, "min_capacity=0 would pause .* it never pauses, and you pay all the same; use 0.5"),
+        ({"min_capacity": 0.0}, "min_capacity=0 would pause"),
+        ({"min_capacity": 0.25}, "min_capacity is a number of ACU, 0.5 to 256 in half steps; got 0.25"),
+        ({"min_capacity": 0.7}, "min_capacity is a number of ACU, 0.5 to 256 in half steps; got 0.7"),
+        ({"min_capacity": -1}, "min_capacity is a number of ACU, .* got -1"),
+        ({"min_capacity": False}, "min_capacity is a number of ACU, .* got False"),
+        ({"min_capacity": "0.5"}, "min_capacity is a number of ACU, .* got '0.5'"),
+        ({"min_capacity": None}, "min_capacity is a number of ACU, .* got None"),
+        ({"min_capacity": float("nan")}, "min_capacity is a number of ACU, .* got nan"),
+        ({"min_capacity": NUMBER_TOKEN}, "min_capacity is .* got a number that only the deploy knows"),
+        ({"max_capacity": 0.5}, "max_capacity is a number of ACU, 1 to 256 in half steps; got 0.5"),
+        ({"max_capacity": 257}, "max_capacity is a number of ACU, 1 to 256 in half steps; got 257"),
+        ({"max_capacity": float("inf")}, "max_capacity is a number of ACU, .* got inf"),
+        ({"max_capacity": True}, "max_capacity is a number of ACU, .* got True"),
+        ({"min_capacity": 8}, "max_capacity=4 must not be less than min_capacity=8"),
+        ({"readers": 16}, "readers is an integer, 0 to 15; got 16"),
+        ({"readers": -1}, "readers is an integer, 0 to 15; got -1"),
+        ({"readers": True}, "readers is an integer, 0 to 15; got True"),
+        ({"backup_retention_days": 0}, "backup_retention_days is an integer, 1 to 35; got 0"),
+        ({"engine_version": "17"}, "engine_version is a release of Aurora PostgreSQL as text, 14 to 18, .* got '17'"),
+        ({"engine_version": "13.20"}, "engine_version is a release of Aurora PostgreSQL .* got '13.20'"),
+        ({"engine_version": 17.9}, "engine_version is a release of Aurora PostgreSQL as text.* got 17.9"),
+        ({"engine_version": TEXT_TOKEN}, "engine_version is .* got a text that only the deploy knows"),
+        ({"io_optimized": "yes"}, "io_optimized is True or False, got 'yes'"),
+        ({"deletion_protection": 1}, "deletion_protection is True or False, got 1"),
+    ],
+)
+def test_what_aurora_has_not(arguments, words):
+    """Each refusal names the argument, what it got and what it takes."""
+    with pytest.raises(ValueError, match=f"^AuroraDatabase {words}"):
+        AuroraDatabase(**arguments)
