@@ -97,6 +97,8 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
         _add_container(definition, component, container, site)
     for statement in secret_key_statements(component, site):
         execution_role.add_to_policy(statement)
+    if site.image(component).in_ecr:
+        acknowledge_wildcards(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
     statements = allow(task_role, component, site)
     _acknowledge(scope, component, site)
     return Rendered(

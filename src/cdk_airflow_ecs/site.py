@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image as CDK knows it, and what its containers start with; nothing means what the image itself says."""
+    """An image as CDK knows it.
+
+    Args:
+        entrypoint: what its containers start with; nothing means what the image itself says.
+        in_ecr: whether it is known to be pulled from Amazon ECR.
+    """
 
     container_image: ecs.ContainerImage
     entrypoint: Sequence[str] = ()
+    in_ecr: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

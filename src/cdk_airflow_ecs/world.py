@@ -184,7 +184,8 @@ class World:
             requirements=executor.requirements,
             files=executor.image_files,
         )
-        return Image(container_image=made, entrypoint=image.entrypoint)
+        in_ecr = image.in_ecr or bool(image.takes_requirements and (executor.requirements or executor.image_files))
+        return Image(container_image=made, entrypoint=image.entrypoint, in_ecr=in_ecr)
 
     @property
     def url(self) -> str:

@@ -48,6 +48,11 @@ class BuiltImage(AirflowImage):
         return False
 
     @property
+    def in_ecr(self) -> bool:
+        """See :attr:`AirflowImage.in_ecr`."""
+        return True
+
+    @property
     def takes_requirements(self) -> bool:
         """See :attr:`AirflowImage.takes_requirements`."""
         return self.contents.dockerfile is None

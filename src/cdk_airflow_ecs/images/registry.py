@@ -162,6 +162,11 @@ class AirflowImage:
         )
 
     @property
+    def in_ecr(self) -> bool:
+        """Whether it is pulled from Amazon ECR, even if the cluster adds nothing to it."""
+        return self.repository is not None
+
+    @property
     def takes_requirements(self) -> bool:
         """Whether the cluster may add Python packages and modules to it: it is built then, when CDK deploys."""
         return self.is_official
