@@ -2,6 +2,7 @@
 
 from cdk_airflow_ecs.airflow import AirflowVersion, HealthCheck
 from cdk_airflow_ecs.brokers.redis import RedisBroker
+from cdk_airflow_ecs.brokers.sqs import SqsBroker
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.cluster import AirflowCluster
@@ -41,6 +42,7 @@ __all__ = [
     "S3Logs",
     "Service",
     "SeveralExecutors",
+    "SqsBroker",
     "Web",
     "WorkerPool",
     "Workers",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_iam as iam
 
@@ -14,7 +14,21 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.site import Site
 
 # What else an action takes where a customer key encrypts its object.
-_KEY_ACTIONS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+_KEY_ACTIONS: Final = {
+    "s3:GetObject": ("kms:Decrypt",),
+    "s3:PutObject": ("kms:GenerateDataKey",),
+    # Amazon SQS Developer Guide, "Configuring AWS KMS permissions".
+    "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "sqs:ReceiveMessage": ("kms:Decrypt",),
+    # What Table.grant_read_data and grant_write_data of aws-cdk-lib allow, less its wildcards (aws/aws-cdk#10010).
+    "dynamodb:GetItem": ("kms:Decrypt", "kms:DescribeKey"),
+    "dynamodb:PutItem": (
+        *("kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
+        *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
+    ),
+}
+# Objects may be in a bucket of another region; these are where the cluster is.
+_VIA_SERVICE: Final = ("sqs", "dynamodb")
 _REASON = "Objects of one bucket, revisions of one family, tasks of one cluster: not known beforehand"
 
 Statements = Sequence[tuple[Permission, iam.PolicyStatement]]
@@ -83,10 +97,16 @@ def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
 
 def _key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
     """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
-    actions = [_KEY_ACTIONS[action] for action in permission.actions if action in _KEY_ACTIONS]
+    actions = [key_action for action in permission.actions for key_action in _KEY_ACTIONS.get(action, ())]
     if not actions:
         return
+    service = permission.actions[0].partition(":")[0]
+    via = f"{service}.{site.text(Ref('Stack', 'region'))}.amazonaws.com*"
     for store in dict.fromkeys(resource.of for resource in permission.resources if isinstance(resource, Ref)):
         key = site.bindings[store].key
         if key is not None:
-            yield iam.PolicyStatement(actions=actions, resources=[key.key_arn])
+            yield iam.PolicyStatement(
+                actions=actions,
+                resources=[key.key_arn],
+                conditions={"StringLike": {"kms:ViaService": via}} if service in _VIA_SERVICE else {},
+            )

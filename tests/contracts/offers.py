@@ -12,6 +12,7 @@ from cdk_airflow_ecs import (
     Web,
 )
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
+from cdk_airflow_ecs.brokers.queues import SqsQueues
 
 # name of the store in refs, attributes, secret fields
 OFFERS = {
@@ -20,6 +21,11 @@ OFFERS = {
     ExistingDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
     RedisBroker: ("Broker", {"host", "port"}, {"token"}),
     ExistingRedisBroker: ("Broker", {"host", "port"}, {"token"}),
+    SqsQueues: (
+        "Broker",
+        {"url/default", "arn/default", "name/default", "results_arn", "results_url", "dead_letters_name"},
+        set(),
+    ),
     S3Dags: ("Dags", {"bucket_name", "bucket_arn", "objects_arn", "uri"}, set()),
     ImageDags: ("Dags", set(), set()),
     S3Logs: ("Logs", {"uri", "bucket_arn", "objects_arn"}, set()),

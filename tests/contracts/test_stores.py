@@ -18,6 +18,7 @@ from cdk_airflow_ecs import (
     RedisBroker,
     S3Dags,
     S3Logs,
+    SqsBroker,
     Web,
 )
 from cdk_airflow_ecs.binding import Foundation
@@ -31,6 +32,7 @@ STORES = {
     "existing-database": lambda secret: ExistingDatabase(endpoint="db.example.com", secret=secret),
     "redis": lambda secret: RedisBroker(),
     "existing-redis": lambda secret: RedisBroker.existing("redis.example.com", auth_token=secret),
+    "sqs": lambda secret: SqsBroker().store(["default"]),
     "s3-dags": lambda secret: S3Dags(),
     "image-dags": lambda secret: ImageDags(),
     "s3-logs": lambda secret: S3Logs(),

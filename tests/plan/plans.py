@@ -14,6 +14,7 @@ from cdk_airflow_ecs import (
     LocalExecutor,
     RedisBroker,
     SeveralExecutors,
+    SqsBroker,
 )
 from cdk_airflow_ecs.plan import ClusterPlan, Component, Container
 from cdk_airflow_ecs.testing import plan_of
@@ -42,6 +43,7 @@ LAMBDA = LambdaExecutor(
 EXECUTORS = {
     "celery": CeleryExecutor(),
     "existing-redis": CeleryExecutor(broker=RedisBroker.existing("redis.example.com", auth_token=SECRET)),
+    "sqs": CeleryExecutor(broker=SqsBroker()),
     "local": LocalExecutor(),
     "lambda": LAMBDA,
     "ecs": EcsExecutor(),

@@ -105,9 +105,8 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         ),
         service=pool.service,
         config={("celery", "worker_concurrency"): str(pool.slots)},
-        permissions=tuple(
-            dict.fromkeys(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ()))
-        ),
+        # The planner takes each once.
+        permissions=tuple(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ())),
         image=pool.image,
         architecture=pool.architecture,
         spot=pool.spot,
