@@ -20,11 +20,11 @@ from cdk_airflow_ecs.images.directory import JUNK, ImageDirectory, read_director
 from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, dockerfile
 from cdk_airflow_ecs.images.registry import OFFICIAL_ENTRYPOINT, AirflowImage, Architecture
 from cdk_airflow_ecs.plan import Option
-from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from constructs import Construct
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -141,7 +141,7 @@ def build_image(
     """Read *directory* and check it with the arguments of :meth:`AirflowImage.build`."""
     contents = read_directory(directory)
     arguments.text("AirflowImage.build base", base, "slim")
-    if base is not None and (is_token(base) or any(character.isspace() for character in base)):
+    if base is not None and not _NAME.fullmatch(base):
         raise ValueError(
             f'AirflowImage.build base is "official", "slim" or the name of an image, got {arguments.shown(base)}'
         )
@@ -158,7 +158,8 @@ def build_image(
     script = "entrypoint.sh" in contents.files
     if entrypoint is None:
         entrypoint = (*OFFICIAL_ENTRYPOINT[:2], SCRIPT) if script else OFFICIAL_ENTRYPOINT
-    elif script and not any(SCRIPT in word for word in entrypoint if isinstance(word, str)):
+    entrypoint = arguments.items("AirflowImage.build entrypoint", entrypoint, '["/usr/bin/dumb-init", "--"]')
+    if script and not any(SCRIPT in word for word in entrypoint if isinstance(word, str)):
         raise ValueError(
             f"AirflowImage.build: entrypoint= does not start {contents.files['entrypoint.sh']}, which is {SCRIPT} in"
             " the image; name it there, or remove the file"

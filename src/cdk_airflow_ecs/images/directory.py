@@ -84,7 +84,8 @@ def read_directory(directory: str | Path) -> ImageDirectory:
     Raises:
         ValueError: if it is none, or holds what cannot become an image; in the user's words.
     """
-    if not isinstance(directory, (str, Path)) or is_token(directory) or not Path(directory).is_dir():
+    known = isinstance(directory, (str, Path)) and directory != "" and not is_token(directory)
+    if not known or not Path(directory).is_dir():
         raise ValueError(
             f"AirflowImage.build: {arguments.shown(directory)} is no folder here ({Path.cwd()}); give the folder that"
             " has your requirements.txt, plugins or Dockerfile"

@@ -51,7 +51,10 @@ def dockerfile(recipe: Recipe) -> str:
     paragraphs = [f"FROM {base_image(recipe.version, recipe.base)}"]
     if recipe.base not in ("official", "slim"):
         # Whoever moves version= must move the base too.
-        paragraphs.append(f'RUN test "${{AIRFLOW_VERSION}}" = "{recipe.version}"')
+        paragraphs.append(
+            f'RUN test "${{AIRFLOW_VERSION}}" = "{recipe.version}" \\\n    || {{'
+            f' echo "{recipe.base} has Airflow ${{AIRFLOW_VERSION}}, version= says {recipe.version}"; exit 1; }}'
+        )
     if recipe.packages:
         paragraphs.append(_install_packages(recipe.packages))
     if recipe.requirements or recipe.base == "slim":

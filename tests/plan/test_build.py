@@ -1,0 +1,469 @@
+"""Images built from a directory: what is read, what is refused, what the builder gets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from plans import OWN_IMAGE, VERSIONS, containers, option, plan
+
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, ImageDags, S3Dags, WorkerPool
+from cdk_airflow_ecs.executors.base import ExecutorPlan
+from cdk_airflow_ecs.settings import images_of, resolve
+from cdk_airflow_ecs.testing import plan_of
+
+SCRIPT = '#!/bin/bash\nexport TZ=UTC\nexec /entrypoint "$@"\n'
+WHOLE = {
+    "requirements.txt": "# ours\npandas\nApache_Airflow.Providers-Http >=5 ; python_version > '3.8'  # newer\n",
+    "packages.txt": "git\n\n# for PDF\nlibpq5=15.14-0+deb12u1\n",
+    "airflow.cfg": "[core]\nparallelism = 7\n[reports]\nsender = a@example.com\n",
+    "plugins/weekdays.py": "WEEKDAYS = 5\n",
+    "plugins/deep/more.py": "",
+    "dags/report.py": "DAG = 1\n",
+    "dags/.airflowignore": "old\n",
+    "config/airflow_local_settings.py": "",
+    "entrypoint.sh": SCRIPT,
+    "README.md": "# Ours\n",
+    ".gitignore": "*.pyc\n",
+}
+DOCKERFILE = """\
+FROM apache/airflow:3.3.2-python3.12
+
+USER root
+# Debian removes a version when it publishes the next one: a pin would break the build.
+# hadolint ignore=DL3008
+RUN apt-get update \\
+    && apt-get install --yes --no-install-recommends \\
+        git \\
+        libpq5=15.14-0+deb12u1 \\
+    && apt-get clean \\
+    && rm -rf /var/lib/apt/lists/*
+USER airflow
+
+COPY --chown=airflow:root requirements.txt /opt/airflow/requirements.txt
+RUN sed --regexp-extended '/^(apache[-_.]airflow[-_.]providers[-_.]http)==/Id' "${HOME}/constraints.txt" > \
+/tmp/constraints.txt \\
+    && pip install --no-cache-dir --constraint /tmp/constraints.txt \\
+        "apache-airflow==${AIRFLOW_VERSION}" --requirement /opt/airflow/requirements.txt \\
+    && pip check \\
+    && rm /tmp/constraints.txt
+
+COPY --chown=airflow:root config/ /opt/airflow/config/
+COPY --chown=airflow:root plugins/ /opt/airflow/plugins/
+COPY --chown=airflow:root dags/ /opt/airflow/dags/
+COPY --chown=airflow:root entrypoint.sh /entrypoint.sh
+ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint.sh"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Make a directory of the files given, by path."""
+
+    def make(files, name="airflow"):
+        for path, text in files.items():
+            file = tmp_path / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        (tmp_path / name).mkdir(exist_ok=True)
+        return tmp_path / name
+
+    return make
+
+
+def context(image, line="3.3", **added):
+    """The files that the builder gets, as text."""
+    return {name: content.decode() for name, content in image.context(VERSIONS[line], **added).items()}
+
+
+def image_in(**arguments):
+    """The image of the cluster's components, as it is built."""
+    settings = resolve(version=AirflowVersion.V3_3, **arguments)
+    return images_of(settings, ExecutorPlan(class_path="x"))["airflow"]
+
+
+def test_a_whole_directory(folder):
+    """Every kind of file lands in the image, packages as root, the rest as airflow, and nothing else does."""
+    found = context(AirflowImage.build(folder(WHOLE)))
+    assert found.pop("Dockerfile") == DOCKERFILE
+    assert found.pop("requirements.txt") == "pandas\nApache_Airflow.Providers-Http >=5 ; python_version > '3.8'\n"
+    files = {name: WHOLE[name] for name in found}
+    assert found == files
+    assert set(files) == {n for n in WHOLE if n.startswith(("plugins/", "dags/", "config/", "entrypoint"))}
+
+
+def test_each_part_is_optional(folder):
+    """A directory with one of them is an image with that one."""
+    for number, name in enumerate(WHOLE):
+        if name in ("README.md", ".gitignore"):
+            continue
+        found = context(AirflowImage.build(folder({name: WHOLE[name]}, f"only{number}")))
+        kept = set() if name in ("packages.txt", "airflow.cfg") else {name}
+        assert set(found) == {"Dockerfile", *kept}
+        lines = found["Dockerfile"].splitlines()
+        assert ("USER root" in lines, "pip install" in found["Dockerfile"]) == (
+            name == "packages.txt",
+            name == "requirements.txt",
+        )
+        assert [line for line in lines if line.startswith("USER")][-1:] == ["USER airflow"] * (name == "packages.txt")
+
+
+def test_the_layout_of_the_walk_through(folder):
+    """Files may stand in configs/, scripts/ and requirements/, as in the Copilot walk-through."""
+    moved = {"airflow.cfg": "configs/", "entrypoint.sh": "scripts/", "requirements.txt": "requirements/"}
+    there = AirflowImage.build(folder({moved.get(name, "") + name: text for name, text in WHOLE.items()}, "copilot"))
+    assert context(there) == context(AirflowImage.build(folder(WHOLE)))
+    assert there.options == {("core", "parallelism"): "7", ("reports", "sender"): "a@example.com"}
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_the_base(folder, line):
+    """The full image of the release is the default; a slim one gets the providers that the cluster configures."""
+    directory, version = folder(WHOLE), VERSIONS[line]
+    full = context(AirflowImage.build(directory), line)["Dockerfile"]
+    slim = context(AirflowImage.build(directory, base="slim"), line)["Dockerfile"]
+    own = context(AirflowImage.build(directory, base="example.com/airflow:1"), line)["Dockerfile"]
+    name = f"{version}-python{version.python}"
+    assert full.startswith(f"FROM apache/airflow:{name}\n")
+    assert slim.startswith(f"FROM apache/airflow:slim-{name}\n")
+    assert own.startswith(f'FROM example.com/airflow:1\n\nRUN test "${{AIRFLOW_VERSION}}" = "{version}"')
+    extras = "amazon,celery,postgres,statsd" + (",fab,git" if version.major == 3 else "")
+    assert f'"apache-airflow[{extras}]==${{AIRFLOW_VERSION}}"' in slim
+    published = f"airflow/constraints-${{AIRFLOW_VERSION}}/constraints-{version.python}.txt"
+    # A slim image's own file has no providers; images of 2.8 have no file.
+    assert (published in slim, published in full) == (True, line == "2.8")
+
+
+def test_what_the_cluster_adds(folder):
+    """Packages and modules of a broker go into the same build, beside the user's own."""
+    added = {"requirements": ("kombu>=5.6,<6",), "files": {"broker_settings.py": "X = 1\n"}}
+    for files, lines in (({"plugins/a.py": ""}, ""), (WHOLE, "pandas\n")):
+        found = context(AirflowImage.build(folder(files, f"d{len(files)}")), **added)
+        assert found["requirements.txt"].startswith(lines)
+        assert found["requirements.txt"].endswith("kombu>=5.6,<6\n")
+        assert found["config/broker_settings.py"] == "X = 1\n"
+        assert found["Dockerfile"].count("pip install") == 1
+        assert "COPY --chown=airflow:root config/ /opt/airflow/config/" in found["Dockerfile"]
+        assert "kombu)==/Id" in found["Dockerfile"]
+
+
+def test_a_module_of_the_clusters_name(folder):
+    """A module that the cluster brings overwrites none of the user's."""
+    image = AirflowImage.build(folder({"config/broker_settings.py": ""}))
+    with pytest.raises(ValueError, match=r"config/broker_settings\.py: the cluster brings a module of that name; ren"):
+        image.context(AirflowVersion.V3_3, files={"broker_settings.py": ""})
+
+
+def test_junk_stays_out(folder):
+    """Byte code, version control and files of editors change nothing of what the builder gets."""
+    junk = {
+        **{
+            "plugins/__pycache__/weekdays.cpython-312.pyc": b"\x00",
+            "dags/report.pyc": b"\x00",
+            "dags/.git/HEAD": "ref",
+        },
+        **{
+            "dags/.report.py.swp": "",
+            "dags/report.py~": "",
+            "plugins/.idea/x.xml": "",
+            ".DS_Store": "",
+            "cdk.out/a": "",
+        },
+        **{"dags/.ipynb_checkpoints/a.py": "", ".venv/bin/python": "", "plugins/.mypy_cache/a": "", "dags/#a.py#": ""},
+    }
+    clean, dirty = (AirflowImage.build(folder(files, name)) for name, files in (("a", WHOLE), ("b", WHOLE | junk)))
+    assert context(clean) == context(dirty)
+    assert list(clean.contents.files) == list(dirty.contents.files)
+
+
+def test_links(folder, tmp_path):
+    """A link to a file or folder counts as what it points to; one that leads nowhere or back is refused."""
+    directory, shared = folder({"dags/a.py": "A\n"}), folder({"common/b.py": "B\n"}, "shared")
+    os.symlink(shared / "common", directory / "dags" / "common")
+    os.symlink(shared / "common" / "b.py", directory / "dags" / "b.py")
+    found = context(AirflowImage.build(directory))
+    assert (found["dags/common/b.py"], found["dags/b.py"]) == ("B\n", "B\n")
+    os.symlink("nowhere", directory / "dags" / "c.py")
+    with pytest.raises(ValueError, match=r"dags/c\.py is no file, or a link to none; remove it"):
+        AirflowImage.build(directory)
+    (directory / "dags" / "c.py").unlink()
+    os.symlink(directory / "dags", directory / "dags" / "loop")
+    with pytest.raises(ValueError, match=r"dags/loop is a link back to .*; remove it"):
+        AirflowImage.build(directory)
+
+
+# What is wrong: (the files, words of the error).
+REFUSED = {
+    "nothing": ({}, r"has nothing for an image; it takes requirements\.txt, .*dags/\. Leave image= out for the offic"),
+    "only documents": ({"README.md": "# Ours"}, "has nothing for an image"),
+    "only comments": ({"requirements.txt": "# later\n\n"}, "has nothing for an image"),
+    "a folder of another name": ({"plugin/a.py": ""}, "airflow/plugin would not be in the image, which takes requirem"),
+    "a file of another name": (
+        {"dags/a.py": "", "setup.py": ""},
+        r"airflow/setup\.py would not be .* into config/, wh",
+    ),
+    "twice the same": (
+        {"requirements.txt": "a", "requirements/requirements.txt": "b"},
+        r"requirements\.txt is there twice: .*airflow/requirements\.txt and .*; remove one of them",
+    ),
+    "a command in packages": (
+        {"packages.txt": "git; rm -rf /"},
+        r"packages\.txt: 'git; rm -rf /' is no Debian package",
+    ),
+    "a substitution in packages": (
+        {"packages.txt": "$(id)"},
+        r"'\$\(id\)' is no Debian package; write one name a line",
+    ),
+    "an option in packages": ({"packages.txt": "--allow-unauthenticated"}, "is no Debian package"),
+    "two packages a line": ({"packages.txt": "git vim"}, "'git vim' is no Debian package; write one name a line, such"),
+    "another requirements file": (
+        {"requirements.txt": "-r base.txt"},
+        "'-r base.txt' names another file, and the build",
+    ),
+    "constraints": ({"requirements.txt": "--constraint=c.txt"}, "names another file"),
+    "an editable package": ({"requirements.txt": "-e git+https://example.com/x#egg=x"}, "names another file"),
+    "a local package": (
+        {"requirements.txt": "./wheels/x.whl"},
+        "names another file, .* write a Dockerfile of your own",
+    ),
+    "a hash": (
+        {"requirements.txt": "pandas==2.2 \\\n  --hash=sha256:00"},
+        "'pandas==2.2' has a hash; pip would then w",
+    ),
+    "no requirement": ({"requirements.txt": "pandas numpy"}, "'pandas numpy' is no requirement; write one a line"),
+    "a command in requirements": ({"requirements.txt": "pandas && rm"}, "is no requirement"),
+    "no text": ({"requirements.txt": b"\xff\xfe"}, r"requirements\.txt is not text in UTF-8"),
+    "no options": ({"airflow.cfg": "parallelism = 1"}, r"airflow\.cfg: File contains no section headers"),
+    "options twice": (
+        {"airflow.cfg": "[core]\na = 1\na = 2"},
+        r"airflow\.cfg: .*option 'a' in section 'core' already ex",
+    ),
+    "a broken reference": (
+        {"airflow.cfg": "[core]\na = %(b)s"},
+        r"airflow\.cfg: Bad value substitution: option 'a' in s",
+    ),
+    "defaults": (
+        {"airflow.cfg": "[DEFAULT]\na = 1"},
+        r"Airflow has no section \[DEFAULT\]; write each option in its s",
+    ),
+    "a dynamic reference": (
+        {"airflow.cfg": "[reports]\npassword = {{resolve:secretsmanager:s}}"},
+        "would put the secret itself into the task definition; remove the option and pass an ecs.Secret in config=",
+    ),
+    "too many options": (
+        {"airflow.cfg": "[reports]\n" + "".join(f"option_{i} = {'x' * 80}\n" for i in range(400))},
+        "sets 400 options in .* characters, and ECS takes 64 KiB .* keep those that differ from Airflow's defaults",
+    ),
+    "no interpreter": (
+        {"entrypoint.sh": 'exec "$@"\n'},
+        r"entrypoint\.sh must begin with its interpreter, such as #!/bi",
+    ),
+    "line ends of Windows": (
+        {"entrypoint.sh": SCRIPT.replace("\n", "\r\n")},
+        "has Windows line ends, and Linux would look for '/bin/bash' with one",
+    ),
+    "no exec": (
+        {"entrypoint.sh": "#!/bin/bash\nairflow scheduler\n"},
+        r'must end with a line such as exec /entrypoint "',
+    ),
+    "a file of secrets": (
+        {"dags/.env": "A=1"},
+        r"dags/\.env looks like a secret, and everyone who may pull .* Secrets M",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(folder, name):
+    """What cannot become an image is refused when it is read, with the file, what is wrong and what to do."""
+    files, words = REFUSED[name]
+    with pytest.raises(ValueError, match=words):
+        AirflowImage.build(folder(files))
+
+
+def test_a_login_is_not_repeated(folder):
+    """An index with a login is refused, and the login is not in the message."""
+    for line in (
+        "--extra-index-url https://me:hunter2@pypi.example.com/simple",
+        "x @ git+https://hunter2@example.com/x",
+    ):
+        with pytest.raises(ValueError, match=r"requirements\.txt: a line has a login in its address") as refusal:
+            AirflowImage.build(folder({"requirements.txt": line}))
+        assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "line", ["--pre", "--extra-index-url https://pypi.example.com/simple", "a @ git+ssh://git@x/y"]
+)
+def test_other_lines_of_requirements(folder, line):
+    """Options of pip's, and addresses without a login, reach pip."""
+    assert context(AirflowImage.build(folder({"requirements.txt": line})))["requirements.txt"] == f"{line}\n"
+
+
+@pytest.mark.parametrize("directory", [None, "", 3, "nowhere", "pyproject.toml", Path("nowhere"), "${Token[TOKEN.1]}"])
+def test_no_directory(directory):
+    """What is no folder is refused, with the folder that it was looked for in."""
+    with pytest.raises(ValueError, match=r"AirflowImage\.build: .* is no folder here \(/.*\); give the folder"):
+        AirflowImage.build(directory)
+
+
+def test_options_count_like_config(folder):
+    """Each option of airflow.cfg reaches every container, database options the migration too, and defaults give way."""
+    directory = folder(
+        {
+            "airflow.cfg": "[core]\nload_examples = True\n[logging]\nlog_format = %%(message)s\n"
+            "[database]\nmax_db_retries = 5\n"
+        }
+    )
+    found = containers(plan(image=AirflowImage.build(directory)))
+    assert {option(c, "core", "load_examples") for n, c in found.items() if n != "migrate"} == {"True"}
+    assert {option(c, "logging", "log_format") for n, c in found.items() if n != "migrate"} == {"%(message)s"}
+    assert {option(c, "database", "max_db_retries") for c in found.values()} == {"5"}
+
+
+# What the file says beside the arguments: (the option, words of the error).
+CONTRADICTIONS = {
+    "an option of the cluster": (
+        "[core]\nexecutor = SequentialExecutor",
+        r"\[core\] executor is given twice: as '.*CeleryExecutor' by this cluster, and as 'SequentialExecutor' by"
+        r" .*airflow\.cfg; remove one of the two",
+    ),
+    "another name of one": (
+        "[core]\nfernet_key =",
+        r"\[core\] fernet_key_cmd by this cluster and \[core\] fernet_key by .*airflow\.cfg say the same; remove one",
+    ),
+    "a secret": (
+        "[smtp]\nsmtp_password = hunter2",
+        r"airflow\.cfg: \[smtp\] smtp_password is a secret, and would be readable .*; pass an ecs\.Secret: config=",
+    ),
+    "config=": ("[core]\nparallelism = 8", r"as '7' by config=, and as '8' by .*airflow\.cfg; remove one of the two"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_options_that_environment_would_override(folder, name):
+    """What the file says is never overridden in silence: a contradiction names both sides, a secret is refused."""
+    text, words = CONTRADICTIONS[name]
+    with pytest.raises(ValueError, match=words) as refusal:
+        plan(image=AirflowImage.build(folder({"airflow.cfg": text})), config={"core": {"parallelism": 7}})
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_same_twice_is_no_contradiction(folder):
+    """An option may stand in the file and in config= with one value."""
+    image = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 7"}))
+    assert (
+        option(containers(plan(image=image, config={"core": {"parallelism": 7}}))["worker"], "core", "parallelism")
+        == "7"
+    )
+
+
+def test_unknown_options_are_advised(folder):
+    """An option that Airflow does not know is said, with the file's name; a plugin's own section is not."""
+    files = {"airflow.cfg": "[core]\nparalelism = 7\n[reports]\nsender = a"}
+    (advice,) = resolve(version=AirflowVersion.V3_3, image=AirflowImage.build(folder(files))).advice
+    assert advice.id == "cdk-airflow-ecs:unknown-option"
+    assert "airflow.cfg: Airflow 3.3 has no option [core] paralelism; did you mean [core] parallelism?" in advice.text
+
+
+@pytest.mark.parametrize(
+    "pin", ["apache-airflow==3.3.1", "Apache.Airflow[celery] == 2.11.2", "apache-airflow-core===3.2.2"]
+)
+def test_another_airflow_in_requirements(folder, pin):
+    """requirements.txt cannot move Airflow; the cluster's own release may stand there."""
+    image = AirflowImage.build(folder({"requirements.txt": pin}))
+    with pytest.raises(
+        ValueError, match=r"requirements\.txt: .* is not the Airflow 3\.3\.2 that version= says; remove"
+    ):
+        plan(image=image)
+    plan(image=AirflowImage.build(folder({"requirements.txt": "apache-airflow[celery]==3.3.2"}, "same")))
+
+
+def test_dags_of_the_image(folder):
+    """DAGs are in the image if, and only if, the cluster takes them from there."""
+    built = AirflowImage.build(folder(WHOLE))
+    assert "dags/report.py" in context(image_in(image=built, dags=ImageDags()))
+    assert "dags/report.py" in context(image_in(image=built, dags=ImageDags("/opt/airflow/dags/team")))
+    elsewhere = context(image_in(image=built, dags=S3Dags()))
+    assert not any("dags" in name for name in elsewhere)
+    assert "dags" not in elsewhere["Dockerfile"]
+    folders = {option(c, "core", "dags_folder") for c in containers(plan(image=built, dags=ImageDags())).values()}
+    assert folders == {"/opt/airflow/dags", "/nonexistent"}
+
+
+def test_dags_must_be_chosen(folder):
+    """With DAGs in the directory, dags= says whether they are the cluster's; without any, they cannot be."""
+    with pytest.raises(ValueError, match=r"image= comes with DAGs, .*pass dags=ImageDags\(\), or another source"):
+        plan(image=AirflowImage.build(folder(WHOLE)))
+    bare = AirflowImage.build(folder({"plugins/a.py": ""}, "bare"))
+    with pytest.raises(
+        ValueError, match=r"dags=ImageDags\(\): .*bare has no dags/ with a file in it; put your DAGs there"
+    ):
+        plan(image=bare, dags=ImageDags())
+    with pytest.raises(
+        ValueError, match=r"are in /opt/airflow/dags of the image; leave the folder out, or name one bel"
+    ):
+        plan(image=AirflowImage.build(folder(WHOLE)), dags=ImageDags("/srv/dags"))
+
+
+def test_images_of_pools(folder):
+    """A pool's own image is held to the same rules, and its options are its own."""
+    bare = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 9"}))
+    executor = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=bare)])
+    found = plan_of(version=AirflowVersion.V3_3, executor=executor).components
+    assert [part.name for part in found if option(part.containers[0], "core", "parallelism") == "9"] == ["Pools/own"]
+    with pytest.raises(ValueError, match="has no dags/ with a file in it"):
+        plan_of(version=AirflowVersion.V3_3, executor=executor, image=OWN_IMAGE, dags=ImageDags())
+
+
+def test_entry_points(folder):
+    """A script becomes what containers start with; an argument wins, but must not forget the script."""
+    script, none = folder({"entrypoint.sh": SCRIPT}), folder({"dags/a.py": ""}, "none")
+    assert AirflowImage.build(none).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint")
+    assert AirflowImage.build(script).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint.sh")
+    assert AirflowImage.build(none, entrypoint=["/init"]).entrypoint == ("/init",)
+    given = AirflowImage.build(script, entrypoint=(word for word in ("/entrypoint.sh", "--fast")))
+    assert given.entrypoint == ("/entrypoint.sh", "--fast")
+    assert 'ENTRYPOINT ["/entrypoint.sh", "--fast"]' in context(given)["Dockerfile"]
+    with pytest.raises(
+        ValueError, match=r"entrypoint= does not start .*entrypoint\.sh, which is /entrypoint\.sh in the im"
+    ):
+        AirflowImage.build(script, entrypoint=["/entrypoint"])
+    python = folder(
+        {"entrypoint.sh": "#!/usr/bin/env python\nimport os, sys\nos.execv('/entrypoint', sys.argv)\n"}, "py"
+    )
+    assert "entrypoint.sh" in context(AirflowImage.build(python))
+
+
+@pytest.mark.parametrize("base", ["", " ", "a b", "a$(id)", 3, "${Token[TOKEN.1]}"])
+def test_no_base(folder, base):
+    """A base is a word or an image's name that is known at synthesis."""
+    with pytest.raises(ValueError, match=r"AirflowImage\.build base is "):
+        AirflowImage.build(folder(WHOLE), base=base)
+
+
+def test_a_dockerfile_of_ones_own(folder):
+    """It is used as it is: nothing is asked of the other files but airflow.cfg, and nothing can be added."""
+    directory = folder(
+        {"Dockerfile": "FROM apache/airflow:3.3.2\n", "airflow.cfg": WHOLE["airflow.cfg"], "src/x.py": ""}
+    )
+    image = AirflowImage.build(directory)
+    assert (image.is_official, image.takes_requirements, image.has_dags) == (False, False, False)
+    assert image.options[("core", "parallelism")] == "7"
+    assert (
+        option(containers(plan(image=image, dags=ImageDags("/srv")))["dag-processor"], "core", "dags_folder") == "/srv"
+    )
+    with pytest.raises(ValueError, match=r"Dockerfile says what it starts from; leave base= out"):
+        AirflowImage.build(directory, base="slim")
+    (directory / "Dockerfile").write_text('FROM a\nENTRYPOINT ["/x"]\nFROM b\nentrypoint ["/y"]\n')
+    with pytest.raises(ValueError, match=r'sets ENTRYPOINT \["/y"\], and the cluster sets one .*pass entrypoint='):
+        AirflowImage.build(directory)
+    assert AirflowImage.build(directory, entrypoint=["/y"]).entrypoint == ("/y",)
+
+
+def test_which_images_take_what_the_cluster_adds(folder):
+    """The official image and one built from a directory do; those that a registry holds are as they are."""
+    assert AirflowImage.official().takes_requirements
+    assert AirflowImage.build(folder(WHOLE)).takes_requirements
+    assert not OWN_IMAGE.takes_requirements
