@@ -67,11 +67,11 @@ class SqsBroker(Broker):
         arguments.integer("SqsBroker message_retention_days", self.message_retention_days, 1, 14)
         arguments.integer("SqsBroker max_receive_count", self.max_receive_count, 1, 1000)
         returns = self.max_receive_count * VISIBILITY_TIMEOUT_SECONDS
-        if returns > self.message_retention_days * 86400:
+        if returns >= self.message_retention_days * 86400:
             raise ValueError(
                 f"SqsBroker max_receive_count={self.max_receive_count}: a command that comes back every 12 hours is"
                 f" deleted after message_retention_days={self.message_retention_days} and never becomes a dead letter;"
-                f" take at most {self.message_retention_days * 2}"
+                f" take at most {self.message_retention_days * 2 - 1}"
             )
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
