@@ -18,7 +18,9 @@ from cdk_airflow_ecs.executors.local import LocalExecutor
 from cdk_airflow_ecs.executors.several import SeveralExecutors
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.local import LocalLogs
+from cdk_airflow_ecs.logs.router import AwsLogs, FireLens
 from cdk_airflow_ecs.logs.s3 import S3Logs
+from cdk_airflow_ecs.plan import Permission
 from cdk_airflow_ecs.web import Web
 
 __all__ = [
@@ -26,16 +28,19 @@ __all__ = [
     "AirflowImage",
     "AirflowVersion",
     "AuroraDatabase",
+    "AwsLogs",
     "CeleryExecutor",
     "EcsExecutor",
     "Executor",
     "ExecutorContext",
     "ExecutorPlan",
     "ExistingDatabase",
+    "FireLens",
     "HealthCheck",
     "ImageDags",
     "LocalExecutor",
     "LocalLogs",
+    "Permission",
     "RdsDatabase",
     "RedisBroker",
     "S3Dags",

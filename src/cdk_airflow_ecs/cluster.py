@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.executors.base import Executor
     from cdk_airflow_ecs.images.registry import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
+    from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.plan import Architecture
     from cdk_airflow_ecs.settings import Settings
     from cdk_airflow_ecs.site import Rendered
@@ -58,6 +59,7 @@ class AirflowCluster(Construct):
         dags: where DAGs come from. The default is ``S3Dags()``, a bucket of its own.
         image: what containers run. The default is the official image of *version*.
         logs: where task logs are kept. The default is ``S3Logs()``, a bucket of its own.
+        log_router: where the output of containers goes. The default is ``AwsLogs()``: CloudWatch Logs.
         web: how people reach Airflow. The default is ``Web()``: internal, HTTP, from inside the VPC.
         config: Airflow options by section, ``{"core": {"parallelism": 64}}``, checked against *version*. Values are
             text, numbers, booleans, or ``ecs.Secret`` for options that Airflow calls sensitive.
@@ -100,6 +102,7 @@ class AirflowCluster(Construct):
         dags: DagSource | None = None,
         image: AirflowImage | None = None,
         logs: LogStore | None = None,
+        log_router: LogRouter | None = None,
         web: Web | None = None,
         config: Mapping[str, Mapping[str, object]] | None = None,
         environment: Mapping[str, str | ecs.Secret] | None = None,
@@ -131,6 +134,7 @@ class AirflowCluster(Construct):
             "dags": dags,
             "image": image,
             "logs": logs,
+            "log_router": log_router,
             "web": web,
             "config": config,
             "environment": environment,

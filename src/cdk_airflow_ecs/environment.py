@@ -49,7 +49,7 @@ def split_environment(
             continue
         if name.startswith(("AIRFLOW__", "AIRFLOW_CORE_")):
             raise ValueError(f"{owner}: {name} is no Airflow option; the form is AIRFLOW__SECTION__OPTION")
-        if isinstance(value, str) and ((not is_token(value) and _looks_secret(name)) or _DYNAMIC_REFERENCE in value):
+        if isinstance(value, str) and ((not is_token(value) and looks_secret(name)) or _DYNAMIC_REFERENCE in value):
             raise ValueError(
                 f"{owner}: {name} looks like a secret and would stand in plain text in the task definition; pass"
                 " ecs.Secret.from_secrets_manager(...) as its value"
@@ -75,7 +75,8 @@ def read_config(config: Mapping[str, Mapping[str, object]], secrets: dict[str, e
     return found
 
 
-def _looks_secret(name: str) -> bool:
+def looks_secret(name: str) -> bool:
+    """Whether what has this name is a secret, as far as a name can tell."""
     return name.startswith("AIRFLOW_CONN_") or bool(_SECRET_NAME.search(name.upper()))
 
 

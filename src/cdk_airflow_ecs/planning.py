@@ -36,7 +36,7 @@ from cdk_airflow_ecs.plan import (
     SecretRef,
     Value,
 )
-from cdk_airflow_ecs.run_task import may_follow, may_read_log, may_run
+from cdk_airflow_ecs.run_task import may_find, may_follow, may_read_log, may_run
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings, merged
 
@@ -151,7 +151,13 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
         ephemeral_storage_gib=service.ephemeral_storage_gib,
         enable_exec=default_exec if service.enable_exec is None else service.enable_exec,
         permissions=_distinct(
-            [*(p for process in processes_ for p in _permissions(context, process)), *(own.permissions if own else ())]
+            [
+                *(p for process in processes_ for p in _permissions(context, process)),
+                *(own.permissions if own else ()),
+                *settings.log_router.permissions,
+                # Last, for ECS tasks are added later: so their order does not tell when.
+                *(p for process in processes_ for p in _task_permissions(context, process)),
+            ]
         ),
         runs_user_code=any(process.runs_user_code for process in processes_),
         serves_web=name == context.web,
@@ -172,7 +178,7 @@ def _ecs_task(settings: Settings, task: EcsTask) -> Component:
         containers=(
             Container(
                 name=task.name,
-                prefix=tuple(task.entrypoint),
+                entrypoint=tuple(task.entrypoint),
                 command=tuple(task.command),
                 environment={**waits_for_nothing, **plain, **_variables(found)},
             ),
@@ -181,6 +187,7 @@ def _ecs_task(settings: Settings, task: EcsTask) -> Component:
         memory_mib=task.memory_mib,
         count=None,
         ephemeral_storage_gib=task.ephemeral_storage_gib,
+        spot=task.spot,
         image="airflow" if task.image is None else task.component,
         architecture=task.architecture or settings.image.architecture,
     )
@@ -203,12 +210,13 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
             (f"environment of {process.component}", given_options),
         ]
     )
-    fixed = _own_environment(context, process)
+    fixed, added = _own_environment(context, process), _task_variables(context, process)
+    ours = {**fixed, **added}
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
-        if contradicted := [name for name, value in more.items() if fixed.get(name, value) != value]:
+        if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
             raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
-    return {**_variables({**_defaults(context), **chosen}), **fixed, **settings.environment, **given}
+    return {**_variables({**_defaults(context), **chosen}), **fixed, **settings.environment, **given, **added}
 
 
 def _variables(chosen: Mapping[Option, Value]) -> dict[str, Value]:
@@ -291,12 +299,15 @@ def _own_environment(context: _Context, process: Process) -> dict[str, Value]:
         variables |= context.dags.environment
     if "executor" in needs:
         variables |= context.executor.environment
-    if process.runs_user_code:
-        # Airflow looks for variables in the environment first (Airflow documentation, "Storing variables").
-        variables |= {
-            f"AIRFLOW_VAR_{task.variable.upper()}": task.operator_arguments() for task in context.settings.ecs_tasks
-        }
     return {**variables, **process.environment}
+
+
+def _task_variables(context: _Context, process: Process) -> dict[str, Value]:
+    """How DAGs find the ECS tasks: Airflow looks for variables in the environment before it asks its database."""
+    if not process.runs_user_code:
+        return {}
+    tasks, version = context.settings.ecs_tasks, context.settings.version
+    return {f"AIRFLOW_VAR_{task.variable.upper()}": task.operator_arguments(version) for task in tasks}
 
 
 def _permissions(context: _Context, process: Process) -> Iterator[Permission]:
@@ -309,10 +320,14 @@ def _permissions(context: _Context, process: Process) -> Iterator[Permission]:
         yield from logs.readers()
     if process.component == "Scheduler":
         yield from context.executor.permissions
+
+
+def _task_permissions(context: _Context, process: Process) -> Iterator[Permission]:
     if process.runs_user_code and "write-logs" in process.needs:
         for task in context.settings.ecs_tasks:
             # Deferrable operators wait in the triggerer, which starts none.
-            yield from (may_follow(),) if process.component == "Triggerer" else may_run(task.component)
+            in_triggerer = process.component == "Triggerer"
+            yield from (may_follow(),) if in_triggerer else (*may_run(task.component), may_find())
             yield may_read_log(task.component)
 
 
@@ -325,7 +340,8 @@ def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edg
     yield from context.executor.edges
     for component in components:
         for container in component.containers:
-            if "METADATA_HOST" in container.environment:
+            # Of ours: a container of the user's own may have a variable of that name.
+            if isinstance(container.environment.get("METADATA_HOST"), Ref):
                 yield Edge(component.name, "Database", database.port, "Metadata database")
             if component.name != context.web and container.port is not None:
                 yield Edge(context.web, component.name, container.port, "Logs of running tasks")

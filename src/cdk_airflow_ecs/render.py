@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from aws_cdk import ArnFormat, Duration, Size, Stack
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
 from cdk_airflow_ecs.site import Rendered, Site
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = Duration.seconds(120)
-_LOG_BUFFER = Size.mebibytes(25)
 _seconds = cache(Duration.seconds)
 # As long as a container may take to become healthy.
 _GRACE = Duration.seconds(180)
@@ -45,8 +45,13 @@ def render_all(
         else:
             part = _render(scope(component.path), component, here)
         if part.service is not None:
-            for name in dict.fromkeys(ref.of for ref in component.refs() if ref.of in rendered):
-                part.service.node.add_dependency(rendered[name].scope)
+            needed = [rendered[name] for name in dict.fromkeys(ref.of for ref in component.refs()) if name in rendered]
+            for other in needed:
+                part.service.node.add_dependency(other.scope)
+            if any(each.spot for each in (component, *(other.component for other in needed))):
+                # On what the cluster offers, which is a child of it: AWS starts nothing on Spot before that is there,
+                # and lets nobody take it away while it is used (aws/aws-cdk#19275).
+                part.service.node.add_dependency(site.cluster)
         rendered[component.name] = part
     return rendered
 
@@ -93,8 +98,12 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
                 ),
             ),
         )
+    # What the gate and operators read, and what an executor starts, is in CloudWatch Logs whatever the router.
+    router = AwsLogs() if component.count is None else site.log_router
     for container in component.containers:
-        _add_container(definition, component, container, site)
+        _add_container(definition, component, container, site, router)
+    # After them: CDK takes the first container for the one that a service is about.
+    router.attach(definition, site.log_group, _prefix(component))
     for statement in secret_key_statements(component, site):
         execution_role.add_to_policy(statement)
     if site.image(component).in_ecr:
@@ -132,7 +141,11 @@ def _extend(part: Rendered, component: Component, site: Site) -> Rendered:
 
 
 def _add_container(
-    definition: ecs.FargateTaskDefinition, component: Component, container: Container, site: Site
+    definition: ecs.FargateTaskDefinition,
+    component: Component,
+    container: Container,
+    site: Site,
+    router: LogRouter,
 ) -> None:
     check = container.health_check
     image = site.image(component)
@@ -140,7 +153,7 @@ def _add_container(
         container.name,
         container_name=container.name,
         image=image.container_image,
-        entry_point=[*image.entrypoint, *map(site.text, container.prefix)] or None,
+        entry_point=[*(container.entrypoint or image.entrypoint), *map(site.text, container.prefix)] or None,
         command=[site.text(word) for word in container.command] or None,
         user=container.user,
         environment=site.environment(container),
@@ -161,13 +174,7 @@ def _add_container(
             if check
             else None
         ),
-        logging=ecs.LogDrivers.aws_logs(
-            stream_prefix=component.path.rpartition("/")[2],
-            log_group=site.log_group,
-            # A task must never wait for its log.
-            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
-            max_buffer_size=_LOG_BUFFER,
-        ),
+        logging=router.driver(site.log_group, _prefix(component)),
         stop_timeout=_STOP_TIMEOUT,
     )
     if container.mounts:
@@ -177,6 +184,11 @@ def _add_container(
                 for volume, path in container.mounts.items()
             )
         )
+
+
+def _prefix(component: Component) -> str:
+    """What the names of its log streams begin with."""
+    return component.path.rpartition("/")[2]
 
 
 def _service(

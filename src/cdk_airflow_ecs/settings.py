@@ -26,6 +26,7 @@ from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.local import LocalLogs
+from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.plan import Option, Value
 from cdk_airflow_ecs.web import Web
@@ -53,6 +54,7 @@ class Settings:
     database: Database
     dags: DagSource
     logs: LogStore
+    log_router: LogRouter
     web: Web
     config: Mapping[Option, Value]
     environment: Mapping[str, Value]
@@ -72,6 +74,7 @@ def resolve(
     dags: DagSource | None = None,
     image: AirflowImage | None = None,
     logs: LogStore | None = None,
+    log_router: LogRouter | None = None,
     web: Web | None = None,
     config: Mapping[str, Mapping[str, object]] | None = None,
     environment: Mapping[str, str | ecs.Secret] | None = None,
@@ -121,6 +124,7 @@ def resolve(
         database=_default("database", database, Database, RdsDatabase),
         dags=_default("dags", dags, DagSource, S3Dags),
         logs=_default("logs", logs, LogStore, S3Logs),
+        log_router=_default("log_router", log_router, LogRouter, AwsLogs),
         web=_default("web", web, Web, Web),
         config=options.merge([("config=", given), ("environment=", options_by_name)]),
         environment=given_environment,
@@ -162,6 +166,12 @@ def resolve(
                     " to the official image and to AirflowImage.build(…) alone",
                 )
             )
+    if executor_plan.tasks and settings.log_router.has_sidecar:
+        raise ValueError(
+            f"log_router={type(settings.log_router).__name__}(…) cannot be used with"
+            f" executor={type(settings.executor).__name__}(…): it takes the end of any container for the end of a task,"
+            " so a task has one container alone; use log_router=AwsLogs()"
+        )
     if executor_plan.tasks and isinstance(settings.logs, LocalLogs):
         raise ValueError(
             f"logs=LocalLogs() cannot be used with executor={type(settings.executor).__name__}(…): each task runs in a"

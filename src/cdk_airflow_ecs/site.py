@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_servicediscovery as servicediscovery
     from constructs import Construct
 
+    from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.network import Network
 
 
@@ -62,7 +63,8 @@ class Rendered:
         """What :class:`~cdk_airflow_ecs.plan.Ref` may say of a component."""
         definition, stack = self.task_definition, Stack.of(self.scope)
         # Not from the log group's ARN, which ends with ":*" already and would match no stream.
-        streams = f"{self.log_group.log_group_name}:log-stream:{self.component.path.rpartition('/')[2]}/*"
+        prefix, container = self.component.path.rpartition("/")[2], self.component.containers[0].name
+        streams = f"{self.log_group.log_group_name}:log-stream:{prefix}/{container}/*"
         found: dict[str, Callable[[], str]] = {
             "task_definition_arn": lambda: definition.task_definition_arn,
             "family": lambda: definition.family,
@@ -90,7 +92,8 @@ class Site:
         cluster: the ECS cluster.
         network: VPC and subnets.
         image: finds the image of a component.
-        log_group: where containers log.
+        log_group: where containers log, but for what the router takes elsewhere.
+        log_router: takes the output of services to where it belongs.
         bindings: what exists once, by name.
         trust: who may assume task and execution roles.
         namespace: the private DNS zone, if anything has a name there.
@@ -102,6 +105,7 @@ class Site:
     network: Network
     image: Callable[[Component], Image]
     log_group: logs.ILogGroup
+    log_router: LogRouter
     bindings: Mapping[str, Binding]
     trust: iam.IPrincipal
     namespace: servicediscovery.INamespace | None

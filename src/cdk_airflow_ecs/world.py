@@ -120,6 +120,9 @@ class World:
                     "tasks_arn": stack.format_arn(
                         service="ecs", resource="task", resource_name=f"{self._cluster.cluster_name}/*"
                     ),
+                    "instances_arn": stack.format_arn(
+                        service="ecs", resource="container-instance", resource_name=f"{self._cluster.cluster_name}/*"
+                    ),
                 }
             ),
             "Network": self.network.binding(),
@@ -150,13 +153,14 @@ class World:
         self._bindings["Given"] = Binding(secrets=settings.given_secrets)
         if self._namespace is None and any(component.dns_name for component in plan.components):
             self._namespace = bind_namespace(self._root, self.network, self._foundation.namespace)
-        if executor.spot or any(task.spot for task in settings.ecs_tasks):
+        if executor.spot or any(component.spot for component in plan.components):
             self._cluster.enable_fargate_capacity_providers()
         return Site(
             cluster=self._cluster,
             network=self.network,
             image=partial(self._image, settings, executor),
             log_group=self.log_group,
+            log_router=settings.log_router,
             bindings=self._bindings,
             trust=self._trust,
             namespace=self._namespace,

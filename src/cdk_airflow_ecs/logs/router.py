@@ -1,0 +1,156 @@
+"""Where the output of containers goes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import Size
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.environment import looks_secret
+from cdk_airflow_ecs.plan import Permission, Ref
+from cdk_airflow_ecs.tokens import is_secret
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_logs as logs
+
+_BUFFER: Final = Size.mebibytes(25)
+# AWS for Fluent Bit: the image that the ECS documentation gives for log routers ("Send Amazon ECS logs to an AWS
+# service"), its newest stable release.
+_FLUENT_BIT: Final = "public.ecr.aws/aws-observability/aws-for-fluent-bit:stable"
+_ROUTER: Final = "log-router"
+
+
+class LogRouter(ABC):
+    """Takes the output of containers where it belongs."""
+
+    @property
+    def permissions(self) -> Sequence[Permission]:
+        """What the task role of every routed component may do."""
+        return ()
+
+    @property
+    def has_sidecar(self) -> bool:
+        """Whether each task gets a container of the router's own."""
+        return False
+
+    @abstractmethod
+    def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
+        """Give CDK the log driver of one container.
+
+        Args:
+            group: the cluster's log group.
+            prefix: what the names of its log streams begin with.
+        """
+
+    def attach(self, definition: ecs.FargateTaskDefinition, group: logs.ILogGroup, prefix: str) -> None:  # noqa: B027
+        """Add to a task what the driver needs. Called after its containers were added."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsLogs(LogRouter):
+    """The output of containers in CloudWatch Logs, sent without ever holding up a task."""
+
+    def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
+        """See :meth:`LogRouter.driver`."""
+        return ecs.LogDrivers.aws_logs(
+            stream_prefix=prefix,
+            log_group=group,
+            # A task must never wait for its log.
+            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+            max_buffer_size=_BUFFER,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireLens(LogRouter):
+    """The output of services through Fluent Bit, to wherever it can write: Firehose, OpenSearch, Datadog, Loki, S3.
+
+    Each task gets a container more, of about 50 MiB; its own output stays in CloudWatch Logs, and so do the migration,
+    whose last lines explain a failed deploy, and tasks of ``add_ecs_task``, whose lines their operator prints.
+    ``EcsExecutor`` is refused: it takes the end of a second container for the end of its task.
+
+    Args:
+        options: the output plugin and its settings, as in a Fluent Bit ``[OUTPUT]`` section. A secret is an
+            ``ecs.Secret``.
+        permissions: what the plugin needs on AWS; every task role of a service gets it.
+        image: the log router. The default is AWS for Fluent Bit, its stable release.
+        memory_mib: memory kept for the log router, taken from its task's.
+
+    Raises:
+        ValueError: if *options* names no plugin, or holds a secret as text.
+
+    Examples:
+        >>> FireLens(
+        ...     options={"Name": "firehose", "region": "eu-central-1", "delivery_stream": "airflow"},
+        ...     permissions=[
+        ...         Permission(
+        ...             actions=("firehose:PutRecordBatch",),
+        ...             resources=("arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow",),
+        ...         )
+        ...     ],
+        ... ).has_sidecar
+        True
+    """
+
+    options: Mapping[str, str | ecs.Secret]
+    permissions: Sequence[Permission] = field(default_factory=tuple)
+    image: ecs.ContainerImage | None = None
+    memory_mib: int = 50
+
+    def __post_init__(self) -> None:
+        example = '{"Name": "cloudwatch_logs", "region": "eu-central-1", …}'
+        if not isinstance(self.options, Mapping):
+            raise ValueError(f"FireLens options is a mapping such as {example}, got {arguments.shown(self.options)}")
+        for name, value in self.options.items():
+            if not isinstance(name, str) or not (isinstance(value, str) or is_secret(value)):
+                raise ValueError(
+                    f"FireLens options: {name} is {arguments.shown(value)}, neither text nor an ecs.Secret"
+                )
+            if isinstance(value, str) and looks_secret(name):
+                raise ValueError(
+                    f"FireLens options: {name} looks like a secret and would stand in plain text in the task"
+                    " definition; pass ecs.Secret.from_secrets_manager(...) as its value"
+                )
+        if "name" not in {name.lower() for name in self.options}:
+            raise ValueError(f"FireLens options names no output plugin; say it as in {example}")
+        permissions = arguments.items("FireLens permissions", self.permissions, "[Permission(…)]")
+        for permission in permissions:
+            arguments.instance("FireLens permissions", permission, Permission, "Permission(actions=…, resources=…)")
+            if refs := [r for r in permission.resources if isinstance(r, Ref)]:
+                raise ValueError(f"FireLens permissions take ARNs as text, got {refs[0]}")
+        object.__setattr__(self, "permissions", permissions)
+        if self.image is not None:
+            arguments.instance("FireLens image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
+        arguments.integer("FireLens memory_mib", self.memory_mib, 6)
+
+    @property
+    def has_sidecar(self) -> bool:
+        """See :attr:`LogRouter.has_sidecar`."""
+        return True
+
+    def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
+        """See :meth:`LogRouter.driver`."""
+        del group, prefix
+        secrets = {name: value for name, value in self.options.items() if not isinstance(value, str)}
+        return ecs.LogDrivers.firelens(
+            options={name: value for name, value in self.options.items() if isinstance(value, str)},
+            secret_options=secrets or None,
+        )
+
+    def attach(self, definition: ecs.FargateTaskDefinition, group: logs.ILogGroup, prefix: str) -> None:
+        """See :meth:`LogRouter.attach`."""
+        definition.add_firelens_log_router(
+            _ROUTER,
+            container_name=_ROUTER,
+            image=self.image or ecs.ContainerImage.from_registry(_FLUENT_BIT),
+            firelens_config=ecs.FirelensConfig(
+                type=ecs.FirelensLogRouterType.FLUENTBIT, options=ecs.FirelensOptions(enable_ecs_log_metadata=True)
+            ),
+            memory_reservation_mib=self.memory_mib,
+            logging=AwsLogs().driver(group, prefix),
+        )

@@ -1,0 +1,57 @@
+"""Where the output of containers goes, as the plan and the refusals say it."""
+
+from __future__ import annotations
+
+import pytest
+from plans import EcsSecret, plan
+
+from cdk_airflow_ecs import EcsExecutor, FireLens, Permission
+
+ARN = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow"
+OPTIONS = {"Name": "firehose", "region": "eu-central-1", "delivery_stream": "airflow"}
+PUT = Permission(actions=("firehose:PutRecordBatch",), resources=(ARN,))
+
+
+def test_what_routes_logs_may_write_where_they_go():
+    """Every service's task role gets what the plugin needs; the migration, which is not routed, does not."""
+    routed = plan(log_router=FireLens(options=OPTIONS, permissions=[PUT]))
+    for component in routed.components:
+        assert (PUT in component.permissions) == (component.count is not None), component.name
+
+
+def test_a_router_beside_tasks_of_the_ecs_executor_is_refused():
+    """That executor takes the end of any container for the end of its task."""
+    with pytest.raises(ValueError, match=r"log_router=FireLens.* cannot be used with executor=EcsExecutor.*AwsLogs"):
+        plan("3.3", "ecs", log_router=FireLens(options=OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"options": {"region": "x"}}, "names no output plugin"),
+        ({"options": {}}, "names no output plugin"),
+        ({"options": "firehose"}, "FireLens options is a mapping"),
+        ({"options": {**OPTIONS, "apikey": "123"}}, "apikey looks like a secret"),
+        ({"options": {**OPTIONS, "time_key": 5}}, "time_key is 5, neither text nor an ecs.Secret"),
+        ({"options": OPTIONS, "permissions": ["firehose:*"]}, "FireLens permissions takes a Permission"),
+        ({"options": OPTIONS, "image": "fluent-bit"}, "FireLens image takes a ContainerImage"),
+        ({"options": OPTIONS, "memory_mib": 1}, "FireLens memory_mib is an integer, 6 or more"),
+    ],
+)
+def test_what_firelens_refuses(arguments, words):
+    """A router that could not work, or that would show a secret, is refused in words."""
+    with pytest.raises(ValueError, match=words):
+        FireLens(**arguments)
+
+
+def test_a_secret_of_the_plugin_is_accepted_as_a_secret():
+    """The API key of a log service comes from Secrets Manager or SSM."""
+    assert FireLens(options={"Name": "datadog", "apikey": EcsSecret()}).has_sidecar
+
+
+def test_only_what_it_is_may_be_the_log_router():
+    """A class or a name is refused as any other argument."""
+    with pytest.raises(ValueError, match="log_router= takes a LogRouter such as AwsLogs"):
+        plan(log_router="firelens")
+    with pytest.raises(ValueError, match="log_router= takes a LogRouter such as AwsLogs"):
+        plan(log_router=EcsExecutor())
