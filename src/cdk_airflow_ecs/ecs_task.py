@@ -18,6 +18,7 @@ from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.plan import Architecture, Json, Ref
 
 if TYPE_CHECKING:
+    from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.site import Rendered
 
 # The task definition of EcsExecutor has this name.
@@ -84,13 +85,16 @@ class EcsTask:
         """The Airflow variable by which DAGs know it."""
         return f"ecs_{self.name.lower().replace('-', '_')}"
 
-    def operator_arguments(self) -> Json:
-        """What ``EcsRunTaskOperator`` must be given, but for ``task_id`` and ``overrides``."""
+    def operator_arguments(self, version: AirflowVersion) -> Json:
+        """What ``EcsRunTaskOperator`` of that release must be given, but for ``task_id`` and ``overrides``."""
         capacity = (
             {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
             if self.spot
             else {"launch_type": "FARGATE"}
         )
+        # Amazon provider 9.4 has this argument, 9.2 refuses it. From 9.22 on, without it, the operator sleeps for ten
+        # seconds and asks AWS. The official images of 2.10 hold 9.2 at most, those of 2.11 and 3.0 at least 9.6.
+        named = {"container_name": self.name} if (version.major, version.minor) >= (2, 11) else {}
         return Json(
             {
                 "cluster": Ref("Cluster", "name"),
@@ -104,7 +108,7 @@ class EcsTask:
                         "assignPublicIp": Ref("Network", "assign_public_ip_word"),
                     }
                 },
-                "container_name": self.name,
+                **named,
                 "awslogs_group": Ref("ContainerLogs", "name"),
                 "awslogs_region": Ref("Stack", "region"),
                 "awslogs_stream_prefix": f"{self.name}/{self.name}",

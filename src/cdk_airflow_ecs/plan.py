@@ -50,6 +50,7 @@ class Container:
         name: its name in the task definition.
         command: what runs, unless whoever starts the task says otherwise.
         prefix: what the entry point goes on with, before the command.
+        entrypoint: what stands instead of the image's entry point, if anything does.
         port: the port that others reach it on, if any.
         health_check: how ECS knows that it works.
         environment: its variables and secrets.
@@ -60,6 +61,7 @@ class Container:
     name: str
     command: tuple[str | Ref, ...] = ()
     prefix: tuple[str | Ref, ...] = ()
+    entrypoint: tuple[str, ...] = ()
     port: int | None = None
     health_check: HealthCheck | None = None
     environment: Mapping[str, Value] = field(default_factory=dict)
@@ -99,7 +101,7 @@ class Component:
             over zones: elsewhere it would interrupt work.
         image: the image that its containers run, by name; "airflow" is the cluster's.
         architecture: the processor it runs on, "x86_64" or "arm64".
-        spot: whether it runs on Fargate Spot.
+        spot: whether it runs on Fargate Spot, or is started there.
         dns_name: its name in the cluster's private DNS zone, if others find it there.
         keeps_data: whether it is a store: never two tasks at once, and what uses it waits for it.
         volumes: folders that its containers may mount.
@@ -124,11 +126,13 @@ class Component:
     volumes: tuple[Volume, ...] = ()
 
     def refs(self) -> Iterator[Ref]:
-        """Everything that its containers and permissions refer to."""
+        """Everything that its containers, permissions and volumes refer to."""
         for container in self.containers:
             yield from _refs((container.prefix, container.command, container.environment))
         for permission in self.permissions:
             yield from _refs((permission.resources, permission.conditions))
+        for volume in self.volumes:
+            yield from _refs((volume.file_system_id, volume.access_point_id))
 
 
 def _refs(node: object) -> Iterator[Ref]:

@@ -15,6 +15,15 @@ def may_read_log(component: str) -> Permission:
     return Permission(actions=("logs:GetLogEvents",), resources=(Ref(component, "log_streams_arn"),))
 
 
+def may_find() -> Permission:
+    """What finds the tasks that it started before: ``reattach=True`` of the operator.
+
+    The resource is that of AWS's service authorization reference, also for tasks on Fargate
+    (awsdocs/amazon-ecs-developer-guide#211).
+    """
+    return Permission(actions=("ecs:ListTasks",), resources=(Ref("Cluster", "instances_arn"),))
+
+
 def may_follow() -> Permission:
     """What waits for tasks to end."""
     return Permission(actions=("ecs:DescribeTasks",), resources=_TASKS)

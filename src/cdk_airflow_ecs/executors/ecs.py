@@ -95,6 +95,7 @@ class EcsExecutor(Executor):
                         runs_user_code=True,
                     ),
                     service=self._service,
+                    spot=self.spot,
                 ),
             ),
             # The check at start stops a task that does not exist; a scheduler that may not does not start.
