@@ -27,6 +27,8 @@ KEPT = {
     "CreateReplicationGroup": "ReplicationGroup",
     "CreateDBInstance": "DBInstance",
     "ModifyDBInstance": "DBInstance",
+    "CreateDBCluster": "DBCluster",
+    "ModifyDBCluster": "DBCluster",
     "ModifyReplicationGroup": "ReplicationGroup",
 }
 

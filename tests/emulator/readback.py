@@ -183,13 +183,19 @@ def secret(stack: "Stack", physical_id: str, declared: dict) -> dict:
 def attachment(stack: "Stack", physical_id: str, declared: dict) -> dict:
     """A secret that was told where its database is."""
     value = json.loads(stack.client("secretsmanager").get_secret_value(SecretId=physical_id)["SecretString"])
-    instance = stack.client("rds").describe_db_instances(DBInstanceIdentifier=value["dbInstanceIdentifier"])
-    found = instance["DBInstances"][0]
     told = [value["host"], value["port"], value["dbname"], value["username"], value["engine"]]
-    endpoint = found["Endpoint"]
-    names = [found["DBName"], found["MasterUsername"], found["Engine"]]
-    assert told == [endpoint["Address"], endpoint["Port"], *names]
-    return declared | {"SecretId": physical_id, "TargetId": found["DBInstanceIdentifier"]}
+    rds = stack.client("rds")
+    if declared["TargetType"] == "AWS::RDS::DBCluster":
+        found = rds.describe_db_clusters(DBClusterIdentifier=value["dbClusterIdentifier"])["DBClusters"][0]
+        target, host, port = found["DBClusterIdentifier"], found["Endpoint"], found["Port"]
+        names = [found["DatabaseName"], found["MasterUsername"], "postgres"]
+        assert found["Engine"] == "aurora-postgresql"
+    else:
+        found = rds.describe_db_instances(DBInstanceIdentifier=value["dbInstanceIdentifier"])["DBInstances"][0]
+        target, host, port = found["DBInstanceIdentifier"], found["Endpoint"]["Address"], found["Endpoint"]["Port"]
+        names = [found["DBName"], found["MasterUsername"], found["Engine"]]
+    assert told == [host, port, *names]
+    return declared | {"SecretId": physical_id, "TargetId": target}
 
 
 def parameters(service: str, describe: str, values: str, name: str, group: str) -> Describe:
@@ -340,6 +346,31 @@ VIEWS: dict[str, View] = {
             "DBParameterGroups[0]",
         ),
         {"Family": "DBParameterGroupFamily", "Parameters": "Set"},
+    ),
+    "AWS::RDS::DBClusterParameterGroup": View(
+        parameters(
+            "rds",
+            "describe_db_cluster_parameter_groups",
+            "describe_db_cluster_parameters",
+            "DBClusterParameterGroupName",
+            "DBClusterParameterGroups[0]",
+        ),
+        {"Family": "DBParameterGroupFamily", "Parameters": "Set"},
+    ),
+    "AWS::RDS::DBCluster": View(
+        one("rds", "describe_db_clusters", "DBClusterIdentifier", "DBClusters[0]", many=False),
+        {
+            "DBClusterParameterGroupName": "DBClusterParameterGroup",
+            "DBSubnetGroupName": "DBSubnetGroup",
+            "EnableCloudwatchLogsExports": "EnabledCloudwatchLogsExports",
+            "EnableIAMDatabaseAuthentication": "IAMDatabaseAuthenticationEnabled",
+            "VpcSecurityGroupIds": "VpcSecurityGroups[].VpcSecurityGroupId",
+        },
+        {"Endpoint.Address": "Endpoint", "Endpoint.Port": "Port"},
+        silent={
+            "MasterUserPassword": "a password",
+            "DeleteAutomatedBackups": "an argument of the deletion",
+        },
     ),
     "AWS::RDS::DBInstance": View(
         one("rds", "describe_db_instances", "DBInstanceIdentifier", "DBInstances[0]", many=False),
@@ -551,4 +582,6 @@ def compare(declared: Any, shown: Any, where: str) -> Iterator[str]:
 
 def text(value: Any) -> str:
     """A scalar as text: CloudFormation takes numbers and booleans as strings."""
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

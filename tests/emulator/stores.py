@@ -230,12 +230,13 @@ class RdsParameterGroup(Resource):
     name = ("DBParameterGroupName", 255)
     deletes = "delete_db_parameter_group"
     key = "DBParameterGroupName"
+    kind = "db_parameter_group"
 
     def create(self, unique, p):
         parameters = p.pop("Parameters", {})
         p = self.named(unique, p)
-        name = p["DBParameterGroupName"] = p["DBParameterGroupName"].lower()
-        self.call("create_db_parameter_group", p)
+        name = p[self.key] = p[self.key].lower()
+        self.call(f"create_{self.kind}", p)
         self._set(name, parameters)
         return name
 
@@ -245,11 +246,20 @@ class RdsParameterGroup(Resource):
                 {"ParameterName": key, "ParameterValue": str(value), "ApplyMethod": "pending-reboot"}
                 for key, value in parameters.items()
             ]
-            self.api.modify_db_parameter_group(DBParameterGroupName=name, Parameters=values)
+            getattr(self.api, f"modify_{self.kind}")(**{self.key: name, "Parameters": values})
 
     def update(self, physical_id, p, old):
         self._set(physical_id, p.get("Parameters", {}))
         return physical_id
+
+
+class RdsClusterParameterGroup(RdsParameterGroup):
+    type = "AWS::RDS::DBClusterParameterGroup"
+    fixed = {"DBClusterParameterGroupName", "Family", "Description"}
+    name = ("DBClusterParameterGroupName", 255)
+    deletes = "delete_db_cluster_parameter_group"
+    key = "DBClusterParameterGroupName"
+    kind = "db_cluster_parameter_group"
 
 
 class DbInstance(Resource):
@@ -310,20 +320,29 @@ class DbCluster(Resource):
         "DBClusterArn": "DBClusterArn",
         "DBClusterResourceId": "DbClusterResourceId",
     }
+    own = {"DeleteAutomatedBackups"}  # an argument of the deletion
 
     def create(self, unique, p):
-        p = self.named(unique, p)
+        p = self.named(unique, {name: value for name, value in p.items() if name not in self.own})
         p["DBClusterIdentifier"] = p["DBClusterIdentifier"].lower()
         self.call("create_db_cluster", p)
         return p["DBClusterIdentifier"]
 
-    def delete(self, physical_id, p):
-        self.api.delete_db_cluster(DBClusterIdentifier=physical_id, SkipFinalSnapshot=True)
+    def update(self, physical_id, p, old):
+        p, old = ({name: value for name, value in side.items() if name not in self.own} for side in (p, old))
+        return super().update(physical_id, p | {"ApplyImmediately": True}, old)
+
+    def delete(self, physical_id, p, **final):
+        backups = p.get("DeleteAutomatedBackups", True) in (True, "true")
+        self.api.delete_db_cluster(
+            DBClusterIdentifier=physical_id,
+            DeleteAutomatedBackups=backups,
+            **(final or {"SkipFinalSnapshot": True}),
+        )
 
     def snapshot(self, physical_id, p):
-        self.api.delete_db_cluster(
-            DBClusterIdentifier=physical_id, SkipFinalSnapshot=False, FinalDBSnapshotIdentifier=f"{physical_id}-final"
-        )
+        name = f"{physical_id}-final"
+        self.delete(physical_id, p, SkipFinalSnapshot=False, FinalDBSnapshotIdentifier=name)
 
 
 class CacheSubnetGroup(Resource):

@@ -24,6 +24,7 @@ from cdk_airflow_ecs import (
     AirflowCluster,
     AirflowImage,
     AirflowVersion,
+    AuroraDatabase,
     CeleryExecutor,
     EcsExecutor,
     ExistingDatabase,
@@ -222,6 +223,15 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"database": RdsDatabase(allocated_storage_gib=5)},
         "is an integer, 20 to 65536; got 5",
     ),
+    "a database that pauses": (
+        lambda s: {"database": AuroraDatabase(min_capacity=0)},
+        "min_capacity=0 would pause the database .*Airflow's scheduler asks every few seconds",
+    ),
+    "capacity that is none": (
+        lambda s: {"database": AuroraDatabase(max_capacity=number(s))},
+        "max_capacity is a number of ACU, 1 to 256 in half steps; got a number that only the deploy knows",
+    ),
+    "an RDS release for Aurora": (lambda s: {"database": AuroraDatabase(engine_version="17")}, 'such as "17.9"; got'),
     "no backups": (lambda s: {"database": RdsDatabase(backup_retention_days=0)}, "is an integer, 1 to 35; got 0"),
     "a restless sync": (
         lambda s: {"dags": S3Dags(refresh_seconds=1)},

@@ -1,0 +1,88 @@
+"""The example with Aurora, through the real `cdk` command, on an emulated account: made, grown, shrunk, destroyed."""
+
+import pytest
+
+from . import readback
+from .server import INTERPRETER, REPOSITORY, Emulator
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("emulator"),
+    pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the emulator's environment: make environments"),
+]
+
+EXAMPLE = f"python {REPOSITORY / 'examples' / 'aurora' / 'app.py'}"
+VARIANT = f"python {REPOSITORY / 'tests' / 'emulator' / 'apps' / 'aurora.py'}"
+STACK = "Aurora"
+
+
+@pytest.fixture(scope="module")
+def cdk(tmp_path_factory):
+    """Runs `cdk` on an emulated account of its own that is bootstrapped."""
+    folder = tmp_path_factory.mktemp("aurora")
+    with Emulator(folder / "server.log") as emulator:
+
+        def run(*words, **env):
+            done = emulator.cdk(*words, "--no-notices", cwd=folder, **env)
+            return done.returncode, done.stdout + done.stderr
+
+        run.emulator = emulator
+        code, output = run("bootstrap", "aws://123456789012/us-east-1")
+        assert code == 0, output
+        yield run
+
+
+def deploy(cdk, app, **env):
+    """Deploys *app*, and returns what the API says of it and what happened."""
+    cloudformation = cdk.emulator.client("cloudformation")
+    code, output = cdk("deploy", "--app", app, "--require-approval", "never", **env)
+    assert code == 0, output
+    events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"][::-1]
+    return readback.Stack(cdk.emulator.client, STACK), [(e["LogicalResourceId"], e["ResourceStatus"]) for e in events]
+
+
+def differences(stack):
+    """Every property that the API says otherwise."""
+    return [line for name in stack.bodies for line in stack.differences(name)]
+
+
+def databases(stack):
+    """The ids of the database cluster and its instances, by logical id."""
+    kinds = ("AWS::RDS::DBCluster", "AWS::RDS::DBInstance")
+    return {name: stack.ids[name] for name, body in stack.bodies.items() if body["Type"] in kinds}
+
+
+def test_from_deploy_to_destroy(cdk):
+    """Everything reads back as declared; readers come and go; the protected cluster leaves a snapshot at last."""
+    stack, events = deploy(cdk, EXAMPLE)
+    assert differences(stack) == []
+    first = databases(stack)
+    assert len(first) == 3
+    migrated = next(number for number, (name, _) in enumerate(events) if "GateMigration" in name)
+    done = {name for name, status in events[:migrated] if status == "CREATE_COMPLETE"}
+    assert {*first} <= done
+
+    # Two more readers, more capacity, I/O-Optimized storage.
+    stack, _ = deploy(cdk, VARIANT, TEST_READERS="3")
+    assert differences(stack) == []
+    grown = databases(stack)
+    assert {name: grown[name] for name in first} == first
+    assert len(grown) == 5
+
+    stack, _ = deploy(cdk, VARIANT, TEST_READERS="0")
+    assert differences(stack) == []
+    (cluster,) = (name for name in first if stack.bodies.get(name, {}).get("Type") == "AWS::RDS::DBCluster")
+    left = databases(stack)
+    assert left == {name: first[name] for name in left}
+    assert len(left) == 2
+
+    code, output = cdk("destroy", "--app", VARIANT, "--force", TEST_READERS="0")
+    assert code != 0
+    assert "deletion protection" in output
+    rds = cdk.emulator.client("rds")
+    rds.modify_db_cluster(DBClusterIdentifier=first[cluster], DeletionProtection=False)
+    code, output = cdk("destroy", "--app", VARIANT, "--force", TEST_READERS="0")
+    assert code == 0, output
+    assert not rds.describe_db_clusters()["DBClusters"]
+    snapshots = rds.describe_db_cluster_snapshots(SnapshotType="manual")["DBClusterSnapshots"]
+    assert {item["DBClusterIdentifier"] for item in snapshots} == {first[cluster]}
