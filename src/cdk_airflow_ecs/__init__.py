@@ -9,6 +9,7 @@ from cdk_airflow_ecs.cluster import AirflowCluster
 from cdk_airflow_ecs.dags.image import ImageDags
 from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.databases.aurora import AuroraDatabase
+from cdk_airflow_ecs.databases.container import ContainerDatabase
 from cdk_airflow_ecs.databases.existing import ExistingDatabase
 from cdk_airflow_ecs.databases.rds import RdsDatabase
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
@@ -30,6 +31,7 @@ __all__ = [
     "AuroraDatabase",
     "AwsLogs",
     "CeleryExecutor",
+    "ContainerDatabase",
     "EcsExecutor",
     "Executor",
     "ExecutorContext",

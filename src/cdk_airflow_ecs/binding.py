@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
     from constructs import Construct, IDependable
 
+    from cdk_airflow_ecs.advice import Advice
     from cdk_airflow_ecs.network import Network
     from cdk_airflow_ecs.plan import Component
 
@@ -78,3 +79,11 @@ class Store(ABC):
     def component(self) -> Component | None:
         """What runs it, for a store that is a container of the cluster's own. Pure."""
         return None
+
+    def parts(self) -> Mapping[str, Store]:
+        """What must exist for it beside itself, by names below its own: ``{"Database/Files": EfsFiles(…)}``. Pure."""
+        return {}
+
+    def advice(self) -> Sequence[Advice]:
+        """What the user should know about it. Pure."""
+        return ()

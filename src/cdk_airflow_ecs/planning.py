@@ -41,6 +41,7 @@ from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings, merged
 
 FAB: Final = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+NFS_PORT: Final = 2049
 
 # Default sizes: a vCPU for what serves or schedules, half a one for what mostly waits. Measured, idle: API core and
 # execution together 457 MB, scheduler 234, DAG processor 198, triggerer 236 (3.3.2), webserver 607 (2.11.2).
@@ -73,7 +74,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     ]
     services = [_component(context, processes_, size) for processes_, size in _services(context)]
     components = (
-        *(store for store in stores if store is not None),
+        *(replace(store, enable_exec=bool(settings.enable_exec)) for store in stores if store is not None),
         *ecs_tasks,
         *tasks,
         *services,
@@ -339,11 +340,13 @@ def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edg
     yield Edge("Web", context.web, WEB_PORT, "Load balancer to the UI and the public API")
     yield from context.executor.edges
     for component in components:
+        for volume in component.volumes:
+            yield Edge(component.name, volume.file_system_id.of, NFS_PORT, "Files")
         for container in component.containers:
             # Of ours: a container of the user's own may have a variable of that name.
             if isinstance(container.environment.get("METADATA_HOST"), Ref):
                 yield Edge(component.name, "Database", database.port, "Metadata database")
-            if component.name != context.web and container.port is not None:
+            if component.name != context.web and container.port is not None and not component.keeps_data:
                 yield Edge(context.web, component.name, container.port, "Logs of running tasks")
     for process in _all_processes(context):
         if context.is_3 and "execution-api" in process.needs:

@@ -52,6 +52,15 @@ def render_all(
                 # On what the cluster offers, which is a child of it: AWS starts nothing on Spot before that is there,
                 # and lets nobody take it away while it is used (aws/aws-cdk#19275).
                 part.service.node.add_dependency(site.cluster)
+        if part.service is not None and component.keeps_data:
+            # Other services wait for the gate, and so for a way out, for the policies of their roles, for their rules.
+            files = [site.bindings[volume.file_system_id.of] for volume in component.volumes]
+            part.service.node.add_dependency(
+                part.task_definition.obtain_execution_role(),
+                part.peer,
+                *site.network.task_routes,
+                *(dependency for binding in files for dependency in binding.dependencies),
+            )
         rendered[component.name] = part
     return rendered
 
@@ -69,7 +78,10 @@ def tasks_of(stack: Stack) -> iam.IPrincipal:
 
 def _render(scope: Construct, component: Component, site: Site) -> Rendered:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
-    group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=True)
+    store = component.keeps_data
+    group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=not store)
+    if store:
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Its image, secrets and log")
     task_role = site.task_roles.get(component.name) or iam.Role(scope, "TaskRole", assumed_by=site.trust)
     execution_role = iam.Role(scope, "ExecutionRole", assumed_by=site.trust)
     definition = ecs.FargateTaskDefinition(
@@ -98,8 +110,9 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
                 ),
             ),
         )
-    # What the gate and operators read, and what an executor starts, is in CloudWatch Logs whatever the router.
-    router = AwsLogs() if component.count is None else site.log_router
+    # What the gate and operators read, what an executor starts, and what stores say is in CloudWatch Logs whatever the
+    # router: a store is one container, and its role may write to no other place.
+    router = AwsLogs() if component.count is None or store else site.log_router
     for container in component.containers:
         _add_container(definition, component, container, site, router)
     # After them: CDK takes the first container for the one that a service is about.
@@ -116,7 +129,9 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
         task_definition=definition,
         task_role=task_role,
         security_group=group,
-        peer=ec2.SecurityGroup.from_security_group_id(scope, "Peer", group.security_group_id, allow_all_outbound=True),
+        peer=ec2.SecurityGroup.from_security_group_id(
+            scope, "Peer", group.security_group_id, allow_all_outbound=not store
+        ),
         service=None if component.count is None else _service(scope, component, definition, group, site),
         log_group=site.log_group,
         statements=statements,

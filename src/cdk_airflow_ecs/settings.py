@@ -177,7 +177,8 @@ def resolve(
             f"logs=LocalLogs() cannot be used with executor={type(settings.executor).__name__}(…): each task runs in a"
             " Fargate task of its own, and its log would be gone with it; use logs=S3Logs()"
         )
-    advice += settings.web.advice()
+    stores = (settings.database, *executor_plan.stores.values(), settings.web)
+    advice += [each for store in stores for each in store.advice()]
     return replace(settings, advice=tuple(advice))
 
 

@@ -146,6 +146,7 @@ class World:
             "Web": settings.web,
             **executor.stores,
         }
+        stores |= {name: part for store in tuple(stores.values()) for name, part in store.parts().items()}
         for name, store in stores.items():
             if self._stores.get(name) != store:
                 self._bindings[name] = store.bind(self.scope(name), self._foundation)

@@ -14,17 +14,18 @@ _RESULT_DATABASE: Final = 1
 _OPTIONS: Final = "celery_broker_transport_options"
 
 
-def redis_plan(port: int) -> BrokerPlan:
-    """Give broker and result backend from the same variables, over TLS that verifies the server.
+def redis_plan(port: int, *, tls: bool = True) -> BrokerPlan:
+    """Give broker and result backend from the same variables.
 
     Args:
         port: the port of the Redis.
+        tls: whether it speaks TLS, and clients check its certificate.
     """
     return BrokerPlan(
         port=port,
         config={
-            ("celery", "broker_url_cmd"): _url_command(_BROKER_DATABASE),
-            ("celery", "result_backend_cmd"): _url_command(_RESULT_DATABASE),
+            ("celery", "broker_url_cmd"): _url_command(_BROKER_DATABASE, tls=tls),
+            ("celery", "result_backend_cmd"): _url_command(_RESULT_DATABASE, tls=tls),
             (_OPTIONS, "visibility_timeout"): str(_VISIBILITY_TIMEOUT_SECONDS),
             # A worker that survives a failover of the broker must notice that its connection died (celery#8030).
             (_OPTIONS, "socket_keepalive"): "True",
@@ -40,13 +41,14 @@ def redis_plan(port: int) -> BrokerPlan:
     )
 
 
-def _url_command(database: int) -> str:
+def _url_command(database: int, *, tls: bool) -> str:
     """The command by which Airflow composes the URL inside the container; Airflow starts it without a shell.
 
     Without ssl_cert_reqs the broker would check no certificate and the result backend refuse to start (celery#5371).
     """
+    scheme, query = ("rediss", "?ssl_cert_reqs=required") if tls else ("redis", "")
     return (
         'python3 -ISc "import os,urllib.parse as u;e=os.environ.get;'
-        "print('rediss://:'+u.quote(e('BROKER_TOKEN',''),'')+'@'+e('BROKER_HOST')+':'+e('BROKER_PORT')"
-        f"+'/{database}?ssl_cert_reqs=required',end='')\""
+        f"print('{scheme}://:'+u.quote(e('BROKER_TOKEN',''),'')+'@'+e('BROKER_HOST')+':'+e('BROKER_PORT')"
+        f"+'/{database}{query}',end='')\""
     )

@@ -18,6 +18,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.connection import redis_plan
+from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.tokens import is_token
@@ -31,7 +32,7 @@ _PORT: Final = 6379
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisBroker(Broker):
-    """Valkey on ElastiCache with TLS, AUTH and no eviction; or a Redis of yours, by :meth:`existing`.
+    """Valkey on ElastiCache with TLS, AUTH and no eviction; one of yours by :meth:`existing`; see :meth:`container`.
 
     Serverless caches and cluster mode are refused: Celery's multi-key commands fail there with CROSSSLOT
     (celery/celery#9019, apache/airflow#11580).
@@ -78,6 +79,28 @@ class RedisBroker(Broker):
                 connections are yours to allow.
         """
         return ExistingRedisBroker(host=host, auth_token=auth_token, port=port, security_group=security_group)
+
+    @classmethod
+    def container(
+        cls,
+        *,
+        image: str = "public.ecr.aws/docker/library/redis:7.2",
+        cpu: int = 256,
+        memory_mib: int = 512,
+    ) -> ContainerRedisBroker:
+        """Use a Redis in one Fargate task, for development: no TLS, and nothing on disk.
+
+        If its task ends, queued commands are gone. Celery connects again by itself, and Airflow sends a command again
+        after ``[scheduler] task_queued_timeout``, half an hour here.
+
+        Args:
+            image: Redis' or Valkey's official image with its release, or another with ``redis-server``, ``redis-cli``
+                and ``sh``, from a registry that needs no login. 7.2 is the last under the BSD license.
+            cpu: CPU units of the task; 1024 is one vCPU.
+            memory_mib: memory of the task in MiB; three quarters are for data. When they are full, Redis refuses
+                commands, and drops none.
+        """
+        return ContainerRedisBroker(image=image, cpu=cpu, memory_mib=memory_mib)
 
     def __post_init__(self) -> None:
         if self.serverless or self.cluster_mode:

@@ -1,0 +1,112 @@
+"""Celery over Redis in a container, for development."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.airflow import AirflowVersion, HealthCheck
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
+from cdk_airflow_ecs.brokers.connection import redis_plan
+from cdk_airflow_ecs.capacity.fargate import check_size
+from cdk_airflow_ecs.plan import Component, Container, SecretRef
+from cdk_airflow_ecs.secrets import generated_secret
+from cdk_airflow_ecs.tokens import is_known_int
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_PORT: Final = 6379
+# Any user but root; nothing is written to disk. 999 is "redis" in the official images.
+_USER: Final = "999:999"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerRedisBroker(Broker):
+    """Redis in one Fargate task; made by ``RedisBroker.container(...)``, which describes the arguments."""
+
+    image: str = "public.ecr.aws/docker/library/redis:7.2"
+    cpu: int = 256
+    memory_mib: int = 512
+
+    def __post_init__(self) -> None:
+        arguments.public_image("RedisBroker.container image", self.image, "public.ecr.aws/docker/library/redis:7.2")
+        check_size("RedisBroker.container", self.cpu, self.memory_mib)
+
+    def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
+        """See :meth:`Broker.plan`."""
+        del version, queues
+        return redis_plan(_PORT, tls=False)
+
+    def advice(self) -> Sequence[Advice]:
+        """See :meth:`Store.advice`."""
+        return [
+            Advice(
+                "cdk-airflow-ecs:container-broker",
+                "broker=RedisBroker.container(…) is for development: one task, which forgets queued commands when it"
+                " ends, and what it carries crosses the VPC unencrypted; use RedisBroker() for work that counts",
+            )
+        ]
+
+    def component(self) -> Component:
+        """See :meth:`Store.component`."""
+        return Component(
+            name="Broker",
+            path="Broker",
+            cpu=self.cpu,
+            memory_mib=self.memory_mib,
+            image=self.image,
+            dns_name="broker",
+            keeps_data=True,
+            containers=(
+                Container(
+                    name="redis",
+                    prefix=("sh", "-c"),
+                    command=(self._script(),),
+                    port=_PORT,
+                    health_check=HealthCheck(
+                        command=("sh", "-c", 'test "$(redis-cli ping)" = PONG'),
+                        interval_seconds=10,
+                        timeout_seconds=5,
+                        start_period_seconds=60,
+                    ),
+                    # By this name the health check, and whoever opens a shell, is signed in.
+                    environment={"REDISCLI_AUTH": SecretRef("Broker", "token")},
+                    user=_USER,
+                ),
+            ),
+        )
+
+    def _script(self) -> str:
+        """Start the server as the container's first process, so that it is the one that ECS stops.
+
+        The password comes through standard input, since arguments can be read by anyone. Full, it refuses commands and
+        drops none: three quarters of its memory are for data, the rest is for clients.
+        """
+        limit = f"maxmemory {self.memory_mib * 3 // 4}mb\n" if is_known_int(self.memory_mib) else ""
+        return (
+            "exec redis-server - <<END\n"
+            f"port {_PORT}\n"
+            """requirepass "$(printf %s "$REDISCLI_AUTH" | sed 's/[\\\\"]/\\\\&/g')"\n"""
+            'save ""\n'
+            "maxmemory-policy noeviction\n"
+            f"{limit}"
+            "END\n"
+        )
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        token = generated_secret(
+            scope, "Token", foundation, description="AUTH token of the Celery broker of Airflow", length=64
+        )
+        return Binding(
+            attributes={"host": f"broker.{foundation.namespace}", "port": str(_PORT)},
+            secrets={"token": ecs.Secret.from_secrets_manager(token)},
+            key=foundation.key,
+        )

@@ -1,0 +1,158 @@
+"""A metadata database in a container, for development."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.airflow import HealthCheck
+from cdk_airflow_ecs.binding import Binding, Foundation, Store
+from cdk_airflow_ecs.capacity.fargate import check_size
+from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.files import EfsFiles
+from cdk_airflow_ecs.plan import Component, Container, SecretRef
+from cdk_airflow_ecs.secrets import generated_secret
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_PORT: Final = 5432
+_NAME: Final = "airflow"
+_USERNAME: Final = "airflow"
+_FOLDER: Final = "/var/lib/airflow-metadata"
+# The user "postgres" of the official images (their Dockerfiles). PostgreSQL reads only what its own user owns.
+_DEBIAN_USER: Final = (999, 999)
+_ALPINE_USER: Final = (70, 70)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerDatabase(Database):
+    """PostgreSQL in one Fargate task, with its data on Amazon EFS. For development: one task, and no TLS.
+
+    The data outlives its task, always: a database that is empty after a restart would have no tables, and the gate that
+    makes them runs only when image or version change. While the task is replaced, for a minute or two, Airflow waits.
+    For work that counts there are :class:`RdsDatabase` and :class:`AuroraDatabase`.
+
+    Args:
+        image: PostgreSQL's official image of a major release, 13 to 18, or one that starts like it, from a registry
+            that needs no login. A data folder belongs to its major release, and to Debian or Alpine: a later minor
+            release may take it over, nothing else.
+        cpu: CPU units of the task; 1024 is one vCPU.
+        memory_mib: memory of the task in MiB.
+
+    Raises:
+        ValueError: if the image names no release, or one that is too old or new, or Fargate has no such size.
+
+    Examples:
+        >>> ContainerDatabase(image="public.ecr.aws/docker/library/postgres:14").port
+        5432
+    """
+
+    image: str = "public.ecr.aws/docker/library/postgres:17"
+    cpu: int = 256
+    memory_mib: int = 1024
+
+    def __post_init__(self) -> None:
+        arguments.public_image("ContainerDatabase image", self.image, "public.ecr.aws/docker/library/postgres:17")
+        official = re.search(r"(?:^|/)postgres:(\d+)", self.image)
+        if official is not None and not 13 <= int(official[1]) <= 18:
+            raise ValueError(
+                f"ContainerDatabase image is PostgreSQL 13 to 18, such as"
+                f' "public.ecr.aws/docker/library/postgres:17"; got {self.image!r}'
+            )
+        check_size("ContainerDatabase", self.cpu, self.memory_mib)
+
+    @property
+    def port(self) -> int:
+        """See :class:`Database`."""
+        return _PORT
+
+    @property
+    def ssl_mode(self) -> str:
+        """No TLS, which the image does not offer; "prefer" would ask for it at each connection, and go on without."""
+        return "disable"
+
+    def advice(self) -> Sequence[Advice]:
+        """See :meth:`Store.advice`."""
+        return [
+            Advice(
+                "cdk-airflow-ecs:container-database",
+                "database=ContainerDatabase(…) is for development: one task, and what it is asked and answers crosses"
+                " the VPC unencrypted; use RdsDatabase() or AuroraDatabase() for work that counts",
+            )
+        ]
+
+    def parts(self) -> Mapping[str, Store]:
+        """See :meth:`Store.parts`."""
+        return {"Database/Files": self._files}
+
+    def component(self) -> Component:
+        """See :meth:`Store.component`."""
+        files = self._files
+        return Component(
+            name="Database",
+            path="Database",
+            cpu=self.cpu,
+            memory_mib=self.memory_mib,
+            image=self.image,
+            dns_name="database",
+            keeps_data=True,
+            permissions=(files.writing,),
+            volumes=(files.volume,),
+            containers=(
+                Container(
+                    name="postgres",
+                    # The server's side keeps idle connections alive, as with RdsDatabase.
+                    command=("postgres", "-c", "tcp_keepalives_idle=60"),
+                    port=_PORT,
+                    # By TCP: while the image's entry point prepares the database, a server answers on the socket alone.
+                    # The first start writes a thousand files to EFS, which takes its time.
+                    health_check=HealthCheck(
+                        command=("pg_isready", "--quiet", "--host=127.0.0.1", f"--username={_USERNAME}"),
+                        interval_seconds=10,
+                        timeout_seconds=5,
+                        start_period_seconds=300,
+                    ),
+                    environment={
+                        "POSTGRES_DB": _NAME,
+                        "POSTGRES_USER": _USERNAME,
+                        "POSTGRES_PASSWORD": SecretRef("Database", "password"),
+                        # Below the mount point: PostgreSQL wants a folder of its own, with rights of its own.
+                        "PGDATA": f"{_FOLDER}/pgdata",
+                    },
+                    user="{}:{}".format(*files.user),
+                    mounts={files.volume.name: _FOLDER},
+                ),
+            ),
+        )
+
+    @property
+    def _files(self) -> EfsFiles:
+        return EfsFiles(
+            name="Database/Files",
+            folder="/postgres",
+            user=_ALPINE_USER if "alpine" in self.image else _DEBIAN_USER,
+            description="Files of the Airflow database",
+        )
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        credentials = generated_secret(
+            scope,
+            "Credentials",
+            foundation,
+            description="Owner of the Airflow metadata database",
+            length=40,
+            username=_USERNAME,
+        )
+        return Binding(
+            attributes={"host": f"database.{foundation.namespace}", "port": str(_PORT), "name": _NAME},
+            secrets={field: ecs.Secret.from_secrets_manager(credentials, field) for field in ("username", "password")},
+            key=foundation.key,
+        )
