@@ -85,7 +85,8 @@ class SeveralExecutors(Executor):
             if isinstance(executor, CeleryExecutor):
                 grown = executor.with_pool(pool)
                 return SeveralExecutors([*self.executors[:position], grown, *self.executors[position + 1 :]])
-        return cast("SeveralExecutors", super().with_pool(pool))
+        # Not super(): the class that it would ask for is gone when a dataclass gets its slots.
+        return cast("SeveralExecutors", Executor.with_pool(self, pool))
 
     def bind(self, cluster: AirflowCluster) -> None:
         """See :meth:`Executor.bind`."""

@@ -1,0 +1,333 @@
+"""What is added to a cluster reads as if it had been there from the start, and what is refused leaves no trace."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_ssm as ssm
+
+from cdk_airflow_ecs import (
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    EcsExecutor,
+    LocalExecutor,
+    SeveralExecutors,
+    SqsBroker,
+    WorkerPool,
+)
+from synthesis import add_cluster, resources, synthesize
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+DEFAULT = WorkerPool("default")
+HEAVY = WorkerPool("heavy", queues=["big", "gpu"], cpu=4096, memory_mib=16384, count=2, ephemeral_storage_gib=100)
+
+
+def token(stack):
+    """A secret that somebody else made, as a variable."""
+    found = stack.node.try_find_child("Token") or secretsmanager.Secret.from_secret_name_v2(stack, "Token", "token")
+    return ecs.Secret.from_secrets_manager(found)
+
+
+def lake(stack):
+    """A bucket that somebody else made."""
+    return s3.Bucket.from_bucket_name(stack, "Lake", "lake")
+
+
+def warehouse(stack):
+    """A database that somebody else made."""
+    group = ec2.SecurityGroup.from_security_group_id(stack, "WarehouseGroup", "sg-1")
+    attributes = {"instance_endpoint_address": "warehouse.example.com", "instance_identifier": "w", "port": 5432}
+    return rds.DatabaseInstance.from_database_instance_attributes(
+        stack, "Warehouse", security_groups=[group], **attributes
+    )
+
+
+def nothing(stack, cluster):
+    """Do nothing with the cluster."""
+
+
+def grants(stack, cluster):
+    """Grant to the cluster, and connect it."""
+    lake(stack).grant_read(cluster)
+    cluster.connections.allow_to_default_port(warehouse(stack))
+
+
+def around(pools):
+    """CeleryExecutor with these pools, on Redis."""
+    return CeleryExecutor(pools=pools)
+
+
+def on_sqs(pools):
+    """CeleryExecutor with these pools, on SQS."""
+    return CeleryExecutor(broker=SqsBroker(), pools=pools)
+
+
+def among_others(pools):
+    """CeleryExecutor with these pools, before another executor."""
+    return SeveralExecutors([CeleryExecutor(pools=pools), EcsExecutor(spot=True)])
+
+
+def after_others(pools):
+    """CeleryExecutor with these pools, after another executor."""
+    return SeveralExecutors([LocalExecutor(), CeleryExecutor(pools=pools)])
+
+
+# The pools that are there, those that are added, the executor around them, what is done in between, other arguments.
+# A function instead of a pool makes one that needs the stack.
+SECRET_POOL = lambda stack: WorkerPool("secret", environment={"API_TOKEN": token(stack), "STAGE": "dev"})  # noqa: E731
+CASES = {
+    "Redis": ([DEFAULT], [HEAVY], around, nothing, {}),
+    "SQS": ([DEFAULT], [HEAVY, WorkerPool("small")], on_sqs, nothing, {"image": AirflowImage.registry("a.example/b")}),
+    "several": ([DEFAULT], [WorkerPool("b"), HEAVY, WorkerPool("a")], around, nothing, {}),
+    "a queue that another pool serves": ([DEFAULT], [WorkerPool("more", queues=["default"])], around, nothing, {}),
+    "among others": ([DEFAULT], [HEAVY], among_others, nothing, {}),
+    "after others": ([DEFAULT], [HEAVY], after_others, nothing, {}),
+    "Spot": ([DEFAULT], [WorkerPool("cheap", spot=True)], around, nothing, {}),
+    "Spot after Spot": ([WorkerPool("default", spot=True)], [WorkerPool("cheap", spot=True)], around, nothing, {}),
+    "arm64": ([DEFAULT], [WorkerPool("arm", architecture="arm64")], around, nothing, {}),
+    "own image": (
+        [DEFAULT],
+        [WorkerPool("own", image=AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64"))],
+        around,
+        nothing,
+        {},
+    ),
+    "secret": ([DEFAULT], [SECRET_POOL], around, nothing, {}),
+    "secret after secret": (
+        [DEFAULT],
+        [SECRET_POOL],
+        around,
+        nothing,
+        {"environment": lambda stack: {"OTHER_TOKEN": token(stack)}},
+    ),
+    "shells": ([DEFAULT], [HEAVY], around, nothing, {"enable_exec": True}),
+    "a shell": ([DEFAULT], [WorkerPool("open", enable_exec=True)], around, nothing, {"enable_exec": False}),
+    "granted and connected": ([DEFAULT], [HEAVY], around, grants, {}),
+    "granted and connected, among others": ([DEFAULT], [HEAVY], among_others, grants, {}),
+    "maintenance": ([DEFAULT], [HEAVY], around, nothing, {"maintenance": True}),
+}
+
+
+def template(build):
+    """What a stack becomes that *build* fills."""
+    return synthesize(lambda app: build(Stack(app, "Data"))).templates["Data"]
+
+
+@pytest.mark.parametrize(
+    ("case", "line"),
+    [*((case, "3.3") for case in CASES), *((case, "2.11") for case in ("Redis", "SQS", "granted and connected"))],
+)
+def test_a_pool_that_is_added(case, line):
+    """A pool that is added gives the template and the plan of one that the executor was given."""
+    there, added, executor, between, arguments = CASES[case]
+    plans = []
+
+    def made(stack, pools):
+        return [pool(stack) if callable(pool) else pool for pool in pools]
+
+    def at_once(stack):
+        pools = made(stack, [*there, *added])
+        cluster = add_cluster(stack, version=AirflowVersion.of(line), executor=lambda _: executor(pools), **arguments)
+        between(stack, cluster)
+        plans.append(cluster.plan)
+
+    def later(stack):
+        cluster = add_cluster(stack, version=AirflowVersion.of(line), executor=lambda _: executor(there), **arguments)
+        between(stack, cluster)
+        for pool in made(stack, added):
+            cluster.add_worker_pool(pool)
+        plans.append(cluster.plan)
+
+    first, second = template(at_once), template(later)
+    assert first == second
+    assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+    assert plans[0] == plans[1]
+    names = [part.name for part in plans[0].components if part.path.startswith("Pools/")]
+    assert len(names) == len(there) + len(added)
+    assert len([key for key in resources(first, "AWS::ECS::Service") if key.startswith("AirflowPools")]) == len(names)
+
+
+def test_grants_after_the_addition():
+    """What is granted and connected after a pool was added reaches it as what was granted before."""
+
+    def build(stack, *, before):
+        cluster = add_cluster(stack)
+        for step in (grants, lambda *_: cluster.add_worker_pool(HEAVY))[:: 1 if before else -1]:
+            step(stack, cluster)
+
+    before, after = (template(lambda stack, b=b: build(stack, before=b)) for b in (True, False))
+    assert before == after
+    (policy,) = (
+        policy["Properties"]
+        for policy in resources(before, "AWS::IAM::Policy").values()
+        if "lake" in str(policy["Properties"]["PolicyDocument"])
+    )
+    assert [role["Ref"] for role in policy["Roles"] if role["Ref"].startswith("AirflowPoolsheavy")]
+
+
+@pytest.mark.parametrize(
+    ("executor", "pool", "message"),
+    [
+        (
+            EcsExecutor(),
+            HEAVY,
+            "EcsExecutor has no worker pools, so 'heavy' cannot be added to it; use executor=C",
+        ),
+        (LocalExecutor(), HEAVY, "LocalExecutor has no worker pools, so 'heavy' cannot be added to it"),
+        (SeveralExecutors([EcsExecutor(), LocalExecutor()]), HEAVY, "SeveralExecutors has no worker pools"),
+        (CeleryExecutor(), DEFAULT, "two worker pools are named 'default'; give each its own name"),
+        (CeleryExecutor(), WorkerPool("Default", queues=["x"]), "two worker pools are named 'default'"),
+        (CeleryExecutor(), "heavy", "add_worker_pool takes a WorkerPool such as"),
+        (CeleryExecutor(), None, "add_worker_pool takes a WorkerPool such as"),
+        (
+            CeleryExecutor(),
+            WorkerPool("own", environment={"AIRFLOW__CELERY__BROKER_URL_CMD": "echo"}),
+            r"\[celery\] broker_url_cmd",
+        ),
+        (CeleryExecutor(), WorkerPool("own", environment={"MY_TOKEN": "abc"}), "MY_TOKEN looks like a secret"),
+    ],
+)
+def test_a_pool_that_is_refused(executor, pool, message):
+    """A refusal comes before anything is made: plan, constructs and template stay what they were."""
+
+    def refused(stack):
+        cluster = add_cluster(stack, executor=executor)
+        plan, tree = cluster.plan, [each.node.path for each in stack.node.find_all()]
+        with pytest.raises(ValueError, match=message):
+            cluster.add_worker_pool(pool)
+        assert cluster.plan == plan
+        assert [each.node.path for each in stack.node.find_all()] == tree
+
+    assert template(refused) == template(lambda stack: add_cluster(stack, executor=executor))
+
+
+def test_after_a_refusal():
+    """A pool that was refused is not remembered: the next one is added as if nothing had happened."""
+
+    def build(stack, *, stumble):
+        cluster = add_cluster(stack)
+        if stumble:
+            with pytest.raises(ValueError, match="two worker pools"):
+                cluster.add_worker_pool(DEFAULT)
+            with pytest.raises(ValueError, match="looks like a secret"):
+                cluster.add_ecs_task("etl", environment={"MY_TOKEN": "abc"})
+        cluster.add_worker_pool(HEAVY)
+        cluster.add_ecs_task("etl")
+
+    assert template(lambda s: build(s, stumble=True)) == template(lambda s: build(s, stumble=False))
+
+
+def test_an_impossible_size():
+    """A machine that Fargate has not is refused where the pool is made, before the cluster hears of it."""
+    with pytest.raises(ValueError, match="pool 'heavy': memory_mib=512 does not go with cpu=4096"):
+        WorkerPool("heavy", cpu=4096, memory_mib=512)
+
+
+def add_pool(cluster):
+    """Add a pool on Spot."""
+    cluster.add_worker_pool(WorkerPool("heavy", spot=True))
+
+
+def add_etl(cluster):
+    """Add an ECS task."""
+    cluster.add_ecs_task("etl", command=["python", "etl.py"])
+
+
+def add_report(cluster):
+    """Add another, with a secret of its own."""
+    stack = Stack.of(cluster)
+    parameter = ssm.StringParameter.from_secure_string_parameter_attributes(stack, "Key", parameter_name="/key")
+    secret = ecs.Secret.from_ssm_parameter(parameter)
+    cluster.add_ecs_task("report", image=ecs.ContainerImage.from_registry("acme/r"), environment={"API_KEY": secret})
+
+
+def grant(cluster):
+    """Grant and connect."""
+    grants(Stack.of(cluster), cluster)
+
+
+@pytest.mark.parametrize(
+    ("executor", "line"),
+    [
+        (CeleryExecutor(), "3.3"),
+        (CeleryExecutor(), "2.11"),
+        (CeleryExecutor(broker=SqsBroker()), "3.3"),
+        (SeveralExecutors([CeleryExecutor(), EcsExecutor()]), "3.3"),
+        (SeveralExecutors([LocalExecutor(), CeleryExecutor()]), "2.11"),
+    ],
+)
+def test_any_order(executor, line):
+    """Pools, grants and connections, and ECS tasks in their own order, may be mixed: the template is the same."""
+    orders = [
+        (add_pool, grant, add_etl, add_report),
+        (add_etl, add_report, add_pool, grant),
+        (grant, add_etl, add_pool, add_report),
+        (add_etl, grant, add_report, add_pool),
+    ]
+    image = AirflowImage.registry("a.example/b")
+
+    def build(stack, order):
+        cluster = add_cluster(stack, executor=executor, version=AirflowVersion.of(line), image=image)
+        for step in order:
+            step(cluster)
+
+    first, *others = (template(lambda stack, order=order: build(stack, order)) for order in orders)
+    for other in others:
+        assert other == first
+
+
+def test_what_starts_on_spot_comes_after_what_offers_it():
+    """A service on Spot, and what starts tasks there, comes after the cluster's consent, and goes before it."""
+
+    def build(stack):
+        cluster = add_cluster(stack, executor=SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)]))
+        cluster.add_worker_pool(WorkerPool("cheap", spot=True))
+
+    found = template(build)
+    ((offer, association),) = resources(found, "AWS::ECS::ClusterCapacityProviderAssociations").items()
+    assert association["Properties"]["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT"]
+    assert association["Properties"]["DefaultCapacityProviderStrategy"] == []
+    waiting = {key for key, service in resources(found, "AWS::ECS::Service").items() if offer in service["DependsOn"]}
+    prefixes = ("AirflowPoolscheap", "AirflowComponentsScheduler", "AirflowComponentsApiServer")
+    assert len(waiting) == len(prefixes)
+    assert all(key.startswith(prefixes) for key in waiting)
+    on_spot = {
+        key: service["Properties"].get("CapacityProviderStrategy", service["Properties"].get("LaunchType"))
+        for key, service in resources(found, "AWS::ECS::Service").items()
+    }
+    strategy = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+    assert [key for key, capacity in on_spot.items() if capacity == strategy] == [
+        key for key in on_spot if key.startswith("AirflowPoolscheap")
+    ]
+    assert [capacity for capacity in on_spot.values() if capacity != strategy] == ["FARGATE"] * (len(on_spot) - 1)
+
+
+def test_spot_tasks_of_the_users_own():
+    """Workers that may start an ECS task on Spot come after the consent too, also if they were there before."""
+
+    def build(stack):
+        add_cluster(stack).add_ecs_task("etl", spot=True)
+
+    found = template(build)
+    (offer,) = resources(found, "AWS::ECS::ClusterCapacityProviderAssociations")
+    waiting = [key for key, service in resources(found, "AWS::ECS::Service").items() if offer in service["DependsOn"]]
+    starts = ("AirflowPoolsdefault", "AirflowComponentsDagProcessor", "AirflowComponentsTriggerer")
+    assert {key[: len(prefix)] for key in waiting for prefix in starts if key.startswith(prefix)} == {*starts}
+    assert len(waiting) == len(starts)
+
+
+def test_spot_off():
+    """Without Spot there is no consent, and services run on Fargate as such."""
+    found = template(add_cluster)
+    assert resources(found, "AWS::ECS::ClusterCapacityProviderAssociations") == {}
+    services = resources(found, "AWS::ECS::Service").values()
+    assert {service["Properties"].get("LaunchType") for service in services} == {"FARGATE"}
