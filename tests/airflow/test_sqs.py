@@ -1,0 +1,176 @@
+"""Real Airflow over SQS with results in DynamoDB, as its plan says; moto is AWS, and each container has a role."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from containers import REPOSITORY, Machine
+from test_generated import ADMIN_PASSWORD, HOSTILE, RELEASES, Api, eventually, listens
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, S3Dags, SqsBroker, WorkerPool
+from cdk_airflow_ecs.plan import Component, Container
+from cdk_airflow_ecs.testing import plan_of
+from servers import PostgresServer, free_port
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+
+HERE = Path(__file__).parent
+REGION = "eu-central-1"
+QUEUES = {"default": "stack-default-1", "heavy.gpu": "stack-heavy-1"}
+TABLE = "stack-Results-1"
+QUEUE = {"VisibilityTimeout": "43200"}
+EXECUTOR = CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("default", queues=list(QUEUES), concurrency=8)])
+
+
+class WithRoles(Machine):
+    """A machine on which each container has credentials of its own, from an address, as on ECS."""
+
+    def environment(self, container: Container) -> dict[str, str]:
+        """See :meth:`Machine.environment`."""
+        address = f"{self.substitutes['AWS_ENDPOINT_URL']}/credentials/{container.name}"
+        return {**super().environment(container), "AWS_CONTAINER_CREDENTIALS_FULL_URI": address}
+
+
+def client(aws: str, service: str) -> Any:
+    """Return a client of the local AWS."""
+    login = {"aws_access_key_id": "test", "aws_secret_access_key": "x", "region_name": REGION}
+    return boto3.client(service, endpoint_url=aws, **login)
+
+
+def make_resources(aws: str) -> dict[str, str]:
+    """Make what CloudFormation makes; return the URLs of the queues."""
+    for bucket in ("dags", "logs"):
+        client(aws, "s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client(aws, "s3").put_object(Bucket="dags", Key="fifty.py", Body=(HERE / "fifty.py").read_bytes())
+    database = client(aws, "dynamodb")
+    database.create_table(
+        TableName=TABLE,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    expiry = {"Enabled": True, "AttributeName": "ttl"}
+    database.update_time_to_live(TableName=TABLE, TimeToLiveSpecification=expiry)
+    queues = client(aws, "sqs")
+    return {queue: queues.create_queue(QueueName=name, Attributes=QUEUE)["QueueUrl"] for queue, name in QUEUES.items()}
+
+
+@pytest.fixture(params=RELEASES, ids=str)
+def site(request, tmp_path: Path) -> Iterator[SimpleNamespace]:
+    """A plan over SQS on this machine: the database is migrated and every service healthy."""
+    version: AirflowVersion = request.param
+    port = free_port()
+    aws = f"http://127.0.0.1:{port}"
+    python = REPOSITORY / ".venvs/emulator/bin/python"
+    plan = plan_of(version=version, executor=EXECUTOR, dags=S3Dags(refresh_seconds=5))
+    log = (tmp_path / "aws.log").open("w")
+    with (
+        log,
+        PostgresServer() as postgres,
+        subprocess.Popen([python, HERE / "aws.py", str(port)], stdout=log, stderr=log) as process,
+    ):
+        try:
+            eventually(lambda: listens(port), 60)
+            urls = make_resources(aws)
+            postgres.create_database("af", "af", HOSTILE)
+            attributes = {
+                ("Database", "host"): postgres.host,
+                ("Database", "port"): str(postgres.port),
+                ("Database", "name"): "af",
+                # As queues.py writes it.
+                ("Broker", "results_url"): f"dynamodb://@{REGION}/{TABLE}?ttl_seconds=86400",
+                ("Broker", "results_arn"): TABLE,
+                **{("Broker", f"url/{queue}"): url for queue, url in urls.items()},
+                **{("Broker", f"arn/{queue}"): name for queue, name in QUEUES.items()},
+                ("Web", "url"): "http://localhost:8080",
+                ("ExecutionApi", "url"): "http://localhost:8081/execution/",
+                ("Logs", "uri"): "s3://logs/task-logs",
+                ("Dags", "uri"): "s3://dags",
+                ("Dags", "bucket_name"): "dags",
+                ("Stack", "region"): REGION,
+            }
+            secrets = {
+                ("Database", "username"): "af",
+                ("Database", "password"): HOSTILE,
+                ("Fernet", ""): "F3rnet7" * 6 + "x",
+                ("Jwt", ""): "jwt0" * 16,
+                ("Session", ""): "session0" * 8,
+                ("Admin", ""): ADMIN_PASSWORD,
+            }
+            substitutes = {"AWS_ENDPOINT_URL": aws, "SSL_CERT_FILE": str(postgres.ca_certificate)}
+            programs = REPOSITORY / f".venvs/airflow-{version}/bin"
+            with WithRoles(programs, tmp_path, attributes, secrets, substitutes) as machine:
+                migrated = machine.run(plan.component("Migration").containers[0])
+                assert migrated.returncode == 0, migrated.stdout + migrated.stderr
+                # The triggerer has nothing to do here.
+                running = [c for c in plan.components if c.count and c.name != "Triggerer"]
+                services = [container for component in running for container in component.containers]
+                for container in services:
+                    machine.start(container)
+                machine.wait_until_healthy(services)
+                yield SimpleNamespace(version=version, plan=plan, machine=machine, postgres=postgres, aws=aws)
+        finally:
+            process.kill()
+
+
+def permitted(component: Component, machine: Machine) -> set[tuple[str, str]]:
+    """What the component's role may do with queues and results."""
+    return {
+        (action, machine.text(resource))
+        for permission in component.permissions
+        for action in permission.actions
+        for resource in permission.resources
+        if action.startswith(("sqs:", "dynamodb:"))
+    }
+
+
+def test_fifty_tasks(site: SimpleNamespace):
+    """Every task of a DAG succeeds over both queues, with the calls that the roles permit and no others."""
+    machine, postgres = site.machine, site.postgres
+    api = Api(site.version.major)
+    eventually(lambda: api.call("dags/fifty")[0] == 200, 60)
+    status, made = api.call("dags/fifty/dagRuns", {"logical_date": None} if api.major >= 3 else {})
+    assert status == 200, made
+    run = f"dags/fifty/dagRuns/{json.loads(made)['dag_run_id']}"
+    state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 300)[1]
+    states = postgres.execute("SELECT state, queue, count(*) FROM task_instance GROUP BY 1, 2 ORDER BY 2", "af")
+    assert (state, states) == ("success", "success|default|45\nsuccess|heavy.gpu|5")
+
+    queues = client(site.aws, "sqs")
+
+    def waiting() -> int:
+        urls = [machine.attributes["Broker", f"url/{queue}"] for queue in QUEUES]
+        found = [queues.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in urls]
+        kinds = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return sum(int(attributes[kind]) for attributes in found for kind in kinds)
+
+    # Celery is done with a task a little later than Airflow.
+    eventually(lambda: waiting() == 0, 60)
+    items = client(site.aws, "dynamodb").scan(TableName=TABLE)["Items"]
+    assert len(items) == 50
+    assert all(b'"status": "SUCCESS"' in item["result"]["B"] and "ttl" in item for item in items)
+    assert postgres.execute("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'celery%'", "af") == "0"
+
+    with urllib.request.urlopen(f"{site.aws}/calls", timeout=30) as answer:
+        calls = {(who, action, name) for who, action, name in json.load(answer) if who != "test"}
+    roles = {"scheduler": "Scheduler", "worker": "Pools/default"}
+    allowed = {
+        (who, *what) for who, component in roles.items() for what in permitted(site.plan.component(component), machine)
+    }
+    assert calls <= allowed
+    # Only a worker that dies while it holds commands gives them back.
+    assert {action for _, action, _ in allowed - calls} == {"sqs:ChangeMessageVisibility"}
+
+    worker = machine.environment(site.plan.component("Pools/default").containers[0])
+    given = " ".join(worker.values())
+    assert (HOSTILE in given or quote(HOSTILE, safe="") in given) == (site.version.major == 2)
