@@ -1,0 +1,219 @@
+"""SQS in the template: safe queues that follow the pools, a table for results, keys through their service alone.
+
+``ids/queues.json`` is as the other files there; ``PYTHONPATH=tests python tests/synth/test_sqs_template.py`` writes it
+anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
+
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, RedisBroker, SqsBroker, WorkerPool
+from synthesis import add_cluster, flat, make_app, resources, strings, template_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+FILE = Path(__file__).parent / "ids" / "queues.json"
+QUEUE, POLICY, TABLE = "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::DynamoDB::Table"
+# As in test_ids.py: what a change of which replaces the resource, or what is in it.
+KINDS = {
+    QUEUE: ["QueueName", "FifoQueue"],
+    TABLE: ["TableName", "KeySchema", "ImportSourceSpecification"],
+}
+IMAGE = AirflowImage.registry("ghcr.io/acme/airflow:1")
+DEFAULT = WorkerPool("default")
+HEAVY = WorkerPool("heavy", queues=["heavy.gpu", "default"])
+ONE = {"executor": CeleryExecutor(broker=SqsBroker()), "image": IMAGE}
+TWO = {"executor": CeleryExecutor(broker=SqsBroker(), pools=[DEFAULT, HEAVY]), "image": IMAGE}
+
+
+def kept(template, *types):
+    """What the broker has of these types."""
+    found = resources(template, *types).items()
+    return {logical_id: resource for logical_id, resource in found if logical_id.startswith("AirflowBroker")}
+
+
+def stateful(**arguments):
+    """What keeps commands and results: type and create-only properties by logical id."""
+    return {
+        logical_id: {
+            "Type": resource["Type"],
+            **{
+                name: resource["Properties"][name] for name in KINDS[resource["Type"]] if name in resource["Properties"]
+            },
+        }
+        for logical_id, resource in kept(template_of(**arguments), *KINDS).items()
+    }
+
+
+def statements(template, role):
+    """What the task role of a component may do: actions, resources and conditions, keys aside."""
+    (policy,) = (
+        p
+        for name, p in resources(template, "AWS::IAM::Policy").items()
+        if name.startswith(f"Airflow{role}TaskRoleDefaultPolicy")
+    )
+    return flat(policy["Properties"]["PolicyDocument"]["Statement"])
+
+
+def listed(actions):
+    """One action stands alone in a statement."""
+    return [actions] if isinstance(actions, str) else actions
+
+
+def test_ids():
+    """Queues and table have the committed logical ids, and no change of the broker or the pools replaces them."""
+    committed = json.loads(FILE.read_text())
+    assert stateful(**ONE) == committed
+    for executor in (
+        CeleryExecutor(broker=SqsBroker(message_retention_days=14, max_receive_count=2), pools=[DEFAULT]),
+        CeleryExecutor(broker=SqsBroker(), pools=[HEAVY, DEFAULT]),
+    ):
+        for version in (AirflowVersion.V2_8, AirflowVersion.V3_3):
+            found = stateful(executor=executor, version=version, image=IMAGE)
+            assert committed.items() <= found.items()
+
+
+def test_queues():
+    """Each queue: 12 hours, four days, the cluster's key, dead letters after five times; kept with the stack gone."""
+    template = template_of(**TWO)
+    queues = kept(template, QUEUE)
+    dead = queues.pop("AirflowBrokerDeadLetters7FBE79CC")
+    assert len(queues) == 2
+    key = "<AirflowSecretsKeyE3011957.Arn>"
+    for queue in queues.values():
+        assert flat(queue["Properties"]) == {
+            "KmsMasterKeyId": key,
+            "MessageRetentionPeriod": 345600,
+            "RedrivePolicy": {
+                "deadLetterTargetArn": "<AirflowBrokerDeadLetters7FBE79CC.Arn>",
+                "maxReceiveCount": 5,
+            },
+            "VisibilityTimeout": 43200,
+        }
+    assert flat(dead["Properties"]) == {
+        "KmsMasterKeyId": key,
+        "MessageRetentionPeriod": 1209600,
+        "VisibilityTimeout": 43200,
+    }
+    for resource in (*queues.values(), dead, *resources(template, TABLE).values()):
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    assert not [s for s in strings([list(queues.values()), dead]) if s == "QueueName"]
+
+
+def test_no_queue_without_tls():
+    """Each queue, dead letters too, refuses every call that is not encrypted, and its policy allows nothing."""
+    template = template_of(**TWO)
+    refusals = {}
+    for policy in kept(template, POLICY).values():
+        (statement,) = flat(policy["Properties"]["PolicyDocument"]["Statement"])
+        (queue,) = flat(policy["Properties"]["Queues"])
+        refusals[queue.strip("<>")] = statement
+    assert set(refusals) == set(kept(template, QUEUE))
+    for queue, statement in refusals.items():
+        assert statement == {
+            "Action": "sqs:*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Resource": f"<{queue}.Arn>",
+        }
+
+
+def test_results():
+    """The table is as Celery would make it, with expiry on, paid by use, under the cluster's key; workers know it."""
+    template = template_of(**TWO)
+    ((name, table),) = resources(template, TABLE).items()
+    assert flat(table["Properties"]) == {
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "SSESpecification": {
+            "KMSMasterKeyId": "<AirflowSecretsKeyE3011957.Arn>",
+            "SSEEnabled": True,
+            "SSEType": "KMS",
+        },
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+    }
+    told = [
+        flat(variable["Value"], {"AWS::Region": "eu-central-1"})
+        for task in resources(template, "AWS::ECS::TaskDefinition").values()
+        for container in task["Properties"]["ContainerDefinitions"]
+        for variable in container["Environment"]
+        if variable["Name"] == "AIRFLOW__CELERY__RESULT_BACKEND"
+    ]
+    assert told == [f"dynamodb://@eu-central-1/<{name}>?ttl_seconds=86400"] * 3
+
+
+def test_keys_through_their_service_alone():
+    """Whoever may use queue or table may use the key, but only by asking SQS or DynamoDB of this region."""
+    template = template_of(**TWO)
+    expected = {
+        "ComponentsScheduler": {
+            "sqs": {"kms:GenerateDataKey", "kms:Decrypt"},
+            "dynamodb": {"kms:Decrypt", "kms:DescribeKey"},
+        },
+        "Poolsheavy": {
+            "sqs": {"kms:Decrypt"},
+            "dynamodb": {
+                *("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
+                *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
+            },
+        },
+    }
+    for role, services in expected.items():
+        found = [s for s in statements(template, role) if "kms:" in str(s["Action"])]
+        assert {s["Resource"] for s in found} == {"<AirflowSecretsKeyE3011957.Arn>"}
+        allowed = {s["Condition"]["StringLike"]["kms:ViaService"]: {*listed(s["Action"])} for s in found}
+        assert allowed == {f"{name}.<AWS::Region>.amazonaws.com*": actions for name, actions in services.items()}
+
+
+def test_a_given_key():
+    """The key that encrypts the cluster encrypts queues and table; its own policy stays as it is."""
+    arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    template = template_of(**ONE, encryption_key=lambda stack: kms.Key.from_key_arn(stack, "Given", arn))
+    assert {queue["Properties"]["KmsMasterKeyId"] for queue in kept(template, QUEUE).values()} == {arn}
+    assert resources(template, "AWS::KMS::Key") == {}
+
+
+def test_added_pools_add_queues():
+    """A pool that is added gives the template that it would have given from the start, queues and roles included."""
+    app = App()
+    stack = Stack(app, "Data")
+    cluster = add_cluster(stack, **ONE)
+    cluster.add_worker_pool(HEAVY)
+    assert app.synth().get_stack_by_name("Data").template == template_of(**TWO)
+
+
+def test_removal_policy():
+    """For development, queues and table go with the stack."""
+    template = template_of(**ONE, removal_policy=RemovalPolicy.DESTROY)
+    assert {r["DeletionPolicy"] for r in kept(template, *KINDS).values()} == {"Delete"}
+
+
+def test_nothing_of_a_broker_to_run():
+    """No cache, no security group for one, no rule: SQS is reached as any AWS API."""
+    template = template_of(**ONE)
+    assert resources(template, "AWS::ElastiCache::ReplicationGroup") == {}
+    redis = template_of(executor=CeleryExecutor(broker=RedisBroker()), image=IMAGE)
+    more = len(resources(redis, "AWS::EC2::SecurityGroup")) - len(resources(template, "AWS::EC2::SecurityGroup"))
+    assert more == 1
+
+
+def test_an_image_of_yours_is_warned_about():
+    """Who brings an image is told what it must hold: for Airflow 2.8, a module too."""
+    for version, words in ((AirflowVersion.V3_3, "pycurl==7.45.7"), (AirflowVersion.V2_8, "airflow_ecs_celery.py")):
+        app = make_app()
+        stack = Stack(app, "Data")
+        add_cluster(stack, version=version, **ONE)
+        metadata = app.synth().get_stack_by_name("Data").messages
+        assert [m for m in metadata if words in str(m.entry.data)], version
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(stateful(**ONE), indent=2, sort_keys=True) + "\n")
