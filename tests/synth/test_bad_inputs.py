@@ -38,6 +38,7 @@ from cdk_airflow_ecs import (
     S3Logs,
     Service,
     SeveralExecutors,
+    SqsBroker,
     Web,
     WorkerPool,
 )
@@ -275,6 +276,33 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "Redis in cluster mode": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker(cluster_mode=True))},
         "CROSSSLOT",
+    ),
+    "SQS dead letters that never come": (
+        lambda s: {"executor": CeleryExecutor(broker=SqsBroker(message_retention_days=1))},
+        "a command that comes back every 12 hours is deleted after message_retention_days=1 .* take at most 1",
+    ),
+    "an SQS retention by parameter": (
+        lambda s: {"executor": CeleryExecutor(broker=SqsBroker(message_retention_days=number(s)))},
+        "message_retention_days is an integer, 1 to 14; got a number that only the deploy knows",
+    ),
+    "a queue that looks like FIFO": (
+        lambda s: {
+            "executor": CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("a", queues=["default", "b.fifo"])])
+        },
+        "the queue 'b.fifo' would have to be a FIFO queue",
+    ),
+    "two SQS queues of one name": (
+        lambda s: {
+            "executor": CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("a", queues=["default", "b.c", "b-c"])])
+        },
+        "dots of queue names for hyphens",
+    ),
+    "other transport options beside the cluster's": (
+        lambda s: {
+            "executor": CeleryExecutor(broker=SqsBroker()),
+            "config": {"celery_broker_transport_options": {"visibility_timeout": 86400}},
+        },
+        r"visibility_timeout is given twice: as '43200' by the executor, and as '86400' by config=",
     ),
     "no pool for the default queue": (lambda s: pool("heavy"), "no worker pool serves the queue 'default'"),
     "no pools": (lambda s: {"executor": CeleryExecutor(pools=[])}, "the pools serve nothing"),
