@@ -235,6 +235,10 @@ REFUSED = {
     "a command in requirements": ({"requirements.txt": "pandas && rm"}, "is no requirement"),
     "no text": ({"requirements.txt": b"\xff\xfe"}, r"requirements\.txt is not text in UTF-8"),
     "no options": ({"airflow.cfg": "parallelism = 1"}, r"airflow\.cfg: File contains no section headers"),
+    "an option in capitals": (
+        {"airflow.cfg": "[core]\nParallelism = 1"},
+        r"Airflow does not find 'Parallelism'; sections",
+    ),
     "options twice": (
         {"airflow.cfg": "[core]\na = 1\na = 2"},
         r"airflow\.cfg: .*option 'a' in section 'core' already ex",

@@ -155,6 +155,7 @@ def _requirements(file: Path) -> tuple[str, ...]:
 def _read_options(file: Path) -> dict[Option, str]:
     """Read airflow.cfg as Airflow does."""
     parser = ConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as the documentation of configparser says
     try:
         parser.read_string(_read(file))
         found = {
@@ -164,6 +165,8 @@ def _read_options(file: Path) -> dict[Option, str]:
         raise ValueError(f"{file}: {' '.join(str(error).split())}") from None
     if parser.defaults():
         raise ValueError(f"{file}: Airflow has no section [DEFAULT]; write each option in its section")
+    if odd := [name for option in found for name in option if name != name.lower()]:
+        raise ValueError(f"{file}: Airflow does not find {odd[0]!r}; sections and options are in lower case")
     if any("{{resolve:" in value for value in found.values()):
         raise ValueError(
             f"{file}: a dynamic reference would put the secret itself into the task definition; remove the option and"

@@ -1,0 +1,66 @@
+"""A cluster that runs an image built from a directory, through the real `cdk` command, with a stand-in for Docker."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from . import builder, readback
+from .server import ACCOUNT, INTERPRETER, REGION, REPOSITORY, Emulator
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("emulator"),
+    pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the emulator's environment: make environments"),
+]
+
+EXAMPLE = REPOSITORY / "examples" / "custom-image"
+REPOSITORY_URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
+
+
+def test_the_example_is_built_pushed_and_deployed(tmp_path):
+    """The builder is asked for one image, for the tasks' processor, with our files; that image is what tasks run."""
+    shutil.copytree(EXAMPLE, tmp_path / "app", ignore=shutil.ignore_patterns("cdk.out"))
+    log = tmp_path / "builder.log"
+    with Emulator(tmp_path / "server.log") as emulator:
+        for command in (
+            ("bootstrap", f"aws://{ACCOUNT}/{REGION}"),
+            ("deploy", "--require-approval", "never"),
+        ):
+            done = emulator.cdk(
+                *command, "--no-notices", cwd=tmp_path / "app", CDK_DOCKER=builder.__file__, BUILDER_LOG=str(log)
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        declared = readback.Stack(emulator.client, "Reports")
+        assert [line for name in declared.bodies for line in declared.differences(name)] == []
+        images = {
+            container["image"]
+            for arn in emulator.client("ecs").list_task_definitions()["taskDefinitionArns"]
+            for container in emulator.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"][
+                "containerDefinitions"
+            ]
+        }
+    calls = [json.loads(line) for line in log.read_text().splitlines()]
+    asked = {call["arguments"][0]: call for call in calls}
+    assert len([call for call in calls if call["arguments"][0] == "build"]) == 1
+    (image,) = images
+    assert re.fullmatch(re.escape(REPOSITORY_URI) + ":[0-9a-f]{64}", image)
+    build = asked["build"]["arguments"]
+    local = build[build.index("--tag") + 1]
+    assert build == ["build", "--tag", local, "--platform", "linux/amd64", "."]
+    assert (local, local.removeprefix("cdkasset-")) == (
+        f"cdkasset-{image.rpartition(':')[2]}",
+        image.rpartition(":")[2],
+    )
+    assert asked["tag"]["arguments"] == ["tag", local, image]
+    assert asked["push"]["arguments"] == ["push", image]
+    assert asked["login"]["logged_in"]
+    assert [call["arguments"][0] for call in calls][-2:] == ["tag", "push"]
+    files = asked["build"]["files"]
+    folder = EXAMPLE / "airflow"
+    sources = {str(file.relative_to(folder)) for kind in ("plugins", "dags") for file in folder.glob(f"{kind}/*.py")}
+    assert set(files) == {"Dockerfile", "requirements.txt", *sources}
+    assert {name: files[name][0] for name in sources} == {name: (folder / name).read_text() for name in sources}
+    assert {mode for _, mode in files.values()} == {"0o644"}
+    assert files["Dockerfile"][0].startswith("FROM apache/airflow:3.3.2-python3.12\n")

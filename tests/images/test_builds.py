@@ -1,0 +1,154 @@
+"""Generated Dockerfiles before judges that nobody here wrote: hadolint reads them, pip resolves what they install."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cdk_airflow_ecs import AirflowVersion
+from cdk_airflow_ecs.images.dockerfile import Recipe, dockerfile
+
+REPOSITORY = Path(__file__).parents[2]
+HADOLINT = shutil.which("hadolint", path=str(REPOSITORY / ".venv" / "bin"))
+RELEASES = ("3.3.2", "2.11.2")
+# "USER airflow" has a name and no number: in an image of one's own the number may be another.
+ACCEPTED = ("DL3066",)
+BASES = ("official", "slim", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/airflow:1")
+VARIANTS = [
+    Recipe(
+        version=version,
+        base=base,
+        packages=("git", "libpq5=15.14-0+deb12u1") if packages else (),
+        requirements=requirements,
+        folders=folders,
+        entrypoint=("/usr/bin/dumb-init", "--", "/entrypoint.sh") if script else (),
+    )
+    for version, base, packages, requirements, folders, script in itertools.product(
+        # Releases without a file of constraints, and with one. Others differ from these in numbers and extras.
+        (AirflowVersion.V2_8, AirflowVersion.V3_3),
+        BASES,
+        (False, True),
+        ((), ("pandas",), ("pandas>=2", "dbt-core~=1.9")),
+        ((), ("config", "plugins", "dags")),
+        (False, True),
+    )
+]
+
+
+def lint(folder: Path, texts: list[str]) -> str:
+    """What hadolint says of *texts*, with no rule left out but those accepted."""
+    files = []
+    for number, text in enumerate(texts):
+        files.append(folder / f"Dockerfile.{number}")
+        files[-1].write_text(text)
+    ignored = [word for rule in ACCEPTED for word in ("--ignore", rule)]
+    run = subprocess.run(
+        [HADOLINT, "--no-color", *ignored, *files], capture_output=True, text=True, check=False, cwd=folder
+    )
+    assert run.stderr == ""
+    assert (run.returncode == 0) == (run.stdout == "")
+    return run.stdout
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="not run: needs hadolint in .venv; make environments")
+def test_hadolint(tmp_path):
+    """Hadolint finds nothing in any Dockerfile that can be generated."""
+    texts = sorted({dockerfile(recipe) for recipe in VARIANTS})
+    texts += [dockerfile(replace(VARIANTS[-1], version=v, base=b)) for v in AirflowVersion.ALL for b in BASES]
+    assert len(texts) > 150
+    assert lint(tmp_path, texts) == ""
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="not run: needs hadolint in .venv; make environments")
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        ("# hadolint ignore=DL3008\n", "", "DL3008"),
+        (" --no-cache-dir", "", "DL3042"),
+        (" --no-install-recommends", "", "DL3015"),
+        ("USER airflow", "USER root", "DL3002"),
+    ],
+)
+def test_hadolint_would_see_it(tmp_path, before, after, rule):
+    """What these Dockerfiles take care of is what hadolint looks for."""
+    text = dockerfile(VARIANTS[-1])
+    assert before in text
+    assert rule in lint(tmp_path, [text.replace(before, after)])
+
+
+def install(folder: Path, release: str, *requirements: str, constraint: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command of a Dockerfile in an environment that has *release*; pip resolves, and changes nothing.
+
+    Stands in for the image's own constraints: the lock of that environment, with *constraint* on top.
+    """
+    environment = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin" / "python"
+    recipe = Recipe(version=AirflowVersion.of(release), requirements=requirements)
+    (command,) = re.findall(r"^RUN (.*pip install.*?[^\\])$", dockerfile(recipe), re.MULTILINE | re.DOTALL)
+    home, bin_ = folder / "home", folder / "bin"
+    for place in (home, bin_):
+        place.mkdir()
+    lock = (REPOSITORY / "requirements" / f"airflow-{release}.txt").read_text()
+    pins = re.findall(r"^([\w.-]+==[^\s;\\]+)(.*?)\s*\\?$", lock, re.MULTILINE)
+    (home / "constraints.txt").write_text("\n".join([*(pin + marker for pin, marker in pins), constraint, ""]))
+    (home / "requirements.txt").write_text("\n".join(requirements))
+    # Not an image: pip looks at the other environment, and stops before it writes.
+    (bin_ / "pip").write_text(
+        f'#!/bin/sh\nverb="$1"; shift\n[ "$verb" = install ] && set -- --dry-run "$@"\n'
+        f'exec "{sys.executable}" -m pip --python "{environment}" "$verb" "$@"\n'
+    )
+    (bin_ / "pip").chmod(0o755)
+    places = {"/opt/airflow": home, "/tmp": folder}
+    command = re.sub(r"(?<=[ \"])(/opt/airflow|/tmp)(?=/)", lambda found: str(places[found[0]]), command)
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-o", "errexit", "-o", "nounset", "-c", command],
+        env={"PATH": f"{bin_}:/usr/bin:/bin", "HOME": str(home), "AIRFLOW_VERSION": release, "PIP_NO_INPUT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def pip_tests(test):
+    """Mark a test that asks the registry, and needs an environment with Airflow."""
+    missing = [release for release in RELEASES if not (REPOSITORY / ".venvs" / f"airflow-{release}").exists()]
+    skip = pytest.mark.skipif(bool(missing), reason=f"not run: needs Airflow {missing}; make environments")
+    return pytest.mark.slow(skip(pytest.mark.parametrize("release", RELEASES)(test)))
+
+
+@pip_tests
+def test_pip_resolves(tmp_path, release):
+    """What fits is installed at the tested version, or at the one asked for, and Airflow stays as it is."""
+    run = install(tmp_path, release, "XlsxWriter", "tinydb~=4.8.0", constraint="xlsxwriter==3.2.0\ntinydb==4.7.0")
+    assert run.returncode == 0, run.stdout + run.stderr
+    (line,) = re.findall(r"^Would install (.*)$", run.stdout, re.MULTILINE)
+    installed = dict(name.lower().rsplit("-", 1) for name in line.split())
+    assert installed.keys() == {"xlsxwriter", "tinydb"}
+    assert installed["xlsxwriter"] == "3.2.0"
+    assert installed["tinydb"].startswith("4.8.")
+
+
+@pip_tests
+@pytest.mark.parametrize(
+    ("requirement", "words"),
+    [
+        (
+            "apache-airflow==2.10.5",
+            r"user requested apache-airflow=={release}\n\s+The user requested apache-airflow==2\.10\.5",
+        ),
+        ("jinja2==2.11.3", "apache-airflow.* {release} depends on jinja2>="),
+    ],
+)
+def test_pip_refuses(tmp_path, release, requirement, words):
+    """What does not fit Airflow fails the build, and pip says what is at odds."""
+    run = install(tmp_path, release, requirement)
+    assert run.returncode != 0
+    assert re.search(words.format(release=re.escape(release)), run.stdout + run.stderr), run.stdout + run.stderr
+    assert "ResolutionImpossible" in run.stderr

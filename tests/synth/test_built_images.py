@@ -1,0 +1,201 @@
+"""Images that CDK builds: the asset that a deploy publishes, its hash, and what stays the same without Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_ecr as ecr
+
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, ImageDags, WorkerPool
+from synthesis import EXAMPLES, REPOSITORY, Assembly, add_cluster, resources, strings, synthesize
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+FOLDER = REPOSITORY / "examples" / "custom-image" / "airflow"
+
+
+def cluster(**arguments) -> Assembly:
+    """A cluster's assembly."""
+    return synthesize(lambda app: add_cluster(Stack(app, "Data"), **arguments), nag=True)
+
+
+def images(assembly: Assembly) -> dict:
+    """The Docker images of the asset manifest, by hash."""
+    return json.loads((assembly.folder / "Data.assets.json").read_text())["dockerImages"]
+
+
+def hash_of(folder: Path, **arguments) -> str:
+    """The hash of the image that is built from *folder*."""
+    image = AirflowImage.build(folder, **arguments)
+    (found,) = images(cluster(image=image, dags=ImageDags()))
+    return found
+
+
+def in_tasks(assembly: Assembly) -> dict[str, str]:
+    """The processor and the image's hash of each task definition, by logical id."""
+    found = {}
+    for name, task in resources(assembly.templates["Data"], "AWS::ECS::TaskDefinition").items():
+        (image,) = {strings(c["Image"])[-1].rpartition(":")[2] for c in task["Properties"]["ContainerDefinitions"]}
+        found[name] = (task["Properties"]["RuntimePlatform"]["CpuArchitecture"], image)
+    return found
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Copy the example's directory, file by file in the order given, all of one age and mode."""
+
+    def make(name, backwards=False, age=0, mode=0o644):
+        for file in sorted((f for f in FOLDER.rglob("*") if f.is_file()), reverse=backwards):
+            if "__pycache__" in file.parts:
+                continue
+            target = tmp_path / name / file.relative_to(FOLDER)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+            target.chmod(mode)
+            os.utime(target, (age, age))
+        return tmp_path / name
+
+    return make
+
+
+@pytest.mark.parametrize(("architecture", "platform"), [("x86_64", "linux/amd64"), ("arm64", "linux/arm64")])
+def test_one_asset(architecture, platform):
+    """Each task runs the one image, which is built for its processor."""
+    assembly = cluster(image=AirflowImage.build(FOLDER, architecture=architecture), dags=ImageDags())
+    ((digest, asset),) = images(assembly).items()
+    assert asset["source"] == {"directory": f"asset.{digest}", "platform": platform}
+    (destination,) = asset["destinations"].values()
+    assert destination["imageTag"] == digest
+    processor = {"x86_64": "X86_64", "arm64": "ARM64"}[architecture]
+    assert set(in_tasks(assembly).values()) == {(processor, digest)}
+
+
+def test_an_asset_for_each_processor():
+    """Pools on another processor run an image of the same files, built for that; each is built once."""
+    pools = [WorkerPool("default"), *(WorkerPool(name, architecture="arm64") for name in ("small", "large"))]
+    assembly = cluster(image=AirflowImage.build(FOLDER), dags=ImageDags(), executor=CeleryExecutor(pools=pools))
+    by_platform = {asset["source"]["platform"]: digest for digest, asset in images(assembly).items()}
+    assert len(images(assembly)) == len(by_platform) == 2
+    for name, found in in_tasks(assembly).items():
+        arm = name.startswith(("AirflowPoolssmall", "AirflowPoolslarge"))
+        assert found == (("ARM64", by_platform["linux/arm64"]) if arm else ("X86_64", by_platform["linux/amd64"]))
+    first, second = (assembly.folder / f"asset.{digest}" for digest in by_platform.values())
+    assert {f.relative_to(first): f.read_bytes() for f in first.rglob("*") if f.is_file()} == {
+        f.relative_to(second): f.read_bytes() for f in second.rglob("*") if f.is_file()
+    }
+
+
+def test_the_hash_says_what_is_built(copy):
+    """It stays with another checkout, age, order, mode and with junk; it moves with any file that the image has."""
+    plain = hash_of(copy("a"))
+    other = copy("somewhere/else/b", backwards=True, age=1_700_000_000, mode=0o755)
+    assert hash_of(other) == plain
+    for junk in ("plugins/__pycache__/a.pyc", "dags/.git/HEAD", "dags/report.py~", "plugins/.idea/a.xml", "README.md"):
+        (other / junk).parent.mkdir(exist_ok=True)
+        (other / junk).write_text("junk")
+    assert hash_of(other) == plain
+    (other / "airflow.cfg").write_text("[core]\nparallelism = 3\n")  # variables of containers, no part of the image
+    assert hash_of(other) == plain
+    seen = {plain, hash_of(other, architecture="arm64"), hash_of(other, base="slim")}
+    for name in ("requirements.txt", "packages.txt", "plugins/weekdays.py", "dags/report.py", "dags/more.py"):
+        with (other / name).open("a") as file:
+            file.write("\nmore\n")
+        seen.add(hash_of(other))
+    assert len(seen) == 8
+
+
+def test_the_official_image_with_more():
+    """With packages and modules for it, the official image is derived from; without, nothing is built."""
+
+    def build(app):
+        stack, version = Stack(app, "Data"), AirflowVersion.V3_3
+        for requirements, files in (((), {}), (("kombu>=5.6,<6",), {"broker.py": "X = 1\n"}), (("kombu>=5.6,<6",), {})):
+            for _ in range(2):
+                AirflowImage.official().container_image(
+                    stack, version=version, architecture="arm64", requirements=requirements, files=files
+                )
+
+    assembly = synthesize(build)
+    folders = [assembly.folder / asset["source"]["directory"] for asset in images(assembly).values()]
+    found = [{str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()} for folder in folders]
+    assert sorted(found, key=len) == [
+        {"Dockerfile", "requirements.txt"},
+        {"Dockerfile", "requirements.txt", "config/broker.py"},
+    ]
+    for folder in folders:
+        assert (folder / "Dockerfile").read_text().startswith("FROM apache/airflow:3.3.2-python3.12\n")
+        assert (folder / "requirements.txt").read_text() == "kombu>=5.6,<6\n"
+
+
+def test_a_dockerfile_of_ones_own(tmp_path):
+    """The builder gets the whole directory but junk and what .dockerignore names, and the release to start from."""
+    files = {
+        **{"Dockerfile": "ARG AIRFLOW_VERSION\nFROM apache/airflow:${AIRFLOW_VERSION}\n", "src/app.py": "A = 1\n"},
+        **{".dockerignore": "notes\n", "notes/a.md": "# A\n", "src/__pycache__/app.pyc": "", "src/.git/HEAD": "ref"},
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assembly = cluster(image=AirflowImage.build(tmp_path, entrypoint=["/start"]))
+    ((digest, asset),) = images(assembly).items()
+    assert asset["source"] == {
+        "directory": f"asset.{digest}",
+        "platform": "linux/amd64",
+        "dockerBuildArgs": {"AIRFLOW_VERSION": "3.3.2"},
+    }
+    folder = assembly.folder / f"asset.{digest}"
+    staged = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    assert staged == {"Dockerfile", "src/app.py", ".dockerignore"}
+    tasks = resources(assembly.templates["Data"], "AWS::ECS::TaskDefinition").values()
+    entrypoints = [c["EntryPoint"] for task in tasks for c in task["Properties"]["ContainerDefinitions"]]
+    assert {tuple(words) for words in entrypoints} == {("/start",)}
+
+
+@pytest.mark.parametrize("kind", ["built", "ecr"])
+def test_pulling_is_allowed_to_execution_roles_alone(kind):
+    """Execution roles may pull from the one repository; cdk-nag has nothing to say of what ECR's login needs."""
+
+    def build(app):
+        stack = Stack(app, "Data")
+        repository = ecr.Repository.from_repository_name(stack, "Repository", "airflow")
+        image = AirflowImage.build(FOLDER) if kind == "built" else AirflowImage.ecr(repository, "3.3.2-1")
+        add_cluster(stack, image=image, dags=ImageDags())
+
+    assembly = synthesize(build, nag=True)
+    assert assembly.nag["violations"] == []
+    name = "cdk-hnb659fds-container-assets-" if kind == "built" else ":repository/airflow"
+    pulls = {}
+    for policy in resources(assembly.templates["Data"], "AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            if "ecr:BatchGetImage" in statement["Action"]:
+                assert name in "".join(strings(statement["Resource"]))
+                pulls |= {role["Ref"]: statement["Action"] for role in policy["Properties"]["Roles"]}
+    tasks = resources(assembly.templates["Data"], "AWS::ECS::TaskDefinition").values()
+    assert set(pulls) == {task["Properties"]["ExecutionRoleArn"]["Fn::GetAtt"][0] for task in tasks}
+    assert {tuple(actions) for actions in pulls.values()} == {
+        ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
+    }
+
+
+def test_no_docker_is_needed(tmp_path):
+    """The example synthesizes with Node.js and Python on PATH and nothing else."""
+    assert "custom-image" in EXAMPLES
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "node").symlink_to(shutil.which("node"))
+    run = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=FOLDER.parent,
+        env={"PATH": str(tmp_path / "bin"), "CDK_OUTDIR": str(tmp_path / "out"), "CDK_VALIDATION": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, shutil.which("docker", path=str(tmp_path / "bin"))) == (0, None), run.stderr
+    assert len(json.loads((tmp_path / "out" / "Reports.assets.json").read_text())["dockerImages"]) == 1
