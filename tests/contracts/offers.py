@@ -2,6 +2,7 @@
 
 from cdk_airflow_ecs import (
     AuroraDatabase,
+    ContainerDatabase,
     ExistingDatabase,
     ImageDags,
     LocalLogs,
@@ -11,15 +12,20 @@ from cdk_airflow_ecs import (
     S3Logs,
     Web,
 )
+from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
 from cdk_airflow_ecs.brokers.queues import SqsQueues
+from cdk_airflow_ecs.files import EfsFiles
 
 # name of the store in refs, attributes, secret fields
 OFFERS = {
     RdsDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
     AuroraDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
+    ContainerDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
+    EfsFiles: ("Database/Files", {"id", "arn", "access_point_id", "access_point_arn"}, set()),
     ExistingDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
     RedisBroker: ("Broker", {"host", "port"}, {"token"}),
+    ContainerRedisBroker: ("Broker", {"host", "port"}, {"token"}),
     ExistingRedisBroker: ("Broker", {"host", "port"}, {"token"}),
     SqsQueues: (
         "Broker",

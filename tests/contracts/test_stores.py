@@ -11,6 +11,7 @@ from constructs import Construct
 
 from cdk_airflow_ecs import (
     AuroraDatabase,
+    ContainerDatabase,
     ExistingDatabase,
     ImageDags,
     LocalLogs,
@@ -29,8 +30,11 @@ from contracts.offers import ALWAYS, OFFERS, SINCE_3
 STORES = {
     "rds": lambda secret: RdsDatabase(),
     "aurora": lambda secret: AuroraDatabase(readers=2),
+    "container-database": lambda secret: ContainerDatabase(),
+    "files": lambda secret: ContainerDatabase().parts()["Database/Files"],
     "existing-database": lambda secret: ExistingDatabase(endpoint="db.example.com", secret=secret),
     "redis": lambda secret: RedisBroker(),
+    "container-redis": lambda secret: RedisBroker.container(),
     "existing-redis": lambda secret: RedisBroker.existing("redis.example.com", auth_token=secret),
     "sqs": lambda secret: SqsBroker().store(["default"]),
     "s3-dags": lambda secret: S3Dags(),

@@ -43,6 +43,7 @@ LAMBDA = LambdaExecutor(
 EXECUTORS = {
     "celery": CeleryExecutor(),
     "existing-redis": CeleryExecutor(broker=RedisBroker.existing("redis.example.com", auth_token=SECRET)),
+    "container-redis": CeleryExecutor(broker=RedisBroker.container()),
     "sqs": CeleryExecutor(broker=SqsBroker()),
     "local": LocalExecutor(),
     "lambda": LAMBDA,

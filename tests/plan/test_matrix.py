@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from plans import EXECUTORS, EXISTING, LACKING, OWN_IMAGE, VERSIONS, plan
 
-from cdk_airflow_ecs import AuroraDatabase, ImageDags, RdsDatabase, S3Dags, S3Logs, Web
+from cdk_airflow_ecs import AuroraDatabase, ContainerDatabase, ImageDags, RdsDatabase, S3Dags, S3Logs, Web
 from cdk_airflow_ecs.config import exists
 from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.plan import ClusterPlan, Json, Ref, SecretRef
 from contracts.offers import ALWAYS, OFFERS, SINCE_3, STARTED
 
-DATABASES = {"rds": RdsDatabase(), "aurora": AuroraDatabase(), "existing": EXISTING}
+DATABASES = {"rds": RdsDatabase(), "aurora": AuroraDatabase(), "container": ContainerDatabase(), "existing": EXISTING}
 DAGS = {
     "s3": {"dags": S3Dags()},
     "s3-sync": {"dags": S3Dags(sync=True)},
@@ -57,6 +57,7 @@ def offered(line: str, executor: str, database: str, dags: str) -> set[Ref | Sec
     stores = [DATABASES[database], DAGS[dags]["dags"], S3Logs(), Web()]
     executors = EXECUTORS[executor].plan(context)
     stores += executors.stores.values()
+    stores += [part for store in stores for part in store.parts().values()]
     rows = {**ALWAYS, **(SINCE_3 if VERSIONS[line].major >= 3 else {})}
     rows |= {task.process.component: (STARTED, ()) for task in executors.tasks}
     rows |= {name: (attributes, fields) for name, attributes, fields in (OFFERS[type(store)] for store in stores)}
@@ -83,6 +84,7 @@ def test_every_value_can_be_bound(line, executor, database, dags):
     offers = offered(line, executor, database, dags)
     for component in make(line, executor, database, dags).components:
         found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
+        found += [ref for v in component.volumes for ref in (v.file_system_id, v.access_point_id)]
         for container in component.containers:
             for value in (*container.environment.values(), *container.prefix, *container.command):
                 assert isinstance(value, str | Ref | SecretRef | Json), f"{container.name}: {value!r}"
@@ -125,7 +127,7 @@ def test_the_matrix_takes_milliseconds():
     start = time.process_time()
     for row in PLANNED:
         make(*row)
-    assert len(PLANNED) == 459
+    assert len(PLANNED) == 708
     assert time.process_time() - start < 5
 
 

@@ -1,0 +1,249 @@
+"""Stores that run as containers: what each is started with, who reaches it, and what neither can be."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from plans import NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, containers, option, plan
+
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    ContainerDatabase,
+    EcsExecutor,
+    RedisBroker,
+    SeveralExecutors,
+)
+from cdk_airflow_ecs.plan import ClusterPlan, Edge, Permission, Ref, SecretRef
+from cdk_airflow_ecs.settings import resolve
+from cdk_airflow_ecs.testing import plan_of
+
+REDIS = CeleryExecutor(broker=RedisBroker.container())
+LINES = pytest.mark.parametrize("line", VERSIONS)
+
+
+def made(line: str = "3.3", **arguments: object) -> ClusterPlan:
+    """Plan a cluster on both."""
+    given = {"version": VERSIONS[line], "database": ContainerDatabase(), "executor": REDIS, **arguments}
+    return plan_of(**given)
+
+
+def reach(edges: tuple[Edge, ...], target: str) -> dict[str, int]:
+    """Who opens connections to *target*, and on which port."""
+    return {edge.source: edge.port for edge in edges if edge.target == target}
+
+
+def test_postgres():
+    """One task, never two; the password a secret, the data below the mount point, the user that of the access point."""
+    component = made().component("Database")
+    (container,) = component.containers
+    assert (component.path, component.count, component.keeps_data, component.spot) == ("Database", 1, True, False)
+    assert (component.cpu, component.memory_mib) == (256, 1024)
+    assert component.image == "public.ecr.aws/docker/library/postgres:17"
+    assert component.dns_name == "database"
+    assert not component.enable_exec
+    assert not component.runs_user_code
+    assert container.environment == {
+        "POSTGRES_DB": "airflow",
+        "POSTGRES_USER": "airflow",
+        "POSTGRES_PASSWORD": SecretRef("Database", "password"),
+        "PGDATA": "/var/lib/airflow-metadata/pgdata",
+    }
+    assert container.mounts == {"postgres": "/var/lib/airflow-metadata"}
+    assert container.user == "999:999"
+    assert container.health_check.command[0] == "pg_isready"
+    assert "--host=127.0.0.1" in container.health_check.command
+    assert container.health_check.start_period_seconds == 300
+
+
+def test_its_files():
+    """It may mount and write one folder of one file system, through its access point; others have no file system."""
+    plan = made()
+    component = plan.component("Database")
+    (volume,) = component.volumes
+    assert (volume.file_system_id, volume.access_point_id) == (
+        Ref("Database/Files", "id"),
+        Ref("Database/Files", "access_point_id"),
+    )
+    assert component.permissions == (
+        Permission(
+            actions=("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
+            resources=(Ref("Database/Files", "arn"),),
+            conditions={
+                "StringEquals": {"elasticfilesystem:AccessPointArn": Ref("Database/Files", "access_point_arn")}
+            },
+        ),
+    )
+    assert {ref for ref in component.refs() if ref.of == "Database/Files"} >= {
+        volume.file_system_id,
+        volume.access_point_id,
+    }
+    assert [each.name for each in plan.components if each.volumes] == ["Database"]
+    assert reach(plan.edges, "Database/Files") == {"Database": 2049}
+
+
+@pytest.mark.parametrize(
+    ("image", "user"),
+    [
+        ("public.ecr.aws/docker/library/postgres:14", "999:999"),
+        ("postgres:13.23-bookworm", "999:999"),
+        ("docker.io/library/postgres:18-alpine3.22", "70:70"),
+        ("ghcr.io/acme/database:7", "999:999"),
+        ("postgres@sha256:" + "0" * 64, "999:999"),
+        (TEXT_TOKEN, "999:999"),
+    ],
+)
+def test_images_of_postgres(image, user):
+    """PostgreSQL's user has another number in Alpine's images; container and access point agree on it."""
+    database = ContainerDatabase(image=image)
+    (container,) = database.component().containers
+    assert container.user == user
+    assert "{}:{}".format(*database.parts()["Database/Files"].user) == user
+
+
+@LINES
+def test_no_tls(line):
+    """Clients of both are told so: PGSSLMODE, which every driver reads, and a plain URL."""
+    for container in containers(made(line)).values():
+        if "METADATA_HOST" in container.environment:
+            assert container.environment["PGSSLMODE"] == "disable"
+    worker = containers(made(line))["worker"]
+    for name, database in (("broker_url_cmd", 0), ("result_backend_cmd", 1)):
+        command = option(worker, "celery", name)
+        assert "print('redis://:'+u.quote(e('BROKER_TOKEN',''),'')" in command
+        assert f"+'/{database}',end='')" in command
+        assert "ssl" not in command
+        assert command.count('"') == 2
+    theirs = containers(plan(line))["worker"]
+    same = {"BROKER_URL_CMD", "RESULT_BACKEND_CMD"}
+    names = {name for name in worker.environment if "CELERY" in name} - {f"AIRFLOW__CELERY__{each}" for each in same}
+    assert {"AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_KEEPALIVE"} <= names
+    assert {name: worker.environment[name] for name in names} == {name: theirs.environment[name] for name in names}
+
+
+def test_redis():
+    """One task without root and without a disk; the password reaches the server on its standard input alone."""
+    component = made().component("Broker")
+    (container,) = component.containers
+    assert (component.path, component.count, component.keeps_data, component.spot) == ("Broker", 1, True, False)
+    assert (component.cpu, component.memory_mib, component.volumes) == (256, 512, ())
+    assert component.image == "public.ecr.aws/docker/library/redis:7.2"
+    assert component.dns_name == "broker"
+    assert component.permissions == ()
+    assert container.user == "999:999"
+    assert container.environment == {"REDISCLI_AUTH": SecretRef("Broker", "token")}
+    # The image's own entry point would start the server without a password.
+    assert container.prefix == ("sh", "-c")
+    first, *settings, last, rest = container.command[0].split("\n")
+    assert (first, last, rest) == ("exec redis-server - <<END", "END", "")
+    assert [line.partition(" ")[0] for line in settings] == [
+        *("port", "requirepass", "save", "maxmemory-policy", "maxmemory"),
+    ]
+    assert {"maxmemory-policy noeviction", "maxmemory 384mb", 'save ""'} <= set(settings)
+    assert "REDISCLI_AUTH" not in " ".join(container.health_check.command)
+
+
+def test_memory_of_redis():
+    """Its limit follows its task's memory, as far as that is known."""
+    large, unknown = (RedisBroker.container(memory_mib=mib).component() for mib in (2048, NUMBER_TOKEN))
+    assert "maxmemory 1536mb\n" in large.containers[0].command[0]
+    assert "maxmemory " not in unknown.containers[0].command[0]
+
+
+@LINES
+def test_who_reaches_them(line):
+    """The components that use a store, and nobody for its log."""
+    edges = made(line).edges
+    web = "ApiServer" if line.startswith("3") else "Webserver"
+    users = {web, "Scheduler", "DagProcessor", "Triggerer", "Migration"}
+    users |= set() if line.startswith("3") else {"Pools/default"}
+    assert reach(edges, "Database") == dict.fromkeys(users, 5432)
+    assert reach(edges, "Broker") == {"Scheduler": 6379, "Pools/default": 6379}
+    opened = {(edge.source, edge.target) for edge in edges if edge.source in ("Database", "Broker")}
+    assert opened == {("Database", "Database/Files")}
+
+
+def test_they_come_first():
+    """A component may refer to those before it, and everybody refers to stores."""
+    assert [component.name for component in made().components][:2] == ["Database", "Broker"]
+
+
+def test_they_run_during_maintenance():
+    """With every service at zero tasks, the migration still needs its database."""
+    plan = made(maintenance=True)
+    running = [component.name for component in plan.components if component.count]
+    assert running == ["Database", "Broker"]
+
+
+def test_shells():
+    """A shell may be opened in them where it may be opened everywhere."""
+    for said, expected in ((True, True), (False, False), (None, False)):
+        cluster = made(enable_exec=said)
+        assert {cluster.component(name).enable_exec for name in ("Database", "Broker")} == {expected}
+
+
+def test_spot_is_for_others():
+    """Workers on Spot leave the stores where they are."""
+    executor = SeveralExecutors([REDIS, EcsExecutor(spot=True)])
+    assert [component.name for component in made(executor=executor).components if component.spot] == ["Tasks/executor"]
+    assert made(executor=executor).component("Broker").image.endswith("redis:7.2")
+
+
+def test_advice():
+    """Each says that it is for development, once, with an id that can be acknowledged."""
+    advice = resolve(version=AirflowVersion.V3_3, database=ContainerDatabase(), executor=REDIS).advice
+    assert [entry.id for entry in advice] == ["cdk-airflow-ecs:container-database", "cdk-airflow-ecs:container-broker"]
+    for entry in advice:
+        assert "for development" in entry.text
+        assert "unencrypted" in entry.text
+    assert resolve(version=AirflowVersion.V3_3).advice == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"image": "postgres"}, "image names a release, such as \".*postgres:17\".*got 'postgres'"),
+        ({"image": "postgres:latest"}, "image names a release"),
+        ({"image": "localhost:5000/postgres"}, "image names a release"),
+        ({"image": "postgres:12.4"}, "image is PostgreSQL 13 to 18.*got 'postgres:12.4'"),
+        ({"image": "public.ecr.aws/docker/library/postgres:19"}, "image is PostgreSQL 13 to 18"),
+        ({"image": "postgres:1 7"}, "'postgres:1 7' is no image name"),
+        ({"image": ""}, "image is text such as"),
+        ({"image": 17}, "image is text such as .*got 17"),
+        (
+            {"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/postgres:17"},
+            "image is an image that needs no login.* is of a private registry",
+        ),
+        ({"cpu": 300}, "cpu=300 is no Fargate size"),
+        ({"memory_mib": 4096}, "memory_mib=4096 does not go with cpu=256"),
+    ],
+)
+def test_what_is_no_database(arguments, words):
+    """Each refusal names the argument, what it got and what it takes."""
+    with pytest.raises(ValueError, match=f"^ContainerDatabase.*{words}"):
+        ContainerDatabase(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"image": "redis"}, 'image names a release, such as ".*redis:7.2"'),
+        ({"image": None}, "image is text such as"),
+        ({"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/redis:7"}, "private registry"),
+        ({"cpu": "256"}, "cpu='256' is no Fargate size"),
+        ({"memory_mib": 100}, "memory_mib=100 does not go with cpu=256; Fargate accepts 512, 1024, 2048"),
+    ],
+)
+def test_what_is_no_broker(arguments, words):
+    """Each refusal names the argument, what it got and what it takes."""
+    with pytest.raises(ValueError, match=re.escape("RedisBroker.container") + f".*{words}"):
+        RedisBroker.container(**arguments)
+
+
+def test_no_number_of_tasks():
+    """There is no argument for what would destroy the data."""
+    for make in (ContainerDatabase, RedisBroker.container):
+        for argument in ({"count": 2}, {"spot": True}):
+            with pytest.raises(TypeError, match="unexpected keyword argument"):
+                make(**argument)
