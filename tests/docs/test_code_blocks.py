@@ -30,9 +30,10 @@ MODULES = [
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """A user's folder, with DAGs in it."""
-    (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "hello.py").write_text("")
+    """A user's folder, with DAGs in it, and with the directory of an image."""
+    for folder in ("dags", "airflow/dags"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "hello.py").write_text("")
     monkeypatch.chdir(tmp_path)
 
 

@@ -348,6 +348,7 @@ COSTED = {
     "ecs-executor": "Nightly",
     "mixed-executors": "Mixed",
     "aurora": "Aurora",
+    "custom-image": "Reports",
 }
 
 
