@@ -222,7 +222,30 @@ def log_group(stack: "Stack", name: str, _: dict) -> dict:
 def queue(stack: "Stack", url: str, _: dict) -> dict:
     """A queue's attributes."""
     found = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    return {**found, "Arn": found["QueueArn"]}
+    redrive = {name: json.loads(found[name]) for name in ("RedrivePolicy",) if name in found}
+    return {**found, **redrive, "Arn": found["QueueArn"], "QueueName": url.rpartition("/")[2]}
+
+
+def table(stack: "Stack", name: str, _: dict) -> dict:
+    """A table, and its expiry, which is asked for apart."""
+    dynamodb = stack.client("dynamodb")
+    found = dynamodb.describe_table(TableName=name)["Table"]
+    expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    encryption = found["SSEDescription"]
+    return {
+        **found,
+        "Arn": found["TableArn"],
+        "BillingMode": found["BillingModeSummary"]["BillingMode"],
+        "SSESpecification": {
+            "KMSMasterKeyId": encryption["KMSMasterKeyArn"],
+            "SSEEnabled": encryption["Status"] == "ENABLED",
+            "SSEType": encryption["SSEType"],
+        },
+        "TimeToLiveSpecification": {
+            "AttributeName": expiry["AttributeName"],
+            "Enabled": expiry["TimeToLiveStatus"] == "ENABLED",
+        },
+    }
 
 
 def policy(stack: "Stack", name: str, declared: dict) -> dict:
@@ -331,6 +354,7 @@ VIEWS: dict[str, View] = {
             declared | {"PolicyDocument": json.loads(queue(stack, declared["Queues"][0], {})["Policy"])}
         )
     ),
+    "AWS::DynamoDB::Table": View(table),
     "AWS::SecretsManager::Secret": View(secret),
     "AWS::SecretsManager::SecretTargetAttachment": View(attachment),
     "AWS::RDS::DBSubnetGroup": View(
