@@ -23,6 +23,21 @@ def test_any_redis_is_spoken_to_alike():
     }
 
 
+def test_how_long_a_command_may_stay_unconfirmed():
+    """Airflow's own day, or what the user says, for a Redis of ours and of theirs."""
+    option = ("celery_broker_transport_options", "visibility_timeout")
+    brokers = [
+        RedisBroker(),
+        RedisBroker(visibility_timeout_seconds=172800),
+        RedisBroker.existing("r", auth_token=SECRET, visibility_timeout_seconds=172800),
+    ]
+    found = [broker.plan(AirflowVersion.V3_3, ["default"]).config[option] for broker in brokers]
+    assert found == ["86400", "172800", "172800"]
+    for make in (RedisBroker, lambda **given: RedisBroker.existing("r", auth_token=SECRET, **given)):
+        with pytest.raises(ValueError, match="visibility_timeout_seconds is an integer, 60 or more"):
+            make(visibility_timeout_seconds=0)
+
+
 @pytest.mark.parametrize("line", VERSIONS)
 def test_urls_are_composed_in_the_container(line):
     """Broker and results are two databases of one Redis, over TLS that checks the server; no URL holds a secret."""

@@ -7,26 +7,29 @@ from typing import Final
 from cdk_airflow_ecs.brokers.base import BrokerPlan
 from cdk_airflow_ecs.plan import Ref, SecretRef
 
-# How long a command may stay unacknowledged before Redis gives it to another worker: Airflow's own default, one day.
-_VISIBILITY_TIMEOUT_SECONDS: Final = 86400
+# Airflow's own default, one day.
+VISIBILITY_TIMEOUT_SECONDS: Final = 86400
 _BROKER_DATABASE: Final = 0
 _RESULT_DATABASE: Final = 1
 _OPTIONS: Final = "celery_broker_transport_options"
 
 
-def redis_plan(port: int, *, tls: bool = True) -> BrokerPlan:
+def redis_plan(
+    port: int, *, tls: bool = True, visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
+) -> BrokerPlan:
     """Give broker and result backend from the same variables.
 
     Args:
         port: the port of the Redis.
         tls: whether it speaks TLS, and clients check its certificate.
+        visibility_timeout_seconds: how long a command may stay unconfirmed before another worker gets it too.
     """
     return BrokerPlan(
         port=port,
         config={
             ("celery", "broker_url_cmd"): _url_command(_BROKER_DATABASE, tls=tls),
             ("celery", "result_backend_cmd"): _url_command(_RESULT_DATABASE, tls=tls),
-            (_OPTIONS, "visibility_timeout"): str(_VISIBILITY_TIMEOUT_SECONDS),
+            (_OPTIONS, "visibility_timeout"): str(visibility_timeout_seconds),
             # A worker that survives a failover of the broker must notice that its connection died (celery#8030).
             (_OPTIONS, "socket_keepalive"): "True",
             (_OPTIONS, "socket_timeout"): "30",

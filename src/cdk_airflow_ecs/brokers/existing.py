@@ -13,7 +13,7 @@ from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
-from cdk_airflow_ecs.brokers.connection import redis_plan
+from cdk_airflow_ecs.brokers.connection import VISIBILITY_TIMEOUT_SECONDS, redis_plan
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_secret
 
@@ -30,9 +30,13 @@ class ExistingRedisBroker(Broker):
     auth_token: secretsmanager.ISecret | ecs.Secret
     port: int = 6379
     security_group: ec2.ISecurityGroup | None = None
+    visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
         arguments.host("RedisBroker.existing host", self.host, required=True)
+        arguments.integer(
+            "RedisBroker.existing visibility_timeout_seconds", self.visibility_timeout_seconds, 60, tokens=True
+        )
         arguments.integer("RedisBroker.existing port", self.port, 1, 65535, tokens=True)
         if not is_secret(self.auth_token):
             arguments.secret(
@@ -51,7 +55,7 @@ class ExistingRedisBroker(Broker):
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
         """See :meth:`Broker.plan`."""
         del version, queues
-        return redis_plan(self.port)
+        return redis_plan(self.port, visibility_timeout_seconds=self.visibility_timeout_seconds)
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""

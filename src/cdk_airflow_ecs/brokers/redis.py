@@ -17,7 +17,7 @@ from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
-from cdk_airflow_ecs.brokers.connection import redis_plan
+from cdk_airflow_ecs.brokers.connection import VISIBILITY_TIMEOUT_SECONDS, redis_plan
 from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
 from cdk_airflow_ecs.secrets import generated_secret
@@ -42,6 +42,8 @@ class RedisBroker(Broker):
         replicas: further nodes in other zones. With one or more, ElastiCache fails over by itself.
         engine_version: Valkey release. Its parameter family follows from it.
         snapshot_retention_days: daily snapshots kept, 0 to 35.
+        visibility_timeout_seconds: how long a task may run before its command is given to a second worker. The default
+            is Airflow's own, one day.
         serverless: refused, with the reason.
         cluster_mode: refused, with the reason.
 
@@ -57,6 +59,7 @@ class RedisBroker(Broker):
     replicas: int = 0
     engine_version: str = "8.0"
     snapshot_retention_days: int = 1
+    visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
     serverless: bool = False
     cluster_mode: bool = False
 
@@ -68,6 +71,7 @@ class RedisBroker(Broker):
         auth_token: secretsmanager.ISecret | ecs.Secret,
         port: int = 6379,
         security_group: ec2.ISecurityGroup | None = None,
+        visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS,
     ) -> ExistingRedisBroker:
         """Use a Redis or Valkey that exists: one node or one primary, TLS on, cluster mode off.
 
@@ -77,8 +81,16 @@ class RedisBroker(Broker):
             port: its port.
             security_group: its security group, which then admits the scheduler and the workers. Without it the
                 connections are yours to allow.
+            visibility_timeout_seconds: how long a task may run before its command is given to a second worker. The
+                default is Airflow's own, one day.
         """
-        return ExistingRedisBroker(host=host, auth_token=auth_token, port=port, security_group=security_group)
+        return ExistingRedisBroker(
+            host=host,
+            auth_token=auth_token,
+            port=port,
+            security_group=security_group,
+            visibility_timeout_seconds=visibility_timeout_seconds,
+        )
 
     @classmethod
     def container(
@@ -121,12 +133,13 @@ class RedisBroker(Broker):
             )
         object.__setattr__(self, "engine_version", str(self.engine_version))
         arguments.integer("RedisBroker replicas", self.replicas, 0, 5)
+        arguments.integer("RedisBroker visibility_timeout_seconds", self.visibility_timeout_seconds, 60)
         arguments.integer("RedisBroker snapshot_retention_days", self.snapshot_retention_days, 0, 35)
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
         """See :meth:`Broker.plan`."""
         del version, queues
-        return redis_plan(_PORT)
+        return redis_plan(_PORT, visibility_timeout_seconds=self.visibility_timeout_seconds)
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""
