@@ -47,7 +47,7 @@ class EfsFiles(Store):
         return Permission(
             actions=("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
             resources=(Ref(self.name, "arn"),),
-            conditions={"StringEquals": {"elasticfilesystem:AccessPointArn": Ref(self.name, "access_point_arn")}},
+            conditions={"ArnEquals": {"elasticfilesystem:AccessPointArn": Ref(self.name, "access_point_arn")}},
         )
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
@@ -103,7 +103,7 @@ class EfsFiles(Store):
                 subnet_id=subnet.subnet_id,
                 security_groups=[group.security_group_id],
             )
-            for number, subnet in enumerate(network.store_subnets_by_zone, 1)
+            for number, subnet in enumerate(network.store_subnets_by_zone.values(), 1)
         ]
         return Binding(
             attributes={

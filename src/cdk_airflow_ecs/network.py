@@ -48,22 +48,19 @@ class Network:
         return list(self._select(self.store_subnets).subnet_ids)
 
     @property
-    def store_subnets_by_zone(self) -> list[ec2.ISubnet]:
-        """The first of the stores' subnets in each zone, where EFS takes one mount target.
-
-        A subnet that was imported without its zone counts as one of its own.
-        """
+    def store_subnets_by_zone(self) -> Mapping[str, ec2.ISubnet]:
+        """The first of the stores' subnets in each zone, where EFS takes one mount target."""
         found: dict[str, ec2.ISubnet] = {}
         for subnet in self._select(self.store_subnets).subnets:
-            found.setdefault(_zone(subnet), subnet)
-        return list(found.values())
+            found.setdefault(subnet.availability_zone, subnet)
+        return found
 
     @property
     def zones_without_store(self) -> list[str]:
         """The zones in which tasks run and no store stands, as far as they are known before a deploy."""
-        stores, tasks = ({_zone(s) for s in subnets} for subnets in (self.store_subnets_by_zone, self.task_routes))
-        unknown = any(is_token(zone) or zone.startswith("subnet-") for zone in stores | tasks)
-        return [] if unknown else sorted(tasks - stores)
+        stores = {*self.store_subnets_by_zone}
+        tasks = {subnet.availability_zone for subnet in self.task_routes}
+        return [] if any(map(is_token, stores | tasks)) else sorted(tasks - stores)
 
     @property
     def task_subnet_ids(self) -> list[str]:
@@ -108,14 +105,6 @@ class Network:
             subnets=selection.subnets,
             subnet_type=selection.subnet_type,
         )
-
-
-def _zone(subnet: ec2.ISubnet) -> str:
-    """The zone of *subnet*; without one, as some imported ones are, its id."""
-    try:
-        return subnet.availability_zone
-    except RuntimeError:
-        return subnet.subnet_id
 
 
 def build_network(

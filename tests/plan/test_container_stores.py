@@ -70,9 +70,7 @@ def test_its_files():
         Permission(
             actions=("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
             resources=(Ref("Database/Files", "arn"),),
-            conditions={
-                "StringEquals": {"elasticfilesystem:AccessPointArn": Ref("Database/Files", "access_point_arn")}
-            },
+            conditions={"ArnEquals": {"elasticfilesystem:AccessPointArn": Ref("Database/Files", "access_point_arn")}},
         ),
     )
     assert {ref for ref in component.refs() if ref.of == "Database/Files"} >= {

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SeveralExecutors
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    ContainerDatabase,
+    EcsExecutor,
+    LocalExecutor,
+    RedisBroker,
+    SeveralExecutors,
+)
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import references, resources, template_of
 
@@ -19,14 +27,16 @@ LOCAL_2 = {"version": AirflowVersion.V2_11, "executor": LocalExecutor()}
 ECS_3 = {"version": AirflowVersion.V3_3, "executor": EcsExecutor()}
 ECS_2 = {"version": AirflowVersion.V2_11, "executor": EcsExecutor()}
 BOTH = {"version": AirflowVersion.V3_3, "executor": SeveralExecutors([CeleryExecutor(), EcsExecutor()])}
+CONTAINERS = {"database": ContainerDatabase(), "executor": CeleryExecutor(broker=RedisBroker.container())}
 CLUSTERS = {
+    **{f"{v.line} containers": {"version": v, **CONTAINERS} for v in (AirflowVersion.V3_3, AirflowVersion.V2_11)},
     **{"3.3 Celery": CELERY_3, "3.3 Local": LOCAL_3, "2.11 Celery": CELERY_2, "2.11 Local": LOCAL_2},
     **{"3.3 ECS": ECS_3, "2.11 ECS": ECS_2, "3.3 several": BOTH},
 }
 
 # The names in the tables below: "Web" is the web component (webserver, or API server from Airflow 3 on), "Worker" the
 # default pool, or the scheduler where it runs the tasks.
-WEB, EXECUTION_API, WORKER_LOGS, TRIGGERER_LOGS, POSTGRES, REDIS = 8080, 8081, 8793, 8794, 5432, 6379
+WEB, EXECUTION_API, WORKER_LOGS, TRIGGERER_LOGS, POSTGRES, REDIS, NFS = 8080, 8081, 8793, 8794, 5432, 6379, 2049
 
 # The eleven communications that this library set out from, then the ones that it adds. Each is a rule, or the reason
 # why there is none.
@@ -91,6 +101,23 @@ COMMUNICATIONS = [
     ("3.3 several", "Pools/default", "Broker", REDIS),
     ("3.3 several", "Scheduler", "Broker", REDIS),
     ("3.3 several", "ApiServer", "Pools/default", WORKER_LOGS),
+    # Development stores: the same, but that the database opens connections to its files.
+    *(
+        row
+        for name, web in (("3.3 containers", "ApiServer"), ("2.11 containers", "Webserver"))
+        for row in (
+            (name, "Web", web, WEB),
+            (name, web, "Database", POSTGRES),
+            (name, web, "Triggerer", TRIGGERER_LOGS),
+            (name, web, "Pools/default", WORKER_LOGS),
+            (name, "Scheduler", "Database", POSTGRES),
+            (name, "Scheduler", "Broker", REDIS),
+            (name, "Pools/default", "Broker", REDIS),
+            (name, "Database", "Database/Files", NFS),
+        )
+    ),
+    ("3.3 containers", "Pools/default", "ApiServer", EXECUTION_API),
+    ("2.11 containers", "Pools/default", "Database", POSTGRES),
 ]
 
 # Communications that must not exist; None means any port.
@@ -135,6 +162,24 @@ FORBIDDEN = {
     "the web component calls no task of the ECS executor": ("3.3 ECS", "ApiServer", "Tasks/executor", None),
     "the load balancer reaches no task of the ECS executor": ("3.3 ECS", "Web", "Tasks/executor", None),
     "the scheduler calls no task of the ECS executor": ("3.3 ECS", "Scheduler", "Tasks/executor", None),
+    **{
+        f"{source} does not reach the files of the database": (name, source, "Database/Files", None)
+        for name, sources in {
+            "3.3 containers": ("Web", "ApiServer", "Scheduler", "Pools/default", "Migration", "Broker"),
+            "2.11 containers": ("Web", "Webserver", "Scheduler", "Pools/default", "DagProcessor", "Triggerer"),
+        }.items()
+        for source in sources
+    },
+    "the load balancer reaches no database in a container": ("3.3 containers", "Web", "Database", None),
+    "the load balancer reaches no broker in a container": ("3.3 containers", "Web", "Broker", None),
+    "nobody asks a database in a container for logs": ("3.3 containers", "ApiServer", "Broker", None),
+    "a worker of Airflow 3 reaches no database in a container": ("3.3 containers", "Pools/default", "Database", None),
+    "the migration does not use a broker in a container": ("3.3 containers", "Migration", "Broker", None),
+    "a database in a container calls nobody": ("2.11 containers", "Database", "Webserver", None),
+    "a broker in a container calls no worker": ("2.11 containers", "Broker", "Pools/default", None),
+    "the broker and the database do not meet": ("2.11 containers", "Broker", "Database", None),
+    "the database and the broker do not meet": ("2.11 containers", "Database", "Broker", None),
+    "the files of the database call nobody": ("2.11 containers", "Database/Files", "Database", None),
 }
 
 
@@ -151,6 +196,7 @@ class Groups:
             "Load balancer of Airflow": "Web",
             "Metadata database of Airflow": "Database",
             "Celery broker of Airflow": "Broker",
+            "Files of the Airflow database": "Database/Files",
         }
         found = {
             logical_id: group["Properties"]["GroupDescription"]
@@ -238,15 +284,20 @@ def test_no_group_admits_itself(name):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_outbound(name):
-    """Stores open no connection, the load balancer only to the web component, tasks everywhere."""
+    """Stores open no connection, the load balancer only to the web component, tasks everywhere.
+
+    A store in a container opens HTTPS, for its image, secrets and log, and what is its own.
+    """
     groups = Groups(template_of(**CLUSTERS[name]))
     opened = {}
     for source, target, port in groups.opened():
         opened.setdefault(source, []).append((target, port))
     web = next(target for source, target, _ in groups.admitted() if source == "Web")
-    stores = {"Database", "Broker"} & {*groups.names.values()}
+    stores = {"Database", "Broker", "Database/Files"} & {*groups.names.values()}
     expected = {group: [("everywhere", None)] for group in groups.names.values()}
     expected |= {store: [("nowhere", 252)] for store in stores} | {"Web": [(web, WEB)]}
+    if "containers" in name:
+        expected |= {"Database": [("everywhere", 443), ("Database/Files", NFS)], "Broker": [("everywhere", 443)]}
     assert expected == opened
 
 
@@ -270,6 +321,10 @@ def test_one_group_each(name):
         *(
             cache["Properties"]["SecurityGroupIds"]
             for cache in resources(template, "AWS::ElastiCache::ReplicationGroup").values()
+        ),
+        *(
+            target["Properties"]["SecurityGroups"]
+            for target in [*resources(template, "AWS::EFS::MountTarget").values()][:1]  # one for each zone
         ),
         *(
             [variable["Value"]]

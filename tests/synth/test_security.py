@@ -9,12 +9,24 @@ import subprocess
 import pytest
 from aws_cdk import RemovalPolicy
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, S3Dags, SeveralExecutors
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    ContainerDatabase,
+    EcsExecutor,
+    LocalExecutor,
+    RedisBroker,
+    S3Dags,
+    SeveralExecutors,
+)
 from synthesis import REPOSITORY, flat, references, resources, strings, template_of, tool
 
 pytestmark = pytest.mark.xdist_group("synth")
 
+CONTAINERS = {"database": ContainerDatabase(), "executor": CeleryExecutor(broker=RedisBroker.container())}
 CLUSTERS = {
+    "3.3 containers": {"version": AirflowVersion.V3_3, **CONTAINERS},
+    "2.11 containers": {"version": AirflowVersion.V2_11, **CONTAINERS},
     "3.3 Celery": {"version": AirflowVersion.V3_3, "executor": CeleryExecutor()},
     "3.3 Local": {"version": AirflowVersion.V3_3, "executor": LocalExecutor()},
     "2.11 Celery": {"version": AirflowVersion.V2_11, "executor": CeleryExecutor()},
@@ -28,6 +40,7 @@ CLUSTERS = {
 }
 SECRETS = ("AWS::SecretsManager::Secret", "AWS::SecretsManager::SecretTargetAttachment")
 WORKER, TASK, MIGRATION = "Poolsdefault/worker", "Tasksexecutor/task", "Gate/migrate"
+POSTGRES, REDIS = "Database/postgres", "Broker/redis"
 SCHEDULER, PROCESSOR, TRIGGERER = "Scheduler/scheduler", "DagProcessor/dag-processor", "Triggerer/triggerer"
 CORE, EXECUTION, WEBSERVER = "ApiServer/api-server", "ApiServer/execution-api", "Webserver/webserver"
 
@@ -78,11 +91,17 @@ HOLDERS = {
     },
 }
 HOLDERS["3.3 Celery and ECS"] = HOLDERS["3.3 Celery"]
+for line in ("3.3", "2.11"):
+    same = HOLDERS[f"{line} Celery"]
+    own = {"DatabaseCredentials": {POSTGRES}, "BrokerToken": {REDIS}}
+    HOLDERS[f"{line} containers"] = {name: holders | own.get(name, set()) for name, holders in same.items()}
 # Which containers may read the bucket of the DAGs, and look for DAGs at all.
 DAG_READERS = {
     "3.3 Celery": {PROCESSOR, WORKER},
     "3.3 Local": {PROCESSOR, SCHEDULER},
     "2.11 Celery": {PROCESSOR, WORKER},
+    "3.3 containers": {PROCESSOR, WORKER},
+    "2.11 containers": {PROCESSOR, WORKER},
     "2.11 Local": {PROCESSOR, SCHEDULER},
     "3.3 ECS": {PROCESSOR, TASK},
     "2.11 ECS": {PROCESSOR, TASK},
@@ -107,12 +126,17 @@ def secret_name(reference):
 
 
 def containers(template):
-    """Every Airflow container by component and name."""
+    """Every container by component and name."""
     return {
         f"{component(key)}/{container['Name']}": container
         for key, definition in resources(template, "AWS::ECS::TaskDefinition").items()
         for container in definition["Properties"]["ContainerDefinitions"]
     }
+
+
+def airflow_containers(template):
+    """Every Airflow container by component and name."""
+    return {name: container for name, container in containers(template).items() if name not in (POSTGRES, REDIS)}
 
 
 def environment(container):
@@ -168,7 +192,7 @@ def test_resolved_secrets(name):
         for path, text in walk(resource["Properties"])
         if "{{resolve:" in text
     }
-    expected = {("AWS::RDS::DBInstance", "MasterUserPassword")}
+    expected = set() if "containers" in name else {("AWS::RDS::DBInstance", "MasterUserPassword")}
     if "Celery" in name:
         expected.add(("AWS::ElastiCache::ReplicationGroup", "AuthToken"))
     assert found == expected
@@ -237,7 +261,7 @@ def test_dags(name):
     assert allowed(template, "DagsBucket", "s3:GetObject") == {reader.partition("/")[0] for reader in readers}
     folders = {
         container: environment(definition).get("AIRFLOW__CORE__DAGS_FOLDER")
-        for container, definition in containers(template).items()
+        for container, definition in airflow_containers(template).items()
     }
     assert {container for container, folder in folders.items() if folder != "/nonexistent"} == readers
     told = {
@@ -261,7 +285,7 @@ def test_task_logs(name):
 @clusters
 def test_entry_point(name):
     """The image's entry point waits for nothing, and no variable of ours makes it do anything else."""
-    for container, definition in containers(template_of(**CLUSTERS[name])).items():
+    for container, definition in airflow_containers(template_of(**CLUSTERS[name])).items():
         variables = environment(definition)
         names = [*variables, *(secret["Name"] for secret in definition.get("Secrets", ()))]
         assert variables["CONNECTION_CHECK_MAX_COUNT"] == "0", container
@@ -392,6 +416,8 @@ def test_trust(name):
         (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         equal = statement.get("Condition", {}).get("StringEquals", {})
         trusts.setdefault(statement["Principal"]["Service"], set()).add(equal.get("aws:SourceAccount", {}).get("Ref"))
+    if "containers" in name:
+        trusts["monitoring.rds.amazonaws.com"] = {"AWS::AccountId"}
     assert trusts == {
         "ecs-tasks.amazonaws.com": {"AWS::AccountId"},
         "vpc-flow-logs.amazonaws.com": {"AWS::AccountId"},
@@ -403,7 +429,7 @@ def test_trust(name):
 def policies(template):
     """Deletion policies of everything that has one, and of every store, by logical id."""
     keep = ("AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key")
-    stores = resources(template, *keep, "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
+    stores = resources(template, *keep, "AWS::EFS::FileSystem", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
     return {key: resource.get("DeletionPolicy") for key, resource in stores.items()}
 
 
@@ -445,7 +471,9 @@ def test_names(name):
         ("AWS::IAM::Policy", "PolicyName"),  # inside a role
         ("AWS::RDS::DBInstance", "DBName"),  # inside the server
     }
-    if name.startswith("3"):
+    if "containers" in name:
+        expected = {kind for kind in expected if not kind[0].startswith("AWS::RDS")}
+    if name.startswith("3") or "containers" in name:
         expected |= {
             ("AWS::ServiceDiscovery::PrivateDnsNamespace", "Name"),
             ("AWS::ServiceDiscovery::Service", "Name"),  # inside the zone
@@ -463,6 +491,8 @@ def test_template_is_no_secret():
 HERE = "eu-central-1:123456789012"
 ARNS = {
     "AWS::ECS::Cluster": f"arn:aws:ecs:{HERE}:cluster/cluster",
+    "AWS::EFS::AccessPoint": f"arn:aws:elasticfilesystem:{HERE}:access-point/fsap-0123456789abcdef0",
+    "AWS::EFS::FileSystem": f"arn:aws:elasticfilesystem:{HERE}:file-system/fs-0123456789abcdef0",
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/role",
     "AWS::KMS::Key": f"arn:aws:kms:{HERE}:key/key",
     "AWS::Lambda::Function": f"arn:aws:lambda:{HERE}:function:function",

@@ -1,0 +1,347 @@
+"""Stores that run as containers, in the template: files, order, deployments, and the way to other stores and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aws_cdk import App, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk.assertions import Annotations, Match
+
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    AuroraDatabase,
+    CeleryExecutor,
+    ContainerDatabase,
+    FireLens,
+    LocalExecutor,
+    RdsDatabase,
+    RedisBroker,
+    WorkerPool,
+)
+from synthesis import add_cluster, flat, references, resources, synthesize, template_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+REDIS = CeleryExecutor(broker=RedisBroker.container())
+BOTH = {"database": ContainerDatabase(), "executor": REDIS}
+VERSIONS = pytest.mark.parametrize("version", [AirflowVersion.V3_3, AirflowVersion.V2_8], ids=str)
+
+
+def of(template, kind, beginning="Airflow"):
+    """The only resource of *kind* whose logical id begins like this: its id and its properties."""
+    ((logical_id, resource),) = (
+        (key, each) for key, each in resources(template, kind).items() if key.startswith(beginning)
+    )
+    return logical_id, resource["Properties"]
+
+
+def waits_for(template, logical_id):
+    """Everything that CloudFormation makes before *logical_id*."""
+    found, open_ = set(), [logical_id]
+    while open_:
+        resource = template["Resources"][open_.pop()]
+        wanted = references(resource.get("Properties", {})) | {*resource.get("DependsOn", ())}
+        new = {name for name in wanted if name in template["Resources"]} - found
+        found |= new
+        open_ += new
+    return found
+
+
+def container(template, component):
+    """The only container of a component."""
+    _, definition = of(template, "AWS::ECS::TaskDefinition", f"Airflow{component}")
+    (found,) = definition["ContainerDefinitions"]
+    return found
+
+
+def test_file_system():
+    """Encrypted with the cluster's key, elastic, backed up, kept; TLS alone, and nobody is allowed by its policy."""
+    template = template_of(**BOTH)
+    logical_id, system = of(template, "AWS::EFS::FileSystem")
+    key, _ = of(template, "AWS::KMS::Key")
+    assert system["Encrypted"] is True
+    assert references(system["KmsKeyId"]) == {key}
+    assert system["ThroughputMode"] == "elastic"
+    assert system["BackupPolicy"] == {"Status": "ENABLED"}
+    (statement,) = system["FileSystemPolicy"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Principal"] == {"AWS": "*"}
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    resource = template["Resources"][logical_id]
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_file_system_for_development():
+    """With `RemovalPolicy.DESTROY` it goes, and leaves no backups."""
+    template = template_of(**BOTH, removal_policy=RemovalPolicy.DESTROY)
+    logical_id, system = of(template, "AWS::EFS::FileSystem")
+    assert system["BackupPolicy"] == {"Status": "DISABLED"}
+    assert template["Resources"][logical_id]["DeletionPolicy"] == "Delete"
+
+
+@pytest.mark.parametrize(("image", "number"), [("postgres:17", "999"), ("postgres:17-alpine", "70")])
+def test_access_point(image, number):
+    """One folder of its own, made for and used as PostgreSQL's user, which the container runs as too."""
+    template = template_of(database=ContainerDatabase(image=image), executor=LocalExecutor())
+    _, access = of(template, "AWS::EFS::AccessPoint")
+    system, _ = of(template, "AWS::EFS::FileSystem")
+    assert access == {
+        "FileSystemId": {"Ref": system},
+        "PosixUser": {"Uid": number, "Gid": number},
+        "RootDirectory": {
+            "Path": "/postgres",
+            "CreationInfo": {"OwnerUid": number, "OwnerGid": number, "Permissions": "0700"},
+        },
+    }
+    assert container(template, "Database")["User"] == f"{number}:{number}"
+
+
+def test_mount():
+    """The task mounts it through the access point, with TLS and its own role; the data is in a folder below."""
+    template = template_of(**BOTH)
+    _, definition = of(template, "AWS::ECS::TaskDefinition", "AirflowDatabase")
+    system, access = (of(template, f"AWS::EFS::{kind}")[0] for kind in ("FileSystem", "AccessPoint"))
+    assert definition["Volumes"] == [
+        {
+            "Name": "postgres",
+            "EFSVolumeConfiguration": {
+                "FilesystemId": {"Ref": system},
+                "TransitEncryption": "ENABLED",
+                "AuthorizationConfig": {"AccessPointId": {"Ref": access}, "IAM": "ENABLED"},
+            },
+        }
+    ]
+    found = container(template, "Database")
+    assert found["MountPoints"] == [
+        {"SourceVolume": "postgres", "ContainerPath": "/var/lib/airflow-metadata", "ReadOnly": False}
+    ]
+    variables = {each["Name"]: each["Value"] for each in found["Environment"]}
+    assert variables["PGDATA"].startswith("/var/lib/airflow-metadata/")
+    assert [each["Name"] for each in found["Secrets"]] == ["POSTGRES_PASSWORD"]
+    mounting = [
+        key for key, each in resources(template, "AWS::ECS::TaskDefinition").items() if "Volumes" in each["Properties"]
+    ]
+    assert [key.startswith("AirflowDatabase") for key in mounting] == [True]
+
+
+def test_entry_points():
+    """PostgreSQL starts by its image's own entry point; Redis by a shell that gives it its settings."""
+    template = template_of(**BOTH)
+    assert "EntryPoint" not in container(template, "Database")
+    assert container(template, "Broker")["EntryPoint"] == ["sh", "-c"]
+
+
+@pytest.mark.parametrize("component", ["Database", "Broker"])
+def test_never_two_tasks(component):
+    """ECS stops the old task before it starts the new one, and never moves it; on machines that nobody takes away."""
+    _, service = of(template_of(**BOTH), "AWS::ECS::Service", f"Airflow{component}")
+    deployment = service["DeploymentConfiguration"]
+    assert (service["DesiredCount"], service["LaunchType"]) == (1, "FARGATE")
+    assert (deployment["MinimumHealthyPercent"], deployment["MaximumPercent"]) == (0, 100)
+    assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    assert service["AvailabilityZoneRebalancing"] == "DISABLED"
+    assert "CapacityProviderStrategy" not in service
+
+
+@VERSIONS
+def test_names(version):
+    """Clients find both by names in the cluster's private zone, with any Airflow."""
+    template = template_of(version=version, **BOTH)
+    _, zone = of(template, "AWS::ServiceDiscovery::PrivateDnsNamespace")
+    names = {each["Properties"]["Name"] for each in resources(template, "AWS::ServiceDiscovery::Service").values()}
+    assert {"database", "broker"} <= names
+    scheduler = {each["Name"]: each["Value"] for each in container(template, "ComponentsScheduler")["Environment"]}
+    assert scheduler["METADATA_HOST"] == f"database.{zone['Name']}"
+    assert scheduler["BROKER_HOST"] == f"broker.{zone['Name']}"
+    for component, name in (("Database", "database"), ("Broker", "broker")):
+        _, service = of(template, "AWS::ECS::Service", f"Airflow{component}")
+        (registry,) = references(service["ServiceRegistries"])
+        assert template["Resources"][registry]["Properties"]["Name"] == name
+
+
+@VERSIONS
+def test_stores_wait(version):
+    """A store starts once it has a way out, its rights, its rules, its secret and its files, and waits for no gate."""
+    template = template_of(version=version, **BOTH)
+    for component in ("Database", "Broker"):
+        service, _ = of(template, "AWS::ECS::Service", f"Airflow{component}")
+        before = waits_for(template, service)
+
+        def all_of(kind, *beginnings):
+            found = {key for key in resources(template, kind) if key.startswith(beginnings)}
+            assert found, (kind, beginnings)
+            return found
+
+        needed = {
+            *all_of("AWS::EC2::Route", "AirflowVpcPrivateSubnet"),
+            *all_of("AWS::EC2::NatGateway", "AirflowVpc"),
+            *all_of("AWS::IAM::Policy", f"Airflow{component}ExecutionRole"),
+            *all_of("AWS::EC2::SecurityGroupIngress", f"Airflow{component}Peerfrom"),
+            *all_of("AWS::SecretsManager::Secret", f"Airflow{component}"),
+        }
+        if component == "Database":
+            needed |= all_of("AWS::EFS::MountTarget", "AirflowDatabaseFiles")
+            needed |= all_of("AWS::EC2::SecurityGroupIngress", "AirflowDatabaseFilesSecurityGroupfrom")
+            needed |= all_of("AWS::EC2::SecurityGroupEgress", "AirflowDatabasePeerto")
+            needed |= all_of("AWS::IAM::Policy", "AirflowDatabaseTaskRole")
+        assert needed - before == set()
+        assert not {key for key in before if template["Resources"][key]["Type"].startswith("Custom::")}
+        assert not {key for key in before if template["Resources"][key]["Type"] == "AWS::ECS::Service"}
+
+
+@VERSIONS
+def test_others_wait_for_stores(version):
+    """The gate waits for both stores and their rules, every other service for the gate, and clients for the broker."""
+    template = template_of(version=version, **BOTH)
+    (gate,) = resources(template, "Custom::AirflowMigration")
+    stores = {
+        key for key in resources(template, "AWS::ECS::Service") if key.startswith(("AirflowDatab", "AirflowBrok"))
+    }
+    assert len(stores) == 2
+    assert stores <= {*template["Resources"][gate]["DependsOn"]}
+    rules = {
+        key
+        for key in resources(template, "AWS::EC2::SecurityGroupIngress")
+        if key.startswith(("AirflowDatabasePeerfrom", "AirflowBrokerPeerfrom"))
+    }
+    assert rules <= waits_for(template, gate)
+    others = {key: each for key, each in resources(template, "AWS::ECS::Service").items() if key not in stores}
+    assert len(others) == 5
+    broker = next(key for key in stores if key.startswith("AirflowBroker"))
+    for key, service in others.items():
+        assert gate in service["DependsOn"], key
+        uses = key.startswith(("AirflowComponentsScheduler", "AirflowPools"))
+        assert (broker in service["DependsOn"]) == uses, key
+
+
+def test_maintenance():
+    """The stores keep their task while everything else has none."""
+    template = template_of(**BOTH, version=AirflowVersion.V2_11, maintenance=True)
+    counts = {key: each["Properties"]["DesiredCount"] for key, each in resources(template, "AWS::ECS::Service").items()}
+    running = {key for key, count in counts.items() if count}
+    assert len(running) == 2
+    assert all(key.startswith(("AirflowDatabaseService", "AirflowBrokerService")) for key in running)
+    assert len(counts) == 7
+
+
+def test_a_pool_that_is_added():
+    """A pool that comes later reaches the broker as one that was there from the start."""
+    pools = [WorkerPool("default"), WorkerPool("heavy")]
+
+    def later(app):
+        cluster = add_cluster(Stack(app, "Data"), **BOTH)
+        cluster.add_worker_pool(WorkerPool("heavy"))
+
+    given = CeleryExecutor(broker=RedisBroker.container(), pools=pools)
+    at_once = synthesize(lambda app: add_cluster(Stack(app, "Data"), database=ContainerDatabase(), executor=given))
+    one, other = synthesize(later).templates["Data"], at_once.templates["Data"]
+    assert {key: flat(value) for key, value in one.items()} == {key: flat(value) for key, value in other.items()}
+
+
+def test_log():
+    """Stores log to CloudWatch Logs, also where services log elsewhere, for their roles may write there alone."""
+    options = {"Name": "cloudwatch", "region": "eu-central-1", "log_group_name": "g", "log_stream_prefix": "p"}
+    template = template_of(**BOTH, log_router=FireLens(options=options))
+    for component in ("Database", "Broker"):
+        assert container(template, component)["LogConfiguration"]["LogDriver"] == "awslogs"
+
+
+def test_shell():
+    """With enable_exec=True a shell may be opened in stores too, and their roles may speak to it."""
+    template = template_of(**BOTH, enable_exec=True)
+    for component in ("Database", "Broker"):
+        _, service = of(template, "AWS::ECS::Service", f"Airflow{component}")
+        assert service["EnableExecuteCommand"] is True
+        _, policy = of(template, "AWS::IAM::Policy", f"Airflow{component}TaskRole")
+        assert "ssmmessages:OpenDataChannel" in json.dumps(policy)
+
+
+def test_warnings():
+    """Each says once, until it is acknowledged, that it is for development."""
+    stack = Stack(App(), "Data")
+    add_cluster(stack, **BOTH)
+    found = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("for development"))
+    assert len(found) == 2
+    ids = " ".join(entry.entry.data for entry in found)
+    assert "cdk-airflow-ecs:container-database" in ids
+    assert "cdk-airflow-ecs:container-broker" in ids
+
+
+def given_vpc(stack, *zones):
+    """A VPC of somebody else, with one private subnet for each of *zones*."""
+    names = [f"subnet-{number}" for number in range(len(zones))]
+    return ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Given",
+        vpc_id="vpc-1",
+        vpc_cidr_block="10.0.0.0/16",
+        availability_zones=sorted(set(zones)),
+        private_subnet_ids=names,
+        private_subnet_route_table_ids=[f"rtb-{number}" for number in range(len(zones))],
+    )
+
+
+def test_one_mount_target_for_each_zone():
+    """EFS takes one for each zone; of two subnets in one zone the first gets it."""
+    zones = ["eu-central-1a", "eu-central-1b", "eu-central-1a", "eu-central-1b"]
+    template = template_of(**BOTH, vpc=lambda stack: given_vpc(stack, *zones))
+    targets = [each["Properties"] for each in resources(template, "AWS::EFS::MountTarget").values()]
+    assert [target["SubnetId"] for target in targets] == ["subnet-0", "subnet-1"]
+    groups = {json.dumps(target["SecurityGroups"]) for target in targets}
+    assert len(groups) == 1
+
+
+def test_tasks_where_no_store_stands():
+    """A task mounts files from a mount target of its own zone alone, so a zone without one is refused."""
+    stack = Stack(App(), "Data")
+    vpc = given_vpc(stack, "eu-central-1a", "eu-central-1b")
+    one = ec2.SubnetSelection(availability_zones=["eu-central-1a"])
+    with pytest.raises(ValueError, match="Database/Files: tasks run in eu-central-1b, where no store stands"):
+        add_cluster(stack, vpc=vpc, store_subnets=one, **BOTH)
+
+
+KINDS = {
+    "RDS": {"database": RdsDatabase()},
+    "Aurora": {"database": AuroraDatabase()},
+    "container": {"database": ContainerDatabase()},
+    "both containers": BOTH,
+    "Redis in a container": {"executor": REDIS},
+}
+
+
+@pytest.mark.parametrize("before", KINDS)
+@pytest.mark.parametrize("after", KINDS)
+def test_one_id_one_type(before, after):
+    """No logical id means resources of two types in two kinds of store: CloudFormation would refuse the change."""
+    old, new = (template_of(**KINDS[name])["Resources"] for name in (before, after))
+    assert {key for key in old.keys() & new.keys() if old[key]["Type"] != new[key]["Type"]} == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_passwords_stay(kind):
+    """Whatever holds the data, its password is the same secret: another kind of store generates none anew."""
+    ours, others = template_of(**KINDS[kind]), template_of()
+    for beginning in ("AirflowDatabaseCredentials", "AirflowBrokerToken"):
+        assert of(ours, "AWS::SecretsManager::Secret", beginning) == of(
+            others, "AWS::SecretsManager::Secret", beginning
+        )
+
+
+def test_the_gate_runs_for_another_database():
+    """Another kind of database has no tables yet: the gate's task definition changes with its host."""
+    definitions = [
+        of(template_of(**KINDS[kind]), "AWS::ECS::TaskDefinition", "AirflowGate")[1] for kind in ("RDS", "container")
+    ]
+    assert definitions[0] != definitions[1]
+
+
+def test_the_gate_runs_not_for_another_size():
+    """A larger task, or a later minor release, is no business of the tables."""
+    other = ContainerDatabase(image="public.ecr.aws/docker/library/postgres:17.9", cpu=512)
+    definitions = [
+        of(template_of(**arguments), "AWS::ECS::TaskDefinition", "AirflowGate")[1]
+        for arguments in (KINDS["container"], {"database": other})
+    ]
+    assert definitions[0] == definitions[1]
