@@ -1,4 +1,4 @@
-"""Every release with every executor, database and DAG source: a plan that this Airflow and our stores understand."""
+"""Every release with every executor, database, DAG source and image: plans that this Airflow and our stores know."""
 
 from __future__ import annotations
 
@@ -6,35 +6,50 @@ import itertools
 import re
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
-from plans import EXECUTORS, EXISTING, LACKING, OWN_IMAGE, VERSIONS, plan
+from plans import ACCEPTED, BUCKET, EXECUTORS, EXISTING, LACKING, OWN_IMAGE, VERSIONS, plan
 
-from cdk_airflow_ecs import AuroraDatabase, ContainerDatabase, ImageDags, RdsDatabase, S3Dags, S3Logs, Web
+from cdk_airflow_ecs import AirflowImage, AuroraDatabase, ContainerDatabase, ImageDags, RdsDatabase, S3Dags, S3Logs, Web
 from cdk_airflow_ecs.config import exists
 from cdk_airflow_ecs.executors.base import ExecutorContext
-from cdk_airflow_ecs.plan import ClusterPlan, Json, Ref, SecretRef
+from cdk_airflow_ecs.plan import ClusterPlan, Component, Json, Ref, SecretRef
 from contracts.offers import ALWAYS, OFFERS, SINCE_3, STARTED
 
 DATABASES = {"rds": RdsDatabase(), "aurora": AuroraDatabase(), "container": ContainerDatabase(), "existing": EXISTING}
-DAGS = {
-    "s3": {"dags": S3Dags()},
-    "s3-sync": {"dags": S3Dags(sync=True)},
-    "image": {"dags": ImageDags(), "image": OWN_IMAGE},
+BUILT = AirflowImage.build(Path(__file__).parent / "image")
+# DAG source and image.
+CODE = {
+    "s3-official": {"dags": S3Dags()},
+    "s3-registry": {"dags": S3Dags(), "image": OWN_IMAGE},
+    "s3-build": {"dags": S3Dags(prefix="team/", bucket=BUCKET), "image": BUILT},
+    "sync-official": {"dags": S3Dags(sync=True)},
+    "image-registry": {"dags": ImageDags(), "image": OWN_IMAGE},
+    "image-build": {"dags": ImageDags(), "image": BUILT},
 }
-MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, DAGS))
+MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, CODE))
 # What is refused, and in which words.
 NEEDS = {"lambda": "LambdaExecutor needs Airflow 2.11", "several": "SeveralExecutors needs Airflow 2.10"}
 REFUSED = {
     (line, name): f"{NEEDS[name]} or newer, got {VERSIONS[line]}" for name, lines in LACKING.items() for line in lines
 }
 PLANNED = [row for row in MATRIX if row[:2] not in REFUSED]
+SAME_PLAN = ("s3-registry", "image-build")
+CELLS = pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 
 
-def make(line: str, executor: str, database: str, dags: str) -> ClusterPlan:
+def make(line: str, executor: str, database: str, code: str) -> ClusterPlan:
     """Plan one cell of the matrix."""
-    return plan(line, executor, database=DATABASES[database], **DAGS[dags])
+    return plan(line, executor, database=DATABASES[database], **CODE[code])
+
+
+def cells(line: str, executor: str) -> Iterator[tuple[str, str, Component]]:
+    """Every component of every cell of one release and executor, with its database and code."""
+    for database, code in itertools.product(DATABASES, CODE):
+        for component in make(line, executor, database, code).components:
+            yield database, code, component
 
 
 def symbols(node: Any) -> Iterator[Ref | SecretRef]:
@@ -51,10 +66,10 @@ def symbols(node: Any) -> Iterator[Ref | SecretRef]:
                 yield from symbols(part)
 
 
-def offered(line: str, executor: str, database: str, dags: str) -> set[Ref | SecretRef]:
+def offered(line: str, executor: str, database: str, code: str) -> set[Ref | SecretRef]:
     """Every symbol that the stores of one cell bind."""
     context = ExecutorContext(version=VERSIONS[line])
-    stores = [DATABASES[database], DAGS[dags]["dags"], S3Logs(), Web()]
+    stores = [DATABASES[database], CODE[code]["dags"], S3Logs(), Web()]
     executors = EXECUTORS[executor].plan(context)
     stores += executors.stores.values()
     stores += [part for store in stores for part in store.parts().values()]
@@ -66,43 +81,54 @@ def offered(line: str, executor: str, database: str, dags: str) -> set[Ref | Sec
     }
 
 
-@pytest.mark.parametrize(("line", "executor", "database", "dags"), PLANNED)
-def test_every_option_exists(line, executor, database, dags):
+@CELLS
+def test_every_option_exists(line, executor):
     """Each generated AIRFLOW__ variable is an option that this release reads by that name."""
-    for component in make(line, executor, database, dags).components:
+    for database, code, component in cells(line, executor):
         for container in component.containers:
             for name in container.environment:
                 if match := re.fullmatch(r"AIRFLOW__([A-Z0-9_]+?)__([A-Z0-9_]+)", name):
-                    assert exists((match[1].lower(), match[2].lower()), line), f"{container.name}: {name}"
+                    option = match[1].lower(), match[2].lower()
+                    assert exists(option, line), f"{database}, {code}, {container.name}: {name}"
                 else:
                     assert not name.startswith("AIRFLOW__")
 
 
-@pytest.mark.parametrize(("line", "executor", "database", "dags"), PLANNED)
-def test_every_value_can_be_bound(line, executor, database, dags):
+@CELLS
+def test_every_value_can_be_bound(line, executor):
     """Variables, commands and permissions hold text and symbols alone, and only symbols that the stores bind."""
-    offers = offered(line, executor, database, dags)
-    for component in make(line, executor, database, dags).components:
+    for database, code, component in cells(line, executor):
         found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
         found += [ref for v in component.volumes for ref in (v.file_system_id, v.access_point_id)]
         for container in component.containers:
             for value in (*container.environment.values(), *container.prefix, *container.command):
                 assert isinstance(value, str | Ref | SecretRef | Json), f"{container.name}: {value!r}"
             found += symbols([container.environment, container.prefix, container.command])
-        assert set(found) <= offers, component.name
+        assert set(found) <= offered(line, executor, database, code), f"{database}, {code}, {component.name}"
 
 
-@pytest.mark.parametrize(("line", "executor", "database", "dags"), PLANNED)
-def test_equal_inputs_give_equal_plans(line, executor, database, dags):
+@CELLS
+def test_every_edge_ends_somewhere(line, executor):
+    """Who may talk to whom names components and stores of the same plan."""
+    for database, code in itertools.product(DATABASES, CODE):
+        planned = make(line, executor, database, code)
+        ends = {component.name for component in planned.components} | {"Clients", "Web", "Database", "Broker"}
+        ends |= {ref.file_system_id.of for component in planned.components for ref in component.volumes}
+        assert {end for edge in planned.edges for end in (edge.source, edge.target)} <= ends, f"{database}, {code}"
+
+
+@CELLS
+def test_equal_inputs_give_equal_plans(line, executor):
     """A plan is a function of its arguments."""
-    assert make(line, executor, database, dags) == make(line, executor, database, dags)
+    for database, code in itertools.product(DATABASES, CODE):
+        assert make(line, executor, database, code) == make(line, executor, database, code)
 
 
 @pytest.mark.parametrize(("line", "executor"), REFUSED)
 def test_a_refusal_says_why(line, executor):
     """What has no plan is refused in the words of whoever knows."""
     with pytest.raises(ValueError, match=re.escape(REFUSED[line, executor])):
-        make(line, executor, "rds", "s3")
+        make(line, executor, "rds", "s3-official")
 
 
 @pytest.mark.parametrize("line", VERSIONS)
@@ -114,12 +140,14 @@ def test_image_dags_need_an_image(line):
 
 
 def test_different_inputs_give_different_plans():
-    """Plans tell clusters apart: those of one release differ with executor and DAG source."""
+    """Plans tell clusters apart: those of one release differ with executor, DAG source and image."""
     for line in VERSIONS:
-        plans = [make(*row) for row in PLANNED if row[0] == line and row[2] == "rds" and row[1] != "existing-redis"]
+        # An image in a registry is another image, not another plan; so is one that is built.
+        rows = [row for row in PLANNED if row[0] == line and row[2] == "rds" and row[3] not in SAME_PLAN]
+        plans = [make(*row) for row in rows if row[1] != "existing-redis"]
         repeated = [a for a, b in itertools.combinations(plans, 2) if a == b]
-        # Before 3.2, S3Dags() is S3Dags(sync=True).
-        assert len(repeated) == (0 if line in ("3.2", "3.3") else len(plans) // 3)
+        # Before 3.2, S3Dags() is S3Dags(sync=True), and the prefix is part of an address that the bucket's binding has.
+        assert len(repeated) == (0 if line in ("3.2", "3.3") else 3 * len(plans) // 4)
 
 
 def test_the_matrix_takes_milliseconds():
@@ -127,7 +155,7 @@ def test_the_matrix_takes_milliseconds():
     start = time.process_time()
     for row in PLANNED:
         make(*row)
-    assert len(PLANNED) == 708
+    assert len(PLANNED) == len(ACCEPTED) * len(DATABASES) * len(CODE) == 1416
     assert time.process_time() - start < 5
 
 

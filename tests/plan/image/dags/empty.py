@@ -1,0 +1,1 @@
+"""No DAG: the folder alone matters to a plan."""
