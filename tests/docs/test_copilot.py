@@ -11,6 +11,8 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -34,6 +36,7 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.airflow import NO_DAGS
+from cdk_airflow_ecs.images.build import BuiltImage
 from cdk_airflow_ecs.plan import ClusterPlan, Container, SecretRef
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import example, resources, strings, template_of
@@ -229,6 +232,30 @@ def custom_image() -> bool:
     return {container["Image"] for container in containers(yours()).values()} == {"ghcr.io/acme/airflow:2.8.1-1"}
 
 
+@functools.cache
+def built() -> tuple[AirflowImage, dict[str, str]]:
+    """An image from a directory laid out as the walk-through's, and what its builder gets."""
+    files = {
+        "configs/airflow.cfg": "[logging]\nlogging_level = DEBUG\n",
+        "scripts/entrypoint.sh": '#!/bin/bash\nexec /entrypoint "$@"\n',
+        "requirements/requirements.txt": "pandas\n",
+        "plugins/ours.py": "",
+        "dags/hello.py": "",
+    }
+    with TemporaryDirectory() as folder:
+        for name, text in files.items():
+            Path(folder, name).parent.mkdir(exist_ok=True)
+            Path(folder, name).write_text(text)
+        image = AirflowImage.build(folder)
+        assert isinstance(image, BuiltImage)
+        return image, {name: content.decode() for name, content in image.context(THEIRS).items()}
+
+
+def builds(*lines: str) -> Callable[[], bool]:
+    """Check that the Dockerfile of the walk-through's directory has these lines."""
+    return lambda: all(f"\n{line}\n" in built()[1]["Dockerfile"] for line in lines)
+
+
 def log_port() -> bool:
     """8793 is open on workers, and on a scheduler that runs tasks."""
     local = plan_of(version=THEIRS, executor=LocalExecutor()).component("Scheduler").containers[0]
@@ -335,15 +362,21 @@ DOCKERFILES: dict[str, Callable[[], bool]] = {
     "`EXPOSE 6379`": lambda: edge("Pools/default", "Broker", 6379),
     '`ENTRYPOINT ["redis-server"]`': lambda: len(resources(template(), "AWS::ElastiCache::ReplicationGroup")) == 1,
     "`FROM apache/airflow:slim-2.8.1-python3.11`": lambda: image(template()) == "apache/airflow:2.8.1-python3.11",
-    "`COPY configs/airflow.cfg`": everywhere("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG"),
+    "`COPY configs/airflow.cfg`": lambda: (
+        everywhere("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG")()
+        and built()[0].options["logging", "logging_level"] == "DEBUG"
+    ),
     "`COPY scripts/entrypoint.sh`": lambda: (
-        containers(template())["webserver"]["EntryPoint"] == ["/usr/bin/dumb-init", "--", "/entrypoint"]
+        builds("COPY --chown=airflow:root entrypoint.sh /entrypoint.sh")()
+        and containers(template())["webserver"]["EntryPoint"] == ["/usr/bin/dumb-init", "--", "/entrypoint"]
         and len(resources(template(), "Custom::AirflowMigration")) == 1
     ),
     "`COPY dags`": dags,
-    "`COPY plugins`": custom_image,
-    "`COPY requirements/requirements.txt`": custom_image,
-    '`RUN pip install "apache-airflow==${AIRFLOW_VERSION}" -r /requirements.txt`': custom_image,
+    "`COPY plugins`": lambda: custom_image() and builds("COPY --chown=airflow:root plugins/ /opt/airflow/plugins/")(),
+    "`COPY requirements/requirements.txt`": lambda: built()[1]["requirements.txt"] == "pandas\n",
+    '`RUN pip install "apache-airflow==${AIRFLOW_VERSION}" -r /requirements.txt`': lambda: (
+        '"apache-airflow==${AIRFLOW_VERSION}" --requirement /opt/airflow/requirements.txt' in built()[1]["Dockerfile"]
+    ),
     "`WORKDIR $AIRFLOW_HOME`": lambda: all("WorkingDirectory" not in c for c in containers(template()).values()),
     "`EXPOSE 8080`": lambda: edge("Web", "Webserver", 8080),
     "`EXPOSE 8793`": log_port,

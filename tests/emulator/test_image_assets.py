@@ -24,14 +24,18 @@ def test_the_example_is_built_pushed_and_deployed(tmp_path):
     shutil.copytree(EXAMPLE, tmp_path / "app", ignore=shutil.ignore_patterns("cdk.out"))
     log = tmp_path / "builder.log"
     with Emulator(tmp_path / "server.log") as emulator:
-        for command in (
-            ("bootstrap", f"aws://{ACCOUNT}/{REGION}"),
-            ("deploy", "--require-approval", "never"),
-        ):
-            done = emulator.cdk(
-                *command, "--no-notices", cwd=tmp_path / "app", CDK_DOCKER=builder.__file__, BUILDER_LOG=str(log)
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
+
+        def cdk(*command, docker=builder.__file__):
+            done = emulator.cdk(*command, "--no-notices", cwd=tmp_path / "app", CDK_DOCKER=docker, BUILDER_LOG=str(log))
+            return done.returncode, done.stdout + done.stderr
+
+        code, output = cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+        assert code == 0, output
+        code, output = cdk("deploy", "--require-approval", "never", docker="no-such-docker")
+        assert code != 0
+        assert "Please install 'no-such-docker' and try again. (Or set the 'CDK_DOCKER" in output
+        code, output = cdk("deploy", "--require-approval", "never")
+        assert code == 0, output
         declared = readback.Stack(emulator.client, "Reports")
         assert [line for name in declared.bodies for line in declared.differences(name)] == []
         images = {

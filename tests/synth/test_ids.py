@@ -158,6 +158,9 @@ CHANGES = {
     "no logs": Change({"logs": LocalLogs()}, (TASK_LOGS,)),
     "web": Change({"web": public_web}),
     "image": Change({"image": AirflowImage.official(architecture="arm64")}),
+    "image built": Change(
+        {"dags": S3Dags(), "image": AirflowImage.build(REPOSITORY / "examples/custom-image/airflow")}
+    ),
     "config": Change({"config": {"core": {"parallelism": 64}, "database": {"sql_alchemy_pool_size": 20}}}),
     "environment": Change({"environment": {"STAGE": "production"}}),
     "sizes": Change(
