@@ -1,0 +1,63 @@
+"""Run by an installed Airflow's Python, in a worker's environment: run the ``EcsRunTaskOperator`` of a DAG file.
+
+The argument is the file. Prints what each operator asked AWS for, what it returned, and what it would wait for.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from unittest.mock import MagicMock
+
+import botocore.client
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:
+    from airflow.exceptions import TaskDeferred
+    from airflow.models.dagbag import DagBag
+
+CALLS: list = []
+ORIGINAL = botocore.client.BaseClient._make_api_call
+
+
+def call(client, operation: str, arguments: dict) -> dict:
+    """Note what is asked, and the task that was started."""
+    answer = ORIGINAL(client, operation, arguments)
+    started = answer["tasks"][0]["taskArn"] if operation == "RunTask" else None
+    CALLS.append([f"{client.meta.service_model.service_name}:{operation}", arguments, started])
+    return answer
+
+
+def run(operator) -> dict:
+    """Execute one operator, to its end or until it defers."""
+    started = len(CALLS)
+    instance = MagicMock(dag_id="etl", task_id=operator.task_id, run_id="run", map_index=-1)
+    found: dict = {}
+    try:
+        found["returned"] = operator.execute({"ti": instance})
+    except TaskDeferred as deferred:
+        path, arguments = deferred.trigger.serialize()
+        found["trigger"] = [path, json.loads(json.dumps(arguments))]
+        event = {"status": "success", "task_arn": operator.arn, "cluster": operator.cluster}
+        waiter = operator.client.get_waiter("tasks_stopped")
+        waiter.wait(cluster=operator.cluster, tasks=[operator.arn], WaiterConfig={"Delay": 1})
+        found["returned"] = getattr(operator, deferred.method_name)({"ti": instance}, event)
+    operator.on_kill()
+    return {**found, "calls": CALLS[started:]}
+
+
+def main() -> None:
+    """Print one JSON document as the last line."""
+    botocore.client.BaseClient._make_api_call = call
+    bag = DagBag(dag_folder=sys.argv[1])
+    found: dict = {"errors": list(bag.import_errors.values()), "tasks": {}}
+    for dag in bag.dags.values():
+        for operator in dag.tasks:
+            operator.waiter_delay = 1
+            found["tasks"][operator.task_id] = run(operator)
+    print(json.dumps(found, default=str))
+
+
+main()

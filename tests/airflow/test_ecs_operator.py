@@ -1,0 +1,247 @@
+"""ECS tasks of the user's own: the generated variable, passed by a DAG to the real operator, run against moto."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_ecs as ecs
+from containers import REPOSITORY, Machine
+from test_ecs_executor import ATTRIBUTES, SECRETS
+
+from cdk_airflow_ecs import AirflowVersion
+from cdk_airflow_ecs.ecs_task import EcsTask
+from cdk_airflow_ecs.plan import ClusterPlan, Json
+from cdk_airflow_ecs.testing import plan_of
+from emulator.server import REGION, Emulator
+from synthesis import add_cluster, flat, resources, synthesize
+
+pytestmark = pytest.mark.airflow
+
+RELEASES = ["3.3.2", "2.11.2"]
+IMPORTS = {
+    "3": "from airflow.sdk import DAG, Variable",
+    "2": "from airflow import DAG\nfrom airflow.models import Variable",
+}
+DAG_FILE = """
+from datetime import timedelta
+
+from airflow.providers.amazon.aws.operators.ecs import EcsRunTaskOperator
+{imports}
+
+ETL = Variable.get("ecs_etl", deserialize_json=True)
+SOON = {{"awslogs_fetch_interval": timedelta(seconds=1)}}  # only to be done sooner
+with DAG("etl"):
+    command = {{"containerOverrides": [{{"name": "etl", "command": ["python", "load.py"]}}]}}
+    EcsRunTaskOperator(task_id="plain", overrides={{}}, **SOON, **ETL)
+    EcsRunTaskOperator(task_id="told", overrides=command, **SOON, **ETL)
+    EcsRunTaskOperator(task_id="reattaching", overrides={{}}, reattach=True, **SOON, **ETL)
+    EcsRunTaskOperator(task_id="deferred", overrides={{}}, deferrable=True, **SOON, **ETL)
+"""
+# The arguments of EcsRunTaskOperator that the variable may hold, by the first amazon provider that has them of those
+# that were looked at (8.19.0, 8.26.0, 9.2.0, 9.4.0, 9.6.1, 9.8.0, 9.12.0 and 9.22.0, from the wheels on PyPI).
+TAKEN_SINCE = {
+    "cluster": (8, 19),
+    "task_definition": (8, 19),
+    "launch_type": (8, 19),
+    "capacity_provider_strategy": (8, 19),
+    "network_configuration": (8, 19),
+    "awslogs_group": (8, 19),
+    "awslogs_region": (8, 19),
+    "awslogs_stream_prefix": (8, 19),
+    "container_name": (9, 4),
+}
+# The newest provider on the day of the first release of each line, by PyPI's upload times (``uv pip compile
+# --exclude-newer``): 2.10.5, the last of its line, came with 9.2.0. Later lines have no older one than 3.0.
+PROVIDERS = {"2.8": (8, 13), "2.9": (8, 19), "2.10": (8, 27), "2.11": (9, 8), "3.0": (9, 6)}
+
+
+@dataclass
+class Account:
+    """What a deploy would have left there."""
+
+    emulator: Emulator
+    subnets: list[str]
+    security_group: str
+    runs: dict[tuple[str, bool], Run] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory) -> Iterator[Account]:
+    """Start the emulator, whose agent runs tasks and writes what they print, and make a network and a cluster."""
+    with Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator:
+        ec2 = emulator.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+        blocks = ("10.0.0.0/24", "10.0.1.0/24")
+        subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"] for block in blocks]
+        group = ec2.create_security_group(VpcId=vpc, GroupName="etl", Description="etl")["GroupId"]
+        providers = ["FARGATE", "FARGATE_SPOT"]
+        emulator.client("ecs").create_cluster(clusterName="data-cluster", capacityProviders=providers)
+        emulator.client("logs").create_log_group(logGroupName="containers")
+        yield Account(emulator, subnets, group)
+
+
+@cache
+def template(release: str, spot: bool) -> dict:
+    """A cluster with an ECS task."""
+
+    def build(app):
+        cluster = add_cluster(Stack(app, "Data"), version=AirflowVersion.of(release))
+        cluster.add_ecs_task("etl", image=ecs.ContainerImage.from_registry("python:3.13"), spot=spot)
+
+    return synthesize(build).templates["Data"]
+
+
+def deployed(node: object, made: dict, account: Account) -> object:
+    """Part of a template with the ids of what exists."""
+    subnets, ids = iter(account.subnets), {}
+    kinds = {
+        "AWS::ECS::Cluster": lambda: "data-cluster",
+        "AWS::Logs::LogGroup": lambda: "containers",
+        "AWS::EC2::SecurityGroup": lambda: account.security_group,
+        "AWS::EC2::Subnet": lambda: next(subnets),
+    }
+
+    def value(match):
+        logical_id = match[1].partition(".")[0]
+        if logical_id not in ids:
+            ids[logical_id] = kinds[made["Resources"][logical_id]["Type"]]()
+        return ids[logical_id]
+
+    text = json.dumps(flat(node, {"AWS::Region": REGION}))
+    return json.loads(re.sub(r"<(\w[\w.]*)>", value, text))
+
+
+@dataclass
+class Run:
+    """A DAG file that a worker has run."""
+
+    definition: dict
+    tasks: dict
+    plan: ClusterPlan
+
+
+def run(release: str, spot: bool, account: Account, folder: Path) -> Run:
+    """Register the rendered task definition, and run every task of the DAG file in a worker with the variable, once."""
+    if (release, spot) in account.runs:
+        return account.runs[release, spot]
+    made = template(release, spot)
+    definitions = [each["Properties"] for each in resources(made, "AWS::ECS::TaskDefinition").values()]
+    (worker,) = (c for each in definitions for c in each["ContainerDefinitions"] if c["Name"] == "worker")
+    (variable,) = (each["Value"] for each in worker["Environment"] if each["Name"] == "AIRFLOW_VAR_ECS_ETL")
+    ((family, container),) = (
+        (each["Family"], c) for each in definitions for c in each["ContainerDefinitions"] if c["Name"] == "etl"
+    )
+    log = deployed(container["LogConfiguration"]["Options"], made, account)
+    definition = account.emulator.client("ecs").register_task_definition(
+        family=family,
+        networkMode="awsvpc",
+        requiresCompatibilities=["FARGATE"],
+        cpu="1024",
+        memory="2048",
+        containerDefinitions=[
+            {
+                "name": "etl",
+                "image": container["Image"],
+                "logConfiguration": {"logDriver": container["LogConfiguration"]["LogDriver"], "options": log},
+            }
+        ],
+    )["taskDefinition"]
+    account.emulator.plan({"image": container["Image"], "logs": ["line 1", "line 2"]})
+    file = folder / "etl.py"
+    file.write_text(DAG_FILE.format(imports=IMPORTS[release[0]]))
+
+    programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
+    variables = {**account.emulator.env, "AIRFLOW_VAR_ECS_ETL": deployed(variable, made, account)}
+    machine = Machine(programs, folder, ATTRIBUTES, SECRETS, variables)
+    plan = plan_of(version=AirflowVersion.of(release), ecs_tasks=(EcsTask(name="etl", spot=spot),))
+    (process,) = (c for component in plan.components for c in component.containers if c.name == "worker")
+    bare = replace(process, environment={k: v for k, v in process.environment.items() if not isinstance(v, Json)})
+    probe = str(Path(__file__).with_name("operator_probe.py"))
+    done = machine.run(bare, [str(programs / "python"), "-W", "ignore", probe, str(file)])
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["errors"] == []
+    account.runs[release, spot] = Run(definition, found["tasks"], plan)
+    return account.runs[release, spot]
+
+
+def actions(plan: ClusterPlan, component: str) -> set[str]:
+    """What the task role of a component may do."""
+    return {action for permission in plan.component(component).permissions for action in permission.actions}
+
+
+@pytest.mark.parametrize("spot", [False, True])
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_operator(release, spot, account, tmp_path):
+    """From the variable alone the operator starts the task as we mean it, follows it, and reads its log."""
+    found = run(release, spot, account, tmp_path)
+    network = {"subnets": account.subnets, "securityGroups": [account.security_group], "assignPublicIp": "DISABLED"}
+    capacity = (
+        {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
+        if spot
+        else {"launchType": "FARGATE"}
+    )
+    command = {"containerOverrides": [{"name": "etl", "command": ["python", "load.py"]}]}
+    for name, overrides in {"plain": {}, "told": command, "reattaching": {}, "deferred": {}}.items():
+        task = found.tasks[name]
+        assert task["returned"] == "line 2", name
+        ((started, arn),) = ((asked, answer) for call, asked, answer in task["calls"] if call == "ecs:RunTask")
+        assert {*started} - {"startedBy", "clientToken"} == {
+            *("cluster", "taskDefinition", "overrides", "networkConfiguration"),
+            *capacity,
+        }
+        assert started == started | {
+            "cluster": "data-cluster",
+            "taskDefinition": found.definition["family"],
+            "overrides": overrides,
+            "networkConfiguration": {"awsvpcConfiguration": network},
+            **capacity,
+        }
+        streams = {asked["logStreamName"] for call, asked, _ in task["calls"] if call == "logs:GetLogEvents"}
+        assert streams == {f"etl/etl/{arn.rpartition('/')[2]}"}
+    path, arguments = found.tasks["deferred"]["trigger"]
+    assert path == "airflow.providers.amazon.aws.triggers.ecs.TaskDoneTrigger"
+    assert arguments["log_stream"] in str(found.tasks["deferred"]["calls"])
+    assert (arguments["cluster"], arguments["log_group"]) == ("data-cluster", "containers")
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_the_operator_asks_for(release, account, tmp_path):
+    """A worker may do what the operator does, no more and no less; so may the triggerer, which starts nothing."""
+    found = run(release, False, account, tmp_path)
+    asked = {call for task in found.tasks.values() for call, *_ in task["calls"]}
+    assert asked == {"ecs:RunTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "logs:GetLogEvents"}
+    without = plan_of(version=AirflowVersion.of(release))
+    assert actions(found.plan, "Pools/default") - actions(without, "Pools/default") == {*asked, "iam:PassRole"}
+    waits = {"ecs:DescribeTasks", "logs:GetLogEvents"}
+    assert actions(found.plan, "Triggerer") - actions(without, "Triggerer") == waits
+
+
+@pytest.mark.parametrize("spot", [False, True])
+@pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
+def test_older_operators(version, spot):
+    """The operator in the oldest image of a release line knows each argument that the variable holds."""
+    given = EcsTask(name="etl", spot=spot).operator_arguments(version).tree
+    provider = PROVIDERS.get(version.line, PROVIDERS["3.0"])
+    # 8.13 of Airflow 2.8.0 was not looked at; 2.8.4, which is V2_8, has 8.19.
+    assert [name for name in given if TAKEN_SINCE[name] > max(provider, (8, 19))] == []
+    assert ("container_name" in given) == (provider >= TAKEN_SINCE["container_name"])
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_operator_knows_every_argument(release):
+    """What the variable holds are arguments of the installed operator, which refuses any other."""
+    file = next((REPOSITORY / ".venvs" / f"airflow-{release}").glob("lib/*/site-packages/airflow/providers/amazon"))
+    tree = ast.parse((file / "aws/operators/ecs.py").read_text())
+    (operator,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "EcsRunTaskOperator")
+    (init,) = (n for n in operator.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
+    assert {*TAKEN_SINCE} <= {argument.arg for argument in init.args.kwonlyargs}
