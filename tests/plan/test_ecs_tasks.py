@@ -1,0 +1,234 @@
+"""ECS tasks of the user's own: what runs, what DAGs are told, and who may start them."""
+
+from __future__ import annotations
+
+import pytest
+from plans import NUMBER_TOKEN, OWN_IMAGE, VERSIONS, EcsSecret, containers, plan
+
+from cdk_airflow_ecs import EcsExecutor, LocalExecutor, SeveralExecutors
+from cdk_airflow_ecs.ecs_task import EcsTask
+from cdk_airflow_ecs.plan import Json, Permission, Ref, SecretRef
+from cdk_airflow_ecs.testing import plan_of
+
+ETL = EcsTask(name="etl")
+VARIABLE = "AIRFLOW_VAR_ECS_ETL"
+TASKS = (Ref("Cluster", "tasks_arn"),)
+READS = Permission(actions=("logs:GetLogEvents",), resources=(Ref("Tasks/etl", "log_streams_arn"),))
+FOLLOWS = Permission(actions=("ecs:DescribeTasks",), resources=TASKS)
+RUNS = (
+    Permission(
+        actions=("ecs:RunTask",),
+        resources=(Ref("Tasks/etl", "family_arn"),),
+        conditions={"ArnEquals": {"ecs:cluster": Ref("Cluster", "arn")}},
+    ),
+    Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=TASKS),
+    Permission(
+        actions=("iam:PassRole",),
+        resources=(Ref("Tasks/etl", "task_role_arn"), Ref("Tasks/etl", "execution_role_arn")),
+        conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    ),
+    Permission(actions=("ecs:ListTasks",), resources=(Ref("Cluster", "instances_arn"),)),
+    READS,
+)
+
+
+def with_tasks(*tasks, line="3.3", executor="celery", **arguments):
+    """Plan a cluster with these ECS tasks."""
+    return plan(line, executor, ecs_tasks=tasks, **arguments)
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_a_task(line):
+    """It is one container without a service, whose role may do nothing, and which gets nothing of Airflow's."""
+    task = with_tasks(ETL, line=line).component("Tasks/etl")
+    (container,) = task.containers
+    assert (task.path, task.count, task.cpu, task.memory_mib) == ("Tasks/etl", None, 1024, 2048)
+    assert (task.permissions, task.runs_user_code, task.enable_exec, task.spot) == ((), False, False, False)
+    assert (container.name, container.prefix, container.command, container.entrypoint) == ("etl", (), (), ())
+    # The entry point of the official image would wait for a database.
+    assert container.environment == {"CONNECTION_CHECK_MAX_COUNT": "0"}
+
+
+def test_everything_else():
+    """Size, disk, Spot, processor, entry point, command and variables are as they were said."""
+    secret = EcsSecret()
+    told = EcsTask(
+        name="etl",
+        image=None,
+        entrypoint=["sh", "-c"],
+        command=(word for word in ("echo", "x")),
+        cpu=4096,
+        memory_mib=16384,
+        ephemeral_storage_gib=100,
+        spot=True,
+        architecture="arm64",
+        environment={"STAGE": "dev", "API_TOKEN": secret, "AIRFLOW__CORE__PARALLELISM": "3"},
+    )
+    task = with_tasks(told).component("Tasks/etl")
+    (container,) = task.containers
+    assert (task.cpu, task.memory_mib, task.ephemeral_storage_gib) == (4096, 16384, 100)
+    assert (task.spot, task.architecture) == (True, "arm64")
+    assert (container.entrypoint, container.command) == (("sh", "-c"), ("echo", "x"))
+    assert container.environment == {
+        "CONNECTION_CHECK_MAX_COUNT": "0",
+        "STAGE": "dev",
+        "API_TOKEN": SecretRef("Given", "Tasks/etl/API_TOKEN"),
+        "AIRFLOW__CORE__PARALLELISM": "3",
+    }
+
+
+def test_the_processor_is_that_of_the_image():
+    """Unless it says another."""
+    image = OWN_IMAGE.registry("ghcr.io/acme/airflow:1", architecture="arm64")
+    tasks = (ETL, EcsTask(name="other", architecture="x86_64"))
+    found = with_tasks(*tasks, image=image)
+    assert [found.component(f"Tasks/{task.name}").architecture for task in tasks] == ["arm64", "x86_64"]
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+@pytest.mark.parametrize("spot", [False, True])
+def test_what_dags_are_told(line, spot):
+    """The variable holds what the operator of that release takes, but for the task's id and overrides."""
+    worker = containers(with_tasks(EcsTask(name="etl", spot=spot), line=line))["worker"]
+    strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    named = {} if line in ("2.8", "2.9", "2.10") else {"container_name": "etl"}
+    assert worker.environment[VARIABLE] == Json(
+        {
+            "cluster": Ref("Cluster", "name"),
+            "task_definition": Ref("Tasks/etl", "family"),
+            **({"capacity_provider_strategy": strategy} if spot else {"launch_type": "FARGATE"}),
+            "network_configuration": {
+                "awsvpcConfiguration": {
+                    "subnets": Ref("Network", "task_subnet_list"),
+                    "securityGroups": [Ref("Tasks/etl", "security_group_id")],
+                    "assignPublicIp": Ref("Network", "assign_public_ip_word"),
+                }
+            },
+            **named,
+            "awslogs_group": Ref("ContainerLogs", "name"),
+            "awslogs_region": Ref("Stack", "region"),
+            "awslogs_stream_prefix": "etl/etl",
+        }
+    )
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+@pytest.mark.parametrize(
+    ("executor", "told", "may_run"),
+    [
+        ("celery", {"dag-processor", "triggerer", "worker"}, {"Pools/default"}),
+        ("local", {"dag-processor", "triggerer", "scheduler"}, {"Scheduler"}),
+        ("ecs", {"dag-processor", "triggerer", "task"}, {"Tasks/executor"}),
+    ],
+)
+def test_who_knows_and_who_may(line, executor, told, may_run):
+    """DAG files are read in more places than tasks run: only these start it, and the triggerer follows it."""
+    found = with_tasks(ETL, line=line, executor=executor)
+    assert {name for name, container in containers(found).items() if VARIABLE in container.environment} == told
+    before = plan(line, executor)
+    more = {
+        part.name: [p for p in part.permissions if p not in before.component(part.name).permissions]
+        for part in found.components
+        if part.name != "Tasks/etl"
+    }
+    assert {name for name, permissions in more.items() if permissions} == {*may_run, "Triggerer"}
+    assert more["Triggerer"] == [FOLLOWS, READS]
+    for name in may_run:
+        assert more[name] == list(RUNS)
+
+
+def test_several_tasks():
+    """Each is a variable and a grant of its own; following any of them is said once."""
+    found = with_tasks(ETL, EcsTask(name="Nightly-report"))
+    worker = found.component("Pools/default")
+    variables = [name for name in worker.containers[0].environment if name.startswith("AIRFLOW_VAR_")]
+    assert variables == [VARIABLE, "AIRFLOW_VAR_ECS_NIGHTLY_REPORT"]
+    resources = [p.resources for p in worker.permissions if p.actions == ("ecs:RunTask",)]
+    assert resources == [(Ref(f"Tasks/{name}", "family_arn"),) for name in ("etl", "Nightly-report")]
+    assert [p.actions for p in worker.permissions].count(("ecs:DescribeTasks", "ecs:StopTask")) == 1
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_nobody_reaches_it(line):
+    """It has no edge, whatever its variables are named, and changes no other."""
+    task = EcsTask(name="etl", environment={"METADATA_HOST": "db.example.com", "BROKER_HOST": "redis.example.com"})
+    assert with_tasks(task, line=line).edges == plan(line).edges
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_the_rest_stays(line):
+    """Beyond variable and grants, no component changes: a new ECS task does not even touch the others' services."""
+    found, before = with_tasks(ETL, line=line), plan(line)
+    same = ("ApiServer", "Webserver", "Scheduler", "Migration")
+    assert [part for part in found.components if part.name in same] == [
+        part for part in before.components if part.name in same
+    ]
+    for part in before.components:
+        after = found.component(part.name)
+        for old, new in zip(part.containers, after.containers, strict=True):
+            assert list(new.environment.items())[: len(old.environment)] == list(old.environment.items())
+        assert after.permissions[: len(part.permissions)] == part.permissions
+
+
+def test_beside_the_executors_own_tasks():
+    """With several executors, what runs tasks may start it, and the executor's tasks have another name."""
+    found = plan(executor="several", ecs_tasks=(ETL,))
+    assert [part.name for part in found.components if part.count is None] == [
+        *("Tasks/etl", "Tasks/executor", "Migration")
+    ]
+    starts = {part.name for part in found.components if RUNS[0] in part.permissions}
+    assert starts == {"Pools/default", "Tasks/executor"}
+    assert found.component("Tasks/executor").spot is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "1st"}, "an ECS task's name is a letter, then letters, digits and hyphens, at most 32; got '1st'"),
+        ({"name": "a_b"}, "an ECS task's name is a letter"),
+        ({"name": "a" * 33}, "at most 32"),
+        ({"name": None}, "an ECS task's name is a letter, .* got None"),
+        ({"name": "Executor"}, "an ECS task cannot be named 'Executor': the tasks of EcsExecutor are"),
+        ({"cpu": 3}, "ECS task 'etl': cpu=3"),
+        ({"cpu": 1024, "memory_mib": 512}, "ECS task 'etl': memory_mib=512 does not go with cpu=1024"),
+        ({"ephemeral_storage_gib": 20}, "ephemeral_storage_gib"),
+        ({"spot": "yes"}, "ECS task 'etl': spot is True or False, got 'yes'"),
+        ({"architecture": "arm"}, "ECS task 'etl': architecture is \"x86_64\" or \"arm64\", got 'arm'"),
+        ({"entrypoint": "sh"}, "ECS task 'etl': entrypoint"),
+        ({"command": [1]}, "ECS task 'etl': command is a list of words"),
+        ({"image": "python:3.13"}, "ECS task 'etl': image"),
+        ({"task_role": "arn:aws:iam::123456789012:role/etl"}, "ECS task 'etl': task_role"),
+    ],
+)
+def test_refused(arguments, message):
+    """What cannot work is refused, with what was given and what is accepted."""
+    with pytest.raises(ValueError, match=message):
+        EcsTask(**{"name": "etl", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("tasks", "arguments", "message"),
+    [
+        ((ETL, EcsTask(name="Etl")), {}, "two ECS tasks would be the Airflow variable 'ecs_etl'; give each its own"),
+        ((EcsTask(name="etl", environment={"A_TOKEN": "x"}),), {}, "Tasks/etl: A_TOKEN looks like a secret"),
+        ((EcsTask(name="etl", environment={"A-B": "x"}),), {}, "Tasks/etl: 'A-B' is no name of an environment"),
+        ((ETL,), {"environment": {VARIABLE: "{}"}}, f"environment= sets {VARIABLE} in .* which this cluster sets"),
+    ],
+)
+def test_refused_by_the_cluster(tasks, arguments, message):
+    """What contradicts the cluster is refused when it is planned."""
+    with pytest.raises(ValueError, match=message):
+        with_tasks(*tasks, **arguments)
+
+
+def test_tokens():
+    """Sizes from parameters of a stack are taken."""
+    task = EcsTask(name="etl", cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)
+    assert with_tasks(task).component("Tasks/etl").cpu == NUMBER_TOKEN
+
+
+@pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
+def test_once_each(executor):
+    """Where the executor may do the same already, it is said once."""
+    for part in plan_of(executor=executor, ecs_tasks=(ETL,)).components:
+        assert len(part.permissions) == len({str(permission) for permission in part.permissions})
