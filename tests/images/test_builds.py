@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk_airflow_ecs import AirflowVersion
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, SqsBroker
+from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.images.dockerfile import Recipe, dockerfile
 
 REPOSITORY = Path(__file__).parents[2]
@@ -133,6 +134,17 @@ def test_pip_resolves(tmp_path, release):
     assert installed.keys() == {"xlsxwriter", "tinydb"}
     assert installed["xlsxwriter"] == "3.2.0"
     assert installed["tinydb"].startswith("4.8.")
+
+
+@pip_tests
+def test_what_sqs_needs(tmp_path, release):
+    """What the SQS broker adds to the image fits Airflow, beside packages of the user's."""
+    executor = CeleryExecutor(broker=SqsBroker())
+    added = executor.plan(ExecutorContext(version=AirflowVersion.of(release))).requirements
+    assert any(line.startswith("pycurl") for line in added)
+    run = install(tmp_path, release, "XlsxWriter~=3.2.0", *added)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "apache-airflow" not in "".join(re.findall(r"^Would install (.*)$", run.stdout, re.MULTILINE))
 
 
 @pip_tests

@@ -131,7 +131,7 @@ def test_the_base(folder, line):
     extras = "amazon,celery,postgres,statsd" + (",fab,git" if version.major == 3 else "")
     assert f'"apache-airflow[{extras}]==${{AIRFLOW_VERSION}}"' in slim
     published = f"airflow/constraints-${{AIRFLOW_VERSION}}/constraints-{version.python}.txt"
-    # A slim image's own file has no providers; images of 2.8 have no file.
+    # A slim image's own file may lack providers; images of 2.8 have no file.
     assert (published in slim, published in full) == (True, line == "2.8")
 
 

@@ -115,7 +115,8 @@ def _constraints(recipe: Recipe) -> str:
     """Put the versions that Airflow was tested with into a file, without those that requirements name themselves."""
     version, file, fetch = recipe.version, "${HOME}/constraints.txt", ""
     if recipe.base == "slim" or version.line == "2.8":
-        # A slim image's own file has no providers, and images have one only since 2.9 (docker-stack documentation).
+        # Images have a file only since 2.9 (docker-stack documentation), and nothing says that a slim one's names
+        # providers, which it has not.
         url = _CONSTRAINTS.format(version="${AIRFLOW_VERSION}", python=version.python)
         file = f"{HOME}/constraints.txt"
         fetch = f'curl --fail --silent --show-error --location --output {file} "{url}" \\\n    && '
