@@ -30,6 +30,7 @@ from cdk_airflow_ecs import (
     S3Dags,
     S3Logs,
     SeveralExecutors,
+    SqsBroker,
     Web,
     WorkerPool,
 )
@@ -204,6 +205,8 @@ CREATE_ONLY = {
     "AWS::RDS::DBCluster": ("DBClusterIdentifier", "DatabaseName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername"),
     "AWS::ElastiCache::ReplicationGroup": ("CacheSubnetGroupName", "KmsKeyId", "Port", "ReplicationGroupId"),
     "AWS::S3::Bucket": ("BucketName",),
+    "AWS::SQS::Queue": ("QueueName", "FifoQueue"),
+    "AWS::DynamoDB::Table": ("TableName", "KeySchema"),
     "AWS::SecretsManager::Secret": ("Name",),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": ("Name", "Scheme", "Type"),
 }
@@ -248,6 +251,7 @@ def _logs(stack: Any) -> Any:
 
 IMAGE = AirflowImage.registry("ghcr.io/acme/airflow:3.3.2-1")
 POOL = CeleryExecutor(pools=[WorkerPool("other", queues=["default"])])
+SQS = CeleryExecutor(broker=SqsBroker())
 PUBLIC = Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])
 OLD = AirflowVersion.V2_11
 # The first cell of a row, to pairs of arguments before and after, and what becomes of which resource.
@@ -276,6 +280,14 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
     "`broker=RedisBroker()` to `RedisBroker.existing(…)`": (
         [({}, {"executor": _redis})],
         {"BrokerCache": "dropped", "BrokerToken": "dropped"},
+    ),
+    "`broker=RedisBroker()` to `SqsBroker()`": (
+        [({}, {"executor": SQS})],
+        {"BrokerCache": "dropped", "BrokerToken": "dropped"},
+    ),
+    "`broker=SqsBroker()` to `RedisBroker()`": (
+        [({"executor": SQS}, {})],
+        dict.fromkeys(("BrokerQueuesdefault", "BrokerDeadLetters", "BrokerResults"), "dropped"),
     ),
     "`dags=S3Dags()` to a bucket of yours, or to `ImageDags()`": (
         [({}, {"dags": _dags}), ({"image": IMAGE}, {"image": IMAGE, "dags": ImageDags()})],
@@ -349,6 +361,7 @@ COSTED = {
     "mixed-executors": "Mixed",
     "aurora": "Aurora",
     "custom-image": "Reports",
+    "celery-sqs": "Queues",
 }
 
 
