@@ -18,6 +18,7 @@ from cdk_airflow_ecs.executors.ecs import EcsExecutor
 from cdk_airflow_ecs.executors.local import LocalExecutor
 from cdk_airflow_ecs.executors.several import SeveralExecutors
 from cdk_airflow_ecs.images.registry import AirflowImage
+from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.logs.router import AwsLogs, FireLens
 from cdk_airflow_ecs.logs.s3 import S3Logs
@@ -31,6 +32,7 @@ __all__ = [
     "AuroraDatabase",
     "AwsLogs",
     "CeleryExecutor",
+    "CloudWatchLogs",
     "ContainerDatabase",
     "EcsExecutor",
     "Executor",

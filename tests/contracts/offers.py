@@ -2,6 +2,7 @@
 
 from cdk_airflow_ecs import (
     AuroraDatabase,
+    CloudWatchLogs,
     ContainerDatabase,
     ExistingDatabase,
     ImageDags,
@@ -34,6 +35,7 @@ OFFERS = {
     ),
     S3Dags: ("Dags", {"bucket_name", "bucket_arn", "objects_arn", "uri"}, set()),
     ImageDags: ("Dags", set(), set()),
+    CloudWatchLogs: ("Logs", {"uri", "streams_arn", "groups_arn"}, set()),
     S3Logs: ("Logs", {"uri", "bucket_arn", "objects_arn"}, set()),
     LocalLogs: ("Logs", set(), set()),
     Web: ("Web", {"url"}, set()),

@@ -11,6 +11,7 @@ from constructs import Construct
 
 from cdk_airflow_ecs import (
     AuroraDatabase,
+    CloudWatchLogs,
     ContainerDatabase,
     ExistingDatabase,
     ImageDags,
@@ -39,6 +40,7 @@ STORES = {
     "sqs": lambda secret: SqsBroker().store(["default"]),
     "s3-dags": lambda secret: S3Dags(),
     "image-dags": lambda secret: ImageDags(),
+    "cloudwatch-logs": lambda secret: CloudWatchLogs(),
     "s3-logs": lambda secret: S3Logs(),
     "local-logs": lambda secret: LocalLogs(),
     "web": lambda secret: Web(),

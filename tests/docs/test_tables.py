@@ -9,6 +9,7 @@ import pytest
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -20,6 +21,7 @@ from cdk_airflow_ecs import (
     AirflowVersion,
     AuroraDatabase,
     CeleryExecutor,
+    CloudWatchLogs,
     EcsExecutor,
     ExistingDatabase,
     ImageDags,
@@ -205,6 +207,7 @@ CREATE_ONLY = {
     "AWS::RDS::DBCluster": ("DBClusterIdentifier", "DatabaseName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername"),
     "AWS::ElastiCache::ReplicationGroup": ("CacheSubnetGroupName", "KmsKeyId", "Port", "ReplicationGroupId"),
     "AWS::S3::Bucket": ("BucketName",),
+    "AWS::Logs::LogGroup": ("LogGroupName",),
     "AWS::SQS::Queue": ("QueueName", "FifoQueue"),
     "AWS::DynamoDB::Table": ("TableName", "KeySchema"),
     "AWS::SecretsManager::Secret": ("Name",),
@@ -247,6 +250,10 @@ def _dags(stack: Any) -> Any:
 
 def _logs(stack: Any) -> Any:
     return S3Logs(bucket=s3.Bucket.from_bucket_name(stack, "Theirs", "theirs"))
+
+
+def _log_group(stack: Any) -> Any:
+    return CloudWatchLogs(log_group=logs.LogGroup.from_log_group_name(stack, "Theirs", "theirs"))
 
 
 IMAGE = AirflowImage.registry("ghcr.io/acme/airflow:3.3.2-1")
@@ -293,9 +300,13 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
         [({}, {"dags": _dags}), ({"image": IMAGE}, {"image": IMAGE, "dags": ImageDags()})],
         {"DagsBucket": "dropped"},
     ),
-    "`logs=S3Logs()` to a bucket of yours, or to `LocalLogs()`": (
-        [({}, {"logs": _logs}), ({}, {"logs": LocalLogs()})],
+    "`logs=S3Logs()` to a bucket of yours, to `CloudWatchLogs()` or `LocalLogs()`": (
+        [({}, {"logs": store}) for store in (_logs, CloudWatchLogs(), LocalLogs())],
         {"LogsTasks": "dropped"},
+    ),
+    "`logs=CloudWatchLogs()` to a log group of yours, to `S3Logs()` or `LocalLogs()`": (
+        [({"logs": CloudWatchLogs()}, {"logs": store}) for store in (_log_group, S3Logs(), LocalLogs())],
+        {"LogsTaskGroup": "dropped"},
     ),
     "`web=Web(internet_facing=…)`": ([({}, {"web": PUBLIC})], {"WebLoadBalancer": "replaced"}),
     "the name of a worker pool": ([({}, {"executor": POOL})], {}),

@@ -26,6 +26,7 @@ from cdk_airflow_ecs import (
     AirflowVersion,
     AuroraDatabase,
     CeleryExecutor,
+    CloudWatchLogs,
     EcsExecutor,
     ExistingDatabase,
     HealthCheck,
@@ -241,6 +242,14 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "many replicas": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker(replicas=9))},
         "replicas is an integer, 0",
+    ),
+    "logs for a month of 31 days": (
+        lambda s: {"logs": CloudWatchLogs(retention_days=31)},
+        "CloudWatchLogs retention_days is one of 1, 3, 5, .*, or None; got 31",
+    ),
+    "a log group by its name": (
+        lambda s: {"logs": CloudWatchLogs(log_group="airflow")},
+        "CloudWatchLogs log_group takes a logs.ILogGroup, such as",
     ),
     "logs for no time": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days is an integer, 1 or more; got 0"),
     # --- tokens where a number is compared

@@ -15,6 +15,7 @@ from cdk_airflow_ecs import (
     AirflowVersion,
     AuroraDatabase,
     CeleryExecutor,
+    CloudWatchLogs,
     EcsExecutor,
     ExistingDatabase,
     HealthCheck,
@@ -84,5 +85,6 @@ def executors(secret: secretsmanager.ISecret) -> SeveralExecutors:
 
 def others() -> tuple[object, ...]:
     """Make the rest."""
+    CloudWatchLogs(retention_days=None)
     AuroraDatabase(min_capacity=1, max_capacity=2.5, readers=2, io_optimized=True, engine_version="16.11")
     return (EcsExecutor(), LocalLogs(), RdsDatabase(multi_az=False), S3Dags(refresh_seconds=60))

@@ -16,6 +16,10 @@ class LogStore(Store):
     def config(self) -> Mapping[Option, Value]:
         """The options of every process: writers write there, and the web component reads there."""
 
+    def unconcerned(self) -> Mapping[Option, Value]:
+        """The options of a process that neither writes nor reads task logs. The default is those of every process."""
+        return self.config()
+
     @abstractmethod
     def readers(self) -> tuple[Permission, ...]:
         """What a process that shows logs may do."""

@@ -1,0 +1,135 @@
+"""Task logs in CloudWatch Logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import aws_logs as logs
+
+from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
+from cdk_airflow_ecs.tokens import is_token
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_RETENTION: Final = 90
+# CloudWatch Logs API, PutRetentionPolicy.
+_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180),
+    *(365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudWatchLogs(LogStore):
+    """Task logs in a CloudWatch log group, written while a task runs, at most a minute late.
+
+    Airflow 3 needs amazon provider 9.32.0, which is in the official image of 3.3: with earlier ones, logs get lost on
+    the way (apache/airflow#57356).
+
+    Args:
+        log_group: the log group. The default is one of its own: encrypted with the cluster's key, kept when the stack
+            goes.
+        retention_days: delete logs after so many days, in a group of its own; one of the numbers that CloudWatch takes,
+            such as 30, 90 or 365. The default is 90; None keeps them.
+
+    Raises:
+        ValueError: if CloudWatch does not take *retention_days*, or it is given for a group of yours.
+
+    Examples:
+        >>> CloudWatchLogs(retention_days=30).retention_days
+        30
+    """
+
+    log_group: logs.ILogGroup | None = None
+    retention_days: int | None = _RETENTION
+
+    def __post_init__(self) -> None:
+        arguments.construct(
+            "CloudWatchLogs log_group",
+            self.log_group,
+            "log_group_arn",
+            "a logs.ILogGroup, such as logs.LogGroup.from_log_group_name(…)",
+        )
+        days = self.retention_days
+        if days is not None and (isinstance(days, bool) or days not in _DAYS):
+            raise ValueError(
+                f"CloudWatchLogs retention_days is one of {', '.join(map(str, _DAYS))}, or None; got"
+                f" {arguments.shown(days)}"
+            )
+        if self.log_group is None:
+            return
+        if days != _RETENTION:
+            raise ValueError(
+                f"CloudWatchLogs retention_days={days} is for a log group of its own; set the retention of yours where"
+                " you make it"
+            )
+        name = self.log_group.log_group_name
+        if not is_token(name) and "#" in name:
+            raise ValueError(
+                f'CloudWatchLogs log_group {name!r} has a "#" in its name, after which Airflow reads no further'
+            )
+
+    def config(self) -> Mapping[Option, Value]:
+        """See :meth:`LogStore.config`."""
+        return {
+            ("logging", "remote_logging"): "True",
+            ("logging", "remote_base_log_folder"): Ref("Logs", "uri"),
+            # Empty means the task role; a name would be looked up in the database first.
+            ("logging", "remote_log_conn_id"): "",
+        }
+
+    def unconcerned(self) -> Mapping[Option, Value]:
+        """See :meth:`LogStore.unconcerned`. From Airflow 3 on, the DAG processor would write there, and may not."""
+        return {("logging", "remote_logging"): "False"}
+
+    def readers(self) -> tuple[Permission, ...]:
+        """See :meth:`LogStore.readers`."""
+        return (Permission(actions=("logs:GetLogEvents",), resources=(Ref("Logs", "streams_arn"),)),)
+
+    def writers(self) -> tuple[Permission, ...]:
+        """See :meth:`LogStore.writers`."""
+        return (
+            Permission(actions=("logs:CreateLogStream", "logs:PutLogEvents"), resources=(Ref("Logs", "streams_arn"),)),
+            # Airflow's handler looks whether the group exists. It lists groups to know, and would else create it.
+            Permission(actions=("logs:DescribeLogGroups",), resources=(Ref("Logs", "groups_arn"),)),
+        )
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        group = self.log_group
+        if group is None:
+            # Not "Tasks", which is the bucket of S3Logs: a logical id never changes its type.
+            group = logs.LogGroup(
+                scope,
+                "TaskGroup",
+                retention=logs.RetentionDays.INFINITE,
+                encryption_key=foundation.key,
+                removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
+            )
+            if self.retention_days is not None:
+                cast("logs.CfnLogGroup", group.node.default_child).retention_in_days = self.retention_days
+
+        def arn(name: str) -> str:
+            return Stack.of(scope).format_arn(
+                service="logs",
+                region=group.env.region,
+                resource="log-group",
+                resource_name=name,
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+
+        return Binding(
+            attributes={
+                # Without the ":*" with which CloudFormation ends it: Airflow takes what follows for the name.
+                "uri": f"cloudwatch://{arn(group.log_group_name)}",
+                "streams_arn": arn(f"{group.log_group_name}:log-stream:*"),
+                "groups_arn": arn("*"),
+            },
+        )

@@ -1,0 +1,156 @@
+"""Task logs in CloudWatch Logs, written and read by installed Airflows with what their plans allow, and no more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from containers import REPOSITORY, Machine
+from test_ecs_executor import ATTRIBUTES, RELEASES, SECRETS
+from test_generated import eventually, listens
+
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, CloudWatchLogs, EcsExecutor, Executor
+from cdk_airflow_ecs.testing import plan_of
+from servers import free_port
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+
+HERE = Path(__file__).parent
+PYTHON = REPOSITORY / ".venvs/emulator/bin/python"
+GROUP = "Stack-LogsTaskGroup-1"
+ARN = "arn:aws:logs:eu-central-1:123456789012:log-group"
+LOGS = {
+    ("Logs", "uri"): f"cloudwatch://{ARN}:{GROUP}",
+    ("Logs", "streams_arn"): f"{ARN}:{GROUP}:log-stream:*",
+    ("Logs", "groups_arn"): f"{ARN}:*",
+}
+# The container that runs a task, and its executor.
+EXECUTORS = {"worker": CeleryExecutor(), "task": EcsExecutor()}
+STREAM = "dag_id=spoken/run_id=manual__2026-01-01T12_00_00+00_00/task_id=speak/attempt=1.log"
+DAG = """
+from airflow.sdk import dag, task
+
+
+@dag
+def spoken():
+    @task
+    def speak():
+        print("words of a task")
+
+    speak()
+
+
+spoken()
+"""
+
+
+class Site:
+    """A log group behind a policy, which is what plans allow, and the containers of those plans."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        """Name the files; nothing is started."""
+        self.folder, self.url = folder, f"http://127.0.0.1:{port}"
+        self.policy, self.called = folder / "policy.json", folder / "calls"
+        self.policy.write_text("{}")
+        self.called.write_text("")
+        (folder / "dags").mkdir()
+        (folder / "dags/spoken.py").write_text(DAG)
+        login = {"aws_access_key_id": "root", "aws_secret_access_key": "x"}
+        self.logs = boto3.client("logs", endpoint_url=self.url, region_name="eu-central-1", **login)
+
+    def ask(self, release: str, executor: Executor, container: str, probe: str) -> Any:
+        """Run the probe in a container, as its task role."""
+        plan = plan_of(version=AirflowVersion.of(release), executor=executor, logs=CloudWatchLogs())
+        ((component, part),) = (
+            (component, part)
+            for component in plan.components
+            for part in component.containers
+            if part.name == container
+        )
+        kind = "airflow.dag_processing.bundles.local.LocalDagBundle"
+        bundle = {"name": "local", "classpath": kind, "kwargs": {"path": str(self.folder / "dags")}}
+        here = {"AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": container, "AWS_SECRET_ACCESS_KEY": "x"}
+        if release[0] == "3":
+            here["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps([bundle])
+        programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
+        machine = Machine(programs, self.folder, {**ATTRIBUTES, **LOGS}, SECRETS, here)
+        allowed = {
+            action: [machine.text(resource) for resource in permission.resources]
+            for permission in component.permissions
+            for action in permission.actions
+            if action.startswith("logs:")
+        }
+        self.policy.write_text(json.dumps({container: allowed}))
+        self.called.write_text("")
+        words = [programs / "python", "-W", "ignore", HERE / "cloudwatch_probe.py", probe, self.folder / "dags"]
+        done = machine.run(part, [*map(str, words)])
+        assert done.returncode == 0, done.stdout + done.stderr
+        # No call that is refused, and none of what is allowed is never called.
+        assert {(action, True) for action in allowed} == {(action, ok) for _, action, _, ok in self.calls()}
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def calls(self) -> list[list[Any]]:
+        """What was called: by whom, the action, on what, and whether it was allowed."""
+        return [json.loads(line) for line in self.called.read_text().splitlines()]
+
+    def streams(self) -> dict[str, list[str]]:
+        """What stands in each stream."""
+        names = [item["logStreamName"] for item in self.logs.describe_log_streams(logGroupName=GROUP)["logStreams"]]
+        return {
+            name: [
+                event["message"] for event in self.logs.get_log_events(logGroupName=GROUP, logStreamName=name)["events"]
+            ]
+            for name in names
+        }
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """CloudWatch Logs of this machine, with the log group that CloudFormation makes."""
+    port = free_port()
+    found = Site(tmp_path, port)
+    command = [PYTHON, HERE / "cloudwatch.py", str(port), found.policy, found.called]
+    with (tmp_path / "server.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            eventually(lambda: listens(port), 60)
+            found.logs.create_log_group(logGroupName=GROUP)
+            yield found
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("container", EXECUTORS)
+def test_written_and_read(release: str, container: str, site: Site):
+    """What runs a task writes its log to one stream, and the web component shows it; each may do just what it does."""
+    ended = site.ask(release, EXECUTORS[container], container, "run")
+    assert ended == (0 if release[0] == "3" else "CloudwatchTaskHandler")
+    ((stream, messages),) = site.streams().items()
+    assert stream == STREAM
+    assert any("words of a task" in message for message in messages)
+    web = "api-server" if release[0] == "3" else "webserver"
+    lines = site.ask(release, EXECUTORS[container], web, "read")
+    assert [line for line in lines if line.endswith("words of a task")]
+    assert any(f"Reading remote log from Cloudwatch log_group: {GROUP}" in line for line in lines)
+
+
+@pytest.mark.xfail(strict=True, reason="planning gives every process config(), and asks nobody for unconcerned()")
+def test_the_dag_processor(site: Site):
+    """The DAG processor of Airflow 3, which is no writer of task logs, keeps the log of a DAG file to itself."""
+    log = site.ask("3.3.2", CeleryExecutor(), "dag-processor", "parse")
+    assert "words of a DAG file" in Path(log).read_text()
+    assert site.streams() == {}
+
+
+def test_nobody_else_is_let_in(site: Site):
+    """The policy is enforced here: without its permissions, the writer's handler fails at once."""
+    site.policy.write_text("{}")
+    login = {"aws_access_key_id": "nobody", "aws_secret_access_key": "x", "region_name": "eu-central-1"}
+    logs = boto3.client("logs", endpoint_url=site.url, **login)
+    with pytest.raises(logs.exceptions.ClientError, match="nobody is not authorized to perform: logs:GetLogEvents"):
+        logs.get_log_events(logGroupName=GROUP, logStreamName="x")
