@@ -242,11 +242,13 @@ def _service(
 
 
 def _acknowledge(scope: Construct, component: Component, site: Site) -> None:
-    acknowledge(
-        scope,
-        "AwsSolutions-ECS2",
-        "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager",
-    )
+    values = [value for container in component.containers for value in container.environment.values()]
+    if not all(isinstance(value, SecretRef) for value in values):
+        acknowledge(
+            scope,
+            "AwsSolutions-ECS2",
+            "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager",
+        )
     if component.enable_exec:
         stack = Stack.of(scope)
         streams = stack.format_arn(
