@@ -328,6 +328,11 @@ class AirflowCluster(Construct):
         authors = (part for part in self._rendered.values() if part.component.runs_user_code)
         return {part.component.name: part.task_role for part in authors}
 
+    @property
+    def execution_roles(self) -> Mapping[str, iam.IRole]:
+        """The roles that read secrets and pull images as tasks start, by component: ``key.grant_decrypt(role)``."""
+        return {name: part.task_definition.obtain_execution_role() for name, part in self._rendered.items()}
+
     def service(self, component: str) -> ecs.FargateService:
         """The ECS service of *component*, such as "Scheduler"; their names are in ``cluster.plan``.
 
