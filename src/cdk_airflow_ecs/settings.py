@@ -179,7 +179,7 @@ def resolve(
         )
     stores = (settings.database, *executor_plan.stores.values(), settings.web)
     advice += [each for store in stores for each in store.advice()]
-    return replace(settings, advice=tuple(advice))
+    return replace(settings, advice=tuple(dict.fromkeys(advice)))
 
 
 def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowImage]:

@@ -117,6 +117,22 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
     )
 
 
+def test_constraints_give_way(tmp_path):
+    """A package whose version requirements.txt chooses has no constraint, however its name is written; others do."""
+    constraints = "Flask-AppBuilder==4.5.3\nflask-appbuilder-more==1.0\nPyYAML==6.0.2\nzope.event==5.0\n"
+    (tmp_path / "constraints.txt").write_text(constraints)
+    recipe = Recipe(version=AirflowVersion.V3_3, requirements=("flask_appbuilder>=4.6", "pyyaml", "Zope_Event~=5.1"))
+    (command,) = re.findall(r"RUN (sed .*) > /tmp/constraints.txt", dockerfile(recipe))
+    kept = subprocess.run(
+        ["bash", "-c", command],
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert kept.split() == ["flask-appbuilder-more==1.0", "PyYAML==6.0.2"]
+
+
 def pip_tests(test):
     """Mark a test that asks the registry, and needs an environment with Airflow."""
     missing = [release for release in RELEASES if not (REPOSITORY / ".venvs" / f"airflow-{release}").exists()]

@@ -203,6 +203,11 @@ REFUSED = {
         {"dags/a.py": "", "setup.py": ""},
         r"airflow/setup\.py would not be .* into config/, wh",
     ),
+    "a file beside a known one": (
+        {"requirements/requirements.txt": "a", "requirements/dev.txt": "b"},
+        r"airflow/requirements/dev\.txt would not be in the image",
+    ),
+    "a folder that is a file": ({"plugins": "a", "dags/a.py": ""}, "airflow/plugins would not be in the image"),
     "twice the same": (
         {"requirements.txt": "a", "requirements/requirements.txt": "b"},
         r"requirements\.txt is there twice: .*airflow/requirements\.txt and .*; remove one of them",
@@ -366,7 +371,9 @@ def test_the_same_twice_is_no_contradiction(folder):
 def test_unknown_options_are_advised(folder):
     """An option that Airflow does not know is said, with the file's name; a plugin's own section is not."""
     files = {"airflow.cfg": "[core]\nparalelism = 7\n[reports]\nsender = a"}
-    (advice,) = resolve(version=AirflowVersion.V3_3, image=AirflowImage.build(folder(files))).advice
+    image = AirflowImage.build(folder(files))
+    executor = CeleryExecutor(pools=[WorkerPool("default", image=image)])
+    (advice,) = resolve(version=AirflowVersion.V3_3, image=image, executor=executor).advice
     assert advice.id == "cdk-airflow-ecs:unknown-option"
     assert "airflow.cfg: Airflow 3.3 has no option [core] paralelism; did you mean [core] parallelism?" in advice.text
 

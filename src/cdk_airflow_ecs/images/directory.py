@@ -199,15 +199,19 @@ def _check_script(file: Path) -> None:
 
 def _refuse_others(path: Path) -> None:
     """Refuse what would silently stay outside of the image."""
-    known = {place.partition("/")[0] for places in _PLACES.values() for place in places} | {*_FOLDERS}
-    for entry in sorted(path.iterdir()):
-        name = entry.name
-        if name in known or any(fnmatch(name, pattern) for pattern in (*JUNK, *_DOCUMENTS)):
-            continue
-        raise ValueError(
-            f"AirflowImage.build: {entry} would not be in the image, which takes {_accepted()}; move it out of {path},"
-            f" or into config/, where Python finds it{_NOT_ALONE}"
-        )
+    known = [path / place for places in _PLACES.values() for place in places]
+    folders = [path, *(place.parent for place in known)]
+    used = [*folders, *(path / name for name in _FOLDERS)]
+    for folder in dict.fromkeys(folders):
+        for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if (entry in used and entry.is_dir()) or (entry in known and entry.is_file()):
+                continue
+            if any(fnmatch(entry.name, pattern) for pattern in (*JUNK, *_DOCUMENTS)):
+                continue
+            raise ValueError(
+                f"AirflowImage.build: {entry} would not be in the image, which takes {_accepted()}; move it out of"
+                f" {path}, or into config/, where Python finds it{_NOT_ALONE}"
+            )
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

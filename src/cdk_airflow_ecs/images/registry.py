@@ -143,6 +143,14 @@ class AirflowImage:
 
         Raises:
             ValueError: if the directory is missing, has nothing for an image, or holds what cannot become one.
+
+        Examples:
+            >>> from pathlib import Path
+            >>> from tempfile import mkdtemp
+            >>> directory = Path(mkdtemp())
+            >>> _ = (directory / "requirements.txt").write_text("pandas")
+            >>> AirflowImage.build(directory, architecture="arm64").architecture
+            'arm64'
         """
         from cdk_airflow_ecs.images.build import build_image  # noqa: PLC0415 - few clusters need it
 
