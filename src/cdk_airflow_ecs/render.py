@@ -58,7 +58,7 @@ def render_all(
             part.service.node.add_dependency(
                 part.task_definition.obtain_execution_role(),
                 part.peer,
-                *site.network.task_routes,
+                *(subnet.internet_connectivity_established for subnet in site.network.task_routes),
                 *(dependency for binding in files for dependency in binding.dependencies),
             )
         rendered[component.name] = part

@@ -177,6 +177,7 @@ def test_stores_wait(version):
         needed = {
             *all_of("AWS::EC2::Route", "AirflowVpcPrivateSubnet"),
             *all_of("AWS::EC2::NatGateway", "AirflowVpc"),
+            *all_of("AWS::EC2::SubnetRouteTableAssociation", "AirflowVpcPrivateSubnet"),
             *all_of("AWS::IAM::Policy", f"Airflow{component}ExecutionRole"),
             *all_of("AWS::EC2::SecurityGroupIngress", f"Airflow{component}Peerfrom"),
             *all_of("AWS::SecretsManager::Secret", f"Airflow{component}"),
