@@ -12,6 +12,7 @@ from cdk_airflow_ecs.databases.aurora import AuroraDatabase
 from cdk_airflow_ecs.databases.container import ContainerDatabase
 from cdk_airflow_ecs.databases.existing import ExistingDatabase
 from cdk_airflow_ecs.databases.rds import RdsDatabase
+from cdk_airflow_ecs.ecs_task import EcsTaskHandle
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.executors.ecs import EcsExecutor
@@ -35,6 +36,7 @@ __all__ = [
     "CloudWatchLogs",
     "ContainerDatabase",
     "EcsExecutor",
+    "EcsTaskHandle",
     "Executor",
     "ExecutorContext",
     "ExecutorPlan",

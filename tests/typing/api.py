@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import App, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -17,6 +18,7 @@ from cdk_airflow_ecs import (
     CeleryExecutor,
     CloudWatchLogs,
     EcsExecutor,
+    EcsTaskHandle,
     ExistingDatabase,
     HealthCheck,
     ImageDags,
@@ -61,6 +63,36 @@ def everything(stack: Stack, secret: secretsmanager.ISecret, vpc: ec2.IVpc, db: 
     url: str = cluster.url
     service: ecs.FargateService = cluster.service(name)
     del url, service
+
+
+def growth(
+    cluster: AirflowCluster, role: iam.IRole, secret: ecs.Secret, bucket: s3.IBucket, db: rds.IDatabaseInstance
+) -> EcsTaskHandle:
+    """Add everything that can be added."""
+    image = AirflowImage.registry("ghcr.io/acme/airflow:1")
+    cluster.add_worker_pool(WorkerPool("cheap", spot=True, architecture="arm64", image=image))
+    cluster.add_ecs_task("small")
+    etl = cluster.add_ecs_task(
+        "etl",
+        image=ecs.ContainerImage.from_registry("python:3.13"),
+        entrypoint=["python"],
+        command=("etl.py",),
+        cpu=4096,
+        memory_mib=16384,
+        ephemeral_storage_gib=100,
+        spot=True,
+        architecture="x86_64",
+        environment={"STAGE": "dev", "TOKEN": secret},
+        task_role=role,
+    )
+    bucket.grant_read(etl)
+    etl.connections.allow_to_default_port(db)
+    variable: str = etl.variable
+    task_role: iam.IRole = etl.task_role
+    definition: ecs.FargateTaskDefinition = etl.task_definition
+    execution_role: iam.IRole = cluster.execution_roles["Tasks/etl"]
+    del variable, task_role, definition, execution_role
+    return etl
 
 
 def nothing() -> AirflowCluster:
