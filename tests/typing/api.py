@@ -30,6 +30,7 @@ from cdk_airflow_ecs import (
     S3Logs,
     Service,
     SeveralExecutors,
+    SqsBroker,
     Web,
     WorkerPool,
 )
@@ -56,6 +57,7 @@ def everything(stack: Stack, secret: secretsmanager.ISecret, vpc: ec2.IVpc, db: 
         vpc=vpc,
         removal_policy=RemovalPolicy.DESTROY,
     )
+    CeleryExecutor(broker=SqsBroker(message_retention_days=14, max_receive_count=2))
     bucket = s3.Bucket(stack, "Bucket")
     bucket.grant_read(cluster)
     cluster.connections.allow_to_default_port(db)
