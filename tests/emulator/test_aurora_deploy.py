@@ -62,12 +62,15 @@ def test_from_deploy_to_destroy(cdk):
     done = {name for name, status in events[:migrated] if status == "CREATE_COMPLETE"}
     assert {*first} <= done
 
-    # Two more readers, more capacity, I/O-Optimized storage.
+    # Two more readers, more capacity, I/O-Optimized storage; and a log group in the place of a bucket.
     stack, _ = deploy(cdk, VARIANT, TEST_READERS="3")
     assert differences(stack) == []
     grown = databases(stack)
     assert {name: grown[name] for name in first} == first
     assert len(grown) == 5
+    (group,) = (name for name in stack.ids if name.startswith("AirflowLogsTaskGroup"))
+    (found,) = cdk.emulator.client("logs").describe_log_groups(logGroupNamePrefix=stack.ids[group])["logGroups"]
+    assert (found["retentionInDays"], "kmsKeyId" in found) == (30, True)
 
     stack, _ = deploy(cdk, VARIANT, TEST_READERS="0")
     assert differences(stack) == []

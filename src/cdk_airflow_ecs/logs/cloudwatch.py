@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.logs.retention import check_retention, keep
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 from cdk_airflow_ecs.tokens import is_token
 
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 _RETENTION: Final = 90
-# CloudWatch Logs API, PutRetentionPolicy.
-_DAYS: Final = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180),
-    *(365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +54,7 @@ class CloudWatchLogs(LogStore):
             "a logs.ILogGroup, such as logs.LogGroup.from_log_group_name(…)",
         )
         days = self.retention_days
-        if days is not None and (isinstance(days, bool) or days not in _DAYS):
-            raise ValueError(
-                f"CloudWatchLogs retention_days is one of {', '.join(map(str, _DAYS))}, or None; got"
-                f" {arguments.shown(days)}"
-            )
+        check_retention("CloudWatchLogs retention_days", days)
         if self.log_group is None:
             return
         if days != _RETENTION:
@@ -97,7 +89,8 @@ class CloudWatchLogs(LogStore):
         """See :meth:`LogStore.writers`."""
         return (
             Permission(actions=("logs:CreateLogStream", "logs:PutLogEvents"), resources=(Ref("Logs", "streams_arn"),)),
-            # Airflow's handler looks whether the group exists. It lists groups to know, and would else create it.
+            # Airflow's handler lists the groups to see whether its own exists, and would else create it. AWS asks for
+            # the right to list on "log-group::log-stream:" (hashicorp/terraform-provider-aws#8804).
             Permission(actions=("logs:DescribeLogGroups",), resources=(Ref("Logs", "groups_arn"),)),
         )
 
@@ -113,8 +106,7 @@ class CloudWatchLogs(LogStore):
                 encryption_key=foundation.key,
                 removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
             )
-            if self.retention_days is not None:
-                cast("logs.CfnLogGroup", group.node.default_child).retention_in_days = self.retention_days
+            keep(group, self.retention_days)
 
         def arn(name: str) -> str:
             return Stack.of(scope).format_arn(

@@ -1,10 +1,10 @@
-"""The example with Aurora after some changes: another number of readers, more capacity, another kind of storage."""
+"""The example with Aurora after some changes: readers, capacity, kind of storage; and task logs in CloudWatch."""
 
 import os
 
 from aws_cdk import App, Stack
 
-from cdk_airflow_ecs import AirflowCluster, AirflowVersion, AuroraDatabase
+from cdk_airflow_ecs import AirflowCluster, AirflowVersion, AuroraDatabase, CloudWatchLogs
 
 app = App()
 AirflowCluster(
@@ -12,5 +12,6 @@ AirflowCluster(
     "Airflow",
     version=AirflowVersion.V3_3,
     database=AuroraDatabase(max_capacity=16, readers=int(os.environ["TEST_READERS"]), io_optimized=True),
+    logs=CloudWatchLogs(retention_days=30),
 )
 app.synth()
