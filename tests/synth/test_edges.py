@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import pytest
+from aws_cdk import Stack
 
 from cdk_airflow_ecs import (
     AirflowVersion,
@@ -14,9 +16,10 @@ from cdk_airflow_ecs import (
     LocalExecutor,
     RedisBroker,
     SeveralExecutors,
+    WorkerPool,
 )
 from cdk_airflow_ecs.testing import plan_of
-from synthesis import references, resources, template_of
+from synthesis import add_cluster, references, resources, synthesize, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -161,6 +164,22 @@ FORBIDDEN = {
     "a task of Airflow 2 reaches no webserver": ("2.11 ECS", "Tasks/executor", "Webserver", None),
     "the web component calls no task of the ECS executor": ("3.3 ECS", "ApiServer", "Tasks/executor", None),
     "the load balancer reaches no task of the ECS executor": ("3.3 ECS", "Web", "Tasks/executor", None),
+    **{
+        f"an ECS task of the user's own reaches no {target}": ("3.3 grown", "Tasks/etl", target, None)
+        for target in (
+            *("ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Database", "Broker", "Pools/default"),
+            *("Pools/heavy", "Web"),
+        )
+    },
+    **{
+        f"no {source} reaches an ECS task of the user's own": ("3.3 grown", source, "Tasks/etl", None)
+        for source in (
+            *("ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Pools/default", "Pools/heavy", "Web"),
+            *("VPC", "Tasks/etl"),
+        )
+    },
+    "a pool that was added reaches no metadata database": ("3.3 grown", "Pools/heavy", "Database", None),
+    "a pool that was added reaches no other": ("3.3 grown", "Pools/heavy", "Pools/default", None),
     "the scheduler calls no task of the ECS executor": ("3.3 ECS", "Scheduler", "Tasks/executor", None),
     **{
         f"{source} does not reach the files of the database": (name, source, "Database/Files", None)
@@ -258,11 +277,39 @@ def test_rules_are_the_plan(name):
     assert expected == sorted(Groups(template_of(**CLUSTERS[name])).admitted())
 
 
+@functools.cache
+def grown():
+    """A cluster that got a pool and an ECS task later: its template, and its plan."""
+    plans = []
+
+    def build(app):
+        cluster = add_cluster(Stack(app, "Data"))
+        cluster.add_worker_pool(WorkerPool("heavy"))
+        cluster.add_ecs_task("etl")
+        plans.append(cluster.plan)
+
+    return synthesize(build).templates["Data"], plans[0]
+
+
+def test_rules_after_additions():
+    """What is added later has the rules of the final plan: a pool those of a pool, an ECS task none."""
+    template, plan = grown()
+    edges = [("VPC" if edge.source == "Clients" else edge.source, edge.target, edge.port) for edge in plan.edges]
+    admitted = sorted(Groups(template).admitted())
+    assert admitted == sorted(edges)
+    before = [*Groups(template_of(**CELERY_3)).admitted()]
+    assert sorted({*admitted} - {*before}) == [
+        ("ApiServer", "Pools/heavy", WORKER_LOGS),
+        ("Pools/heavy", "ApiServer", EXECUTION_API),
+        ("Pools/heavy", "Broker", REDIS),
+    ]
+
+
 @pytest.mark.parametrize("case", FORBIDDEN)
 def test_absent(case):
     """A communication that must not exist has no rule, although both its ends exist."""
     name, source, target, port = FORBIDDEN[case]
-    groups = Groups(template_of(**CLUSTERS[name]))
+    groups = Groups(grown()[0] if name == "3.3 grown" else template_of(**CLUSTERS[name]))
     assert {source, target} <= {"VPC", *groups.names.values()}
     assert [
         rule for rule in groups.admitted() if rule[:2] == (source, target) and (port is None or port == rule[2])

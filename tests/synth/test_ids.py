@@ -130,6 +130,9 @@ CHANGES = {
         },
         (BROKER,),
     ),
+    "pools on Spot": Change(
+        {"executor": CeleryExecutor(pools=[WorkerPool("default", spot=True, architecture="arm64")])}
+    ),
     "pools": Change({"executor": CeleryExecutor(pools=[WorkerPool("small", queues=["default"]), WorkerPool("big")])}),
     "database size": Change(
         {
@@ -256,7 +259,30 @@ def test_environment():
         assert {*committed(kind)} == {*stateful(template, kind)}
 
 
+def pools(*, spot):
+    """What pools and ECS tasks consist of: types by logical id."""
+
+    def build(app):
+        cluster = add_cluster(Stack(app, "Data"))
+        cluster.add_worker_pool(WorkerPool("heavy", spot=spot))
+        cluster.add_ecs_task("etl", spot=spot)
+
+    template = synthesize(build).templates["Data"]
+    return {
+        key: resource["Type"]
+        for key, resource in template["Resources"].items()
+        if key.startswith(("AirflowPools", "AirflowTasks"))
+    }
+
+
+@pytest.mark.parametrize("spot", [False, True])
+def test_pools(spot):
+    """A pool and an ECS task of a name consist of the same resources for ever, wherever and whenever they are said."""
+    assert pools(spot=spot) == committed("pools")
+
+
 if __name__ == "__main__":
     for each in KINDS:
         text = json.dumps(stateful(template_of(), each), indent=2, sort_keys=True)
         (FILES / f"{each}.json").write_text(text + "\n")
+    (FILES / "pools.json").write_text(json.dumps(pools(spot=False), indent=2, sort_keys=True) + "\n")
