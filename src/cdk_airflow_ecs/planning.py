@@ -246,11 +246,12 @@ def _defaults(context: _Context) -> dict[Option, Value]:
 
 def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
     settings = context.settings
+    has_logs = process.needs & {"write-logs", "read-logs"}
     chosen: dict[Option, Value] = {
         ("core", "executor"): context.executor.class_path,
         # Container host names resolve nowhere; the web component fetches live logs by address.
         ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
-        **settings.logs.config(),
+        **(settings.logs.config() if has_logs else settings.logs.unconcerned()),
     }
     if context.is_3:
         chosen["core", "auth_manager"] = FAB

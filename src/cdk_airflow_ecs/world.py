@@ -21,6 +21,7 @@ from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_
 from cdk_airflow_ecs.binding import Binding, Foundation, Store
 from cdk_airflow_ecs.buckets import access_log_bucket
 from cdk_airflow_ecs.executors.base import ExecutorContext
+from cdk_airflow_ecs.logs.retention import keep
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
 from cdk_airflow_ecs.render import tasks_of
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
@@ -92,10 +93,11 @@ class World:
         self.log_group = logs.LogGroup(
             logs_scope,
             "Containers",
-            retention=logs.RetentionDays.ONE_MONTH,
+            retention=logs.RetentionDays.INFINITE,
             encryption_key=self.key,
             removal_policy=removal_policy or RemovalPolicy.RETAIN,
         )
+        keep(self.log_group, settings.log_router.kept_days)
         self._cluster = ecs.Cluster(
             root,
             "Cluster",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from plans import EcsSecret, plan
 
-from cdk_airflow_ecs import EcsExecutor, FireLens, Permission
+from cdk_airflow_ecs import AwsLogs, EcsExecutor, FireLens, Permission
 
 ARN = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow"
 OPTIONS = {"Name": "firehose", "region": "eu-central-1", "delivery_stream": "airflow"}
@@ -42,6 +42,19 @@ def test_what_firelens_refuses(arguments, words):
     """A router that could not work, or that would show a secret, is refused in words."""
     with pytest.raises(ValueError, match=words):
         FireLens(**arguments)
+
+
+def test_how_long_output_is_kept():
+    """A month, what the user says, or for ever; what CloudWatch would refuse is refused here."""
+    assert [router.kept_days for router in (AwsLogs(), AwsLogs(retention_days=7), AwsLogs(retention_days=None))] == [
+        30,
+        7,
+        None,
+    ]
+    assert FireLens(options=OPTIONS).kept_days == 30
+    for days in (0, 31, True, "30"):
+        with pytest.raises(ValueError, match="AwsLogs retention_days is one of 1, 3, 5"):
+            AwsLogs(retention_days=days)
 
 
 def test_a_secret_of_the_plugin_is_accepted_as_a_secret():

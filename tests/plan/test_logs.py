@@ -70,7 +70,6 @@ def test_cloudwatch_options():
         assert option(found[name], "logging", "remote_log_conn_id") == ""
 
 
-@pytest.mark.xfail(strict=True, reason="planning gives every process config(), and asks nobody for unconcerned()")
 @pytest.mark.parametrize("line", VERSIONS)
 def test_cloudwatch_and_who_has_no_part(line):
     """Who neither writes nor reads task logs leaves the group alone: Airflow's handler would ask for it at once."""

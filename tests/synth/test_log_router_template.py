@@ -7,8 +7,8 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
-from cdk_airflow_ecs import FireLens, Permission
-from synthesis import add_cluster, flat, resources, synthesize
+from cdk_airflow_ecs import AwsLogs, FireLens, Permission
+from synthesis import add_cluster, flat, resources, synthesize, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -92,3 +92,10 @@ def test_execution_roles_of_routed_services_read_the_secret(template):
     }
     assert len(readers) == 5
     assert all("ExecutionRole" in reader for reader in readers)
+
+
+@pytest.mark.parametrize(("router", "days"), [(AwsLogs(retention_days=365), 365), (AwsLogs(retention_days=None), None)])
+def test_how_long_the_group_keeps_it(router, days):
+    """The cluster's log group keeps what the user said, and is the same group whatever that is."""
+    group = resources(template_of(log_router=router), "AWS::Logs::LogGroup")["AirflowLogsContainers22919C12"]
+    assert group["Properties"].get("RetentionInDays") == days

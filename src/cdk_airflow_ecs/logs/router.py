@@ -12,12 +12,14 @@ from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.environment import looks_secret
+from cdk_airflow_ecs.logs.retention import check_retention
 from cdk_airflow_ecs.plan import Permission, Ref
 from cdk_airflow_ecs.tokens import is_secret
 
 if TYPE_CHECKING:
     from aws_cdk import aws_logs as logs
 
+_RETENTION: Final = 30
 _BUFFER: Final = Size.mebibytes(25)
 # AWS for Fluent Bit: the image that the ECS documentation gives for log routers ("Send Amazon ECS logs to an AWS
 # service"), its newest stable release.
@@ -27,6 +29,11 @@ _ROUTER: Final = "log-router"
 
 class LogRouter(ABC):
     """Takes the output of containers where it belongs."""
+
+    @property
+    def kept_days(self) -> int | None:
+        """How long the cluster's own log group keeps what it gets; None is for ever."""
+        return _RETENTION
 
     @property
     def permissions(self) -> Sequence[Permission]:
@@ -53,7 +60,25 @@ class LogRouter(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsLogs(LogRouter):
-    """The output of containers in CloudWatch Logs, sent without ever holding up a task."""
+    """The output of containers in CloudWatch Logs, sent without ever holding up a task.
+
+    Args:
+        retention_days: delete it after so many days, one of the numbers that CloudWatch takes, such as 7, 90 or 365.
+            The default is 30; None keeps it.
+
+    Raises:
+        ValueError: if CloudWatch does not take *retention_days*.
+    """
+
+    retention_days: int | None = _RETENTION
+
+    def __post_init__(self) -> None:
+        check_retention("AwsLogs retention_days", self.retention_days)
+
+    @property
+    def kept_days(self) -> int | None:
+        """See :attr:`LogRouter.kept_days`."""
+        return self.retention_days
 
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
