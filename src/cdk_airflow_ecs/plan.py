@@ -80,7 +80,17 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """Something that a component's task role may do. Resources are refs to ARNs."""
+    """Something that a component's task role may do.
+
+    Args:
+        actions: IAM actions, such as "s3:GetObject".
+        resources: ARNs, or refs to them.
+        conditions: as in an IAM statement: operator, key, value.
+
+    Examples:
+        >>> Permission(actions=("s3:GetObject",), resources=("arn:aws:s3:::acme-reports/*",)).conditions
+        {}
+    """
 
     actions: tuple[str, ...]
     resources: tuple[str | Ref, ...]
