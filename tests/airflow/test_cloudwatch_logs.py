@@ -139,7 +139,6 @@ def test_written_and_read(release: str, container: str, site: Site):
     assert any(f"Reading remote log from Cloudwatch log_group: {GROUP}" in line for line in lines)
 
 
-@pytest.mark.xfail(strict=True, reason="planning gives every process config(), and asks nobody for unconcerned()")
 def test_the_dag_processor(site: Site):
     """The DAG processor of Airflow 3, which is no writer of task logs, keeps the log of a DAG file to itself."""
     log = site.ask("3.3.2", CeleryExecutor(), "dag-processor", "parse")
