@@ -25,6 +25,7 @@ from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPl
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.logs.s3 import S3Logs
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # A bucket takes no snapshot; None does what suits each kind.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
+# Their images have an amazon provider before 9.32.0.
+_LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
 _SERVICES: Final = {
     "ApiServer": "api_server",
     "Scheduler": "scheduler",
@@ -175,7 +178,14 @@ def resolve(
     if executor_plan.tasks and isinstance(settings.logs, LocalLogs):
         raise ValueError(
             f"logs=LocalLogs() cannot be used with executor={type(settings.executor).__name__}(…): each task runs in a"
-            " Fargate task of its own, and its log would be gone with it; use logs=S3Logs()"
+            " Fargate task of its own, and its log would be gone with it; use logs=S3Logs() or"
+            " logs=CloudWatchLogs()"
+        )
+    if isinstance(settings.logs, CloudWatchLogs) and version.line in _LOSE_LOGS and settings.image.is_official:
+        raise ValueError(
+            f"logs=CloudWatchLogs() loses logs with the official image of Airflow {version}, whose amazon provider shuts"
+            " the handler before it is used (apache/airflow#57356); use logs=S3Logs(), or an image of yours with amazon"
+            " provider 9.32.0 or newer"
         )
     stores = (settings.database, *executor_plan.stores.values(), settings.web)
     advice += [each for store in stores for each in store.advice()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from plans import BUCKET, NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, containers, option, plan
+from plans import BUCKET, NUMBER_TOKEN, OWN_IMAGE, TEXT_TOKEN, VERSIONS, containers, option, plan
 
 from cdk_airflow_ecs import CloudWatchLogs, LocalLogs, S3Logs
 from cdk_airflow_ecs.plan import Ref
@@ -55,10 +55,20 @@ def test_cloudwatch(line):
     """With a log group too, the web component reads and what runs tasks writes; writers look for the group."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
-    logs = CloudWatchLogs()
-    assert rights(plan(line, logs=logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Pools/default": STREAM}
-    assert rights(plan(line, "local", logs=logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Scheduler": STREAM}
-    assert rights(plan(line, "ecs", logs=logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Tasks/executor": STREAM}
+    logs = {"logs": CloudWatchLogs(), "image": OWN_IMAGE}
+    assert rights(plan(line, **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Pools/default": STREAM}
+    assert rights(plan(line, "local", **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Scheduler": STREAM}
+    assert rights(plan(line, "ecs", **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Tasks/executor": STREAM}
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_official_images_that_lose_logs(line):
+    """Between 3.0 and 3.2 the official image's provider shuts its handler too early; with it CloudWatch is refused."""
+    if line in ("3.0", "3.1", "3.2"):
+        with pytest.raises(ValueError, match=r"CloudWatchLogs\(\) loses logs with the official image of Airflow 3\."):
+            plan(line, logs=CloudWatchLogs())
+    else:
+        assert plan(line, logs=CloudWatchLogs()) != plan(line)
 
 
 def test_cloudwatch_options():
@@ -73,7 +83,7 @@ def test_cloudwatch_options():
 @pytest.mark.parametrize("line", VERSIONS)
 def test_cloudwatch_and_who_has_no_part(line):
     """Who neither writes nor reads task logs leaves the group alone: Airflow's handler would ask for it at once."""
-    found = containers(plan(line, logs=CloudWatchLogs()))
+    found = containers(plan(line, logs=CloudWatchLogs(), image=OWN_IMAGE))
     for name in ("scheduler", "dag-processor"):
         assert option(found[name], "logging", "remote_logging") == "False", name
         assert option(found[name], "logging", "remote_base_log_folder") is None, name
