@@ -12,6 +12,8 @@ from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores, utcnow
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ecs.models import EC2ContainerServiceBackend, Task
+from moto.efs.models import FileSystem
+from moto.efs.responses import EFSResponse
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import PermissionResult
 from moto.logs.exceptions import ResourceNotFoundException
@@ -314,6 +316,23 @@ def unguarded_buckets() -> None:
     FakeBucket._log_permissions_enabled_policy = lambda *_, **__: True
 
 
+def backups_of_file_systems() -> None:
+    """Lets a file system's backups be turned on and off after it was made."""
+
+    def put_backup_policy(self: EFSResponse) -> tuple[str, dict]:
+        policy = self._get_param("BackupPolicy")
+        system = self.efs_backend.file_systems_by_id[self._get_param("FileSystemId")]
+        system.kept_backup_policy = policy
+        return json.dumps({"BackupPolicy": policy}), {"Content-Type": "application/json"}
+
+    own = FileSystem.backup_policy
+    FileSystem.backup_policy = property(lambda self: self.__dict__.get("kept_backup_policy") or own.fget(self))
+    shown = FileSystem.info_json
+    hidden = ("KeptBackupPolicy",)
+    FileSystem.info_json = lambda self: {key: value for key, value in shown(self).items() if key not in hidden}
+    EFSResponse.put_backup_policy = put_backup_policy
+
+
 def fill() -> None:
     """Applies every patch."""
     for patch in (
@@ -327,5 +346,6 @@ def fill() -> None:
         no_trail,
         rule_descriptions,
         unguarded_buckets,
+        backups_of_file_systems,
     ):
         patch()

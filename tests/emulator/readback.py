@@ -299,6 +299,24 @@ def task_definition(stack: "Stack", arn: str, _: dict) -> dict:
     return {**found["taskDefinition"], "tags": found.get("tags", [])}
 
 
+def file_system(stack: "Stack", physical_id: str, _: dict) -> dict:
+    """A file system, its policy and whether it is backed up."""
+    efs = stack.client("efs")
+    found = efs.describe_file_systems(FileSystemId=physical_id)["FileSystems"][0]
+    found["Arn"] = found["FileSystemArn"]
+    found["BackupPolicy"] = efs.describe_backup_policy(FileSystemId=physical_id)["BackupPolicy"]
+    found["FileSystemPolicy"] = json.loads(efs.describe_file_system_policy(FileSystemId=physical_id)["Policy"])
+    return found
+
+
+def mount_target(stack: "Stack", physical_id: str, _: dict) -> dict:
+    """A mount target and its security groups."""
+    efs = stack.client("efs")
+    found = efs.describe_mount_targets(MountTargetId=physical_id)["MountTargets"][0]
+    groups = efs.describe_mount_target_security_groups(MountTargetId=physical_id)["SecurityGroups"]
+    return {**found, "SecurityGroups": groups}
+
+
 def custom(stack: "Stack", physical_id: str, declared: dict) -> dict:
     """A custom resource is what its function did; the tests of the gate look at that."""
     return declared
@@ -459,6 +477,12 @@ VIEWS: dict[str, View] = {
     "AWS::ECS::ClusterCapacityProviderAssociations": View(
         one("ecs", "describe_clusters", "clusters", "clusters[0]"), {"Cluster": "clusterName"}
     ),
+    "AWS::EFS::FileSystem": View(file_system),
+    "AWS::EFS::MountTarget": View(mount_target),
+    "AWS::EFS::AccessPoint": View(
+        one("efs", "describe_access_points", "AccessPointId", "AccessPoints[0]", many=False),
+        attributes={"Arn": "AccessPointArn"},
+    ),
     "AWS::ECS::TaskDefinition": View(task_definition),
     "AWS::ECS::Service": View(service, attributes={"Name": "serviceName"}),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": View(load_balancer, {"Subnets": "AvailabilityZones[].SubnetId"}),
@@ -475,6 +499,7 @@ VIEWS: dict[str, View] = {
         silent={"Code": "its handler runs"},
     ),
     "Custom::AirflowMigration": View(custom),
+    "Custom::S3AutoDeleteObjects": View(custom),
 }
 
 
