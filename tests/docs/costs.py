@@ -9,6 +9,7 @@ from typing import Any
 
 HOURS = 730
 VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # per hour, x86; disk beyond 20 GiB
+ARM_VCPU, ARM_GIB = 0.03238, 0.00356
 INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.m7g.large": 0.168}
 NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # of Redis; Valkey is said to be a fifth less
 GP3 = 0.115  # per GiB and month
@@ -22,14 +23,21 @@ def _of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
     """What is paid for, and what each is a month."""
-    vcpu = memory = disk = 0.0
+    disk = 0.0
+    machines = {kind: [0.0, 0.0] for kind in ("Fargate", "Fargate on ARM64", "Fargate Spot, at most")}
     for service in _of(template, "AWS::ECS::Service"):
         task = template["Resources"][service["TaskDefinition"]["Ref"]]["Properties"]
         count = service["DesiredCount"]
-        vcpu += count * int(task["Cpu"]) / 1024
-        memory += count * int(task["Memory"]) / 1024
+        spot, arm = "CapacityProviderStrategy" in service, task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+        machine = machines["Fargate Spot, at most" if spot else "Fargate on ARM64" if arm else "Fargate"]
+        machine[0] += count * int(task["Cpu"]) / 1024
+        machine[1] += count * int(task["Memory"]) / 1024
         disk += count * (task.get("EphemeralStorage", {}).get("SizeInGiB", 20) - 20)
-    rows = [(f"Fargate, {vcpu:g} vCPU and {memory:g} GB", HOURS * (vcpu * VCPU + memory * GIB))]
+    rows = []
+    for kind, (vcpu, memory) in machines.items():
+        a_vcpu, a_gib = (ARM_VCPU, ARM_GIB) if "ARM64" in kind else (VCPU, GIB)
+        if vcpu:
+            rows.append((f"{kind}, {vcpu:g} vCPU and {memory:g} GB", HOURS * (vcpu * a_vcpu + memory * a_gib)))
     if disk:
         rows.append((f"Fargate, {disk:g} GB of disk beyond 20 each", HOURS * disk * DISK_GIB))
     members = [item for item in _of(template, "AWS::RDS::DBInstance") if "DBClusterIdentifier" in item]

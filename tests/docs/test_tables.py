@@ -389,6 +389,9 @@ def test_existing_database_takes_an_imported_one():
     def cluster(stack: Any) -> ExistingDatabase:
         aurora = rds.DatabaseCluster.from_database_cluster_attributes(
             stack, "Aurora", cluster_identifier="aurora", cluster_endpoint_address="aurora.example.com", port=5433
+    "celery-redis-container": "AirflowDev",
+    "ecs-operator": "Operator",
+    "worker-pools": "Pools",
         )
         return ExistingDatabase(aurora, secret=secretsmanager.Secret.from_secret_name_v2(stack, "Login", "login"))
 
