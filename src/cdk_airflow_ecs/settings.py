@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aws_cdk import Stage
 from aws_cdk.aws_ec2 import SubnetSelection
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import arguments, contradictions
 from cdk_airflow_ecs import config as options
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
@@ -25,8 +25,6 @@ from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPl
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
-from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
-from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.plan import Option, Value
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 # A bucket takes no snapshot; None does what suits each kind.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
-# Their images have an amazon provider before 9.32.0.
-_LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
 _SERVICES: Final = {
     "ApiServer": "api_server",
     "Scheduler": "scheduler",
@@ -146,47 +142,16 @@ def resolve(
     executor_plan = settings.executor.plan(ExecutorContext(version=version))
     for workers in (*executor_plan.workers, *executor_plan.tasks):
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
-    variables = [task.variable for task in ecs_tasks]
     for task in ecs_tasks:
-        if variables.count(task.variable) > 1:
-            raise ValueError(f"two ECS tasks would be the Airflow variable {task.variable!r}; give each its own name")
         split_environment(task.component, task.environment, secrets)
-    if dags is None and settings.image.has_dags:
-        raise ValueError(
-            "image= comes with DAGs, and dags= does not say whether they are the cluster's; pass dags=ImageDags(), or"
-            " another source, such as S3Dags(), which leaves them out of the image"
-        )
     for name, own in images_of(settings, executor_plan).items():
         own.check(version)
         found = options.check(_by_section(own.options), version.line)
         advice += _advise([replace(finding, message=f"{own.options_source}: {finding.message}") for finding in found])
-        if executor_plan.requirements and not own.takes_requirements:
-            advice.append(
-                Advice(
-                    f"cdk-airflow-ecs:image-requirements:{name}",
-                    f"the image of {'this cluster' if name == 'airflow' else name} must hold"
-                    f" {', '.join((*executor_plan.requirements, *executor_plan.image_files))}, which this library adds"
-                    " to the official image and to AirflowImage.build(…) alone",
-                )
-            )
-    if executor_plan.tasks and settings.log_router.has_sidecar:
-        raise ValueError(
-            f"log_router={type(settings.log_router).__name__}(…) cannot be used with"
-            f" executor={type(settings.executor).__name__}(…): it takes the end of any container for the end of a task,"
-            " so a task has one container alone; use log_router=AwsLogs()"
-        )
-    if executor_plan.tasks and isinstance(settings.logs, LocalLogs):
-        raise ValueError(
-            f"logs=LocalLogs() cannot be used with executor={type(settings.executor).__name__}(…): each task runs in a"
-            " Fargate task of its own, and its log would be gone with it; use logs=S3Logs() or"
-            " logs=CloudWatchLogs()"
-        )
-    if isinstance(settings.logs, CloudWatchLogs) and version.line in _LOSE_LOGS and settings.image.is_official:
-        raise ValueError(
-            f"logs=CloudWatchLogs() loses logs with the official image of Airflow {version}, whose amazon provider shuts"
-            " the handler before it is used (apache/airflow#57356); use logs=S3Logs(), or an image of yours with amazon"
-            " provider 9.32.0 or newer"
-        )
+        advice += contradictions.check_image(name, own, executor_plan)
+    contradictions.check_ecs_tasks(ecs_tasks)
+    contradictions.check_dags(settings.image, dags)
+    contradictions.check_logs(settings, executor_plan)
     stores = (settings.database, *executor_plan.stores.values(), settings.web)
     advice += [each for store in stores for each in store.advice()]
     return replace(settings, advice=tuple(dict.fromkeys(advice)))
