@@ -22,6 +22,7 @@ from cdk_airflow_ecs import (
     AuroraDatabase,
     CeleryExecutor,
     CloudWatchLogs,
+    ContainerDatabase,
     EcsExecutor,
     ExistingDatabase,
     ImageDags,
@@ -211,6 +212,7 @@ CREATE_ONLY = {
     "AWS::SQS::Queue": ("QueueName", "FifoQueue"),
     "AWS::DynamoDB::Table": ("TableName", "KeySchema"),
     "AWS::SecretsManager::Secret": ("Name",),
+    "AWS::EFS::FileSystem": ("Encrypted", "KmsKeyId", "PerformanceMode"),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": ("Name", "Scheme", "Type"),
 }
 
@@ -259,6 +261,7 @@ def _log_group(stack: Any) -> Any:
 IMAGE = AirflowImage.registry("ghcr.io/acme/airflow:3.3.2-1")
 POOL = CeleryExecutor(pools=[WorkerPool("other", queues=["default"])])
 SQS = CeleryExecutor(broker=SqsBroker())
+REDIS = CeleryExecutor(broker=RedisBroker.container())
 PUBLIC = Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])
 OLD = AirflowVersion.V2_11
 # The first cell of a row, to pairs of arguments before and after, and what becomes of which resource.
@@ -280,6 +283,14 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
         [({"database": AuroraDatabase()}, {})],
         dict.fromkeys(("DatabaseCluster", "DatabaseClusterWriter", "DatabaseClusterReader1"), "dropped"),
     ),
+    "`database=RdsDatabase()` to `ContainerDatabase()`": (
+        [({}, {"database": ContainerDatabase()})],
+        {"DatabaseInstance": "dropped"},
+    ),
+    "`database=ContainerDatabase()` to `RdsDatabase()`": (
+        [({"database": ContainerDatabase()}, {})],
+        {"DatabaseFilesFileSystem": "dropped"},
+    ),
     "`executor=CeleryExecutor()` to `LocalExecutor()` or `EcsExecutor()`": (
         [({}, {"executor": LocalExecutor()}), ({}, {"executor": EcsExecutor()})],
         {"BrokerCache": "dropped", "BrokerToken": "dropped"},
@@ -288,6 +299,11 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
         [({}, {"executor": _redis})],
         {"BrokerCache": "dropped", "BrokerToken": "dropped"},
     ),
+    "`broker=RedisBroker()` to `RedisBroker.container()`": (
+        [({}, {"executor": REDIS})],
+        {"BrokerCache": "dropped"},
+    ),
+    "`broker=RedisBroker.container()` to `RedisBroker()`": ([({"executor": REDIS}, {})], {}),
     "`broker=RedisBroker()` to `SqsBroker()`": (
         [({}, {"executor": SQS})],
         {"BrokerCache": "dropped", "BrokerToken": "dropped"},
@@ -373,6 +389,9 @@ COSTED = {
     "aurora": "Aurora",
     "custom-image": "Reports",
     "celery-sqs": "Queues",
+    "celery-redis-container": "AirflowDev",
+    "ecs-operator": "Operator",
+    "worker-pools": "Pools",
 }
 
 
@@ -389,9 +408,6 @@ def test_existing_database_takes_an_imported_one():
     def cluster(stack: Any) -> ExistingDatabase:
         aurora = rds.DatabaseCluster.from_database_cluster_attributes(
             stack, "Aurora", cluster_identifier="aurora", cluster_endpoint_address="aurora.example.com", port=5433
-    "celery-redis-container": "AirflowDev",
-    "ecs-operator": "Operator",
-    "worker-pools": "Pools",
         )
         return ExistingDatabase(aurora, secret=secretsmanager.Secret.from_secret_name_v2(stack, "Login", "login"))
 
