@@ -48,10 +48,11 @@ def render_all(
             needed = [rendered[name] for name in dict.fromkeys(ref.of for ref in component.refs()) if name in rendered]
             for other in needed:
                 part.service.node.add_dependency(other.scope)
-            if any(each.spot for each in (component, *(other.component for other in needed))):
-                # On what the cluster offers, which is a child of it: AWS starts nothing on Spot before that is there,
-                # and lets nobody take it away while it is used (aws/aws-cdk#19275).
-                part.service.node.add_dependency(site.cluster)
+            on_spot = any(each.spot for each in (component, *(other.component for other in needed)))
+            if site.spot is not None and on_spot:
+                # AWS starts nothing on Spot before this is there, and lets nobody take it away while it is used
+                # (aws/aws-cdk#19275).
+                part.service.node.add_dependency(site.spot)
         if part.service is not None and component.keeps_data:
             # Other services wait for the gate, and so for a way out, for the policies of their roles, for their rules.
             files = [site.bindings[volume.file_system_id.of] for volume in component.volumes]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_servicediscovery as servicediscovery
-    from constructs import Construct
+    from constructs import Construct, IDependable
 
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.network import Network
@@ -90,6 +90,7 @@ class Site:
 
     Args:
         cluster: the ECS cluster.
+        spot: the cluster's offer of Fargate Spot, if something runs there.
         network: VPC and subnets.
         image: finds the image of a component.
         log_group: where containers log, but for what the router takes elsewhere.
@@ -102,6 +103,7 @@ class Site:
     """
 
     cluster: ecs.Cluster
+    spot: IDependable | None
     network: Network
     image: Callable[[Component], Image]
     log_group: logs.ILogGroup

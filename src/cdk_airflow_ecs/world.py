@@ -136,6 +136,7 @@ class World:
             ),
         }
         self._namespace: servicediscovery.INamespace | None = None
+        self._spot: ecs.CfnClusterCapacityProviderAssociations | None = None
         self._images: dict[tuple[str, str], Image] = {}
 
     def site(self, settings: Settings, plan: ClusterPlan) -> Site:
@@ -156,10 +157,18 @@ class World:
         self._bindings["Given"] = Binding(secrets=settings.given_secrets)
         if self._namespace is None and any(component.dns_name for component in plan.components):
             self._namespace = bind_namespace(self._root, self.network, self._foundation.namespace)
-        if executor.spot or any(component.spot for component in plan.components):
-            self._cluster.enable_fargate_capacity_providers()
+        if self._spot is None and (executor.spot or any(component.spot for component in plan.components)):
+            # As the cluster's own method would make it, which does so too late for others to depend on it.
+            self._spot = ecs.CfnClusterCapacityProviderAssociations(
+                self._cluster,
+                self._cluster.node.id,
+                cluster=self._cluster.cluster_name,
+                capacity_providers=["FARGATE", "FARGATE_SPOT"],
+                default_capacity_provider_strategy=[],
+            )
         return Site(
             cluster=self._cluster,
+            spot=self._spot,
             network=self.network,
             image=partial(self._image, settings, executor),
             log_group=self.log_group,

@@ -1,6 +1,6 @@
 """Run by an installed Airflow's Python, in a container's environment: load one DAG file as a DAG processor would.
 
-Prints the import errors, and the executor and executor_config of each task.
+Prints the import errors, and the executor, executor_config and queue of each task.
 """
 
 from __future__ import annotations
@@ -8,8 +8,13 @@ from __future__ import annotations
 import json
 import sys
 
-from airflow.dag_processing.dagbag import DagBag
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag  # Airflow 2
 
 bag = DagBag(dag_folder=sys.argv[1])
-found = {t.task_id: [t.executor, t.executor_config] for dag in bag.dags.values() for t in dag.tasks}
-print(json.dumps({"errors": list(bag.import_errors.values()), "tasks": found}))
+tasks = [task for dag in bag.dags.values() for task in dag.tasks]
+found = {task.task_id: [task.executor, task.executor_config] for task in tasks}
+queues = {task.task_id: task.queue for task in tasks}
+print(json.dumps({"errors": list(bag.import_errors.values()), "tasks": found, "queues": queues}))

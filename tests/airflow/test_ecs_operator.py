@@ -226,6 +226,47 @@ def test_what_the_operator_asks_for(release, account, tmp_path):
     assert actions(found.plan, "Triggerer") - actions(without, "Triggerer") == waits
 
 
+# How Airflow 2 names what the DAG files of the examples import.
+AIRFLOW_2 = {
+    "from airflow.sdk import DAG, Variable": IMPORTS["2"],
+    "from airflow.sdk import dag, task": "from airflow.decorators import dag, task",
+}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    ("name", "queues"),
+    [
+        ("ecs-operator/dags/etl.py", {"load": "default", "report": "default"}),
+        ("worker-pools/dags/pools.py", {"ask": "default", "train": "training", "sweep": "cheap", "pack": "arm"}),
+    ],
+)
+def test_the_dags_of_the_examples(name, queues, release, tmp_path):
+    """Each loads where its example's cluster parses it, and so it does in Airflow 2 with the names of that."""
+    text = (REPOSITORY / "examples" / name).read_text()
+    for new, old in AIRFLOW_2.items() if release[0] == "2" else ():
+        text = text.replace(new, old)
+    file = tmp_path / "example.py"
+    file.write_text(text)
+    tasks = (EcsTask(name="etl", spot=True), EcsTask(name="nightly-report"))
+    attributes = {
+        **ATTRIBUTES,
+        **{(task.component, name): name for task in tasks for name in ("family", "security_group_id")},
+        ("Network", "task_subnet_list"): ["subnet-1"],
+        ("Network", "assign_public_ip_word"): "DISABLED",
+        ("ContainerLogs", "name"): "containers",
+    }
+    programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
+    machine = Machine(programs, tmp_path, attributes, SECRETS, {})
+    plan = plan_of(version=AirflowVersion.of(release), ecs_tasks=tasks)
+    (process,) = (c for component in plan.components for c in component.containers if c.name == "dag-processor")
+    probe = str(Path(__file__).with_name("dag_probe.py"))
+    done = machine.run(process, [str(programs / "python"), "-W", "ignore", probe, str(file)])
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["errors"], found["queues"]) == ([], queues)
+
+
 @pytest.mark.parametrize("spot", [False, True])
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
 def test_older_operators(version, spot):

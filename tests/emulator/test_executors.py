@@ -1,4 +1,4 @@
-"""A cluster with the ECS executor on Fargate Spot, through the real `cdk` command, on an emulated account."""
+"""Clusters with Fargate Spot, ECS tasks and pools, through the real `cdk` command, on an emulated account."""
 
 import pytest
 
@@ -11,19 +11,40 @@ pytestmark = [
     pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the emulator's environment: make environments"),
 ]
 
-APP = f"python {REPOSITORY / 'tests' / 'emulator' / 'apps' / 'executors.py'}"
+APPS = {
+    "Executors": REPOSITORY / "tests/emulator/apps/executors.py",
+    "Growth": REPOSITORY / "tests/emulator/apps/growth.py",
+}
 
 
-def test_it_deploys_and_reads_back_as_declared(tmp_path):
+@pytest.mark.parametrize("name", APPS)
+def test_it_deploys_and_reads_back_as_declared(name, tmp_path):
     """Everything is made in an order that works, and each property is what the service's own API describes."""
+    app = f"python {APPS[name]}"
     with Emulator(tmp_path / "server.log") as emulator:
         for command in (
             ("bootstrap", "aws://123456789012/us-east-1"),
-            ("deploy", "--app", APP, "--require-approval", "never"),
+            ("deploy", "--app", app, "--require-approval", "never"),
         ):
             done = emulator.cdk(*command, "--no-notices", cwd=tmp_path)
             assert done.returncode == 0, done.stdout + done.stderr
-        declared = readback.Stack(emulator.client, "Executors")
+        declared = readback.Stack(emulator.client, name)
         kinds = {name: body["Type"] for name, body in declared.bodies.items()}
         assert "AWS::ECS::ClusterCapacityProviderAssociations" in kinds.values()
         assert [line for name in kinds for line in declared.differences(name)] == []
+        ((association,),) = [[key for key, kind in kinds.items() if kind.endswith("CapacityProviderAssociations")]]
+        made = [event["LogicalResourceId"] for event in finished(emulator, name, "CREATE_COMPLETE")]
+        on_spot = [
+            key
+            for key, body in declared.bodies.items()
+            if body["Type"] == "AWS::ECS::Service" and association in body.get("DependsOn", ())
+        ]
+        assert on_spot
+        assert all(made.index(association) < made.index(key) for key in on_spot)
+
+
+def finished(emulator, stack, status):
+    """What happened to resources of the stack, in order."""
+    pages = emulator.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack)
+    events = [event for page in pages for event in page["StackEvents"]]
+    return [event for event in reversed(events) if event["ResourceStatus"] == status]
