@@ -13,7 +13,12 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("example", "stack", "services", "definitions"),
-    [("quickstart", "Quickstart", 5, 6), ("mixed-executors", "Mixed", 5, 7), ("aurora", "Aurora", 5, 6)],
+    [
+        ("quickstart", "Quickstart", 5, 6),
+        ("mixed-executors", "Mixed", 5, 7),
+        ("aurora", "Aurora", 5, 6),
+        ("celery-redis-container", "AirflowDev", 7, 8),
+    ],
 )
 def test_an_example_synthesizes_with_the_oldest_dependencies(tmp_path, example, stack, services, definitions):
     """The floor of each dependency is a release that was run, and the template has the same resources."""

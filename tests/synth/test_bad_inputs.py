@@ -27,6 +27,7 @@ from cdk_airflow_ecs import (
     AuroraDatabase,
     CeleryExecutor,
     CloudWatchLogs,
+    ContainerDatabase,
     EcsExecutor,
     ExistingDatabase,
     HealthCheck,
@@ -70,6 +71,7 @@ def certificate(stack: Stack) -> acm.ICertificate:
     return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
 
 
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 # What is wrong: (the arguments, words of the error).
 REFUSED: dict[str, tuple[Build, str]] = {
     # --- wrong types: a class, text or a list where an object belongs
@@ -280,6 +282,30 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a zone without a name": (
         lambda s: {"web": Web(hosted_zone=route53.HostedZone.from_hosted_zone_id(s, "Zone", "Z1"))},
         "hosted_zone= needs domain_name=",
+    ),
+    "a container of any PostgreSQL": (
+        lambda s: {"database": ContainerDatabase(image="public.ecr.aws/docker/library/postgres")},
+        "ContainerDatabase image names a release",
+    ),
+    "a container of an old PostgreSQL": (
+        lambda s: {"database": ContainerDatabase(image="postgres:12")},
+        "ContainerDatabase image is PostgreSQL 13 to 18",
+    ),
+    "a database in a container, as a class": (
+        lambda s: {"database": ContainerDatabase},
+        r"make an object of it, ContainerDatabase\(…\)",
+    ),
+    "a broker in a container, as its method": (
+        lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container)},
+        "broker takes a Broker such as",
+    ),
+    "a container of a private Redis": (
+        lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(image=f"{REGISTRY}/redis:7"))},
+        "RedisBroker.container image is an image that needs no login",
+    ),
+    "a container of no size": (
+        lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(cpu=100))},
+        "RedisBroker.container: cpu=100 is no Fargate size",
     ),
     "serverless Redis": (lambda s: {"executor": CeleryExecutor(broker=RedisBroker(serverless=True))}, "CROSSSLOT"),
     "Redis in cluster mode": (
@@ -655,3 +681,25 @@ def test_nothing_said_as_none():
     ]
     assert synthesize(lambda stack: dict.fromkeys(arguments)) == synthesize(lambda stack: {})
     assert synthesize(lambda stack: {"config": {}, "environment": {}}) == synthesize(lambda stack: {})
+
+
+def test_containers_by_parameter():
+    """Image and size of stores in containers from parameters arrive as references to them."""
+
+    def build(stack):
+        value, image = number(stack), CfnParameter(stack, "Image").value_as_string
+        return {
+            "database": ContainerDatabase(image=image, cpu=value, memory_mib=value),
+            "executor": CeleryExecutor(broker=RedisBroker.container(image=image, cpu=value, memory_mib=value)),
+        }
+
+    template = synthesize(build)
+    for store in ("Database", "Broker"):
+        (task,) = (
+            definition["Properties"]
+            for name, definition in resources(template, "AWS::ECS::TaskDefinition").items()
+            if name.startswith(f"Airflow{store}")
+        )
+        assert task["ContainerDefinitions"][0]["Image"] == {"Ref": "Image"}
+        assert task["Cpu"] in ({"Fn::Join": ["", [PARAMETER]]}, PARAMETER)
+    assert "e+289" not in str(template)

@@ -1,8 +1,13 @@
-"""Stores that run as containers, in the template: files, order, deployments, and the way to other stores and back."""
+"""Stores that run as containers, in the template: files, order, deployments, and the way to other stores and back.
+
+``ids/files.json`` is as the other files there; ``PYTHONPATH=tests python
+tests/synth/test_container_stores_template.py`` writes it anew.
+"""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from aws_cdk import App, RemovalPolicy, Stack
@@ -14,6 +19,7 @@ from cdk_airflow_ecs import (
     AuroraDatabase,
     CeleryExecutor,
     ContainerDatabase,
+    EcsExecutor,
     FireLens,
     LocalExecutor,
     RdsDatabase,
@@ -54,6 +60,41 @@ def container(template, component):
     _, definition = of(template, "AWS::ECS::TaskDefinition", f"Airflow{component}")
     (found,) = definition["ContainerDefinitions"]
     return found
+
+
+FILE = Path(__file__).parent / "ids" / "files.json"
+# As in test_ids.py: what a change of which replaces the resource, or what is in it.
+KEPT = {
+    "AWS::EFS::FileSystem": ["AvailabilityZoneName", "Encrypted", "KmsKeyId", "PerformanceMode"],
+    "AWS::EFS::AccessPoint": ["ClientToken", "FileSystemId", "PosixUser", "RootDirectory"],
+    "AWS::EFS::MountTarget": ["FileSystemId", "IpAddress", "SubnetId"],
+}
+
+
+def stateful(**arguments):
+    """What a cluster keeps the data of its container in: type and create-only properties by logical id."""
+    return {
+        name: {
+            "Type": resource["Type"],
+            **{key: resource["Properties"][key] for key in KEPT[resource["Type"]] if key in resource["Properties"]},
+        }
+        for name, resource in resources(template_of(**arguments), *KEPT).items()
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"database": ContainerDatabase(image="postgres:17.9-bookworm", cpu=1024, memory_mib=2048)},
+        {"version": AirflowVersion.V2_11, "executor": REDIS, "config": {"core": {"parallelism": 64}}},
+        {"executor": EcsExecutor(spot=True), "enable_exec": True},
+        {"removal_policy": RemovalPolicy.DESTROY, "maintenance": True},
+    ],
+)
+def test_committed(arguments):
+    """The data stands in the committed resources, whatever else is said."""
+    assert stateful(**{"database": ContainerDatabase(), **arguments}) == json.loads(FILE.read_text())
 
 
 def test_file_system():
@@ -346,3 +387,7 @@ def test_the_gate_runs_not_for_another_size():
         for arguments in (KINDS["container"], {"database": other})
     ]
     assert definitions[0] == definitions[1]
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(stateful(database=ContainerDatabase()), indent=2, sort_keys=True) + "\n")

@@ -21,6 +21,7 @@ from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
     CeleryExecutor,
+    ContainerDatabase,
     EcsExecutor,
     ExistingDatabase,
     ImageDags,
@@ -121,6 +122,12 @@ CHANGES = {
                 )
             )
         }
+    ),
+    "broker in a container": Change(
+        {"executor": CeleryExecutor(broker=RedisBroker.container())}, ("AirflowBrokerCache", "AirflowBrokerSubnets")
+    ),
+    "database in a container": Change(
+        {"database": ContainerDatabase()}, ("AirflowDatabaseInstance", "AirflowDatabaseSubnets")
     ),
     "existing broker": Change(
         {

@@ -17,6 +17,7 @@ from cdk_airflow_ecs import (
     AuroraDatabase,
     CeleryExecutor,
     CloudWatchLogs,
+    ContainerDatabase,
     EcsExecutor,
     EcsTaskHandle,
     ExistingDatabase,
@@ -57,6 +58,8 @@ def everything(stack: Stack, secret: secretsmanager.ISecret, vpc: ec2.IVpc, db: 
         vpc=vpc,
         removal_policy=RemovalPolicy.DESTROY,
     )
+    CeleryExecutor(broker=RedisBroker.container(image="redis:7.2", cpu=512, memory_mib=1024))
+    ContainerDatabase(image="postgres:17", cpu=512, memory_mib=1024)
     CeleryExecutor(broker=SqsBroker(message_retention_days=14, max_receive_count=2))
     bucket = s3.Bucket(stack, "Bucket")
     bucket.grant_read(cluster)
