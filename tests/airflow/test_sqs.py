@@ -168,7 +168,7 @@ def test_fifty_tasks(site: SimpleNamespace):
         (who, *what) for who, component in roles.items() for what in permitted(site.plan.component(component), machine)
     }
     assert calls <= allowed
-    # Only a worker that dies while it holds commands gives them back.
+    # What kombu needs to give back commands whose connection was lost, and nothing else.
     assert {action for _, action, _ in allowed - calls} == {"sqs:ChangeMessageVisibility"}
 
     worker = machine.environment(site.plan.component("Pools/default").containers[0])

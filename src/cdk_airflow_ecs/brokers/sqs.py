@@ -152,7 +152,7 @@ def _transport(
 
 
 def _receive(queue: str) -> Permission:
-    """Take commands from *queue*, and give back what a worker has not begun when it stops."""
+    """Take commands from *queue*, and give back those whose connection was lost before they were acknowledged."""
     actions = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
     return Permission(actions=tuple(f"sqs:{action}" for action in actions), resources=(Ref("Broker", f"arn/{queue}"),))
 
