@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 from plans import VERSIONS, containers, option, plan
 
-from cdk_airflow_ecs import CeleryExecutor, WorkerPool
+from cdk_airflow_ecs import AirflowImage, CeleryExecutor, EcsExecutor, LocalExecutor, SeveralExecutors, WorkerPool
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.testing import plan_of
 
@@ -73,6 +76,68 @@ def test_pools_are_services_of_their_own():
     }
     assert {edge.source for edge in found.edges if edge.target == "Broker"} == {"Scheduler", *pools}
     assert {edge.target for edge in found.edges if edge.port == 8793} == set(pools)
+
+
+def test_a_pool_chooses_its_machines():
+    """Spot, processor and image are the pool's own; what it leaves out is the cluster's, and nothing else changes."""
+    own = AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64")
+    pools = (
+        WorkerPool("default"),
+        WorkerPool("cheap", spot=True),
+        WorkerPool("arm", architecture="arm64"),
+        WorkerPool("own", image=own),
+        WorkerPool("both", image=own, architecture="x86_64", spot=True),
+    )
+    found = with_pools(*pools)
+    assert {
+        part.name: (part.spot, part.architecture, part.image)
+        for part in found.components
+        if part.path.startswith("Pools/")
+    } == {
+        "Pools/default": (False, "x86_64", "airflow"),
+        "Pools/cheap": (True, "x86_64", "airflow"),
+        "Pools/arm": (False, "arm64", "airflow"),
+        "Pools/own": (False, "arm64", "Pools/own"),
+        "Pools/both": (True, "x86_64", "Pools/both"),
+    }
+    others = [part for part in found.components if not part.path.startswith("Pools/")]
+    plain = with_pools(*(WorkerPool(pool.name) for pool in pools))
+    assert others == [part for part in plain.components if not part.path.startswith("Pools/")]
+    assert found.edges == plain.edges
+    same = {"spot": False, "architecture": "x86_64", "image": "airflow"}
+    for pool in pools:
+        part = found.component(f"Pools/{pool.name}")
+        assert replace(part, **same) == plain.component(part.name)
+
+
+def test_the_processor_of_the_clusters_image():
+    """A pool runs where the cluster's image does, unless it says otherwise."""
+    pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("old", architecture="x86_64")])
+    found = plan_of(executor=pools, image=AirflowImage.official(architecture="arm64"))
+    assert [found.component(f"Pools/{name}").architecture for name in ("default", "old")] == ["arm64", "x86_64"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"spot": 1}, "pool 'heavy': spot is True or False, got 1"),
+        ({"architecture": "arm"}, "pool 'heavy': architecture is \"x86_64\" or \"arm64\", got 'arm'"),
+        ({"image": "ghcr.io/acme/airflow:1"}, "pool 'heavy': image"),
+    ],
+)
+def test_machines_that_are_none(arguments, message):
+    """What no pool can be is refused where it is said."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        WorkerPool("heavy", **arguments)
+
+
+def test_adding_a_pool_is_having_it():
+    """An executor with one more pool plans what one that was given it plans."""
+    one, two = WorkerPool("default"), WorkerPool("heavy", spot=True)
+    assert CeleryExecutor(pools=[one]).with_pool(two) == CeleryExecutor(pools=[one, two])
+    several = SeveralExecutors([LocalExecutor(), CeleryExecutor(pools=[one]), EcsExecutor()])
+    grown = [LocalExecutor(), CeleryExecutor(pools=[one, two]), EcsExecutor()]
+    assert several.with_pool(two) == SeveralExecutors(grown)
 
 
 def test_pools_by_any_sequence():

@@ -156,6 +156,24 @@ def test_a_pool_that_is_added(case, line):
     assert len([key for key in resources(first, "AWS::ECS::Service") if key.startswith("AirflowPools")]) == len(names)
 
 
+def test_an_image_that_is_built(tmp_path):
+    """A pool and an ECS task on another processor get an image of that, built once for both."""
+    (tmp_path / "airflow/dags").mkdir(parents=True)
+    (tmp_path / "airflow/requirements.txt").write_text("xlsxwriter\n")
+
+    def build(stack):
+        cluster = add_cluster(stack, image=AirflowImage.build(tmp_path / "airflow"))
+        cluster.add_worker_pool(WorkerPool("arm", architecture="arm64"))
+        cluster.add_ecs_task("etl", architecture="arm64")
+
+    images = {}
+    for each in resources(template(build), "AWS::ECS::TaskDefinition").values():
+        processor = each["Properties"]["RuntimePlatform"]["CpuArchitecture"]
+        images.setdefault(processor, set()).add(str(each["Properties"]["ContainerDefinitions"][0]["Image"]))
+    assert {processor: len(names) for processor, names in images.items()} == {"X86_64": 1, "ARM64": 1}
+    assert images["X86_64"] != images["ARM64"]
+
+
 def test_grants_after_the_addition():
     """What is granted and connected after a pool was added reaches it as what was granted before."""
 
