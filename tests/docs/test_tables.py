@@ -326,6 +326,7 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
     ),
     "`web=Web(internet_facing=…)`": ([({}, {"web": PUBLIC})], {"WebLoadBalancer": "replaced"}),
     "the name of a worker pool": ([({}, {"executor": POOL})], {}),
+    "`spot=` of a worker pool": ([({}, {"executor": CeleryExecutor(pools=[WorkerPool("default", spot=True)])})], {}),
     "`version=` from 2.x to 3.x": ([({"version": OLD}, {})], {}),
     "`vpc=`": ([], {}),
 }

@@ -12,6 +12,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
+from test_executor_switch import diff
 
 from cdk_airflow_ecs import (
     AirflowImage,
@@ -341,6 +342,22 @@ def test_spot_tasks_of_the_users_own():
     starts = ("AirflowPoolsdefault", "AirflowComponentsDagProcessor", "AirflowComponentsTriggerer")
     assert {key[: len(prefix)] for key in waiting for prefix in starts if key.startswith(prefix)} == {*starts}
     assert len(waiting) == len(starts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spot", [True, False])
+def test_a_switch_of_spot(spot, tmp_path):
+    """The real ``cdk diff`` replaces the pool's service, makes or drops the cluster's offer, and touches nothing else."""
+
+    def synthesized(spot):
+        executor = CeleryExecutor(pools=[WorkerPool("default", spot=spot)])
+        return synthesize(lambda app: add_cluster(Stack(app, "Data"), executor=executor))
+
+    changes = diff(synthesized(not spot), synthesized(spot), tmp_path)
+    assert sorted((sign, kind, remark) for sign, kind, _, _, remark in changes) == [
+        ("+" if spot else "-", "AWS::ECS::ClusterCapacityProviderAssociations", ""),
+        ("~", "AWS::ECS::Service", " replace"),
+    ]
 
 
 def test_spot_off():
