@@ -162,6 +162,14 @@ def test_who_reaches_them(line):
     assert opened == {("Database", "Database/Files")}
 
 
+@LINES
+def test_one_connection_more(line):
+    """Beside RDS and ElastiCache, the database's files are the only difference in who reaches whom."""
+    ours, theirs = set(made(line).edges), set(plan(line).edges)
+    assert ours - theirs == {Edge("Database", "Database/Files", 2049, "Files")}
+    assert theirs - ours == set()
+
+
 def test_they_come_first():
     """A component may refer to those before it, and everybody refers to stores."""
     assert [component.name for component in made().components][:2] == ["Database", "Broker"]
