@@ -55,18 +55,17 @@ def test_what_clients_are_told(line):
     assert found.pop("AIRFLOW__CELERY__BROKER_URL") == "sqs://"
     assert found.pop("AIRFLOW__CELERY__RESULT_BACKEND") == Ref("Broker", "results_url")
     assert found.pop("AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL") == "False"
+    section = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
+    assert found.pop(f"{section}REGION") == Ref("Stack", "region")
+    assert found.pop(f"{section}VISIBILITY_TIMEOUT") == "43200"
+    assert found.pop(f"{section}WAIT_TIME_SECONDS") == "20"
     expected = {
         "2.8": {
             "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_ecs_celery.CELERY_CONFIG",
-            "CELERY_BROKER_TRANSPORT_OPTIONS": Json(TRANSPORT),
+            "CELERY_PREDEFINED_QUEUES": Json(URLS),
         },
         "2.10": {"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": Json({"broker_transport_options": TRANSPORT})},
-        "3.3": {
-            "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__REGION": Ref("Stack", "region"),
-            "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "43200",
-            "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__WAIT_TIME_SECONDS": "20",
-            "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__PREDEFINED_QUEUES": Json(URLS),
-        },
+        "3.3": {f"{section}PREDEFINED_QUEUES": Json(URLS)},
     }
     like = {"2.9": "2.8", "2.11": "2.10", "3.0": "2.10", "3.1": "2.10", "3.2": "2.10"}
     assert found == expected[like.get(line, line)]
@@ -138,20 +137,18 @@ def test_what_images_must_hold(line):
 
 
 def test_the_module_of_old_releases(monkeypatch):
-    """It is Airflow's own configuration of Celery with our transport options, whatever they are."""
+    """It is Airflow's own configuration of Celery with our queues; all else that was configured stays."""
     plan = SqsBroker().plan(AirflowVersion.V2_8, ["default"])
-    theirs = {"broker_transport_options": {"visibility_timeout": 21600}, "task_acks_late": True}
-    monkeypatch.setenv("CELERY_BROKER_TRANSPORT_OPTIONS", '{"region": "eu-central-1"}')
+    theirs = {"broker_transport_options": {"visibility_timeout": 43200}, "task_acks_late": True}
+    monkeypatch.setenv("CELERY_PREDEFINED_QUEUES", '{"default": {"url": "u"}}')
     text = plan.image_files["airflow_ecs_celery.py"]
     imported = "from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG"
     assert imported in text
     namespace = {"DEFAULT_CELERY_CONFIG": theirs}
     exec(text.replace(imported, ""), namespace)
-    assert namespace["CELERY_CONFIG"] == {
-        "broker_transport_options": {"region": "eu-central-1"},
-        "task_acks_late": True,
-    }
-    assert theirs["broker_transport_options"] == {"visibility_timeout": 21600}
+    transport = {"visibility_timeout": 43200, "predefined_queues": {"default": {"url": "u"}}}
+    assert namespace["CELERY_CONFIG"] == {"broker_transport_options": transport, "task_acks_late": True}
+    assert theirs["broker_transport_options"] == {"visibility_timeout": 43200}
 
 
 def test_queues_follow_pools():
@@ -199,3 +196,14 @@ def test_names_that_kombu_mistakes(queues, words):
     """Kombu takes a name's end for a kind of queue, and dots for hyphens: what that breaks is refused."""
     with pytest.raises(ValueError, match=words):
         cluster("3.3", WorkerPool("default", queues=queues))
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_nobody_says_otherwise(line):
+    """A transport option of ours in config= is refused by every release, also where the section is not read."""
+    with pytest.raises(ValueError, match="visibility_timeout is given twice: as '43200' by the executor"):
+        plan_of(
+            version=VERSIONS[line],
+            executor=CeleryExecutor(broker=SqsBroker()),
+            config={"celery_broker_transport_options": {"visibility_timeout": 86400}},
+        )

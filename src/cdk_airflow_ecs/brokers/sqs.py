@@ -25,7 +25,7 @@ _WORKING_KOMBU: Final = ("celery==5.6.2", "kombu==5.6.2")
 _PYCURL: Final = "pycurl==7.45.7"
 # Of celery provider < 3.10 no option takes a mapping; a module of ours does.
 _MODULE: Final = "airflow_ecs_celery"
-_VARIABLE: Final = "CELERY_BROKER_TRANSPORT_OPTIONS"
+_VARIABLE: Final = "CELERY_PREDEFINED_QUEUES"
 _MODULE_TEXT: Final = f'''"""What Celery is told beyond Airflow's own configuration."""
 
 import json
@@ -33,7 +33,11 @@ import os
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 
-CELERY_CONFIG = {{**DEFAULT_CELERY_CONFIG, "broker_transport_options": json.loads(os.environ["{_VARIABLE}"])}}
+_QUEUES = {{"predefined_queues": json.loads(os.environ["{_VARIABLE}"])}}
+CELERY_CONFIG = {{
+    **DEFAULT_CELERY_CONFIG,
+    "broker_transport_options": {{**DEFAULT_CELERY_CONFIG["broker_transport_options"], **_QUEUES}},
+}}
 '''
 
 
@@ -137,18 +141,19 @@ def _transport(
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
         "wait_time_seconds": _WAIT_SECONDS,
     }
-    together = Json({**plain, "predefined_queues": urls})
+    section = "celery_broker_transport_options"
+    options: dict[Option, Value] = {
+        (section, name): value if isinstance(value, Ref) else str(value) for name, value in plain.items()
+    }
     line = (version.major, version.minor)
     if line >= (3, 3):  # celery provider 3.24
-        section = "celery_broker_transport_options"
-        options: dict[Option, Value] = {
-            (section, name): value if isinstance(value, Ref) else str(value) for name, value in plain.items()
-        }
         return {**options, (section, "predefined_queues"): Json(urls)}, {}, {}
     if line >= (2, 10):  # celery provider 3.10
-        return {("celery", "extra_celery_config"): Json({"broker_transport_options": together.tree})}, {}, {}
-    module: dict[Option, Value] = {("celery", "celery_config_options"): f"{_MODULE}.CELERY_CONFIG"}
-    return module, {_VARIABLE: together}, {f"{_MODULE}.py": _MODULE_TEXT}
+        # It takes the place of the whole section, which then only keeps others from saying otherwise there.
+        together = {"broker_transport_options": {**plain, "predefined_queues": urls}}
+        return {**options, ("celery", "extra_celery_config"): Json(together)}, {}, {}
+    options["celery", "celery_config_options"] = f"{_MODULE}.CELERY_CONFIG"
+    return options, {_VARIABLE: Json(urls)}, {f"{_MODULE}.py": _MODULE_TEXT}
 
 
 def _receive(queue: str) -> Permission:
