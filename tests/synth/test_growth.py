@@ -347,7 +347,7 @@ def test_spot_tasks_of_the_users_own():
 @pytest.mark.slow
 @pytest.mark.parametrize("spot", [True, False])
 def test_a_switch_of_spot(spot, tmp_path):
-    """The real ``cdk diff`` replaces the pool's service, makes or drops the cluster's offer, and touches nothing else."""
+    """By the real ``cdk diff``, it replaces the pool's service, makes or drops the offer, and touches nothing else."""
 
     def synthesized(spot):
         executor = CeleryExecutor(pools=[WorkerPool("default", spot=spot)])
