@@ -1,4 +1,4 @@
-"""The common walk-through of Airflow 2.8.1 on AWS Copilot, service for service: also PostgreSQL and Redis run in tasks."""
+"""The common walk-through of Airflow 2.8.1 on AWS Copilot, service for service, PostgreSQL and Redis included."""
 
 from aws_cdk import Annotations, App, RemovalPolicy, Stack
 

@@ -20,6 +20,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
+    AwsLogs,
     CeleryExecutor,
     ContainerDatabase,
     EcsExecutor,
@@ -164,6 +165,7 @@ CHANGES = {
         {"dags": ImageDags(), "image": AirflowImage.registry("example.com/airflow:1")}, (DAGS,)
     ),
     "logs": Change({"logs": S3Logs(prefix="logs", expire_days=None)}),
+    "output of containers": Change({"log_router": AwsLogs(retention_days=365)}),
     "logs elsewhere": Change({"logs": lambda stack: S3Logs(bucket=bucket(stack))}, (TASK_LOGS,)),
     "no logs": Change({"logs": LocalLogs()}, (TASK_LOGS,)),
     "web": Change({"web": public_web}),
