@@ -36,7 +36,7 @@ class ContainerDatabase(Database):
     """PostgreSQL in one Fargate task, with its data on Amazon EFS. For development: one task, and no TLS.
 
     The data outlives its task, always: a database that is empty after a restart would have no tables, and the gate that
-    makes them runs only when image or version change. While the task is replaced, for a minute or two, Airflow waits.
+    makes them runs only when image or version change. While the task is replaced, Airflow waits.
     For work that counts there are :class:`RdsDatabase` and :class:`AuroraDatabase`.
 
     Args:
@@ -44,8 +44,8 @@ class ContainerDatabase(Database):
             that needs no login. A data folder belongs to its major release, and to Debian or Alpine: a later minor
             release may take it over, nothing else.
         cpu: CPU units of the task; 1024 is one vCPU.
-        memory_mib: memory of the task in MiB. 40 connections that Airflow keeps busy took 256 when measured, and up to
-            128 more are for its buffers.
+        memory_mib: memory of the task in MiB. 40 connections that sorted and read Airflow's tables took 256 when
+            measured, and up to 128 more are for its buffers.
 
     Raises:
         ValueError: if the image names no release, or one that is too old or new, or Fargate has no such size.
