@@ -251,7 +251,7 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
         ("core", "executor"): context.executor.class_path,
         # Container host names resolve nowhere; the web component fetches live logs by address.
         ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
-        **(settings.logs.config() if has_logs else settings.logs.unconcerned()),
+        **(settings.logs.config(settings.version) if has_logs else settings.logs.unconcerned(settings.version)),
     }
     if context.is_3:
         chosen["core", "auth_manager"] = FAB
@@ -292,6 +292,7 @@ def _own_environment(context: _Context, process: Process) -> dict[str, Value]:
     variables: dict[str, Value] = {
         "CONNECTION_CHECK_MAX_COUNT": "0",
         "AWS_DEFAULT_REGION": Ref("Stack", "region"),
+        **context.settings.logs.environment(context.settings.version),
     }
     if "database" in needs:
         variables |= context.settings.database.environment()

@@ -51,6 +51,19 @@ def test_everybody_is_told_where():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
+@pytest.mark.parametrize("store", [S3Logs(), CloudWatchLogs()])
+def test_releases_that_want_a_connection_by_name(line, store):
+    """3.0 and 3.1 end every task if the id is empty and nobody made "aws_default": there it names one that we give."""
+    wants = line in ("3.0", "3.1")
+    for name, container in containers(plan(line, logs=store, image=OWN_IMAGE)).items():
+        if name != "migrate":
+            given = container.environment.get("AIRFLOW_CONN_AIRFLOW_ECS_LOGS")
+            assert given == ("aws://" if wants else None), name
+            if option(container, "logging", "remote_logging") == "True":
+                assert option(container, "logging", "remote_log_conn_id") == ("airflow_ecs_logs" if wants else "")
+
+
+@pytest.mark.parametrize("line", VERSIONS)
 def test_cloudwatch(line):
     """With a log group too, the web component reads and what runs tasks writes; writers look for the group."""
     web = "ApiServer" if line[0] == "3" else "Webserver"

@@ -10,8 +10,9 @@ from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
 
 from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
-from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.logs.retention import check_retention, keep
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 from cdk_airflow_ecs.tokens import is_token
@@ -68,17 +69,17 @@ class CloudWatchLogs(LogStore):
                 f'CloudWatchLogs log_group {name!r} has a "#" in its name, after which Airflow reads no further'
             )
 
-    def config(self) -> Mapping[Option, Value]:
+    def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """See :meth:`LogStore.config`."""
-        return {
-            ("logging", "remote_logging"): "True",
-            ("logging", "remote_base_log_folder"): Ref("Logs", "uri"),
-            # Empty means the task role; a name would be looked up in the database first.
-            ("logging", "remote_log_conn_id"): "",
-        }
+        return remote_config(version)
 
-    def unconcerned(self) -> Mapping[Option, Value]:
+    def environment(self, version: AirflowVersion) -> Mapping[str, Value]:
+        """See :meth:`LogStore.environment`."""
+        return remote_environment(version)
+
+    def unconcerned(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """See :meth:`LogStore.unconcerned`. From Airflow 3 on, the DAG processor would write there, and may not."""
+        del version
         return {("logging", "remote_logging"): "False"}
 
     def readers(self) -> tuple[Permission, ...]:

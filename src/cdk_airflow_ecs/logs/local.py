@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.plan import Option, Permission, Value
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 class LocalLogs(LogStore):
     """Task logs stay with the worker that wrote them and are gone when it stops. For short-lived clusters."""
 
-    def config(self) -> Mapping[Option, Value]:
+    def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """See :meth:`LogStore.config`."""
+        del version
         return {("logging", "remote_logging"): "False"}
 
     def readers(self) -> tuple[Permission, ...]:

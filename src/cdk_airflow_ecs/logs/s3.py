@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.buckets import private_bucket
-from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 
 if TYPE_CHECKING:
@@ -45,14 +46,13 @@ class S3Logs(LogStore):
             "S3Logs bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
 
-    def config(self) -> Mapping[Option, Value]:
+    def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """See :meth:`LogStore.config`."""
-        return {
-            ("logging", "remote_logging"): "True",
-            ("logging", "remote_base_log_folder"): Ref("Logs", "uri"),
-            # Empty means the task role; a name would be looked up in the database first.
-            ("logging", "remote_log_conn_id"): "",
-        }
+        return remote_config(version)
+
+    def environment(self, version: AirflowVersion) -> Mapping[str, Value]:
+        """See :meth:`LogStore.environment`."""
+        return remote_environment(version)
 
     def readers(self) -> tuple[Permission, ...]:
         """See :meth:`LogStore.readers`."""
