@@ -10,8 +10,8 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.binding import Store
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 
-# In these the task supervisor takes an empty connection id for "aws_default", and ends when there is none (run with 3.0.6:
-# 50 of 50 tasks failed; task SDK 1.0.5 to 1.1.8 read).
+# In these the task supervisor takes an empty connection id for "aws_default", and ends when there is none: run with
+# 3.0.6, 50 of 50 tasks failed; task SDK 1.0.5 to 1.1.8 read.
 _WANT_CONNECTION: Final = ("3.0", "3.1")
 _CONNECTION: Final = "airflow_ecs_logs"
 
