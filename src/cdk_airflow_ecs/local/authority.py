@@ -44,7 +44,7 @@ class Authority:
             for file in folder.glob("*.crt"):
                 file.unlink()
             self._create()
-        self.bundle.write_bytes(_trusted() + self.certificate.read_bytes())
+        _write(self.bundle, _trusted() + self.certificate.read_bytes())
 
     def issue(self, names: Sequence[str]) -> Issued:
         """Make a server's certificate, or return the one that was made for the same names.
@@ -74,7 +74,7 @@ class Authority:
             .sign(signer, hashes.SHA256())  # type: ignore[arg-type]  # we made it: it is an EC key
         )
         _write_key(issued.key, key)
-        issued.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        _write(issued.certificate, certificate.public_bytes(serialization.Encoding.PEM))
         return issued
 
     def _create(self) -> None:
@@ -89,7 +89,7 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
         _write_key(self._folder / "ca.key", key)
-        self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _name(text: str) -> x509.Name:
@@ -142,8 +142,10 @@ def _trusted() -> bytes:
 
 
 def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    form = serialization.PrivateFormat.PKCS8
+    _write(file, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+
+
+def _write(file: Path, content: bytes) -> None:
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        stream.write(pem)
+        stream.write(content)

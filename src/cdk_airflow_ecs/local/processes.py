@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -62,26 +63,27 @@ class Processes:
             user: who runs it, when this process is root.
         """
         given = dict(os.environ if environment is None else environment)
-        identity = {"user": user, "group": _group(user), "extra_groups": []} if user and os.geteuid() == 0 else {}
+        become = _become(user) if user and os.geteuid() == 0 else []
         output = os.open(log or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             process = subprocess.Popen(
-                [*prefix, *command],
+                [*prefix, *become, *command],
                 env={**given, **self.mark},
                 cwd=folder,
                 stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                **identity,  # type: ignore[call-overload]  # one of two sets of arguments
+                umask=0o077,
             )
         finally:
             os.close(output)
         self._record(Process(name, process.pid, _started(process.pid) or ""))
         if text is not None:
-            process.stdin.write(text.encode())
-            process.stdin.close()
-        return process  # type: ignore[no-any-return]
+            assert process.stdin is not None
+            with process.stdin as stream:
+                stream.write(text.encode())
+        return process
 
     def running(self) -> list[Process]:
         """What was recorded and still lives."""
@@ -141,10 +143,10 @@ class Processes:
                 yield int(folder.name)
 
 
-def _group(user: str | None) -> int | None:
-    import pwd  # noqa: PLC0415  # no Windows
-
-    return pwd.getpwnam(user).pw_gid if user else None
+def _become(user: str) -> list[str]:
+    """The words before a command that root runs as another: only root may enter a namespace, so this comes after."""
+    found = pwd.getpwnam(user)
+    return ["setpriv", f"--reuid={found.pw_uid}", f"--regid={found.pw_gid}", "--clear-groups"]
 
 
 def _stat(pid: int) -> list[str] | None:
