@@ -27,7 +27,7 @@ def hook(path: str, body: bytes) -> Any:
 
 def main() -> None:
     """Serves on a free port, and prints it as the first line."""
-    app.prepare(rehearsal.Agent.start)
+    gaps.fill(rehearsal.Agent.start)
     rehearsal.steady_services()
     api = app.Api("127.0.0.1", app.Application(hook))
     print(api.server.server_port, flush=True)

@@ -13,7 +13,7 @@ import moto.cloudformation.urls
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from . import ecs, gaps, identity, lambdas, monitoring, nested, network, stores, web
+from . import ecs, identity, lambdas, monitoring, nested, network, stores, web
 from .cloudformation import CloudFormationResponse
 
 TYPES = (ecs, identity, lambdas, monitoring, nested, network, stores, web)
@@ -74,8 +74,3 @@ class Api:
         """Serves no more."""
         self.server.shutdown()
         self.server.server_close()
-
-
-def prepare(start: Callable[[Any, Any], None]) -> None:
-    """Fills the gaps of moto; `start` is told of each task that is run."""
-    gaps.fill(start)

@@ -67,6 +67,33 @@ def run_tasks(start: Callable[[Task, Any], None]) -> None:
     EC2ContainerServiceBackend._calculate_task_resource_requirements = staticmethod(lambda _: dict(nothing))
 
 
+def stop_tasks(stop: Callable[[Task, str], None]) -> None:
+    """Lets the agent stop a task, and says what ECS says of a task that does not exist."""
+    from moto.ecs.exceptions import InvalidParameterException
+    from moto.ecs.responses import EC2ContainerServiceResponse
+
+    def stop_task(self: Any, cluster_str: str, task_str: str, reason: str) -> Task:
+        cluster = self._get_cluster(cluster_str)
+        for task in self.tasks.get(cluster.name, {}).values():
+            if task.id == task_str.split("/")[-1]:
+                stop(task, reason or "Task stopped by user")
+                return task
+        raise InvalidParameterException("The referenced task was not found.")
+
+    def describe_tasks(self: Any) -> ActionResult:
+        answer = describe(self)
+        known = {task.id for task in answer.result["tasks"]}
+        wanted = {text.split("/")[-1]: text for text in self._get_param("tasks", [])}
+        answer.result["failures"] = [
+            {"arn": text, "reason": "MISSING"} for identity, text in wanted.items() if identity not in known
+        ]
+        return answer
+
+    describe = EC2ContainerServiceResponse.describe_tasks
+    EC2ContainerServiceResponse.describe_tasks = describe_tasks
+    EC2ContainerServiceBackend.stop_task = stop_task
+
+
 def idempotent() -> None:
     """Honours the client token of `RunTask`: the same token finds the same tasks."""
     from moto.ecs.responses import EC2ContainerServiceResponse
@@ -221,9 +248,11 @@ def unguarded_buckets() -> None:
     FakeBucket._log_permissions_enabled_policy = lambda *_, **__: True
 
 
-def fill(start: Callable[[Task, Any], None]) -> None:
-    """Applies every patch; `start` is told of each task that is run."""
+def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
+    """Applies every patch; `start` is told of each task that is run, `stop` of each that is to stop, and why."""
     run_tasks(start)
+    if stop:
+        stop_tasks(stop)
     for patch in (
         keep_parameters,
         idempotent,
