@@ -46,11 +46,11 @@ class Network(Protocol):
     host: str
     metadata_url: str
 
-    def add(self, name: str) -> TaskAddress: ...  # noqa: D102
-    def release(self, task: TaskAddress) -> None: ...  # noqa: D102
-    def publish(self, names: Mapping[str, Sequence[str]]) -> None: ...  # noqa: D102
-    def metadata(self) -> socket.socket: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
+    def add(self, name: str) -> TaskAddress: ...
+    def release(self, task: TaskAddress) -> None: ...
+    def publish(self, names: Mapping[str, Sequence[str]]) -> None: ...
+    def metadata(self) -> socket.socket: ...
+    def close(self) -> None: ...
 
 
 class Addresses:

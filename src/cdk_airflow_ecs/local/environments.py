@@ -182,9 +182,7 @@ def _uv(*arguments: str) -> str:
     if program is None:
         raise Refusal('uv was not found: `pip install "cdk-airflow-ecs[local]"` brings it')
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    ran = subprocess.run(  # noqa: S603
-        [program, *arguments], capture_output=True, text=True, check=False, env=environment
-    )
+    ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, env=environment)
     if ran.returncode:
         raise Refusal(f"`uv {' '.join(arguments[:2])}` could not do it:\n{ran.stderr.strip()[-3000:]}")
     return ran.stdout

@@ -94,7 +94,7 @@ async def _serve(told: dict[str, Any]) -> None:
             if greeting is not None:
                 transport.set_protocol(client)
                 secure = await loop.start_tls(transport, client, context, server_side=True)
-                client.connection_made(secure)
+                client.transport = secure
         except OSError:
             transport.close()
             if server.transport is not None:

@@ -23,6 +23,8 @@ _STORE: Final = re.compile(
     r"(?:docker\.io/|index\.docker\.io/|public\.ecr\.aws/docker/|public\.ecr\.aws/|ghcr\.io/)?(?:library/)?"
     r"(?:(?P<postgres>postgres)|redis|valkey/valkey|valkey)(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?"
 )
+# Commands that only serve an installation, or check one.
+_HARMLESS: Final = ("test", "cp", "rm", "sed", "curl", "set", "mkdir", "chmod", "chown", "echo", "cat")
 _OPTION: Final = re.compile(r"--\w[\w-]*(?:=\S+)?")
 
 
@@ -164,7 +166,7 @@ def _run(parts: AirflowImageParts, file: Path, rest: str) -> AirflowImageParts:
         words = shlex.split(command, comments=True)
         while words and (_OPTION.fullmatch(words[0]) or re.fullmatch(r"\w+=.*", words[0])):
             words = words[1:]
-        if not words or words[0] in ("test", "cp", "rm", "sed", "curl", "set", "mkdir", "chmod", "chown", "echo", "cat"):
+        if not words or words[0] in _HARMLESS:
             continue
         pip = next((n for n, word in enumerate(words[:3]) if word in ("pip", "pip3", "uv")), None)
         if pip is not None and "install" in words:

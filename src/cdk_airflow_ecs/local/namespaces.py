@@ -162,7 +162,7 @@ class Namespaces:
             with socket.create_server((self.host, 0)) as server:
                 reach = f"{code};socket.create_connection({server.getsockname()!r}, 5)"
                 command = [*task.command_prefix, "python3", "-ISc", reach]
-                subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+                subprocess.run(command, check=True, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:
             line = (error.stderr.strip() or "no reason was told").splitlines()[-1]
             raise OSError(f"a process in a namespace does not reach this machine: {line}") from error
@@ -186,19 +186,19 @@ def _existing(prefix: str) -> list[str]:
 
 def _is_unused(value: int) -> bool:
     """Whether no interface of this machine has an address of that number."""
-    said = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False)  # noqa: S607
+    said = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False)
     return f"198.18.{value}." not in said.stdout
 
 
 def _ip(*commands: str) -> None:
     for command in commands:
-        subprocess.run(["ip", *command.split()], check=True, capture_output=True, text=True)  # noqa: S603, S607
+        subprocess.run(["ip", *command.split()], check=True, capture_output=True, text=True)
 
 
 def _remove(namespace: str) -> None:
     """Kill what runs in a namespace, and remove it with its interfaces and files."""
-    said = subprocess.run(  # noqa: S603
-        ["ip", "netns", "pids", namespace],  # noqa: S607
+    said = subprocess.run(
+        ["ip", "netns", "pids", namespace],
         capture_output=True,
         text=True,
         check=False,
@@ -225,7 +225,7 @@ def _within(namespace: str, action: Callable[[], _T]) -> _T:
             if libc.setns(file, _CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
             results.append(action())
-        except BaseException as error:  # noqa: BLE001  # raised again below
+        except BaseException as error:  # raised again below
             errors.append(error)
         finally:
             os.close(file)

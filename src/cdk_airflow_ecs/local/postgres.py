@@ -8,6 +8,8 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -132,7 +134,7 @@ class PostgresServer:
         if not (self._data / "PG_VERSION").exists():
             self._initialize()
         # A path of a socket may have 107 bytes; that of a state directory is the user's choice.
-        self._sockets = Path(tempfile.mkdtemp(prefix="airflow-ecs-", dir="/tmp"))  # noqa: S108  # mode 0700
+        self._sockets = Path(tempfile.mkdtemp(prefix="airflow-ecs-", dir="/tmp"))  # mode 0700
         self._own(self._sockets)
         (self._data / "postgresql.conf").write_text(self._settings())
         self._own(self._data / "postgresql.conf")
@@ -159,14 +161,13 @@ class PostgresServer:
 
     def stop(self, seconds: float = 20) -> None:
         """Stop it as a planned restart does: connections end, everything that was committed is kept."""
-        if self._process is not None:
-            # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
-            if self._process.poll() is None:
-                self._process.send_signal(2)
-                try:
-                    self._process.wait(seconds)
-                except subprocess.TimeoutExpired:
-                    self._process.kill()
+        if self._process is not None and self._process.poll() is None:
+            # PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
         self._forget()
 
     def kill(self) -> None:
@@ -186,10 +187,10 @@ class PostgresServer:
         The owner may make databases and roles, as the master user of RDS may.
         """
         role, base = _identifier(user), _identifier(database)
-        exists = self.execute(f"SELECT 1 FROM pg_roles WHERE rolname = {_literal(user)}")
+        exists = self.execute(f"SELECT 1 FROM pg_roles WHERE rolname = {_literal(user)}")  # noqa: S608  # quoted
         verb = "ALTER" if exists else "CREATE"
         self.execute(f"{verb} ROLE {role} LOGIN CREATEDB CREATEROLE PASSWORD {_literal(password)}")
-        if not self.execute(f"SELECT 1 FROM pg_database WHERE datname = {_literal(database)}"):
+        if not self.execute(f"SELECT 1 FROM pg_database WHERE datname = {_literal(database)}"):  # noqa: S608  # quoted
             self.execute(f"CREATE DATABASE {base} OWNER {role}")
 
     def execute(self, sql: str, database: str = "postgres") -> str:
@@ -241,7 +242,7 @@ class PostgresServer:
             stream.write(self._password)
         self._own(file)
         try:
-            ran = subprocess.run(  # noqa: S603
+            ran = subprocess.run(
                 [str(self._programs.folder / "initdb"), "-D", str(self._data), "-U", _SUPERUSER, "--no-sync", "-E",
                  "UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={file}"],
                 cwd=self._data.parent, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
@@ -302,7 +303,7 @@ class PostgresServer:
         return self._psql("SELECT 1", "postgres").returncode == 0
 
     def _psql(self, sql: str, database: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [str(self._programs.folder / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", str(self._sockets),
              "-p", str(self.port), "-U", _SUPERUSER, "-d", database],
             input=sql, env={"PATH": os.environ["PATH"], "PGPASSWORD": self._password, "PGCONNECT_TIMEOUT": "5"},
@@ -320,8 +321,6 @@ class PostgresServer:
 
 
 def _listens(ip: str, port: int) -> bool:
-    import socket  # noqa: PLC0415
-
     with socket.socket() as client:
         client.settimeout(5)
         return client.connect_ex((ip, port)) == 0
@@ -333,7 +332,7 @@ def _number(folder: Path) -> int:
 
 
 def _version(folder: Path) -> str:
-    said = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    said = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=False)
     words = said.stdout.split()
     return words[2] if len(words) > 2 else "0"
 

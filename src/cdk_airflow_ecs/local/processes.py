@@ -112,7 +112,8 @@ class Processes:
         end = time.monotonic() + seconds
         while any(map(_lives, pids)) and time.monotonic() < end:
             time.sleep(0.05)
-        for pid in {*(member for pid in pids for member in _session(pid)), *self._orphans()}:
+        left = {member for leader in pids for member in _session(leader)}
+        for pid in left.union(self._orphans()):
             _signal(pid, signal.SIGKILL)
         for file in self._folder.glob("*.json"):
             file.unlink()
@@ -162,8 +163,8 @@ def _started(pid: int) -> str | None:
     if Path("/proc/self/stat").exists():
         fields = _stat(pid)
         return fields[19] if fields and fields[0] != "Z" else None
-    ran = subprocess.run(  # noqa: S603
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],  # noqa: S607
+    ran = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,

