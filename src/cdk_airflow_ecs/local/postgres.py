@@ -218,10 +218,7 @@ class PostgresServer:
         if self._user is None:
             return self._state.folder("postgres", self._name)
         _ROOT_DATA.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for old in _ROOT_DATA.iterdir():
-            owner = old / "state"
-            if owner.exists() and not Path(owner.read_text(), "owner.json").exists():
-                shutil.rmtree(old, ignore_errors=True)
+        _sweep(_ROOT_DATA)
         folder = _ROOT_DATA / self._state.id
         folder.mkdir(mode=0o711, exist_ok=True)
         (folder / "state").write_text(str(self._state.directory))
@@ -318,6 +315,16 @@ class PostgresServer:
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
             self._sockets = None
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the data of state directories that exist no more, or have begun anew."""
+    for data in folder.iterdir():
+        pointer = data / "state"
+        if pointer.exists():
+            owner = Path(pointer.read_text(), "owner.json")
+            if not owner.exists() or json.loads(owner.read_text()).get("id") != data.name:
+                shutil.rmtree(data, ignore_errors=True)
 
 
 def _listens(ip: str, port: int) -> bool:

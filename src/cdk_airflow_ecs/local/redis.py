@@ -150,7 +150,7 @@ class RedisServer:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         self._forget(1)
-        (self._folder / "dump.rdb").unlink(missing_ok=True)
+        self._dump.unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Stop and start it."""
@@ -184,6 +184,11 @@ class RedisServer:
         return self._state.folder("redis", self._name)
 
     @property
+    def _dump(self) -> Path:
+        """One for each release: an older server cannot read what a newer one wrote."""
+        return self._folder / f"{self._program.path.name}-{self._program.version}.rdb"
+
+    @property
     def _socket(self) -> Path:
         return self._folder / "socket"
 
@@ -194,6 +199,7 @@ class RedisServer:
     def _settings(self) -> str:
         lines = [
             f"dir {_quoted(str(self._folder))}",
+            f"dbfilename {self._dump.name}",
             "maxmemory-policy noeviction",
             'save ""',
             # Written when it is told to stop, and only then.
