@@ -71,8 +71,8 @@ def test_two_tasks_serve_the_same_port(addresses: Addresses):
             url = addresses.resolve(f"http://{name}.airflow.internal:8793/")
             assert run(tasks[2], ASK, url) == name
         assert run(tasks[0], ASK, f"http://{tasks[1].ip}:8793/") == "two"
-        from_here = subprocess.run([sys.executable, "-c", ASK, f"http://{tasks[0].ip}:8793/"], capture_output=True)
-        assert from_here.stdout.strip() == b"one"
+        from_here = [sys.executable, "-c", ASK, f"http://{tasks[0].ip}:8793/"]
+        assert subprocess.run(from_here, check=True, capture_output=True).stdout.strip() == b"one"
         if addresses.isolated:
             addresses.release(tasks[0])
             assert servers[0].wait(5) == -9
@@ -168,7 +168,8 @@ def test_what_a_killed_run_left_is_removed():
         "child = subprocess.Popen([*task.command_prefix, 'sleep', '600'], stdout=-3, stderr=-3)\n"
         "print(child.pid, task.command_prefix[3], flush=True)\nos.kill(os.getpid(), 9)"
     )
-    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", code]
+    killed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     pid, namespace = killed.stdout.split()
     assert Path("/run/netns", namespace).exists(), killed.stderr
     Addresses.open(isolated=True).close()

@@ -51,7 +51,7 @@ def test_clients_refuse_other_names_and_authorities(tmp_path: Path):
     """A name that was not asked for, and a certificate of another machine's authority, are refused."""
     authority = Authority(tmp_path / "a")
     issued = authority.issue(["db.example.com"])
-    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'cache.example.com'"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for 'cache\.example\.com'"):
         shake_hands(issued, authority.certificate, "cache.example.com")
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(issued, Authority(tmp_path / "b").certificate, "db.example.com")

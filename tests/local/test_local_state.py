@@ -19,18 +19,22 @@ class Bucket:
         self.objects = dict(objects)
 
     def get_paginator(self, name: str):
+        """Return something that lists."""
         assert name == "list_objects_v2"
         return self
 
     def paginate(self, Bucket: str):
+        """List the keys."""
         keys = sorted(self.objects)
         # Two pages, as S3 would with many objects.
         return [{"Contents": [{"Key": key} for key in keys[:1]]}, {"Contents": [{"Key": key} for key in keys[1:]]}]
 
     def get_object(self, Bucket: str, Key: str):
+        """Return one object."""
         return {"Body": io.BytesIO(self.objects[Key])}
 
     def put_object(self, Bucket: str, Key: str, Body: bytes):
+        """Keep one object."""
         self.objects[Key] = Body
 
 
@@ -62,9 +66,9 @@ def test_secrets_and_identity_stay(tmp_path: Path):
 def test_one_run_at_a_time(tmp_path: Path):
     """A second run on the same directory is refused by the process number of the first; after it ended, it is not."""
     state = State.open(tmp_path / "state")
-    with state.lock(), pytest.raises(Refusal, match=r"already runs on .*process \d+.*local down"):
-        with State.open(tmp_path / "state").lock():
-            pass
+    again = State.open(tmp_path / "state").lock()
+    with state.lock(), pytest.raises(Refusal, match=r"already runs on .*process \d+.*local down"), again:
+        pass
     with state.lock():
         pass
 

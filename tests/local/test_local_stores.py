@@ -92,7 +92,7 @@ def ask(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "
     if mode == "verify-full":
         environment["PGSSLROOTCERT"] = str(ca or server._authority.certificate)
     client = ["psql", "-XAt", "-h", server.address.ip, "-p", "5432", "-U", "mas'ter", "-d", 'air"flow', "-c", sql]
-    return subprocess.run(client, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(client, check=False, env=environment, capture_output=True, text=True, timeout=60)
 
 
 def test_postgres_speaks_tls_with_the_exact_password(postgres: PostgresServer, tmp_path: Path):
@@ -160,7 +160,7 @@ def test_postgres_says_why_it_does_not_start(place, with_extra):
     else:
         holder = socket.create_server((address.ip, 5432))
     try:
-        with pytest.raises(Refusal, match="does not start:\n(.|\n)*in use"):
+        with pytest.raises(Refusal, match=r"does not start:\n(.|\n)*in use"):
             server.start()
     finally:
         holder.kill() if addresses.isolated else holder.close()
