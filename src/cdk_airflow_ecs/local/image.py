@@ -148,7 +148,7 @@ def _copy(parts: AirflowImageParts, file: Path, rest: str) -> AirflowImageParts:
         path = (file.parent / source.lstrip("/")).resolve()
         if not path.is_relative_to(file.parent.resolve()) or not path.exists():
             raise Refusal(f"{file}: COPY {source}: there is no such file beside it")
-        place = HOME / target
+        place = HOME / _expanded(target)
         if path.is_file() and (target.endswith("/") or len(sources) > 1):
             place /= path.name
         if str(place) in ("/entrypoint.sh", "/entrypoint"):
@@ -197,7 +197,7 @@ def _installs(words: list[str], file: Path, parts: AirflowImageParts) -> Iterato
 
 def _requirements_file(name: str, file: Path, parts: AirflowImageParts) -> Path:
     """The file of the context that a path inside the image stands for."""
-    place = PurePosixPath(name.replace("${AIRFLOW_HOME}", str(HOME)).replace("$AIRFLOW_HOME", str(HOME)))
+    place = PurePosixPath(_expanded(name))
     if place.is_absolute() and place.is_relative_to(HOME):
         for source, target in parts.copies:
             if target == place.relative_to(HOME):
@@ -206,6 +206,10 @@ def _requirements_file(name: str, file: Path, parts: AirflowImageParts) -> Path:
     if not found.is_file():
         raise Refusal(f"{file} installs {name}, which is not beside it")
     return found
+
+
+def _expanded(path: str) -> str:
+    return path.replace("${AIRFLOW_HOME}", str(HOME)).replace("$AIRFLOW_HOME", str(HOME))
 
 
 def _is_requirements(path: Path) -> bool:

@@ -116,7 +116,7 @@ class PostgresServer:
         self._state = state
         self._name = name
         self._authority = authority
-        self._names = names
+        self.names = tuple(names)
         self._programs = programs or Programs.find()
         self.kind = f"{self._programs.origin} {self._programs.version}"
         self._user = _unprivileged() if os.geteuid() == 0 else None
@@ -268,7 +268,7 @@ class PostgresServer:
             f"unix_socket_directories = '{self._sockets}'",
         ]
         if self._speaks_tls and self._authority is not None:
-            issued = self._authority.issue([*self._names, self.address.ip, "localhost"])
+            issued = self._authority.issue([*self.names, self.address.ip, "localhost"])
             for source, name in ((issued.certificate, "server.crt"), (issued.key, "server.key")):
                 shutil.copyfile(source, self._data / name)
                 self._own(self._data / name)
@@ -276,7 +276,7 @@ class PostgresServer:
         return "\n".join(lines) + _SETTINGS
 
     def _start_front(self, authority: Authority) -> None:
-        issued = authority.issue([*self._names, self.address.ip, "localhost"])
+        issued = authority.issue([*self.names, self.address.ip, "localhost"])
         self._front = self._state.processes.start(
             f"{self._name} (TLS)",
             [sys.executable, "-IS", str(FRONT)],

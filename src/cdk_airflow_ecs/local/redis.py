@@ -93,7 +93,7 @@ class RedisServer:
         self._name = name
         self._authority = authority
         self._password = password
-        self._names = names
+        self.names = tuple(names)
         self._program = program or Program.find()
         self.kind = f"{self._program.origin} {self._program.version}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,7 +115,7 @@ class RedisServer:
             text=self._settings(),
         )
         if self._authority is not None and not self._program.has_tls:
-            issued = self._authority.issue([*self._names, self.address.ip, "localhost"])
+            issued = self._authority.issue([*self.names, self.address.ip, "localhost"])
             self._front = self._state.processes.start(
                 f"{self._name} (TLS)",
                 [sys.executable, "-IS", str(FRONT)],
@@ -212,7 +212,7 @@ class RedisServer:
         if self._authority is None:
             lines += [f"port {self.port}", f"bind {self.address.ip}"]
         elif self._program.has_tls:
-            issued = self._authority.issue([*self._names, self.address.ip, "localhost"])
+            issued = self._authority.issue([*self.names, self.address.ip, "localhost"])
             lines += [
                 "port 0",
                 f"tls-port {self.port}",
