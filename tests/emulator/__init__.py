@@ -1,8 +1,4 @@
-"""A small AWS account on this machine, to which the real `cdk deploy` deploys.
+"""Deploy tests: the real `cdk deploy`, to the small AWS account of `cdk_airflow_ecs.local.aws`.
 
-The API of each service is moto's. CloudFormation is ours (`cloudformation.py`, `engine.py`), because a deployment
-is what is under test: order, intrinsics, replacement, custom resources, rollback and deletion are done as
-CloudFormation does them, and whatever is not known is an error instead of a silent omission.
-
-`server.py` and `readback.py` run beside the tests; everything else runs in the emulator's own environment.
+`server.py` and `readback.py` run beside the tests; `app.py` and `rehearsal.py` in the emulator's own environment.
 """

@@ -1,60 +1,37 @@
-"""The emulator's process: moto's server with our CloudFormation, the gaps filled, and a few hooks for tests."""
+"""The emulator's process: the AWS API on loopback, with a few hooks for tests."""
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable
+import types
+from pathlib import Path
 from typing import Any
 
-os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-os.environ["MOTO_SERVER_MODE_RESET_ON_START"] = "false"
+# What the package shows its users needs the CDK, which this environment has not.
+package = types.ModuleType("cdk_airflow_ecs")
+package.__path__ = [str(Path(__file__).resolve().parents[2] / "src" / "cdk_airflow_ecs")]
+sys.modules["cdk_airflow_ecs"] = package
 
-import moto.cloudformation.urls
-from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
+from cdk_airflow_ecs.local.aws import app, gaps  # noqa: E402
 
-from . import ecs, gaps, identity, lambdas, monitoring, nested, network, stores, web
-from .cloudformation import CloudFormationResponse
-
-TYPES = (ecs, identity, lambdas, monitoring, nested, network, stores, web)
-moto.cloudformation.urls.url_paths = {"{0}/$": CloudFormationResponse.dispatch}
+from . import rehearsal  # noqa: E402
 
 
-class Application:
-    """Answers our own paths, and leaves every other request to moto."""
-
-    def __init__(self) -> None:
-        self.moto = DomainDispatcherApplication(create_backend_app)
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-        """Answers one request."""
-        path = environ["PATH_INFO"]
-        if not path.startswith("/_emulator/"):
-            return self.moto(environ, start_response)
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        answer = self.hook(path.removeprefix("/_emulator/"), body)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(answer, default=str).encode()]
-
-    @staticmethod
-    def hook(path: str, body: bytes) -> Any:
-        """What a test asks for, or a custom resource answers."""
-        if path.startswith("answers/"):
-            return lambdas.Answers.take(path.removeprefix("answers/"), body)
-        if path == "plans":
-            gaps.Agent.plans[:] = json.loads(body)
-        if path == "clock":
-            gaps.Clock.seconds = json.loads(body)
-        return {"ran": gaps.Agent.ran}
+def hook(path: str, body: bytes) -> Any:
+    """What a test asks for."""
+    if path == "plans":
+        rehearsal.Agent.plans[:] = json.loads(body)
+    if path == "clock":
+        gaps.Clock.seconds = json.loads(body)
+    return {"ran": rehearsal.Agent.ran}
 
 
 def main() -> None:
     """Serves on a free port, and prints it as the first line."""
-    gaps.fill()
-    server = make_server("127.0.0.1", 0, Application(), threaded=True, request_handler=MotoRequestHandler)
-    os.environ["EMULATOR_URL"] = f"http://127.0.0.1:{server.server_port}"
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    gaps.fill(rehearsal.Agent.start)
+    rehearsal.steady_services()
+    api = app.Api("127.0.0.1", app.Application(hook))
+    print(api.server.server_port, flush=True)
+    api.server.serve_forever()
 
 
 if __name__ == "__main__":

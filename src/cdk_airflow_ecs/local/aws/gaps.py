@@ -2,14 +2,14 @@
 
 import json
 import threading
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
 from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.responses import ActionResult
-from moto.core.utils import camelcase_to_underscores, utcnow
+from moto.core.utils import camelcase_to_underscores
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ecs.models import EC2ContainerServiceBackend, Task
 from moto.efs.models import FileSystem
@@ -54,91 +54,48 @@ def keep_parameters() -> None:
     ActionResult.execute_result = execute_result
 
 
-class Agent:
-    """The ECS agent: decides what becomes of a task that was run.
-
-    A plan is `{"image", "exit", "logs", "reason", "seconds"}`: a task whose first container runs `image` writes `logs`
-    to that container's stream and stops with `exit` after `seconds`. A task without a plan ends well.
-    """
-
-    plans: ClassVar[list[dict]] = []
-    ran: ClassVar[list[dict]] = []
-
-    @classmethod
-    def start(cls, task: Task, definition: Any) -> None:
-        """Follows a task to its end, in the background."""
-        overrides = {item["name"]: item for item in (task.overrides or {}).get("containerOverrides", [])}
-        task.containers = [
-            {
-                "containerArn": f"{task.task_arn}/{item['name']}",
-                "taskArn": task.task_arn,
-                "name": item["name"],
-                "image": item["image"],
-                "lastStatus": "PENDING",
-                "networkInterfaces": [],
-            }
-            for item in definition.container_definitions
-        ]
-        image = definition.container_definitions[0]["image"]
-        plan = next((plan for plan in cls.plans if plan["image"] == image), {})
-        record = {
-            "taskArn": task.task_arn,
-            "taskDefinition": definition.arn,
-            "containers": [
-                item | {"command": overrides.get(item["name"], {}).get("command", item.get("command"))}
-                for item in definition.container_definitions
-            ],
-            "networkConfiguration": task.network_configuration,
-            "startedBy": task.started_by,
-        }
-        cls.ran.append(record)
-        threading.Thread(target=cls._live, args=(task, definition, plan), daemon=True).start()
-
-    @classmethod
-    def _live(cls, task: Task, definition: Any, plan: dict) -> None:
-        time.sleep(0.1)
-        for container in task.containers:
-            container["lastStatus"] = "RUNNING"
-        cls._write(task, definition.container_definitions[0], plan.get("logs", []))
-        time.sleep(plan.get("seconds", 0.3))
-        for container in task.containers:
-            container["lastStatus"] = "STOPPED"
-            code = plan.get("exit", 0)
-            if code is not None:  # a container that never started has none
-                container["exitCode"] = code
-        task.stop_code = "EssentialContainerExited"
-        task.stopped_reason = plan.get("reason", "Essential container in task exited")
-        task.stopped_at = utcnow()
-        task.desired_status = task.status = "STOPPED"
-
-    @staticmethod
-    def _write(task: Task, container: dict, lines: list[str]) -> None:
-        options = container.get("logConfiguration", {}).get("options", {})
-        group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
-        if not lines or not group:
-            return
-        logs, stream = client("logs"), f"{prefix}/{container['name']}/{task.id}"
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        stamp = int(time.time() * 1000)
-        events = [{"timestamp": stamp, "message": line} for line in lines]
-        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
-
-
-def run_tasks() -> None:
-    """Gives tasks to the agent, all their containers too, and honours the client token of `RunTask`."""
+def run_tasks(start: Callable[[Task, Any], None]) -> None:
+    """Gives each task and its definition to an agent, which decides what becomes of it."""
     run_task = EC2ContainerServiceBackend.run_task
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
 
     def run(self: Any, cluster_str: str, task_definition_str: str, *args: Any, **kwargs: Any) -> list[Task]:
         tasks = run_task(self, cluster_str, task_definition_str, *args, **kwargs)
         for task in tasks:
-            Agent.start(task, self.describe_task_definition(task_definition_str))
+            start(task, self.describe_task_definition(task_definition_str))
         return tasks
 
     EC2ContainerServiceBackend.run_task = run
     # On Fargate the task, not its containers, says what it needs.
     nothing = {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []}
     EC2ContainerServiceBackend._calculate_task_resource_requirements = staticmethod(lambda _: dict(nothing))
+
+
+def stop_tasks(stop: Callable[[Task, str], None]) -> None:
+    """Lets the agent stop a task, and says what ECS says of a task that does not exist."""
+    from moto.ecs.exceptions import InvalidParameterException
+    from moto.ecs.responses import EC2ContainerServiceResponse
+
+    def stop_task(self: Any, cluster_str: str, task_str: str, reason: str) -> Task:
+        cluster = self._get_cluster(cluster_str)
+        for task in self.tasks.get(cluster.name, {}).values():
+            if task.id == task_str.split("/")[-1]:
+                stop(task, reason or "Task stopped by user")
+                return task
+        raise InvalidParameterException("The referenced task was not found.")
+
+    def describe_tasks(self: Any) -> ActionResult:
+        answer = describe(self)
+        known = {task.id for task in answer.result["tasks"]}
+        wanted = {text.split("/")[-1]: text for text in self._get_param("tasks", [])}
+        answer.result["failures"] = [
+            {"arn": text, "reason": "MISSING"} for identity, text in wanted.items() if identity not in known
+        ]
+        return answer
+
+    describe = EC2ContainerServiceResponse.describe_tasks
+    EC2ContainerServiceResponse.describe_tasks = describe_tasks
+    EC2ContainerServiceBackend.stop_task = stop_task
 
 
 def idempotent() -> None:
@@ -156,27 +113,6 @@ def idempotent() -> None:
         return answers[token]
 
     EC2ContainerServiceResponse.run_task = run_task
-
-
-def steady_services() -> None:
-    """A service runs as many tasks as it wants at once, as one that reached its steady state."""
-    for name in ("create_service", "update_service"):
-        original = getattr(EC2ContainerServiceBackend, name)
-
-        def change(self: Any, *args: Any, original: Any = original, **kwargs: Any) -> Any:
-            service = original(self, *args, **kwargs)
-            service.running_count, service.pending_count = service.desired_count, 0
-            for deployment in service.deployments:
-                deployment |= {
-                    "taskDefinition": service.task_definition,
-                    "desiredCount": service.desired_count,
-                    "runningCount": service.desired_count,
-                    "pendingCount": 0,
-                    "rolloutState": "COMPLETED",
-                }
-            return service
-
-        setattr(EC2ContainerServiceBackend, name, change)
 
 
 def cache_parameter_groups() -> None:
@@ -333,13 +269,14 @@ def backups_of_file_systems() -> None:
     EFSResponse.put_backup_policy = put_backup_policy
 
 
-def fill() -> None:
-    """Applies every patch."""
+def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
+    """Applies every patch; `start` is told of each task that is run, `stop` of each that is to stop, and why."""
+    run_tasks(start)
+    if stop:
+        stop_tasks(stop)
     for patch in (
         keep_parameters,
-        run_tasks,
         idempotent,
-        steady_services,
         cache_parameter_groups,
         final_cache_snapshots,
         functions,

@@ -11,7 +11,7 @@ import jmespath
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-REGION = "us-east-1"
+REGION = os.environ.get("EMULATED_REGION", "us-east-1")
 REGISTRY: dict[str, type["Resource"]] = {}
 
 

@@ -7,7 +7,7 @@ import re
 
 from botocore.exceptions import ClientError
 
-from .resources import Resource, Unsupported, client, shorten
+from .resources import REGION, Resource, Unsupported, client, shorten
 
 
 class LogGroup(Resource):
@@ -109,7 +109,7 @@ class Bucket(Resource):
         domains = {
             "Arn": f"arn:aws:s3:::{physical_id}",
             "DomainName": f"{physical_id}.s3.amazonaws.com",
-            "RegionalDomainName": f"{physical_id}.s3.us-east-1.amazonaws.com",
+            "RegionalDomainName": f"{physical_id}.s3.{REGION}.amazonaws.com",
         }
         if name not in domains:
             raise Unsupported(f"{self.type} has no attribute {name} here")

@@ -83,6 +83,8 @@ class Stack:
 
 
 STACKS: list[Stack] = []
+# Who is told of each resource that was created: its type, logical id, physical id and properties.
+CREATED: list[Callable[[str, str, str, dict], None]] = []
 
 
 def handler(kind: str, stack: Stack | None = None, logical_id: str = "") -> Resource:
@@ -410,6 +412,8 @@ class Deployment:
                     stack.event(name, kind, physical_id, "UPDATE_IN_PROGRESS", reason)
                 new_id = resource.create(self._unique(name), dynamic(p))
                 status = f"{verb}_COMPLETE"
+                for told in CREATED:
+                    told(kind, name, new_id, dynamic(p))
         except Exception as error:
             if isinstance(error, Failed):
                 physical_id = error.physical_id

@@ -18,7 +18,7 @@ import zipfile
 from pathlib import Path
 from typing import ClassVar
 
-from .resources import Failed, Resource, Unsupported, client, shorten
+from .resources import REGION, Failed, Resource, Unsupported, client, shorten
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 
@@ -287,8 +287,8 @@ def run(function, event: dict, seconds: float | None = None) -> tuple[str, bool,
             "AWS_ENDPOINT_URL": url,
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
             "EMULATED_ARN": function.function_arn,
             "EMULATED_HANDLER": function.handler,

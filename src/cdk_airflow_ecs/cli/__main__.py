@@ -1,0 +1,5 @@
+"""`python -m cdk_airflow_ecs.cli` is `airflow-ecs`."""
+
+from cdk_airflow_ecs.cli import main
+
+main()

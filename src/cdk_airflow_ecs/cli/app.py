@@ -1,0 +1,21 @@
+"""The commands: one group for each thing that can be done with a template."""
+
+from __future__ import annotations
+
+import typer
+
+from cdk_airflow_ecs.cli import local
+
+app = typer.Typer(
+    name="airflow-ecs",
+    help="Airflow on Amazon ECS, as cdk-airflow-ecs makes it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(local.app, name="local", help="Run a synthesized template on this machine, with real Airflow.")
+
+
+@app.callback()
+def _group() -> None:
+    """Airflow on Amazon ECS, as cdk-airflow-ecs makes it."""

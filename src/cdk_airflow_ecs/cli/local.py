@@ -1,0 +1,254 @@
+"""`airflow-ecs local`: up, status, logs, scale, password, down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdk_airflow_ecs.cli import synthesis
+from cdk_airflow_ecs.cli.board import Board
+from cdk_airflow_ecs.cli.running import Running
+from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.state import State
+from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
+
+app = typer.Typer(no_args_is_help=True)
+_out = Console(highlight=False, soft_wrap=True)
+
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", help="Where data, secrets and logs are kept. Default: .airflow-ecs beside the assembly."),
+]
+
+
+@app.command()
+def up(
+    path: Annotated[Path, typer.Argument(help="A folder that `cdk synth` wrote, or a template in one.")] = Path(
+        "cdk.out"
+    ),
+    app_command: Annotated[
+        str | None, typer.Option("--app", help='Synthesize first: the command of the CDK app, as "python app.py".')
+    ] = None,
+    state: StateOption = None,
+    dags: Annotated[
+        Path | None, typer.Option(help="A folder that the bucket of the DAGs follows. Default: dags, if it exists.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Where the UI is to be. Default: a free port.")] = 0,
+    image: Annotated[
+        list[str] | None, typer.Option(help="NAME=DIR: the folder with the Dockerfile of an image of yours.")
+    ] = None,
+    detach: Annotated[bool, typer.Option(help="Return when all is ready.")] = False,
+    explain: Annotated[bool, typer.Option(help="Print what differs here from AWS, and stop.")] = False,
+    isolated: Annotated[
+        bool | None,
+        typer.Option("--isolated/--shared", help="Network namespaces or one loopback. Default: what is allowed."),
+    ] = None,
+    patience: Annotated[float, typer.Option(help="Seconds until every component must be ready.")] = 900,
+) -> None:
+    """Run a template here until Ctrl-C."""
+    if explain:
+        _explain()
+        return
+    with _refusals():
+        assembly = synthesis.assembly(path, app_command)
+        directory = _directory(state, assembly)
+        if detach:
+            _detach(directory, assembly, sys.argv[1:])
+            return
+        from cdk_airflow_ecs.local.up import Run, Wishes  # noqa: PLC0415
+
+        wishes = Wishes(
+            path=assembly,
+            state=directory,
+            dags=_dags(dags),
+            port=port,
+            images=dict(_pair(each) for each in image or []),
+            isolated=isolated,
+            patience=patience,
+        )
+        board = Board(_out)
+        _run(Run(wishes, board.say), board)
+
+
+def _run(run: Any, board: Board) -> None:
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: over.set())
+    began = time.monotonic()
+    try:
+        with board:
+            run.start()
+            ready = run.wait(lambda: board.show(run.services), over=over)
+        if ready:
+            run.ready()
+            _out.print(f"Ready after {time.monotonic() - began:.0f} s: [bold]{run.url or 'no load balancer'}[/bold]")
+            if run.admin_secret:
+                _out.print("User admin, password: airflow-ecs local password" + _state_words(run.wishes.state))
+            _out.print("Ctrl-C stops it." if sys.stdout.isatty() else "Running.")
+            over.wait()
+        _out.print("Stopping …")
+    finally:
+        run.stop()
+
+
+@app.command()
+def status(state: StateOption = None) -> None:
+    """Show what runs."""
+    with _refusals():
+        running = Running.of(_directory(state))
+        table = Table(box=None, pad_edge=False)
+        for column in ("component", "wanted", "running", "health", "address", "since"):
+            table.add_column(column)
+        for row in running.rows():
+            table.add_row(*row)
+        _out.print(f"{running.url or 'no load balancer'} (process {running.pid}, AWS API {running.api})")
+        _out.print(table)
+
+
+@app.command()
+def logs(
+    component: Annotated[str | None, typer.Argument(help="A component, as `status` names it. Default: all.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    state: StateOption = None,
+) -> None:
+    """Print what containers print."""
+    with _refusals():
+        opened = State.open(_directory(state))
+        for name, line in _lines(opened.folder("logs"), component, follow):
+            print(f"{name} | {line}")
+
+
+def _lines(folder: Path, component: str | None, follow: bool) -> Iterator[tuple[str, str]]:
+    places: dict[Path, int] = {}
+    while True:
+        files = sorted(folder.glob(f"{component or '*'}.*.log"), key=lambda file: file.stat().st_mtime)
+        if component and not files and not follow:
+            known = sorted({file.name.partition(".")[0] for file in folder.glob("*.log")})
+            raise Refusal(f"no component {component} has printed anything; there are {', '.join(known) or 'none'}")
+        for file in files:
+            with file.open(errors="replace") as stream:
+                stream.seek(places.get(file, 0))
+                for line in stream:
+                    yield file.name.removesuffix(".log"), line.rstrip("\n")
+                places[file] = stream.tell()
+        if not follow:
+            return
+        time.sleep(0.5)
+
+
+@app.command()
+def scale(
+    component: Annotated[str, typer.Argument(help="A component, as `status` names it.")],
+    count: Annotated[int, typer.Argument(help="How many tasks it is to have.", min=0)],
+    state: StateOption = None,
+) -> None:
+    """Change how many tasks a component has, as UpdateService does."""
+    with _refusals():
+        Running.of(_directory(state)).scale(component, count)
+        _out.print(f"{component}: {count}")
+
+
+@app.command()
+def password(state: StateOption = None) -> None:
+    """Print the first password of the user admin."""
+    with _refusals():
+        print(Running.of(_directory(state)).password())
+
+
+@app.command()
+def down(state: StateOption = None) -> None:
+    """Stop what runs, also what a killed run has left. Data stays."""
+    with _refusals():
+        directory = _directory(state)
+        stopped = Running.end(directory)
+        _out.print(f"Stopped. Data stays in {directory}" if stopped else f"Nothing runs on {directory}")
+
+
+def _detach(directory: Path, assembly: Path, arguments: list[str]) -> None:
+    """Start the same command in the background, and repeat what it says until it is ready."""
+    opened = State.open(directory)
+    with opened.lock():
+        pass
+    opened.write("run", {})
+    words = [word for word in arguments if word != "--detach"]
+    if "--state" not in " ".join(words):
+        words += ["--state", str(directory)]
+    log = directory / "agent.log"
+    log.unlink(missing_ok=True)
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cdk_airflow_ecs.cli", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    place = 0
+    while True:
+        ended = process.poll()
+        with log.open(errors="replace") as text:
+            text.seek(place)
+            for line in text:
+                print(line, end="", flush=True)
+            place = text.tell()
+        if ended is not None:
+            raise typer.Exit(ended or 1)
+        if (opened.read("run") or {}).get("ready"):
+            return
+        time.sleep(0.2)
+
+
+def _directory(given: Path | None, assembly: Path | None = None) -> Path:
+    if given:
+        return given.absolute()
+    if assembly:
+        return (assembly if assembly.is_dir() else assembly.parent).absolute().parent / ".airflow-ecs"
+    return Path(".airflow-ecs").absolute()
+
+
+def _state_words(directory: Path) -> str:
+    return "" if directory == Path(".airflow-ecs").absolute() else f" --state {directory}"
+
+
+def _dags(given: Path | None) -> Path | None:
+    if given and not given.is_dir():
+        raise Refusal(f"--dags {given} is no folder")
+    return given or (Path("dags") if Path("dags").is_dir() else None)
+
+
+def _pair(text: str) -> tuple[str, Path]:
+    name, separator, folder = text.rpartition("=")
+    if not separator or not Path(folder).is_dir():
+        raise Refusal(f"--image takes NAME=DIR with a folder that exists, got {text!r}")
+    return name, Path(folder)
+
+
+def _explain() -> None:
+    for each in SUBSTITUTIONS:
+        _out.print(f"[bold]{each.name}[/bold]\n  the template says  {each.says}\n  here it is         {each.here}")
+        _out.print(f"  because            {each.why}\n")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except Refusal as refusal:
+        _refuse(refusal)
+
+
+def _refuse(refusal: Refusal) -> NoReturn:
+    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"airflow-ecs: {refusal}")
+    raise typer.Exit(1)

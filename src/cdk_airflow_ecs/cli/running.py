@@ -1,0 +1,149 @@
+"""A cluster that runs on this machine, as another process sees it: through its state and its API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.state import State
+
+_DOWN_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """One.
+
+    Args:
+        pid: the process that runs it.
+        url: where the UI is.
+        api: where the AWS API is.
+        region: its region.
+        admin_secret: the secret of the user admin; empty if the template has none.
+    """
+
+    pid: int
+    url: str
+    api: str
+    region: str
+    admin_secret: str
+
+    @classmethod
+    def of(cls, directory: Path) -> Running:
+        """Find the one that runs on a state directory.
+
+        Raises:
+            Refusal: if none does.
+        """
+        found = State.open(directory).read("run") if directory.is_dir() else None
+        if not found or not _lives(int(found["pid"])):
+            raise Refusal(f"nothing runs on {directory}; start it with `airflow-ecs local up`, or name it with --state")
+        return cls(**{name: found[name] for name in ("pid", "url", "api", "region", "admin_secret")})
+
+    @staticmethod
+    def end(directory: Path) -> bool:
+        """Stop what runs on a state directory, and what a killed run has left; False if there was nothing."""
+        if not directory.is_dir():
+            return False
+        state = State.open(directory)
+        found = state.read("run") or {}
+        pid = int(found.get("pid", 0))
+        alive = bool(pid) and _lives(pid)
+        if alive:
+            os.kill(pid, signal.SIGTERM)
+            end = time.monotonic() + _DOWN_SECONDS
+            while _lives(pid) and time.monotonic() < end:
+                time.sleep(0.1)
+            if _lives(pid):
+                os.kill(pid, signal.SIGKILL)
+        left = state.processes.stop_all()
+        state.write("run", {})
+        return alive or bool(left)
+
+    def client(self, service: str) -> Any:
+        """A client of its API."""
+        import boto3  # noqa: PLC0415
+
+        return boto3.Session("x", "x", region_name=self.region).client(service, endpoint_url=self.api)
+
+    def services(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each component's name, and its service as the API describes it."""
+        ecs = self.client("ecs")
+        for cluster in ecs.list_clusters()["clusterArns"]:
+            arns = ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]
+            described = ecs.describe_services(cluster=cluster, services=arns)["services"] if arns else []
+            for service in described:
+                definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+                options = definition["containerDefinitions"][0].get("logConfiguration", {}).get("options", {})
+                yield options.get("awslogs-stream-prefix") or service["serviceName"], service
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """One for each task: component, wanted, running, health, address, since."""
+        ecs = self.client("ecs")
+        for name, service in self.services():
+            counts = (str(service["desiredCount"]), str(service["runningCount"]))
+            arns = ecs.list_tasks(cluster=service["clusterArn"], serviceName=service["serviceName"])["taskArns"]
+            tasks = ecs.describe_tasks(cluster=service["clusterArn"], tasks=arns)["tasks"] if arns else []
+            alive = [task for task in tasks if task["lastStatus"] != "STOPPED"]
+            for task in alive:
+                details = {each["name"]: each["value"] for each in task["attachments"][0]["details"]}
+                health = task.get("healthStatus", "UNKNOWN").lower()
+                yield name, *counts, health, details["privateIPv4Address"], _ago(task.get("startedAt"))
+            if not alive:
+                yield name, *counts, "", "", ""
+
+    def scale(self, component: str, count: int) -> None:
+        """Ask for that many tasks.
+
+        Raises:
+            Refusal: if there is no such component.
+        """
+        found = dict(self.services())
+        if component not in found:
+            raise Refusal(f"there is no component {component}; there are {', '.join(sorted(found))}")
+        service = found[component]
+        self.client("ecs").update_service(
+            cluster=service["clusterArn"], service=service["serviceName"], desiredCount=count
+        )
+
+    def password(self) -> str:
+        """The text of the admin's secret.
+
+        Raises:
+            Refusal: if the template has none.
+        """
+        if not self.admin_secret:
+            raise Refusal("the template has no output that prints the password of an admin")
+        found = self.client("secretsmanager").get_secret_value(SecretId=self.admin_secret)["SecretString"]
+        return str(found)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return "Z" not in _state(pid)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _ago(moment: datetime | None) -> str:
+    if moment is None:
+        return ""
+    seconds = int((datetime.now(timezone.utc) - moment).total_seconds())
+    return f"{seconds // 60} min" if seconds >= 120 else f"{seconds} s"

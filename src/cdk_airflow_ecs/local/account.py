@@ -1,0 +1,100 @@
+"""The AWS account in which a template is deployed here: what a real one has after `cdk bootstrap`."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cdk_airflow_ecs.local.assembly import StackFile
+from cdk_airflow_ecs.local.aws import lambdas
+from cdk_airflow_ecs.local.aws.engine import ACCOUNT, STACKS, Deployment, Stack
+from cdk_airflow_ecs.local.aws.resources import REGION, client
+from cdk_airflow_ecs.local.refusal import Refusal
+
+# The number of the newest bootstrap template that we know; templates ask for at least some number.
+_BOOTSTRAP = "30"
+
+
+class Account:
+    """Deploys stacks, one after the other, and gives no resource up for lost.
+
+    Args:
+        tell: is told of each event of a resource: logical id, type, status.
+    """
+
+    def __init__(self, tell: Callable[[str, str, str], None]) -> None:
+        self._tell = tell
+        # A migration may take its time; CloudFormation's hour counts here too.
+        lambdas.CustomResource.patience = 3600.0
+
+    def deploy(self, stacks: Sequence[StackFile]) -> list[Stack]:
+        """Deploy every stack.
+
+        Raises:
+            Refusal: if one cannot be; it names the resource and the reason.
+        """
+        client("ssm").put_parameter(
+            Name="/cdk-bootstrap/hnb659fds/version", Value=_BOOTSTRAP, Type="String", Overwrite=True
+        )
+        return [self._deploy(file) for file in stacks]
+
+    def _deploy(self, file: StackFile) -> Stack:
+        for asset in file.files:
+            self._upload(asset.path, asset.zipped, _filled(asset.bucket), asset.key)
+        stack = _Told(file.name)
+        stack.tell = self._tell
+        stack.keep_on_failure = True
+        STACKS.append(stack)
+        Deployment(stack).create(file.template, {})
+        if stack.status != "CREATE_COMPLETE":
+            failed = [event for event in stack.events if event["ResourceStatus"] == "CREATE_FAILED"]
+            about = f"{failed[0]['ResourceType']} {failed[0]['LogicalResourceId']}: " if failed else ""
+            raise Refusal(f"{file.name} could not be made here: {about}{stack.reason}")
+        return stack
+
+    @staticmethod
+    def _upload(path: Path, zipped: bool, bucket: str, key: str) -> None:
+        s3 = client("s3")
+        if bucket not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key=key, Body=_archive(path) if zipped else path.read_bytes())
+
+
+class _Told(Stack):
+    """A stack whose events are told as they happen."""
+
+    tell: Callable[[str, str, str], None] = staticmethod(lambda logical_id, kind, status: None)
+
+    def event(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str = "") -> None:
+        super().event(logical_id, kind, physical_id, status, reason)
+        self.tell(logical_id, kind, status)
+
+
+def resources(stacks: Sequence[Stack], kind: str) -> dict[str, str]:
+    """The physical id of each resource of a type, by its logical id."""
+    return {
+        live.logical_id: live.physical_id for stack in stacks for live in stack.resources.values() if live.type == kind
+    }
+
+
+def outputs(stacks: Sequence[Stack]) -> dict[str, dict[str, Any]]:
+    """The outputs of all stacks."""
+    return {name: output for stack in stacks for name, output in stack.outputs.items()}
+
+
+def _filled(text: str) -> str:
+    for name, value in {"AccountId": ACCOUNT, "Region": REGION, "Partition": "aws"}.items():
+        text = text.replace("${AWS::" + name + "}", value)
+    return text
+
+
+def _archive(folder: Path) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder))
+    return made.getvalue()

@@ -1,0 +1,183 @@
+"""An address for each task: a network namespace where this machine allows it, a loopback address where not.
+
+The addresses of namespaces are of 198.18.0.0/15, which is kept for tests inside one network (RFC 2544) and therefore
+collides with no office, home or VPN. Their bridge stands in a namespace of its own, where no firewall rule of this
+machine filters what tasks say to each other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from cdk_airflow_ecs.local.namespaces import METADATA_HOST, Namespaces, NotAllowed
+from cdk_airflow_ecs.local.numbers import Number
+from cdk_airflow_ecs.local.refusal import Refusal
+
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAddress:
+    """Where one task lives.
+
+    Args:
+        name: what :meth:`Addresses.add` was given.
+        ip: its address; every other task reaches it there.
+        hostname: what its processes are told.
+        command_prefix: goes before each command of the task, its health checks included.
+    """
+
+    name: str
+    ip: str
+    hostname: str
+    command_prefix: list[str] = field(default_factory=list)
+
+
+class Network(Protocol):
+    """How tasks are kept apart."""
+
+    isolated: bool
+    host: str
+    metadata_url: str
+
+    def add(self, name: str) -> TaskAddress: ...
+    def release(self, task: TaskAddress) -> None: ...
+    def publish(self, names: Mapping[str, Sequence[str]]) -> None: ...
+    def metadata(self) -> socket.socket: ...
+    def close(self) -> None: ...
+
+
+class Addresses:
+    """The addresses and names of one run.
+
+    Attributes:
+        isolated: whether each task has a network of its own.
+        reason: if not, why.
+        host: where servers of this process listen so that tasks reach them.
+        metadata_url: where tasks find what :meth:`metadata` serves.
+    """
+
+    def __init__(self, network: Network, reason: str = "") -> None:
+        """Prefer :meth:`open`."""
+        self._network = network
+        self.reason = reason
+        self.isolated = network.isolated
+        self.host = network.host
+        self.metadata_url = network.metadata_url
+        self._names: dict[str, tuple[str, ...]] = {}
+
+    @classmethod
+    def open(cls, *, isolated: bool | None = None) -> Addresses:
+        """Take a number that no other run has, and clean up what a killed run left under it.
+
+        Args:
+            isolated: True for namespaces, False for loopback. The default tries namespaces.
+
+        Raises:
+            Refusal: if namespaces were asked for and are not allowed.
+        """
+        if isolated is False:
+            return cls(Loopback(), "it was asked for")
+        try:
+            return cls(Namespaces.open())
+        except NotAllowed as error:
+            if isolated:
+                raise Refusal(f"network namespaces are not allowed here: {error}") from error
+            network = Loopback()
+            return cls(network, str(error))
+
+    def add(self, name: str) -> TaskAddress:
+        """Give a task an address, until it is released."""
+        task = self._network.add(name)
+        self._network.publish(self._names)
+        return task
+
+    def release(self, task: TaskAddress) -> None:
+        """Take the address back; what still runs in its namespace is killed."""
+        self._network.release(task)
+
+    def point(self, name: str, ips: Sequence[str]) -> None:
+        """Say for all tasks, at once, which addresses a DNS name has. None at all removes the name."""
+        if ips:
+            self._names[name] = tuple(ips)
+        else:
+            self._names.pop(name, None)
+        self._network.publish(self._names)
+
+    def resolve(self, text: str) -> str:
+        """Replace names by addresses in a text that tasks are given. In namespaces they look names up themselves."""
+        if self.isolated or not self._names:
+            return text
+        longest = sorted(self._names, key=len, reverse=True)
+        pattern = rf"(?<![\w.-])({'|'.join(map(re.escape, longest))})(?![\w-]|\.\w)"
+        return re.sub(pattern, lambda match: self._names[match[1]][0], text)
+
+    def metadata(self) -> socket.socket:
+        """Make the socket of the endpoints that ECS gives tasks, listening."""
+        listening = self._network.metadata()
+        self.metadata_url = self._network.metadata_url
+        return listening
+
+    def close(self) -> None:
+        """Remove every namespace and interface of this run."""
+        self._network.close()
+
+
+class Loopback:
+    """Addresses of 127.0.0.0/8: no rights needed, but a port that servers open on all addresses exists once."""
+
+    isolated = False
+    host = _LOOPBACK
+
+    def __init__(self) -> None:
+        self._number = Number.take(Path("/tmp") / f"airflow-ecs-{os.getuid()}")  # noqa: S108  # no secret in it
+        self._used: set[int] = set()
+        self._names: Mapping[str, Sequence[str]] = {}
+        self.metadata_url = ""
+
+    def add(self, name: str) -> TaskAddress:
+        """See :class:`Addresses`."""
+        free = next(number for number in range(2, 255) if number not in self._used)
+        # Users differ in the second number, runs of one user in the third.
+        ip = f"127.{64 + os.getuid() % 128}.{self._number.value}.{free}"
+        if not _is_ours(ip):
+            ip = _LOOPBACK
+        else:
+            self._used.add(free)
+        return TaskAddress(name=name, ip=ip, hostname=socket.gethostname())
+
+    def release(self, task: TaskAddress) -> None:
+        """See :class:`Addresses`."""
+        self._used.discard(int(task.ip.rpartition(".")[2]))
+
+    def publish(self, names: Mapping[str, Sequence[str]]) -> None:
+        """See :class:`Addresses`: here names are replaced in what tasks are given."""
+        self._names = names
+
+    def metadata(self) -> socket.socket:
+        """See :class:`Addresses`."""
+        listening = socket.create_server((_LOOPBACK, 0))
+        self.metadata_url = f"http://{_LOOPBACK}:{listening.getsockname()[1]}"
+        return listening
+
+    def close(self) -> None:
+        """See :class:`Addresses`."""
+        self._number.release()
+
+
+def _is_ours(ip: str) -> bool:
+    """Whether a server may listen there: on macOS only 127.0.0.1 exists."""
+    try:
+        with socket.create_server((ip, 0)):
+            return True
+    except OSError:
+        return False
+
+
+__all__ = ["METADATA_HOST", "Addresses", "TaskAddress"]

@@ -1,0 +1,135 @@
+"""What `cdk synth` wrote: templates, and the files that they refer to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cdk_airflow_ecs.local.refusal import Refusal
+
+_SUFFIX = ".template.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAsset:
+    """A file or folder that a template expects in a bucket.
+
+    Args:
+        path: where it is.
+        zipped: whether the folder is to become one archive.
+        bucket: its bucket, with `${AWS::…}` in it.
+        key: its name there.
+    """
+
+    path: Path
+    zipped: bool
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageAsset:
+    """A folder from which an image is built.
+
+    Args:
+        path: the folder, with a Dockerfile.
+        tag: the tag of the image, by which a task definition is found to mean it.
+    """
+
+    path: Path
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFile:
+    """One stack of an assembly.
+
+    Args:
+        name: its name.
+        template: its template.
+        region: where it goes to, if it says so.
+        files: what is to be uploaded before.
+        images: what would be built before.
+    """
+
+    name: str
+    template: dict[str, Any]
+    region: str | None
+    files: tuple[FileAsset, ...]
+    images: tuple[ImageAsset, ...]
+
+
+def read(path: Path) -> tuple[StackFile, ...]:
+    """Read an assembly, its stacks in an order in which they can be deployed, or one template.
+
+    Raises:
+        Refusal: if there is none.
+    """
+    if path.is_file():
+        if not path.name.endswith(".json"):
+            raise Refusal(f"{path} is no template: give a folder that `cdk synth` wrote, or a *{_SUFFIX} in one")
+        return (_stack(path, path.name.removesuffix(".json").removesuffix(".template"), None),)
+    manifest = path / "manifest.json"
+    if not manifest.is_file():
+        raise Refusal(f'{path} holds no cloud assembly. Run `cdk synth` first, or give --app "python app.py"')
+    found = tuple(_stacks(path))
+    if not found:
+        raise Refusal(f"{path} holds no stack")
+    return found
+
+
+def _stacks(folder: Path) -> Iterator[StackFile]:
+    artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[StackFile]:
+        if name in done or name not in artifacts:
+            return
+        done.add(name)
+        artifact = artifacts[name]
+        for other in artifact.get("dependencies", []):
+            yield from visit(other)
+        properties = artifact.get("properties", {})
+        if artifact["type"] == "aws:cloudformation:stack":
+            region = artifact["environment"].rpartition("/")[2]
+            stack = properties.get("stackName", name)
+            yield _stack(folder / properties["templateFile"], stack, None if region == "unknown-region" else region)
+        if artifact["type"] == "cdk:cloud-assembly":
+            yield from _stacks(folder / properties["directoryName"])
+
+    for name in artifacts:
+        yield from visit(name)
+
+
+def _stack(path: Path, name: str, region: str | None) -> StackFile:
+    try:
+        template = json.loads(path.read_text())
+    except ValueError as error:
+        raise Refusal(f"{path} is not JSON: {error}") from error
+    if not isinstance(template, dict) or "Resources" not in template:
+        raise Refusal(f"{path} is no CloudFormation template: it has no Resources")
+    listed = path.with_name(path.name.removesuffix(_SUFFIX) + ".assets.json")
+    assets = json.loads(listed.read_text()) if listed.is_file() and listed != path else {}
+    return StackFile(
+        name=name,
+        template=template,
+        region=region,
+        files=tuple(
+            FileAsset(
+                path=path.parent / asset["source"]["path"],
+                zipped=asset["source"].get("packaging") == "zip",
+                bucket=destination["bucketName"],
+                key=destination["objectKey"],
+            )
+            for asset in assets.get("files", {}).values()
+            for destination in asset["destinations"].values()
+        ),
+        images=tuple(
+            ImageAsset(path=path.parent / asset["source"]["directory"], tag=destination["imageTag"])
+            for asset in assets.get("dockerImages", {}).values()
+            for destination in asset["destinations"].values()
+        ),
+    )

@@ -1,0 +1,76 @@
+"""The AWS API: moto's server with our CloudFormation and the gaps filled, on loopback or a bridge of ours."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+os.environ["MOTO_SERVER_MODE_RESET_ON_START"] = "false"
+
+import moto.cloudformation.urls
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from . import ecs, identity, lambdas, monitoring, nested, network, stores, web
+from .cloudformation import CloudFormationResponse
+
+TYPES = (ecs, identity, lambdas, monitoring, nested, network, stores, web)
+moto.cloudformation.urls.url_paths = {"{0}/$": CloudFormationResponse.dispatch}
+
+
+class Application:
+    """Answers our own paths, and leaves every other request to moto.
+
+    Attributes:
+        hook: What is done with a path of our own and the body sent to it.
+    """
+
+    def __init__(self, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
+        self.moto = DomainDispatcherApplication(create_backend_app)
+        self.hook = hook
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+        """Answers one request."""
+        path = environ["PATH_INFO"]
+        if not path.startswith("/_emulator/"):
+            return self.moto(environ, start_response)
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        answer = self._own(path.removeprefix("/_emulator/"), body)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(answer, default=str).encode()]
+
+    def _own(self, path: str, body: bytes) -> Any:
+        if path.startswith("answers/"):  # of a custom resource
+            return lambdas.Answers.take(path.removeprefix("answers/"), body)
+        return self.hook(path, body)
+
+
+class Quiet(MotoRequestHandler):
+    """Writes no line for each request."""
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        """Says nothing."""
+
+
+class Api:
+    """The running API.
+
+    Attributes:
+        url: Where it listens.
+    """
+
+    def __init__(self, host: str, application: Application, handler: type = MotoRequestHandler) -> None:
+        self.server = make_server(host, 0, application, threaded=True, request_handler=handler)
+        self.url = os.environ["EMULATOR_URL"] = f"http://{host}:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def start(self) -> None:
+        """Serves in the background."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Serves no more."""
+        self.server.shutdown()
+        self.server.server_close()

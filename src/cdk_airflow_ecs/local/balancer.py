@@ -1,0 +1,186 @@
+"""The load balancer: an HTTP proxy on loopback with the rules of the template."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from cdk_airflow_ecs.local.refusal import Refusal
+
+_HOP_BY_HOP: Final = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
+)
+_CHUNK: Final = 1 << 16
+_FRESH_SECONDS: Final = 2.0
+_TESTED: Final = ("path-pattern", "host-header", "http-request-method")
+
+
+@dataclass(kw_only=True)
+class Balancer:
+    """One load balancer.
+
+    Args:
+        arn: its ARN.
+        client: gives a client of the load balancers' API.
+    """
+
+    arn: str
+    client: Callable[[], Any]
+    _server: _Server | None = None
+    _turn: Iterator[int] = field(default_factory=itertools.count)
+    _rules: list[dict[str, Any]] = field(default_factory=list)
+    _targets: dict[str, tuple[float, list[tuple[str, int]]]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_port}" if self._server else ""
+
+    def start(self, port: int = 0) -> None:
+        """Serve in the background, on a free port if none is given.
+
+        Raises:
+            Refusal: if the port is in use, or a rule has a condition that nothing here tests.
+        """
+        self._rules = self._described()
+        for rule in self._rules:
+            for condition in rule["Conditions"]:
+                if condition["Field"] not in _TESTED:
+                    raise Refusal(f"a listener rule tests {condition['Field']}, which has no counterpart here")
+        try:
+            self._server = _Server(("127.0.0.1", port), self)
+        except OSError as error:
+            raise Refusal(f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another with --port") from error
+        threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Serve no more."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def action(self, method: str, path: str, host: str) -> dict[str, Any]:
+        """What the rules say about a request."""
+        for rule in self._rules:
+            if all(_holds(condition, method, path, host) for condition in rule["Conditions"]):
+                # Sign-in by the load balancer has no counterpart; what comes after it has.
+                return next(each for each in rule["Actions"] if not each["Type"].startswith("authenticate"))
+        return {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "MessageBody": ""}}
+
+    def targets(self, action: dict[str, Any]) -> list[tuple[str, int]]:
+        """Where a request may go, each time with another one first."""
+        group = action.get("TargetGroupArn") or action["ForwardConfig"]["TargetGroups"][0]["TargetGroupArn"]
+        at, found = self._targets.get(group, (0.0, []))
+        if not found or time.monotonic() - at > _FRESH_SECONDS:
+            described = self.client().describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+            found = sorted((item["Target"]["Id"], int(item["Target"]["Port"])) for item in described)
+            self._targets[group] = time.monotonic(), found
+        first = next(self._turn) % len(found) if found else 0
+        return found[first:] + found[:first]
+
+    def _described(self) -> list[dict[str, Any]]:
+        """The rules of the listener that forwards, in their order."""
+        api = self.client()
+        listeners = api.describe_listeners(LoadBalancerArn=self.arn)["Listeners"]
+        forwarding = [each for each in listeners if any(a["Type"] == "forward" for a in each["DefaultActions"])]
+        listener = (forwarding or listeners)[0]
+        rules = [rule for rule in api.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"] if rule["Conditions"]]
+        rules.sort(key=lambda rule: int(rule["Priority"]))
+        return [*rules, {"Conditions": [], "Actions": listener["DefaultActions"]}]
+
+
+def _holds(condition: dict[str, Any], method: str, path: str, host: str) -> bool:
+    kind = condition["Field"]
+    configured = {
+        "path-pattern": "PathPatternConfig",
+        "host-header": "HostHeaderConfig",
+        "http-request-method": "HttpRequestMethodConfig",
+    }
+    values = (condition.get(configured[kind]) or {}).get("Values") or condition.get("Values", [])
+    given = {"path-pattern": path, "host-header": host, "http-request-method": method}[kind]
+    return any(fnmatchcase(given, value) for value in values)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        host = self.headers.get("Host", "")
+        action = self.server.balancer.action(self.command, urlsplit(self.path).path, host.partition(":")[0])
+        if action["Type"] == "forward":
+            self._forward(action, body, host)
+        elif action["Type"] == "fixed-response":
+            config = action["FixedResponseConfig"]
+            self._answer(int(config["StatusCode"]), config.get("MessageBody") or "", config.get("ContentType"))
+        else:
+            self._answer(501, f"the action {action['Type']} has no counterpart here")
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _do
+
+    def _forward(self, action: dict[str, Any], body: bytes, host: str) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers |= {
+            "X-Forwarded-For": self.client_address[0],
+            "X-Forwarded-Proto": "http",
+            "X-Forwarded-Port": host.partition(":")[2] or "80",
+        }
+        for address in self.server.balancer.targets(action):
+            connection = http.client.HTTPConnection(*address, timeout=120)
+            try:
+                connection.connect()
+            except OSError:
+                continue
+            try:
+                connection.request(self.command, self.path, body or None, headers)
+                self._copy(connection.getresponse())
+            except (OSError, http.client.HTTPException):
+                self.close_connection = True
+            finally:
+                connection.close()
+            return
+        self._answer(503, "no target answers")
+
+    def _copy(self, answer: http.client.HTTPResponse) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        length = answer.getheader("Content-Length")
+        for name, value in answer.getheaders():
+            if name.lower() not in _HOP_BY_HOP:
+                self.send_header(name, value)
+        empty = self.command == "HEAD" or answer.status in (204, 304)
+        if length is None and not empty:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while not empty and (chunk := answer.read1(_CHUNK)):
+            self.wfile.write(chunk if length is not None else b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            self.wfile.flush()
+        if length is None and not empty:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _answer(self, status: int, text: str, kind: str | None = None) -> None:
+        body = text.encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", kind or "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], balancer: Balancer) -> None:
+        super().__init__(address, _Handler)
+        self.balancer = balancer

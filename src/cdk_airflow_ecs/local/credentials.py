@@ -1,0 +1,66 @@
+"""Credentials of roles, and what can be read with them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from cdk_airflow_ecs.local.refusal import Refusal
+
+
+@dataclass
+class Credentials:
+    """Assumes roles at the local API.
+
+    Args:
+        url: where the API is.
+        region: the region.
+    """
+
+    url: str
+    region: str
+    roles: dict[str, str] = field(default_factory=dict)
+    _sessions: dict[str, boto3.Session] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def assume(self, role: str, session: str) -> dict[str, Any]:
+        """Credentials of a role. Whose an access key is stands in `roles`."""
+        client = boto3.Session("x", "x", region_name=self.region).client("sts", endpoint_url=self.url)
+        found: dict[str, Any] = client.assume_role(RoleArn=role, RoleSessionName=session[:64])["Credentials"]
+        self.roles[found["AccessKeyId"]] = role
+        return found
+
+    def secret(self, reference: str, role: str) -> str:
+        """The text that `valueFrom` means: a secret, a field of one, or a parameter; read with the execution role.
+
+        Raises:
+            Refusal: if a field does not exist.
+        """
+        parts = reference.split(":")
+        if parts[2:3] == ["ssm"] or not reference.startswith("arn:"):
+            name = reference.partition(":parameter")[2] or reference
+            found = self._client("ssm", role).get_parameter(Name=name, WithDecryption=True)
+            return str(found["Parameter"]["Value"])
+        key, stage, version = (*parts[7:], "", "", "")[:3]
+        wanted = {"VersionStage": stage, "VersionId": version}
+        text = self._client("secretsmanager", role).get_secret_value(
+            SecretId=":".join(parts[:7]), **{name: value for name, value in wanted.items() if value}
+        )["SecretString"]
+        if not key:
+            return str(text)
+        fields = json.loads(text)
+        if key not in fields:
+            raise Refusal(f"the secret {parts[6]} has no field {key}")
+        return str(fields[key])
+
+    def _client(self, service: str, role: str) -> Any:
+        with self._lock:
+            if role not in self._sessions:
+                found = self.assume(role, "execution") if role else None
+                keys = (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]) if found else ("x", "x")
+                self._sessions[role] = boto3.Session(*keys, region_name=self.region)
+            return self._sessions[role].client(service, endpoint_url=self.url)

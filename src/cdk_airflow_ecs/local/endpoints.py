@@ -1,0 +1,151 @@
+"""What a container on ECS can ask its agent: credentials, metadata and protection from scale-in."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingMixIn, TCPServer
+from typing import Any
+
+_FORM = "%Y-%m-%dT%H:%M:%SZ"
+_PROTECTION_MINUTES = 120  # the API's default
+
+
+@dataclass(kw_only=True)
+class Asker:
+    """A task as the endpoints know it.
+
+    Args:
+        arn: its ARN.
+        role: its task role's ARN; empty if it has none.
+        describe: its metadata, as version 4 of the endpoint gives them.
+        protected_until: until when a scale-in leaves it alone.
+    """
+
+    arn: str
+    role: str
+    describe: Callable[[], dict[str, Any]]
+    protected_until: datetime | None = None
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether a scale-in leaves it alone now."""
+        return self.protected_until is not None and self.protected_until > datetime.now(timezone.utc)
+
+
+@dataclass
+class Endpoints:
+    """Serves them on one socket.
+
+    Args:
+        assume: gives the credentials of a role, as STS does.
+    """
+
+    assume: Callable[[str, str], dict[str, Any]]
+    _askers: dict[str, Asker] = field(default_factory=dict)
+    _server: _Server | None = None
+
+    def add(self, identity: str, asker: Asker) -> None:
+        """Know a task by the last part of its ARN."""
+        self._askers[identity] = asker
+
+    def remove(self, identity: str) -> None:
+        """Know it no more."""
+        self._askers.pop(identity, None)
+
+    def start(self, listening: socket.socket) -> None:
+        """Serve in the background."""
+        self._server = _Server(listening, self)
+        threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Serve no more."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        """The answer to one request."""
+        parts = path.strip("/").split("/")
+        kind, rest = "/".join(parts[:2]) if parts[0] == "v2" else parts[0], parts[2:]
+        identity, _, container = (rest[0] if kind == "v2/credentials" and rest else (parts + [""])[1]).partition("-c-")
+        asker = self._askers.get(identity)
+        if asker is None:
+            return 404, {"message": f"no task {identity}"}
+        if kind == "v2/credentials":
+            return self._credentials(asker)
+        if kind == "v4":
+            return self._metadata(asker, container, rest)
+        if kind == "api" and rest[:2] == ["task-protection", "v1"]:
+            return self._protection(asker, method, body)
+        return 404, {"message": f"nothing at {path}"}
+
+    def _credentials(self, asker: Asker) -> tuple[int, Any]:
+        if not asker.role:
+            return 404, {"message": "the task has no role"}
+        found = self.assume(asker.role, asker.arn.rpartition("/")[2])
+        return 200, {
+            "RoleArn": asker.role,
+            "AccessKeyId": found["AccessKeyId"],
+            "SecretAccessKey": found["SecretAccessKey"],
+            "Token": found["SessionToken"],
+            "Expiration": found["Expiration"].strftime(_FORM),
+        }
+
+    @staticmethod
+    def _metadata(asker: Asker, container: str, rest: list[str]) -> tuple[int, Any]:
+        described = asker.describe()
+        if rest[:1] == ["task"]:
+            return 200, {} if rest[1:] else described
+        if rest[:1] == ["stats"]:
+            return 200, {}
+        return 200, next((item for item in described["Containers"] if item["Name"] == container), {})
+
+    @staticmethod
+    def _protection(asker: Asker, method: str, body: bytes) -> tuple[int, Any]:
+        if method == "PUT":
+            given = json.loads(body)
+            minutes = int(given.get("ExpiresInMinutes") or _PROTECTION_MINUTES)
+            end = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+            asker.protected_until = end if given["ProtectionEnabled"] else None
+        protection: dict[str, Any] = {"ProtectionEnabled": asker.is_protected, "TaskArn": asker.arn}
+        if asker.protected_until:
+            protection["ExpirationDate"] = asker.protected_until.strftime(_FORM)
+        return 200, {"protection": protection}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def _do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            status, answer = self.server.endpoints.answer(self.command, self.path, body)
+        except Exception as error:  # the caller learns of it
+            status, answer = 500, {"message": f"{type(error).__name__}: {error}"}
+        text = json.dumps(answer, default=str).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_PUT = _do
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
+        """Say nothing."""
+
+
+class _Server(ThreadingMixIn, TCPServer):
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket, endpoints: Endpoints) -> None:
+        super().__init__(listening.getsockname(), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.endpoints = endpoints

@@ -1,0 +1,105 @@
+"""What differs here from what the template says: each by name, with its reason; nothing else may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitution:
+    """One difference.
+
+    Args:
+        name: what it is called.
+        says: what the template says.
+        here: what is done instead.
+        why: the reason.
+    """
+
+    name: str
+    says: str
+    here: str
+    why: str
+
+
+SUBSTITUTIONS = (
+    Substitution(
+        name="image",
+        says="a container image",
+        here="a Python environment with that Airflow, and the image's requirements, DAGs and plugins",
+        why="there is no Docker",
+    ),
+    Substitution(
+        name="entry point",
+        says="/usr/bin/dumb-init -- /entrypoint",
+        here="the command alone; a signal goes where dumb-init would send it",
+        why="there is no image, and the official script does nothing but start the command (CONNECTION_CHECK_MAX_COUNT=0)",
+    ),
+    Substitution(
+        name="home",
+        says="/opt/airflow",
+        here="a folder of its own for each container, in its environment and command too",
+        why="the root of the file system is shared",
+    ),
+    Substitution(
+        name="aws",
+        says="the AWS API, an account and a region",
+        here="AWS_ENDPOINT_URL: the API on this machine, account 123456789012, the template's region or us-east-1",
+        why="there is no account; permissions are recorded, not enforced",
+    ),
+    Substitution(
+        name="certificates",
+        says="certificates of Amazon",
+        here="SSL_CERT_FILE, REQUESTS_CA_BUNDLE and AWS_CA_BUNDLE: what this machine trusts, and an authority of its own",
+        why="the local stores have certificates of that authority; TLS stays on",
+    ),
+    Substitution(
+        name="database",
+        says="AWS::RDS::DBInstance or AWS::RDS::DBCluster",
+        here="PostgreSQL of this machine or embedded, one server, whatever version and size",
+        why="there is no RDS",
+    ),
+    Substitution(
+        name="cache",
+        says="AWS::ElastiCache::ReplicationGroup",
+        here="Redis of this machine or embedded, one server, with the template's TLS and AUTH",
+        why="there is no ElastiCache",
+    ),
+    Substitution(
+        name="health check pace",
+        says="a health check's interval",
+        here="every 2 seconds until the first success, then the interval",
+        why="nobody waits 30 seconds to learn what is true after 10",
+    ),
+    Substitution(
+        name="load balancer",
+        says="AWS::ElasticLoadBalancingV2::LoadBalancer",
+        here="a small HTTP proxy on 127.0.0.1 with the template's rules, without certificates",
+        why="there is no load balancer",
+    ),
+    Substitution(
+        name="metadata address",
+        says="169.254.170.2",
+        here="where tasks share the loopback: AWS_CONTAINER_CREDENTIALS_FULL_URI on 127.0.0.1",
+        why="that address cannot be had without a network namespace",
+    ),
+    Substitution(
+        name="resources",
+        says="CPU, memory, ephemeral storage, Spot, platform version, processor",
+        here="no limit, one machine",
+        why="processes are not confined",
+    ),
+    Substitution(
+        name="network",
+        says="security groups, subnets, routes, endpoints",
+        here="made and described by the API; every task reaches every other",
+        why="there is no VPC",
+    ),
+    Substitution(
+        name="stop",
+        says="a stop timeout of up to 120 seconds",
+        here="the template's when a task is stopped or replaced; 10 seconds when the whole cluster goes down",
+        why="who presses Ctrl-C does not wait two minutes",
+    ),
+)
+"""Every difference, in the order in which `--explain` prints them."""

@@ -1,0 +1,287 @@
+"""Brings a template up on this machine, keeps it running and takes it down."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cdk_airflow_ecs.local import assembly
+from cdk_airflow_ecs.local.addresses import Addresses
+from cdk_airflow_ecs.local.authority import Authority
+from cdk_airflow_ecs.local.endpoints import Endpoints
+from cdk_airflow_ecs.local.environments import Environment, Environments
+from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.state import State
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.local.agent import Agent
+    from cdk_airflow_ecs.local.aws.engine import Stack
+    from cdk_airflow_ecs.local.services import Service
+
+_DOWN_SECONDS: Final = 10.0
+_DEATHS: Final = 3  # of a service that never was ready: it will not get ready by itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the user asked for.
+
+    Args:
+        path: the assembly or template.
+        state: the state directory.
+        dags: a folder that the bucket of the DAGs is to follow.
+        port: where the UI is to be; 0 is any free port.
+        images: Docker contexts for images that nothing here knows.
+        isolated: network namespaces: yes, no, or where they are allowed.
+        patience: seconds until every component must be ready.
+    """
+
+    path: Path
+    state: Path
+    dags: Path | None = None
+    port: int = 0
+    images: Mapping[str, Path] = field(default_factory=dict)
+    isolated: bool | None = None
+    patience: float = 900.0
+
+
+class Run:
+    """One run of a template; a process can have one.
+
+    Args:
+        wishes: what the user asked for.
+        say: is told what people should read: what it is about, text.
+    """
+
+    def __init__(self, wishes: Wishes, say: Callable[[str, str], None]) -> None:
+        self.wishes = wishes
+        self.say = say
+        self.url = ""
+        self.region = "us-east-1"
+        self.stacks: list[Stack] = []
+        self.outputs: dict[str, str] = {}
+        self.agent: Agent
+        self._undo = ExitStack()
+        self._images: dict[str, Future[Environment]] = {}
+        self._builders = ThreadPoolExecutor(2, thread_name_prefix="environment")
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Create everything; the components are starting when it returns.
+
+        Raises:
+            Refusal: if something cannot be had here.
+        """
+        files = assembly.read(self.wishes.path)
+        self.files = files
+        self.state = State.open(self.wishes.state)
+        self._undo.enter_context(self.state.lock())
+        self._undo.callback(self.state.write, "run", {})
+        self.state.processes.stop_all()
+        self.addresses = Addresses.open(isolated=self.wishes.isolated)
+        self._undo.callback(self.addresses.close)
+        if not self.addresses.isolated:
+            self.say("network", f"all tasks share the loopback ({self.addresses.reason})")
+        self.authority = Authority(self.state.folder("authority"))
+        self.environments = Environments(say=lambda text: self.say("environment", text))
+        self._undo.callback(self._builders.shutdown, wait=False, cancel_futures=True)
+        for image in _literal_images(files):
+            self.image(image)
+        self.region = next((file.region for file in files if file.region), self.region)
+        self._serve(self.region)
+        self._deploy(files)
+
+    def _serve(self, region: str) -> None:
+        """Start the AWS API and the agent. Both take region and address as they find them when they are imported."""
+        os.environ["EMULATED_REGION"] = region
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):  # of the user's own account: none of this goes there
+            os.environ.pop(name, None)
+        os.environ |= {"AWS_DEFAULT_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+
+        from cdk_airflow_ecs.local.agent import Agent  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws import app, gaps  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws.resources import client  # noqa: PLC0415
+        from cdk_airflow_ecs.local.credentials import Credentials  # noqa: PLC0415
+        from cdk_airflow_ecs.local.shipping import Shipping  # noqa: PLC0415
+        from cdk_airflow_ecs.local.task import Ground  # noqa: PLC0415
+
+        api = app.Api(self.addresses.host, app.Application(), app.Quiet)
+        api.start()
+        self._undo.callback(api.stop)
+        self.api_url = api.url
+        credentials = Credentials(api.url, region)
+        endpoints = Endpoints(credentials.assume)
+        endpoints.start(self.addresses.metadata())
+        self._undo.callback(endpoints.stop)
+        shipping = Shipping(lambda: client("logs"))
+        shipping.start()
+        self._undo.callback(shipping.stop)
+        bundle = str(self.authority.bundle)
+        self.agent = Agent(
+            Ground(
+                state=self.state,
+                addresses=self.addresses,
+                image=self.image,
+                secret=credentials.secret,
+                endpoints=endpoints,
+                variables={
+                    "AWS_ENDPOINT_URL": api.url,
+                    "SSL_CERT_FILE": bundle,
+                    "REQUESTS_CA_BUNDLE": bundle,
+                    "AWS_CA_BUNDLE": bundle,
+                },
+                region=region,
+                ship=shipping.add,
+                say=self.say,
+            )
+        )
+        gaps.fill(self.agent.started, self.agent.stopped)
+        self._undo.callback(self.agent.stop, _DOWN_SECONDS)
+        self.agent.start()
+
+    def _deploy(self, files: Sequence[assembly.StackFile]) -> None:
+        from cdk_airflow_ecs.local.account import Account, outputs, resources  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws import engine  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws.resources import client  # noqa: PLC0415
+        from cdk_airflow_ecs.local.balancer import Balancer  # noqa: PLC0415
+        from cdk_airflow_ecs.local.dagfolder import DagFolder  # noqa: PLC0415
+        from cdk_airflow_ecs.local.datastores import Datastores  # noqa: PLC0415
+
+        stores = Datastores(state=self.state, addresses=self.addresses, authority=self.authority, say=self.say)
+        engine.CREATED.append(stores.created)
+        # What depends on the stores is stopped before them.
+        self._undo.callback(stores.stop)
+        self._undo.callback(self.agent.stop, _DOWN_SECONDS)
+        self.stacks = Account(self._told).deploy(files)
+        self.outputs = {name: str(value["OutputValue"]) for name, value in outputs(self.stacks).items()}
+        for arn in resources(self.stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer").values():
+            balancer = Balancer(arn=arn, client=lambda: client("elbv2"))
+            balancer.start(self.wishes.port if not self.url else 0)
+            self._undo.callback(balancer.stop)
+            self.url = self.url or balancer.url
+        found = next(self._dag_buckets(), None)
+        if self.wishes.dags and found:
+            folder = DagFolder(
+                folder=self.wishes.dags, bucket=found[0], prefix=found[1], client=lambda: client("s3")
+            )
+            folder.start()
+            self._undo.callback(folder.stop)
+            self.say("dags", f"{self.wishes.dags} → s3://{found[0]}/{found[1]}")
+        self.state.write("run", self.describe())
+
+    def image(self, reference: str) -> Future[Environment]:
+        """The environment of an image, which is made once, in the background."""
+        with self._lock:
+            if reference not in self._images:
+                self._images[reference] = self._builders.submit(
+                    self.environments.of, reference, self._context(reference)
+                )
+            return self._images[reference]
+
+    def _context(self, reference: str) -> Path | None:
+        given = self.wishes.images.get(reference) or self.wishes.images.get(reference.rpartition(":")[0])
+        tag = reference.rpartition(":")[2]
+        built = (image.path for file in self.files for image in file.images if image.tag == tag)
+        return given or next(built, None)
+
+    def _told(self, logical_id: str, kind: str, status: str) -> None:
+        if kind.startswith("Custom::") and status in ("CREATE_IN_PROGRESS", "CREATE_COMPLETE"):
+            self.say(logical_id, "runs" if status == "CREATE_IN_PROGRESS" else "done")
+
+    def _dag_buckets(self) -> Iterator[tuple[str, str]]:
+        """Buckets from which a task definition says that DAGs come: Airflow's own S3 bundle, or a sync of ours."""
+        for definition in self._definitions():
+            for container in definition.container_definitions:
+                for item in container.get("environment", []):
+                    if item["name"] == "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST":
+                        for bundle in json.loads(item["value"]):
+                            if bundle["classpath"].endswith(".S3DagBundle"):
+                                yield bundle["kwargs"]["bucket_name"], _prefix(bundle["kwargs"].get("prefix"))
+                for word in container.get("entryPoint") or []:
+                    if match := re.fullmatch(r"s3://([^/]+)/?(.*)", word):
+                        yield match[1], _prefix(match[2])
+
+    def _definitions(self) -> Iterator[Any]:
+        for service in list(self.agent.backend.services.values()):
+            yield self.agent.backend.describe_task_definition(service.task_definition)
+
+    @property
+    def services(self) -> list[Service]:
+        """The services of the template."""
+        return list(self.agent.services.values())
+
+    def wait(self, tell: Callable[[], None] = lambda: None, *, over: threading.Event | None = None) -> bool:
+        """Wait until every component is ready; False if *over* came first.
+
+        Raises:
+            Refusal: if one keeps dying, or is not ready in time.
+        """
+        end = time.monotonic() + self.wishes.patience
+        while True:
+            tell()
+            services = self.services
+            if len(services) == len(self.agent.backend.services) and all(service.is_steady for service in services):
+                return True
+            for service in services:
+                if service.deaths >= _DEATHS and not service.was_steady:
+                    words = "\n".join(service.last_words)
+                    raise Refusal(f"{service.title} does not start:\n{words}")
+            if time.monotonic() > end:
+                late = ", ".join(service.title for service in services if not service.is_steady)
+                raise Refusal(f"not ready after {self.wishes.patience:.0f} s: {late}. See `airflow-ecs local logs`")
+            if over and over.wait(0.25):
+                return False
+            if not over:
+                time.sleep(0.25)
+
+    def ready(self) -> None:
+        """Let other commands know that all is ready."""
+        self.state.write("run", self.describe() | {"ready": True})
+
+    def describe(self) -> dict[str, Any]:
+        """What other commands need to know of this run."""
+        return {
+            "pid": os.getpid(),
+            "url": self.url,
+            "api": self.api_url,
+            "region": self.region,
+            "admin_secret": self.admin_secret,
+            "outputs": self.outputs,
+        }
+
+    @property
+    def admin_secret(self) -> str:
+        """The secret of which an output of the template says how to print it."""
+        pattern = re.compile(r"secretsmanager get-secret-value .*--secret-id (\S+)")
+        return next((match[1] for match in map(pattern.search, self.outputs.values()) if match), "")
+
+    def stop(self) -> None:
+        """Take everything down, the last first."""
+        self._undo.close()
+
+
+def _prefix(text: str | None) -> str:
+    stripped = (text or "").strip("/")
+    return f"{stripped}/" if stripped else ""
+
+
+def _literal_images(files: Sequence[assembly.StackFile]) -> set[str]:
+    """The images that a template names without a function, to begin with them early."""
+    return {
+        container["Image"]
+        for file in files
+        for resource in file.template["Resources"].values()
+        if resource["Type"] == "AWS::ECS::TaskDefinition"
+        for container in resource["Properties"].get("ContainerDefinitions", [])
+        if isinstance(container.get("Image"), str)
+    }
+

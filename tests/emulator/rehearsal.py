@@ -1,0 +1,100 @@
+"""The ECS agent of the deploy tests: nothing runs, and a test says what becomes of each task."""
+
+import threading
+import time
+from typing import Any, ClassVar
+
+from cdk_airflow_ecs.local.aws.resources import client
+from moto.core.utils import utcnow
+from moto.ecs.models import EC2ContainerServiceBackend, Task
+
+
+class Agent:
+    """Decides what becomes of a task that was run.
+
+    A plan is `{"image", "exit", "logs", "reason", "seconds"}`: a task whose first container runs `image` writes `logs`
+    to that container's stream and stops with `exit` after `seconds`. A task without a plan ends well.
+    """
+
+    plans: ClassVar[list[dict]] = []
+    ran: ClassVar[list[dict]] = []
+
+    @classmethod
+    def start(cls, task: Task, definition: Any) -> None:
+        """Follows a task to its end, in the background."""
+        overrides = {item["name"]: item for item in (task.overrides or {}).get("containerOverrides", [])}
+        task.containers = [
+            {
+                "containerArn": f"{task.task_arn}/{item['name']}",
+                "taskArn": task.task_arn,
+                "name": item["name"],
+                "image": item["image"],
+                "lastStatus": "PENDING",
+                "networkInterfaces": [],
+            }
+            for item in definition.container_definitions
+        ]
+        image = definition.container_definitions[0]["image"]
+        plan = next((plan for plan in cls.plans if plan["image"] == image), {})
+        record = {
+            "taskArn": task.task_arn,
+            "taskDefinition": definition.arn,
+            "containers": [
+                item | {"command": overrides.get(item["name"], {}).get("command", item.get("command"))}
+                for item in definition.container_definitions
+            ],
+            "networkConfiguration": task.network_configuration,
+            "startedBy": task.started_by,
+        }
+        cls.ran.append(record)
+        threading.Thread(target=cls._live, args=(task, definition, plan), daemon=True).start()
+
+    @classmethod
+    def _live(cls, task: Task, definition: Any, plan: dict) -> None:
+        time.sleep(0.1)
+        for container in task.containers:
+            container["lastStatus"] = "RUNNING"
+        cls._write(task, definition.container_definitions[0], plan.get("logs", []))
+        time.sleep(plan.get("seconds", 0.3))
+        for container in task.containers:
+            container["lastStatus"] = "STOPPED"
+            code = plan.get("exit", 0)
+            if code is not None:  # a container that never started has none
+                container["exitCode"] = code
+        task.stop_code = "EssentialContainerExited"
+        task.stopped_reason = plan.get("reason", "Essential container in task exited")
+        task.stopped_at = utcnow()
+        task.desired_status = task.status = "STOPPED"
+
+    @staticmethod
+    def _write(task: Task, container: dict, lines: list[str]) -> None:
+        options = container.get("logConfiguration", {}).get("options", {})
+        group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
+        if not lines or not group:
+            return
+        logs, stream = client("logs"), f"{prefix}/{container['name']}/{task.id}"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        stamp = int(time.time() * 1000)
+        events = [{"timestamp": stamp, "message": line} for line in lines]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def steady_services() -> None:
+    """A service runs as many tasks as it wants at once, as one that reached its steady state."""
+    for name in ("create_service", "update_service"):
+        original = getattr(EC2ContainerServiceBackend, name)
+
+        def change(self: Any, *args: Any, original: Any = original, **kwargs: Any) -> Any:
+            service = original(self, *args, **kwargs)
+            service.running_count, service.pending_count = service.desired_count, 0
+            for deployment in service.deployments:
+                deployment |= {
+                    "taskDefinition": service.task_definition,
+                    "desiredCount": service.desired_count,
+                    "runningCount": service.desired_count,
+                    "pendingCount": 0,
+                    "rolloutState": "COMPLETED",
+                }
+            return service
+
+        setattr(EC2ContainerServiceBackend, name, change)

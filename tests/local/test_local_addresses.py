@@ -1,0 +1,215 @@
+"""Every task has an address and finds the others by name, with namespaces and without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from places import networks, why_not_isolated
+
+from cdk_airflow_ecs.local import addresses as module
+from cdk_airflow_ecs.local.addresses import Addresses, TaskAddress
+from cdk_airflow_ecs.local.namespaces import NotAllowed
+from cdk_airflow_ecs.local.refusal import Refusal
+
+# What each server says of itself: which task it is.
+SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(sys.argv[2].encode())
+    def log_message(self, *words): pass
+http.server.HTTPServer((sys.argv[1], 8793), Handler).serve_forever()
+"""
+ASK = """
+import sys, time, urllib.request
+for attempt in range(400):
+    try:
+        print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode()); break
+    except OSError as error:
+        time.sleep(.1)
+else:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture(params=networks(), ids=lambda isolated: "namespaces" if isolated else "loopback")
+def addresses(request) -> Iterator[Addresses]:
+    """Open addresses of one kind, and close them."""
+    found = Addresses.open(isolated=request.param)
+    yield found
+    found.close()
+
+
+def run(task: TaskAddress, code: str, *arguments: str) -> str:
+    """Run Python in a task; return what it prints."""
+    command = [*task.command_prefix, sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+def serve(task: TaskAddress, host: str) -> subprocess.Popen:
+    """Start a log server in a task."""
+    return subprocess.Popen([*task.command_prefix, sys.executable, "-c", SERVER, host, task.name])
+
+
+@pytest.mark.slow
+def test_two_tasks_serve_the_same_port(addresses: Addresses):
+    """Both are reached by their names, from a third task and from this machine; a released one is reached no more."""
+    tasks = [addresses.add(name) for name in ("one", "two", "three")]
+    assert len({task.ip for task in tasks}) == 3
+    # Airflow's log server listens on all addresses, which only namespaces keep apart.
+    servers = [serve(task, "0.0.0.0" if addresses.isolated else task.ip) for task in tasks[:2]]
+    try:
+        for task in tasks[:2]:
+            addresses.point(f"{task.name}.airflow.internal", [task.ip])
+        for name in ("one", "two"):
+            url = addresses.resolve(f"http://{name}.airflow.internal:8793/")
+            assert run(tasks[2], ASK, url) == name
+        assert run(tasks[0], ASK, f"http://{tasks[1].ip}:8793/") == "two"
+        from_here = [sys.executable, "-c", ASK, f"http://{tasks[0].ip}:8793/"]
+        assert subprocess.run(from_here, check=True, capture_output=True).stdout.strip() == b"one"
+        if addresses.isolated:
+            addresses.release(tasks[0])
+            assert servers[0].wait(5) == -9
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+
+
+def test_names_follow_at_once(addresses: Addresses):
+    """A name moves and goes for tasks that run already, and several addresses are all told."""
+    one, two = addresses.add("one"), addresses.add("two")
+    addresses.point("api.internal", [one.ip, two.ip])
+    look = "import socket,sys;print(*sorted({i[4][0] for i in socket.getaddrinfo(sys.argv[1],80,socket.AF_INET)}))"
+    if addresses.isolated:
+        assert run(one, look, "api.internal") == f"{one.ip} {two.ip}"
+        code = (
+            "import socket,sys,time\n"
+            "first=socket.gethostbyname('api.internal');print(first,flush=True);sys.stdin.readline()\n"
+            "print(socket.gethostbyname('api.internal'))"
+        )
+        command = [*one.command_prefix, sys.executable, "-c", code]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline().strip() == one.ip
+            addresses.point("api.internal", [two.ip])
+            assert process.communicate("\n", timeout=20)[0].strip() == two.ip
+    else:
+        assert run(one, look, addresses.resolve("api.internal")) == one.ip
+        addresses.point("api.internal", [two.ip])
+        assert addresses.resolve("http://api.internal:8081/") == f"http://{two.ip}:8081/"
+    addresses.point("api.internal", [])
+    assert addresses.resolve("api.internal") == "api.internal"
+
+
+def test_a_task_knows_who_it_is(addresses: Addresses):
+    """What Airflow calls its host name is an address at which the others reach the task."""
+    task = addresses.add("worker")
+    own = run(task, "import socket;print(socket.gethostname(), socket.gethostbyname(socket.getfqdn()))").split()
+    if addresses.isolated:
+        assert own == [task.hostname, task.ip]
+        assert task.hostname == f"ip-{task.ip.replace('.', '-')}.ec2.internal"
+    else:
+        assert own[0] == task.hostname
+
+
+def test_credentials_are_where_sdks_ask(addresses: Addresses):
+    """The metadata address reaches the socket of this process from every task, and the SDK would accept it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.client_address[0].encode())
+
+        def log_message(self, *words):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = addresses.metadata()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        task = addresses.add("worker")
+        assert addresses.metadata_url.startswith(("http://169.254.170.2", "http://127.0.0.1:"))
+        assert run(task, ASK, f"{addresses.metadata_url}/v2") == (task.ip if addresses.isolated else "127.0.0.1")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_two_runs_side_by_side(addresses: Addresses):
+    """A second run gets other addresses, and its end leaves the first alone."""
+    task = addresses.add("one")
+    other = Addresses.open(isolated=addresses.isolated)
+    try:
+        assert other.add("one").ip != task.ip
+    finally:
+        other.close()
+    assert run(task, "print('alive')") == "alive"
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_left_is_removed():
+    """Namespaces whose run was killed are removed by the next run, with what runs in them."""
+    if reason := why_not_isolated():
+        with pytest.raises(Refusal, match="not allowed here"):
+            Addresses.open(isolated=True)
+        assert reason
+        return
+    code = (
+        "import os,subprocess\nfrom cdk_airflow_ecs.local.addresses import Addresses\n"
+        "task = Addresses.open(isolated=True).add('left')\n"
+        "child = subprocess.Popen([*task.command_prefix, 'sleep', '600'], stdout=-3, stderr=-3)\n"
+        "print(child.pid, task.command_prefix[3], flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", code]
+    killed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    pid, namespace = killed.stdout.split()
+    assert Path("/run/netns", namespace).exists(), killed.stderr
+    Addresses.open(isolated=True).close()
+    assert not Path("/run/netns", namespace).exists()
+    assert not Path("/etc/netns", namespace).exists()
+    status = Path(f"/proc/{pid}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_without_the_right_to_namespaces(monkeypatch: pytest.MonkeyPatch):
+    """Where namespaces are not allowed the run goes on with loopback, and says why."""
+
+    def refuse() -> None:
+        raise NotAllowed("only root may make them")
+
+    monkeypatch.setattr(module.Namespaces, "open", refuse)
+    addresses = Addresses.open()
+    try:
+        assert (addresses.isolated, addresses.reason) == (False, "only root may make them")
+        assert addresses.add("one").ip.startswith("127.")
+    finally:
+        addresses.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "resolved"),
+    [
+        ("db.internal", "127.0.0.1"),
+        ("postgresql://u@db.internal:5432/x?host=db.internal", "postgresql://u@127.0.0.1:5432/x?host=127.0.0.1"),
+        ("xdb.internal db.internal.com my-db.internal db.internal-2", None),
+        ("Look at db.internal.", "Look at 127.0.0.1."),
+        ("read.db.internal", "127.0.0.2"),
+    ],
+)
+def test_names_are_replaced_whole(text: str, resolved: str | None):
+    """Only a whole name is replaced in what tasks are given."""
+    addresses = Addresses.open(isolated=False)
+    addresses.point("db.internal", ["127.0.0.1"])
+    addresses.point("read.db.internal", ["127.0.0.2"])
+    try:
+        assert addresses.resolve(text) == (text if resolved is None else resolved)
+    finally:
+        addresses.close()

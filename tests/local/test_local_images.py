@@ -1,0 +1,266 @@
+"""What an image is, which Python runs it, and how its environment is made."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from cdk_airflow_ecs import AirflowVersion
+from cdk_airflow_ecs.images.dockerfile import Recipe, dockerfile
+from cdk_airflow_ecs.local import pythons
+from cdk_airflow_ecs.local.environments import Environments, _date
+from cdk_airflow_ecs.local.image import kind_of, read_image
+from cdk_airflow_ecs.local.pythons import Interpreter, choose
+from cdk_airflow_ecs.local.refusal import Refusal
+
+REPOSITORY = Path(__file__).parents[2]
+LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("apache/airflow:3.3.2-python3.12", "airflow"),
+        ("docker.io/apache/airflow:slim-2.8.1-python3.11", "airflow"),
+        ("apache/airflow:3.3.2@sha256:0123456789abcdef", "airflow"),
+        ("apache/airflow:latest", None),
+        ("ghcr.io/acme/airflow:3.3.2", None),
+        ("postgres:14", "postgres"),
+        ("public.ecr.aws/docker/library/postgres:17-alpine", "postgres"),
+        ("redis:6", "redis"),
+        ("public.ecr.aws/valkey/valkey:8.0", "redis"),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/redis:1", None),
+    ],
+)
+def test_names_say_what_an_image_is(name: str, kind: str | None):
+    """Official names are known by what they hold; all others are not guessed."""
+    assert kind_of(name) == kind
+
+
+def test_other_images_are_refused_by_name():
+    """The refusal names the image and what to say instead."""
+    with pytest.raises(Refusal, match=r"ghcr\.io/acme/etl:7 cannot run here.*--image ghcr\.io/acme/etl:7=DIR"):
+        read_image("ghcr.io/acme/etl:7")
+
+
+@pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
+@pytest.mark.parametrize("base", ["official", "slim"])
+def test_what_the_library_builds_is_followed(tmp_path: Path, version: AirflowVersion, base: str):
+    """Every Dockerfile that the library writes is understood: requirements, packages, folders, entry point."""
+    recipe = Recipe(
+        version=version,
+        base=base,
+        packages=("git", "libpq5"),
+        requirements=("pandas<3", "celery[sqs]"),
+        folders=("config", "plugins", "dags"),
+        entrypoint=("/usr/bin/dumb-init", "--", "/entrypoint.sh"),
+    )
+    context(
+        tmp_path, dockerfile(recipe), "requirements.txt", "entrypoint.sh", "config/a.py", "plugins/p.py", "dags/d.py"
+    )
+    parts = read_image("a label", tmp_path)
+    assert (parts.version, parts.python) == (str(version), version.python)
+    assert parts.packages == ("git", "libpq5")
+    assert parts.requirements == (tmp_path / "requirements.txt",)
+    assert parts.script == tmp_path / "entrypoint.sh"
+    assert parts.entrypoint == recipe.entrypoint
+    places = {(path.name, str(place)) for path, place in parts.copies}
+    assert places >= {("config", "config"), ("plugins", "plugins"), ("dags", "dags")}
+
+
+def test_a_dockerfile_of_yours_is_followed(tmp_path: Path):
+    """Continuation lines, comments, several forms of COPY and pip, and variables."""
+    text = """
+# syntax=docker/dockerfile:1
+ARG WHY=1
+FROM --platform=linux/amd64 apache/airflow:2.8.1-python3.11 AS final
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends vim
+USER airflow
+ENV A=1 B="two words"
+COPY --chown=airflow:root requirements.txt /requirements.txt
+RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" -r /requirements.txt \\
+    # why
+    && pip install extra==1
+COPY ["dags/", "${AIRFLOW_HOME}/dags/"]
+"""
+    context(tmp_path, text, "requirements.txt", "dags/a.py")
+    parts = read_image("x", tmp_path)
+    assert parts.environment == (("A", "1"), ("B", "two words"))
+    assert parts.requirements == (tmp_path / "requirements.txt", "extra==1")
+    assert parts.copies == ((tmp_path / "dags", PurePosixPath("dags")),)
+    assert parts.packages == ("vim",)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("RUN make install", "RUN make cannot be followed"),
+        ("COPY --from=build /x /opt/airflow/x", "files of another image"),
+        ("COPY nothing /opt/airflow/", "COPY nothing: there is no such file"),
+        ("COPY ../../etc/passwd /opt/airflow/", "there is no such file beside it"),
+        ("COPY Dockerfile /usr/bin/", "only what lies below /opt/airflow"),
+        ("FROM scratch", "FROM cannot be followed"),
+        ("RUN pip install -r /missing.txt", "which is not beside it"),
+    ],
+)
+def test_what_cannot_be_followed_is_named(tmp_path: Path, line: str, message: str):
+    """Nothing of a Dockerfile is ignored in silence."""
+    context(tmp_path, f"FROM apache/airflow:3.3.2\n{line}\n")
+    with pytest.raises(Refusal, match=message):
+        read_image("x", tmp_path)
+
+
+def test_the_base_must_be_official(tmp_path: Path):
+    """A base that this machine does not have is named."""
+    context(tmp_path, "FROM ghcr.io/acme/base:1\n")
+    with pytest.raises(Refusal, match=r"FROM ghcr\.io/acme/base:1"):
+        read_image("x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("airflow", "wanted", "locked", "have", "chosen"),
+    [
+        ("3.3.2", "3.12", True, ["3.11.7", "3.12.1", "3.13.0"], "3.12.1"),
+        ("3.3.2", "3.12", True, ["3.10.1", "3.14.0"], "3.14.0"),
+        ("2.11.2", "3.12", True, ["3.11.7", "3.13.0"], "3.11.7"),
+        ("2.8.1", "3.8", True, ["3.8.18", "3.11.7"], "3.11.7"),
+        ("2.8.2", "3.8", False, ["3.8.18", "3.11.7"], "3.8.18"),
+    ],
+)
+def test_the_nearest_python_that_fits(airflow: str, wanted: str, locked: bool, have: list[str], chosen: str):
+    """The image's own Python if it is there, else the nearest on which that release runs."""
+    found = [Interpreter(Path(version), version) for version in have]
+    assert choose(airflow, wanted, locked=locked, found=found).version == chosen
+
+
+def test_no_python_fits():
+    """The refusal says what is needed, what there is and how to get it."""
+    found = [Interpreter(Path("a"), "3.13.0")]
+    with pytest.raises(
+        Refusal, match=r"runs on Python 3\.11 to 3\.12; this machine has 3\.13.*uv python install 3\.12"
+    ):
+        choose("2.11.2", "3.12", locked=True, found=found)
+
+
+def test_this_machine_has_a_python():
+    """The interpreter that runs this is found, and none that belongs to a virtual environment."""
+    found = pythons.installed()
+    assert found
+    for python in found:
+        assert not (python.path.parent.parent / "pyvenv.cfg").exists()
+        said = subprocess.run([python.path, "--version"], capture_output=True, text=True, check=True).stdout
+        assert said.split()[1] == python.version
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a uv in front of the real one that writes down what it is told, and makes an empty environment."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "uv"
+    program.write_text(f"""#!/bin/sh
+echo "$@" >> {tmp_path}/told
+case "$1 $2" in
+    "venv "*) for last; do :; done; mkdir -p "$last/bin"; touch "$last/bin/python";;
+    "pip freeze") printf 'pandas==1.0\\nnumpy==2.0\\n';;
+    "pip install") for file; do if grep -qs -e broken -- "$file"; then echo "no solution" >&2; exit 1; fi; done;;
+esac
+""")
+    program.chmod(0o755)
+    monkeypatch.setattr("cdk_airflow_ecs.local.environments.sys.executable", str(folder / "python"))
+    found = [Interpreter(Path("/python3.12"), "3.12.1"), Interpreter(Path("/python3.11"), "3.11.1")]
+    monkeypatch.setattr(pythons, "installed", lambda: found)
+    return tmp_path / "told"
+
+
+def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
+    """It is installed once, with hashes, and found again by the next run."""
+    said: list[str] = []
+    made = [Environments(tmp_path / "cache", said.append).of("apache/airflow:3.3.2-python3.12") for _ in range(2)]
+    assert made[0] == made[1]
+    assert made[0].substitutions == ()
+    assert said == ["installing Airflow 3.3.2 for Python 3.12, once"]
+    told = uv.read_text().splitlines()
+    assert len(told) == 2
+    assert "--python /python3.12" in told[0]
+    assert told[1].startswith("pip sync")
+    assert f"--require-hashes {LOCKS}/3.3.2.txt" in told[1]
+    assert made[0].path.split(":")[0] == str(made[0].python.parent)
+
+
+def test_a_release_without_a_lock_resolves_by_its_date(tmp_path: Path, uv: Path):
+    """Nothing newer than the release itself counts, and the broken providers never do."""
+    environment = Environments(tmp_path / "cache").of("apache/airflow:2.9.3-python3.12")
+    assert environment.airflow_version == "2.9.3"
+    told = uv.read_text()
+    assert "--exclude-newer 2024-07-17" in told
+    assert "apache-airflow[amazon,celery,http,postgres,redis,statsd]==2.9.3" in told
+    assert "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1" in told
+
+
+def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
+    """What the image adds may move itself, nothing else, and gives an environment of its own."""
+    folder = tmp_path / "context"
+    text = "FROM apache/airflow:3.3.2-python3.12\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
+    context(folder, text, "requirements.txt")
+    (folder / "requirements.txt").write_text("# ours\npandas<3\n")
+    environments = Environments(tmp_path / "cache")
+    environment = environments.of("label", folder)
+    home = environment.bin.parent
+    assert (home / "requirements.txt").read_text().split() == ["apache-airflow==3.3.2", "pandas<3"]
+    assert (home / "constraints.txt").read_text() == "numpy==2.0"
+    assert environment.bin != environments.of("apache/airflow:3.3.2-python3.12").bin
+    (folder / "requirements.txt").write_text("broken")
+    for _ in range(2):  # a failed one is not taken for a finished one
+        with pytest.raises(Refusal, match="`uv pip install` could not do it:\nno solution"):
+            environments.of("label", folder)
+
+
+def test_files_of_the_image_are_laid_into_the_home(tmp_path: Path, uv: Path):
+    """Folders and files are where the image has them below AIRFLOW_HOME."""
+    text = "FROM apache/airflow:3.3.2\nCOPY plugins/ /opt/airflow/plugins/\nCOPY a.cfg /opt/airflow/airflow.cfg\n"
+    context(tmp_path / "context", text, "plugins/sub/p.py", "a.cfg")
+    environment = Environments(tmp_path / "cache").of("label", tmp_path / "context")
+    for _ in range(2):
+        environment.prepare(tmp_path / "home")
+    assert (tmp_path / "home/plugins/sub/p.py").is_file()
+    assert (tmp_path / "home/airflow.cfg").is_file()
+
+
+def test_another_python_is_told(tmp_path: Path, uv: Path):
+    """A Python that is not the image's is a named difference."""
+    environment = Environments(tmp_path / "cache").of("apache/airflow:2.8.1-python3.8")
+    assert environment.substitutions == ("the image has Python 3.8; here it is 3.11.1",)
+
+
+def test_locks_are_whole():
+    """Each lock pins its Airflow and has hashes, names no registry, and is what the tests of that release use."""
+    names = {path.stem for path in LOCKS.glob("*.txt")}
+    assert names == {"3.3.2", "2.11.2", "2.8.1"}
+    for name in names:
+        text = (LOCKS / f"{name}.txt").read_text()
+        assert f"apache-airflow=={name} \\" in text
+        assert "://" not in text
+        assert all("--hash=" in part for part in re.split(r"\n(?=\S)", text.strip()) if not part.startswith("#"))
+    for name in ("3.3.2", "2.11.2"):
+        assert (REPOSITORY / f"requirements/airflow-{name}.txt").samefile(LOCKS / f"{name}.txt")
+
+
+def test_every_release_has_a_date():
+    """The constants' releases, and those between, resolve by date."""
+    assert all(_date(str(version)) for version in AirflowVersion.ALL)
+    assert _date("3.99.0") == ""
+
+
+def context(folder: Path, text: str, *files: str) -> None:
+    """Write a Dockerfile and files beside it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "Dockerfile").write_text(text)
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(os.fspath(name))

