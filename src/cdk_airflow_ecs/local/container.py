@@ -24,12 +24,42 @@ _DEFAULTS: Final = {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0
 _STOP_SECONDS: Final = 30
 # What a container definition may say here: done, or of no effect on one machine (see substitutions.py).
 _DONE: Final = frozenset(
-    "name image command entryPoint environment secrets dependsOn healthCheck essential stopTimeout startTimeout"
-    " logConfiguration portMappings workingDirectory restartPolicy".split()
+    {
+        "name",
+        "image",
+        "command",
+        "entryPoint",
+        "environment",
+        "secrets",
+        "dependsOn",
+        "healthCheck",
+        "essential",
+        "stopTimeout",
+        "startTimeout",
+        "logConfiguration",
+        "portMappings",
+        "workingDirectory",
+        "restartPolicy",
+    }
 )
 _WITHOUT_EFFECT: Final = frozenset(
-    "cpu memory memoryReservation linuxParameters readonlyRootFilesystem user ulimits volumesFrom mountPoints"
-    " systemControls interactive pseudoTerminal dockerLabels versionConsistency privileged".split()
+    {
+        "cpu",
+        "memory",
+        "memoryReservation",
+        "linuxParameters",
+        "readonlyRootFilesystem",
+        "user",
+        "ulimits",
+        "volumesFrom",
+        "mountPoints",
+        "systemControls",
+        "interactive",
+        "pseudoTerminal",
+        "dockerLabels",
+        "versionConsistency",
+        "privileged",
+    }
 )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingMixIn, TCPServer
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -73,7 +73,7 @@ class Endpoints:
         """The answer to one request."""
         parts = path.strip("/").split("/")
         kind, rest = "/".join(parts[:2]) if parts[0] == "v2" else parts[0], parts[2:]
-        identity, _, container = (rest[0] if kind == "v2/credentials" and rest else (parts + [""])[1]).partition("-c-")
+        identity, _, container = (rest[0] if kind == "v2/credentials" and rest else [*parts, ""][1]).partition("-c-")
         asker = self._askers.get(identity)
         if asker is None:
             return 404, {"message": f"no task {identity}"}
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = _do
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
+    def log_message(self, format: str, *args: Any) -> None:  # the base class's name
         """Say nothing."""
 
 

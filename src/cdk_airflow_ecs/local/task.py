@@ -30,6 +30,7 @@ class Ground:
 
     Args:
         state: where homes and logs are.
+        temporary: where each container has its /tmp.
         addresses: gives each task its own.
         image: gives the environment of an image; it may still be made.
         secret: gives the text of a secret (`valueFrom`), read with the execution role.
@@ -41,6 +42,7 @@ class Ground:
     """
 
     state: State
+    temporary: Path
     addresses: Addresses
     image: Callable[[str], Future[Environment]]
     secret: Callable[[str, str], str]
@@ -186,6 +188,7 @@ class Task:
         found = {
             "PATH": environment.path,
             "HOME": str(home),
+            "TMPDIR": str(self._temporary(spec["name"])),
             "LANG": "C.UTF-8",
             "AIRFLOW_HOME": str(home),
             "DUMB_INIT_SETSID": "1",
@@ -208,6 +211,13 @@ class Task:
             text = ground.secret(item["valueFrom"], self.definition.execution_role_arn or "")
             found[item["name"]] = ground.addresses.resolve(text)
         return found
+
+    def _temporary(self, name: str) -> Path:
+        """Its own /tmp. It is short: names of sockets, which Python puts there, may have 107 characters."""
+        number = [spec["name"] for spec in self.definition.container_definitions].index(name)
+        folder = self.ground.temporary / f"{self.record.id[:8]}{number}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     def _log(self, spec: Mapping[str, Any]) -> Path:
         folder = self.ground.state.folder("logs")
