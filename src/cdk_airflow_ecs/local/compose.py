@@ -109,6 +109,7 @@ def write(project: Project, folder: Path) -> list[Path]:
     (folder / "dags").mkdir(exist_ok=True)
     hidden = folder / "secrets"
     hidden.mkdir(mode=0o700, exist_ok=True)
+    (hidden / ".gitignore").write_text("*\n")
     written = [folder / "compose.yaml"]
     yaml = YAML()
     yaml.width = 1000
