@@ -6,13 +6,11 @@ import base64
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk import App, Stack
-from places import EXTRA
 
 from cdk_airflow_ecs import AirflowCluster, AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SqsBroker
 from cdk_airflow_ecs.local import assembly
@@ -23,12 +21,6 @@ from cdk_airflow_ecs.local.values import Values
 HERE = Path(__file__).parent
 PYTHON = HERE.parents[1] / ".venvs/local/bin/python"
 VERSIONS = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
-
-
-@pytest.fixture(autouse=True)
-def _with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the YAML library of the extra be found, behind everything else."""
-    monkeypatch.setattr(sys, "path", [*sys.path, str(EXTRA)])
 
 
 @pytest.fixture(scope="module")

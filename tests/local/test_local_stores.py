@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from places import EXTRA, networks, temporary_state
+from places import networks, temporary_state
 
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.authority import Authority
@@ -44,15 +44,7 @@ def place(request) -> Iterator[tuple[State, Addresses, Authority]]:
 
 
 @pytest.fixture(scope="module")
-def with_extra() -> Iterator[None]:
-    """Let the packages of the extra be found."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXTRA))
-        yield
-
-
-@pytest.fixture(scope="module")
-def postgres(place, embedded: bool, with_extra) -> Iterator[PostgresServer]:
+def postgres(place, embedded: bool) -> Iterator[PostgresServer]:
     """Run a PostgreSQL with one database."""
     state, addresses, authority = place
     server = PostgresServer(
@@ -70,7 +62,7 @@ def postgres(place, embedded: bool, with_extra) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="module")
-def redis(place, embedded: bool, with_extra) -> Iterator[RedisServer]:
+def redis(place, embedded: bool) -> Iterator[RedisServer]:
     """Run a Redis with a password."""
     state, addresses, authority = place
     server = RedisServer(
@@ -148,7 +140,7 @@ def test_no_secret_of_postgres_can_be_read_by_others(postgres: PostgresServer):
         assert secret not in told
 
 
-def test_postgres_says_why_it_does_not_start(place, with_extra):
+def test_postgres_says_why_it_does_not_start(place):
     """A port in use is told with the log."""
     state, addresses, _ = place
     address = addresses.add("busy")
@@ -211,7 +203,7 @@ def test_no_secret_of_redis_can_be_read_by_others(redis: RedisServer):
         assert file.stat().st_mode & 0o077 == 0, file
 
 
-def test_clear_text_where_the_template_says_so(place, embedded: bool, with_extra):
+def test_clear_text_where_the_template_says_so(place, embedded: bool):
     """The container stores of development have no TLS and their own password rules."""
     state, addresses, _ = place
     programs, program = Programs.find(embedded=embedded), Program.find(embedded=embedded)

@@ -16,7 +16,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 _out = Console(highlight=False, soft_wrap=True, markup=False)
 
 
-def compose(
+def compose(  # noqa: PLR0917  # typer names them
     path: Annotated[Path, typer.Argument(help="A folder that `cdk synth` wrote, or a template in one.")] = Path(
         "cdk.out"
     ),
@@ -51,7 +51,7 @@ def compose(
     for name in sorted(set(project.missing)):
         _out.print(f"{name} is a secret that the template does not make: set it in {out / '.env'} or your shell")
     _out.print(f"{written[0]}: {len(project.document['services'])} services, DAGs from {out / 'dags'}.")
-    _out.print(f"docker compose --file {written[0]} up --build --wait   →   http://127.0.0.1:{port}")
+    _out.print(f"docker compose --file {written[0]} up --build --detach   →   http://127.0.0.1:{port}")
     if password := _password_file(project.environments, out):
         _out.print(f"User admin; the password is AIRFLOW_ECS_ADMIN_PASSWORD in {password}")
 
