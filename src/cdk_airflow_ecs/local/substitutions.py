@@ -78,6 +78,12 @@ SUBSTITUTIONS = (
         why="nobody waits 30 seconds to learn what is true after 10",
     ),
     Substitution(
+        name="volumes",
+        says="EFS file systems and their mounts",
+        here="described by the API and not mounted; stores in containers keep their data in the state directory",
+        why="there is no EFS",
+    ),
+    Substitution(
         name="load balancer",
         says="AWS::ElasticLoadBalancingV2::LoadBalancer",
         here="a small HTTP proxy on 127.0.0.1 with the template's rules, without certificates",

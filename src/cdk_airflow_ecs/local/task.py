@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cdk_airflow_ecs.local.container import Container, command, refuse_unknown
+from cdk_airflow_ecs.local.container import Container, command, refuse_unknown, script
 from cdk_airflow_ecs.local.endpoints import Asker, Endpoints
 from cdk_airflow_ecs.local.refusal import Refusal
 
@@ -155,6 +155,8 @@ class Task:
             environment = ground.image(spec["image"]).result()
             home = ground.state.folder("homes", self.record.id, spec["name"])
             environment.prepare(home)
+            if environment.image.script:
+                script(environment.image.script, home)
             merged = spec | {
                 name: value for name, value in overrides.get(spec["name"], {}).items() if name == "command" and value
             }
@@ -170,7 +172,7 @@ class Task:
                     prefix=self.address.command_prefix,
                     log=self._log(spec),
                     processes=ground.state.processes,
-                    entrypoint=getattr(environment.image, "entrypoint", None) or (),
+                    entrypoint=environment.image.entrypoint or (),
                     label=f"{self.name}/{spec['name']}",
                 )
             )
@@ -198,6 +200,7 @@ class Task:
             "ECS_AGENT_URI": f"{base}/api/{identity}",
             "ECS_CONTAINER_METADATA_URI": f"{base}/v4/{identity}",
             "ECS_CONTAINER_METADATA_URI_V4": f"{base}/v4/{identity}",
+            **dict(environment.image.environment),
             **ground.variables,
         }
         if self.asker and self.asker.role:
