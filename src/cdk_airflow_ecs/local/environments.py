@@ -27,11 +27,12 @@ _RELEASES: Final = Path(__file__).with_name("releases.json")
 _EXTRAS: Final = "amazon,celery,http,postgres,redis,statsd"
 _EXTRAS_3: Final = f"{_EXTRAS},fab,git"
 # 3.16.0, 3.17.0 and 3.17.1 register no task that a worker would find; celery 5.7 lacks what the provider imports;
-# kombu 5.5 loses connections to SQS.
+# kombu 5.5 loses connections to SQS; Flask-Session 0.6 came days before 2.8.1 and breaks its migration.
 _BROKEN: Final = (
     "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1",
     "celery[redis,sqs]<5.7",
     "kombu!=5.5.*",
+    "flask-session<0.6",
 )
 _BINARIES: Final = ("--only-binary", "pycurl")
 
