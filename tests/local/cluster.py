@@ -49,10 +49,11 @@ class Cluster(AbstractContextManager):
         folder: where its state, assembly and DAGs are.
         app: the app that makes the template.
         major: Airflow's major version.
+        shared: whether all tasks are to share the loopback.
         env: variables of the app.
     """
 
-    def __init__(self, folder: Path, app: str, major: int = 3, **env: str) -> None:
+    def __init__(self, folder: Path, app: str, major: int = 3, *, shared: bool = False, **env: str) -> None:
         self.folder = folder
         self.app = app
         self.major = major
@@ -61,12 +62,15 @@ class Cluster(AbstractContextManager):
         self.dags.mkdir()
         (self.dags / "conversation.py").write_text(DAG)
         self._env = env
+        self._words = ["--shared"] if shared else []
         self._token = ""
         self.url = ""
 
     def __enter__(self) -> Cluster:
         python = REPOSITORY / ".venv" / "bin" / "python"
-        started = self.run("up", str(self.folder / "cdk.out"), "--app", f"{python} {self.app}", "--detach")
+        started = self.run(
+            "up", str(self.folder / "cdk.out"), "--app", f"{python} {self.app}", "--detach", *self._words
+        )
         found = re.search(r"Ready after .*(http://127\.0\.0\.1:\d+)", started.stdout)
         if started.returncode or not found:
             self.__exit__()
