@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -178,6 +179,23 @@ def test_queues_are_those_of_the_template(project: Project):
     names = set(re.findall(r"http://queues:9324/000000000000/(\w+)", told))
     assert names
     assert set(re.findall(r'^  "(\w+)"', project.files["elasticmq.conf"], re.M)) == names
+
+
+@pytest.mark.slow
+def test_the_command(synthesized, tmp_path: Path):
+    """The command writes the project, says what to do next, and keeps the secrets when it runs again."""
+    synthesized("redis332", version=VERSIONS[0])
+    manifest = next(tmp_path.parent.glob("redis332*/manifest.json"))
+    told, kept = [], []
+    for _ in range(2):
+        command = [PYTHON, "-m", "cdk_airflow_ecs.cli", "local", "compose", manifest.parent, "--out", tmp_path / "out"]
+        given = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")}
+        ran = subprocess.run(command, env=given, capture_output=True, text=True, check=True)
+        told.append(ran.stdout)
+        kept.append({file.name: file.read_text() for file in (tmp_path / "out/secrets").iterdir()})
+    assert "docker compose --file" in told[0]
+    assert kept[0] == kept[1]
+    assert (tmp_path / "out/compose.yaml").is_file()
 
 
 @pytest.mark.slow

@@ -12,14 +12,17 @@ import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from places import networks, temporary_state
 
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.authority import Authority
-from cdk_airflow_ecs.local.postgres import PostgresServer, Programs
+from cdk_airflow_ecs.local.postgres import PostgresServer
+from cdk_airflow_ecs.local.postgres_programs import Programs, unprivileged, within_reach
 from cdk_airflow_ecs.local.redis import Program, RedisServer
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
@@ -220,6 +223,32 @@ def test_clear_text_where_the_template_says_so(place, embedded: bool):
     finally:
         database.remove()
         cache.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
+def test_a_server_out_of_reach_is_copied(tmp_path: Path):
+    """What root's environment brings below a folder that others may not enter starts from a copy."""
+    hidden = tmp_path / "root"
+    hidden.mkdir(mode=0o700)
+    bundled = Programs.find(embedded=True)
+    package, site = bundled.folder.parents[1], bundled.folder.parents[2]
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(site / name, hidden / name, symlinks=True)
+    inside = bundled.folder.relative_to(site)
+    copies = Path(mkdtemp(prefix="copies-", dir="/tmp"))
+    copies.chmod(0o755)
+    try:
+        found = within_reach(replace(bundled, folder=hidden / inside), unprivileged(), copies)
+        assert found.folder == copies / f"postgresql-{bundled.version}" / inside
+        with temporary_state() as state:
+            address = Addresses.open(isolated=False).add("db")
+            server = PostgresServer(state, "copied", address=address, authority=None, programs=found)
+            server.start()
+            assert server.execute("SELECT 1") == "1"
+            server.remove()
+        assert within_reach(found, unprivileged(), copies) is found
+    finally:
+        shutil.rmtree(copies)
 
 
 def test_without_any_server(monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cdk_airflow_ecs.local.image import Kind
-from cdk_airflow_ecs.local.postgres import Programs
+from cdk_airflow_ecs.local.postgres_programs import Programs
 from cdk_airflow_ecs.local.redis import Program
 
 _HERE: Final = Path(__file__).parent
