@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
+import time
 import urllib.error
 import urllib.request
 from datetime import datetime, timezone
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -77,3 +80,14 @@ def test_protection(agent):
     assert endpoints._askers["4711"].is_protected
     call(address, {"ProtectionEnabled": False}, "PUT")
     assert not endpoints._askers["4711"].is_protected
+
+
+def test_a_caller_that_hangs_up_is_no_news(agent, capfd):
+    """A client that gave up before the answer leaves no traceback on the user's screen, and others are served."""
+    url = urlsplit(agent[1])
+    for _ in range(20):
+        with socket.create_connection((url.hostname, url.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(b"GET /v2/credentials/abc HTTP/1.1\r\nContent-Length: 0\r\n\r\n" * 50)
+    time.sleep(0.3)
+    assert capfd.readouterr().err == ""

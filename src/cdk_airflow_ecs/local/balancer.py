@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -197,3 +198,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], balancer: Balancer) -> None:
         super().__init__(address, _Handler)
         self.balancer = balancer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up is no news to the user; everything else is."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -149,3 +150,8 @@ class _Server(ThreadingMixIn, TCPServer):
         self.socket.close()
         self.socket = listening
         self.endpoints = endpoints
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up is no news to the user; everything else is."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
