@@ -78,7 +78,10 @@ class Cluster(AbstractContextManager):
         self.started, self.url = started.stdout, found[1]
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        if kind:  # pytest shows it with the failure
+            for file in sorted((self.state / "logs").glob("*.log")):
+                print(f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-40:]))
         self.run("down")
 
     def run(self, command: str, *words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
