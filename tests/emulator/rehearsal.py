@@ -4,9 +4,10 @@ import threading
 import time
 from typing import Any, ClassVar
 
-from cdk_airflow_ecs.local.aws.resources import client
 from moto.core.utils import utcnow
 from moto.ecs.models import EC2ContainerServiceBackend, Task
+
+from cdk_airflow_ecs.local.aws.resources import client
 
 
 class Agent:

@@ -27,6 +27,7 @@ def test_what_was_started_is_found_by_another_command():
 def test_a_number_that_was_given_to_another_process_is_not_touched():
     """A record whose start time differs from the living process's is no process of ours."""
     with temporary_state() as state, subprocess.Popen(["sleep", "60"]) as stranger:
+        time.sleep(0.1)  # the kernel tells start times in hundredths of a second
         state.processes.start("sleeper", ["sleep", "60"])
         (file,) = (state.directory / "processes").glob("*.json")
         text = file.read_text().replace(f'"pid": {file.stem}', f'"pid": {stranger.pid}')

@@ -12,14 +12,17 @@ import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
-from places import EXTRA, networks, temporary_state
+from places import networks, temporary_state
 
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.authority import Authority
-from cdk_airflow_ecs.local.postgres import PostgresServer, Programs
+from cdk_airflow_ecs.local.postgres import PostgresServer
+from cdk_airflow_ecs.local.postgres_programs import Programs, unprivileged, within_reach
 from cdk_airflow_ecs.local.redis import Program, RedisServer
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
@@ -44,15 +47,7 @@ def place(request) -> Iterator[tuple[State, Addresses, Authority]]:
 
 
 @pytest.fixture(scope="module")
-def with_extra() -> Iterator[None]:
-    """Let the packages of the extra be found."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXTRA))
-        yield
-
-
-@pytest.fixture(scope="module")
-def postgres(place, embedded: bool, with_extra) -> Iterator[PostgresServer]:
+def postgres(place, embedded: bool) -> Iterator[PostgresServer]:
     """Run a PostgreSQL with one database."""
     state, addresses, authority = place
     server = PostgresServer(
@@ -70,7 +65,7 @@ def postgres(place, embedded: bool, with_extra) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="module")
-def redis(place, embedded: bool, with_extra) -> Iterator[RedisServer]:
+def redis(place, embedded: bool) -> Iterator[RedisServer]:
     """Run a Redis with a password."""
     state, addresses, authority = place
     server = RedisServer(
@@ -148,7 +143,7 @@ def test_no_secret_of_postgres_can_be_read_by_others(postgres: PostgresServer):
         assert secret not in told
 
 
-def test_postgres_says_why_it_does_not_start(place, with_extra):
+def test_postgres_says_why_it_does_not_start(place):
     """A port in use is told with the log."""
     state, addresses, _ = place
     address = addresses.add("busy")
@@ -211,7 +206,7 @@ def test_no_secret_of_redis_can_be_read_by_others(redis: RedisServer):
         assert file.stat().st_mode & 0o077 == 0, file
 
 
-def test_clear_text_where_the_template_says_so(place, embedded: bool, with_extra):
+def test_clear_text_where_the_template_says_so(place, embedded: bool):
     """The container stores of development have no TLS and their own password rules."""
     state, addresses, _ = place
     programs, program = Programs.find(embedded=embedded), Program.find(embedded=embedded)
@@ -228,6 +223,32 @@ def test_clear_text_where_the_template_says_so(place, embedded: bool, with_extra
     finally:
         database.remove()
         cache.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
+def test_a_server_out_of_reach_is_copied(tmp_path: Path):
+    """What root's environment brings below a folder that others may not enter starts from a copy."""
+    hidden = tmp_path / "root"
+    hidden.mkdir(mode=0o700)
+    bundled = Programs.find(embedded=True)
+    package, site = bundled.folder.parents[1], bundled.folder.parents[2]
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(site / name, hidden / name, symlinks=True)
+    inside = bundled.folder.relative_to(site)
+    copies = Path(mkdtemp(prefix="copies-", dir="/tmp"))
+    copies.chmod(0o755)
+    try:
+        found = within_reach(replace(bundled, folder=hidden / inside), unprivileged(), copies)
+        assert found.folder == copies / f"postgresql-{bundled.version}" / inside
+        with temporary_state() as state:
+            address = Addresses.open(isolated=False).add("db")
+            server = PostgresServer(state, "copied", address=address, authority=None, programs=found)
+            server.start()
+            assert server.execute("SELECT 1") == "1"
+            server.remove()
+        assert within_reach(found, unprivileged(), copies) is found
+    finally:
+        shutil.rmtree(copies)
 
 
 def test_without_any_server(monkeypatch: pytest.MonkeyPatch):

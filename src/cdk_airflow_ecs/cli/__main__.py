@@ -2,4 +2,5 @@
 
 from cdk_airflow_ecs.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

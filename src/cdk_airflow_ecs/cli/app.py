@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cdk_airflow_ecs.cli import local
+from cdk_airflow_ecs.cli import compose, local
 
 app = typer.Typer(
     name="airflow-ecs",
@@ -13,6 +13,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+local.app.command()(compose.compose)
 app.add_typer(local.app, name="local", help="Run a synthesized template on this machine, with real Airflow.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
 
 app = typer.Typer(no_args_is_help=True)
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _out = Console(highlight=False, soft_wrap=True)
 
 StateOption = Annotated[
@@ -34,7 +36,7 @@ StateOption = Annotated[
 
 
 @app.command()
-def up(
+def up(  # noqa: PLR0917  # one for each option
     path: Annotated[Path, typer.Argument(help="A folder that `cdk synth` wrote, or a template in one.")] = Path(
         "cdk.out"
     ),
@@ -84,23 +86,34 @@ def up(
 
 def _run(run: Any, board: Board) -> None:
     over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: over.set())
     began = time.monotonic()
     try:
         with board:
+            for number in _ENDS:  # at once, whatever is being made
+                signal.signal(number, signal.default_int_handler)
             run.start()
+            for number in _ENDS:
+                signal.signal(number, lambda *_: over.set())
+            gc.freeze()  # the account stays
             ready = run.wait(lambda: board.show(run.services), over=over)
         if ready:
-            run.ready()
             _out.print(f"Ready after {time.monotonic() - began:.0f} s: [bold]{run.url or 'no load balancer'}[/bold]")
             if run.admin_secret:
                 _out.print("User admin, password: airflow-ecs local password" + _state_words(run.wishes.state))
             _out.print("Ctrl-C stops it." if sys.stdout.isatty() else "Running.")
+            run.ready()
             over.wait()
-        _out.print("Stopping …")
+    except KeyboardInterrupt:
+        over.set()
     finally:
+        for number in _ENDS:  # once is enough
+            signal.signal(number, signal.SIG_IGN)
+        if over.is_set():
+            _out.print("Stopping …")
         run.stop()
+    # Everything is stopped and written. What Python does at its end is to visit the whole account: half a minute.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 @app.command()

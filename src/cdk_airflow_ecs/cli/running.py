@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
+from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 
@@ -64,6 +65,8 @@ class Running:
             if _lives(pid):
                 os.kill(pid, signal.SIGKILL)
         left = state.processes.stop_all()
+        if not alive and found:  # killed: what it left of its network goes as another takes its place
+            Addresses.open().close()
         state.write("run", {})
         return alive or bool(left)
 
@@ -71,7 +74,8 @@ class Running:
         """A client of its API."""
         import boto3  # noqa: PLC0415
 
-        return boto3.Session("x", "x", region_name=self.region).client(service, endpoint_url=self.api)
+        session: Any = boto3.Session("x", "x", region_name=self.region)
+        return session.client(service, endpoint_url=self.api)
 
     def services(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each component's name, and its service as the API describes it."""

@@ -68,10 +68,10 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),
                 critical=False,
             )
-            .sign(signer, hashes.SHA256())  # type: ignore[arg-type]  # we made it: it is an EC key
+            .sign(signer, hashes.SHA256())
         )
         _write_key(issued.key, key)
         _write(issued.certificate, certificate.public_bytes(serialization.Encoding.PEM))
@@ -126,7 +126,7 @@ def _is_fresh(certificate: Path) -> bool:
     if not certificate.exists():
         return False
     ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-    return ends - datetime.now(timezone.utc) > _RENEW
+    return bool(ends - datetime.now(timezone.utc) > _RENEW)
 
 
 def _trusted() -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,16 @@ from urllib.parse import urlsplit
 from cdk_airflow_ecs.local.refusal import Refusal
 
 _HOP_BY_HOP: Final = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 _CHUNK: Final = 1 << 16
 _FRESH_SECONDS: Final = 2.0
@@ -58,7 +68,9 @@ class Balancer:
         try:
             self._server = _Server(("127.0.0.1", port), self)
         except OSError as error:
-            raise Refusal(f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another with --port") from error
+            raise Refusal(
+                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another with --port"
+            ) from error
         threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
 
     def stop(self) -> None:
@@ -92,7 +104,9 @@ class Balancer:
         listeners = api.describe_listeners(LoadBalancerArn=self.arn)["Listeners"]
         forwarding = [each for each in listeners if any(a["Type"] == "forward" for a in each["DefaultActions"])]
         listener = (forwarding or listeners)[0]
-        rules = [rule for rule in api.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"] if rule["Conditions"]]
+        rules = [
+            rule for rule in api.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"] if rule["Conditions"]
+        ]
         rules.sort(key=lambda rule: int(rule["Priority"]))
         return [*rules, {"Conditions": [], "Actions": listener["DefaultActions"]}]
 
@@ -174,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
+    def log_message(self, format: str, *args: Any) -> None:  # the base class's name
         """Say nothing."""
 
 
@@ -184,3 +198,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], balancer: Balancer) -> None:
         super().__init__(address, _Handler)
         self.balancer = balancer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up is no news to the user; everything else is."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 _IMAGE_HOME: Final = "/opt/airflow"
 _OFFICIAL: Final = ("/usr/bin/dumb-init", "--", "/entrypoint")
+_INITS: Final = ("/usr/bin/dumb-init", "dumb-init")
+_SCRIPT: Final = "/entrypoint.sh"
 _EAGER_SECONDS: Final = 2.0
 # What ECS takes where a health check says nothing:
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
@@ -24,12 +27,42 @@ _DEFAULTS: Final = {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0
 _STOP_SECONDS: Final = 30
 # What a container definition may say here: done, or of no effect on one machine (see substitutions.py).
 _DONE: Final = frozenset(
-    "name image command entryPoint environment secrets dependsOn healthCheck essential stopTimeout startTimeout"
-    " logConfiguration portMappings workingDirectory restartPolicy".split()
+    {
+        "name",
+        "image",
+        "command",
+        "entryPoint",
+        "environment",
+        "secrets",
+        "dependsOn",
+        "healthCheck",
+        "essential",
+        "stopTimeout",
+        "startTimeout",
+        "logConfiguration",
+        "portMappings",
+        "workingDirectory",
+        "restartPolicy",
+    }
 )
 _WITHOUT_EFFECT: Final = frozenset(
-    "cpu memory memoryReservation linuxParameters readonlyRootFilesystem user ulimits volumesFrom mountPoints"
-    " systemControls interactive pseudoTerminal dockerLabels versionConsistency privileged".split()
+    {
+        "cpu",
+        "memory",
+        "memoryReservation",
+        "linuxParameters",
+        "readonlyRootFilesystem",
+        "user",
+        "ulimits",
+        "volumesFrom",
+        "mountPoints",
+        "systemControls",
+        "interactive",
+        "pseudoTerminal",
+        "dockerLabels",
+        "versionConsistency",
+        "privileged",
+    }
 )
 
 
@@ -136,7 +169,7 @@ class Container:
         seconds = float(self.spec.get("stopTimeout") or _STOP_SECONDS)
         self._kill_at = time.monotonic() + min(seconds, seconds if longest is None else longest)
         # dumb-init hands a signal to its child's whole group, or to the child alone.
-        alone = self.environment.get("DUMB_INIT_SETSID") == "0" or not is_official(self.spec, self.entrypoint)
+        alone = self.environment.get("DUMB_INIT_SETSID") == "0" or not has_init(self.spec, self.entrypoint)
         try:
             (os.kill if alone else os.killpg)(self._process.pid, signal.SIGTERM)
         except ProcessLookupError:
@@ -165,6 +198,7 @@ class Container:
 
     def _local(self, words: Sequence[str]) -> list[str]:
         found = [word.replace(_IMAGE_HOME, str(self.home)) for word in words]
+        found = [str(self.home / _SCRIPT.strip("/")) if word == _SCRIPT else word for word in found]
         program = shutil.which(found[0], path=self.environment.get("PATH", ""))
         if program is None:
             raise FileNotFoundError(f'exec: "{found[0]}": executable file not found in $PATH')
@@ -237,10 +271,9 @@ def refuse_unknown(spec: Mapping[str, Any]) -> None:
         raise Refusal(f"the container {spec['name']} uses {', '.join(unknown)}, which has no counterpart here")
 
 
-def is_official(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> bool:
-    """Whether the official image's init and script start the container."""
-    given = tuple(spec.get("entryPoint") or entrypoint or _OFFICIAL)
-    return given[:3] == _OFFICIAL
+def has_init(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> bool:
+    """Whether dumb-init starts the container."""
+    return (spec.get("entryPoint") or entrypoint or _OFFICIAL)[0] in _INITS
 
 
 def command(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> list[str]:
@@ -248,16 +281,37 @@ def command(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> list[str
 
     The official script executes `bash` and `python` as they are, and hands everything else to `airflow`.
 
-    >>> command({"entryPoint": ["/usr/bin/dumb-init", "--", "/entrypoint"], "command": ["scheduler"]})
-    ['airflow', 'scheduler']
-    >>> command({"entryPoint": ["sh", "-c"], "command": ["true"]})
-    ['sh', '-c', 'true']
+    Examples:
+        >>> command({"entryPoint": ["/usr/bin/dumb-init", "--", "/entrypoint"], "command": ["scheduler"]})
+        ['airflow', 'scheduler']
+        >>> command({"entryPoint": ["/usr/bin/dumb-init", "--"], "command": ["airflow", "triggerer"]})
+        ['airflow', 'triggerer']
+        >>> command({"entryPoint": ["sh", "-c"], "command": ["true"]})
+        ['sh', '-c', 'true']
     """
-    start = list(spec.get("entryPoint") or entrypoint or _OFFICIAL)
-    words = [*start, *(spec.get("command") or [])]
-    if tuple(start[:3]) != _OFFICIAL:
+    words = [*(spec.get("entryPoint") or entrypoint or _OFFICIAL), *(spec.get("command") or [])]
+    if words[0] in _INITS:
+        words = words[words.index("--") + 1 :] if "--" in words else words[1:]
+    if words[:1] != ["/entrypoint"]:
         return words
-    words = words[3:]
-    if words[:1] and words[0] in ("bash", "python"):
-        return words
-    return ["airflow", *(words[1:] if words[:1] == ["airflow"] else words)]
+    if words[1:2] and words[1] in ("bash", "python"):
+        return words[1:]
+    return ["airflow", *(words[2:] if words[1:2] == ["airflow"] else words[1:])]
+
+
+def script(source: Path, home: Path) -> Path:
+    """Copy an image's own /entrypoint.sh into a home, where what it calls in its image exists.
+
+    Args:
+        source: the script of the Docker context.
+        home: the container's home.
+    """
+    official = home / "entrypoint"
+    official.write_text('#!/bin/sh\ncase "$1" in bash|python) exec "$@";; airflow) shift;; esac\nexec airflow "$@"\n')
+    own = home / _SCRIPT.strip("/")
+    text = re.sub(r"(?<![\w./-])/usr/bin/dumb-init\s+--\s+", "", source.read_text())
+    text = re.sub(r"(?<![\w./-])/entrypoint(?![\w./-])", str(official), text)
+    own.write_text(text.replace(_IMAGE_HOME, str(home)))
+    for file in (official, own):
+        file.chmod(0o700)
+    return own

@@ -24,12 +24,13 @@ class Credentials:
     url: str
     region: str
     roles: dict[str, str] = field(default_factory=dict)
-    _sessions: dict[str, boto3.Session] = field(default_factory=dict)
+    _sessions: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def assume(self, role: str, session: str) -> dict[str, Any]:
         """Credentials of a role. Whose an access key is stands in `roles`."""
-        client = boto3.Session("x", "x", region_name=self.region).client("sts", endpoint_url=self.url)
+        made: Any = boto3.Session("x", "x", region_name=self.region)
+        client = made.client("sts", endpoint_url=self.url)
         found: dict[str, Any] = client.assume_role(RoleArn=role, RoleSessionName=session[:64])["Credentials"]
         self.roles[found["AccessKeyId"]] = role
         return found
@@ -61,6 +62,10 @@ class Credentials:
         with self._lock:
             if role not in self._sessions:
                 found = self.assume(role, "execution") if role else None
-                keys = (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]) if found else ("x", "x")
-                self._sessions[role] = boto3.Session(*keys, region_name=self.region)
+                self._sessions[role] = boto3.Session(
+                    found["AccessKeyId"] if found else "x",
+                    found["SecretAccessKey"] if found else "x",
+                    found["SessionToken"] if found else None,
+                    region_name=self.region,
+                )
             return self._sessions[role].client(service, endpoint_url=self.url)

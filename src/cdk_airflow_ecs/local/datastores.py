@@ -87,7 +87,9 @@ class Datastores:
         if "postgres" not in str(properties.get("Engine")):
             raise Refusal(f"{logical_id} has the engine {properties.get('Engine')}; only PostgreSQL runs here")
         if "MasterUserPassword" not in properties:
-            raise Refusal(f"{logical_id} has no MasterUserPassword; a password that RDS manages has no counterpart here")
+            raise Refusal(
+                f"{logical_id} has no MasterUserPassword; a password that RDS manages has no counterpart here"
+            )
         server = PostgresServer(
             self.state,
             logical_id,

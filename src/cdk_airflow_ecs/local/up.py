@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,6 +89,8 @@ class Run:
         self._undo.enter_context(self.state.lock())
         self._undo.callback(self.state.write, "run", {})
         self.state.processes.stop_all()
+        for name in ("homes", "logs"):  # of the run before
+            shutil.rmtree(self.state.folder(name))
         self.addresses = Addresses.open(isolated=self.wishes.isolated)
         self._undo.callback(self.addresses.close)
         if not self.addresses.isolated:
@@ -114,6 +118,7 @@ class Run:
         from cdk_airflow_ecs.local.shipping import Shipping  # noqa: PLC0415
         from cdk_airflow_ecs.local.task import Ground  # noqa: PLC0415
 
+        temporary = self._temporary()
         api = app.Api(self.addresses.host, app.Application(), app.Quiet)
         api.start()
         self._undo.callback(api.stop)
@@ -129,6 +134,7 @@ class Run:
         self.agent = Agent(
             Ground(
                 state=self.state,
+                temporary=temporary,
                 addresses=self.addresses,
                 image=self.image,
                 secret=credentials.secret,
@@ -147,6 +153,16 @@ class Run:
         gaps.fill(self.agent.started, self.agent.stopped)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
         self.agent.start()
+
+    def _temporary(self) -> Path:
+        """A folder of ours for what containers have in /tmp, empty."""
+        folder = Path(tempfile.gettempdir()) / f"airflow-ecs-{self.state.id}"
+        if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
+            raise Refusal(f"{folder} belongs to someone else; name another place with TMPDIR")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     def _deploy(self, files: Sequence[assembly.StackFile]) -> None:
         from cdk_airflow_ecs.local.account import Account, outputs, resources  # noqa: PLC0415
@@ -170,9 +186,7 @@ class Run:
             self.url = self.url or balancer.url
         found = next(self._dag_buckets(), None)
         if self.wishes.dags and found:
-            folder = DagFolder(
-                folder=self.wishes.dags, bucket=found[0], prefix=found[1], client=lambda: client("s3")
-            )
+            folder = DagFolder(folder=self.wishes.dags, bucket=found[0], prefix=found[1], client=lambda: client("s3"))
             folder.start()
             self._undo.callback(folder.stop)
             self.say("dags", f"{self.wishes.dags} → s3://{found[0]}/{found[1]}")
@@ -284,4 +298,3 @@ def _literal_images(files: Sequence[assembly.StackFile]) -> set[str]:
         for container in resource["Properties"].get("ContainerDefinitions", [])
         if isinstance(container.get("Image"), str)
     }
-

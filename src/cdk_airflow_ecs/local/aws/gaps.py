@@ -79,7 +79,7 @@ def stop_tasks(stop: Callable[[Task, str], None]) -> None:
     def stop_task(self: Any, cluster_str: str, task_str: str, reason: str) -> Task:
         cluster = self._get_cluster(cluster_str)
         for task in self.tasks.get(cluster.name, {}).values():
-            if task.id == task_str.split("/")[-1]:
+            if task.id == task_str.rsplit("/", maxsplit=1)[-1]:
                 stop(task, reason or "Task stopped by user")
                 return task
         raise InvalidParameterException("The referenced task was not found.")
@@ -96,6 +96,27 @@ def stop_tasks(stop: Callable[[Task, str], None]) -> None:
     describe = EC2ContainerServiceResponse.describe_tasks
     EC2ContainerServiceResponse.describe_tasks = describe_tasks
     EC2ContainerServiceBackend.stop_task = stop_task
+
+
+def tasks_of_services() -> None:
+    """Lists the tasks of one service, and by default those that run, as ECS does."""
+    original = EC2ContainerServiceBackend.list_tasks
+
+    def list_tasks(  # noqa: PLR0917  # as it is called
+        self: Any,
+        cluster_str: str | None = None,
+        container_instance: str | None = None,
+        family: str | None = None,
+        started_by: str | None = None,
+        service_name: str | None = None,
+        desired_status: str | None = None,
+    ) -> list[Task]:
+        wanted = desired_status or "RUNNING"
+        found = original(self, cluster_str, container_instance, family, started_by, None, wanted)
+        group = f"service:{(service_name or '').split('/')[-1]}"
+        return [task for task in found if not service_name or task.group == group]
+
+    EC2ContainerServiceBackend.list_tasks = list_tasks
 
 
 def idempotent() -> None:
@@ -274,6 +295,7 @@ def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] |
     run_tasks(start)
     if stop:
         stop_tasks(stop)
+        tasks_of_services()
     for patch in (
         keep_parameters,
         idempotent,

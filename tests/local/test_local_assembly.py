@@ -1,0 +1,81 @@
+"""What `cdk synth` wrote is read as it stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cdk_airflow_ecs.local.assembly import read
+from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
+
+
+def write(folder: Path, **stacks: list[str]) -> None:
+    """Write an assembly: stacks, and what each depends on."""
+    artifacts = {}
+    for name, others in stacks.items():
+        (folder / f"{name}.template.json").write_text(json.dumps({"Resources": {}}))
+        artifacts[name] = {
+            "type": "aws:cloudformation:stack",
+            "environment": "aws://123/eu-north-1" if name == "B" else "aws://unknown-account/unknown-region",
+            "properties": {"templateFile": f"{name}.template.json"},
+            "dependencies": others,
+        }
+    assets = {
+        "files": {
+            "1": {
+                "source": {"path": "asset.1", "packaging": "zip"},
+                "destinations": {"here": {"bucketName": "b-${AWS::Region}", "objectKey": "1.zip"}},
+            }
+        },
+        "dockerImages": {"2": {"source": {"directory": "asset.2"}, "destinations": {"here": {"imageTag": "t"}}}},
+    }
+    (folder / "A.assets.json").write_text(json.dumps(assets))
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+
+
+def test_stacks_come_in_an_order_in_which_they_can_be_deployed(tmp_path):
+    """Whatever depends on another stack comes after it; each knows its region and its files."""
+    write(tmp_path, A=["B"], B=[])
+    first, second = read(tmp_path)
+    assert [(stack.name, stack.region) for stack in (first, second)] == [("B", "eu-north-1"), ("A", None)]
+    (file,), (image,) = second.files, second.images
+    assert (file.path, file.zipped, file.bucket, file.key) == (tmp_path / "asset.1", True, "b-${AWS::Region}", "1.zip")
+    assert (image.path, image.tag) == (tmp_path / "asset.2", "t")
+
+
+def test_one_template_is_enough(tmp_path):
+    """A template alone is a stack, with the assets that lie beside it."""
+    write(tmp_path, A=[])
+    (stack,) = read(tmp_path / "A.template.json")
+    assert (stack.name, len(stack.files)) == ("A", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("x.yaml", "a: b", "is no template"),
+        ("x.json", "{", "is not JSON"),
+        ("x.json", "[]", "it has no Resources"),
+    ],
+)
+def test_what_is_no_template_is_refused(tmp_path, name, text, told):
+    """The file is named, and what is wrong with it."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(Refusal, match=told):
+        read(tmp_path / name)
+
+
+def test_what_is_no_assembly_is_refused(tmp_path):
+    """An empty folder is told what to do."""
+    with pytest.raises(Refusal, match="Run `cdk synth` first"):
+        read(tmp_path)
+
+
+def test_substitutions_are_told_apart():
+    """Each has a name of its own, and says all four things."""
+    names = [each.name for each in SUBSTITUTIONS]
+    assert len(set(names)) == len(names)
+    assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)

@@ -1,0 +1,300 @@
+"""The same template as a compose project."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+
+from cdk_airflow_ecs import AirflowCluster, AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SqsBroker
+from cdk_airflow_ecs.local import assembly
+from cdk_airflow_ecs.local.compose import SUBSTITUTIONS, Project, _single_quoted, compose, write
+from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.values import Values
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parents[1] / ".venvs/local/bin/python"
+VERSIONS = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
+
+
+@pytest.fixture(scope="module")
+def synthesized(tmp_path_factory: pytest.TempPathFactory):
+    """Return a function that synthesizes a cluster once."""
+    done: dict[str, assembly.StackFile] = {}
+
+    def synthesize(name: str, **arguments: Any) -> assembly.StackFile:
+        if name not in done:
+            folder = tmp_path_factory.mktemp(name)
+            app = App(outdir=str(folder))
+            AirflowCluster(Stack(app, name), "Airflow", **arguments)
+            app.synth()
+            (done[name],) = assembly.read(folder)
+        return done[name]
+
+    return synthesize
+
+
+@pytest.fixture(params=[f"{broker}-{version}" for broker in ("redis", "sqs", "local") for version in VERSIONS])
+def project(request, synthesized) -> Project:
+    """Translate one combination of broker and release."""
+    broker, version = request.param.split("-")
+    executors = {"redis": CeleryExecutor(), "sqs": CeleryExecutor(broker=SqsBroker()), "local": LocalExecutor()}
+    name = f"{broker}{version.replace('.', '')}"
+    stack = synthesized(name, version=AirflowVersion.of(version), executor=executors[broker])
+    return compose(stack, port=8090, remember=lambda key, make: f"{key.rpartition('/')[2]}Text")
+
+
+@pytest.mark.slow
+def test_compose_accepts_it(project: Project, tmp_path: Path):
+    """Read back from YAML, the file fits the schema of the Compose Specification."""
+    write(project, tmp_path)
+    code = (
+        "import json,sys;from ruamel.yaml import YAML;import jsonschema\n"
+        "found=YAML(typ='safe').load(open(sys.argv[1]));jsonschema.validate(found,json.load(open(sys.argv[2])))\n"
+        "print(json.dumps(found))"
+    )
+    schema = HERE / "schema/compose-spec.json"
+    command = [PYTHON, "-c", code, tmp_path / "compose.yaml", schema]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert json.loads(ran.stdout) == project.document
+    assert 'restart: "no"' in (tmp_path / "compose.yaml").read_text().replace("'", '"')
+
+
+@pytest.mark.slow
+def test_names_that_it_says_exist(project: Project):
+    """Every host that a container is told is a service or alias, and every volume and dependency is declared."""
+    services = project.document["services"]
+    known = set(services)
+    for service in services.values():
+        known |= set(service.get("networks", {}).get("default", {}).get("aliases", ()))
+    for name, service in services.items():
+        told = service.get("environment", {})
+        hosts = {value for key, value in told.items() if key.endswith("_HOST")}
+        hosts |= set(re.findall(r"https?://([\w.-]+)(?::|/)", json.dumps(told)))
+        assert hosts - {"localhost"} <= known, name
+        assert set(service.get("depends_on", {})) <= set(services)
+        volumes = {each.split(":")[0] for each in service.get("volumes", ()) if not each.startswith(".")}
+        assert volumes <= set(project.document["volumes"])
+    assert services["migration"]["depends_on"]["database"] == {"condition": "service_healthy"}
+    scheduler = services["scheduler"]["depends_on"]
+    assert scheduler == {"migration": {"condition": "service_completed_successfully"}}
+
+
+@pytest.mark.slow
+def test_no_secret_stands_in_the_file(project: Project, tmp_path: Path):
+    """Secrets are in files of the owner's alone, one per service, and both sides of a password agree."""
+    written = write(project, tmp_path)
+    text = (tmp_path / "compose.yaml").read_text()
+    secrets = {value for variables in project.environments.values() for value in variables.values()} - {"airflow"}
+    assert len(secrets) >= 4
+    assert not [secret for secret in secrets if secret in text]
+    for file in written:
+        if file.suffix == ".env":
+            assert file.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    database, scheduler = project.environments["database"], project.environments["scheduler"]
+    assert database["POSTGRES_PASSWORD"] == scheduler["METADATA_PASSWORD"]
+    if "broker" in project.environments:
+        assert project.environments["broker"]["REDISCLI_AUTH"] == scheduler["BROKER_TOKEN"]
+
+
+@pytest.mark.slow
+def test_commands_and_environment_are_the_templates(project: Project, synthesized, request):
+    """A container's command is the template's, and its environment too but for the named substitutions."""
+    name = request.node.callspec.params["project"].replace(".", "").replace("-", "")
+    resources = synthesized(name).template["Resources"]
+    checked = 0
+    for resource in resources.values():
+        if resource["Type"] != "AWS::ECS::TaskDefinition":
+            continue
+        for container in resource["Properties"]["ContainerDefinitions"]:
+            service = project.document["services"].get(container["Name"])
+            if service is None:
+                continue
+            checked += 1
+            assert [word.replace("$$", "$") for word in service["command"]] == container["Command"]
+            for each in container.get("Environment", ()):
+                key, value = each["Name"], each["Value"]
+                if key.startswith("AIRFLOW__LOGGING__REMOTE") or key.endswith(
+                    ("_CMD", "BUNDLE_CONFIG_LIST", "SSLMODE")
+                ):
+                    continue
+                if isinstance(value, str):
+                    assert service["environment"][key].replace("$$", "$") == value
+                else:
+                    assert key in service["environment"]
+            told = {each["Name"] for each in container.get("Secrets", ())}
+            assert told == set(project.environments.get(container["Name"], ()))
+    assert checked >= 4
+
+
+@pytest.mark.slow
+def test_the_web_is_on_this_machine_alone(project: Project):
+    """One port is published, on 127.0.0.1, by the container behind the load balancer."""
+    published = {name: each["ports"] for name, each in project.document["services"].items() if "ports" in each}
+    assert list(published.values()) == [["127.0.0.1:8090:8080"]]
+    assert set(published) <= {"api-server", "webserver"}
+
+
+@pytest.mark.slow
+def test_containers_of_a_task_share_its_network(synthesized):
+    """The second API container lives in the network of the first, which has the name that workers ask for."""
+    services = compose(synthesized("redis332", version=VERSIONS[0])).document["services"]
+    assert services["execution-api"]["network_mode"] == "service:api-server"
+    (alias,) = services["api-server"]["networks"]["default"]["aliases"]
+    told = services["worker"]["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+    assert told == f"http://{alias}:8081/execution/"
+
+
+@pytest.mark.slow
+def test_dags_come_from_the_folder(project: Project):
+    """Whoever had the DAGs of the bucket has those of the folder, read-only, and nobody else."""
+    have = {
+        name
+        for name, each in project.document["services"].items()
+        if any(volume.startswith("./dags:") and volume.endswith(":ro") for volume in each.get("volumes", ()))
+    }
+    assert {"dag-processor"} <= have
+    assert not have & {"api-server", "execution-api", "webserver", "database", "migration"}
+    for each in project.document["services"].values():
+        assert "s3://" not in json.dumps(each.get("entrypoint", ()))
+
+
+@pytest.mark.slow
+def test_queues_are_those_of_the_template(project: Project):
+    """ElasticMQ has exactly the queues that Celery is told, and only where there are any."""
+    if "sqs" not in json.dumps(project.document["services"].get("worker", {})):
+        assert "queues" not in project.document["services"]
+        return
+    options = project.document["services"]["worker"]["environment"]
+    told = json.dumps(options).replace("\\", "")
+    names = set(re.findall(r"http://queues:9324/000000000000/(\w+)", told))
+    assert names
+    assert set(re.findall(r'^  "(\w+)"', project.files["elasticmq.conf"], re.M)) == names
+
+
+@pytest.mark.slow
+def test_the_command(synthesized, tmp_path: Path):
+    """The command writes the project, says what to do next, and keeps the secrets when it runs again."""
+    synthesized("redis332", version=VERSIONS[0])
+    manifest = next(tmp_path.parent.glob("redis332*/manifest.json"))
+    told, kept = [], []
+    for _ in range(2):
+        command = [PYTHON, "-m", "cdk_airflow_ecs.cli", "local", "compose", manifest.parent, "--out", tmp_path / "out"]
+        given = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")}
+        ran = subprocess.run(command, env=given, capture_output=True, text=True, check=True)
+        told.append(ran.stdout)
+        kept.append({file.name: file.read_text() for file in (tmp_path / "out/secrets").iterdir()})
+    assert "docker compose --file" in told[0]
+    assert kept[0] == kept[1]
+    assert (tmp_path / "out/compose.yaml").is_file()
+
+
+@pytest.mark.slow
+def test_ecs_tasks_are_refused(synthesized):
+    """An executor that starts tasks in ECS is refused by name, with what to do."""
+    stack = synthesized("ecs", version=VERSIONS[0], executor=EcsExecutor())
+    with pytest.raises(Refusal, match=r"uses the executor .*AwsEcsExecutor.*airflow-ecs local up"):
+        compose(stack)
+
+
+@pytest.mark.slow
+def test_secrets_follow_the_rules_of_the_template(synthesized):
+    """What is generated is a Fernet key's seed and passwords of the right length, and stays with `remember`."""
+    kept: dict[str, str] = {}
+
+    def remember(name: str, make) -> str:
+        return kept.setdefault(name, make())
+
+    stack = synthesized("redis332", version=VERSIONS[0])
+    first, second = compose(stack, remember=remember), compose(stack, remember=remember)
+    assert first.environments == second.environments
+    assert len(base64.urlsafe_b64decode(first.environments["scheduler"]["FERNET_SEED"] + "=")) == 32
+    assert re.fullmatch(r"[A-Za-z0-9]{40}", first.environments["database"]["POSTGRES_PASSWORD"])
+    assert compose(stack).environments != first.environments
+
+
+def test_a_secret_of_yours_is_asked_for():
+    """A secret that the template does not make is no empty variable: Compose refuses to start without it."""
+    definition = {
+        "ContainerDefinitions": [
+            {
+                "Name": "scheduler",
+                "Image": "apache/airflow:3.3.2",
+                "Secrets": [{"Name": "MY_TOKEN", "ValueFrom": "arn:aws:secretsmanager:us-east-1:1:secret:x"}],
+            }
+        ]
+    }
+    project = compose(stack_of(definition))
+    scheduler = project.document["services"]["scheduler"]
+    assert project.missing == ("MY_TOKEN",)
+    assert scheduler["environment"]["MY_TOKEN"].startswith("${MY_TOKEN:?")
+
+
+def test_what_has_no_counterpart_is_named():
+    """A resource without a counterpart stops the translation by name."""
+    container = {
+        "Name": "scheduler",
+        "Image": "apache/airflow:3.3.2",
+        "Environment": [{"Name": "TOPIC", "Value": {"Ref": "Topic"}}],
+    }
+    stack = stack_of({"ContainerDefinitions": [container]}, Topic={"Type": "AWS::SNS::Topic", "Properties": {}})
+    with pytest.raises(Refusal, match=r"Ref of Topic \(AWS::SNS::Topic\) has no counterpart"):
+        compose(stack)
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ({"Fn::Sub": "${AWS::Region}-${Thing}-${Thing.Arn}-${!literal}"}, "us-east-1-Thing.Ref-Thing.Arn-${literal}"),
+        ({"Fn::Sub": ["${a}", {"a": {"Ref": "Thing"}}]}, "Thing.Ref"),
+        ({"Fn::Select": ["1", {"Fn::Split": [",", "a,b"]}]}, "b"),
+        ({"Ref": "Size"}, "7"),
+        (True, "true"),
+    ],
+)
+def test_functions_of_templates(value: Any, resolved: str):
+    """Intrinsic functions give what CloudFormation gives."""
+    values = Values(
+        template={"Resources": {}, "Parameters": {"Size": {"Default": 7}}},
+        answer=lambda logical_id, attribute: f"{logical_id}.{attribute}",
+    )
+    assert values.text(value) == resolved
+
+
+def test_other_functions_are_refused():
+    """A function that nobody resolves is named."""
+    values = Values(template={"Resources": {}}, answer=lambda *_: None)
+    with pytest.raises(Refusal, match="Fn::ImportValue"):
+        values.text({"Fn::Join": ["", [{"Fn::ImportValue": "x"}]]})
+
+
+def test_values_are_quoted_as_compose_reads_them():
+    """In single quotes Compose takes everything as it is but the quote itself."""
+    assert _single_quoted("a$b\"c'd") == "'a$b\"c\\'d'"
+
+
+def test_every_substitution_says_why():
+    """No name twice, no field empty."""
+    assert len({each.name for each in SUBSTITUTIONS}) == len(SUBSTITUTIONS)
+    assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)
+
+
+def stack_of(definition: dict[str, Any], **resources: Any) -> assembly.StackFile:
+    """Make a stack of one service."""
+    template = {
+        "Resources": {
+            "Definition": {"Type": "AWS::ECS::TaskDefinition", "Properties": definition},
+            "Service": {"Type": "AWS::ECS::Service", "Properties": {"TaskDefinition": {"Ref": "Definition"}}},
+            **resources,
+        }
+    }
+    return assembly.StackFile(name="Mine", template=template, region=None, files=(), images=())

@@ -1,0 +1,93 @@
+"""What a container asks its agent, asked over HTTP as the AWS clients do."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timezone
+from urllib.parse import urlsplit
+
+import pytest
+
+from cdk_airflow_ecs.local.endpoints import Asker, Endpoints
+
+TASK = "arn:aws:ecs:eu-central-1:123456789012:task/cluster/4711"
+ROLE = "arn:aws:iam::123456789012:role/task"
+
+
+@pytest.fixture
+def agent():
+    """Endpoints that know one task with a role and one without."""
+    made = datetime(2030, 1, 1, tzinfo=timezone.utc)
+    endpoints = Endpoints(
+        lambda role, session: {
+            "AccessKeyId": f"key of {role} for {session}",
+            "SecretAccessKey": "s",
+            "SessionToken": "t",
+            "Expiration": made,
+        }
+    )
+    described = {"TaskARN": TASK, "Containers": [{"Name": "worker", "Image": "i"}]}
+    endpoints.add("4711", Asker(arn=TASK, role=ROLE, describe=lambda: described))
+    endpoints.add("4712", Asker(arn=TASK, role="", describe=lambda: described))
+    listening = socket.create_server(("127.0.0.1", 0))
+    endpoints.start(listening)
+    yield endpoints, f"http://127.0.0.1:{listening.getsockname()[1]}"
+    endpoints.stop()
+
+
+def call(url: str, body: dict | None = None, method: str = "GET") -> tuple[int, dict]:
+    """Send one request."""
+    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_credentials_are_those_of_the_task_role(agent):
+    """A task gets its role's; without a role it gets none; who is no task gets none."""
+    _, url = agent
+    status, found = call(f"{url}/v2/credentials/4711")
+    assert (status, found["AccessKeyId"]) == (200, f"key of {ROLE} for 4711")
+    assert found["Expiration"] == "2030-01-01T00:00:00Z"
+    assert call(f"{url}/v2/credentials/4712")[0] == 404
+    assert call(f"{url}/v2/credentials/1")[0] == 404
+
+
+def test_metadata(agent):
+    """A container finds itself and its task."""
+    _, url = agent
+    assert call(f"{url}/v4/4711-c-worker") == (200, {"Name": "worker", "Image": "i"})
+    assert call(f"{url}/v4/4711-c-worker/task")[1]["TaskARN"] == TASK
+
+
+def test_protection(agent):
+    """A task protects itself for some minutes, and gives it up again."""
+    endpoints, url = agent
+    address = f"{url}/api/4711-c-worker/task-protection/v1/state"
+    assert call(address)[1] == {"protection": {"ProtectionEnabled": False, "TaskArn": TASK}}
+    status, found = call(address, {"ProtectionEnabled": True, "ExpiresInMinutes": 60}, "PUT")
+    assert (status, found["protection"]["ProtectionEnabled"]) == (200, True)
+    ends = datetime.strptime(found["protection"]["ExpirationDate"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    assert 59 < (ends - datetime.now(timezone.utc)).total_seconds() / 60 <= 60
+    assert endpoints._askers["4711"].is_protected
+    call(address, {"ProtectionEnabled": False}, "PUT")
+    assert not endpoints._askers["4711"].is_protected
+
+
+def test_a_caller_that_hangs_up_is_no_news(agent, capfd):
+    """A client that gave up before the answer leaves no traceback on the user's screen, and others are served."""
+    url = urlsplit(agent[1])
+    for _ in range(20):
+        with socket.create_connection((url.hostname, url.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(b"GET /v2/credentials/abc HTTP/1.1\r\nContent-Length: 0\r\n\r\n" * 50)
+    time.sleep(0.3)
+    assert capfd.readouterr().err == ""

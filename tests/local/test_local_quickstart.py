@@ -1,0 +1,125 @@
+"""The quickstart on this machine: the template that would be deployed, with real Airflow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from tempfile import mkdtemp
+from urllib.parse import quote
+
+import pytest
+from cluster import INTERPRETER, REPOSITORY, Cluster, ask, eventually, marked, remove
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.airflow,
+    pytest.mark.xdist_group("airflow"),
+    pytest.mark.skipif(
+        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
+    ),
+]
+
+COMPONENTS = {"ApiServer", "Scheduler", "DagProcessor", "Triggerer", "default"}
+CHANGED = """
+from datetime import datetime
+from airflow.sdk import DAG
+
+with DAG("{name}", start_date=datetime(2024, 1, 1), schedule=None):
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def folder():
+    """A folder with a short name, which is gone afterwards."""
+    made = Path(mkdtemp(prefix="local-", dir="/tmp"))
+    yield made
+    remove(made)
+
+
+@pytest.fixture(scope="module")
+def cluster(folder):
+    """The running quickstart; when it is down, nothing of it is left."""
+    with Cluster(folder, str(REPOSITORY / "examples" / "quickstart" / "app.py")) as running:
+        yield running
+    assert marked(running.state) == []
+
+
+def test_every_component_is_ready(cluster):
+    """Each service runs as many tasks as the template says, all healthy."""
+    rows = cluster.rows()
+    assert {row[0] for row in rows} == COMPONENTS
+    assert {tuple(row[1:4]) for row in rows} == {("1", "1", "healthy")}
+
+
+def test_a_dag_runs(cluster):
+    """A DAG triggered through the REST API succeeds, and the API tells what its task printed."""
+    run = cluster.trigger("conversation")
+    assert cluster.finish(run) == "success"
+    assert "the question 4711" in cluster.log(run, "ask", "4711")
+
+
+def test_a_changed_dag_is_picked_up(cluster):
+    """A file that is written into the folder of the DAGs becomes a DAG by itself."""
+    (cluster.dags / "later.py").write_text(CHANGED.format(name="later"))
+    eventually(lambda: cluster.call("dags/later")[0] == 200, 90)
+
+
+def test_the_load_balancer_keeps_the_execution_api_apart(cluster):
+    """The template's listener rule holds: nobody reaches the execution API through the load balancer."""
+    assert ask(f"{cluster.url}/execution/health") == (404, "Not found")
+    assert ask(f"{cluster.url}/api/v2/version")[0] == 200
+
+
+def test_no_secret_is_told(cluster):
+    """No secret of the cluster stands in a log, in a command line, or in a file that others can read."""
+    kept = json.loads((cluster.state / "secrets.json").read_text())
+    values = {value for name, text in kept.items() if name.startswith("secret/") for value in _texts(text)}
+    assert len(values) >= 6
+    told = "\n".join(marked(cluster.state))
+    told += "".join(file.read_text(errors="replace") for file in (cluster.state / "logs").iterdir())
+    told += (cluster.state / "agent.log").read_text()
+    assert not [value for value in values if value in told or quote(value, safe="") in told]
+    assert cluster.state.stat().st_mode & 0o077 == 0
+
+
+def test_scale_out_and_in(cluster):
+    """A component gets another task by UpdateService, and loses it again."""
+    for count in (2, 1):
+        assert cluster.run("scale", "default", str(count)).returncode == 0
+        eventually(lambda n=count: [r[3] for r in cluster.rows() if r[0] == "default"] == ["healthy"] * n, 90)
+
+
+def test_a_second_run_on_the_same_state_is_refused(cluster):
+    """It names the process that holds the state, and leaves it alone."""
+    again = cluster.run("up", str(cluster.folder / "cdk.out"))
+    assert again.returncode == 1
+    assert "a cluster already runs on" in again.stderr
+    assert len(cluster.rows()) == len(COMPONENTS)
+
+
+def test_data_outlives_the_process_and_its_death(cluster):
+    """After kill -9, `down` finds what is left; the next `up` has the same users, runs and logs."""
+    run = cluster.trigger("conversation")
+    assert cluster.finish(run) == "success"
+    before = cluster.run("password").stdout
+    cluster.__exit__()
+    assert marked(cluster.state) == []
+    with cluster:
+        assert cluster.run("password").stdout == before
+        assert cluster.call(run)[1]["state"] == "success"
+        assert "4711" in cluster.log(run, "ask", "4711")
+        pid = json.loads((cluster.state / "run.json").read_text())["pid"]
+        subprocess.run(["kill", "-9", str(pid)], check=True)
+        assert cluster.run("down").stdout.startswith("Stopped.")
+        assert marked(cluster.state) == []
+
+
+def _texts(secret: str) -> set[str]:
+    """The secret parts of a secret: its text, or the passwords of its fields."""
+    try:
+        fields = json.loads(secret)
+    except ValueError:
+        return {secret}
+    return {value for name, value in fields.items() if "password" in name} if isinstance(fields, dict) else {secret}
