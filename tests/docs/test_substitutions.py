@@ -1,0 +1,12 @@
+"""The page of the local runner lists every difference, in the words of the code."""
+
+from __future__ import annotations
+
+from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
+from docs.pages import page, table
+
+
+def test_every_difference_is_on_the_page():
+    """The table is what ``--explain`` prints, in its order."""
+    rows = table(page("how-to/run-locally.md"), "Each difference has a name")[1:]
+    assert rows == [[each.name, each.says, each.here, each.why] for each in SUBSTITUTIONS]
