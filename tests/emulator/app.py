@@ -45,6 +45,8 @@ class Application:
             gaps.Agent.plans[:] = json.loads(body)
         if path == "clock":
             gaps.Clock.seconds = json.loads(body)
+        if path == "zone":
+            web.hosted_zone(*json.loads(body))
         return {"ran": gaps.Agent.ran}
 
 
