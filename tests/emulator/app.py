@@ -11,7 +11,7 @@ package = types.ModuleType("cdk_airflow_ecs")
 package.__path__ = [str(Path(__file__).resolve().parents[2] / "src" / "cdk_airflow_ecs")]
 sys.modules["cdk_airflow_ecs"] = package
 
-from cdk_airflow_ecs.local.aws import app, gaps  # noqa: E402
+from cdk_airflow_ecs.local.aws import app, gaps, web  # noqa: E402
 
 from . import rehearsal  # noqa: E402
 
@@ -22,6 +22,8 @@ def hook(path: str, body: bytes) -> Any:
         rehearsal.Agent.plans[:] = json.loads(body)
     if path == "clock":
         gaps.Clock.seconds = json.loads(body)
+    if path == "zone":
+        web.hosted_zone(*json.loads(body))
     return {"ran": rehearsal.Agent.ran}
 
 

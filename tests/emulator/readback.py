@@ -4,11 +4,15 @@ The template is resolved here once more, from nothing but what the API says: an 
 wrongly shows as a difference.
 """
 
+import base64
+import hashlib
+import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jmespath
@@ -75,14 +79,13 @@ def route(stack: "Stack", _: str, declared: dict) -> dict | None:
 
 
 def security_group(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """A group with its own rules: those that stand by themselves in the template are left out."""
+    """A group with its own rules: those that stand by themselves, in whatever stack, are left out."""
     ec2 = stack.client("ec2")
     found = ec2.describe_security_groups(GroupIds=[physical_id])["SecurityGroups"][0]
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [physical_id]}])
-    apart = {item for name, item in stack.ids.items() if "SecurityGroup" in stack.bodies[name]["Type"]}
     found["SecurityGroupIngress"], found["SecurityGroupEgress"] = [], []
     for rule in rules["SecurityGroupRules"]:
-        if rule["SecurityGroupRuleId"] not in apart:
+        if rule["SecurityGroupRuleId"] not in stack.rules_apart:
             found["SecurityGroupEgress" if rule["IsEgress"] else "SecurityGroupIngress"].append(_rule(rule))
     declared.setdefault("SecurityGroupIngress", [])
     return found
@@ -317,6 +320,48 @@ def mount_target(stack: "Stack", physical_id: str, _: dict) -> dict:
     return {**found, "SecurityGroups": groups}
 
 
+def certificate(stack: "Stack", arn: str, _: dict) -> dict:
+    """A certificate and its tags."""
+    acm = stack.client("acm")
+    found = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    return {**found, "Tags": acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]}
+
+
+def record_set(stack: "Stack", _: str, declared: dict) -> dict:
+    """A name in a zone that some other stack owns."""
+    zone = declared["HostedZoneId"]
+    records = stack.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    (found,) = (item for item in records if (item["Name"], item["Type"]) == (declared["Name"], declared["Type"]))
+    return {**found, "HostedZoneId": zone}
+
+
+def layer(stack: "Stack", arn: str, declared: dict) -> dict:
+    """A layer; of its archive the API shows the hash."""
+    name, version = arn.split(":layer:")[1].split(":")
+    found = stack.client("lambda").get_layer_version(LayerName=name, VersionNumber=int(version))
+    content = declared["Content"]
+    archive = stack.client("s3").get_object(Bucket=content["S3Bucket"], Key=content["S3Key"])["Body"].read()
+    shown = found["Content"]["CodeSha256"]
+    assert shown == base64.b64encode(hashlib.sha256(archive).digest()).decode(), f"{arn} has another archive"
+    return {**found, "Content": content}
+
+
+def bucket_deployment(stack: "Stack", _: str, declared: dict) -> dict:
+    """An upload: the bucket holds the files of the archives and, where it prunes, no other."""
+    s3, bucket = stack.client("s3"), declared["DestinationBucketName"]
+    prefix = f"{declared['DestinationBucketKeyPrefix']}/" if "DestinationBucketKeyPrefix" in declared else ""
+    sent = {}
+    for source, name in zip(declared["SourceBucketNames"], declared["SourceObjectKeys"], strict=True):
+        with zipfile.ZipFile(io.BytesIO(s3.get_object(Bucket=source, Key=name)["Body"].read())) as archive:
+            sent |= {prefix + file: archive.read(file) for file in archive.namelist() if not file.endswith("/")}
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    found = {item["Key"] for page in pages for item in page.get("Contents", [])}
+    keys = found if declared["Prune"] else found & sent.keys()
+    assert sent, f"nothing to upload to {bucket}"
+    assert {name: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in keys} == sent
+    return declared
+
+
 def custom(stack: "Stack", physical_id: str, declared: dict) -> dict:
     """A custom resource is what its function did; the tests of the gate look at that."""
     return declared
@@ -495,10 +540,19 @@ VIEWS: dict[str, View] = {
     "AWS::IAM::Policy": View(policy),
     "AWS::Lambda::Function": View(
         one("lambda", "get_function", "FunctionName", "Configuration", many=False),
+        {"Layers": "Layers[].Arn"},
         attributes={"Arn": "FunctionArn"},
         silent={"Code": "its handler runs"},
     ),
+    "AWS::Lambda::LayerVersion": View(layer),
+    "AWS::CertificateManager::Certificate": View(
+        certificate,
+        {"ValidationMethod": "DomainValidationOptions[0].ValidationMethod"},
+        silent={"DomainValidationOptions": "the zone in which CloudFormation proves whose the name is"},
+    ),
+    "AWS::Route53::RecordSet": View(record_set),
     "Custom::AirflowMigration": View(custom),
+    "Custom::CDKBucketDeployment": View(bucket_deployment),
     "Custom::S3AutoDeleteObjects": View(custom),
 }
 
@@ -516,6 +570,17 @@ class Stack:
         resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
         self.ids = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in resources}
         self.id = resources[0]["StackId"]
+
+    @cached_property
+    def rules_apart(self) -> set[str]:
+        """The rules of security groups that are resources of their own, of this stack or of one that refers to it."""
+        cloudformation = self.client("cloudformation")
+        return {
+            item["PhysicalResourceId"]
+            for stack in cloudformation.describe_stacks()["Stacks"]
+            for item in cloudformation.describe_stack_resources(StackName=stack["StackName"])["StackResources"]
+            if item["ResourceType"] in ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
+        }
 
     def declared(self, logical_id: str) -> dict:
         """The properties of a resource, resolved."""
@@ -550,6 +615,9 @@ class Stack:
             if name == "Fn::GetAZs":
                 zones = self.client("ec2").describe_availability_zones()["AvailabilityZones"]
                 return [zone["ZoneName"] for zone in zones]
+            if name == "Fn::ImportValue":
+                exports = self.client("cloudformation").list_exports()["Exports"]
+                return {item["Name"]: item["Value"] for item in exports}[argument]
             if name == "Fn::Sub":
                 return re.sub(r"\$\{(.+?)\}", lambda match: str(self._ref(match[1])), argument)
             assert not name.startswith("Fn::"), f"{name} is new to the comparison"

@@ -26,6 +26,7 @@ class Emulator(AbstractContextManager):
 
     def __init__(self, log: Path):
         self.log = log.open("w")
+        self.clients: dict[str, Any] = {}
         self.process = subprocess.Popen(
             [INTERPRETER, "-m", "emulator.app"],
             cwd=Path(__file__).parents[1],
@@ -53,14 +54,16 @@ class Emulator(AbstractContextManager):
         self.log.close()
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the emulator."""
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        """A boto3 client of the emulator; making one takes longer than most calls, so each is made once."""
+        if service not in self.clients:
+            self.clients[service] = boto3.client(
+                service,
+                endpoint_url=self.url,
+                region_name=REGION,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+        return self.clients[service]
 
     def _hook(self, path: str, value: Any = None) -> Any:
         body = json.dumps(value).encode()
@@ -74,6 +77,10 @@ class Emulator(AbstractContextManager):
     def hurry(self, seconds: float | None) -> None:
         """Gives every function only so many seconds before its time is over."""
         self._hook("clock", seconds)
+
+    def zone(self, zone_id: str, name: str) -> None:
+        """Makes a hosted zone of that id, for stacks that only refer to it."""
+        self._hook("zone", [zone_id, name])
 
     @property
     def ran(self) -> list[dict]:

@@ -490,6 +490,7 @@ def test_template_is_no_secret():
 # What Ref and Fn::GetAtt give, by type; a log group's ARN ends with ":*".
 HERE = "eu-central-1:123456789012"
 ARNS = {
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/table",
     "AWS::ECS::Cluster": f"arn:aws:ecs:{HERE}:cluster/cluster",
     "AWS::EFS::AccessPoint": f"arn:aws:elasticfilesystem:{HERE}:access-point/fsap-0123456789abcdef0",
     "AWS::EFS::FileSystem": f"arn:aws:elasticfilesystem:{HERE}:file-system/fs-0123456789abcdef0",

@@ -6,8 +6,10 @@ import logging
 import re
 import secrets
 import string
+import threading
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -18,6 +20,8 @@ from .resources import REGION, REGISTRY, Failed, Resource, Unsupported, client, 
 
 ACCOUNT = "123456789012"
 ABSENT = object()
+# Stacks are deployed side by side; their calls take turns, since moto is not made for several at once.
+TURN = threading.RLock()
 
 
 def now() -> datetime:
@@ -94,6 +98,12 @@ def handler(kind: str, stack: Stack | None = None, logical_id: str = "") -> Reso
     if known is None:
         raise Unsupported(f"Resource type {kind} is not known to the emulator")
     return known(stack.id if stack else "", logical_id)
+
+
+def turn(kind: str) -> AbstractContextManager:
+    """What is held while a resource is made, changed or deleted; a custom one may take its time."""
+    waits = kind.startswith("Custom::") or kind in ("AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack")
+    return nullcontext() if waits else TURN
 
 
 class Resolver:
@@ -404,13 +414,15 @@ class Deployment:
                 {key for key in {*p, *live.properties} if p.get(key) != live.properties.get(key)} if live else set()
             )
             if live and live.type == kind and not changed & resource.fixed:
-                new_id = resource.update(physical_id, dynamic(p), dynamic(live.properties))
+                with turn(kind):
+                    new_id = resource.update(physical_id, dynamic(p), dynamic(live.properties))
                 status = "UPDATE_COMPLETE"
             else:
                 if live:
                     reason = "Requested update requires the creation of a new physical resource"
                     stack.event(name, kind, physical_id, "UPDATE_IN_PROGRESS", reason)
-                new_id = resource.create(self._unique(name), dynamic(p))
+                with turn(kind):
+                    new_id = resource.create(self._unique(name), dynamic(p))
                 status = f"{verb}_COMPLETE"
                 for told in CREATED:
                     told(kind, name, new_id, dynamic(p))
@@ -446,10 +458,11 @@ class Deployment:
         resource = handler(kind, stack, live.logical_id)
         try:
             p = dynamic(live.properties)
-            if policy == "Snapshot":
-                resource.snapshot(live.physical_id, p)
-            else:
-                resource.delete(live.physical_id, p)
+            with turn(kind):
+                if policy == "Snapshot":
+                    resource.snapshot(live.physical_id, p)
+                else:
+                    resource.delete(live.physical_id, p)
         except Exception as error:
             if not (isinstance(error, ClientError) and gone(error)):
                 stack.event(live.logical_id, kind, live.physical_id, "DELETE_FAILED", self._reason(error))

@@ -14,6 +14,7 @@ from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ecs.models import EC2ContainerServiceBackend, Task
 from moto.efs.models import FileSystem
 from moto.efs.responses import EFSResponse
+from moto.elasticache.models import ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import PermissionResult
 from moto.logs.exceptions import ResourceNotFoundException
@@ -252,6 +253,16 @@ def final_cache_snapshots() -> None:
     ElastiCacheResponse.delete_replication_group = delete_replication_group
 
 
+def cache_replicas() -> None:
+    """Makes as many nodes as `NumCacheClusters` says: moto counts replicas by their other name only."""
+    place = ReplicationGroup._set_node_members_clusters_disabled
+
+    def nodes(self: ReplicationGroup, **p: Any) -> None:
+        place(self, **p | {"replicas_per_node_group": p["replicas_per_node_group"] or p["num_cache_clusters"] - 1})
+
+    ReplicationGroup._set_node_members_clusters_disabled = nodes
+
+
 def no_trail() -> None:
     """CloudTrail knows no events: the command line asks it when a deployment failed."""
     CloudTrailResponse.lookup_events = lambda _: json.dumps({"Events": []})
@@ -301,6 +312,7 @@ def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] |
         idempotent,
         cache_parameter_groups,
         final_cache_snapshots,
+        cache_replicas,
         functions,
         no_trail,
         rule_descriptions,

@@ -2,7 +2,10 @@
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
-from .resources import Resource
+from moto.route53.models import HostedZoneIdentifier
+from moto.utilities.id_generator import moto_id_manager
+
+from .resources import Resource, client
 
 
 def pairs(attributes: list[dict]) -> list[dict]:
@@ -119,6 +122,13 @@ class Certificate(Resource):
     def create(self, unique, p):
         p.pop("DomainValidationOptions", None)
         return self.make(p)
+
+
+def hosted_zone(zone_id: str, name: str) -> None:
+    """Makes a zone of that id, as one that was there before any stack."""
+    account = client("sts").get_caller_identity()["Account"]
+    moto_id_manager.set_custom_id(HostedZoneIdentifier(account, f"{name}.", None), zone_id)
+    client("route53").create_hosted_zone(Name=name, CallerReference=zone_id)
 
 
 class RecordSet(Resource):

@@ -1,0 +1,119 @@
+"""Every example that no other test deploys whole: all by one `cdk deploy`, side by side in one emulated account."""
+
+import json
+
+import pytest
+
+from synthesis import EXAMPLES, Assembly, run_example
+
+from . import builder, readback, test_aurora_deploy, test_container_deploy, test_deploy, test_image_assets
+from .server import ACCOUNT, INTERPRETER, REGION, REPOSITORY, Emulator
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("emulator"),
+    pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the emulator's environment: make environments"),
+]
+
+# What other modules deploy, as it stands in its folder, and read back.
+ELSEWHERE = {
+    "aurora": test_aurora_deploy.EXAMPLE,
+    "celery-redis-container": test_container_deploy.EXAMPLE,
+    "custom-image": test_image_assets.EXAMPLE,
+    "quickstart": test_deploy.QUICKSTART,
+}
+HERE = [name for name in EXAMPLES if name not in ELSEWHERE]
+# The one thing that an example expects in the account, and which deployment itself looks for.
+ZONE = ("Z0123456789EXAMPLE", "data.example.com")
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory):
+    """The emulator that holds the examples, the assembly of each, and what was asked of the builder of images."""
+    folder = tmp_path_factory.mktemp("examples")
+    apps = {name: run_example(name, outdir=str(folder / "out" / f"assembly-{name}")) for name in HERE}
+    # One assembly around all of them, as a CDK app has one around its stages.
+    stages = {
+        app.folder.name: {"type": "cdk:cloud-assembly", "properties": {"directoryName": app.folder.name}}
+        for app in apps.values()
+    }
+    version = json.loads((apps[HERE[0]].folder / "manifest.json").read_text())["version"]
+    (folder / "out/manifest.json").write_text(json.dumps({"version": version, "artifacts": stages}))
+    log = folder / "builder.log"
+    with Emulator(folder / "server.log") as emulator:
+        emulator.zone(*ZONE)
+        for command in (
+            ("bootstrap", f"aws://{ACCOUNT}/{REGION}"),
+            ("deploy", "**", "--app", "out", "--concurrency", "4", "--require-approval", "never"),
+        ):
+            done = emulator.cdk(*command, "--no-notices", cwd=folder, CDK_DOCKER=builder.__file__, BUILDER_LOG=str(log))
+            assert done.returncode == 0, done.stdout + done.stderr
+        yield emulator, apps, [json.loads(line)["arguments"] for line in log.read_text().splitlines()]
+
+
+def test_no_example_is_forgotten():
+    """Every folder of examples is deployed, here or by the module that says so."""
+    folders = sorted(file.parent.name for file in (REPOSITORY / "examples").glob("*/README.md"))
+    assert sorted([*HERE, *ELSEWHERE]) == folders
+    assert {name: f"examples/{name}" in str(app) for name, app in ELSEWHERE.items()} == dict.fromkeys(ELSEWHERE, True)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_it_reads_back_as_declared(deployed, name):
+    """Each property of each resource is what the service's own API describes, and the migration was run."""
+    emulator, apps, _ = deployed
+    templates = apps[name].templates
+    assert templates
+    for stack, template in templates.items():
+        found = readback.Stack(emulator.client, stack)
+        assert found.bodies.keys() - {"CDKMetadata"} == template["Resources"].keys() - {"CDKMetadata"}
+        assert found.ids.keys() == found.bodies.keys()
+        assert [line for resource in found.bodies for line in found.differences(resource)] == []
+    kinds = [body["Type"] for template in templates.values() for body in template["Resources"].values()]
+    assert kinds.count("Custom::AirflowMigration") == 1
+
+
+def test_another_file_in_the_bucket_would_be_seen(deployed):
+    """The comparison looks at what an upload left in the bucket, not at what it was asked."""
+    emulator, _, _ = deployed
+    found = readback.Stack(emulator.client, "Platform")
+    (upload,) = (name for name, body in found.bodies.items() if body["Type"] == "Custom::CDKBucketDeployment")
+    stray = {"Bucket": found.declared(upload)["DestinationBucketName"], "Key": "stray.py"}
+    emulator.client("s3").put_object(**stray)
+    with pytest.raises(AssertionError, match=r"stray\.py"):
+        list(found.differences(upload))
+    emulator.client("s3").delete_object(**stray)
+    assert list(found.differences(upload)) == []
+
+
+def test_what_has_to_be_built_is_built_once(deployed):
+    """Only the example over SQS has an image of its own: it is built and pushed, and all of its containers run it."""
+    emulator, apps, calls = deployed
+    assert [call[0] for call in calls].count("build") == 1
+    (pushed,) = (call[1] for call in calls if call[0] == "push")
+    assert run_by(emulator, apps["celery-sqs"]) == {pushed}
+    for name in HERE:
+        assert name == "celery-sqs" or pushed not in run_by(emulator, apps[name])
+
+
+def test_each_migration_ran_once(deployed):
+    """Clusters made side by side ran one migration each, with the image of a cluster."""
+    emulator, apps, _ = deployed
+    assert len(emulator.ran) == len(HERE)
+    images = [{*run_by(emulator, app)} for app in apps.values()]
+    for task in emulator.ran:
+        assert task["startedBy"] == "cdk-airflow-ecs-migration"
+        assert any(task["containers"][0]["image"] in each for each in images)
+
+
+def run_by(emulator, app: Assembly):
+    """The images that the tasks of an example run."""
+    ecs = emulator.client("ecs")
+    found = set()
+    for stack, template in app.templates.items():
+        ids = readback.Stack(emulator.client, stack).ids
+        for name, body in template["Resources"].items():
+            if body["Type"] == "AWS::ECS::TaskDefinition":
+                definition = ecs.describe_task_definition(taskDefinition=ids[name])["taskDefinition"]
+                found |= {container["image"] for container in definition["containerDefinitions"]}
+    return found
