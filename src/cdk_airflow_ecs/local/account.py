@@ -50,7 +50,11 @@ class Account:
         STACKS.append(stack)
         Deployment(stack).create(file.template, {})
         if stack.status != "CREATE_COMPLETE":
-            failed = [event for event in stack.events if event["ResourceStatus"] == "CREATE_FAILED"]
+            failed = [
+                event
+                for event in stack.events
+                if event["ResourceStatus"] == "CREATE_FAILED" and event["LogicalResourceId"] != file.name
+            ]
             about = f"{failed[0]['ResourceType']} {failed[0]['LogicalResourceId']}: " if failed else ""
             raise Refusal(f"{file.name} could not be made here: {about}{stack.reason}")
         return stack

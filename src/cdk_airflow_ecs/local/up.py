@@ -178,6 +178,8 @@ class Run:
         self._undo.callback(stores.stop)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
         self.stacks = Account(self._told).deploy(files)
+        if not self.agent.backend.services:
+            raise Refusal(f"{self.wishes.path} makes no AWS::ECS::Service: there is nothing to run")
         self.outputs = {name: str(value["OutputValue"]) for name, value in outputs(self.stacks).items()}
         for arn in resources(self.stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer").values():
             balancer = Balancer(arn=arn, client=lambda: client("elbv2"))
@@ -196,10 +198,14 @@ class Run:
         """The environment of an image, which is made once, in the background."""
         with self._lock:
             if reference not in self._images:
-                self._images[reference] = self._builders.submit(
-                    self.environments.of, reference, self._context(reference)
-                )
+                self._images[reference] = self._builders.submit(self._environment, reference)
             return self._images[reference]
+
+    def _environment(self, reference: str) -> Environment:
+        made = self.environments.of(reference, self._context(reference))
+        for difference in made.substitutions:
+            self.say(reference, difference)
+        return made
 
     def _context(self, reference: str) -> Path | None:
         given = self.wishes.images.get(reference) or self.wishes.images.get(reference.rpartition(":")[0])

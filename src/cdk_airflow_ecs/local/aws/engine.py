@@ -96,7 +96,7 @@ def handler(kind: str, stack: Stack | None = None, logical_id: str = "") -> Reso
     name = "AWS::CloudFormation::CustomResource" if kind.startswith("Custom::") else kind
     known = REGISTRY.get(kind) or REGISTRY.get(name)
     if known is None:
-        raise Unsupported(f"Resource type {kind} is not known to the emulator")
+        raise Unsupported(f"Resource type {kind} has no counterpart here")
     return known(stack.id if stack else "", logical_id)
 
 

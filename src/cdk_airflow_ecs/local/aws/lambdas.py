@@ -276,7 +276,7 @@ class RestrictDefaultSecurityGroup(Substitute):
 def run(function, event: dict, seconds: float | None = None) -> tuple[str, bool, str]:
     """Runs a function's code: its answer, whether it failed, and what it printed."""
     if not function.run_time.startswith("python"):
-        raise Unsupported(f"The emulator runs Python functions, not {function.run_time}: {function.function_name}")
+        raise Unsupported(f"Only Python functions run here, not {function.run_time}: {function.function_name}")
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
             archive.extractall(folder)
