@@ -39,7 +39,11 @@ test: environments ## Run every test, linter and judge.
 
 .PHONY: fast
 fast: .venv/.ready ## Run only the tests that take seconds.
-	.venv/bin/pytest -q -m "not slow and not airflow"
+	.venv/bin/pytest -q -m "not slow and not airflow and not e2e"
+
+.PHONY: e2e
+e2e: environments ## Run whole clusters on this machine. Minutes each.
+	.venv/bin/pytest -m e2e
 
 .PHONY: bench
 bench: .venv/.ready ## Measure what a synthesis costs, and write docs/benchmarks.md. Minutes, on an idle machine.

@@ -9,6 +9,7 @@ import pytest
 from cluster import INTERPRETER, REPOSITORY, Cluster, marked, remove
 
 pytestmark = [
+    pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.airflow,
     pytest.mark.xdist_group("airflow"),

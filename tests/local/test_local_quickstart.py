@@ -12,6 +12,7 @@ import pytest
 from cluster import INTERPRETER, REPOSITORY, Cluster, ask, eventually, marked, remove
 
 pytestmark = [
+    pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.airflow,
     pytest.mark.xdist_group("airflow"),

@@ -108,6 +108,12 @@ SUBSTITUTIONS = (
         why="there is no VPC",
     ),
     Substitution(
+        name="internet",
+        says="a NAT gateway",
+        here="in network namespaces, no way out of this machine; with `--shared`, this machine's own",
+        why="a way out would change the firewall of this machine",
+    ),
+    Substitution(
         name="stop",
         says="a stop timeout of up to 120 seconds",
         here="the template's when a task is stopped or replaced; 10 seconds when the whole cluster goes down",
