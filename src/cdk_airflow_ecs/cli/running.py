@@ -46,6 +46,8 @@ class Running:
         found = State.open(directory).read("run") if directory.is_dir() else None
         if not found or not _lives(int(found["pid"])):
             raise Refusal(f"nothing runs on {directory}; start it with `airflow-ecs local up`, or name it with --state")
+        if "api" not in found:
+            raise Refusal(f"the cluster on {directory} is starting (process {found['pid']}); try again in a moment")
         return cls(**{name: found[name] for name in ("pid", "url", "api", "region", "admin_secret")})
 
     @staticmethod

@@ -88,6 +88,7 @@ class Run:
         self.state = State.open(self.wishes.state)
         self._undo.enter_context(self.state.lock())
         self._undo.callback(self.state.write, "run", {})
+        self.state.write("run", {"pid": os.getpid()})  # so that it can be stopped while it starts
         self.state.processes.stop_all()
         for name in ("homes", "logs"):  # of the run before
             shutil.rmtree(self.state.folder(name))
