@@ -358,7 +358,9 @@ def bucket_deployment(stack: "Stack", _: str, declared: dict) -> dict:
     found = {item["Key"] for page in pages for item in page.get("Contents", [])}
     keys = found if declared["Prune"] else found & sent.keys()
     assert sent, f"nothing to upload to {bucket}"
-    assert {name: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in keys} == sent
+    held = {name: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in keys}
+    wrong = sorted(name for name in {*held, *sent} if held.get(name) != sent.get(name))
+    assert not wrong, f"{bucket} holds others than were sent: {wrong}"
     return declared
 
 
