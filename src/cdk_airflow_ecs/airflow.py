@@ -18,6 +18,9 @@ EXECUTION_API_PORT = 8081
 EXECUTION_API_NAME = "execution-api"
 WORKER_LOG_PORT = 8793  # [logging] worker_log_server_port
 TRIGGERER_LOG_PORT = 8794  # [logging] trigger_log_server_port
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+# 43 letters and digits of Secrets Manager, and the "=" that makes them a key.
+FERNET_COMMAND = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
 # Where the web component looks for DAG files: a folder that no image has.
 NO_DAGS = "/nonexistent"
 

@@ -24,7 +24,7 @@ from cdk_airflow_ecs.option_names import (
     minors,
 )
 
-__all__ = ["Finding", "KnownOption", "Option", "check", "environment_name", "exists", "known", "merge"]
+__all__ = ["Finding", "KnownOption", "Option", "check", "environment_name", "exists", "known", "merge", "variables"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,11 @@ def environment_name(section: str, option: str) -> str:
         'AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH'
     """
     return f"AIRFLOW__{section.replace('.', '_')}__{option}".upper()
+
+
+def variables(chosen: Mapping[Option, T]) -> dict[str, T]:
+    """The environment variables that set *chosen*."""
+    return {environment_name(*option): value for option, value in chosen.items()}
 
 
 def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:

@@ -15,10 +15,13 @@ from aws_cdk import aws_iam as iam
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.plan import Architecture, Json, Ref
+from cdk_airflow_ecs.config import variables
+from cdk_airflow_ecs.environment import split_environment
+from cdk_airflow_ecs.plan import Architecture, Component, Container, Json, Ref
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
+    from cdk_airflow_ecs.settings import Settings
     from cdk_airflow_ecs.site import Rendered
 
 # The task definition of EcsExecutor has this name.
@@ -114,6 +117,31 @@ class EcsTask:
                 "awslogs_stream_prefix": f"{self.name}/{self.name}",
             }
         )
+
+
+def task_component(settings: Settings, task: EcsTask) -> Component:
+    """A container of the user's own, as the plan has it; it gets nothing of Airflow's."""
+    plain, found = split_environment(task.component, task.environment, dict(settings.given_secrets))
+    waits_for_nothing = {"CONNECTION_CHECK_MAX_COUNT": "0"} if task.image is None else {}
+    return Component(
+        name=task.component,
+        path=task.component,
+        containers=(
+            Container(
+                name=task.name,
+                entrypoint=tuple(task.entrypoint),
+                command=tuple(task.command),
+                environment={**waits_for_nothing, **plain, **variables(found)},
+            ),
+        ),
+        cpu=task.cpu,
+        memory_mib=task.memory_mib,
+        count=None,
+        ephemeral_storage_gib=task.ephemeral_storage_gib,
+        spot=task.spot,
+        image="airflow" if task.image is None else task.component,
+        architecture=task.architecture or settings.image.architecture,
+    )
 
 
 @jsii.implements(ec2.IConnectable, iam.IGrantable)

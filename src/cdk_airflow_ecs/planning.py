@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 from typing import Final, cast
 
 from cdk_airflow_ecs import config as options
 from cdk_airflow_ecs.airflow import (
     EXECUTION_API_NAME,
     EXECUTION_API_PORT,
+    FAB,
+    FERNET_COMMAND,
     NO_DAGS,
     WEB_PORT,
     Process,
@@ -20,11 +20,12 @@ from cdk_airflow_ecs.airflow import (
 )
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.config import environment_name
+from cdk_airflow_ecs.config import variables
 from cdk_airflow_ecs.dags.base import DagPlan
-from cdk_airflow_ecs.ecs_task import EcsTask
+from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.migration.component import migration_component
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
     Component,
@@ -37,10 +38,8 @@ from cdk_airflow_ecs.plan import (
     Value,
 )
 from cdk_airflow_ecs.run_task import may_find, may_follow, may_read_log, may_run
-from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings, merged
 
-FAB: Final = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 NFS_PORT: Final = 2049
 
 # Default sizes: a vCPU for what serves or schedules, half a one for what mostly waits. Measured, idle: API core and
@@ -53,9 +52,6 @@ _SIZES: Final = {
     "Triggerer": Service(cpu=512, memory_mib=1024, count=1),
 }
 _SCHEDULER_WITH_TASKS: Final = Service(cpu=2048, memory_mib=4096, count=1)
-_FERNET_COMMAND: Final = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
-# The migration runs again when its task definition changes; of the user's options it gets only those that concern it.
-_MIGRATION_SECTIONS: Final = ("database", "fab")
 
 
 def plan_cluster(settings: Settings) -> ClusterPlan:
@@ -66,7 +62,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     """
     context = _Context.of(settings)
     stores = [store.component() for store in (settings.database, *context.executor.stores.values())]
-    ecs_tasks = [_ecs_task(settings, task) for task in settings.ecs_tasks]
+    ecs_tasks = [task_component(settings, task) for task in settings.ecs_tasks]
     # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
     tasks = [
         replace(_component(context, (task,), task.service), count=None, enable_exec=False)
@@ -78,7 +74,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         *ecs_tasks,
         *tasks,
         *services,
-        _migration(context),
+        migration_component(settings),
     )
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
@@ -169,31 +165,6 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     )
 
 
-def _ecs_task(settings: Settings, task: EcsTask) -> Component:
-    """A container of the user's own, which gets nothing of Airflow's."""
-    plain, found = split_environment(task.component, task.environment, dict(settings.given_secrets))
-    waits_for_nothing = {"CONNECTION_CHECK_MAX_COUNT": "0"} if task.image is None else {}
-    return Component(
-        name=task.component,
-        path=task.component,
-        containers=(
-            Container(
-                name=task.name,
-                entrypoint=tuple(task.entrypoint),
-                command=tuple(task.command),
-                environment={**waits_for_nothing, **plain, **_variables(found)},
-            ),
-        ),
-        cpu=task.cpu,
-        memory_mib=task.memory_mib,
-        count=None,
-        ephemeral_storage_gib=task.ephemeral_storage_gib,
-        spot=task.spot,
-        image="airflow" if task.image is None else task.component,
-        architecture=task.architecture or settings.image.architecture,
-    )
-
-
 def _environment(context: _Context, process: Process, workers: Workers | None, service: Service) -> dict[str, Value]:
     settings = context.settings
     image = (workers and workers.image) or settings.image
@@ -217,11 +188,7 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
         if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
             raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
-    return {**_variables({**_defaults(context), **chosen}), **fixed, **settings.environment, **given, **added}
-
-
-def _variables(chosen: Mapping[Option, Value]) -> dict[str, Value]:
-    return {environment_name(*option): value for option, value in chosen.items()}
+    return {**variables({**_defaults(context), **chosen}), **fixed, **settings.environment, **given, **added}
 
 
 def _defaults(context: _Context) -> dict[Option, Value]:
@@ -271,7 +238,7 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
     if "database" in needs:
         chosen |= settings.database.config()
     if "fernet" in needs:
-        chosen["core", "fernet_key_cmd"] = _FERNET_COMMAND
+        chosen["core", "fernet_key_cmd"] = FERNET_COMMAND
     if "jwt" in needs:
         chosen["api_auth", "jwt_secret"] = SecretRef("Jwt")
     if "session" in needs:
@@ -368,52 +335,3 @@ def _distinct(permissions: list[Permission]) -> tuple[Permission, ...]:
 def _all_processes(context: _Context) -> Iterator[Process]:
     yield from processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler)
     yield from (workers.process for workers in (*context.executor.workers, *context.executor.tasks))
-
-
-@cache
-def _migration_script() -> str:
-    return resources.files("cdk_airflow_ecs.migration").joinpath("migrate.py").read_text(encoding="utf-8")
-
-
-def _migration(context: _Context) -> Component:
-    """The one-shot task that upgrades the schema and creates the admin, before any service starts."""
-    settings = context.settings
-    own = {
-        **settings.database.config(),
-        ("core", "fernet_key_cmd"): _FERNET_COMMAND,
-        ("core", "dags_folder"): NO_DAGS,
-    }
-    if context.is_3:
-        own["core", "auth_manager"] = FAB
-    concerned = {
-        source: {
-            option: value
-            for option, value in given.items()
-            if option[0] in _MIGRATION_SECTIONS or option == ("core", "auth_manager")
-        }
-        for source, given in (("config=", settings.config), (settings.image.options_source, settings.image.options))
-    }
-    return Component(
-        name="Migration",
-        path="Gate",
-        cpu=1024,
-        memory_mib=2048,
-        count=None,
-        architecture=settings.image.architecture,
-        containers=(
-            Container(
-                name="migrate",
-                command=("python", "-c", _migration_script()),
-                environment={
-                    **_variables(options.merge([("this cluster", own), *concerned.items()])),
-                    **settings.database.environment(),
-                    "CONNECTION_CHECK_MAX_COUNT": "0",
-                    "FERNET_SEED": SecretRef("Fernet"),
-                    "AIRFLOW_ECS_ADMIN_USERNAME": ADMIN_USERNAME,
-                    "AIRFLOW_ECS_ADMIN_PASSWORD": SecretRef("Admin"),
-                    # A new release must run the migration even when image and script stay the same.
-                    "AIRFLOW_ECS_VERSION": str(settings.version),
-                },
-            ),
-        ),
-    )

@@ -1,0 +1,64 @@
+"""The task that upgrades the database, as the plan has it. Pure."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from cdk_airflow_ecs import config as options
+from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
+from cdk_airflow_ecs.plan import Component, Container, Option, SecretRef, Value
+from cdk_airflow_ecs.secrets import ADMIN_USERNAME
+from cdk_airflow_ecs.settings import Settings
+
+# It runs again when its task definition changes; of the user's options it gets only those that concern it.
+_SECTIONS: Final = ("database", "fab")
+
+
+def migration_component(settings: Settings) -> Component:
+    """The one-shot task that upgrades the schema and creates the admin, before any service starts."""
+    own: dict[Option, Value] = {
+        **settings.database.config(),
+        ("core", "fernet_key_cmd"): FERNET_COMMAND,
+        ("core", "dags_folder"): NO_DAGS,
+    }
+    if settings.version.major >= 3:
+        own["core", "auth_manager"] = FAB
+    concerned = {
+        source: {
+            option: value
+            for option, value in given.items()
+            if option[0] in _SECTIONS or option == ("core", "auth_manager")
+        }
+        for source, given in (("config=", settings.config), (settings.image.options_source, settings.image.options))
+    }
+    return Component(
+        name="Migration",
+        path="Gate",
+        cpu=1024,
+        memory_mib=2048,
+        count=None,
+        architecture=settings.image.architecture,
+        containers=(
+            Container(
+                name="migrate",
+                command=("python", "-c", _script()),
+                environment={
+                    **options.variables(options.merge([("this cluster", own), *concerned.items()])),
+                    **settings.database.environment(),
+                    "CONNECTION_CHECK_MAX_COUNT": "0",
+                    "FERNET_SEED": SecretRef("Fernet"),
+                    "AIRFLOW_ECS_ADMIN_USERNAME": ADMIN_USERNAME,
+                    "AIRFLOW_ECS_ADMIN_PASSWORD": SecretRef("Admin"),
+                    # A new release must run the migration even when image and script stay the same.
+                    "AIRFLOW_ECS_VERSION": str(settings.version),
+                },
+            ),
+        ),
+    )
+
+
+@cache
+def _script() -> str:
+    return resources.files("cdk_airflow_ecs.migration").joinpath("migrate.py").read_text(encoding="utf-8")
