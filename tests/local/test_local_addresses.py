@@ -24,7 +24,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(sys.argv[2].encode())
     def log_message(self, *words): pass
-http.server.HTTPServer((sys.argv[1], 8793), Handler).serve_forever()
+http.server.HTTPServer((sys.argv[1], 18793), Handler).serve_forever()
 """
 ASK = """
 import sys, time, urllib.request
@@ -68,10 +68,10 @@ def test_two_tasks_serve_the_same_port(addresses: Addresses):
         for task in tasks[:2]:
             addresses.point(f"{task.name}.airflow.internal", [task.ip])
         for name in ("one", "two"):
-            url = addresses.resolve(f"http://{name}.airflow.internal:8793/")
+            url = addresses.resolve(f"http://{name}.airflow.internal:18793/")
             assert run(tasks[2], ASK, url) == name
-        assert run(tasks[0], ASK, f"http://{tasks[1].ip}:8793/") == "two"
-        from_here = [sys.executable, "-c", ASK, f"http://{tasks[0].ip}:8793/"]
+        assert run(tasks[0], ASK, f"http://{tasks[1].ip}:18793/") == "two"
+        from_here = [sys.executable, "-c", ASK, f"http://{tasks[0].ip}:18793/"]
         assert subprocess.run(from_here, check=True, capture_output=True).stdout.strip() == b"one"
         if addresses.isolated:
             addresses.release(tasks[0])
