@@ -108,6 +108,18 @@ SUBSTITUTIONS = (
         why="there is no VPC",
     ),
     Substitution(
+        name="functions of CDK",
+        says="functions of CDK's own, which upload a folder, empty a bucket or restrict a default security group",
+        here="what they do, done by the API; any other function that is not in Python stops the run",
+        why="there is no Lambda; the functions of this library run as they ship",
+    ),
+    Substitution(
+        name="file systems",
+        says="a folder on Amazon EFS",
+        here="not mounted; PostgreSQL in a container has its data in a folder of this machine",
+        why="there is no EFS",
+    ),
+    Substitution(
         name="internet",
         says="a NAT gateway",
         here="in network namespaces, no way out of this machine; with `--shared`, this machine's own",
