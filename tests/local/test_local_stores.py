@@ -241,11 +241,12 @@ def test_a_server_out_of_reach_is_copied(tmp_path: Path):
         found = within_reach(replace(bundled, folder=hidden / inside), unprivileged(), copies)
         assert found.folder == copies / f"postgresql-{bundled.version}" / inside
         with temporary_state() as state:
-            address = Addresses.open(isolated=False).add("db")
-            server = PostgresServer(state, "copied", address=address, authority=None, programs=found)
+            addresses = Addresses.open(isolated=False)  # named, for an address is ours no longer than it lives
+            server = PostgresServer(state, "copied", address=addresses.add("db"), authority=None, programs=found)
             server.start()
             assert server.execute("SELECT 1") == "1"
             server.remove()
+            addresses.close()
         assert within_reach(found, unprivileged(), copies) is found
     finally:
         shutil.rmtree(copies)
