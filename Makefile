@@ -5,7 +5,7 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UV := .venv/bin/uv
-ENVIRONMENTS := .venvs/floor .venvs/cfn-lint .venvs/checkov .venvs/parliament .venvs/emulator .venvs/airflow-3.3.2 .venvs/airflow-2.11.2 .venvs/local
+ENVIRONMENTS := .venvs/floor .venvs/cfn-lint .venvs/checkov .venvs/parliament .venvs/airflow-3.3.2 .venvs/airflow-2.11.2 .venvs/local
 
 .PHONY: help
 help: ## Show this list.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import subprocess
+import sys
 import types
 
 import pytest
@@ -14,10 +17,36 @@ def test_all_is_what_can_be_imported():
     """Every name that the package shows is in ``__all__``, in order and once, and nothing else is."""
     shown = {
         name
-        for name, value in vars(cdk_airflow_ecs).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        for name in dir(cdk_airflow_ecs)
+        if not name.startswith("_") and not isinstance(getattr(cdk_airflow_ecs, name), types.ModuleType)
+    } - {"annotations", "TYPE_CHECKING", "Any", "import_module"}
+    assert cdk_airflow_ecs.__all__ == sorted(shown) == sorted(cdk_airflow_ecs._MODULES)
+
+
+def test_type_checkers_see_the_same_names():
+    """What is imported for type checkers is what is imported at the first use, from the same module."""
+    package = ast.parse(inspect.getsource(cdk_airflow_ecs))
+    found = {
+        name.name: (node.module or "").removeprefix("cdk_airflow_ecs.")
+        for guarded in package.body
+        if isinstance(guarded, ast.If)
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
     }
-    assert cdk_airflow_ecs.__all__ == sorted(shown)
+    assert found == cdk_airflow_ecs._MODULES
+
+
+def test_a_name_that_does_not_exist_is_told():
+    """A misspelt name ends as it does with any module."""
+    with pytest.raises(ImportError, match="cannot import name 'AirflowClusters'"):
+        from cdk_airflow_ecs import AirflowClusters  # noqa: F401
+
+
+def test_the_package_alone_starts_no_node():
+    """Who runs `airflow-ecs` waits for no CDK."""
+    code = "import sys, cdk_airflow_ecs; sys.exit('aws_cdk' in sys.modules or 'jsii' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", cdk_airflow_ecs.__all__)

@@ -1,30 +1,70 @@
 """Production-grade Apache Airflow on Amazon ECS as one AWS CDK construct."""
 
-from cdk_airflow_ecs.airflow import AirflowVersion, HealthCheck
-from cdk_airflow_ecs.brokers.redis import RedisBroker
-from cdk_airflow_ecs.brokers.sqs import SqsBroker
-from cdk_airflow_ecs.capacity.pools import WorkerPool
-from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.cluster import AirflowCluster
-from cdk_airflow_ecs.dags.image import ImageDags
-from cdk_airflow_ecs.dags.s3 import S3Dags
-from cdk_airflow_ecs.databases.aurora import AuroraDatabase
-from cdk_airflow_ecs.databases.container import ContainerDatabase
-from cdk_airflow_ecs.databases.existing import ExistingDatabase
-from cdk_airflow_ecs.databases.rds import RdsDatabase
-from cdk_airflow_ecs.ecs_task import EcsTaskHandle
-from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
-from cdk_airflow_ecs.executors.celery import CeleryExecutor
-from cdk_airflow_ecs.executors.ecs import EcsExecutor
-from cdk_airflow_ecs.executors.local import LocalExecutor
-from cdk_airflow_ecs.executors.several import SeveralExecutors
-from cdk_airflow_ecs.images.registry import AirflowImage
-from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
-from cdk_airflow_ecs.logs.local import LocalLogs
-from cdk_airflow_ecs.logs.router import AwsLogs, FireLens
-from cdk_airflow_ecs.logs.s3 import S3Logs
-from cdk_airflow_ecs.plan import Permission
-from cdk_airflow_ecs.web import Web
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.airflow import AirflowVersion, HealthCheck
+    from cdk_airflow_ecs.brokers.redis import RedisBroker
+    from cdk_airflow_ecs.brokers.sqs import SqsBroker
+    from cdk_airflow_ecs.capacity.pools import WorkerPool
+    from cdk_airflow_ecs.capacity.service import Service
+    from cdk_airflow_ecs.cluster import AirflowCluster
+    from cdk_airflow_ecs.dags.image import ImageDags
+    from cdk_airflow_ecs.dags.s3 import S3Dags
+    from cdk_airflow_ecs.databases.aurora import AuroraDatabase
+    from cdk_airflow_ecs.databases.container import ContainerDatabase
+    from cdk_airflow_ecs.databases.existing import ExistingDatabase
+    from cdk_airflow_ecs.databases.rds import RdsDatabase
+    from cdk_airflow_ecs.ecs_task import EcsTaskHandle
+    from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+    from cdk_airflow_ecs.executors.celery import CeleryExecutor
+    from cdk_airflow_ecs.executors.ecs import EcsExecutor
+    from cdk_airflow_ecs.executors.local import LocalExecutor
+    from cdk_airflow_ecs.executors.several import SeveralExecutors
+    from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
+    from cdk_airflow_ecs.logs.local import LocalLogs
+    from cdk_airflow_ecs.logs.router import AwsLogs, FireLens
+    from cdk_airflow_ecs.logs.s3 import S3Logs
+    from cdk_airflow_ecs.plan import Permission
+    from cdk_airflow_ecs.web import Web
+
+# A name's module is imported when the name is first used: the command `airflow-ecs` needs no CDK and starts no Node.js.
+_MODULES = {
+    "AirflowCluster": "cluster",
+    "AirflowImage": "images.registry",
+    "AirflowVersion": "airflow",
+    "AuroraDatabase": "databases.aurora",
+    "AwsLogs": "logs.router",
+    "CeleryExecutor": "executors.celery",
+    "CloudWatchLogs": "logs.cloudwatch",
+    "ContainerDatabase": "databases.container",
+    "EcsExecutor": "executors.ecs",
+    "EcsTaskHandle": "ecs_task",
+    "Executor": "executors.base",
+    "ExecutorContext": "executors.base",
+    "ExecutorPlan": "executors.base",
+    "ExistingDatabase": "databases.existing",
+    "FireLens": "logs.router",
+    "HealthCheck": "airflow",
+    "ImageDags": "dags.image",
+    "LocalExecutor": "executors.local",
+    "LocalLogs": "logs.local",
+    "Permission": "plan",
+    "RdsDatabase": "databases.rds",
+    "RedisBroker": "brokers.redis",
+    "S3Dags": "dags.s3",
+    "S3Logs": "logs.s3",
+    "Service": "capacity.service",
+    "SeveralExecutors": "executors.several",
+    "SqsBroker": "brokers.sqs",
+    "Web": "web",
+    "WorkerPool": "capacity.pools",
+    "Workers": "executors.base",
+}
 
 __all__ = [
     "AirflowCluster",
@@ -58,3 +98,15 @@ __all__ = [
     "WorkerPool",
     "Workers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

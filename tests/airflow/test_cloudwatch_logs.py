@@ -21,7 +21,7 @@ from servers import free_port
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
 
 HERE = Path(__file__).parent
-PYTHON = REPOSITORY / ".venvs/emulator/bin/python"
+PYTHON = REPOSITORY / ".venvs/local/bin/python"
 GROUP = "Stack-LogsTaskGroup-1"
 ARN = "arn:aws:logs:eu-central-1:123456789012:log-group"
 LOGS = {

@@ -71,7 +71,7 @@ def site(request, tmp_path: Path) -> Iterator[SimpleNamespace]:
     version: AirflowVersion = request.param
     port = free_port()
     aws = f"http://127.0.0.1:{port}"
-    python = REPOSITORY / ".venvs/emulator/bin/python"
+    python = REPOSITORY / ".venvs/local/bin/python"
     plan = plan_of(version=version, executor=EXECUTOR, dags=S3Dags(refresh_seconds=5))
     log = (tmp_path / "aws.log").open("w")
     with (

@@ -80,7 +80,7 @@ class Scenario:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """PostgreSQL and Redis with TLS and passwords, and an S3."""
     port = free_port()
-    moto = REPOSITORY / ".venvs/emulator/bin/moto_server"
+    moto = REPOSITORY / ".venvs/local/bin/moto_server"
     log = (tmp_path_factory.mktemp("s3") / "log").open("w")
     with (
         log,

@@ -298,7 +298,7 @@ def endpoint() -> Iterator[str]:
     """Serve S3 with moto."""
     port = free_port()
     server = subprocess.Popen(
-        [REPO / ".venvs/emulator/bin/moto_server", "-p", str(port)], stdout=-3, stderr=-3, cwd="/"
+        [REPO / ".venvs/local/bin/moto_server", "-p", str(port)], stdout=-3, stderr=-3, cwd="/"
     )
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: s3(url).list_buckets())

@@ -2,18 +2,11 @@
 
 import json
 import sys
-import types
-from pathlib import Path
 from typing import Any
 
-# What the package shows its users needs the CDK, which this environment has not.
-package = types.ModuleType("cdk_airflow_ecs")
-package.__path__ = [str(Path(__file__).resolve().parents[2] / "src" / "cdk_airflow_ecs")]
-sys.modules["cdk_airflow_ecs"] = package
+from cdk_airflow_ecs.local.aws import app, gaps, web
 
-from cdk_airflow_ecs.local.aws import app, gaps, web  # noqa: E402
-
-from . import rehearsal  # noqa: E402
+from . import rehearsal
 
 
 def hook(path: str, body: bytes) -> Any:

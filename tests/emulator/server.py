@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-INTERPRETER = REPOSITORY / ".venvs" / "emulator" / "bin" / "python"
+INTERPRETER = REPOSITORY / ".venvs" / "local" / "bin" / "python"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
@@ -30,6 +30,7 @@ class Emulator(AbstractContextManager):
         self.process = subprocess.Popen(
             [INTERPRETER, "-m", "emulator.app"],
             cwd=Path(__file__).parents[1],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")},
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
