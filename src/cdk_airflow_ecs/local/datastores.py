@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cdk_airflow_ecs.local.aws.resources import client
 from cdk_airflow_ecs.local.postgres import PostgresServer
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.local.authority import Authority
     from cdk_airflow_ecs.local.state import State
 
+_PACE: Final = 0.5  # seconds
+
 
 @dataclass(kw_only=True)
 class Datastores:
-    """Makes a server for each store as it is created, and keeps what outlives a run.
+    """Makes a server for each store as it is created, starts it again when it dies, and keeps what outlives a run.
 
     Args:
         state: where data is kept.
@@ -34,6 +37,8 @@ class Datastores:
     say: Callable[[str, str], None]
     servers: dict[str, PostgresServer | RedisServer] = field(default_factory=dict)
     buckets: dict[str, str] = field(default_factory=dict)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
 
     def created(self, kind: str, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
         """Put something behind a resource that was created."""
@@ -48,8 +53,32 @@ class Datastores:
         if make:
             make(logical_id, physical_id, properties)
 
+    def watch(self) -> None:
+        """Look after the servers in the background."""
+        self._thread = threading.Thread(target=self._watch, name="stores", daemon=True)
+        self._thread.start()
+
+    def look(self) -> None:
+        """Start again what died, as RDS and ElastiCache do."""
+        for name, server in self.servers.items():
+            if not server.is_running:
+                self.say(name, f"{server.kind} died")
+                try:
+                    server.restart()
+                except Refusal as refusal:  # the next look may succeed
+                    self.say(name, str(refusal))
+                else:
+                    self.say(name, f"{server.kind} runs again")
+
+    def _watch(self) -> None:
+        while not self._over.wait(_PACE):
+            self.look()
+
     def stop(self) -> None:
         """Keep the objects of the buckets, and stop every server."""
+        self._over.set()
+        if self._thread:
+            self._thread.join()
         self.state.save_buckets(client("s3"), self.buckets)
         for server in self.servers.values():
             server.stop()

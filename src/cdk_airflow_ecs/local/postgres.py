@@ -111,6 +111,11 @@ class PostgresServer:
                 raise Refusal(f"PostgreSQL ({self.kind}) does not start:\n{_tail(self._log)}")
             time.sleep(0.05)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and none of its processes has died."""
+        return self._process is not None and all(p is None or p.poll() is None for p in (self._process, self._front))
+
     def stop(self, seconds: float = 20) -> None:
         """Stop it as a planned restart does: connections end, everything that was committed is kept."""
         if self._process is not None and self._process.poll() is None:

@@ -140,6 +140,12 @@ class RedisServer:
                 lines = self._log.read_text(errors="replace").splitlines()[-30:]
                 raise Refusal(f"Redis ({self.kind}) does not start:\n" + "\n".join(lines))
             time.sleep(0.05)
+        self._dump.unlink(missing_ok=True)  # read once: what dies later must not come back with what is long done
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and none of its processes has died."""
+        return self._process is not None and all(p is None or p.poll() is None for p in (self._process, self._front))
 
     def stop(self) -> None:
         """Stop it as a planned restart does: what it holds is written first."""

@@ -181,6 +181,7 @@ class Run:
         self.stacks = Account(self._told).deploy(files)
         if not self.agent.backend.services:
             raise Refusal(f"{self.wishes.path} makes no AWS::ECS::Service: there is nothing to run")
+        stores.watch()
         self.outputs = {name: str(value["OutputValue"]) for name, value in outputs(self.stacks).items()}
         for arn in resources(self.stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer").values():
             balancer = Balancer(arn=arn, client=lambda: client("elbv2"))

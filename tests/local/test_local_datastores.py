@@ -1,0 +1,83 @@
+"""Stores behind a template's resources: what dies is started again, and what was done does not come back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import SimpleNamespace
+
+import pytest
+from places import temporary_state
+
+from cdk_airflow_ecs.local.addresses import Addresses
+from cdk_airflow_ecs.local.authority import Authority
+from cdk_airflow_ecs.local.datastores import Datastores
+from cdk_airflow_ecs.local.redis import RedisServer
+from cdk_airflow_ecs.local.refusal import Refusal
+
+
+class Server(SimpleNamespace):
+    """A store that does as it is told."""
+
+    kind = "Redis 7"
+    is_running = False
+    starts = 0
+    refuses = 0
+
+    def restart(self) -> None:
+        """Start, but for the first times."""
+        self.starts += 1
+        if self.starts <= self.refuses:
+            raise Refusal("it does not start")
+        self.is_running = True
+
+
+@pytest.fixture
+def said() -> list[tuple[str, str]]:
+    """Collect what people are told."""
+    return []
+
+
+@pytest.fixture
+def stores(said) -> Datastores:
+    """Look after nothing yet."""
+    return Datastores(state=None, addresses=None, authority=None, say=lambda *words: said.append(words))
+
+
+def test_what_died_is_started_again(stores, said):
+    """Once, and people are told."""
+    stores.servers["Cache"] = server = Server()
+    stores.look()
+    stores.look()
+    assert server.starts == 1
+    assert said == [("Cache", "Redis 7 died"), ("Cache", "Redis 7 runs again")]
+
+
+def test_what_does_not_start_is_tried_again(stores, said):
+    """A first failure is told, and is not the last try."""
+    stores.servers["Cache"] = server = Server(refuses=1)
+    stores.look()
+    stores.look()
+    assert server.is_running
+    assert ("Cache", "it does not start") in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "kept"), [(signal.SIGTERM, ":1"), (signal.SIGKILL, ":0")])
+def test_a_redis_that_died(stores, number, kept):
+    """Told to stop, it comes back with what it held; killed, it comes back empty, also after an earlier stop."""
+    with temporary_state() as state:
+        addresses = Addresses.open(isolated=False)
+        server = RedisServer(
+            state, "cache", address=addresses.add("cache"), authority=Authority(state.folder("a")), password="x"
+        )
+        stores.servers["cache"] = server
+        server.start()
+        server.command("SET", "held", "1")
+        server.restart()
+        os.kill(server._process.pid, number)
+        server._process.wait(10)
+        stores.look()
+        assert server.command("EXISTS", "held") == kept
+        server.stop()
+        addresses.close()
