@@ -14,6 +14,7 @@ from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_
 from werkzeug.serving import make_server
 
 from . import ecs, identity, lambdas, monitoring, nested, network, stores, web
+from .calls import Calls
 from .cloudformation import CloudFormationResponse
 
 TYPES = (ecs, identity, lambdas, monitoring, nested, network, stores, web)
@@ -25,16 +26,19 @@ class Application:
 
     Attributes:
         hook: What is done with a path of our own and the body sent to it.
+        calls: What was asked of moto, and by whom.
     """
 
     def __init__(self, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.hook = hook
+        self.calls = Calls()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
         """Answers one request."""
         path = environ["PATH_INFO"]
         if not path.startswith("/_emulator/"):
+            self.calls.add(environ)
             return self.moto(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         answer = self._own(path.removeprefix("/_emulator/"), body)
@@ -44,6 +48,8 @@ class Application:
     def _own(self, path: str, body: bytes) -> Any:
         if path.startswith("answers/"):  # of a custom resource
             return lambdas.Answers.take(path.removeprefix("answers/"), body)
+        if path == "calls":
+            return self.calls.rows()
         return self.hook(path, body)
 
 

@@ -1,0 +1,65 @@
+"""Who asked the API for what: counted, as CloudTrail would record it, so that a run can show it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+
+class Call(NamedTuple):
+    """One kind of request.
+
+    Args:
+        address: where it came from; each task has an address of its own where there are network namespaces.
+        service: which service's key signed it, such as "s3"; empty if nothing signed it.
+        operation: what was asked for; in S3 the method. Empty if only the body says it.
+        resource: the bucket; empty for other services.
+    """
+
+    address: str
+    service: str
+    operation: str
+    resource: str
+
+
+@dataclass
+class Calls:
+    """How often each was made."""
+
+    _seen: Counter[Call] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, environ: Mapping[str, Any]) -> None:
+        """Count one request, as WSGI describes it."""
+        call = read(environ)
+        with self._lock:
+            self._seen[call] += 1
+
+    def rows(self) -> list[list[Any]]:
+        """Each call with its number, in order."""
+        with self._lock:
+            return [[*call, times] for call, times in sorted(self._seen.items())]
+
+
+def read(environ: Mapping[str, Any]) -> Call:
+    """What a request asks for, without its body.
+
+    Examples:
+        >>> signed = "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/sqs/aws4_request, Signature=1"
+        >>> read({"HTTP_AUTHORIZATION": signed, "HTTP_X_AMZ_TARGET": "AmazonSQS.SendMessage"}).operation
+        'SendMessage'
+    """
+    signed = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", ""))
+    service = signed[1] if signed else ""
+    address = str(environ.get("REMOTE_ADDR", ""))
+    if service == "s3":
+        bucket = environ.get("PATH_INFO", "").strip("/").partition("/")[0]
+        return Call(address, service, environ.get("REQUEST_METHOD", ""), bucket)
+    target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    query = parse_qs(environ.get("QUERY_STRING", "")).get("Action", [""])[0]
+    return Call(address, service, target or query, "")

@@ -1,0 +1,41 @@
+"""What a component asks of the AWS API is counted: without its body, and by the address that it came from."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdk_airflow_ecs.local.aws.calls import Call, Calls, read
+
+SIGNED = "AWS4-HMAC-SHA256 Credential=ASIAX/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=1"
+
+
+def request(service: str, **given: str) -> dict[str, str]:
+    """A signed request as WSGI describes it."""
+    return {"REMOTE_ADDR": "198.18.7.11", "HTTP_AUTHORIZATION": SIGNED.format(service), **given}
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (request("s3", REQUEST_METHOD="GET", PATH_INFO="/dags-1/a/b.py"), ("s3", "GET", "dags-1")),
+        (request("s3", REQUEST_METHOD="GET", PATH_INFO="/"), ("s3", "GET", "")),
+        (request("sqs", HTTP_X_AMZ_TARGET="AmazonSQS.SendMessage", PATH_INFO="/"), ("sqs", "SendMessage", "")),
+        (request("sqs", QUERY_STRING="Action=ReceiveMessage&WaitTimeSeconds=20"), ("sqs", "ReceiveMessage", "")),
+        (request("dynamodb", HTTP_X_AMZ_TARGET="DynamoDB_20120810.PutItem"), ("dynamodb", "PutItem", "")),
+        ({"REMOTE_ADDR": "198.18.7.11", "PATH_INFO": "/dags-1/a"}, ("", "", "")),
+    ],
+)
+def test_a_request_is_read(made, wanted):
+    """Service, operation and bucket are known from its head alone."""
+    assert read(made) == Call("198.18.7.11", *wanted)
+
+
+def test_calls_are_counted():
+    """The same call of one address is one row; another address has its own."""
+    calls = Calls()
+    for address in ("198.18.7.11", "198.18.7.11", "198.18.7.12"):
+        calls.add(request("ecs", HTTP_X_AMZ_TARGET="AmazonEC2ContainerServiceV20141113.RunTask", REMOTE_ADDR=address))
+    assert calls.rows() == [
+        ["198.18.7.11", "ecs", "RunTask", "", 2],
+        ["198.18.7.12", "ecs", "RunTask", "", 1],
+    ]
