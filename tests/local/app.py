@@ -1,23 +1,41 @@
-"""An app with one cluster: TEST_EXECUTOR, TEST_AIRFLOW."""
+"""An app with one cluster: TEST_EXECUTOR, TEST_AIRFLOW, and for the DAG set TEST_LEDGER, TEST_FAR."""
 
 import os
 
 from aws_cdk import App, Stack
+from aws_cdk.aws_ecs import ContainerImage
 
-from cdk_airflow_ecs import AirflowCluster, AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SeveralExecutors
+from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowVersion,
+    CeleryExecutor,
+    ContainerDatabase,
+    EcsExecutor,
+    LocalExecutor,
+    RedisBroker,
+    SeveralExecutors,
+    SqsBroker,
+)
 
 EXECUTORS = {
     "celery": CeleryExecutor,
+    "sqs": lambda: CeleryExecutor(broker=SqsBroker()),
+    "containers": lambda: CeleryExecutor(broker=RedisBroker.container()),
     "ecs": EcsExecutor,
     "local": LocalExecutor,
     "mixed": lambda: SeveralExecutors([CeleryExecutor(), EcsExecutor()]),
 }
 
 app = App()
-AirflowCluster(
+name = os.environ["TEST_EXECUTOR"]
+cluster = AirflowCluster(
     Stack(app, "Test"),
     "Airflow",
     version=AirflowVersion.of(os.environ["TEST_AIRFLOW"]),
-    executor=EXECUTORS[os.environ["TEST_EXECUTOR"]](),
+    executor=EXECUTORS[name](),
+    database=ContainerDatabase() if name == "containers" else None,
+    environment={key: os.environ[key] for key in ("TEST_LEDGER", "TEST_FAR") if key in os.environ},
 )
+if "TEST_LEDGER" in os.environ:
+    cluster.add_ecs_task("etl", image=ContainerImage.from_registry("registry.example.org/etl:1"), command=["4711"])
 app.synth()

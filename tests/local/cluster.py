@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,13 @@ class Cluster(AbstractContextManager):
         app: the app that makes the template.
         major: Airflow's major version.
         shared: whether all tasks are to share the loopback.
+        words: more arguments of `up`.
         env: variables of the app.
     """
 
-    def __init__(self, folder: Path, app: str, major: int = 3, *, shared: bool = False, **env: str) -> None:
+    def __init__(
+        self, folder: Path, app: str, major: int = 3, *, shared: bool = False, words: Sequence[str] = (), **env: str
+    ) -> None:
         self.folder = folder
         self.app = app
         self.major = major
@@ -62,7 +65,7 @@ class Cluster(AbstractContextManager):
         self.dags.mkdir()
         (self.dags / "conversation.py").write_text(DAG)
         self._env = env
-        self._words = ["--shared"] if shared else []
+        self._words = [*(["--shared"] if shared else []), *words]
         self._token = ""
         self.url = ""
 
@@ -126,14 +129,20 @@ class Cluster(AbstractContextManager):
         """Wait for the end of a run; return its state."""
         return eventually(lambda: (s := self.call(run)[1]["state"]) in ("success", "failed") and s, seconds)
 
-    def log(self, run: str, task: str, wanted: str) -> str:
-        """Wait until a task's log has something in it; return the log."""
+    def instances(self, run: str) -> list[dict[str, Any]]:
+        """The task instances of a run."""
+        status, found = self.call(f"{run}/taskInstances?limit=100")
+        assert status == 200, found
+        return found["task_instances"]
 
-        def read() -> str | None:
-            text = str(self.call(f"{run}/taskInstances/{task}/logs/1")[1])
-            return text if wanted in text else None
-
-        return eventually(read, 30)
+    def log(self, run: str, task: str, wanted: str, *, number: int = 1, index: int = -1) -> str:
+        """Wait until the log of one try of a task instance has something in it; return the log."""
+        path = f"{run}/taskInstances/{task}/logs/{number}?full_content=true&map_index={index}"
+        end = time.monotonic() + 30
+        while wanted not in (text := str(self.call(path)[1])):
+            assert time.monotonic() < end, f"no {wanted!r} in {path}: {text}"
+            time.sleep(0.5)
+        return text
 
 
 def ask(url: str, body: dict | None = None, method: str | None = None, **headers: str) -> tuple[int, Any]:

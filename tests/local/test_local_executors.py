@@ -1,12 +1,19 @@
-"""Every executor on every line of Airflow: one DAG runs, and the API tells its log."""
+"""Every executor on every line of Airflow runs one DAG set: final states, tries, and every log through the API."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from cluster import INTERPRETER, REPOSITORY, Cluster, marked, remove
+from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
+from dagset.wanted import DAGS, WANTED
+from matrix import Row, tell
+
+from cdk_airflow_ecs import AirflowVersion
 
 pytestmark = [
     pytest.mark.e2e,
@@ -19,22 +26,14 @@ pytestmark = [
 ]
 
 APP = REPOSITORY / "tests" / "local" / "app.py"
-MIXED = """
-from datetime import datetime
-from airflow.sdk import DAG, task
-
-with DAG("mixed", start_date=datetime(2024, 1, 1), schedule=None, is_paused_upon_creation=False):
-
-    @task
-    def near():
-        print("by Celery")
-
-    @task(executor="ecs")
-    def far():
-        print("by ECS")
-
-    near() >> far()
-"""
+SET = REPOSITORY / "tests" / "local" / "dagset"
+EXECUTORS = ("celery", "sqs", "ecs", "mixed", "local")
+CASES = [*((name, release) for release in ("3.3.2", "2.11.2") for name in EXECUTORS), ("containers", "2.8.1")]
+# How many of these run by the ECS executor; a task that is deferred takes two ECS tasks.
+BY_ECS = {
+    "ecs": sum(len(wanted.ledger) or bool(wanted.told) for wanted in WANTED),
+    "mixed": sum(len(wanted.ledger) for wanted in WANTED if wanted.far),
+}
 
 
 @pytest.fixture
@@ -45,28 +44,110 @@ def folder():
     remove(made)
 
 
-@pytest.mark.parametrize(
-    ("executor", "release"), [("ecs", "3.3.2"), ("local", "3.3.2"), ("celery", "2.11.2"), ("ecs", "2.11.2")]
-)
-def test_a_dag_runs(folder, executor, release):
-    """It succeeds, its log is read, and an ECS task ran once for each of its tasks."""
-    with Cluster(folder, str(APP), int(release[0]), TEST_EXECUTOR=executor, TEST_AIRFLOW=release) as cluster:
-        run = cluster.trigger("conversation")
-        assert cluster.finish(run) == "success"
-        assert "the question 4711" in cluster.log(run, "ask", "4711")
-        assert len(list((cluster.state / "logs").glob("executor.*.log"))) == (2 if executor == "ecs" else 0)
+@dataclass
+class DagSet:
+    """The DAG set on one cluster.
+
+    Args:
+        folder: where the cluster is.
+        executor: a name of app.py.
+        release: an Airflow release.
+    """
+
+    folder: Path
+    executor: str
+    release: str
+    runs: dict[str, str] = field(default_factory=dict)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def cluster(self) -> Cluster:
+        """The cluster, with the DAGs and the image of the ECS task."""
+        image = self.folder / "etl"
+        image.mkdir()
+        python = AirflowVersion.of(self.release).python
+        (image / "Dockerfile").write_text(
+            f"FROM apache/airflow:{self.release}-python{python}\nCOPY etl.py /opt/airflow/etl.py\n"
+            'ENTRYPOINT ["python", "/opt/airflow/etl.py"]\n'
+        )
+        (image / "etl.py").write_text((SET / "etl.py").read_text())
+        several = {"TEST_FAR": "ecs"} if self.executor == "mixed" else {}
+        made = Cluster(
+            self.folder,
+            str(APP),
+            int(self.release[0]),
+            words=["--image", f"registry.example.org/etl={image}"],
+            TEST_EXECUTOR=self.executor,
+            TEST_AIRFLOW=self.release,
+            TEST_LEDGER=str(self.folder / "ledger"),
+            **several,
+        )
+        (made.dags / "dagset.py").write_text((SET / "dagset.py").read_text())
+        return made
+
+    def run(self, cluster: Cluster) -> None:
+        """Run all DAGs side by side, until the last is over."""
+        warehouse = {"host": "warehouse.example.org", "login": "reader", "password": "open-sesame"}
+        _made(cluster, "connections", {"connection_id": "warehouse", "conn_type": "http", **warehouse})
+        _made(cluster, "variables", {"key": "colour", "value": "blue"})
+        self.runs = {dag: cluster.trigger(dag) for dag in DAGS}
+        eventually(lambda: self._is_over(cluster), 420)
+
+    def _is_over(self, cluster: Cluster) -> bool:
+        for each in cluster.instances(self.runs["patient"]):
+            self.seen.add((each["task_id"], str(each["state"])))
+        return all(cluster.call(run)[1]["state"] in ("success", "failed") for run in self.runs.values())
+
+    def check_states(self, cluster: Cluster) -> None:
+        """Every DAG and task instance ended as it should, after as many tries as it should."""
+        assert {dag: cluster.call(run)[1]["state"] for dag, run in self.runs.items()} == DAGS
+        found = {
+            (dag, each["task_id"], each["map_index"]): (each["state"], each["try_number"])
+            for dag, run in self.runs.items()
+            for each in cluster.instances(run)
+        }
+        assert found == {wanted.key: (wanted.state, len(wanted.tries) or int(bool(wanted.told))) for wanted in WANTED}
+        assert ("wait", "deferred") in self.seen
+
+    def check_executions(self, cluster: Cluster) -> None:
+        """Every try was executed once, where its executor does."""
+        written = Counter((self.folder / "ledger").read_text().splitlines())
+        assert written == Counter(line for wanted in WANTED for line in wanted.ledger)
+        logs = cluster.state / "logs"
+        assert len(list(logs.glob("etl.*.log"))) == 1
+        assert len(list(logs.glob("executor.*.log"))) == BY_ECS.get(self.executor, 0)
+
+    def check_logs(self, cluster: Cluster) -> int:
+        """The API has the log of every try, with what it told and without the password; return their number."""
+        texts = {}
+        for wanted in WANTED:
+            for number, text in wanted.logs:
+                run = self.runs[wanted.dag]
+                read = cluster.log(run, wanted.task, text, number=number, index=wanted.index)
+                assert "open-sesame" not in read
+                texts[wanted.key, number] = read
+        return len(texts)
+
+
+def _made(cluster: Cluster, what: str, body: dict) -> None:
+    status, answer = cluster.call(what, body)
+    assert status in (200, 201), answer
+
+
+@pytest.mark.parametrize(("executor", "release"), CASES)
+def test_the_dag_set(folder, executor, release):
+    """Every final state is right, every try ran once and where it should, and every log is read."""
+    dags = DagSet(folder, executor, release)
+    began = time.monotonic()
+    with dags.cluster() as cluster:
+        up = time.monotonic() - began
+        began = time.monotonic()
+        dags.run(cluster)
+        took = time.monotonic() - began
+        dags.check_states(cluster)
+        dags.check_executions(cluster)
+        logs = dags.check_logs(cluster)
     assert marked(cluster.state) == []
-
-
-def test_celery_and_ecs_in_one_cluster(folder):
-    """Each task runs where its executor says."""
-    with Cluster(folder, str(APP), TEST_EXECUTOR="mixed", TEST_AIRFLOW="3.3.2") as cluster:
-        (cluster.dags / "mixed.py").write_text(MIXED)
-        run = cluster.trigger("mixed")
-        assert cluster.finish(run) == "success"
-        assert "by Celery" in cluster.log(run, "near", "by Celery")
-        assert "by ECS" in cluster.log(run, "far", "by ECS")
-        assert len(list((cluster.state / "logs").glob("executor.*.log"))) == 1
+    tell(Row(executor=executor, release=release, up=up, dags=took, instances=len(WANTED), logs=logs))
 
 
 def test_without_namespaces(folder):
