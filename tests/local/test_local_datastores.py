@@ -9,8 +9,11 @@ from types import SimpleNamespace
 import pytest
 from places import temporary_state
 
+pytest.importorskip("moto", reason="needs the environment of the extra [local]: make environments")
+
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.authority import Authority
+from cdk_airflow_ecs.local.aws import queues
 from cdk_airflow_ecs.local.datastores import Datastores
 from cdk_airflow_ecs.local.redis import RedisServer
 from cdk_airflow_ecs.local.refusal import Refusal
@@ -60,6 +63,19 @@ def test_what_does_not_start_is_tried_again(stores, said):
     stores.look()
     assert server.is_running
     assert ("Cache", "it does not start") in said
+
+
+def test_what_is_queued_comes_back_once(stores, monkeypatch):
+    """A queue holds at its next start what it held at the end, and a run that is killed then brings none of it back."""
+    held = [{"id": "1"}]
+    put = []
+    monkeypatch.setattr(queues, "put_back", lambda *words: put.append(words))
+    with temporary_state() as state:
+        stores.state = state
+        state.write("queues", {"Work": held})
+        for _ in range(2):
+            stores.created("AWS::SQS::Queue", "Work", "http://x/1/work", {})
+    assert put == [("http://x/1/work", held), ("http://x/1/work", [])]
 
 
 @pytest.mark.slow

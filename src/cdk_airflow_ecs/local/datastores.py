@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from cdk_airflow_ecs.local.aws import queues
 from cdk_airflow_ecs.local.aws.resources import client
 from cdk_airflow_ecs.local.postgres import PostgresServer
 from cdk_airflow_ecs.local.redis import RedisServer
@@ -37,6 +38,7 @@ class Datastores:
     say: Callable[[str, str], None]
     servers: dict[str, PostgresServer | RedisServer] = field(default_factory=dict)
     buckets: dict[str, str] = field(default_factory=dict)
+    queues: dict[str, str] = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -48,6 +50,7 @@ class Datastores:
             "AWS::ElastiCache::ReplicationGroup": self._cache,
             "AWS::SecretsManager::Secret": self._secret,
             "AWS::S3::Bucket": self._bucket,
+            "AWS::SQS::Queue": self._queue,
             "AWS::ServiceDiscovery::Service": self._name,
         }.get(kind)
         if make:
@@ -75,11 +78,12 @@ class Datastores:
             self.look()
 
     def stop(self) -> None:
-        """Keep the objects of the buckets, and stop every server."""
+        """Keep the objects of the buckets and what is queued, and stop every server."""
         self._over.set()
         if self._thread:
             self._thread.join()
         self.state.save_buckets(client("s3"), self.buckets)
+        self.state.write("queues", queues.messages(self.queues))
         for server in self.servers.values():
             server.stop()
 
@@ -167,3 +171,10 @@ class Datastores:
         del properties
         self.buckets[logical_id] = physical_id
         self.state.restore_buckets(client("s3"), {logical_id: physical_id})
+
+    def _queue(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        del properties
+        self.queues[logical_id] = physical_id
+        kept = self.state.read("queues") or {}
+        queues.put_back(physical_id, kept.pop(logical_id, []))
+        self.state.write("queues", kept)  # once: what is taken from here on must not come back

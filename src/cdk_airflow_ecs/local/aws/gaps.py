@@ -21,7 +21,7 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.moto_api import state_manager
 from moto.s3.models import FakeBucket
 
-from . import lambdas
+from . import lambdas, queues
 from .resources import client
 
 # Operations whose parameters moto drops in part, and the member of the answer that stands for the resource.
@@ -318,5 +318,6 @@ def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] |
         rule_descriptions,
         unguarded_buckets,
         backups_of_file_systems,
+        queues.one_at_a_time,
     ):
         patch()

@@ -1,0 +1,75 @@
+"""SQS as moto keeps it: each message to one receiver at a time, none lost, and kept from one run to the next."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
+
+from .engine import ACCOUNT
+from .resources import REGION
+
+# What SQS knows of a message; moto makes a new receipt handle at the next receipt.
+_KEPT = (
+    "message_attributes", "sent_timestamp", "approximate_first_receive_timestamp", "approximate_receive_count",
+    "deduplication_id", "group_id", "sequence_number", "visible_at", "delayed_until",
+)  # fmt: skip
+
+
+def one_at_a_time() -> None:
+    """Lets nobody take or delete messages while another does: moto hands one to two, or drops what comes meanwhile."""
+    receive, delete = SQSBackend.receive_message, Queue.delete_message
+
+    def receive_message(  # noqa: PLR0917  # as it is called
+        self: SQSBackend,
+        queue_name: str,
+        count: int,
+        wait_seconds_timeout: int,
+        visibility_timeout: int,
+        message_attribute_names: list[str] | None = None,
+    ) -> list[Message]:
+        queue, end = self.get_queue(queue_name), time.monotonic() + (wait_seconds_timeout or 0)
+        while True:
+            with queue._messages_lock:
+                found = receive(self, queue_name, count, 0, visibility_timeout, message_attribute_names)
+            if found or time.monotonic() >= end:
+                return found
+            queue.wait_for_messages(1)
+
+    def delete_message(self: Queue, receipt_handle: str) -> None:
+        with self._messages_lock:
+            delete(self, receipt_handle)
+
+    SQSBackend.receive_message, Queue.delete_message = receive_message, delete_message
+
+
+def messages(queues: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """What queues hold, received or not.
+
+    Args:
+        queues: logical id to URL.
+    """
+    return {name: [_described(message) for message in _queue(url)._messages] for name, url in queues.items()}
+
+
+def put_back(queue: str, held: list[dict[str, Any]]) -> None:
+    """Let a queue hold what :func:`messages` told, hidden as long as it was to be hidden.
+
+    Args:
+        queue: its URL.
+        held: the messages.
+    """
+    for each in held:
+        message = Message(each["id"], each["body"], each["system_attributes"])
+        for name in _KEPT:
+            setattr(message, name, each[name])
+        with _queue(queue)._messages_lock:
+            _queue(queue)._messages.append(message)
+
+
+def _described(message: Message) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in ("id", "body", "system_attributes", *_KEPT)}
+
+
+def _queue(url: str) -> Queue:
+    return sqs_backends[ACCOUNT][REGION].queues[url.rsplit("/", maxsplit=1)[-1]]

@@ -1,0 +1,71 @@
+"""SQS on this machine: no message is lost or given to two, and a stop keeps what queues hold."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+pytest.importorskip("moto", reason="needs the environment of the extra [local]: make environments")
+
+from moto.sqs.models import Queue, SQSBackend, sqs_backends
+
+from cdk_airflow_ecs.local.aws import queues
+from cdk_airflow_ecs.local.aws.engine import ACCOUNT
+from cdk_airflow_ecs.local.aws.resources import REGION
+
+
+@pytest.fixture
+def backend(monkeypatch) -> SQSBackend:
+    """SQS with one queue."""
+    for kind, name in ((SQSBackend, "receive_message"), (Queue, "delete_message")):
+        monkeypatch.setattr(kind, name, getattr(kind, name))
+    queues.one_at_a_time()
+    backend = sqs_backends[ACCOUNT][REGION]
+    backend.reset()
+    backend.create_queue("work", {})
+    return backend
+
+
+def test_each_message_is_received_once(backend):
+    """Four receivers at once, each deleting what it got, while others send: all arrive, each once."""
+
+    def send(number):
+        for place in range(100):
+            backend.send_message("work", f"{number}-{place}")
+
+    def receive(_):
+        bodies = []
+        while found := backend.receive_message("work", 1, 1, 30):
+            bodies.append(found[0].body)
+            backend.delete_message("work", found[0].receipt_handle)
+        return bodies
+
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(send, number) for number in range(4)]
+        received = [body for bodies in pool.map(receive, range(4)) for body in bodies]
+        assert not any(each.exception() for each in sent)
+    assert len(received) == len(set(received)) == 400
+    assert backend.queues["work"]._messages == []
+
+
+def test_messages_outlive_a_run(backend):
+    """What waited waits again, what was received stays hidden, and what was deleted is gone."""
+    for body in ("done", "taken", "waits"):
+        backend.send_message("work", body)
+    done = backend.receive_message("work", 1, 0, 30)[0]
+    backend.delete_message("work", done.receipt_handle)
+    taken = backend.receive_message("work", 1, 0, 30)[0]
+    kept = json.loads(json.dumps(queues.messages({"Work": "http://x/1/work"})))
+    backend.reset()
+    backend.create_queue("work", {})
+    queues.put_back("http://x/1/work", kept["Work"])
+    assert [each.body for each in backend.receive_message("work", 10, 0, 30)] == ["waits"]
+    assert [each.body for each in backend.queues["work"]._messages] == ["taken", "waits"]
+    assert backend.queues["work"]._messages[0].approximate_receive_count == taken.approximate_receive_count
+
+
+def test_nothing_to_receive(backend):
+    """An empty queue answers when the time is over."""
+    assert backend.receive_message("work", 1, 0, 30) == []
