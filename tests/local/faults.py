@@ -1,0 +1,178 @@
+"""What tests of faults need: a DAG whose tasks leave marks, what the marks tell, and how things die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+TASKS: Final = 200
+# Each execution leaves one line when it begins and one when it ends: number, try, what, when.
+DAG: Final = """
+import os, time
+from datetime import datetime, timedelta
+try:
+    from airflow.sdk import DAG, task, get_current_context
+except ImportError:
+    from airflow.decorators import task
+    from airflow.operators.python import get_current_context
+    from airflow import DAG
+
+def mark(number, what):
+    context = get_current_context()
+    name = context["run_id"].replace(":", "").replace("+", "")
+    line = f"{number} {context['ti'].try_number} {what} {time.time():.3f}\\n"
+    descriptor = os.open(f"MARKS/{name}", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, line.encode())
+    os.close(descriptor)
+
+with DAG("many", start_date=datetime(2024, 1, 1), schedule=None, catchup=False, is_paused_upon_creation=False):
+
+    @task(retries=2, retry_delay=timedelta(seconds=1))
+    def work(number):
+        mark(number, "begins")
+        time.sleep(0.2)
+        mark(number, "ends")
+
+    work.expand(number=list(range(TASKS)))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a task.
+
+    Args:
+        task: its number.
+        attempt: Airflow's try number.
+        began: when it began, as seconds since the epoch.
+        ended: when it came to its end; None if it never did.
+    """
+
+    task: int
+    attempt: int
+    began: float
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the marks of a run tell about a fault.
+
+    Args:
+        executions: of every task, in the order in which they began.
+        struck: when the fault came.
+        healed: when everything was healthy again.
+    """
+
+    executions: tuple[Execution, ...]
+    struck: float
+    healed: float
+
+    @property
+    def flows_after(self) -> float:
+        """Seconds from the fault to the end of the first task that began after it."""
+        return min(e.ended for e in self.executions if e.began > self.struck and e.ended) - self.struck
+
+    @property
+    def longest_pause(self) -> float:
+        """The longest time after the fault in which no task came to its end."""
+        ends = sorted(e.ended for e in self.executions if e.ended and e.ended > self.struck)
+        return max(later - earlier for earlier, later in zip([self.struck, *ends], ends, strict=False))
+
+    @property
+    def repeated(self) -> list[int]:
+        """The tasks that were executed more than once."""
+        return sorted(task for task, count in Counter(e.task for e in self.executions).items() if count > 1)
+
+    def wrong(self) -> list[str]:
+        """What should not have happened: tasks that never ended, tries that ran twice, repetitions without cause."""
+        found = [f"task {task} never ended" for task in range(TASKS) if task not in {e.task for e in self._ended()}]
+        tries = Counter((e.task, e.attempt) for e in self.executions)
+        found += [f"try {attempt} of task {task} ran {n} times" for (task, attempt), n in tries.items() if n > 1]
+        for task in self.repeated:
+            *earlier, _ = [e for e in self.executions if e.task == task]
+            found += [f"task {task} was repeated though {e} was not struck" for e in earlier if not self._is_struck(e)]
+        return found
+
+    def _ended(self) -> list[Execution]:
+        return [e for e in self.executions if e.ended]
+
+    def _is_struck(self, execution: Execution) -> bool:
+        """Whether it was under way, or had not yet told its result, while something was broken."""
+        told = 5.0  # seconds after its last line until Airflow knows, on a busy machine
+        return execution.began < self.healed and (execution.ended is None or execution.ended + told > self.struck)
+
+
+def executions(text: str) -> tuple[Execution, ...]:
+    r"""Read the marks of a run.
+
+    Examples:
+        >>> executions("3 1 begins 10.0\n4 1 begins 11.0\n3 1 ends 12.0\n")[0].ended
+        12.0
+    """
+    begun: list[Execution] = []
+    for line in text.splitlines():
+        task, attempt, what, when = line.split()
+        if what == "begins":
+            begun.append(Execution(int(task), int(attempt), float(when), None))
+            continue
+        place = next(i for i, e in enumerate(begun) if (e.task, e.attempt, e.ended) == (int(task), int(attempt), None))
+        begun[place] = Execution(int(task), int(attempt), begun[place].began, float(when))
+    return tuple(begun)
+
+
+def processes(state: Path, label: str) -> list[int]:
+    """The first processes of what a run has started, as its state directory tells.
+
+    Args:
+        state: the state directory.
+        label: a component, or a part of a store's logical id.
+    """
+    found = []
+    for file in sorted((state / "processes").glob("*.json")):
+        try:
+            told = json.loads(file.read_text())
+        except (OSError, ValueError):  # it is being written, or ended just now
+            continue
+        name, slash, _ = told["name"].partition("/")
+        is_store = not slash and not name.endswith("(TLS)")
+        if name == label or (is_store and label in name):
+            found.append(int(told["pid"]))
+    return found
+
+
+def session(leader: int) -> list[int]:
+    """Every process of a container: all share a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[3] == str(leader) and fields[0] != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def kill(leader: int) -> None:
+    """End a container as a lost machine does: kill -9 of all its processes."""
+    for pid in session(leader):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def freeze(pid: int, seconds: float) -> None:
+    """Let a process answer nothing for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)

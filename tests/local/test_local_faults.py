@@ -1,0 +1,190 @@
+"""Faults in the middle of a run of 200 tasks: each ends in success, exactly as often as it should have run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import faults
+import pytest
+from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
+from report import report
+
+from cdk_airflow_ecs.cli.running import Running
+from cdk_airflow_ecs.local.refusal import Refusal
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.airflow,
+    pytest.mark.xdist_group("airflow"),
+    pytest.mark.skipif(
+        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
+    ),
+]
+
+APP = REPOSITORY / "tests" / "local" / "faulty_app.py"
+RELEASE = os.environ.get("FAULTS_AIRFLOW", "3.3.2")
+# What waits longest is shortened, so that the series takes minutes: FAULTS_DEFAULTS=1 measures the real ones.
+SHORTENED = {"scheduler": {"task_instance_heartbeat_timeout": 60, "task_queued_timeout": 90}}
+if RELEASE.startswith("2."):
+    SHORTENED = {"scheduler": {"scheduler_zombie_task_threshold": 60, "task_queued_timeout": 90}}
+CONFIG = {} if os.environ.get("FAULTS_DEFAULTS") else SHORTENED
+STILL_SECONDS = 75  # longer than clients of the AWS API wait for an answer
+ROWS: list[str] = []
+
+
+@dataclass
+class Bench:
+    """A running cluster, and what tests do to it."""
+
+    cluster: Cluster
+    broker: str
+    marks: Path
+
+    def is_healthy(self) -> bool:
+        """Whether each component has what it wants, all of it healthy, and each store runs."""
+        try:
+            rows = list(Running.of(self.cluster.state).rows())
+        except (Refusal, OSError):
+            return False
+        counts = {row[0]: (row[1], row[2]) for row in rows}
+        healthy = [row[0] for row in rows if row[3] == "healthy"]
+        return all(n == running and healthy.count(name) == int(n) for name, (n, running) in counts.items())
+
+    def text(self, run: str) -> str:
+        """The marks of a run."""
+        file = self.marks / run.rpartition("/")[2].replace(":", "").replace("+", "")
+        return file.read_text() if file.exists() else ""
+
+    def strike(self, name: str, fault: Callable[[], None], patience: float = 1500) -> faults.Outcome:
+        """Let a fault come when a quarter of a run is done; judge what became of each task."""
+        eventually(self.is_healthy, 300)
+        began = time.time()
+        run = self.cluster.trigger("many")
+        eventually(lambda: self.text(run).count("ends") >= faults.TASKS // 4, 300)
+        struck = time.time()
+        fault()
+        eventually(self.is_healthy, 300)
+        healed = time.time()
+        state = self.cluster.finish(run, patience)
+        total = time.time() - began
+        outcome = faults.Outcome(faults.executions(self.text(run)), struck, healed)
+        self._tell(name, outcome, total)
+        assert state == "success"
+        assert outcome.wrong() == []
+        return outcome
+
+    def _tell(self, name: str, outcome: faults.Outcome, total: float) -> None:
+        load = os.getloadavg()[1]
+        ROWS.append(
+            f"| {name} | {self.broker} | {outcome.healed - outcome.struck:.0f} | {outcome.flows_after:.0f}"
+            f" | {outcome.longest_pause:.0f} | {total:.0f} | {len(outcome.repeated)} | {load:.1f} |"
+        )
+        head = (
+            "| Fault | Broker | Healthy again after s | Tasks flow again after s | Longest pause s | Run took s"
+            " | Tasks run again | Load |\n|---|---|---|---|---|---|---|---|"
+        )
+        report(f"faults-{RELEASE}-{self.broker}-{name.replace(' ', '-')}", "\n".join([head, ROWS[-1]]))
+
+    def dies(self, label: str, number: signal.Signals | None = None) -> Callable[[], None]:
+        """Kill one task of a component, or a store; it is over when another process stands in its place.
+
+        Args:
+            label: the component, or a part of the store's logical id.
+            number: the signal that its first process gets. The default is kill -9 of all its processes.
+        """
+
+        def fault() -> None:
+            before = faults.processes(self.cluster.state, label)
+            if number:
+                os.kill(before[0], number)
+            else:
+                faults.kill(before[0])
+            eventually(lambda: set(faults.processes(self.cluster.state, label)) - set(before), 120)
+
+        return fault
+
+
+@pytest.fixture(scope="module", params=["redis", "sqs"])
+def bench(request) -> Iterator[Bench]:
+    """Run a cluster with one broker and two workers."""
+    folder = Path(mkdtemp(prefix="faults-", dir="/tmp"))
+    marks = folder / "marks"
+    marks.mkdir()
+    variables = {"TEST_BROKER": request.param, "TEST_AIRFLOW": RELEASE, "TEST_CONFIG": json.dumps(CONFIG)}
+    cluster = Cluster(folder, str(APP), int(RELEASE[0]), **variables)
+    dag = faults.DAG.replace("MARKS", str(marks)).replace("TASKS", str(faults.TASKS))
+    (cluster.dags / "many.py").write_text(dag)
+    try:
+        with cluster as running:
+            yield Bench(running, request.param, marks)
+        assert marked(cluster.state) == []
+    finally:
+        remove(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("kill -9 of a worker", "default"),
+        ("kill -9 of the scheduler", "Scheduler"),
+        ("kill -9 of the DAG processor", "DagProcessor"),
+        ("kill -9 of the triggerer", "Triggerer"),
+        ("kill -9 of the API server", "ApiServer"),
+    ],
+    ids=["worker", "scheduler", "dag-processor", "triggerer", "api-server"],
+)
+def test_a_component_is_killed(bench, name, label):
+    """Another task takes its place, and the run ends as if nothing had been."""
+    bench.strike(name, bench.dies(label))
+
+
+def test_a_busy_worker_is_scaled_in(bench):
+    """It finishes what it has begun: nothing runs twice."""
+
+    def fault() -> None:
+        assert bench.cluster.run("scale", "default", "1").returncode == 0
+        eventually(lambda: len(faults.processes(bench.cluster.state, "default")) == 1, 150)
+
+    outcome = bench.strike("scale-in of a busy worker", fault)
+    bench.cluster.run("scale", "default", "2")
+    assert outcome.repeated == []
+
+
+def test_postgres_restarts(bench):
+    """Connections end, as in a maintenance window of RDS; everything finds its way back."""
+    bench.strike("restart of PostgreSQL", bench.dies("Database", signal.SIGINT))
+
+
+def test_the_broker_restarts(bench):
+    """Redis keeps what it holds, as in a failover; SQS has no server here, so the AWS API stands still for a while."""
+    if bench.broker == "redis":
+        bench.strike("restart of the broker", bench.dies("Broker", signal.SIGTERM))
+        return
+    pid = json.loads((bench.cluster.state / "run.json").read_text())["pid"]
+    bench.strike(f"the AWS API stands still for {STILL_SECONDS} s", lambda: faults.freeze(pid, STILL_SECONDS))
+
+
+def test_the_broker_is_lost(bench):
+    """A Redis that was killed comes back empty: Airflow sends again what was queued. SQS is not lost."""
+    if bench.broker == "sqs":
+        pytest.skip("SQS has no server that could be lost")
+    bench.strike("kill -9 of the broker", bench.dies("Broker"))
+
+
+def test_all_is_stopped_and_goes_on(bench):
+    """What was queued is done after the next start, and nothing that was done is done again."""
+
+    def fault() -> None:
+        bench.cluster.run("down")
+        assert marked(bench.cluster.state) == []
+        bench.cluster.__enter__()
+
+    bench.strike("full stop and resume", fault)
