@@ -8,7 +8,7 @@ import struct
 import time
 import urllib.error
 import urllib.request
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 import pytest
@@ -59,6 +59,24 @@ def test_credentials_are_those_of_the_task_role(agent):
     assert found["Expiration"] == "2030-01-01T00:00:00Z"
     assert call(f"{url}/v2/credentials/4712")[0] == 404
     assert call(f"{url}/v2/credentials/1")[0] == 404
+
+
+def test_credentials_are_there_before_the_first_question():
+    """SDKs wait two seconds, thrice: a task's credentials are got when it begins, and again only when they run out."""
+    now = datetime.now(timezone.utc)
+    lives, asked = [timedelta(minutes=4), timedelta(hours=1)], []
+
+    def assume(role: str, session: str) -> dict:
+        asked.append(role)
+        expires = now + lives[len(asked) - 1]
+        return {"AccessKeyId": str(len(asked)), "SecretAccessKey": "s", "SessionToken": "t", "Expiration": expires}
+
+    endpoints = Endpoints(assume)
+    endpoints.add("4711", Asker(arn=TASK, role=ROLE, describe=dict))
+    assert asked == [ROLE]
+    answers = [endpoints.answer("GET", "/v2/credentials/4711", b"")[1]["AccessKeyId"] for _ in range(3)]
+    assert answers == ["2", "2", "2"]  # the first are about to run out
+    assert asked == [ROLE, ROLE]
 
 
 def test_metadata(agent):

@@ -24,13 +24,12 @@ class Credentials:
     url: str
     region: str
     roles: dict[str, str] = field(default_factory=dict)
-    _sessions: dict[str, Any] = field(default_factory=dict)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def assume(self, role: str, session: str) -> dict[str, Any]:
         """Credentials of a role. Whose an access key is stands in `roles`."""
-        made: Any = boto3.Session("x", "x", region_name=self.region)
-        client = made.client("sts", endpoint_url=self.url)
+        client = self._client("sts", "")
         found: dict[str, Any] = client.assume_role(RoleArn=role, RoleSessionName=session[:64])["Credentials"]
         self.roles[found["AccessKeyId"]] = role
         return found
@@ -59,13 +58,17 @@ class Credentials:
         return str(fields[key])
 
     def _client(self, service: str, role: str) -> Any:
+        """A client, made once: that takes longer than what it is asked."""
         with self._lock:
-            if role not in self._sessions:
-                found = self.assume(role, "execution") if role else None
-                self._sessions[role] = boto3.Session(
-                    found["AccessKeyId"] if found else "x",
-                    found["SecretAccessKey"] if found else "x",
-                    found["SessionToken"] if found else None,
+            made = self._clients.get((service, role))
+        if made is None:
+            found = self.assume(role, "execution") if role else {}
+            with self._lock:  # a session may be used by one thread at a time, a client by many
+                session: Any = boto3.Session(
+                    found.get("AccessKeyId", "x"),
+                    found.get("SecretAccessKey", "x"),
+                    found.get("SessionToken"),
                     region_name=self.region,
                 )
-            return self._sessions[role].client(service, endpoint_url=self.url)
+                made = self._clients[service, role] = session.client(service, endpoint_url=self.url)
+        return made

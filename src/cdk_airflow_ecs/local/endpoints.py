@@ -15,6 +15,8 @@ from typing import Any
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 _PROTECTION_MINUTES = 120  # the API's default
+# botocore asks for new credentials a quarter of an hour before they run out, and gets none that are older.
+_FRESH = timedelta(minutes=15)
 
 
 @dataclass(kw_only=True)
@@ -32,6 +34,7 @@ class Asker:
     role: str
     describe: Callable[[], dict[str, Any]]
     protected_until: datetime | None = None
+    credentials: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_protected(self) -> bool:
@@ -52,7 +55,9 @@ class Endpoints:
     _server: _Server | None = None
 
     def add(self, identity: str, asker: Asker) -> None:
-        """Know a task by the last part of its ARN."""
+        """Know a task by the last part of its ARN, and get its credentials: its SDKs wait two seconds."""
+        if asker.role:
+            self._refresh(asker)
         self._askers[identity] = asker
 
     def remove(self, identity: str) -> None:
@@ -89,7 +94,9 @@ class Endpoints:
     def _credentials(self, asker: Asker) -> tuple[int, Any]:
         if not asker.role:
             return 404, {"message": "the task has no role"}
-        found = self.assume(asker.role, asker.arn.rpartition("/")[2])
+        if asker.credentials["Expiration"] < datetime.now(timezone.utc) + _FRESH:
+            self._refresh(asker)
+        found = asker.credentials
         return 200, {
             "RoleArn": asker.role,
             "AccessKeyId": found["AccessKeyId"],
@@ -97,6 +104,9 @@ class Endpoints:
             "Token": found["SessionToken"],
             "Expiration": found["Expiration"].strftime(_FORM),
         }
+
+    def _refresh(self, asker: Asker) -> None:
+        asker.credentials = self.assume(asker.role, asker.arn.rpartition("/")[2])
 
     @staticmethod
     def _metadata(asker: Asker, container: str, rest: list[str]) -> tuple[int, Any]:
