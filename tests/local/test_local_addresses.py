@@ -213,3 +213,21 @@ def test_names_are_replaced_whole(text: str, resolved: str | None):
         assert addresses.resolve(text) == (text if resolved is None else resolved)
     finally:
         addresses.close()
+
+
+def test_tasks_that_start_at_once_get_addresses_of_their_own(addresses: Addresses):
+    """Each task lives in a thread of its own: many that come and go together share no address, and none fails."""
+    held: list[list[TaskAddress]] = []
+
+    def live() -> None:
+        mine = [addresses.add(f"task-{number}") for number in range(4)]
+        addresses.point(f"{mine[0].ip}.local", [mine[0].ip])
+        held.append(mine[1:])
+        addresses.release(mine[0])
+
+    threads = [threading.Thread(target=live) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({task.ip for tasks in held for task in tasks}) == 6 * 3

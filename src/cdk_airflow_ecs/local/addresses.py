@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +55,7 @@ class Network(Protocol):
 
 
 class Addresses:
-    """The addresses and names of one run.
+    """The addresses and names of one run. Tasks ask from threads of their own, and wait for each other here.
 
     Attributes:
         isolated: whether each task has a network of its own.
@@ -71,6 +72,7 @@ class Addresses:
         self.host = network.host
         self.metadata_url = network.metadata_url
         self._names: dict[str, tuple[str, ...]] = {}
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, *, isolated: bool | None = None) -> Addresses:
@@ -94,29 +96,34 @@ class Addresses:
 
     def add(self, name: str) -> TaskAddress:
         """Give a task an address, until it is released."""
-        task = self._network.add(name)
-        self._network.publish(self._names)
+        with self._lock:
+            task = self._network.add(name)
+            self._network.publish(self._names)
         return task
 
     def release(self, task: TaskAddress) -> None:
         """Take the address back; what still runs in its namespace is killed."""
-        self._network.release(task)
+        with self._lock:
+            self._network.release(task)
 
     def point(self, name: str, ips: Sequence[str]) -> None:
         """Say for all tasks, at once, which addresses a DNS name has. None at all removes the name."""
-        if ips:
-            self._names[name] = tuple(ips)
-        else:
-            self._names.pop(name, None)
-        self._network.publish(self._names)
+        with self._lock:
+            if ips:
+                self._names[name] = tuple(ips)
+            else:
+                self._names.pop(name, None)
+            self._network.publish(self._names)
 
     def resolve(self, text: str) -> str:
         """Replace names by addresses in a text that tasks are given. In namespaces they look names up themselves."""
-        if self.isolated or not self._names:
+        with self._lock:
+            names = dict(self._names)
+        if self.isolated or not names:
             return text
-        longest = sorted(self._names, key=len, reverse=True)
+        longest = sorted(names, key=len, reverse=True)
         pattern = rf"(?<![\w.-])({'|'.join(map(re.escape, longest))})(?![\w-]|\.\w)"
-        return re.sub(pattern, lambda match: self._names[match[1]][0], text)
+        return re.sub(pattern, lambda match: names[match[1]][0], text)
 
     def metadata(self) -> socket.socket:
         """Make the socket of the endpoints that ECS gives tasks, listening."""
@@ -126,7 +133,8 @@ class Addresses:
 
     def close(self) -> None:
         """Remove every namespace and interface of this run."""
-        self._network.close()
+        with self._lock:
+            self._network.close()
 
 
 class Loopback:
