@@ -1,0 +1,263 @@
+"""Who talks to whom in a running local cluster, under the names of the plan, and what its rules say to that."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from wire import Wire
+
+# What has no security group of its own.
+MACHINE, AWS, AGENT, CLIENTS, OUTSIDE = "this machine", "AWS API", "ECS agent", "Clients", "unknown"
+METADATA = "169.254.170.2"
+# How the groups of stores describe themselves.
+STORES = {
+    "Load balancer of Airflow": "Web",
+    "Metadata database of Airflow": "Database",
+    "Celery broker of Airflow": "Broker",
+    "Files of the Airflow database": "Database/Files",
+}
+# What the streams of tasks that no service starts are called, by their prefix.
+RUN_TASKS = {"Gate": "Migration", "executor": "Tasks/executor"}
+# What the runner itself does with a store: it asks whether it lives.
+OWN = {(MACHINE, "Broker", 6379), (MACHINE, "Database", 5432)}
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """Who opens connections to whom, under the names of the plan."""
+
+    source: str
+    target: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.source} → {self.target}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of an edge.
+
+    Args:
+        edge: the edge.
+        times: how many connections were made.
+        refused: how many were tried beyond those.
+        addresses: from which addresses to which.
+        clients: the processes that opened them, as far as one was caught at it.
+        server: the process that took them.
+    """
+
+    edge: Edge
+    times: int
+    refused: int
+    addresses: tuple[tuple[str, str], ...]
+    clients: tuple[str, ...]
+    server: str
+
+    def __str__(self) -> str:
+        """Process and address on both sides."""
+        froms, tos = ({f"{pair[side]}" for pair in self.addresses} for side in (0, 1))
+        who = " / ".join(self.clients) or "a process that ended"
+        server = f" ({self.server})" if self.server else ""
+        more = f"; {self.refused} more were not answered" if self.refused else ""
+        where = f"{', '.join(sorted(tos))}:{self.edge.port}{server}"
+        return f"{who} at {', '.join(sorted(froms))} → {where}, {self.times} times{more}"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the security groups of an account admit and let out.
+
+    Args:
+        admitted: each inbound rule.
+        unbound: whose groups may open connections anywhere.
+    """
+
+    admitted: frozenset[Edge]
+    unbound: frozenset[str]
+
+    @classmethod
+    def read(cls, groups: Sequence[Mapping[str, Any]]) -> Rules:
+        """Read them as DescribeSecurityGroups tells them. Groups that no resource of ours made are left out."""
+        names = names_of(groups)
+        admitted, unbound = set(), set()
+        for group in groups:
+            if group["GroupId"] not in names:
+                continue
+            name = names[group["GroupId"]]
+            for rule in group["IpPermissions"]:
+                ports = range(rule["FromPort"], rule["ToPort"] + 1)
+                sources = [names[pair["GroupId"]] for pair in rule["UserIdGroupPairs"]]
+                sources += [CLIENTS] if rule["IpRanges"] else []
+                admitted |= {Edge(source, name, port) for source in sources for port in ports}
+            for rule in group["IpPermissionsEgress"]:
+                if rule["IpProtocol"] == "-1" and {"0.0.0.0/0"} & {each["CidrIp"] for each in rule["IpRanges"]}:
+                    unbound.add(name)
+        return cls(frozenset(admitted), frozenset(unbound))
+
+    def allow(self, edge: Edge) -> bool:
+        """Whether a connection may be made; what the runner itself does with stores is nothing of the template's."""
+        if edge.target in (AWS, AGENT):  # on AWS, an endpoint outside of every group
+            return edge.source in self.unbound
+        if edge.source == MACHINE:
+            return (edge.source, edge.target, edge.port) in OWN or Edge("Web", edge.target, edge.port) in self.admitted
+        return edge.source in self.unbound and edge in self.admitted
+
+
+def names_of(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The name of each group's owner, by the group's id."""
+    found = {}
+    for group in groups:
+        text = group["Description"]
+        if text in STORES or text.startswith("Airflow "):
+            found[group["GroupId"]] = STORES.get(text, text.removeprefix("Airflow "))
+    return found
+
+
+@dataclass
+class Account:
+    """The running cluster as its own AWS API describes it.
+
+    Args:
+        state: its state directory.
+    """
+
+    state: Path
+    _run: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._run = json.loads((self.state / "run.json").read_text())
+
+    def client(self, service: str) -> Any:
+        """A client of a service."""
+        session = boto3.Session("x", "x", region_name=self._run["region"])
+        return session.client(service, endpoint_url=self._run["api"])
+
+    def rules(self) -> Rules:
+        """The rules that hold in it."""
+        return Rules.read(self.client("ec2").describe_security_groups()["SecurityGroups"])
+
+    def names(self, hosts: str) -> dict[str, str]:
+        """Whose each address is: every task that runs or ran, and every store.
+
+        Args:
+            hosts: the hosts file of a task, which says where the stores are.
+        """
+        found = dict(self._tasks())
+        places = {name: line.split()[0] for line in hosts.splitlines() for name in line.split()[1:]}
+        for instance in self.client("rds").describe_db_instances()["DBInstances"]:
+            found[places[instance["Endpoint"]["Address"]]] = "Database"
+        for group in self.client("elasticache").describe_replication_groups()["ReplicationGroups"]:
+            found[places[group["NodeGroups"][0]["PrimaryEndpoint"]["Address"]]] = "Broker"
+        return found
+
+    def _tasks(self) -> Iterator[tuple[str, str]]:
+        ecs = self.client("ecs")
+        groups = names_of(self.client("ec2").describe_security_groups()["SecurityGroups"])
+        for cluster in ecs.list_clusters()["clusterArns"]:
+            arns = ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]
+            owners = {}
+            for service in ecs.describe_services(cluster=cluster, services=arns)["services"]:
+                (group,) = service["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"]
+                owners[f"service:{service['serviceName']}"] = groups[group]
+            for status in ("RUNNING", "STOPPED"):
+                tasks = ecs.list_tasks(cluster=cluster, desiredStatus=status)["taskArns"]
+                for first in range(0, len(tasks), 100):
+                    for task in ecs.describe_tasks(cluster=cluster, tasks=tasks[first : first + 100])["tasks"]:
+                        owner = owners.get(task["group"]) or self._prefix(task["taskDefinitionArn"])
+                        for interface in task["containers"][0].get("networkInterfaces", ()):
+                            yield interface["privateIpv4Address"], owner
+
+    def _prefix(self, definition: str) -> str:
+        found = self.client("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
+        options = found["containerDefinitions"][0]["logConfiguration"]["options"]
+        return RUN_TASKS.get(options["awslogs-stream-prefix"], options["awslogs-stream-prefix"])
+
+    def calls(self) -> list[list[Any]]:
+        """Who asked the AWS API for what: address, service, operation, bucket, times."""
+        with urllib.request.urlopen(f"{self._run['api']}/_emulator/calls") as answer:
+            return json.load(answer)
+
+    def buckets(self) -> dict[str, str]:
+        """The buckets' names, by what they hold."""
+        found = {}
+        for name in (each["Name"] for each in self.client("s3").list_buckets()["Buckets"]):
+            for part, holds in (("dagsbucket", "DAG files"), ("logstasks", "task logs"), ("accesslogs", "access logs")):
+                if part in name:
+                    found[name] = holds
+        return found
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a run has shown.
+
+    Args:
+        edges: every edge on which a connection was made or tried, by edge.
+        calls: who asked the AWS API for what, and how often: component, service, operation or what a bucket holds.
+        rules: what the template admits.
+    """
+
+    edges: Mapping[Edge, Seen]
+    calls: Mapping[tuple[str, str, str], int]
+    rules: Rules
+
+    @classmethod
+    def of(cls, wire: Wire, account: Account) -> Observed:
+        """Put together what was heard and what the account says of it."""
+        number = wire.number
+        hosts = next(Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")).read_text()
+        names = {METADATA: AGENT, wire.this_machine: MACHINE, **account.names(hosts)}
+        buckets = account.buckets()
+        calls: dict[tuple[str, str, str], int] = {}
+        for address, service, operation, bucket, times in account.calls():
+            what = f"{operation} {buckets.get(bucket, bucket)}".strip() if service == "s3" else operation
+            key = names.get(address, OUTSIDE), service, what
+            calls[key] = calls.get(key, 0) + times
+        return cls(edges(wire, names), calls, account.rules())
+
+    def asked(self, who: str, service: str, what: str = "") -> int:
+        """How often a component asked a service for something; for S3 *what* is what the bucket holds."""
+        return sum(n for (name, of, said), n in self.calls.items() if (name, of) == (who, service) and what in said)
+
+    @property
+    def undeclared(self) -> list[Seen]:
+        """What was seen and is allowed by no rule."""
+        return [seen for edge, seen in sorted(self.edges.items()) if not self.rules.allow(edge)]
+
+
+def edges(wire: Wire, names: Mapping[str, str]) -> dict[Edge, Seen]:
+    """What was heard, under names; on this machine every port but a component's own is the AWS API's."""
+    grouped: dict[Edge, list[Any]] = {}
+    for flow in sorted({*list(wire.attempts), *list(wire.accepted)}):  # copies: it goes on listening
+        source, target = names.get(flow.source, f"{OUTSIDE} {flow.source}"), names.get(flow.target)
+        if target is None:
+            target = f"{OUTSIDE} {flow.target}"
+        elif target == MACHINE:
+            target = AWS
+        port = 443 if target == AWS else flow.port
+        if flow.protocol != "tcp":
+            target += f" ({flow.protocol})"
+        grouped.setdefault(Edge(source, target, port), []).append(flow)
+    found = {}
+    for edge, flows in grouped.items():
+        made = sum(len(wire.accepted.get(flow, ())) for flow in flows)
+        tried = sum(len(wire.attempts.get(flow, ())) for flow in flows)
+        caught = (wire.clients.get((flow.source, flow.target, flow.port), set()) for flow in flows)
+        clients = {name for each in caught for name in list(each)}
+        servers = {wire.servers.get((flow.target, flow.port), "") for flow in flows} - {""}
+        found[edge] = Seen(
+            edge,
+            made,
+            max(tried - made, 0),
+            tuple(sorted({(flow.source, flow.target) for flow in flows})),
+            tuple(sorted(clients)),
+            " / ".join(sorted(servers)),
+        )
+    return found

@@ -1,0 +1,190 @@
+"""Looks for the secrets of a local cluster where nobody should find them, as long as it runs.
+
+Command lines and files that others can read are looked at again and again, since they come and go; logs at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from cdk_airflow_ecs.local.postgres_programs import ROOT_DATA
+
+_LONGEST = 1 << 24  # bytes of one file that are read
+# A signed token of Airflow: whoever has it acts for a task, or for a user.
+_TOKEN = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}")
+
+
+def secrets_of(state: Path) -> dict[str, str]:
+    """The secret texts that a state directory keeps, by name: those of the template, and the runner's own."""
+    found = {}
+    kept = json.loads((state / "secrets.json").read_text()) if (state / "secrets.json").exists() else {}
+    for name, text in kept.items():
+        for part, value in _parts(text):
+            if len(value) >= 8:  # shorter ones are no secrets: a user's name, a host's port
+                found[f"{name}{part}"] = value
+    return found
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """A secret's text, or of JSON the fields that hold a password."""
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if isinstance(fields, dict):
+        yield from ((f".{name}", str(value)) for name, value in fields.items() if "password" in name)
+    else:
+        yield "", text
+
+
+def forms(value: str) -> set[str]:
+    """How a secret can be written: as it is, in a URL, in JSON."""
+    return {value, quote(value, safe=""), json.dumps(value)[1:-1]}
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether any user of the machine could read a file: itself, and every folder on the way."""
+    try:
+        if not path.stat().st_mode & stat.S_IROTH:
+            return False
+        return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+    except OSError:
+        return False
+
+
+@dataclass
+class Scan(AbstractContextManager):
+    """A scan from the moment in which it is entered.
+
+    Args:
+        state: the state directory of the cluster, which need not exist yet.
+        places: what is searched for files that others can read. The default is all that a run has written on this
+            machine: its state directory, its temporary folders, the data of its PostgreSQL, its hosts files.
+    """
+
+    state: Path
+    places: Callable[[Path], Iterable[Path]] = field(default_factory=lambda: places_of)
+    looked_at: Counter[str] = field(default_factory=Counter)
+    _lines: set[str] = field(default_factory=set)
+    _files: dict[Path, tuple[float, int]] = field(default_factory=dict)
+    _texts: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Scan:
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+
+    def add(self, kind: str, name: str, text: str) -> None:
+        """Look at a text, too, such as a log."""
+        self._texts[kind][name] = text
+
+    def findings(self) -> list[str]:
+        """Where secrets and tokens stand: kind of place, place, name of the secret. Never the secret itself."""
+        self._look_at_processes()
+        self._look_at_files()
+        wanted = {form: name for name, value in secrets_of(self.state).items() for form in forms(value)}
+        self.looked_at["secrets"] = len(set(wanted.values()))
+        texts = {"command line": {_hidden(line, wanted): line for line in self._lines}, **self._texts}
+        found = set()
+        for kind, named in texts.items():
+            self.looked_at[kind] = len(named)
+            for place, text in named.items():
+                found |= {f"{kind}: {place}: {name}" for form, name in wanted.items() if form in text}
+                found |= {f"{kind}: {place}: a token"} if _TOKEN.search(text) else set()
+        return sorted(found)
+
+    def _follow(self) -> None:
+        rounds = 0
+        while not self._over.wait(0.25):
+            self._look_at_processes()
+            if rounds % 12 == 0:
+                self._look_at_files()
+            rounds += 1
+
+    def _look_at_processes(self) -> None:
+        """Every process, whoever's it is: the command line of each is open to all users."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                self._lines.add((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
+
+    def _look_at_files(self) -> None:
+        for place in self.places(self.state):
+            for path in _files(place):
+                with suppress(OSError):
+                    known = path.stat()
+                    if self._files.get(path) != (known.st_mtime, known.st_size) and open_to_others(path):
+                        self._files[path] = known.st_mtime, known.st_size
+                        with path.open("rb") as file:
+                            text = file.read(_LONGEST).decode(errors="replace")
+                        self._texts["file that others can read"][str(path)] = text
+
+
+def places_of(state: Path) -> list[Path]:
+    """Where a run on this state directory writes."""
+    with suppress(OSError, ValueError, KeyError):
+        identity = json.loads((state / "owner.json").read_text())["id"]
+        shared = [*Path("/tmp").glob("airflow-ecs-*"), *Path("/etc/netns").glob("airflow-ecs-*"), Path("/dev/shm")]
+        return [state, ROOT_DATA / identity, Path("/run/airflow-ecs"), *shared]
+    return []
+
+
+def logs_of(state: Path) -> Iterator[tuple[str, str, str]]:
+    """Every log on disk: kind, name, text."""
+    for file in [*(state / "logs").glob("*"), *state.glob("*.log")]:
+        yield "log of a container or store", file.name, file.read_text(errors="replace")
+    for file in (state / "homes").rglob("logs/**/*"):
+        if file.is_file():
+            yield "log in a container's home", str(file.relative_to(state)), file.read_text(errors="replace")
+
+
+def logs_in(client: Callable[[str], Any]) -> Iterator[tuple[str, str, str]]:
+    """Every log that the AWS API holds, and every object in its buckets: kind, name, text.
+
+    Args:
+        client: gives a client of a service.
+    """
+    logs, s3 = client("logs"), client("s3")
+    for group in (each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]):
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+            for number, event in enumerate(page["events"]):
+                yield "event in CloudWatch", f"{group} {event['logStreamName']} {number}", event["message"]
+    for bucket in (each["Name"] for each in s3.list_buckets()["Buckets"]):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for item in page.get("Contents", ()):
+                text = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode(errors="replace")
+                yield "object in S3", f"{bucket} {item['Key']}", text
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """The files below a folder that are files, without following links."""
+    with suppress(OSError):
+        for path in place.iterdir() if place.is_dir() and not place.is_symlink() else [place]:
+            mode = path.lstat().st_mode
+            if stat.S_ISDIR(mode):
+                yield from _files(path)
+            elif stat.S_ISREG(mode):
+                yield path
+
+
+def _hidden(line: str, wanted: dict[str, str]) -> str:
+    """A command line without the secrets in it, to be shown."""
+    for form, name in wanted.items():
+        line = line.replace(form, f"<{name}>")
+    return _TOKEN.sub("<token>", line)

@@ -1,0 +1,213 @@
+"""A cluster that is watched while it works: who talked to whom, what official clients got, and whether secrets showed.
+
+Each case is one cluster. A DAG runs in it whose tasks go on until they are told, so that logs of running tasks and of
+deferred ones are read through the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
+from communications import NOT_HERE, WORDS, broken, eleven, must_not, rows
+from edges import MACHINE, Account, Edge, Observed
+from official import Ctl, rest
+from places import why_not_isolated
+from report import report
+from secrets_scan import Scan, logs_in, logs_of
+from wire import Wire
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.airflow,
+    pytest.mark.xdist_group("airflow"),
+    pytest.mark.skipif(
+        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
+    ),
+    pytest.mark.skipif(bool(why_not_isolated()), reason=f"needs network namespaces: {why_not_isolated()}"),
+]
+
+CASES = [("3.3.2", "celery"), ("2.11.2", "celery"), ("3.3.2", "sqs"), ("3.3.2", "ecs")]
+DAG = """
+import time
+from datetime import datetime
+from pathlib import Path
+
+try:
+    from airflow.providers.standard.triggers.file import FileTrigger
+    from airflow.sdk import DAG, BaseOperator, task
+except ImportError:
+    from airflow.decorators import task
+    from airflow.models import BaseOperator
+    from airflow.triggers.file import FileTrigger
+
+    from airflow import DAG
+
+GO = Path("{go}")
+
+
+class Wait(BaseOperator):
+    def execute(self, context):
+        self.defer(trigger=FileTrigger(filepath=str(GO), poke_interval=1), method_name="over")
+
+    def over(self, context, event=None):
+        print("it was told 4712")
+
+
+with DAG("watched", start_date=datetime(2024, 1, 1), schedule=None, catchup=False, is_paused_upon_creation=False):
+
+    @task
+    def work():
+        print("it works 4711", flush=True)
+        end = time.monotonic() + 240
+        while not GO.exists() and time.monotonic() < end:
+            time.sleep(0.5)
+
+    work()
+    Wait(task_id="wait")
+"""
+
+
+@dataclass
+class Watched:
+    """A cluster, and what watches it."""
+
+    release: str
+    executor: str
+    cluster: Cluster
+    wire: Wire
+    scan: Scan
+
+    @property
+    def name(self) -> str:
+        """Of its tables."""
+        return f"{self.release} {self.executor}"
+
+    @property
+    def account(self) -> Account:
+        """The account that it runs in."""
+        return Account(self.cluster.state)
+
+    def observe(self) -> Observed:
+        """What was seen until now; nothing was missed."""
+        assert self.wire.losses() == 0
+        return Observed.of(self.wire, self.account)
+
+    def work(self) -> None:
+        """Run the DAG, and read logs of what still runs."""
+        go = self.cluster.folder / "go"
+        (self.cluster.dags / "watched.py").write_text(DAG.format(go=go))
+        run = self.cluster.trigger("watched")
+        if self.executor != "ecs":
+            assert "it works 4711" in self._log(run, "work", ":8793/")
+        self._log(run, "wait", ":8794/")
+        go.touch()
+        assert self.cluster.finish(run, 240) == "success"
+        assert "it works 4711" in self._log(run, "work", "4711")
+        assert "it was told 4712" in self._log(run, "wait", "4712")
+
+    def _log(self, run: str, task: str, wanted: str) -> str:
+        """Wait until a task's log, with the places that it is from, has something in it."""
+
+        def read() -> str | None:
+            text = str(self.cluster.call(f"{run}/taskInstances/{task}/logs/1?full_content=true")[1])
+            return text if wanted in text else None
+
+        return eventually(read, 150)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=" ".join)
+def watched(request) -> Iterator[Watched]:
+    """A cluster that has worked, watched from before its start."""
+    release, executor = request.param
+    folder = Path(mkdtemp(prefix="edges-", dir="/tmp"))
+    app = str(REPOSITORY / "tests" / "local" / "app.py")
+    settings = {"TEST_EXECUTOR": executor, "TEST_AIRFLOW": release}
+    try:
+        with Wire(folder / "state") as wire, Scan(folder / "state") as scan:
+            with Cluster(folder, app, int(release[0]), **settings) as cluster:
+                found = Watched(release, executor, cluster, wire, scan)
+                found.work()
+                yield found
+            assert marked(folder / "state") == []
+    finally:
+        remove(folder)
+
+
+def test_official_clients(watched):
+    """With the generated admin, Airflow's own clients list DAGs, trigger one, wait for it and read its log."""
+    cluster = watched.cluster
+    told = rest(cluster)
+    assert told["version"] == watched.release
+    assert {"conversation", "watched"} <= set(told["listed"])
+    assert (told["waited"], told["state"]) == ("success", "success")
+    assert "the question 4711" in told["log"]
+    lines = [["apache-airflow-client", "list, trigger, wait, read log", told["state"]]]
+    if cluster.major >= 3:
+        ctl = Ctl(cluster, cluster.folder / "ctl")
+        assert {"conversation", "watched"} <= {dag["dag_id"] for dag in ctl.json("dags", "list")}
+        (run,) = ctl.json("dags", "trigger", "conversation")
+        assert ctl.finish("conversation", run["dag_run_id"]) == "success"
+        lines.append(["airflowctl, which has no command for logs", "list, trigger, wait", "success"])
+    report(f"clients {watched.name}", rows(["client", "did", "state of the run"], lines))
+
+
+def test_the_eleven_communications(watched):
+    """Each is seen where it exists, by a rule of the template, and is not where it must not be."""
+    observed, failed, lines = watched.observe(), [], []
+    for number, expected in eleven(watched.cluster.major, watched.executor).items():
+        for each in expected:
+            ok, rule, text = each.judge(observed)
+            lines.append([str(number), WORDS[number], rule, text])
+            failed += [] if ok else [lines[-1]]
+    report(f"edges {watched.name}", rows(["", "communication", "rule of the template", "seen"], lines))
+    assert not failed
+
+
+def test_every_connection_has_a_rule(watched):
+    """Whatever was said on the network, a security group of the template allows it."""
+    observed = watched.observe()
+    lines = [[str(edge), str(seen)] for edge, seen in sorted(observed.edges.items())]
+    report(f"connections {watched.name}", rows(["connection", "seen"], lines))
+    assert observed.undeclared == []
+    assert any(edge.source == MACHINE for edge in observed.edges)
+
+
+def test_every_rule_is_used(watched):
+    """No rule of the template is there for nothing: each was seen in use, or cannot be here."""
+    observed = watched.observe()
+    lines, unused = [], []
+    for rule in sorted(observed.rules.admitted):
+        seen = observed.edges.get(rule if rule.source != "Web" else Edge(MACHINE, rule.target, rule.port))
+        lines.append([str(rule), f"{seen.times} times" if seen else f"not here: {NOT_HERE.get(rule, '**why?**')}"])
+        unused += [] if seen or rule in NOT_HERE else [rule]
+    report(f"rules {watched.name}", rows(["rule", "used"], lines))
+    assert not unused
+
+
+def test_what_must_not_be_is_not(watched):
+    """None of the connections that must not exist was made, nor tried."""
+    observed = watched.observe()
+    found = {text: broken(observed, pairs) for text, pairs in must_not(watched.cluster.major).items()}
+    total = sum(seen.times for seen in observed.edges.values())
+    lines = [[text, f"{len(bad)} of {total} connections"] for text, bad in found.items()]
+    report(f"absent {watched.name}", rows(["must not be", "seen"], lines))
+    assert {text: bad for text, bad in found.items() if bad} == {}
+
+
+def test_no_secret_is_told(watched):
+    """No secret of the cluster stands in a log, in a command line, or in a file that others can read."""
+    scan = watched.scan
+    for kind, name, text in [*logs_of(watched.cluster.state), *logs_in(watched.account.client)]:
+        scan.add(kind, name, text)
+    scan.add("output of the command", "up", watched.cluster.started)
+    found = scan.findings()
+    report(f"secrets {watched.name}", rows(["looked at", "how many"], [[k, str(n)] for k, n in scan.looked_at.items()]))
+    assert scan.looked_at["secrets"] >= 6
+    assert scan.looked_at["log of a container or store"] >= 6
+    assert found == []

@@ -1,0 +1,288 @@
+"""What the tasks of a local cluster say to each other: every connection that is opened, not a sample of them.
+
+Each task has a network namespace of its own, and all of them meet in one bridge. A packet socket beside that bridge
+gets the first packet of each TCP connection and the answer to it, and every packet of UDP; the kernel counts what it
+could not hand over. Who opened a connection is read from /proc.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import socket
+import struct
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+_T = TypeVar("_T")
+_NAMESPACES, _LOCKS = Path("/run/netns"), Path("/run/airflow-ecs")
+_EVERYTHING, _ATTACH_FILTER, _CLONE_NEWNET = 3, 26, 0x40000000  # linux: ETH_P_ALL, SO_ATTACH_FILTER
+_STATISTICS = (263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS, its size
+_SYN, _ACK = 0x02, 0x10
+# "ip and (udp or tcp[13] & 2 != 0)", as the kernel's packet filter takes it: code, jump if true, jump if false, value.
+_FILTER = (
+    (0x28, 0, 0, 0xFFFFF000),  # the protocol of the frame
+    (0x15, 0, 6, 0x0800),
+    (0x30, 0, 0, 9),  # the protocol of the packet
+    (0x15, 0, 3, 6),
+    (0xB1, 0, 0, 0),  # the length of the head
+    (0x50, 0, 0, 13),  # the flags
+    (0x45, 2, 1, _SYN),
+    (0x15, 1, 0, 17),
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 128),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Flow:
+    """Who opens connections to whom.
+
+    Args:
+        source: the address of who opens them.
+        target: the address of who is asked.
+        port: the port that is asked.
+        protocol: "tcp", or "udp" for packets.
+    """
+
+    source: str
+    target: str
+    port: int
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One packet.
+
+    Args:
+        flow: what it belongs to.
+        one: tells the connections of a flow apart, and a packet from its copies.
+        accepted: whether it is the answer that makes the connection.
+    """
+
+    flow: Flow
+    one: tuple[int, int]
+    accepted: bool
+
+
+def heard(packet: bytes) -> Heard:
+    """What a packet, from its IPv4 header on, says."""
+    head = (packet[0] & 15) * 4
+    source, target = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
+    from_port, to_port = struct.unpack_from("!HH", packet, head)
+    if packet[9] == socket.IPPROTO_UDP:
+        return Heard(Flow(source, target, to_port, "udp"), (from_port, *struct.unpack_from("!H", packet, 4)), False)
+    (sequence,) = struct.unpack_from("!I", packet, head + 4)
+    if packet[head + 13] & _ACK:
+        return Heard(Flow(target, source, from_port), (to_port, sequence), True)
+    return Heard(Flow(source, target, to_port), (from_port, sequence), False)
+
+
+@dataclass(frozen=True)
+class Socket:
+    """One line of /proc/net/tcp or tcp6.
+
+    Args:
+        local: address and port of this side.
+        remote: address and port of the other; port 0 if there is none.
+        inode: its number, 0 if no process has it any more.
+    """
+
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    inode: int
+
+
+def sockets(text: str) -> Iterator[Socket]:
+    """Read /proc/net/tcp or tcp6; IPv6 addresses that hold no IPv4 one are left out, but for "any"."""
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        ends = []
+        for end in fields[1:3]:
+            number, _, port = end.partition(":")
+            if len(number) > 8 and set(number[:24]) != {"0"} and number[:24] != "0000000000000000FFFF0000":
+                break
+            ends.append((socket.inet_ntoa(bytes.fromhex(number[-8:])[::-1]), int(port, 16)))
+        else:
+            yield Socket(ends[0], ends[1], int(fields[9]))
+
+
+def program(words: list[str]) -> str:
+    """A short name of a process, from its command line: no interpreter, no folder, no option, no number.
+
+    Examples:
+        >>> program(["/a/bin/python3.12", "/a/bin/airflow", "celery", "worker", "--queues", "default"])
+        'airflow celery worker'
+        >>> program(["[celeryd: celery@ip-198-18-1-17.ec2.internal:MainProcess]"])
+        'celeryd'
+        >>> program(["python", "-c", "import socket"])
+        'python -c'
+    """
+    words = " ".join(words).replace("[", " ").replace("]", " ").split()
+    if words and Path(words[0]).name.startswith("python"):
+        if "-c" in words[1:4]:
+            return "python -c"
+        words = [word for word in words[1:] if not word.startswith("-")]
+    kept = [Path(words[0]).name.rstrip(":")] if words else ["?"]
+    for word in words[1:3]:
+        if not re.fullmatch(r"[a-z][a-z_-]*:?", word):
+            break
+        kept.append(word.rstrip(":"))
+    return " ".join(kept)
+
+
+@dataclass
+class Wire(AbstractContextManager):
+    """Listens from the moment in which a run has a network until it is closed.
+
+    Args:
+        state: the run's state directory; the run need not have begun.
+    """
+
+    state: Path
+    attempts: dict[Flow, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
+    accepted: dict[Flow, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
+    clients: dict[tuple[str, str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
+    servers: dict[tuple[str, int], str] = field(default_factory=dict)
+    number: int = 0
+    _lost: int = 0
+    opened: socket.socket | None = None
+    _over: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> Wire:
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._look)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def this_machine(self) -> str:
+        """The address of the machine itself, which is the load balancer, the AWS API and the runner."""
+        return f"198.18.{self.number}.1"
+
+    def losses(self) -> int:
+        """How many packets the kernel could not hand over."""
+        assert self.opened is not None, "no run was found"
+        self._lost += struct.unpack("II", self.opened.getsockopt(*_STATISTICS))[1]
+        return self._lost
+
+    def _listen(self) -> None:
+        while not self._over.is_set() and not (found := number_of(self.state)):
+            time.sleep(0.1)
+        if self._over.is_set():
+            return
+        self.number = found
+        self.opened = within(f"airflow-ecs-{found}-hub", _packets)
+        with self.opened as opened:
+            while not self._over.is_set():
+                with suppress(TimeoutError):
+                    one = heard(opened.recv(256))
+                    (self.accepted if one.accepted else self.attempts)[one.flow].add(one.one)
+
+    def _look(self) -> None:
+        known: dict[int, str] = {}
+        while not self._over.wait(1):
+            if self.number:
+                for pids in _processes(f"airflow-ecs-{self.number}-").values():
+                    self._look_into(pids, known)
+
+    def _look_into(self, pids: list[int], known: dict[int, str]) -> None:
+        """Note who has which connection in one namespace."""
+        found: list[Socket] = []
+        for name in ("tcp", "tcp6"):
+            with suppress(OSError):
+                found += sockets(Path(f"/proc/{pids[0]}/net/{name}").read_text())
+        if any(each.inode and each.inode not in known for each in found):
+            known.update(_holders(pids))
+        listening = {each.local[1]: known.get(each.inode, "?") for each in found if not each.remote[1]}
+        for each in found:
+            if each.remote[1] and each.inode in known:
+                if each.local[1] in listening:
+                    self.servers[each.local] = listening[each.local[1]]
+                else:
+                    self.clients[(each.local[0], *each.remote)].add(known[each.inode])
+
+
+def number_of(state: Path) -> int:
+    """The number of a run's network: that whose lock its process holds; 0 as long as there is none."""
+
+    def held() -> set[int]:
+        pid = json.loads((state / "run.json").read_text())["pid"]
+        found = set()
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                file = Path(os.readlink(link))
+                found |= {int(file.stem)} if file.parent == _LOCKS else set()
+        return found
+
+    with suppress(OSError, ValueError, KeyError):
+        once = held()
+        time.sleep(0.2)  # others are held for a moment, while a free one is looked for
+        for number in once & held():
+            if (_NAMESPACES / f"airflow-ecs-{number}-hub").exists():
+                return number
+    return 0
+
+
+def within(namespace: str, action: Callable[[], _T]) -> _T:
+    """Do something in a thread that has entered the namespace; a socket stays where it was made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    results: list[_T] = []
+
+    def run() -> None:
+        with open(_NAMESPACES / namespace) as file:
+            if libc.setns(file.fileno(), _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+        results.append(action())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def _packets() -> socket.socket:
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_EVERYTHING))
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _FILTER))
+    made.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(program)))
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    made.settimeout(0.5)
+    return made
+
+
+def _processes(prefix: str) -> dict[int, list[int]]:
+    """The processes of each namespace, by its inode."""
+    spaces = {file.stat().st_ino for file in _NAMESPACES.glob(f"{prefix}*")}
+    found: dict[int, list[int]] = defaultdict(list)
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (inode := (folder / "ns/net").stat().st_ino) in spaces:
+                found[inode].append(int(folder.name))
+    return found
+
+
+def _holders(pids: list[int]) -> Iterator[tuple[int, str]]:
+    """Which process has which socket."""
+    for pid in pids:
+        with suppress(OSError):
+            name = program(Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    text = os.readlink(link)
+                    if text.startswith("socket:["):
+                        yield int(text[8:-1]), name
