@@ -28,8 +28,9 @@ help: ## Show this list.
 environments: .venv/.ready $(ENVIRONMENTS:%=%/.ready)
 
 .PHONY: demo
-demo: .venv/.ready ## Synthesize the quickstart and show what it made. No Docker, no Node.js, no AWS account.
+demo: .venv/.ready .venvs/local/.ready ## Synthesize the quickstart and run it here. No Docker, no Node.js, no AWS account.
 	.venv/bin/python examples/demo.py
+	.venvs/local/bin/python examples/demo_run.py
 
 .PHONY: test
 test: environments ## Run every test, linter and judge.

@@ -64,3 +64,29 @@ def test_the_demo_says_what_the_template_says(demo):
     ):
         assert words in re.sub(" +", " ", text)
     assert "Warnings\n  none\n" in text
+
+
+@pytest.mark.slow
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+def test_the_demo_runs_what_it_has_made(demo):
+    """The template that was just described runs here: a DAG succeeds, its log is read, and nothing stays behind."""
+    folder, _ = demo
+    run = subprocess.run(
+        [REPOSITORY / ".venvs/local/bin/python", "examples/demo_run.py"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "CDK_OUTDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "It ended in success.\nTask greet has said: Hello, world!\n" in run.stdout
+    for step in ("ready", "known", "succeeded", "read", "stopped", "together"):
+        assert re.search(rf"^.*{step} +\d+\.\d", run.stdout, re.MULTILINE), step
+    state = re.search(r"Stopped. Data stays in (/tmp/airflow-ecs-demo-\w+)", run.stdout)[1]
+    assert not Path(state).exists()
+    left = subprocess.run(["pgrep", "-f", state], capture_output=True, text=True, check=False)
+    assert left.stdout == ""

@@ -1,0 +1,132 @@
+"""Run the synthesized quickstart on this machine, use it as a client would, and stop it: no Docker, no AWS account."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+ASSEMBLY = Path(os.environ.get("CDK_OUTDIR", HERE / "quickstart" / "cdk.out"))
+DAGS = HERE / "quickstart" / "dags"
+# The package as it stands in this checkout; who has installed it writes `airflow-ecs` instead.
+COMMAND = [sys.executable, "-m", "cdk_airflow_ecs.cli", "local"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent / "src")}
+
+
+def main() -> None:
+    """Up, a DAG run and its log through the public REST API, down; then a table of what took how long."""
+    state = Path(tempfile.mkdtemp(prefix="airflow-ecs-demo-", dir="/tmp"))
+    timings: dict[str, float] = {}
+    try:
+        with timed(timings, "every component is ready"):
+            up = command("up", str(ASSEMBLY), "--dags", str(DAGS), "--detach", "--state", str(state))
+        url = re.findall(r"http://127\.0\.0\.1:\d+", up)[-1]
+        api = Api(url, command("password", "--state", str(state), secret=True).strip())
+        with timed(timings, "the DAG hello is known"):
+            until(lambda: api.ask("GET", "dags/hello"), 120)
+        with timed(timings, "its run has succeeded"):
+            run = api.ask("POST", "dags/hello/dagRuns", {"logical_date": None})
+            where = f"dags/hello/dagRuns/{run['dag_run_id']}"
+            print(f"\nTriggered {where} at {url}/api/v2")
+            ended = until(lambda: (found := api.ask("GET", where))["state"] in ("success", "failed") and found, 180)
+            print(f"It ended in {ended['state']}.")
+            if ended["state"] != "success":
+                sys.exit(1)
+        with timed(timings, "its task's log is read"):
+            log = api.ask("GET", f"{where}/taskInstances/greet/logs/1")
+            print("Task greet has said: " + next(line for line in lines(log) if line.startswith("Hello")))
+    finally:
+        with timed(timings, "everything is stopped"):
+            command("down", "--state", str(state))
+        shutil.rmtree(state)
+    table = Table("step", "seconds", box=None, pad_edge=False, title="Timings", title_justify="left")
+    for step, seconds in {**timings, "together": sum(timings.values())}.items():
+        table.add_row(step, f"{seconds:6.1f}")
+    print()
+    Console().print(table)
+    print("\nTo have it longer: pip install '.[local]' and, in examples/quickstart, airflow-ecs local up")
+
+
+def command(*words: str, secret: bool = False) -> str:
+    """Run `airflow-ecs local`, show what it says unless that is a secret, and return it."""
+    print(f"\n$ airflow-ecs local {' '.join(words)}", flush=True)
+    with subprocess.Popen([*COMMAND, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+        said = []
+        for line in process.stdout or ():
+            said.append(line)
+            print("(not shown here)" if secret else line.rstrip(), flush=True)
+    if process.returncode:
+        sys.exit(f"airflow-ecs local {words[0]} ended with {process.returncode}")
+    return "".join(said)
+
+
+class Api:
+    """Airflow's public REST API, version 2.
+
+    Args:
+        url: where the load balancer is.
+        password: the generated one of the user admin.
+    """
+
+    def __init__(self, url: str, password: str) -> None:
+        self._url = url
+        self._headers = {"Content-Type": "application/json"}
+        token = self._send("POST", "auth/token", {"username": "admin", "password": password})["access_token"]
+        self._headers["Authorization"] = f"Bearer {token}"
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request; return the answer, or nothing where there is none such."""
+        return self._send(method, f"api/v2/{path}", body)
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self._url}/{path}", data, self._headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+
+
+def lines(log: dict[str, Any]) -> Iterator[str]:
+    """What a task has printed, without what Airflow adds."""
+    return (entry["event"] for entry in log["content"])
+
+
+def until(question: Callable[[], Any], seconds: float) -> Any:
+    """Ask until there is an answer; return it."""
+    end = time.monotonic() + seconds
+    while not (answer := question()):
+        if time.monotonic() > end:
+            sys.exit(f"no answer within {seconds:.0f} s")
+        time.sleep(0.5)
+    return answer
+
+
+@contextmanager
+def timed(timings: dict[str, float], step: str) -> Iterator[None]:
+    """Keep how long a step takes."""
+    began = time.perf_counter()
+    yield
+    timings[step] = time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
