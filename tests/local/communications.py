@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from edges import CLIENTS, MACHINE, Edge, Observed
 
@@ -39,6 +40,25 @@ class Over:
         seen = observed.edges.get(edge)
         ok = bool(seen and seen.times) and edge in observed.rules.admitted
         return ok, str(edge) if edge in observed.rules.admitted else "**none**", str(seen or "**not seen**")
+
+
+@dataclass(frozen=True)
+class Says:
+    """Commands to the broker that must be seen, in one of its databases."""
+
+    source: str
+    database: int
+
+    def judge(self, observed: Observed) -> tuple[bool, str, str]:
+        """Whether it holds; the rule that allows it; what was seen."""
+        ok, rule, text = Over(self.source, "Broker", 6379).judge(observed)
+        said = {
+            command: times
+            for (name, database, command), times in sorted(observed.commands.items(), key=lambda item: -item[1])
+            if (name, database) == (self.source, self.database) and command not in ("PING", "CLIENT", "SELECT", "INFO")
+        }
+        told = ", ".join(f"{command} {times} times" for command, times in list(said.items())[:4]) or "**nothing**"
+        return ok and bool(said), rule, f"{text}; in database {self.database}: {told}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,10 @@ class Never:
         return not times and not rule, rule or "none", text
 
 
-def eleven(airflow: int, executor: str) -> dict[int, list[Over | Asks | Never]]:
+Expected: TypeAlias = Over | Says | Asks | Never
+
+
+def eleven(airflow: int, executor: str) -> dict[int, list[Expected]]:
     """How each of the eleven is seen.
 
     Args:
@@ -91,16 +114,16 @@ def eleven(airflow: int, executor: str) -> dict[int, list[Over | Asks | Never]]:
     """
     web = "ApiServer" if airflow >= 3 else "Webserver"
     worker = "Tasks/executor" if executor == "ecs" else "Pools/default"
-    live: list[Over | Asks | Never] = [Over(web, worker, 8793)]
+    live: list[Expected] = [Over(web, worker, 8793)]
     if executor == "ecs":
         live = [Never(web, worker, "a task of the ECS executor serves no logs"), Asks(web, "s3", "task logs")]
-    to_database: list[Over | Asks | Never] = [Over(worker, "Database", 5432)]
+    to_database: list[Expected] = [Over(worker, "Database", 5432)]
     if airflow >= 3:
         to_database = [
             Never(worker, "Database", "Airflow 3 asks the execution API instead"),
             Over(worker, web, 8081),
         ]
-    found: dict[int, list[Over | Asks | Never]] = {
+    found: dict[int, list[Expected]] = {
         1: live,
         2: [Never(web, "DAG files", "structure and code come from the database")],
         3: [Over(web, "Database", 5432)],
@@ -113,8 +136,9 @@ def eleven(airflow: int, executor: str) -> dict[int, list[Over | Asks | Never]]:
         9: [Over("Scheduler", "Database", 5432)],
     }
     if executor == "celery":
-        found |= {number: [Over(worker, "Broker", 6379)] for number in (6, 7)}
-        found |= {number: [Over("Scheduler", "Broker", 6379)] for number in (10, 11)}
+        # One Redis is both: results are in its database 1, commands in 0.
+        found |= {6: [Says(worker, 1)], 7: [Says(worker, 0)]}
+        found |= {10: [Says("Scheduler", 1)], 11: [Says("Scheduler", 0)]}
     elif executor == "sqs":
         found |= {6: [Asks(worker, "dynamodb")], 7: [Asks(worker, "sqs")]}
         found |= {10: [Asks("Scheduler", "dynamodb")], 11: [Asks("Scheduler", "sqs")]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,19 +144,22 @@ class Account:
         """The rules that hold in it."""
         return Rules.read(self.client("ec2").describe_security_groups()["SecurityGroups"])
 
-    def names(self, hosts: str) -> dict[str, str]:
-        """Whose each address is: every task that runs or ran, and every store.
+    def address(self, store: str) -> str:
+        """Where a store is."""
+        return next(ip for ip, name in self._stores() if name == store)
 
-        Args:
-            hosts: the hosts file of a task, which says where the stores are.
-        """
-        found = dict(self._tasks())
+    def names(self) -> dict[str, str]:
+        """Whose each address is: every task that runs or ran, and every store."""
+        return {**dict(self._tasks()), **dict(self._stores())}
+
+    def _stores(self) -> Iterator[tuple[str, str]]:
+        (number,) = re.findall(r"//198\.18\.(\d+)\.1:", self._run["api"])
+        hosts = next(Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")).read_text()  # all say the same
         places = {name: line.split()[0] for line in hosts.splitlines() for name in line.split()[1:]}
         for instance in self.client("rds").describe_db_instances()["DBInstances"]:
-            found[places[instance["Endpoint"]["Address"]]] = "Database"
+            yield places[instance["Endpoint"]["Address"]], "Database"
         for group in self.client("elasticache").describe_replication_groups()["ReplicationGroups"]:
-            found[places[group["NodeGroups"][0]["PrimaryEndpoint"]["Address"]]] = "Broker"
-        return found
+            yield places[group["NodeGroups"][0]["PrimaryEndpoint"]["Address"]], "Broker"
 
     def _tasks(self) -> Iterator[tuple[str, str]]:
         ecs = self.client("ecs")
@@ -202,25 +206,26 @@ class Observed:
         edges: every edge on which a connection was made or tried, by edge.
         calls: who asked the AWS API for what, and how often: component, service, operation or what a bucket holds.
         rules: what the template admits.
+        commands: who gave the broker which command in which of its databases, and how often.
     """
 
     edges: Mapping[Edge, Seen]
     calls: Mapping[tuple[str, str, str], int]
     rules: Rules
+    commands: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, wire: Wire, account: Account) -> Observed:
-        """Put together what was heard and what the account says of it."""
-        number = wire.number
-        hosts = next(Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")).read_text()
-        names = {METADATA: AGENT, wire.this_machine: MACHINE, **account.names(hosts)}
+    def of(cls, wire: Wire, account: Account, said: Mapping[tuple[str, int, str], int]) -> Observed:
+        """Put together what was heard on the wire and in the broker, and what the account says of it."""
+        names = {METADATA: AGENT, wire.this_machine: MACHINE, **account.names()}
         buckets = account.buckets()
         calls: dict[tuple[str, str, str], int] = {}
         for address, service, operation, bucket, times in account.calls():
             what = f"{operation} {buckets.get(bucket, bucket)}".strip() if service == "s3" else operation
             key = names.get(address, OUTSIDE), service, what
             calls[key] = calls.get(key, 0) + times
-        return cls(edges(wire, names), calls, account.rules())
+        commands = {(names.get(who, OUTSIDE), *rest): times for (who, *rest), times in list(said.items())}
+        return cls(edges(wire, names), calls, account.rules(), commands)
 
     def asked(self, who: str, service: str, what: str = "") -> int:
         """How often a component asked a service for something; for S3 *what* is what the bucket holds."""

@@ -7,11 +7,13 @@ deferred ones are read through the API.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from broker import Monitor
 from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
 from communications import NOT_HERE, WORDS, broken, eleven, must_not, rows
 from edges import MACHINE, Account, Edge, Observed
@@ -82,6 +84,7 @@ class Watched:
     cluster: Cluster
     wire: Wire
     scan: Scan
+    monitor: Monitor | None = None
 
     @property
     def name(self) -> str:
@@ -96,7 +99,7 @@ class Watched:
     def observe(self) -> Observed:
         """What was seen until now; nothing was missed."""
         assert self.wire.losses() == 0
-        return Observed.of(self.wire, self.account)
+        return Observed.of(self.wire, self.account, self.monitor.said if self.monitor else {})
 
     def work(self) -> None:
         """Run the DAG, and read logs of what still runs."""
@@ -129,9 +132,11 @@ def watched(request) -> Iterator[Watched]:
     app = str(REPOSITORY / "tests" / "local" / "app.py")
     settings = {"TEST_EXECUTOR": executor, "TEST_AIRFLOW": release}
     try:
-        with Wire(folder / "state") as wire, Scan(folder / "state") as scan:
+        with Wire(folder / "state") as wire, Scan(folder / "state") as scan, ExitStack() as stack:
             with Cluster(folder, app, int(release[0]), **settings) as cluster:
                 found = Watched(release, executor, cluster, wire, scan)
+                if executor == "celery":
+                    found.monitor = stack.enter_context(Monitor(folder / "state", found.account.address("Broker")))
                 found.work()
                 yield found
             assert marked(folder / "state") == []

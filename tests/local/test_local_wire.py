@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from communications import Asks, Never, Over, broken, eleven, must_not
+from broker import read
+from communications import Asks, Never, Over, Says, broken, eleven, must_not
 from edges import AGENT, AWS, MACHINE, METADATA, Edge, Observed, Rules, edges
 from places import why_not_isolated
 from wire import Flow, Socket, Wire, heard, program, sockets
@@ -26,6 +27,8 @@ GROUPS = [
     ("api", "Airflow ApiServer", [(8080, "web"), (8081, "worker")]),
     ("worker", "Airflow Pools/default", [(8793, "api")]),
     ("database", "Metadata database of Airflow", [(5432, "api")]),
+    ("scheduler", "Airflow Scheduler", []),
+    ("broker", "Celery broker of Airflow", [(6379, "scheduler")]),
 ]
 
 
@@ -56,23 +59,23 @@ def described() -> list[dict]:
             "GroupId": identity,
             "Description": text,
             "IpPermissions": [rule(*each) for each in rules],
-            "IpPermissionsEgress": [out["nowhere" if identity == "database" else "everywhere"]],
+            "IpPermissionsEgress": [out["nowhere" if identity in ("database", "broker") else "everywhere"]],
         }
         for identity, text, rules in GROUPS
     ]
 
 
-def observed(*pairs: tuple[str, str, int], calls: dict | None = None) -> Observed:
+def observed(*pairs: tuple[str, str, int], calls: dict | None = None, commands: dict | None = None) -> Observed:
     """What is seen if these connections are made."""
     addresses = {MACHINE: "198.18.7.1", AGENT: METADATA, "ApiServer": ONE, "Pools/default": TWO}
-    addresses |= {"Database": "198.18.7.13", AWS: "198.18.7.1"}
+    addresses |= {"Database": "198.18.7.13", "Broker": "198.18.7.14", "Scheduler": "198.18.7.15", AWS: "198.18.7.1"}
     wire = Wire(Path())
     for number, (source, target, port) in enumerate(pairs):
         flow = Flow(addresses.get(source, source), addresses.get(target, target), port)
         wire.attempts[flow].add((number, 1))
         wire.accepted[flow].add((number, 1))
     names = {address: name for name, address in addresses.items() if name != AWS}
-    return Observed(edges(wire, names), calls or {}, Rules.read(described()))
+    return Observed(edges(wire, names), calls or {}, Rules.read(described()), commands or {})
 
 
 @pytest.mark.parametrize(
@@ -134,8 +137,9 @@ def test_rules_are_read():
         Edge("Pools/default", "ApiServer", 8081),
         Edge("ApiServer", "Pools/default", 8793),
         Edge("ApiServer", "Database", 5432),
+        Edge("Scheduler", "Broker", 6379),
     }
-    assert rules.unbound == {"Web", "ApiServer", "Pools/default"}
+    assert rules.unbound == {"Web", "ApiServer", "Pools/default", "Scheduler"}
 
 
 @pytest.mark.parametrize(
@@ -181,6 +185,30 @@ def test_what_is_seen_is_judged():
     assert broken(found, must_not(3)["no worker reaches the database"])
     assert not broken(found, must_not(3)["stores open no connection"])
     assert broken(observed(("Database", "ApiServer", 9)), must_not(3)["stores open no connection"])
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ('+1339518083.107412 [0 198.18.7.11:60866] "BRPOP" "default" "1"', (ONE, 0, "BRPOP")),
+        ('+1339518083.107412 [1 198.18.7.12:60866] "set" "celery-task-meta-1" "{}"', (TWO, 1, "SET")),
+        ("+OK", None),
+        ("", None),
+    ],
+)
+def test_what_the_broker_is_told_is_read(line, wanted):
+    """Who gave which command, and in which database."""
+    assert read(line) == wanted
+
+
+def test_results_and_commands_are_told_apart():
+    """A scheduler that only sends commands has not been seen to read results."""
+    found = observed(
+        ("Scheduler", "Broker", 6379), commands={("Scheduler", 0, "LPUSH"): 2, ("Scheduler", 1, "PING"): 9}
+    )
+    judged = [Says("Scheduler", database).judge(found) for database in (0, 1)]
+    assert ["LPUSH 2 times" in text for _, _, text in judged] == [True, False]
+    assert [ok for ok, _, _ in judged] == [True, False]
 
 
 @pytest.mark.parametrize("executor", ["celery", "sqs", "ecs"])

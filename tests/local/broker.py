@@ -1,0 +1,70 @@
+"""What clients of a local Redis say to it: command by command, and in which database, as its MONITOR tells."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import threading
+from collections import Counter
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# +1339518083.107412 [0 198.18.7.11:60866] "BRPOP" "default" …
+_LINE = re.compile(r'\+[\d.]+ \[(\d+) (\S+):\d+\] "(\w+)"')
+
+
+def read(line: str) -> tuple[str, int, str] | None:
+    """Who gave which command in which database; None if the line is about something else.
+
+    Examples:
+        >>> read('+1339518083.107412 [1 198.18.7.11:60866] "set" "celery-task-meta-1" "{}"')
+        ('198.18.7.11', 1, 'SET')
+    """
+    found = _LINE.match(line)
+    return (found[2], int(found[1]), found[3].upper()) if found else None
+
+
+@dataclass
+class Monitor(AbstractContextManager):
+    """Listens to the broker of a running cluster.
+
+    Args:
+        state: the state directory of the cluster.
+        address: where the broker is.
+    """
+
+    state: Path
+    address: str
+    said: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Monitor:
+        kept = json.loads((self.state / "secrets.json").read_text())
+        (password,) = (text for name, text in kept.items() if "BrokerToken" in name)
+        context = ssl.create_default_context(cafile=str(self.state / "authority" / "ca.crt"))
+        plain = socket.create_connection((self.address, 6379), timeout=10)
+        client = context.wrap_socket(plain, server_hostname=self.address)
+        client.sendall(f"AUTH {password}\r\nMONITOR\r\n".encode())
+        client.settimeout(0.5)
+        self._thread = threading.Thread(target=self._follow, args=(client,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+
+    def _follow(self, client: socket.socket) -> None:
+        text = b""
+        with client, suppress(ConnectionError):
+            while not self._over.is_set():
+                with suppress(TimeoutError):
+                    if not (more := client.recv(1 << 16)):
+                        return
+                    *lines, text = (text + more).split(b"\r\n")
+                    self.said.update(filter(None, (read(line.decode(errors="replace")) for line in lines)))
