@@ -50,6 +50,10 @@ e2e: environments ## Run whole clusters on this machine. Minutes each.
 bench: .venv/.ready ## Measure what a synthesis costs, and write docs/benchmarks.md. Minutes, on an idle machine.
 	.venv/bin/python benchmarks/synthesis.py --write
 
+.PHONY: bench-run
+bench-run: environments ## Measure clusters that run on this machine, and write docs/benchmarks-run.md. A quarter of an hour.
+	.venv/bin/python benchmarks/run.py --write
+
 .PHONY: docs
 docs: .venv/.ready ## Build the documentation into site/, strictly.
 	.venv/bin/zensical build --strict

@@ -1,0 +1,118 @@
+"""The clusters that are compared, each as an app: ``python clusters.py ours|near|compose|seed|ours-2``.
+
+docs/benchmarks-run.md says what is compared with what, and where the values come from.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aws_cdk import App, Stack
+
+from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    ContainerDatabase,
+    ImageDags,
+    LocalLogs,
+    Service,
+    WorkerPool,
+)
+from cdk_airflow_ecs.brokers.base import BrokerPlan
+from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
+
+WORKLOAD = Path(__file__).parent / "workload"
+# What this library prefers, said as Airflow itself has it: config.yml of 3.3.2 and of celery provider 3.24.0.
+AIRFLOW_DEFAULTS = {
+    "api": {"workers": 1},
+    "database": {"check_migrations": True},
+    "execution_api": {"jwt_expiration_time": 600},
+    "logging": {"delete_local_logs": False},
+    "scheduler": {"task_queued_timeout": 600},
+}
+_SEED = Service(cpu=512, memory_mib=1024, count=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposeBroker(ContainerRedisBroker):
+    """Redis with Celery's own transport options, and results in the metadata database."""
+
+    def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
+        """Leave of the library's own options only where the broker is."""
+        plan, database = ContainerRedisBroker.plan(self, version, queues), ContainerDatabase()
+        command = str(database.config()["database", "sql_alchemy_conn_cmd"])
+        config = {
+            ("celery", "broker_url_cmd"): plan.config["celery", "broker_url_cmd"],
+            ("celery", "result_backend_cmd"): command.replace("postgresql+psycopg2:", "db+postgresql:"),
+        }
+        return replace(plan, config=config, environment={**plan.environment, **database.environment()})
+
+
+def ours(stack: Stack) -> None:
+    """Say nothing but the version."""
+    AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3)
+
+
+def near(stack: Stack) -> None:
+    """Ours, with DAGs and logs where docker-compose.yaml has them: on the worker's disk."""
+    AirflowCluster(
+        stack,
+        "Airflow",
+        version=AirflowVersion.V3_3,
+        dags=ImageDags(),
+        image=AirflowImage.build(WORKLOAD),
+        logs=LocalLogs(),
+    )
+
+
+def ours_2(stack: Stack) -> None:
+    """The same on Airflow 2."""
+    AirflowCluster(stack, "Airflow", version=AirflowVersion.V2_11)
+
+
+def compose(stack: Stack) -> None:
+    """Airflow's own defaults, as its docker-compose.yaml has them."""
+    AirflowCluster(
+        stack,
+        "Airflow",
+        version=AirflowVersion.V3_3,
+        executor=CeleryExecutor(broker=ComposeBroker(), pools=[WorkerPool("default", concurrency=16)]),
+        database=ContainerDatabase(image="public.ecr.aws/docker/library/postgres:16"),
+        dags=ImageDags(),
+        image=AirflowImage.build(WORKLOAD),
+        logs=LocalLogs(),
+        config=AIRFLOW_DEFAULTS,
+    )
+
+
+def seed(stack: Stack) -> None:
+    """The seed's: half a vCPU and 1 GiB for each component, no triggerer, and Airflow's own defaults."""
+    pool = WorkerPool("default", cpu=512, memory_mib=1024, concurrency=16)
+    AirflowCluster(
+        stack,
+        "Airflow",
+        version=AirflowVersion.V3_3,
+        executor=CeleryExecutor(broker=ComposeBroker(), pools=[pool]),
+        database=ContainerDatabase(image="public.ecr.aws/docker/library/postgres:14"),
+        dags=ImageDags(),
+        image=AirflowImage.build(WORKLOAD),
+        logs=LocalLogs(),
+        config=AIRFLOW_DEFAULTS,
+        api_server=_SEED,
+        scheduler=_SEED,
+        dag_processor=_SEED,
+        triggerer=replace(_SEED, count=0),
+    )
+
+
+CLUSTERS = {"ours": ours, "near": near, "compose": compose, "seed": seed, "ours-2": ours_2}
+
+if __name__ == "__main__":
+    app = App()
+    CLUSTERS[sys.argv[1]](Stack(app, "Benchmark"))
+    app.synth()

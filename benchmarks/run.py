@@ -1,0 +1,222 @@
+"""What a cluster does: tasks a minute, how long tasks wait, and memory, of clusters that run on this machine.
+
+``python benchmarks/run.py [ours near compose seed ours-2] [--repetitions 3] [--write]``; ``--write`` puts the tables
+into docs/benchmarks-run.md, which says what is measured, and how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from tempfile import mkdtemp
+
+from clusters import CLUSTERS
+from memory import Sampler, sizes
+from started import REPOSITORY, Cluster
+
+from synthesis import machine, table
+
+PAGE = REPOSITORY / "docs" / "benchmarks-run.md"
+MARK = "<!-- bench-run -->"
+LABELS = {
+    "ours": "`AirflowCluster()`",
+    "near": "`AirflowCluster()`, DAGs in the image, logs on the worker",
+    "compose": "Airflow's own defaults, as in its docker-compose.yaml",
+    "seed": "the settings that this project began with",
+    "ours-2": "`AirflowCluster()` with Airflow 2.11.2",
+}
+ALONE = 4  # runs of the single task in each repetition
+LIMIT = 0.85  # of a task's memory
+CONTAINERS = {  # the first container of each component, by which its template knows its size
+    "ApiServer": "api-server",
+    "Webserver": "webserver",
+    "Scheduler": "scheduler",
+    "DagProcessor": "dag-processor",
+    "Triggerer": "triggerer",
+    "default": "worker",
+}
+
+
+@dataclass
+class Result:
+    """What one cluster has shown."""
+
+    name: str
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    next: list[float] = field(default_factory=list)
+    peaks: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    loads: list[float] = field(default_factory=list)
+    began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values does not exceed."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def seconds(run: dict, tasks: Sequence[dict]) -> list[float]:
+    """How long each task of a chain waited: from the moment when it could start until it did.
+
+    The first could when its run was made, each other when the one before it had ended.
+    """
+    ready, waited = moment(run.get("queued_at") or run["start_date"]), []
+    for each in sorted(tasks, key=lambda task: task["start_date"]):
+        waited.append(moment(each["start_date"]) - ready)
+        ready = moment(each["end_date"])
+    return waited
+
+
+def rate(run: dict, tasks: Sequence[dict]) -> float:
+    """Tasks a minute, from the making of their run to the end of the last."""
+    end = max(moment(each["end_date"]) for each in tasks)
+    return 60 * len(tasks) / (end - moment(run.get("queued_at") or run["start_date"]))
+
+
+def moment(text: str) -> float:
+    """Seconds of a time as the API tells it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def busy() -> float:
+    """CPU seconds that this machine has spent, for whatever it was."""
+    ticks = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")  # all but idle and waiting for disks
+
+
+def measure(name: str, repetitions: int) -> Result:
+    """Start a cluster, warm it up while looking at its memory each second, measure it, and stop it."""
+    result, folder = Result(name), Path(mkdtemp(prefix="bench-", dir="/tmp"))
+    say(f"{name}: begins, load {os.getloadavg()[0]:.1f}")
+    try:
+        with Cluster(name, folder) as cluster:
+            result.sizes = sizes(cluster.template)
+            while not all(map(cluster.knows, ("burst", "relay", "single"))):
+                time.sleep(1)
+            say(f"{name}: is there")
+            processes = cluster.state / "processes"
+            with Sampler(processes, result.peaks):
+                cluster.run("burst")
+                cluster.run("relay")
+            with Sampler(processes, result.peaks, pace=5):
+                for _ in range(repetitions):
+                    repeat(cluster, result)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+def repeat(cluster: Cluster, result: Result) -> None:
+    """Measure once."""
+    result.loads.append(os.getloadavg()[0])
+    before = busy()
+    run, tasks = cluster.run("burst")
+    result.costs.append((busy() - before) / len(tasks))
+    result.rates.append(rate(run, tasks))
+    first, *rest = seconds(*cluster.run("relay"))
+    result.next += rest
+    result.first.append(first)
+    for _ in range(ALONE):
+        result.first += seconds(*cluster.run("single", pace=0.5))
+    say(
+        f"{result.name}: {result.rates[-1]:.0f} tasks a minute, {result.costs[-1]:.2f} CPU s each;"
+        f" waited {statistics.median(result.first):.2f} and {statistics.median(result.next):.2f} s;"
+        f" load {result.loads[-1]:.1f}"
+    )
+
+
+def page(results: Sequence[Result], repetitions: int) -> str:
+    """Write everything as Markdown."""
+    rows = [
+        (
+            LABELS[each.name],
+            f"**{statistics.median(each.rates):.0f}** ({min(each.rates):.0f} to {max(each.rates):.0f})",
+            f"{statistics.median(each.costs):.2f}",
+            waits(each.first),
+            waits(each.next),
+            f"{min(each.loads):.1f} to {max(each.loads):.1f}",
+        )
+        for each in results
+    ]
+    head = (
+        "Cluster",
+        "Tasks a minute (repetitions)",
+        "CPU s of the machine for each",
+        "First task of a run waits: p50 / p95 s",
+        "Next task waits: p50 / p95 s",
+        "Load before",
+    )
+    first = results[0].began
+    return "\n".join(
+        [
+            f"Medians of {repetitions} repetitions; waits are of {len(results[0].first)} first and"
+            f" {len(results[0].next)} next tasks.",
+            f"Written by `make bench-run` on {first:%d %B %Y}, on {machine()}.",
+            "",
+            *table(head, rows),
+            "",
+            "Memory at its highest, all processes of a task together (PSS), of what its template gives it:",
+            "",
+            *table(("Component", *(LABELS[each.name] for each in results)), memory(results)),
+        ]
+    )
+
+
+def waits(found: Sequence[float]) -> str:
+    """Half of them, and nearly all of them."""
+    return f"{percentile(found, 0.5):.2f} / {percentile(found, 0.95):.2f}"
+
+
+def memory(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """One row for each component."""
+    rows = []
+    for component, container in CONTAINERS.items():
+        cells = [cell(each.peaks.get(component), each.sizes.get(container)) for each in results]
+        if any(cells):
+            rows.append((component.replace("default", "Worker"), *cells))
+    return rows
+
+
+def cell(peak: float | None, size: int | None) -> str:
+    """Peak, size and share; too much of it is bold."""
+    if peak is None or size is None:
+        return ""
+    text = f"{peak:.0f} of {size} MiB, {peak / size:.0%}"
+    return f"**{text}**" if peak / size > LIMIT else text
+
+
+def say(text: str) -> None:
+    """Tell who waits."""
+    print(f"{datetime.now(timezone.utc):%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure one after another, print, and write if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clusters", nargs="*", help=f"of {', '.join(CLUSTERS)}; the default is all")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks-run.md")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.clusters) - set(CLUSTERS):
+        parser.error(f"there is no cluster {', '.join(sorted(unknown))}; there are {', '.join(CLUSTERS)}")
+    results = [measure(name, arguments.repetitions) for name in arguments.clusters or CLUSTERS]
+    text = page(results, arguments.repetitions)
+    print(text)
+    if arguments.write:
+        before = PAGE.read_text().partition(MARK)[0]
+        PAGE.write_text(f"{before}{MARK}\n\n{text}\n")
+
+
+if __name__ == "__main__":
+    main()

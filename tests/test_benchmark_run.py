@@ -1,0 +1,123 @@
+"""The figures of `make bench-run`: how they are computed, and that its page has them for what it compares."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template
+
+REPOSITORY = Path(__file__).parents[1]
+CELERY = "AIRFLOW__CELERY__"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def benchmarks():
+    """Modules of the benchmarks import each other by their names."""
+    sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+    yield
+    sys.path.remove(str(REPOSITORY / "benchmarks"))
+
+
+def module(name):
+    """One of benchmarks/."""
+    return importlib.import_module(name)
+
+
+def at(second):
+    """A time as the API tells it."""
+    return f"2026-11-22T21:00:{second:06.3f}Z"
+
+
+def task(start, end):
+    """What the API tells of a task, as far as it counts."""
+    return {"start_date": at(start), "end_date": at(end)}
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 10), (0.95, 19), (1, 20), (0.01, 1)])
+def test_percentile(share, value):
+    """It is one of the values, and so many of them are not above it."""
+    assert module("run").percentile(list(range(20, 0, -1)), share) == value
+
+
+def test_waits_of_a_chain():
+    """The first waits from the making of its run, each other from the end of the one before, whatever their order."""
+    waited = module("run").seconds({"queued_at": at(1)}, [task(4, 5), task(1.5, 2), task(2.25, 3)])
+    assert waited == pytest.approx([0.5, 0.25, 1])
+
+
+def test_rate():
+    """Tasks a minute count from the making of the run to the end of the last task."""
+    tasks = [task(10, 20), task(12, 30), task(11, 12)]
+    assert module("run").rate({"queued_at": at(0)}, tasks) == pytest.approx(6)
+
+
+def test_a_run_of_airflow_2_is_made_when_it_starts():
+    """Its API does not tell when a run was queued."""
+    assert module("run").seconds({"start_date": at(1)}, [task(3, 4)]) == pytest.approx([2])
+
+
+def test_shared_memory_counts_by_its_share():
+    """PSS is taken, not RSS, which counts what forks share once for each."""
+    text = "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss: 204800 kB\nPss: 51200 kB\nPss_Dirty: 1024 kB\n"
+    assert module("memory").proportional(text) == 50
+    assert module("memory").proportional("") == 0
+
+
+def test_a_process_belongs_to_the_container_above_it():
+    """However deep it is; what has no container above it belongs to none."""
+    parents = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1, 30: 1}
+    assert module("memory").owners(parents, [10, 20]) == {10: 10, 11: 10, 12: 10, 20: 20}
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells it")
+def test_memory_of_a_container_counts_its_children(tmp_path):
+    """A look finds the process that was recorded for a container, and what it has started."""
+    sleeper = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", sleeper], stdin=subprocess.PIPE) as process:
+        (tmp_path / "1.json").write_text(json.dumps({"name": "Scheduler/scheduler", "pid": process.pid}))
+        deadline = time.monotonic() + 20
+        while process.pid not in module("memory").parents().values() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        own = module("memory").proportional(Path(f"/proc/{process.pid}/smaps_rollup").read_text())
+        assert module("memory").Sampler(tmp_path, {}).look()["Scheduler"] > own > 0
+        process.communicate(b"\n")
+
+
+def test_too_much_memory_stands_out():
+    """Above 85 % of what a template gives, a cell is bold."""
+    cell = module("run").cell
+    assert cell(870, 1024) == "870 of 1024 MiB, 85%"
+    assert cell(880, 1024) == "**880 of 1024 MiB, 86%**"
+    assert cell(None, 1024) == ""
+
+
+def environment(template, container):
+    """The plain variables of a container, and what its task gets."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::ECS::TaskDefinition":
+            for each in resource["Properties"]["ContainerDefinitions"]:
+                if each["Name"] == container:
+                    return {item["Name"]: item["Value"] for item in each["Environment"]}, resource["Properties"]
+    raise LookupError(container)
+
+
+@pytest.mark.parametrize(("name", "memory"), [("compose", 2048), ("seed", 1024)])
+def test_others_run_with_defaults_of_airflow(name, memory):
+    """What we prefer is undone: sixteen slots, results in the database, no transport options, logs on the disk."""
+    stack = Stack(App(), "Benchmark")
+    module("clusters").CLUSTERS[name](stack)
+    template = Template.from_stack(stack).to_json()
+    variables, task = environment(template, "worker")
+    assert variables[f"{CELERY}WORKER_CONCURRENCY"] == "16"
+    assert "db+postgresql://" in variables[f"{CELERY}RESULT_BACKEND_CMD"]
+    assert not [each for each in variables if each.startswith("AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS")]
+    assert variables["AIRFLOW__LOGGING__REMOTE_LOGGING"] == "False"
+    assert variables["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"] == "600"
+    assert int(task["Memory"]) == memory == module("memory").sizes(template)["worker"]
