@@ -143,6 +143,20 @@ def test_credentials_are_where_sdks_ask(addresses: Addresses):
         server.server_close()
 
 
+@pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
+def test_the_metadata_stay_where_they_are_when_tasks_come():
+    """A bridge takes the lowest hardware address of its ports: when it changed, tasks lost the metadata for 20 s."""
+    addresses = Addresses.open(isolated=True)
+    hub = ["ip", "-n", addresses._network._hub, "-brief", "link"]
+    try:
+        before = subprocess.run([*hub, "show", "br0"], check=True, capture_output=True).stdout
+        port = addresses.add("new").ip.rpartition(".")[2]
+        subprocess.run([*hub, "set", f"p{port}", "address", "00:00:00:00:00:01"], check=True)
+        assert subprocess.run([*hub, "show", "br0"], check=True, capture_output=True).stdout == before
+    finally:
+        addresses.close()
+
+
 def test_two_runs_side_by_side(addresses: Addresses):
     """A second run gets other addresses, and its end leaves the first alone."""
     task = addresses.add("one")

@@ -127,12 +127,16 @@ class Namespaces:
         return f"198.18.{self._number.value}.{last}"
 
     def _build(self) -> None:
-        """Make the hub: a bridge, with this machine on one end, and the address of the metadata."""
+        """Make the hub: a bridge, with this machine on one end, and the address of the metadata.
+
+        The bridge keeps its hardware address. By itself it takes the lowest of its ports, so that one that comes or
+        goes changes it, and every task asks for the metadata in vain until it has noticed: 20 seconds.
+        """
         _remove(self._hub)
         device = f"airflow-ecs-{self._number.value}"[:15]
         _ip(f"netns add {self._hub}")
         _ip(
-            f"-n {self._hub} link add br0 type bridge",
+            f"-n {self._hub} link add br0 address 02:00:00:00:{self._number.value:02x}:01 type bridge",
             f"-n {self._hub} link set lo up",
             f"-n {self._hub} addr add {self._ip(2)}/24 dev br0",
             f"-n {self._hub} addr add {METADATA_HOST}/32 dev br0",
