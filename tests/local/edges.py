@@ -16,6 +16,7 @@ from wire import Wire
 # What has no security group of its own.
 MACHINE, AWS, AGENT, CLIENTS, OUTSIDE = "this machine", "AWS API", "ECS agent", "Clients", "unknown"
 METADATA = "169.254.170.2"
+RUNNER = "airflow-ecs local up"
 # How the groups of stores describe themselves.
 STORES = {
     "Load balancer of Airflow": "Web",
@@ -49,7 +50,7 @@ class Seen:
         edge: the edge.
         times: how many connections were made.
         refused: how many were tried beyond those.
-        addresses: from which addresses to which.
+        addresses: from which address to which address and port.
         clients: the processes that opened them, as far as one was caught at it.
         server: the process that took them.
     """
@@ -63,11 +64,11 @@ class Seen:
 
     def __str__(self) -> str:
         """Process and address on both sides."""
-        froms, tos = ({f"{pair[side]}" for pair in self.addresses} for side in (0, 1))
-        who = " / ".join(self.clients) or "a process that ended"
+        froms, tos = ({pair[side] for pair in self.addresses} for side in (0, 1))
+        who = " / ".join(self.clients) or "a process too short to be caught"
         server = f" ({self.server})" if self.server else ""
         more = f"; {self.refused} more were not answered" if self.refused else ""
-        where = f"{', '.join(sorted(tos))}:{self.edge.port}{server}"
+        where = f"{', '.join(sorted(tos))}{server}"
         return f"{who} at {', '.join(sorted(froms))} → {where}, {self.times} times{more}"
 
 
@@ -143,6 +144,11 @@ class Account:
     def rules(self) -> Rules:
         """The rules that hold in it."""
         return Rules.read(self.client("ec2").describe_security_groups()["SecurityGroups"])
+
+    @property
+    def port(self) -> int:
+        """Where the AWS API is."""
+        return int(self._run["api"].rpartition(":")[2])
 
     def address(self, store: str) -> str:
         """Where a store is."""
@@ -225,7 +231,7 @@ class Observed:
             key = names.get(address, OUTSIDE), service, what
             calls[key] = calls.get(key, 0) + times
         commands = {(names.get(who, OUTSIDE), *rest): times for (who, *rest), times in list(said.items())}
-        return cls(edges(wire, names), calls, account.rules(), commands)
+        return cls(edges(wire, names, account.port), calls, account.rules(), commands)
 
     def asked(self, who: str, service: str, what: str = "") -> int:
         """How often a component asked a service for something; for S3 *what* is what the bucket holds."""
@@ -237,14 +243,20 @@ class Observed:
         return [seen for edge, seen in sorted(self.edges.items()) if not self.rules.allow(edge)]
 
 
-def edges(wire: Wire, names: Mapping[str, str]) -> dict[Edge, Seen]:
-    """What was heard, under names; on this machine every port but a component's own is the AWS API's."""
+def edges(wire: Wire, names: Mapping[str, str], api: int) -> dict[Edge, Seen]:
+    """What was heard, under names.
+
+    Args:
+        wire: what was heard.
+        names: whose each address is.
+        api: the port of this machine where the AWS API is; on AWS it is 443.
+    """
     grouped: dict[Edge, list[Any]] = {}
     for flow in sorted({*list(wire.attempts), *list(wire.accepted)}):  # copies: it goes on listening
         source, target = names.get(flow.source, f"{OUTSIDE} {flow.source}"), names.get(flow.target)
         if target is None:
             target = f"{OUTSIDE} {flow.target}"
-        elif target == MACHINE:
+        elif (target, flow.port) == (MACHINE, api):
             target = AWS
         port = 443 if target == AWS else flow.port
         if flow.protocol != "tcp":
@@ -255,13 +267,13 @@ def edges(wire: Wire, names: Mapping[str, str]) -> dict[Edge, Seen]:
         made = sum(len(wire.accepted.get(flow, ())) for flow in flows)
         tried = sum(len(wire.attempts.get(flow, ())) for flow in flows)
         caught = (wire.clients.get((flow.source, flow.target, flow.port), set()) for flow in flows)
-        clients = {name for each in caught for name in list(each)}
+        clients = {RUNNER} if edge.source == MACHINE else {name for each in caught for name in list(each)}
         servers = {wire.servers.get((flow.target, flow.port), "") for flow in flows} - {""}
         found[edge] = Seen(
             edge,
             made,
             max(tried - made, 0),
-            tuple(sorted({(flow.source, flow.target) for flow in flows})),
+            tuple(sorted({(flow.source, f"{flow.target}:{flow.port}") for flow in flows})),
             tuple(sorted(clients)),
             " / ".join(sorted(servers)),
         )

@@ -75,7 +75,7 @@ def observed(*pairs: tuple[str, str, int], calls: dict | None = None, commands: 
         wire.attempts[flow].add((number, 1))
         wire.accepted[flow].add((number, 1))
     names = {address: name for name, address in addresses.items() if name != AWS}
-    return Observed(edges(wire, names), calls or {}, Rules.read(described()), commands or {})
+    return Observed(edges(wire, names, 36111), calls or {}, Rules.read(described()), commands or {})
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,7 @@ def test_rules_are_read():
         ("Pools/default", "Database", 5432, False),
         ("Pools/default", "Pools/default", 8793, False),
         ("Pools/default", AWS, 36111, True),
+        ("Pools/default", AWS, 22, False),  # another port of this machine
         ("Pools/default", AGENT, 80, True),
         ("Database", AWS, 36111, False),
         ("Database", "ApiServer", 8080, False),

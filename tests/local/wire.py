@@ -27,6 +27,7 @@ _NAMESPACES, _LOCKS = Path("/run/netns"), Path("/run/airflow-ecs")
 _EVERYTHING, _ATTACH_FILTER, _CLONE_NEWNET = 3, 26, 0x40000000  # linux: ETH_P_ALL, SO_ATTACH_FILTER
 _STATISTICS = (263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS, its size
 _SYN, _ACK = 0x02, 0x10
+_TRIES = 100  # connections of one kind at which the process is looked for at once
 # "ip and (udp or tcp[13] & 2 != 0)", as the kernel's packet filter takes it: code, jump if true, jump if false, value.
 _FILTER = (
     (0x28, 0, 0, 0xFFFFF000),  # the protocol of the frame
@@ -156,6 +157,7 @@ class Wire(AbstractContextManager):
     number: int = 0
     _lost: int = 0
     opened: socket.socket | None = None
+    _pids: dict[str, list[int]] = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -193,29 +195,37 @@ class Wire(AbstractContextManager):
                 with suppress(TimeoutError):
                     one = heard(opened.recv(256))
                     (self.accepted if one.accepted else self.attempts)[one.flow].add(one.one)
+                    self._catch(one)
+
+    def _catch(self, one: Heard) -> None:
+        """Find who opens a connection while it lives, if nobody was caught at this one before."""
+        key = one.flow.source, one.flow.target, one.flow.port
+        pids = self._pids.get(one.flow.source)
+        if pids and not self.clients.get(key) and len(self.attempts[one.flow]) < _TRIES:
+            local = one.flow.source, one.one[0]
+            inodes = {each.inode for each in _sockets_of(pids[0]) if each.local == local}
+            names = {name for inode, name in _holders(pids) if inode in inodes} if inodes - {0} else set()
+            if names:
+                self.clients[key] |= names
 
     def _look(self) -> None:
         known: dict[int, str] = {}
         while not self._over.wait(1):
             if self.number:
-                for pids in _processes(f"airflow-ecs-{self.number}-").values():
-                    self._look_into(pids, known)
+                self._pids = dict(_processes(f"airflow-ecs-{self.number}-", f"198.18.{self.number}."))
+                for ip, pids in self._pids.items():
+                    self._look_into(ip, pids, known)
 
-    def _look_into(self, pids: list[int], known: dict[int, str]) -> None:
-        """Note who has which connection in one namespace."""
-        found: list[Socket] = []
-        for name in ("tcp", "tcp6"):
-            with suppress(OSError):
-                found += sockets(Path(f"/proc/{pids[0]}/net/{name}").read_text())
+    def _look_into(self, ip: str, pids: list[int], known: dict[int, str]) -> None:
+        """Note who has which connection, and who listens, in one namespace."""
+        found = _sockets_of(pids[0])
         if any(each.inode and each.inode not in known for each in found):
             known.update(_holders(pids))
-        listening = {each.local[1]: known.get(each.inode, "?") for each in found if not each.remote[1]}
+        listening = {each.local[1]: known[each.inode] for each in found if not each.remote[1] and each.inode in known}
+        self.servers |= {(ip, port): name for port, name in listening.items()}
         for each in found:
-            if each.remote[1] and each.inode in known:
-                if each.local[1] in listening:
-                    self.servers[each.local] = listening[each.local[1]]
-                else:
-                    self.clients[(each.local[0], *each.remote)].add(known[each.inode])
+            if each.remote[1] and each.inode in known and each.local[1] not in listening:
+                self.clients[(each.local[0], *each.remote)].add(known[each.inode])
 
 
 def number_of(state: Path) -> int:
@@ -265,14 +275,23 @@ def _packets() -> socket.socket:
     return made
 
 
-def _processes(prefix: str) -> dict[int, list[int]]:
-    """The processes of each namespace, by its inode."""
-    spaces = {file.stat().st_ino for file in _NAMESPACES.glob(f"{prefix}*")}
-    found: dict[int, list[int]] = defaultdict(list)
+def _processes(prefix: str, network: str) -> Iterator[tuple[str, list[int]]]:
+    """The processes of each task, by its address: the namespace has the same last number."""
+    spaces = {file.stat().st_ino: file.name for file in _NAMESPACES.glob(f"{prefix}*[0-9]")}
+    found: dict[str, list[int]] = defaultdict(list)
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if (inode := (folder / "ns/net").stat().st_ino) in spaces:
-                found[inode].append(int(folder.name))
+            if (name := spaces.get((folder / "ns/net").stat().st_ino)) is not None:
+                found[network + name.removeprefix(prefix)].append(int(folder.name))
+    yield from found.items()
+
+
+def _sockets_of(pid: int) -> list[Socket]:
+    """The sockets of the namespace in which a process is."""
+    found: list[Socket] = []
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError):
+            found += sockets(Path(f"/proc/{pid}/net/{name}").read_text())
     return found
 
 
