@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from permissions import Grant, grants
 from wire import Wire
 
 # What has no security group of its own.
@@ -169,13 +170,8 @@ class Account:
 
     def _tasks(self) -> Iterator[tuple[str, str]]:
         ecs = self.client("ecs")
-        groups = names_of(self.client("ec2").describe_security_groups()["SecurityGroups"])
+        owners = {f"service:{service['serviceName']}": name for name, service in self._services()}
         for cluster in ecs.list_clusters()["clusterArns"]:
-            arns = ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]
-            owners = {}
-            for service in ecs.describe_services(cluster=cluster, services=arns)["services"]:
-                (group,) = service["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"]
-                owners[f"service:{service['serviceName']}"] = groups[group]
             for status in ("RUNNING", "STOPPED"):
                 tasks = ecs.list_tasks(cluster=cluster, desiredStatus=status)["taskArns"]
                 for first in range(0, len(tasks), 100):
@@ -184,10 +180,35 @@ class Account:
                         for interface in task["containers"][0].get("networkInterfaces", ()):
                             yield interface["privateIpv4Address"], owner
 
+    def _services(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each service under the name of its security group."""
+        ecs = self.client("ecs")
+        groups = names_of(self.client("ec2").describe_security_groups()["SecurityGroups"])
+        for cluster in ecs.list_clusters()["clusterArns"]:
+            arns = ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]
+            for service in ecs.describe_services(cluster=cluster, services=arns)["services"]:
+                (group,) = service["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"]
+                yield groups[group], service
+
     def _prefix(self, definition: str) -> str:
+        """The name of what no service starts, by the prefix of its streams."""
         found = self.client("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
         options = found["containerDefinitions"][0]["logConfiguration"]["options"]
         return RUN_TASKS.get(options["awslogs-stream-prefix"], options["awslogs-stream-prefix"])
+
+    def grants(self) -> dict[str, list[Grant]]:
+        """What the task role of each component allows."""
+        ecs, iam = self.client("ecs"), self.client("iam")
+        definitions = {self._prefix(arn): arn for arn in ecs.list_task_definitions()["taskDefinitionArns"]}
+        definitions |= {name: service["taskDefinition"] for name, service in self._services()}
+        found = {}
+        for name, arn in definitions.items():
+            definition = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+            role = definition["taskRoleArn"].rpartition("/")[2]
+            inline = iam.list_role_policies(RoleName=role)["PolicyNames"]
+            documents = [iam.get_role_policy(RoleName=role, PolicyName=each)["PolicyDocument"] for each in inline]
+            found[name] = list(grants(documents))
+        return found
 
     def calls(self) -> list[list[Any]]:
         """Who asked the AWS API for what: address, service, operation, bucket, times."""

@@ -17,8 +17,9 @@ def request(service: str, **given: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("made", "wanted"),
     [
-        (request("s3", REQUEST_METHOD="GET", PATH_INFO="/dags-1/a/b.py"), ("s3", "GET", "dags-1")),
-        (request("s3", REQUEST_METHOD="GET", PATH_INFO="/"), ("s3", "GET", "")),
+        (request("s3", REQUEST_METHOD="GET", PATH_INFO="/dags-1/a/b.py"), ("s3", "GET object", "dags-1")),
+        (request("s3", REQUEST_METHOD="HEAD", PATH_INFO="/dags-1/"), ("s3", "HEAD bucket", "dags-1")),
+        (request("s3", REQUEST_METHOD="GET", PATH_INFO="/"), ("s3", "GET bucket", "")),
         (request("sqs", HTTP_X_AMZ_TARGET="AmazonSQS.SendMessage", PATH_INFO="/"), ("sqs", "SendMessage", "")),
         (request("sqs", QUERY_STRING="Action=ReceiveMessage&WaitTimeSeconds=20"), ("sqs", "ReceiveMessage", "")),
         (request("dynamodb", HTTP_X_AMZ_TARGET="DynamoDB_20120810.PutItem"), ("dynamodb", "PutItem", "")),

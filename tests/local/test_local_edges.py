@@ -18,6 +18,7 @@ from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
 from communications import NOT_HERE, WORDS, broken, eleven, must_not, rows
 from edges import MACHINE, Account, Edge, Observed
 from official import Ctl, rest
+from permissions import action, forbidden
 from places import why_not_isolated
 from report import report
 from secrets_scan import Scan, logs_in, logs_of
@@ -203,6 +204,25 @@ def test_what_must_not_be_is_not(watched):
     lines = [[text, f"{len(bad)} of {total} connections"] for text, bad in found.items()]
     report(f"absent {watched.name}", rows(["must not be", "seen"], lines))
     assert {text: bad for text, bad in found.items() if bad} == {}
+
+
+def test_every_request_is_permitted(watched):
+    """What components asked the AWS API for, their roles allow; nothing here would have refused it."""
+    account = watched.account
+    names, buckets = account.names(), account.buckets()
+    granted = account.grants()
+    calls = [
+        (names[address], service, operation, bucket)
+        for address, service, operation, bucket, _ in account.calls()
+        if address in names
+    ]
+    lines = [
+        [who, action(service, operation) or f"{service}: the body says what", buckets.get(bucket, bucket)]
+        for who, service, operation, bucket in sorted(set(calls))
+    ]
+    report(f"requests {watched.name}", rows(["component", "action", "bucket"], lines))
+    assert forbidden(calls, granted) == []
+    assert {"DagProcessor", "Triggerer", "Scheduler"} <= granted.keys()
 
 
 def test_no_secret_is_told(watched):

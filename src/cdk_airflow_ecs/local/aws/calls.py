@@ -17,7 +17,7 @@ class Call(NamedTuple):
     Args:
         address: where it came from; each task has an address of its own where there are network namespaces.
         service: which service's key signed it, such as "s3"; empty if nothing signed it.
-        operation: what was asked for; in S3 the method. Empty if only the body says it.
+        operation: what was asked for; in S3 the method, and "object" or "bucket". Empty if only the body says it.
         resource: the bucket; empty for other services.
     """
 
@@ -58,8 +58,9 @@ def read(environ: Mapping[str, Any]) -> Call:
     service = signed[1] if signed else ""
     address = str(environ.get("REMOTE_ADDR", ""))
     if service == "s3":
-        bucket = environ.get("PATH_INFO", "").strip("/").partition("/")[0]
-        return Call(address, service, environ.get("REQUEST_METHOD", ""), bucket)
+        bucket, _, key = environ.get("PATH_INFO", "").lstrip("/").partition("/")
+        operation = f"{environ.get('REQUEST_METHOD', '')} {'object' if key else 'bucket'}"
+        return Call(address, service, operation, bucket)
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     query = parse_qs(environ.get("QUERY_STRING", "")).get("Action", [""])[0]
     return Call(address, service, target or query, "")
