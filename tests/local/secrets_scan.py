@@ -69,7 +69,8 @@ class Scan(AbstractContextManager):
     Args:
         state: the state directory of the cluster, which need not exist yet.
         places: what is searched for files that others can read. The default is all that a run has written on this
-            machine: its state directory, its temporary folders, the data of its PostgreSQL, its hosts files.
+            machine: its state directory and the folder around it, its temporary folders, the data of its PostgreSQL,
+            its hosts files, and files that lie in /tmp itself.
     """
 
     state: Path
@@ -77,6 +78,7 @@ class Scan(AbstractContextManager):
     looked_at: Counter[str] = field(default_factory=Counter)
     _lines: set[str] = field(default_factory=set)
     _files: dict[Path, tuple[float, int]] = field(default_factory=dict)
+    _stood: set[Path] = field(default_factory=set)
     _texts: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -100,12 +102,12 @@ class Scan(AbstractContextManager):
         self._look_at_processes()
         self._look_at_files()
         wanted = {form: name for name, value in secrets_of(self.state).items() for form in forms(value)}
-        self.looked_at["secrets"] = len(set(wanted.values()))
-        texts = {"command line": {_hidden(line, wanted): line for line in self._lines}, **self._texts}
+        self.looked_at |= {"secrets": len(set(wanted.values())), "file": len(self._stood)}
+        texts = {"command line": {_hidden(line, wanted): line for line in list(self._lines)}, **self._texts}
         found = set()
         for kind, named in texts.items():
             self.looked_at[kind] = len(named)
-            for place, text in named.items():
+            for place, text in list(named.items()):  # a copy: the scan goes on
                 found |= {f"{kind}: {place}: {name}" for form, name in wanted.items() if form in text}
                 found |= {f"{kind}: {place}: a token"} if _TOKEN.search(text) else set()
         return sorted(found)
@@ -127,6 +129,7 @@ class Scan(AbstractContextManager):
     def _look_at_files(self) -> None:
         for place in self.places(self.state):
             for path in _files(place):
+                self._stood.add(path)
                 with suppress(OSError):
                     known = path.stat()
                     if self._files.get(path) != (known.st_mtime, known.st_size) and open_to_others(path):
@@ -140,8 +143,9 @@ def places_of(state: Path) -> list[Path]:
     """Where a run on this state directory writes."""
     with suppress(OSError, ValueError, KeyError):
         identity = json.loads((state / "owner.json").read_text())["id"]
-        shared = [*Path("/tmp").glob("airflow-ecs-*"), *Path("/etc/netns").glob("airflow-ecs-*"), Path("/dev/shm")]
-        return [state, ROOT_DATA / identity, Path("/run/airflow-ecs"), *shared]
+        loose = [path for folder in ("/tmp", "/var/tmp") for path in Path(folder).iterdir() if path.is_file()]
+        ours = [*Path("/tmp").glob("airflow-ecs-*"), *Path("/etc/netns").glob("airflow-ecs-*")]
+        return [state.parent, ROOT_DATA / identity, Path("/run/airflow-ecs"), Path("/dev/shm"), *ours, *loose]
     return []
 
 

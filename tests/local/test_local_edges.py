@@ -232,6 +232,10 @@ def test_no_secret_is_told(watched):
         scan.add(kind, name, text)
     scan.add("output of the command", "up", watched.cluster.started)
     found = scan.findings()
+    if watched.executor == "ecs":  # docs/security.md says so: the executor puts it there
+        known = [each for each in found if each.startswith("command line: ") and each.endswith(": a token")]
+        assert known
+        found = [each for each in found if each not in known]
     report(f"secrets {watched.name}", rows(["looked at", "how many"], [[k, str(n)] for k, n in scan.looked_at.items()]))
     assert scan.looked_at["secrets"] >= 6
     assert scan.looked_at["log of a container or store"] >= 6
