@@ -208,6 +208,11 @@ def _defaults(context: _Context) -> dict[Option, Value]:
         # A task's token is made when it is queued. Airflow's own 600 s runs out before a slow worker starts the task
         # (apache/airflow#53713).
         chosen["execution_api", "jwt_expiration_time"] = "86400"
+        # While the web component is replaced, tasks ask again for about four minutes: nineteen waits that grow to 30 s.
+        # Airflow's own give up after 8 to 15 s, and what began or ended meanwhile failed (airflow/sdk/api/client.py).
+        # The scheduler gives up a task after 300 s without a heartbeat ([scheduler] task_instance_heartbeat_timeout).
+        chosen["workers", "execution_api_retries"] = "20"
+        chosen["workers", "execution_api_retry_wait_max"] = "30"
     return chosen
 
 

@@ -145,6 +145,8 @@ def test_a_version_is_chosen_aloud():
         ("scheduler", "task_queued_timeout", 60),
         ("api", "workers", 4),
         ("execution_api", "jwt_expiration_time", 900),
+        ("workers", "execution_api_retries", 5),
+        ("workers", "execution_api_retry_wait_max", 90),
     ],
 )
 def test_soft_defaults_give_way(option_):
@@ -157,6 +159,23 @@ def test_soft_defaults_give_way(option_):
         found = containers(plan(**arguments))
         del found["migrate"]
         assert {option(container, section, name) for container in found.values()} == {str(value)}
+
+
+@pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
+def test_tasks_outlast_another_web_component(version):
+    """Tasks of Airflow 3 ask the execution API longer than Fargate takes to replace it; Airflow 2 has none."""
+    found = containers(plan(version=version))
+    del found["migrate"]
+    for container in found.values():
+        retries, longest = (
+            option(container, "workers", name) for name in ("execution_api_retries", "execution_api_retry_wait_max")
+        )
+        if version.major < 3:
+            assert retries is longest is None
+            continue
+        # tenacity's wait_random_exponential: between 1 s and 2 ** n s, at most the longest.
+        waits = [(1 + min(2**n, float(longest))) / 2 for n in range(int(retries) - 1)]
+        assert 180 < sum(waits) < 300
 
 
 @pytest.mark.parametrize(
