@@ -36,7 +36,7 @@ with DAG("many", start_date=datetime(2024, 1, 1), schedule=None, catchup=False, 
     @task(retries=2, retry_delay=timedelta(seconds=1))
     def work(number):
         mark(number, "begins")
-        time.sleep(0.2)
+        time.sleep(1)
         mark(number, "ends")
 
     work.expand(number=list(range(TASKS)))
