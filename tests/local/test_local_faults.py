@@ -33,9 +33,8 @@ pytestmark = [
 APP = REPOSITORY / "tests" / "local" / "faulty_app.py"
 RELEASE = os.environ.get("FAULTS_AIRFLOW", "3.3.2")
 # What waits longest is shortened, so that the series takes minutes: FAULTS_DEFAULTS=1 measures the real ones.
-SHORTENED = {"scheduler": {"task_instance_heartbeat_timeout": 60, "task_queued_timeout": 90}}
-if RELEASE.startswith("2."):
-    SHORTENED = {"scheduler": {"scheduler_zombie_task_threshold": 60, "task_queued_timeout": 90}}
+HEARTBEAT = "scheduler_zombie_task_threshold" if RELEASE.startswith("2.") else "task_instance_heartbeat_timeout"
+SHORTENED = {"scheduler": {HEARTBEAT: 60, "task_queued_timeout": 90, "task_queued_timeout_check_interval": 15}}
 CONFIG = {} if os.environ.get("FAULTS_DEFAULTS") else SHORTENED
 STILL_SECONDS = 75  # longer than clients of the AWS API wait for an answer
 ROWS: list[str] = []
