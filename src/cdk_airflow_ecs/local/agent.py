@@ -59,18 +59,24 @@ class Agent:
     def stop(self, longest: float) -> None:
         """Start nothing more, stop every task and wait for the last.
 
+        What others call by its name stops after them: a worker still tells the API server how its tasks ended.
+
         Args:
             longest: seconds that a container gets at most.
         """
         self._over.set()
         if self._thread:
             self._thread.join()
+        services = [service.record for service in self.services.values()]
+        called = {f"service:{each.name}" for each in services if each.service_registries or each.load_balancers}
         alive = [task for task in self.tasks.values() if not task.is_over]
-        for task in alive:
-            task.stop("The cluster goes down", "ServiceSchedulerInitiated", longest)
-        end = time.monotonic() + longest + 10
-        while any(not task.is_over for task in alive) and time.monotonic() < end:
-            time.sleep(0.1)
+        for last in (False, True):
+            turn = [task for task in alive if (task.record.group in called) == last]
+            for task in turn:
+                task.stop("The cluster goes down", "ServiceSchedulerInitiated", longest)
+            end = time.monotonic() + longest + 10
+            while any(not task.is_over for task in turn) and time.monotonic() < end:
+                time.sleep(0.1)
 
     def tasks_of(self, service: Service) -> list[Task]:
         """The tasks of a service that are not over."""

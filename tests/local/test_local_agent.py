@@ -1,0 +1,36 @@
+"""The agent at the end of a run: who stops first."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("moto", reason="needs the environment of the extra [local]: make environments")
+
+from cdk_airflow_ecs.local.agent import Agent
+
+
+class Task(SimpleNamespace):
+    """A task that ends as soon as it is asked to."""
+
+    is_over = False
+
+    def stop(self, reason, code, longest) -> None:
+        """End, and say so."""
+        del reason, code, longest
+        self.is_over = True
+        self.ended.append(self.record.group)
+
+
+def test_what_is_called_stops_last():
+    """A worker and a task of its own end before the API server, to which they tell what became of their work."""
+    ended: list[str] = []
+    groups = ("service:api", "service:worker", "family:etl")
+    tasks = {group: Task(record=SimpleNamespace(group=group), ended=ended) for group in groups}
+    services = {
+        name: SimpleNamespace(record=SimpleNamespace(name=name, service_registries=names, load_balancers=[]))
+        for name, names in (("api", [{"registryArn": "x"}]), ("worker", []))
+    }
+    Agent(ground=None, services=services, tasks=tasks).stop(1)
+    assert ended == ["service:worker", "family:etl", "service:api"]
