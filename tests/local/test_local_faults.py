@@ -100,7 +100,7 @@ class Bench:
         report(f"faults-{RELEASE}-{self.broker}-{name.replace(' ', '-')}", "\n".join([head, ROWS[-1]]))
 
     def dies(self, label: str, number: signal.Signals | None = None) -> Callable[[], None]:
-        """Kill one task of a component, or a store; it is over when another process stands in its place.
+        """Kill a component, of workers one, or a store; it is over when another process stands in its place.
 
         Args:
             label: the component, or a part of the store's logical id.
@@ -109,10 +109,11 @@ class Bench:
 
         def fault() -> None:
             before = faults.processes(self.cluster.state, label)
-            if number:
-                os.kill(before[0], number)
-            else:
-                faults.kill(before[0])
+            for leader in before[:1] if label == "default" else before:  # a task may have several containers
+                if number:
+                    os.kill(leader, number)
+                else:
+                    faults.kill(leader)
             eventually(lambda: set(faults.processes(self.cluster.state, label)) - set(before), 120)
 
         return fault
