@@ -199,7 +199,7 @@ def test_a_release_without_a_lock_resolves_by_its_date(tmp_path: Path, uv: Path)
     assert environment.airflow_version == "2.9.3"
     told = uv.read_text()
     assert "--exclude-newer 2024-07-17" in told
-    assert "apache-airflow[amazon,celery,http,postgres,redis,statsd]==2.9.3" in told
+    assert "apache-airflow[aiobotocore,amazon,celery,http,postgres,redis,statsd]==2.9.3" in told
     assert "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1" in told
 
 
@@ -245,6 +245,8 @@ def test_locks_are_whole():
     for name in names:
         text = (LOCKS / f"{name}.txt").read_text()
         assert f"apache-airflow=={name} \\" in text
+        # As in the official images: the amazon provider's deferrable operators need it.
+        assert re.search("^aiobotocore==", text, re.M)
         assert "://" not in text
         assert all("--hash=" in part for part in re.split(r"\n(?=\S)", text.strip()) if not part.startswith("#"))
     for name in ("3.3.2", "2.11.2"):

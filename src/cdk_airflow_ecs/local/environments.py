@@ -24,7 +24,7 @@ from cdk_airflow_ecs.local.store_images import programs
 _LOCKS: Final = Path(__file__).with_name("locks")
 _RELEASES: Final = Path(__file__).with_name("releases.json")
 # Releases without a lock: what the generated configuration needs of the official image's set.
-_EXTRAS: Final = "amazon,celery,http,postgres,redis,statsd"
+_EXTRAS: Final = "aiobotocore,amazon,celery,http,postgres,redis,statsd"
 _EXTRAS_3: Final = f"{_EXTRAS},fab,git"
 # 3.16.0, 3.17.0 and 3.17.1 register no task that a worker would find; celery 5.7 lacks what the provider imports;
 # kombu 5.5 loses connections to SQS; Flask-Session 0.6 came days before 2.8.1 and breaks its migration.
