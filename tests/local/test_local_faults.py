@@ -86,12 +86,19 @@ class Bench:
             if healthy and not was_healthy:
                 healed = time.time()
             was_healthy = healthy
-            found = self.cluster.call(run)[1]  # while the API server is away, no JSON
-            state = found.get("state") if isinstance(found, dict) else None
+            state = self.state(run)
             if healthy and state in ("success", "failed"):
                 return healed, state
             time.sleep(1)
         raise AssertionError(f"{run} did not end in {patience} s")
+
+    def state(self, run: str) -> str:
+        """The state of a run; empty while nobody can tell."""
+        try:
+            found = self.cluster.call(run)[1]
+        except OSError:
+            return ""
+        return found.get("state", "") if isinstance(found, dict) else ""
 
     def tries(self, run: str) -> Counter[int]:
         """How many tasks of a run needed how many tries, as Airflow tells."""
