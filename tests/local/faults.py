@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -109,6 +110,26 @@ class Outcome:
         return execution.began < self.healed and (execution.ended is None or execution.ended + told > self.struck)
 
 
+COLUMNS: Final = (
+    "Fault",
+    "Broker",
+    "Healthy again after s",
+    "Tasks flow again after s",
+    "Longest pause s",
+    "Run took s",
+    "Tasks tried again",
+    "of these begun before",
+    "Slots lost",
+    "Load",
+)
+
+
+def table(*cells: object) -> str:
+    """One row below its head. Seconds are whole."""
+    texts = [f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in cells]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, ["---"] * len(COLUMNS), texts))
+
+
 def executions(text: str) -> tuple[Execution, ...]:
     r"""Read the marks of a run.
 
@@ -125,6 +146,17 @@ def executions(text: str) -> tuple[Execution, ...]:
         place = next(i for i, e in enumerate(begun) if (e.task, e.attempt, e.ended) == (int(task), int(attempt), None))
         begun[place] = Execution(int(task), int(attempt), begun[place].began, float(when))
     return tuple(begun)
+
+
+def taken(log: str) -> int | None:
+    r"""How many executor slots the scheduler takes for in use, as it told at the last SIGUSR2; None if it did not.
+
+    Examples:
+        >>> taken("executor.running (2)\n\texecutor.running (0)\n\t")
+        0
+    """
+    found = re.findall(r"executor\.running \((\d+)\)", log)
+    return int(found[-1]) if found else None
 
 
 def processes(state: Path, label: str) -> list[int]:

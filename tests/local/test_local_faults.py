@@ -105,19 +105,21 @@ class Bench:
         pages = [self.cluster.call(f"{run}/taskInstances?limit=100&offset={n}") for n in range(0, faults.TASKS, 100)]
         return Counter(task["try_number"] for _, page in pages for task in page["task_instances"])
 
+    def slots(self) -> int | None:
+        """The executor's slots that are in use, asked when all is done: what is not zero is lost to the scheduler."""
+        time.sleep(5)  # it asks for results every second
+        os.kill(faults.processes(self.cluster.state, "Scheduler")[0], signal.SIGUSR2)
+        time.sleep(3)
+        files = sorted((self.cluster.state / "logs").glob("Scheduler.*.log"), key=lambda file: file.stat().st_mtime)
+        return faults.taken(files[-1].read_text(errors="replace"))
+
     def _tell(self, name: str, outcome: faults.Outcome, total: float, tries: Counter[int]) -> None:
-        load = os.getloadavg()[1]
-        again = faults.TASKS - tries[1]
-        row = (
-            f"| {name} | {self.broker} | {outcome.healed - outcome.struck:.0f} | {outcome.flows_after:.0f}"
-            f" | {outcome.longest_pause:.0f} | {total:.0f} | {again} | {len(outcome.repeated)} | {load:.0f} |"
-        )
-        head = (
-            "| Fault | Broker | Healthy again after s | Tasks flow again after s | Longest pause s | Run took s"
-            " | Tasks tried again | of these begun before | Load |\n|---|---|---|---|---|---|---|---|---|"
+        text = faults.table(
+            *(name, self.broker, outcome.healed - outcome.struck, outcome.flows_after, outcome.longest_pause, total),
+            *(faults.TASKS - tries[1], len(outcome.repeated), self.slots(), os.getloadavg()[1]),
         )
         kind = "faults" if CONFIG else "faults-defaults"
-        report(f"{kind}-{RELEASE}-{self.broker}-{name.replace(' ', '-')}", "\n".join([head, row]))
+        report(f"{kind}-{RELEASE}-{self.broker}-{name.replace(' ', '-')}", text)
 
     def dies(self, label: str, number: signal.Signals | None = None) -> Callable[[], None]:
         """Kill a component, of workers one, or a store; it is over when another process stands in its place.
