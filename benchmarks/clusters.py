@@ -30,10 +30,12 @@ WORKLOAD = Path(__file__).parent / "workload"
 # What this library prefers, said as Airflow itself has it: config.yml of 3.3.2 and of celery provider 3.24.0.
 AIRFLOW_DEFAULTS = {
     "api": {"workers": 1},
+    "celery": {"operation_timeout": 1},
     "database": {"check_migrations": True},
     "execution_api": {"jwt_expiration_time": 600},
     "logging": {"delete_local_logs": False},
     "scheduler": {"task_queued_timeout": 600},
+    "workers": {"execution_api_retries": 5, "execution_api_retry_wait_max": 90},
 }
 _SEED = Service(cpu=512, memory_mib=1024, count=1)
 

@@ -188,10 +188,10 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
         if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
             raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
-    return {**variables({**_defaults(context), **chosen}), **fixed, **settings.environment, **given, **added}
+    return {**variables({**_defaults(context, process), **chosen}), **fixed, **settings.environment, **given, **added}
 
 
-def _defaults(context: _Context) -> dict[Option, Value]:
+def _defaults(context: _Context, process: Process) -> dict[Option, Value]:
     """Options that this library prefers and the user may change."""
     chosen: dict[Option, Value] = {
         ("core", "load_examples"): "False",
@@ -202,6 +202,10 @@ def _defaults(context: _Context) -> dict[Option, Value]:
         # Half an hour in the queue, for workers that are still starting; Airflow's own 600 s fails such tasks.
         ("scheduler", "task_queued_timeout"): "1800",
     }
+    if "executor" in process.needs and "CeleryExecutor" in context.executor.class_path:
+        # How long the scheduler tries to hand a command to the broker. After Airflow's own 1 s, four times, a task has
+        # failed that never began: seen with TLS and a busy CPU (apache/airflow#7143).
+        chosen["celery", "operation_timeout"] = "10"
     if context.is_3:
         # One process each: more of them is what count= is for. 3.0 would start four (apache/airflow config.yml).
         chosen["api", "workers"] = "1"

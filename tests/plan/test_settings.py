@@ -143,6 +143,7 @@ def test_a_version_is_chosen_aloud():
         ("core", "load_examples", True),
         ("logging", "delete_local_logs", False),
         ("scheduler", "task_queued_timeout", 60),
+        ("celery", "operation_timeout", 2),
         ("api", "workers", 4),
         ("execution_api", "jwt_expiration_time", 900),
         ("workers", "execution_api_retries", 5),
@@ -159,6 +160,14 @@ def test_soft_defaults_give_way(option_):
         found = containers(plan(**arguments))
         del found["migrate"]
         assert {option(container, section, name) for container in found.values()} == {str(value)}
+
+
+def test_a_slow_broker_fails_no_task():
+    """Where Celery carries commands, and there alone, the scheduler gets ten seconds to hand one over."""
+    for executor in EXECUTORS:
+        found = containers(plan(executor=executor))
+        expected = None if executor in ("local", "lambda", "ecs") else "10"
+        assert option(found["scheduler"], "celery", "operation_timeout") == expected
 
 
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)

@@ -55,6 +55,7 @@ def test_what_clients_are_told(line):
     assert found.pop("AIRFLOW__CELERY__BROKER_URL") == "sqs://"
     assert found.pop("AIRFLOW__CELERY__RESULT_BACKEND") == Ref("Broker", "results_url")
     assert found.pop("AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL") == "False"
+    assert found.pop("AIRFLOW__CELERY__OPERATION_TIMEOUT") == "10"
     section = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__"
     assert found.pop(f"{section}REGION") == Ref("Stack", "region")
     assert found.pop(f"{section}VISIBILITY_TIMEOUT") == "43200"
