@@ -128,9 +128,11 @@ with DAG("patient", **SETTINGS):
     Wait(task_id="wait", target_time="{{ dag_run.start_date + macros.timedelta(seconds=20) }}")
 
 with DAG("container", **SETTINGS):
-    EcsRunTaskOperator(
-        task_id="load",
-        overrides={"containerOverrides": [{"name": "etl", "command": ["{{ 40 + 2 }}"]}]},
-        awslogs_fetch_interval=timedelta(seconds=2),
-        **Variable.get("ecs_etl", deserialize_json=True),
-    )
+    for name, deferrable in (("load", False), ("load_deferred", True)):
+        EcsRunTaskOperator(
+            task_id=name,
+            overrides={"containerOverrides": [{"name": "etl", "command": ["{{ task.task_id }}"]}]},
+            awslogs_fetch_interval=timedelta(seconds=2),
+            deferrable=deferrable,
+            **Variable.get("ecs_etl", deserialize_json=True),
+        )

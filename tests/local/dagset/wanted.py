@@ -16,7 +16,8 @@ class Wanted:
         tries: what each try tells, one execution after the other; a task that is deferred is executed twice.
         index: its number among the instances of a mapped task.
         far: whether it names the second of several executors.
-        told: what its log has, if it is not what was told.
+        more: what its log has that it did not tell.
+        executions: how often a task is executed that tells nothing.
     """
 
     dag: str
@@ -25,7 +26,8 @@ class Wanted:
     tries: tuple[tuple[str, ...], ...] = ()
     index: int = -1
     far: bool = False
-    told: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    executions: int = 0
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -42,7 +44,17 @@ class Wanted:
     def logs(self) -> list[tuple[int, str]]:
         """The number of each try, and a text that its log has."""
         found = [(number, text) for number, texts in enumerate(self.tries, 1) for text in texts]
-        return found + [(1, text) for text in self.told]
+        return found + [(1, text) for text in self.more]
+
+    @property
+    def times(self) -> int:
+        """How often it is executed."""
+        return len(self.ledger) or self.executions
+
+    @property
+    def last_try(self) -> int:
+        """The number of its last try."""
+        return len(self.tries) or int(self.executions > 0)
 
 
 DAGS = {
@@ -65,6 +77,7 @@ WANTED = (
     Wanted(dag="secrets", task="use", tries=(("<warehouse.example.org> <blue> <right>",),)),
     Wanted(dag="broken", task="breaks", state="failed", tries=(("on purpose",),)),
     Wanted(dag="broken", task="never", state="upstream_failed"),
-    Wanted(dag="patient", task="wait", tries=(("it sleeps", "it wakes"),), told=("yielding event",)),
-    Wanted(dag="container", task="load", told=("loaded <42>",)),
+    Wanted(dag="patient", task="wait", tries=(("it sleeps", "it wakes"),), more=("yielding event",)),
+    Wanted(dag="container", task="load", executions=1, more=("loaded <load>",)),
+    Wanted(dag="container", task="load_deferred", executions=2, more=("loaded <load_deferred>",)),
 )
