@@ -55,6 +55,7 @@ class Result:
     costs: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     next: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     loads: list[float] = field(default_factory=list)
@@ -123,7 +124,9 @@ def repeat(cluster: Cluster, result: Result) -> None:
     run, tasks = cluster.run("burst")
     result.costs.append((busy() - before) / len(tasks))
     result.rates.append(rate(run, tasks))
-    first, *rest = seconds(*cluster.run("relay"))
+    run, tasks = cluster.run("relay")
+    result.durations += [float(each["duration"]) for each in tasks]
+    first, *rest = seconds(run, tasks)
     result.next += rest
     result.first.append(first)
     for _ in range(ALONE):
@@ -144,6 +147,7 @@ def page(results: Sequence[Result], repetitions: int) -> str:
             f"{statistics.median(each.costs):.2f}",
             waits(each.first),
             waits(each.next),
+            waits(each.durations),
             f"{min(each.loads):.1f} to {max(each.loads):.1f}",
         )
         for each in results
@@ -154,6 +158,7 @@ def page(results: Sequence[Result], repetitions: int) -> str:
         "CPU s of the machine for each",
         "First task of a run waits: p50 / p95 s",
         "Next task waits: p50 / p95 s",
+        "It takes: p50 / p95 s",
         "Load before",
     )
     first = results[0].began
