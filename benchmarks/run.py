@@ -214,12 +214,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.clusters) - set(CLUSTERS):
         parser.error(f"there is no cluster {', '.join(sorted(unknown))}; there are {', '.join(CLUSTERS)}")
-    results = [measure(name, arguments.repetitions) for name in arguments.clusters or CLUSTERS]
-    text = page(results, arguments.repetitions)
+    results, text = [], ""
+    for name in arguments.clusters or CLUSTERS:
+        results.append(measure(name, arguments.repetitions))
+        text = page(results, arguments.repetitions)
+        if arguments.write:  # each time: the next may fail, a quarter of an hour later
+            before = PAGE.read_text().partition(MARK)[0]
+            PAGE.write_text(f"{before}{MARK}\n\n{text}\n")
     print(text)
-    if arguments.write:
-        before = PAGE.read_text().partition(MARK)[0]
-        PAGE.write_text(f"{before}{MARK}\n\n{text}\n")
 
 
 if __name__ == "__main__":
