@@ -29,6 +29,8 @@ APP = REPOSITORY / "tests" / "local" / "app.py"
 SET = REPOSITORY / "tests" / "local" / "dagset"
 EXECUTORS = ("celery", "sqs", "ecs", "mixed", "local")
 CASES = [*((name, release) for release in ("3.3.2", "2.11.2") for name in EXECUTORS), ("containers", "2.8.1")]
+# S3TaskHandler of amazon provider 9.23 leaves what triggers tell to the log of the triggerer's container.
+TRIGGERS_APART = ("2.11.2",)
 # How many of these run by the ECS executor; a task that is deferred takes two ECS tasks.
 BY_ECS = {
     "ecs": sum(wanted.times for wanted in WANTED),
@@ -120,7 +122,12 @@ class DagSet:
         """The API has the log of every try, with what it told and without the password; return their number."""
         texts = {}
         for wanted in WANTED:
-            for number, text in wanted.logs:
+            told = [(1, text) for text in wanted.triggered]
+            if self.release in TRIGGERS_APART:
+                lines = "".join(log.read_text() for log in (cluster.state / "logs").glob("Triggerer.*.log"))
+                assert all(text in lines for _, text in told)
+                told = []
+            for number, text in wanted.logs + told:
                 run = self.runs[wanted.dag]
                 read = cluster.log(run, wanted.task, text, number=number, index=wanted.index)
                 assert "open-sesame" not in read

@@ -17,6 +17,7 @@ class Wanted:
         index: its number among the instances of a mapped task.
         far: whether it names the second of several executors.
         more: what its log has that it did not tell.
+        triggered: what its trigger tells.
         executions: how often a task is executed that tells nothing.
     """
 
@@ -27,6 +28,7 @@ class Wanted:
     index: int = -1
     far: bool = False
     more: tuple[str, ...] = ()
+    triggered: tuple[str, ...] = ()
     executions: int = 0
 
     @property
@@ -66,6 +68,7 @@ DAGS = {
     "patient": "success",
     "container": "success",
 }
+LOADED = ("loaded <load_deferred>",)
 WANTED = (
     Wanted(dag="fan", task="begin", tries=(("the fan opens",),)),
     *(Wanted(dag="fan", task=f"piece_{n}", tries=((f"piece <{n}>",),), far=n % 10 == 0) for n in range(50)),
@@ -77,7 +80,7 @@ WANTED = (
     Wanted(dag="secrets", task="use", tries=(("<warehouse.example.org> <blue> <right>",),)),
     Wanted(dag="broken", task="breaks", state="failed", tries=(("on purpose",),)),
     Wanted(dag="broken", task="never", state="upstream_failed"),
-    Wanted(dag="patient", task="wait", tries=(("it sleeps", "it wakes"),), more=("yielding event",)),
+    Wanted(dag="patient", task="wait", tries=(("it sleeps", "it wakes"),), triggered=("yielding event",)),
     Wanted(dag="container", task="load", executions=1, more=("loaded <load>",)),
-    Wanted(dag="container", task="load_deferred", executions=2, more=("loaded <load_deferred>",)),
+    Wanted(dag="container", task="load_deferred", executions=2, more=("ECS Task stopped",), triggered=LOADED),
 )
