@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import platform
 import shutil
 import statistics
 import sys
@@ -22,8 +23,9 @@ from tempfile import mkdtemp
 from clusters import CLUSTERS
 from memory import Sampler, sizes
 from started import REPOSITORY, Cluster
+from tables import processor, table
 
-from synthesis import machine, table
+from cdk_airflow_ecs import AirflowVersion
 
 PAGE = REPOSITORY / "docs" / "benchmarks-run.md"
 MARK = "<!-- bench-run -->"
@@ -166,7 +168,8 @@ def page(results: Sequence[Result], repetitions: int) -> str:
         [
             f"Medians of {repetitions} repetitions, one with Airflow 2; waits are of {len(results[0].first)} first and"
             f" {len(results[0].next)} next tasks.",
-            f"Written by `make bench-run` on {first:%d %B %Y}, on {machine()}.",
+            f"Written by `make bench-run` on {first:%d %B %Y}, on {processor()}, {platform.system()}, Airflow"
+            f" {AirflowVersion.V3_3} and {AirflowVersion.V2_11}.",
             "",
             *table(head, rows),
             "",

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from tables import processor, table
+
 from cdk_airflow_ecs.testing import normalize
 
 HERE = Path(__file__).parent
@@ -155,20 +157,11 @@ def against(these: list[float], those: list[float]) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Write a table in Markdown."""
-    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
-
-
 def machine() -> str:
     """Describe what it ran on, without a name."""
     node = subprocess.run(["node", "--version"], env=environment(), capture_output=True, text=True, check=True)
-    model = "processor unknown"
-    if (info := Path("/proc/cpuinfo")).exists():
-        models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        model = models[0] if models else model
     return (
-        f"{os.cpu_count()} cores ({model}), {platform.system()}, Python {platform.python_version()},"
+        f"{processor()}, {platform.system()}, Python {platform.python_version()},"
         f" Node.js {node.stdout.strip().removeprefix('v')}, aws-cdk-lib {version('aws-cdk-lib')}"
     )
 
