@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 
 import pytest
+import typer
 from cluster import INTERPRETER, REPOSITORY, marked
+
+from cdk_airflow_ecs.cli import local
 
 pytestmark = [
     pytest.mark.slow,
@@ -16,6 +21,7 @@ pytestmark = [
     ),
 ]
 TOPIC = {"Type": "AWS::SNS::Topic"}
+HEALTHY = {"Command": ["CMD-SHELL", "exit 0"]}
 
 
 def up(folder, resources: dict | None, *words: str) -> str:
@@ -71,3 +77,84 @@ def test_a_folder_of_dags_that_does_not_exist(tmp_path):
     """A wrong option is refused before anything starts."""
     assert "--dags nowhere is no folder" in up(tmp_path, {"A": TOPIC}, "--dags", "nowhere")
     assert not (tmp_path / "state").exists()
+
+
+def test_a_port_that_is_in_use(tmp_path):
+    """It is told before anything is made, with what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        said = up(tmp_path, {"A": TOPIC}, "--port", str(port))
+    assert f"port {port} of 127.0.0.1 cannot be had (Address already in use); name another with --port" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system that is full")
+def test_a_full_disk(tmp_path):
+    """A place without room is refused by name, before anything is made."""
+    full = tmp_path / "full"
+    full.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        assert f"less than 0.5 GB are free in {full}/state; name another place with --state" in up(full, {"A": TOPIC})
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
+def test_a_disk_that_fills(capsys):
+    """Whatever is being written then, the user reads one sentence."""
+    with pytest.raises(typer.Exit), local._refusals(), open("/dev/full", "w") as full:
+        full.write("x")
+    assert capsys.readouterr().err.startswith("airflow-ecs: no space is left on the disk of /")
+
+
+def service(image: str, command: list[str]) -> dict:
+    """A service of one container, with what it needs."""
+    network = {"Subnets": [{"Ref": "Subnet"}], "SecurityGroups": [{"Fn::GetAtt": ["Vpc", "DefaultSecurityGroup"]}]}
+    container = {"Name": "main", "Image": image, "Command": command, "Essential": True, "HealthCheck": HEALTHY}
+    definition = {"Family": "f", "Cpu": "256", "Memory": "512", "NetworkMode": "awsvpc"}
+    return {
+        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
+        "Subnet": {
+            "Type": "AWS::EC2::Subnet",
+            "Properties": {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.0.0.0/24"},
+        },
+        "Cluster": {"Type": "AWS::ECS::Cluster"},
+        "Task": {
+            "Type": "AWS::ECS::TaskDefinition",
+            "Properties": {
+                **definition,
+                "RequiresCompatibilities": ["FARGATE"],
+                "ContainerDefinitions": [container],
+            },
+        },
+        "Service": {
+            "Type": "AWS::ECS::Service",
+            "Properties": {
+                "Cluster": {"Ref": "Cluster"},
+                "TaskDefinition": {"Ref": "Task"},
+                "DesiredCount": 1,
+                "LaunchType": "FARGATE",
+                "NetworkConfiguration": {"AwsvpcConfiguration": network},
+            },
+        },
+    }
+
+
+def test_a_container_that_exits(tmp_path):
+    """Whoever keeps dying is named, with its exit code and its last lines."""
+    said = up(tmp_path, service("redis:7", ["sh", "-c", "seq 1 50; exit 3"]))
+    assert "does not start:\nEssential container in task exited" in said
+    assert "main exited with 3; its last lines:\n21\n" in said
+    assert said.rstrip().endswith("\n50")
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        ("nginx:1.27", r"the image nginx:1.27 cannot run here.*say `--image nginx:1.27=DIR`"),
+        ("apache/airflow:3.99.0", r"3\.99\.0"),
+    ],
+)
+def test_an_environment_that_cannot_be_had(tmp_path, image, told):
+    """The image is named, and what can be done."""
+    assert re.search(told, up(tmp_path, service(image, ["true"])))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -260,6 +262,10 @@ def _refusals() -> Iterator[None]:
         yield
     except Refusal as refusal:
         _refuse(refusal)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _refuse(Refusal(f"no space is left on the disk of {error.filename or tempfile.gettempdir()}"))
 
 
 def _refuse(refusal: Refusal) -> NoReturn:

@@ -79,14 +79,13 @@ class Agent:
                 time.sleep(0.1)
 
     def tasks_of(self, service: Service) -> list[Task]:
-        """The tasks of a service that are not over."""
+        """The tasks of a service, also those that are over."""
         with self._lock:
             return [
                 task
                 for task in self.tasks.values()
                 if task.record.group == f"service:{service.record.name}"
                 and task.record.cluster_name == service.record.cluster_name
-                and not task.is_over
             ]
 
     def _follow(self) -> None:

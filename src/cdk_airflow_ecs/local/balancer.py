@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import os
+import socket
 import sys
 import threading
 import time
@@ -31,6 +33,24 @@ _HOP_BY_HOP: Final = frozenset(
 _CHUNK: Final = 1 << 16
 _FRESH_SECONDS: Final = 2.0
 _TESTED: Final = ("path-pattern", "host-header", "http-request-method")
+
+
+def refuse_taken(port: int) -> None:
+    """Say it early if a port is in use; 0 is any free one.
+
+    Raises:
+        Refusal: if it is.
+    """
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise _taken(port, error) from error
+
+
+def _taken(port: int, error: OSError) -> Refusal:
+    return Refusal(
+        f"port {port} of 127.0.0.1 cannot be had ({os.strerror(error.errno or 0)}); name another with --port"
+    )
 
 
 @dataclass(kw_only=True)
@@ -68,9 +88,7 @@ class Balancer:
         try:
             self._server = _Server(("127.0.0.1", port), self)
         except OSError as error:
-            raise Refusal(
-                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another with --port"
-            ) from error
+            raise _taken(port, error) from error
         threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
 
     def stop(self) -> None:

@@ -32,6 +32,7 @@ class Service:
     was_steady: bool = False
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=40))
     _known: dict[str, Task] = field(default_factory=dict)
+    _buried: set[str] = field(default_factory=set)
     _registered: dict[str, str] = field(default_factory=dict)
     _not_before: float = 0
 
@@ -53,9 +54,10 @@ class Service:
 
     def follow(self, tasks: Sequence[Task]) -> None:
         """Bring about what is wanted, one step at a time, and record how far it is."""
-        for task in tasks:
-            self._known[task.record.id] = task
+        # One that could not start may be over before it was ever seen alive; it counts as a death all the same.
+        self._known |= {task.record.id: task for task in tasks if task.record.id not in self._buried}
         self._bury()
+        tasks = self.tasks
         wanted = int(self.record.desired_count)
         alive = [task for task in tasks if not task.stopping]
         for task in alive:
@@ -117,10 +119,11 @@ class Service:
             if not task.is_over:
                 continue
             del self._known[identity]
+            self._buried.add(identity)
             self._deregister(task)
             if task.record.stop_code not in ("EssentialContainerExited", "TaskFailedToStart"):
                 continue
-            started = task.record.started_at
+            started = getattr(task.record, "started_at", None)  # moto has none before a start
             lived = (datetime.now(timezone.utc) - started).total_seconds() if started else 0
             self.deaths = 1 if lived > _QUIET_SECONDS else self.deaths + 1
             self._not_before = time.monotonic() + min(2.0 ** (self.deaths - 1) - 1, _LONGEST_DELAY)

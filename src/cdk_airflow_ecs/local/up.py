@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cdk_airflow_ecs.local import assembly
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.authority import Authority
+from cdk_airflow_ecs.local.balancer import refuse_taken
 from cdk_airflow_ecs.local.endpoints import Endpoints
 from cdk_airflow_ecs.local.environments import Environment, Environments
 from cdk_airflow_ecs.local.refusal import Refusal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.local.services import Service
 
 _DOWN_SECONDS: Final = 10.0
+_ROOM: Final = 500_000_000  # bytes: an empty PostgreSQL takes 50 million, a day of logs and homes a few hundred
 _DEATHS: Final = 3  # of a service that never was ready: it will not get ready by itself
 
 
@@ -85,7 +87,10 @@ class Run:
         """
         files = assembly.read(self.wishes.path)
         self.files = files
+        refuse_taken(self.wishes.port)
         self.state = State.open(self.wishes.state)
+        if shutil.disk_usage(self.state.directory).free < _ROOM:
+            raise Refusal(f"less than 0.5 GB are free in {self.state.directory}; name another place with --state")
         self._undo.enter_context(self.state.lock())
         self._undo.callback(self.state.write, "run", {})
         self.state.write("run", {"pid": os.getpid()})  # so that it can be stopped while it starts

@@ -10,8 +10,9 @@ from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.security_groups import SecurityGroupRule
-from moto.ecs.models import EC2ContainerServiceBackend, Task
+from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 from moto.efs.models import FileSystem
 from moto.efs.responses import EFSResponse
 from moto.elasticache.models import ReplicationGroup
@@ -301,6 +302,12 @@ def backups_of_file_systems() -> None:
     EFSResponse.put_backup_policy = put_backup_policy
 
 
+def what_may_be_missing() -> None:
+    """A VPC without DNS host names, a task definition without roles: moto has no attribute, and falls over it."""
+    NetworkInterface.private_dns_name = ""
+    TaskDefinition.task_role_arn = TaskDefinition.execution_role_arn = None
+
+
 def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
     """Applies every patch; `start` is told of each task that is run, `stop` of each that is to stop, and why."""
     run_tasks(start)
@@ -318,6 +325,7 @@ def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] |
         rule_descriptions,
         unguarded_buckets,
         backups_of_file_systems,
+        what_may_be_missing,
         queues.one_at_a_time,
     ):
         patch()
