@@ -222,11 +222,11 @@ def test_every_request_is_permitted(watched):
         for address, service, operation, bucket, _ in account.calls()
         if address in names
     ]
-    lines = [
-        [who, action(service, operation) or f"{service}: the body says what", buckets.get(bucket, bucket)]
-        for who, service, operation, bucket in sorted(set(calls))
-    ]
-    report(f"requests {watched.name}", rows(["component", "action", "bucket"], lines))
+    asked = {
+        (who, action(service, operation) or f"{service}: the body says what", buckets.get(bucket, bucket))
+        for who, service, operation, bucket in calls
+    }
+    report(f"requests {watched.name}", rows(["component", "action", "bucket"], [list(each) for each in sorted(asked)]))
     assert forbidden(calls, granted) == []
     assert {"DagProcessor", "Triggerer", "Scheduler"} <= granted.keys()
 
