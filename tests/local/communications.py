@@ -26,6 +26,10 @@ NOT_HERE = {
 }
 
 
+# What every client says when it connects.
+_OF_THE_CLIENT = ("PING", "CLIENT", "SELECT", "INFO", "AUTH", "HELLO")
+
+
 @dataclass(frozen=True)
 class Over:
     """A connection that must be seen."""
@@ -55,7 +59,7 @@ class Says:
         said = {
             command: times
             for (name, database, command), times in sorted(observed.commands.items(), key=lambda item: -item[1])
-            if (name, database) == (self.source, self.database) and command not in ("PING", "CLIENT", "SELECT", "INFO")
+            if (name, database) == (self.source, self.database) and command not in _OF_THE_CLIENT
         }
         told = ", ".join(f"{command} {times} times" for command, times in list(said.items())[:4]) or "**nothing**"
         return ok and bool(said), rule, f"{text}; in database {self.database}: {told}"

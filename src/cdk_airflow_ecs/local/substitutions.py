@@ -38,7 +38,8 @@ SUBSTITUTIONS = (
     Substitution(
         name="home",
         says="/opt/airflow",
-        here="a folder of its own for each container, in its environment and command too",
+        here="a folder of its own for each container, in its environment and command too; in Airflow 2 a worker reads "
+        "its DAG files from S3 and then loads the DAG processor's copy, whose path is in the database",
         why="the root of the file system is shared",
     ),
     Substitution(
