@@ -15,7 +15,8 @@ from aws_cdk import App, Stack
 
 from cdk_airflow_ecs import AirflowCluster, AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SqsBroker
 from cdk_airflow_ecs.local import assembly
-from cdk_airflow_ecs.local.compose import SUBSTITUTIONS, Project, _single_quoted, compose, write
+from cdk_airflow_ecs.local.compose import compose
+from cdk_airflow_ecs.local.compose_project import SUBSTITUTIONS, Project, single_quoted, write
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.values import Values
 
@@ -279,7 +280,7 @@ def test_other_functions_are_refused():
 
 def test_values_are_quoted_as_compose_reads_them():
     """In single quotes Compose takes everything as it is but the quote itself."""
-    assert _single_quoted("a$b\"c'd") == "'a$b\"c\\'d'"
+    assert single_quoted("a$b\"c'd") == "'a$b\"c\\'d'"
 
 
 def test_every_substitution_says_why():

@@ -12,8 +12,8 @@ pytest.importorskip("moto", reason="needs the environment of the extra [local]: 
 from moto.sqs.models import Queue, SQSBackend, sqs_backends
 
 from cdk_airflow_ecs.local.aws import queues
-from cdk_airflow_ecs.local.aws.engine import ACCOUNT
 from cdk_airflow_ecs.local.aws.resources import REGION
+from cdk_airflow_ecs.local.aws.stack import ACCOUNT
 
 
 @pytest.fixture

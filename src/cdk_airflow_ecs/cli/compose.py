@@ -30,10 +30,11 @@ def compose(  # noqa: PLR0917  # typer names them
 ) -> None:
     """Write the same cluster as a compose.yaml, for Docker."""
     from cdk_airflow_ecs.local import compose as translation  # noqa: PLC0415
+    from cdk_airflow_ecs.local.compose_project import SUBSTITUTIONS, write  # noqa: PLC0415
     from cdk_airflow_ecs.local.state import State  # noqa: PLC0415
 
     if explain:
-        for each in translation.SUBSTITUTIONS:
+        for each in SUBSTITUTIONS:
             _out.print(f"{each.name}\n  the template says  {each.says}\n  there it is        {each.here}")
             _out.print(f"  because            {each.why}\n")
         return
@@ -42,7 +43,7 @@ def compose(  # noqa: PLR0917  # typer names them
         out.mkdir(parents=True, exist_ok=True)
         kept = State.open(out / "secrets")
         project = translation.compose(found, port=port, remember=kept.remember)
-        written = translation.write(project, out)
+        written = write(project, out)
     except Refusal as refusal:
         Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"airflow-ecs: {refusal}")
         raise typer.Exit(1) from refusal

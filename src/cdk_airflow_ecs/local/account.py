@@ -10,8 +10,9 @@ from typing import Any
 
 from cdk_airflow_ecs.local.assembly import StackFile
 from cdk_airflow_ecs.local.aws import lambdas
-from cdk_airflow_ecs.local.aws.engine import ACCOUNT, STACKS, Deployment, Stack
+from cdk_airflow_ecs.local.aws.engine import Deployment
 from cdk_airflow_ecs.local.aws.resources import REGION, client
+from cdk_airflow_ecs.local.aws.stack import ACCOUNT, STACKS, Stack
 from cdk_airflow_ecs.local.refusal import Refusal
 
 # The number of the newest bootstrap template that we know; templates ask for at least some number.

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from moto.ecs.models import ecs_backends
 
-from cdk_airflow_ecs.local.aws.engine import ACCOUNT
 from cdk_airflow_ecs.local.aws.resources import REGION
+from cdk_airflow_ecs.local.aws.stack import ACCOUNT
 from cdk_airflow_ecs.local.services import Service
 from cdk_airflow_ecs.local.task import Ground, Task, title
 

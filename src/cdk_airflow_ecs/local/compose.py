@@ -7,14 +7,13 @@ import re
 import secrets
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from cdk_airflow_ecs.local.assembly import StackFile
+from cdk_airflow_ecs.local.compose_project import Project
+from cdk_airflow_ecs.local.compose_stores import QUEUES, RESULTS, cache, database, elasticmq, escaped, queues, results
 from cdk_airflow_ecs.local.image import kind_of
 from cdk_airflow_ecs.local.refusal import Refusal
-from cdk_airflow_ecs.local.substitutions import Substitution
 from cdk_airflow_ecs.local.values import Values
 
 _HOME: Final = "/opt/airflow"
@@ -22,67 +21,6 @@ _SYNC: Final = re.compile(r"s3://\S+")
 _LOCAL_BUNDLE: Final = "airflow.dag_processing.bundles.local.LocalDagBundle"
 # ElasticMQ and DynamoDB local take any login, and the SDK insists on one.
 _LOGIN: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-_QUEUES: Final = "queues"
-_RESULTS: Final = "results"
-
-SUBSTITUTIONS: Final = (
-    Substitution(
-        name="tls",
-        says="TLS to database and broker",
-        here="clear text inside the network of the compose project",
-        why="the images of PostgreSQL and Valkey bring no certificates",
-    ),
-    Substitution(
-        name="dags",
-        says="DAGs from a bucket",
-        here="a folder of this machine, mounted read-only",
-        why="there is no bucket, and an edit is there at once",
-    ),
-    Substitution(
-        name="task logs",
-        says="a bucket or log group for task logs",
-        here="a volume that all components share",
-        why="there is no bucket",
-    ),
-    Substitution(
-        name="stores",
-        says="RDS or Aurora; ElastiCache; SQS and DynamoDB",
-        here="postgres; valkey; ElasticMQ and DynamoDB local, each in one container",
-        why="there is no account",
-    ),
-    Substitution(
-        name="cpu",
-        says="CPU of a task",
-        here="no limit; its memory is a limit",
-        why="a machine with fewer processors would refuse it",
-    ),
-    Substitution(
-        name="load balancer",
-        says="AWS::ElasticLoadBalancingV2::LoadBalancer",
-        here="the port of the UI on 127.0.0.1",
-        why="there is one API server",
-    ),
-)
-"""Every difference between the template and the compose project."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
-    """A compose project.
-
-    Args:
-        document: what compose.yaml says.
-        environments: secret variables of each service, for its env_file.
-        files: further files by name.
-        missing: secrets that the template does not make, by the variable that has to hold them.
-        notes: what was left out, for people.
-    """
-
-    document: dict[str, Any]
-    environments: dict[str, dict[str, str]]
-    files: dict[str, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def compose(
@@ -99,33 +37,6 @@ def compose(
         Refusal: naming what has no counterpart.
     """
     return _Translation(stack, port, remember).project()
-
-
-def write(project: Project, folder: Path) -> list[Path]:
-    """Write the project; files with secrets are for the owner alone. Returns what was written."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  # of the extra [local]
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dags").mkdir(exist_ok=True)
-    hidden = folder / "secrets"
-    hidden.mkdir(mode=0o700, exist_ok=True)
-    (hidden / ".gitignore").write_text("*\n")
-    written = [folder / "compose.yaml"]
-    yaml = YAML()
-    yaml.width = 1000
-    yaml.version = (1, 1)  # older readers take a bare `no` for false, so it is quoted
-    with written[0].open("w") as stream:
-        yaml.dump(project.document, stream)
-    for name, text in project.files.items():
-        written.append(folder / name)
-        written[-1].write_text(text)
-    for service, variables in project.environments.items():
-        file = hidden / f"{service}.env"
-        file.touch(mode=0o600)
-        file.chmod(0o600)
-        file.write_text("".join(f"{name}={_single_quoted(value)}\n" for name, value in variables.items()))
-        written.append(file)
-    return written
 
 
 class _Translation:
@@ -197,7 +108,7 @@ class _Translation:
             return logical_id
         if kind == "AWS::SQS::Queue" and attribute == "Ref":
             self._queues[logical_id] = int(self._resources[logical_id]["Properties"].get("VisibilityTimeout", 30))
-            return f"http://{_QUEUES}:9324/000000000000/{logical_id}"
+            return f"http://{QUEUES}:9324/000000000000/{logical_id}"
         if kind == "AWS::ElasticLoadBalancingV2::LoadBalancer" and attribute == "DNSName":
             return f"localhost:{self._port}"
         if kind in ("AWS::S3::Bucket", "AWS::Logs::LogGroup") and attribute == "Ref":
@@ -256,64 +167,32 @@ class _Translation:
         """What stands behind the queues and tables that some container is told of; returns the file they need."""
         files = {}
         if self._queues:
-            self._services[_QUEUES] = {
-                "image": "softwaremill/elasticmq-native:1.7.1",
-                "volumes": ["./elasticmq.conf:/opt/elasticmq.conf:ro"],
-                "restart": "unless-stopped",
-            }
-            files["elasticmq.conf"] = _elasticmq(self._queues)
+            self._services[QUEUES] = queues()
+            files["elasticmq.conf"] = elasticmq(self._queues)
         if self._tables:
-            self._services[_RESULTS] = {
-                "image": "amazon/dynamodb-local:3.3.0",
-                "command": ["-jar", "DynamoDBLocal.jar", "-sharedDb", "-inMemory"],
-                "restart": "unless-stopped",
-            }
+            self._services[RESULTS] = results()
         return files
 
     def _database(self, name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-        user = self._resolve_dynamic(properties["MasterUsername"])
         self._environments[name] = {"POSTGRES_PASSWORD": self._resolve_dynamic(properties["MasterUserPassword"])}
         self._volumes[name] = None
-        major = str(properties.get("EngineVersion", "17")).split(".")[0]
-        return {
-            "image": f"postgres:{major}",
-            "environment": {
-                "POSTGRES_DB": _escaped(self._values.text(properties.get("DBName") or properties.get("DatabaseName"))),
-                "POSTGRES_USER": _escaped(user),
-                "PGDATA": "/data/pgdata",
-            },
-            "env_file": [f"secrets/{name}.env"],
-            "volumes": [f"{name}:/data"],
-            "healthcheck": {
-                "test": ["CMD", "pg_isready", "--quiet", "--host=127.0.0.1", f"--username={_escaped(user)}"],
-                "interval": "5s",
-                "retries": 20,
-            },
-            "restart": "unless-stopped",
-        }
+        return database(
+            name,
+            version=str(properties.get("EngineVersion", "17")),
+            database=self._values.text(properties.get("DBName") or properties.get("DatabaseName")),
+            user=self._resolve_dynamic(properties["MasterUsername"]),
+        )
 
     def _cache(self, name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-        engine = properties.get("Engine", "redis")
-        image = f"valkey/valkey:{properties.get('EngineVersion', '8.0')}" if engine == "valkey" else "redis:7"
         token = self._resolve_dynamic(properties.get("AuthToken", ""))
         self._environments[name] = {"REDISCLI_AUTH": token}
-        # Through standard input: an argument would stand in the list of processes.
-        script = (
-            f"exec {engine}-server - <<END\n{'requirepass $$REDISCLI_AUTH' if token else ''}\n"
-            f'port {properties.get("Port", 6379)}\nprotected-mode no\nsave ""\nmaxmemory-policy noeviction\nEND\n'
+        return cache(
+            name,
+            engine=properties.get("Engine", "redis"),
+            version=str(properties.get("EngineVersion", "8.0")),
+            port=properties.get("Port", 6379),
+            has_token=bool(token),
         )
-        return {
-            "image": image,
-            "entrypoint": ["sh", "-c"],
-            "command": [script],
-            "env_file": [f"secrets/{name}.env"],
-            "healthcheck": {
-                "test": ["CMD-SHELL", f'test "$$({engine}-cli ping)" = PONG'],
-                "interval": "5s",
-                "retries": 20,
-            },
-            "restart": "unless-stopped",
-        }
 
     # Services
 
@@ -330,7 +209,7 @@ class _Translation:
         return {
             name: {"condition": "service_healthy" if "healthcheck" in self._services[name] else "service_started"}
             for name in self._services
-            if name in (*self._stores.values(), _QUEUES, _RESULTS)
+            if name in (*self._stores.values(), QUEUES, RESULTS)
             or kind_of(str(self._services[name].get("image", ""))) in ("postgres", "redis")
         }
 
@@ -386,13 +265,13 @@ class _Translation:
         is_store = kind_of(str(service.get("image", ""))) in ("postgres", "redis")
         entrypoint, dags = self._without_sync(self._values.any(container.get("EntryPoint", [])))
         if entrypoint:
-            service["entrypoint"] = [_escaped(word) for word in entrypoint]
+            service["entrypoint"] = [escaped(word) for word in entrypoint]
         if container.get("Command"):
-            service["command"] = [_escaped(self._values.text(word)) for word in container["Command"]]
+            service["command"] = [escaped(self._values.text(word)) for word in container["Command"]]
         variables = {each["Name"]: each["Value"] for each in container.get("Environment", ())}
         environment = variables if is_store else self._adapt(name, variables)
         dags = dags or "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST" in variables
-        service["environment"] = {key: _escaped(self._values.text(value)) for key, value in environment.items()}
+        service["environment"] = {key: escaped(self._values.text(value)) for key, value in environment.items()}
         self._add_secrets(name, service, container)
         volumes = [] if is_store else [f"logs:{_HOME}/logs"]
         if dags:
@@ -451,8 +330,8 @@ class _Translation:
             found["PGSSLMODE"] = "disable"
         if variables.get("AIRFLOW__CELERY__BROKER_URL") == "sqs://":
             found["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__IS_SECURE"] = "False"
-            found["AWS_ENDPOINT_URL_SQS"] = f"http://{_QUEUES}:9324"
-            found["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://{_RESULTS}:8000"
+            found["AWS_ENDPOINT_URL_SQS"] = f"http://{QUEUES}:9324"
+            found["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://{RESULTS}:8000"
             found |= _LOGIN
         return found
 
@@ -470,28 +349,9 @@ class _Translation:
 
 
 def _health_check(check: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"test": [_escaped(word) for word in check["Command"]]}
+    found: dict[str, Any] = {"test": [escaped(word) for word in check["Command"]]}
     names = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
     found |= {name: f"{check[key]}s" for key, name in names.items() if key in check}
     if "Retries" in check:
         found["retries"] = check["Retries"]
     return found
-
-
-def _elasticmq(queues: Mapping[str, int]) -> str:
-    entries = "".join(
-        f'  "{name}" {{ defaultVisibilityTimeout = {seconds} seconds }}\n' for name, seconds in queues.items()
-    )
-    address = f'node-address {{ protocol = http, host = "{_QUEUES}", port = 9324, context-path = "" }}'
-    return f'include classpath("application.conf")\n{address}\nqueues {{\n{entries}}}\n'
-
-
-def _escaped(text: str) -> str:
-    """Compose replaces what follows a dollar sign."""
-    return text.replace("$", "$$")
-
-
-def _single_quoted(text: str) -> str:
-    """A value that Compose takes as it is."""
-    escaped = text.replace("'", "\\'")
-    return f"'{escaped}'"

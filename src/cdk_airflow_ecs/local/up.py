@@ -27,7 +27,7 @@ from cdk_airflow_ecs.local.state import State
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.local.agent import Agent
-    from cdk_airflow_ecs.local.aws.engine import Stack
+    from cdk_airflow_ecs.local.aws.stack import Stack
     from cdk_airflow_ecs.local.services import Service
 
 _DOWN_SECONDS: Final = 10.0
@@ -172,14 +172,14 @@ class Run:
 
     def _deploy(self, files: Sequence[assembly.StackFile]) -> None:
         from cdk_airflow_ecs.local.account import Account, outputs, resources  # noqa: PLC0415
-        from cdk_airflow_ecs.local.aws import engine  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws import stack  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws.resources import client  # noqa: PLC0415
         from cdk_airflow_ecs.local.balancer import Balancer  # noqa: PLC0415
         from cdk_airflow_ecs.local.dagfolder import DagFolder  # noqa: PLC0415
         from cdk_airflow_ecs.local.datastores import Datastores  # noqa: PLC0415
 
         stores = Datastores(state=self.state, addresses=self.addresses, authority=self.authority, say=self.say)
-        engine.CREATED.append(stores.created)
+        stack.CREATED.append(stores.created)
         # What depends on the stores is stopped before them.
         self._undo.callback(stores.stop)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)

@@ -13,11 +13,11 @@ import moto.cloudformation.urls
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from . import ecs, identity, lambdas, monitoring, nested, network, stores, web
+from . import databases, ecs, identity, lambdas, monitoring, nested, network, stores, web
 from .calls import Calls
 from .cloudformation import CloudFormationResponse
 
-TYPES = (ecs, identity, lambdas, monitoring, nested, network, stores, web)
+TYPES = (databases, ecs, identity, lambdas, monitoring, nested, network, stores, web)
 moto.cloudformation.urls.url_paths = {"{0}/$": CloudFormationResponse.dispatch}
 
 

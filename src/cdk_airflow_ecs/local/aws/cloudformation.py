@@ -11,8 +11,9 @@ from moto.cloudformation.utils import yaml_tag_constructor
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
-from .engine import ACCOUNT, REGION, STACKS, Deployment, Stack, handler, now
-from .resources import Unsupported, client
+from .engine import Deployment
+from .resources import REGION, Unsupported, client
+from .stack import ACCOUNT, STACKS, Stack, handler, now
 
 yaml.add_multi_constructor("", yaml_tag_constructor, Loader=yaml.SafeLoader)
 

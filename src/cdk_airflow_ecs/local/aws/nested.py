@@ -3,8 +3,9 @@
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
 from .cloudformation import parse
-from .engine import STACKS, Deployment, Stack
+from .engine import Deployment
 from .resources import Failed, Resource, client
+from .stack import STACKS, Stack
 
 
 class NestedStack(Resource):

@@ -6,8 +6,8 @@ from typing import Any
 
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
-from .engine import ACCOUNT
 from .resources import REGION
+from .stack import ACCOUNT
 
 # What SQS knows of a message; moto makes a new receipt handle at the next receipt.
 _KEPT = (

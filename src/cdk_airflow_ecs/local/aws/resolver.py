@@ -1,0 +1,255 @@
+"""What the functions of a template mean, and in which order its resources may be made."""
+
+import base64
+import json
+import re
+from typing import Any
+
+from .resources import REGION, Unsupported, client
+from .stack import ACCOUNT, STACKS, Stack, handler
+
+ABSENT = object()
+
+
+class Resolver:
+    """Resolves the intrinsic functions of one template in one stack."""
+
+    def __init__(self, stack: Stack, template: dict, parameters: dict[str, str]):
+        self.stack = stack
+        self.template = template
+        self.parameters = self._parameters(parameters)
+
+    def _parameters(self, given: dict[str, str]) -> dict[str, Any]:
+        values = {}
+        for name, spec in self.template.get("Parameters", {}).items():
+            if name not in given and "Default" not in spec:
+                raise Unsupported(f"Parameter {name} has no value")
+            value = given.get(name, spec.get("Default"))
+            kind = spec.get("Type", "String")
+            if kind.startswith("AWS::SSM::Parameter::Value"):
+                value = client("ssm").get_parameter(Name=value)["Parameter"]["Value"]
+            if kind in ("CommaDelimitedList", "List<String>"):
+                value = [item.strip() for item in str(value).split(",")] if value else []
+            values[name] = value
+        return values
+
+    def condition(self, name: str) -> bool:
+        """Whether a named condition holds."""
+        return self(self.template["Conditions"][name])
+
+    def wanted(self) -> dict[str, dict]:
+        """The resources whose condition holds."""
+        return {
+            name: body
+            for name, body in self.template["Resources"].items()
+            if "Condition" not in body or self.condition(body["Condition"])
+        }
+
+    def outputs(self) -> dict[str, dict]:
+        """The stack's outputs."""
+        found = {}
+        for name, body in self.template.get("Outputs", {}).items():
+            if "Condition" in body and not self.condition(body["Condition"]):
+                continue
+            found[name] = {
+                "OutputKey": name,
+                "OutputValue": str(self(body["Value"])),
+                **({"ExportName": self(body["Export"]["Name"])} if "Export" in body else {}),
+                **({"Description": body["Description"]} if "Description" in body else {}),
+            }
+        return found
+
+    def __call__(self, value: Any) -> Any:
+        """The value with every intrinsic function resolved, and without what `AWS::NoValue` takes away."""
+        if isinstance(value, list):
+            return [item for item in map(self, value) if item is not ABSENT]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            (name, argument) = next(iter(value.items()))
+            if name in ("Ref", "Condition") and isinstance(argument, str):
+                return self.ref(argument) if name == "Ref" else self.condition(argument)
+            if name.startswith("Fn::"):
+                function = getattr(self, name.removeprefix("Fn::").lower() + "_", None)
+                if function is None:
+                    raise Unsupported(f"Intrinsic function {name}")
+                return function(argument)
+        resolved = {key: self(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not ABSENT}
+
+    def ref(self, name: str) -> Any:
+        """`Ref` of a parameter, a pseudo parameter or a resource."""
+        pseudo = {
+            "AWS::NoValue": ABSENT,
+            "AWS::Region": REGION,
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackName": self.stack.name,
+            "AWS::StackId": self.stack.id,
+            "AWS::NotificationARNs": [],
+        }
+        if name in pseudo:
+            return pseudo[name]
+        if name in self.parameters:
+            return self.parameters[name]
+        if name not in self.stack.resources:
+            raise Unsupported(f"Ref to {name}, which does not exist")
+        return self.stack.resources[name].physical_id
+
+    def getatt_(self, argument: Any) -> Any:
+        """`Fn::GetAtt`."""
+        logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+        live = self.stack.resources.get(logical_id)
+        if live is None:
+            raise Unsupported(f"GetAtt of {logical_id}.{attribute}, which does not exist")
+        return handler(live.type).attribute(live.physical_id, self(attribute))
+
+    def join_(self, argument: list) -> str:
+        """`Fn::Join`."""
+        return argument[0].join(str(item) for item in self(argument[1]))
+
+    def split_(self, argument: list) -> list[str]:
+        """`Fn::Split`."""
+        return self(argument[1]).split(argument[0])
+
+    def select_(self, argument: list) -> Any:
+        """`Fn::Select`."""
+        return self(argument[1])[int(self(argument[0]))]
+
+    def sub_(self, argument: Any) -> str:
+        """`Fn::Sub`."""
+        text, names = argument if isinstance(argument, list) else (argument, {})
+
+        def value(match: re.Match) -> str:
+            name = match[1]
+            if name.startswith("!"):
+                return "${" + name[1:] + "}"
+            if name in names:
+                return str(self(names[name]))
+            return str(self.getatt_(name) if "." in name else self.ref(name))
+
+        return re.sub(r"\$\{([^}]+)\}", value, text)
+
+    def if_(self, argument: list) -> Any:
+        """`Fn::If`."""
+        return self(argument[1] if self.condition(argument[0]) else argument[2])
+
+    def equals_(self, argument: list) -> bool:
+        """`Fn::Equals`."""
+        left, right = self(argument)
+        return str(left) == str(right)
+
+    def and_(self, argument: list) -> bool:
+        """`Fn::And`."""
+        return all(self(argument))
+
+    def or_(self, argument: list) -> bool:
+        """`Fn::Or`."""
+        return any(self(argument))
+
+    def not_(self, argument: list) -> bool:
+        """`Fn::Not`."""
+        return not self(argument[0])
+
+    def findinmap_(self, argument: list) -> Any:
+        """`Fn::FindInMap`."""
+        name, first, second = self(argument)
+        return self.template["Mappings"][name][first][second]
+
+    def getazs_(self, argument: Any) -> list[str]:
+        """`Fn::GetAZs`."""
+        return [f"{REGION}{letter}" for letter in "abc"]
+
+    def base64_(self, argument: Any) -> str:
+        """`Fn::Base64`."""
+        return base64.b64encode(self(argument).encode()).decode()
+
+    def importvalue_(self, argument: Any) -> str:
+        """`Fn::ImportValue`."""
+        name = self(argument)
+        for stack in STACKS:
+            for output in stack.outputs.values():
+                if output.get("ExportName") == name:
+                    return output["OutputValue"]
+        raise Unsupported(f"No export named {name}")
+
+
+def dynamic(value: Any) -> Any:
+    """Resolves `{{resolve:…}}` on the way to the API: what the stack remembers keeps the reference."""
+    if isinstance(value, dict):
+        return {key: dynamic(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [dynamic(item) for item in value]
+    if isinstance(value, str):
+        resolved = re.sub(r"\{\{resolve:([^}]+)\}\}", lambda match: _dynamic(match[1]), value)
+        if "{{resolve:" in resolved:
+            raise Unsupported(f"Dynamic reference in {value}")
+        return resolved
+    return value
+
+
+def _dynamic(reference: str) -> str:
+    service, _, rest = reference.partition(":")
+    if service == "ssm":
+        return client("ssm").get_parameter(Name=rest)["Parameter"]["Value"]
+    match = re.fullmatch(r"(?P<id>.+?):SecretString:(?P<key>[^:]*):?(?P<stage>[^:]*):?(?P<version>[^:]*)", rest)
+    if service != "secretsmanager" or match is None:
+        raise Unsupported(f"Dynamic reference to {service}")
+    text = client("secretsmanager").get_secret_value(SecretId=match["id"])["SecretString"]
+    return str(json.loads(text)[match["key"]]) if match["key"] else text
+
+
+def references(value: Any) -> set[str]:
+    """The logical ids that a piece of template mentions."""
+    if isinstance(value, list):
+        return set().union(*map(references, value)) if value else set()
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = set()
+    for name, argument in value.items():
+        if name == "Ref" and isinstance(argument, str):
+            found.add(argument)
+        elif name == "Fn::GetAtt":
+            found.add(argument.split(".")[0] if isinstance(argument, str) else argument[0])
+        elif name == "Fn::Sub":
+            text = argument[0] if isinstance(argument, list) else argument
+            found |= {match.split(".")[0] for match in re.findall(r"\$\{([^!}][^}]*)\}", text)}
+            found |= references(argument)
+        else:
+            found |= references(argument)
+    return found
+
+
+def needs(body: dict, bodies: dict[str, dict]) -> set[str]:
+    """The resources that one resource waits for."""
+    explicit = body.get("DependsOn", [])
+    explicit = {explicit} if isinstance(explicit, str) else set(explicit)
+    return (explicit | references(body.get("Properties", {}))) & set(bodies)
+
+
+def ordered(bodies: dict[str, dict]) -> list[str]:
+    """An order that the dependencies allow, and the one most likely to show a dependency that is missing.
+
+    CloudFormation starts a resource as soon as it may. Custom resources and services, which need more than they
+    refer to, therefore come as early as the template lets them.
+    """
+    waits = {name: needs(body, bodies) for name, body in bodies.items()}
+    order: list[str] = []
+
+    def eagerness(name: str) -> int:
+        kind = bodies[name]["Type"]
+        if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
+            return 0
+        return 1 if kind == "AWS::ECS::Service" else 2
+
+    while waits:
+        ready = [name for name, others in waits.items() if not others]
+        if not ready:
+            raise Unsupported(f"Circular dependency among {sorted(waits)}")
+        chosen = min(ready, key=eagerness)
+        order.append(chosen)
+        del waits[chosen]
+        for others in waits.values():
+            others.discard(chosen)
+    return order

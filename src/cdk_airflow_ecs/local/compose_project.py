@@ -1,0 +1,101 @@
+"""A compose project: its document, its secret files, and what it says differently from the template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from cdk_airflow_ecs.local.substitutions import Substitution
+
+SUBSTITUTIONS: Final = (
+    Substitution(
+        name="tls",
+        says="TLS to database and broker",
+        here="clear text inside the network of the compose project",
+        why="the images of PostgreSQL and Valkey bring no certificates",
+    ),
+    Substitution(
+        name="dags",
+        says="DAGs from a bucket",
+        here="a folder of this machine, mounted read-only",
+        why="there is no bucket, and an edit is there at once",
+    ),
+    Substitution(
+        name="task logs",
+        says="a bucket or log group for task logs",
+        here="a volume that all components share",
+        why="there is no bucket",
+    ),
+    Substitution(
+        name="stores",
+        says="RDS or Aurora; ElastiCache; SQS and DynamoDB",
+        here="postgres; valkey; ElasticMQ and DynamoDB local, each in one container",
+        why="there is no account",
+    ),
+    Substitution(
+        name="cpu",
+        says="CPU of a task",
+        here="no limit; its memory is a limit",
+        why="a machine with fewer processors would refuse it",
+    ),
+    Substitution(
+        name="load balancer",
+        says="AWS::ElasticLoadBalancingV2::LoadBalancer",
+        here="the port of the UI on 127.0.0.1",
+        why="there is one API server",
+    ),
+)
+"""Every difference between the template and the compose project."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A compose project.
+
+    Args:
+        document: what compose.yaml says.
+        environments: secret variables of each service, for its env_file.
+        files: further files by name.
+        missing: secrets that the template does not make, by the variable that has to hold them.
+        notes: what was left out, for people.
+    """
+
+    document: dict[str, Any]
+    environments: dict[str, dict[str, str]]
+    files: dict[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def write(project: Project, folder: Path) -> list[Path]:
+    """Write the project; files with secrets are for the owner alone. Returns what was written."""
+    from ruamel.yaml import YAML  # noqa: PLC0415  # of the extra [local]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dags").mkdir(exist_ok=True)
+    hidden = folder / "secrets"
+    hidden.mkdir(mode=0o700, exist_ok=True)
+    (hidden / ".gitignore").write_text("*\n")
+    written = [folder / "compose.yaml"]
+    yaml = YAML()
+    yaml.width = 1000
+    yaml.version = (1, 1)  # older readers take a bare `no` for false, so it is quoted
+    with written[0].open("w") as stream:
+        yaml.dump(project.document, stream)
+    for name, text in project.files.items():
+        written.append(folder / name)
+        written[-1].write_text(text)
+    for service, variables in project.environments.items():
+        file = hidden / f"{service}.env"
+        file.touch(mode=0o600)
+        file.chmod(0o600)
+        file.write_text("".join(f"{name}={single_quoted(value)}\n" for name, value in variables.items()))
+        written.append(file)
+    return written
+
+
+def single_quoted(text: str) -> str:
+    """A value that Compose takes as it is."""
+    escaped = text.replace("'", "\\'")
+    return f"'{escaped}'"
