@@ -11,12 +11,14 @@ from places import temporary_state
 
 pytest.importorskip("moto", reason="needs the environment of the extra [local]: make environments")
 
+from cdk_airflow_ecs.local import datastores
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.authority import Authority
 from cdk_airflow_ecs.local.aws import queues
 from cdk_airflow_ecs.local.datastores import Datastores
 from cdk_airflow_ecs.local.redis import RedisServer
 from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.state import State
 
 
 class Server(SimpleNamespace):
@@ -76,6 +78,19 @@ def test_what_is_queued_comes_back_once(stores, monkeypatch):
         for _ in range(2):
             stores.created("AWS::SQS::Queue", "Work", "http://x/1/work", {})
     assert put == [("http://x/1/work", held), ("http://x/1/work", [])]
+
+
+def test_a_start_that_fails_forgets_no_message(stores, monkeypatch):
+    """A queue that was not made again keeps what is kept for it."""
+    monkeypatch.setattr(State, "save_buckets", lambda *_: 0)
+    monkeypatch.setattr(queues, "messages", lambda urls: dict.fromkeys(urls, []))
+    monkeypatch.setattr(datastores, "client", lambda name: None)
+    with temporary_state() as state:
+        stores.state = state
+        state.write("queues", {"Work": [{"id": "1"}]})
+        stores.queues["Other"] = "http://x/1/other"
+        stores.stop()
+        assert state.read("queues") == {"Work": [{"id": "1"}], "Other": []}
 
 
 @pytest.mark.slow

@@ -83,7 +83,8 @@ class Datastores:
         if self._thread:
             self._thread.join()
         self.state.save_buckets(client("s3"), self.buckets)
-        self.state.write("queues", queues.messages(self.queues))
+        # A start that failed has not taken all that the run before it left.
+        self.state.write("queues", (self.state.read("queues") or {}) | queues.messages(self.queues))
         for server in self.servers.values():
             server.stop()
 
