@@ -83,7 +83,7 @@ def test_what_is_queued_comes_back_once(stores, monkeypatch):
 def test_a_start_that_fails_forgets_no_message(stores, monkeypatch):
     """A queue that was not made again keeps what is kept for it."""
     monkeypatch.setattr(State, "save_buckets", lambda *_: 0)
-    monkeypatch.setattr(queues, "messages", lambda urls: dict.fromkeys(urls, []))
+    monkeypatch.setattr(queues, "messages", lambda urls: {name: [] for name in urls})
     monkeypatch.setattr(datastores, "client", lambda name: None)
     with temporary_state() as state:
         stores.state = state
