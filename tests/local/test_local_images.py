@@ -16,6 +16,7 @@ from cdk_airflow_ecs.local.environments import Environments, _date
 from cdk_airflow_ecs.local.image import kind_of, read_image
 from cdk_airflow_ecs.local.pythons import Interpreter, choose
 from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.up import Run, Wishes
 
 REPOSITORY = Path(__file__).parents[2]
 LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
@@ -251,6 +252,16 @@ def test_locks_are_whole():
         assert all("--hash=" in part for part in re.split(r"\n(?=\S)", text.strip()) if not part.startswith("#"))
     for name in ("3.3.2", "2.11.2"):
         assert (REPOSITORY / f"requirements/airflow-{name}.txt").samefile(LOCKS / f"{name}.txt")
+
+
+def test_an_image_that_only_dags_start_is_refused_while_the_cluster_starts(tmp_path: Path):
+    """Of a service, `up` would say it; of a task of `add_ecs_task`, nobody would before a DAG fails."""
+    said: list[tuple[str, str]] = []
+    run = Run(Wishes(path=tmp_path, state=tmp_path), lambda about, text: said.append((about, text)))
+    run.files, run.environments = (), Environments(tmp_path / "cache")
+    assert isinstance(run.image("acme/etl:1").exception(30), Refusal)
+    assert [about for about, _ in said] == ["acme/etl:1"]
+    assert "--image acme/etl:1=DIR" in said[0][1]
 
 
 def test_every_release_has_a_date():

@@ -209,7 +209,11 @@ class Run:
             return self._images[reference]
 
     def _environment(self, reference: str) -> Environment:
-        made = self.environments.of(reference, self._context(reference))
+        try:
+            made = self.environments.of(reference, self._context(reference))
+        except Refusal as refusal:  # now, and not when a DAG starts a task of it
+            self.say(reference, str(refusal))
+            raise
         for difference in made.substitutions:
             self.say(reference, difference)
         return made
