@@ -1,4 +1,4 @@
-"""The clusters that are compared, each as an app: ``python clusters.py ours|near|compose|seed|ours-2``.
+"""The clusters that are compared, each as an app: ``python clusters.py ours|near|wide|compose|seed|ours-2``.
 
 docs/benchmarks-run.md says what is compared with what, and where the values come from.
 """
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import App, Stack
 
@@ -60,7 +61,7 @@ def ours(stack: Stack) -> None:
     AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3)
 
 
-def near(stack: Stack) -> None:
+def near(stack: Stack, **arguments: Any) -> None:
     """Ours, with DAGs and logs where docker-compose.yaml has them: on the worker's disk."""
     AirflowCluster(
         stack,
@@ -69,7 +70,13 @@ def near(stack: Stack) -> None:
         dags=ImageDags(),
         image=AirflowImage.build(WORKLOAD),
         logs=LocalLogs(),
+        **arguments,
     )
+
+
+def wide(stack: Stack) -> None:
+    """That, with as many slots."""
+    near(stack, executor=CeleryExecutor(pools=[WorkerPool("default", concurrency=16)]))
 
 
 def ours_2(stack: Stack) -> None:
@@ -112,7 +119,7 @@ def seed(stack: Stack) -> None:
     )
 
 
-CLUSTERS = {"ours": ours, "near": near, "compose": compose, "seed": seed, "ours-2": ours_2}
+CLUSTERS = {"ours": ours, "near": near, "wide": wide, "compose": compose, "seed": seed, "ours-2": ours_2}
 
 if __name__ == "__main__":
     app = App()

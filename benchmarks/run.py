@@ -1,7 +1,7 @@
 """What a cluster does: tasks a minute, how long tasks wait, and memory, of clusters that run on this machine.
 
-``python benchmarks/run.py [ours near compose seed ours-2] [--repetitions 3] [--write]``; ``--write`` puts the tables
-into docs/benchmarks-run.md, which says what is measured, and how.
+``python benchmarks/run.py [ours near wide compose seed ours-2] [--repetitions 3] [--write]``; ``--write`` puts the
+tables into docs/benchmarks-run.md, which says what is measured, and how.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ MARK = "<!-- bench-run -->"
 LABELS = {
     "ours": "`AirflowCluster()`",
     "near": "`AirflowCluster()`, DAGs in the image, logs on the worker",
+    "wide": "the same with `WorkerPool(concurrency=16)`",
     "compose": "Airflow's own defaults, as in its docker-compose.yaml",
     "seed": "the settings that this project began with",
     "ours-2": "`AirflowCluster()` with Airflow 2.11.2",

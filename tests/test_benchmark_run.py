@@ -121,3 +121,24 @@ def test_others_run_with_defaults_of_airflow(name, memory):
     assert variables["AIRFLOW__LOGGING__REMOTE_LOGGING"] == "False"
     assert variables["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"] == "600"
     assert int(task["Memory"]) == memory == module("memory").sizes(template)["worker"]
+
+
+def results():
+    """The two tables of the page, by row and column."""
+    page = (REPOSITORY / "docs" / "benchmarks-run.md").read_text().partition(module("run").MARK)[2]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    second = next(number for number, row in enumerate(rows) if row[0] == "Component")
+    tables = rows[:second], rows[second:]
+    return [{row[0]: dict(zip(table[0], row, strict=True)) for row in table[2:]} for table in tables]
+
+
+def test_the_page_keeps_its_promise():
+    """No component of ours is above 85 % of its memory; with equal slots, ours is not slower than Airflow's own."""
+    labels = module("run").LABELS
+    clusters, components = results()
+    assert set(clusters) == set(labels.values())
+    for row in components.values():
+        for name in ("ours", "near", "wide", "ours-2"):
+            assert "**" not in row[labels[name]], row
+    rates = {name: int(clusters[label]["Tasks a minute (repetitions)"].split("*")[2]) for name, label in labels.items()}
+    assert rates["wide"] > 0.9 * rates["compose"]
