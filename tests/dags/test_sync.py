@@ -297,9 +297,7 @@ def test_images_of_airflow_2_8_can_parse_it() -> None:
 def endpoint() -> Iterator[str]:
     """Serve S3 with moto."""
     port = free_port()
-    server = subprocess.Popen(
-        [REPO / ".venvs/local/bin/moto_server", "-p", str(port)], stdout=-3, stderr=-3, cwd="/"
-    )
+    server = subprocess.Popen([REPO / ".venvs/local/bin/moto_server", "-p", str(port)], stdout=-3, stderr=-3, cwd="/")
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: s3(url).list_buckets())
     yield url
