@@ -16,8 +16,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 INTERPRETER = REPOSITORY / ".venvs" / "local" / "bin" / "python"
+END_TO_END = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.airflow,
+    pytest.mark.xdist_group("airflow"),
+    pytest.mark.skipif(
+        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
+    ),
+]
 DAG = """
 import time
 from datetime import datetime

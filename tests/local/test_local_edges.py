@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 
 import pytest
 from broker import Monitor
-from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
+from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove
 from communications import NOT_HERE, WORDS, broken, eleven, must_not, rows
 from edges import MACHINE, Account, Edge, Observed
 from official import Ctl, rest
@@ -25,13 +25,7 @@ from secrets_scan import Scan, logs_in, logs_of
 from wire import Wire
 
 pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.airflow,
-    pytest.mark.xdist_group("airflow"),
-    pytest.mark.skipif(
-        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
-    ),
+    *END_TO_END,
     pytest.mark.skipif(bool(why_not_isolated()), reason=f"needs network namespaces: {why_not_isolated()}"),
 ]
 

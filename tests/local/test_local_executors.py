@@ -9,21 +9,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
+from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove
 from dagset.wanted import DAGS, WANTED
 from matrix import Row, tell
 
 from cdk_airflow_ecs import AirflowVersion
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.airflow,
-    pytest.mark.xdist_group("airflow"),
-    pytest.mark.skipif(
-        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
-    ),
-]
+pytestmark = END_TO_END
 
 APP = REPOSITORY / "tests" / "local" / "app.py"
 SET = REPOSITORY / "tests" / "local" / "dagset"

@@ -14,21 +14,13 @@ from tempfile import mkdtemp
 
 import faults
 import pytest
-from cluster import INTERPRETER, REPOSITORY, Cluster, eventually, marked, remove
+from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove
 from report import report
 
 from cdk_airflow_ecs.cli.running import Running
 from cdk_airflow_ecs.local.refusal import Refusal
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.airflow,
-    pytest.mark.xdist_group("airflow"),
-    pytest.mark.skipif(
-        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
-    ),
-]
+pytestmark = END_TO_END
 
 APP = REPOSITORY / "tests" / "local" / "faulty_app.py"
 RELEASE = os.environ.get("FAULTS_AIRFLOW", "3.3.2")

@@ -8,18 +8,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from cluster import INTERPRETER, REPOSITORY, Cluster, ask, eventually, marked, remove
+from cluster import END_TO_END, REPOSITORY, Cluster, ask, eventually, marked, remove
 from secrets_scan import Scan, logs_of
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.airflow,
-    pytest.mark.xdist_group("airflow"),
-    pytest.mark.skipif(
-        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
-    ),
-]
+pytestmark = END_TO_END
 
 COMPONENTS = {"ApiServer", "Scheduler", "DagProcessor", "Triggerer", "default"}
 CHANGED = """
