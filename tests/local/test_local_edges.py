@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 import pytest
 from broker import Monitor
 from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove
-from communications import NOT_HERE, WORDS, broken, eleven, must_not, rows
+from communications import NOT_HERE, TRIED, WORDS, broken, eleven, must_not, rows
 from edges import MACHINE, Account, Edge, Observed
 from official import Ctl, rest
 from permissions import action, forbidden
@@ -176,11 +176,11 @@ def test_the_eleven_communications(watched):
 
 
 def test_every_connection_has_a_rule(watched):
-    """Whatever was said on the network, a security group of the template allows it."""
+    """Whatever was said on the network, a security group of the template allows it; what it forbids nobody answered."""
     observed = watched.observe()
     lines = [[str(edge), str(seen)] for edge, seen in sorted(observed.edges.items())]
     report(f"connections {watched.name}", rows(["connection", "seen"], lines))
-    assert observed.undeclared == []
+    assert [seen for seen in observed.undeclared if seen.times or seen.edge not in TRIED] == []
     assert any(edge.source == MACHINE for edge in observed.edges)
 
 
