@@ -116,8 +116,8 @@ class Never:
         return not times and not rule, rule or "none", text
 
 
-# Airflow asks the host of every running task for its log, also where none is served. It waits 5 s for the security group
-# that lets nothing through ([api] log_fetch_timeout_sec).
+# Airflow asks the host of every running task for its log, also where none is served; it waits 5 s in vain for the
+# security group that lets nothing through ([api] log_fetch_timeout_sec).
 TRIED = frozenset(Edge(web, "Tasks/executor", 8793) for web in ("ApiServer", "Webserver"))
 
 Expected: TypeAlias = Over | Says | Asks | Never
