@@ -8,7 +8,9 @@ from .server import INTERPRETER, REPOSITORY, Emulator
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("emulator"),
-    pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the emulator's environment: make environments"),
+    pytest.mark.skipif(
+        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
+    ),
 ]
 
 APPS = {

@@ -12,7 +12,9 @@ from .server import ACCOUNT, INTERPRETER, REGION, REPOSITORY, Emulator
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("emulator"),
-    pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the emulator's environment: make environments"),
+    pytest.mark.skipif(
+        not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments"
+    ),
 ]
 
 EXAMPLE = REPOSITORY / "examples" / "custom-image"

@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cdk_airflow_ecs.local.container import Container, command, refuse_unknown, script
+from cdk_airflow_ecs.local.container import Container, refuse_unknown, script
+from cdk_airflow_ecs.local.description import described, metadata
 from cdk_airflow_ecs.local.endpoints import Asker, Endpoints
 from cdk_airflow_ecs.local.refusal import Refusal
 
@@ -240,13 +241,15 @@ class Task:
         ended = [container for container in self.containers if container.exit_code is not None]
         fallen = next((container for container in ended if container.is_essential), None)
         if fallen and not self.stopping:
-            self.stop(fallen.reason or "Essential container in task exited", "EssentialContainerExited")
+            code = "EssentialContainerExited" if fallen.pid else "TaskFailedToStart"
+            self.stop(fallen.reason or "Essential container in task exited", code)
         if self.stopping:
             return self._step_down()
         for container in self.containers:
             if container.pid is None and container.exit_code is None and self._may_start(container):
                 container.start()
-        started = all(c.pid is not None or c.exit_code is not None for c in self.containers)
+        # A task whose container cannot start never ran: without a start, and without an exit code, executors know that.
+        started = all(c.pid is not None or (c.exit_code is not None and not c.is_essential) for c in self.containers)
         self._describe("RUNNING" if started else "PENDING")
         return False
 
@@ -306,57 +309,21 @@ class Task:
             self.record.started_at = datetime.now(timezone.utc)
         self.record.health_status = self.health
         self.record.connectivity = "CONNECTED"
-        self.record.containers = [self._described(spec) for spec in self.definition.container_definitions]
+        arn, ip, is_over = self.record.task_arn, self._address_on_network, status == "STOPPED"
+        known = {container.name: container for container in self.containers}
+        self.record.containers = [
+            described(arn, spec, ip, known.get(spec["name"]), is_over=is_over)
+            for spec in self.definition.container_definitions
+        ]
         self.record.status = status
 
-    def _described(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "containerArn": f"{self.record.task_arn}/{spec['name']}",
-            "taskArn": self.record.task_arn,
-            "name": spec["name"],
-            "image": spec["image"],
-            "lastStatus": "PENDING",
-            "healthStatus": "UNKNOWN",
-            "networkInterfaces": [{"privateIpv4Address": self.address.ip}] if self.address else [],
-        }
-        container = next((each for each in self.containers if each.name == spec["name"]), None)
-        if container is None:
-            return found | ({"lastStatus": "STOPPED"} if self.failed_start else {})
-        found["healthStatus"] = container.health
-        found["runtimeId"] = f"{self.record.id.replace('-', '')}-{container.pid or 0}"
-        if container.exit_code is not None:
-            found |= {"lastStatus": "STOPPED"} | ({} if container.reason else {"exitCode": container.exit_code})
-        elif container.pid is not None:
-            found["lastStatus"] = "RUNNING"
-        if container.reason:
-            found["reason"] = container.reason
-        return found
-
     def metadata(self) -> dict[str, Any]:
-        """What version 4 of the metadata endpoint tells of the task."""
-        ip = self.address.ip if self.address else ""
-        return {
-            "Cluster": self.record.cluster_arn,
-            "TaskARN": self.record.task_arn,
-            "Family": self.definition.family,
-            "Revision": str(self.definition.revision),
-            "DesiredStatus": self.record.desired_status,
-            "KnownStatus": self.record.last_status,
-            "LaunchType": self.record.launch_type or "FARGATE",
-            "Containers": [
-                {
-                    "DockerId": f"{self.record.id}-{container.name}",
-                    "Name": container.name,
-                    "DockerName": container.name,
-                    "Image": container.spec["image"],
-                    "KnownStatus": "RUNNING" if container.is_running else "STOPPED",
-                    "ContainerARN": f"{self.record.task_arn}/{container.name}",
-                    "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [ip]}],
-                    "Command": command(container.spec, container.entrypoint),
-                }
-                for container in self.containers
-            ],
-        }
+        """What version 4 of the metadata endpoint tells of it."""
+        return metadata(self.record, self.definition, self._address_on_network, self.containers)
+
+    @property
+    def _address_on_network(self) -> str:
+        return self.address.ip if self.address else ""
 
 
 def title(definition: Any, otherwise: str) -> str:
