@@ -22,8 +22,8 @@ from cdk_airflow_ecs.local.authority import Authority
 from cdk_airflow_ecs.local.postgres_programs import ROOT_DATA, Programs, unprivileged, within_reach
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
+from cdk_airflow_ecs.local.tls import start_front
 
-FRONT: Final = Path(__file__).with_name("front.py")
 _SUPERUSER: Final = "rdsadmin"
 # Losing power may cost the data of a local cluster; losing the process never does.
 _SETTINGS: Final = """
@@ -103,7 +103,17 @@ class PostgresServer:
             user=self._user,
         )
         if self._authority is not None and not self._programs.has_tls:
-            self._start_front(self._authority)
+            self._front = start_front(
+                self._state.processes,
+                self._name,
+                address=self.address,
+                port=self.port,
+                names=self.names,
+                authority=self._authority,
+                backend=self._sockets / f".s.PGSQL.{self.port}",
+                protocol="postgres",
+                log=self._log,
+            )
         end = time.monotonic() + seconds
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
@@ -231,25 +241,6 @@ class PostgresServer:
                 self._own(self._data / name)
             lines += ["ssl = on", "ssl_cert_file = 'server.crt'", "ssl_key_file = 'server.key'"]
         return "\n".join(lines) + _SETTINGS
-
-    def _start_front(self, authority: Authority) -> None:
-        issued = authority.issue([*self.names, self.address.ip, "localhost"])
-        self._front = self._state.processes.start(
-            f"{self._name} (TLS)",
-            [sys.executable, "-IS", str(FRONT)],
-            environment={"PATH": os.environ["PATH"]},
-            log=self._log,
-            prefix=self.address.command_prefix,
-            text=json.dumps(
-                {
-                    "listen": [self.address.ip, self.port],
-                    "certificate": str(issued.certificate),
-                    "key": str(issued.key),
-                    "backend": f"{self._sockets}/.s.PGSQL.{self.port}",
-                    "protocol": "postgres",
-                }
-            ),
-        )
 
     def _answers(self) -> bool:
         if self._front is not None and not _listens(self.address.ip, self.port):

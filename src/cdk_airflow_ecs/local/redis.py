@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +15,9 @@ from pathlib import Path
 
 from cdk_airflow_ecs.local.addresses import TaskAddress
 from cdk_airflow_ecs.local.authority import Authority
-from cdk_airflow_ecs.local.postgres import FRONT
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
+from cdk_airflow_ecs.local.tls import start_front
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +113,16 @@ class RedisServer:
             text=self._settings(),
         )
         if self._authority is not None and not self._program.has_tls:
-            issued = self._authority.issue([*self.names, self.address.ip, "localhost"])
-            self._front = self._state.processes.start(
-                f"{self._name} (TLS)",
-                [sys.executable, "-IS", str(FRONT)],
-                environment={"PATH": os.environ["PATH"]},
+            self._front = start_front(
+                self._state.processes,
+                self._name,
+                address=self.address,
+                port=self.port,
+                names=self.names,
+                authority=self._authority,
+                backend=self._socket,
+                protocol="redis",
                 log=self._log,
-                prefix=self.address.command_prefix,
-                text=json.dumps(
-                    {
-                        "listen": [self.address.ip, self.port],
-                        "certificate": str(issued.certificate),
-                        "key": str(issued.key),
-                        "backend": str(self._socket),
-                        "protocol": "redis",
-                    }
-                ),
             )
         end = time.monotonic() + seconds
         while not self.ping():
