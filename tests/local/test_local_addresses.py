@@ -13,7 +13,8 @@ import pytest
 from places import networks, why_not_isolated
 
 from cdk_airflow_ecs.local import addresses as module
-from cdk_airflow_ecs.local.addresses import Addresses, TaskAddress
+from cdk_airflow_ecs.local.address import TaskAddress
+from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.namespaces import NotAllowed
 from cdk_airflow_ecs.local.refusal import Refusal
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from places import networks, temporary_state
 
-from cdk_airflow_ecs.local.addresses import Addresses, TaskAddress
+from cdk_airflow_ecs.local.address import TaskAddress
+from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.environments import Environment, Environments
 from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.store_images import programs

@@ -11,13 +11,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
+from cdk_airflow_ecs.local.address import TaskAddress
 from cdk_airflow_ecs.local.numbers import Number
 from cdk_airflow_ecs.local.refusal import Refusal
-
-if TYPE_CHECKING:
-    from cdk_airflow_ecs.local.addresses import TaskAddress
 
 # Where ECS serves credentials and metadata to tasks; SDKs accept plain HTTP from there alone.
 METADATA_HOST: Final = "169.254.170.2"
@@ -74,8 +72,6 @@ class Namespaces:
 
     def add(self, name: str) -> TaskAddress:
         """See :class:`Addresses`."""
-        from cdk_airflow_ecs.local.addresses import TaskAddress  # noqa: PLC0415  # it imports this module
-
         # An address that was just released is not given again: others may still ask for who had it.
         used = {int(task.ip.rpartition(".")[2]) for task in self._tasks.values()}
         order = [*range(self._ever + 1, 255), *range(10, self._ever + 1)]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cdk_airflow_ecs.local.addresses import TaskAddress
+from cdk_airflow_ecs.local.address import TaskAddress
 from cdk_airflow_ecs.local.authority import Authority
 from cdk_airflow_ecs.local.postgres_programs import ROOT_DATA, Programs, unprivileged, within_reach
 from cdk_airflow_ecs.local.refusal import Refusal

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdk_airflow_ecs.local.addresses import TaskAddress
+from cdk_airflow_ecs.local.address import TaskAddress
 from cdk_airflow_ecs.local.authority import Authority
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State

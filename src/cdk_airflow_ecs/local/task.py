@@ -17,7 +17,8 @@ from cdk_airflow_ecs.local.endpoints import Asker, Endpoints
 from cdk_airflow_ecs.local.refusal import Refusal
 
 if TYPE_CHECKING:
-    from cdk_airflow_ecs.local.addresses import Addresses, TaskAddress
+    from cdk_airflow_ecs.local.address import TaskAddress
+    from cdk_airflow_ecs.local.addresses import Addresses
     from cdk_airflow_ecs.local.environments import Environment
     from cdk_airflow_ecs.local.state import State
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from cdk_airflow_ecs.local.addresses import TaskAddress
+from cdk_airflow_ecs.local.address import TaskAddress
 from cdk_airflow_ecs.local.authority import Authority
 from cdk_airflow_ecs.local.processes import Processes
 
