@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -27,7 +28,26 @@ def temporary_state() -> Iterator[State]:
         yield state
     finally:
         state.processes.stop_all()
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, into which a process that has just been killed may still write for a moment."""
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+    shutil.rmtree(folder)
+
+
+def command_lines() -> bytes:
+    """The command lines of all processes of this machine, which everybody can read."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # others come and go meanwhile
+            found.append((folder / "cmdline").read_bytes())
+    return b"".join(found)
 
 
 @cache

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from places import networks, temporary_state
 from cdk_airflow_ecs.local.address import TaskAddress
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.environments import Environment, Environments
+from cdk_airflow_ecs.local.postgres_programs import Programs
+from cdk_airflow_ecs.local.redis import Program
 from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.store_images import programs
 
-pytestmark = [pytest.mark.slow]
+# Without namespaces a container's server has its port on 127.0.0.1, which exists once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stores")]
 PASSWORD = "p@ss 'w\"rd$\\"
 REDIS = """exec redis-server - <<END
 port 6379
@@ -59,13 +63,13 @@ def container(
     try:
         yield process
     finally:
-        state.processes.stop(process, 20)
+        state.processes.stop(process, 60)
 
 
 def healthy(place: tuple[State, TaskAddress], environment: Environment, check: list[str], variables) -> None:
     """Wait until the health check succeeds."""
     state, task = place
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while True:
         command = [*task.command_prefix, *check]
         given = {"PATH": environment.path, **variables}
@@ -112,7 +116,7 @@ def test_postgres_starts_as_its_image_does(place, tmp_path: Path, origin: str):
         sleeper = subprocess.Popen(["sleep", "0"])
         sleeper.wait()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     shown = (place[0].directory / "log").read_text()
     assert PASSWORD not in shown
 
@@ -134,6 +138,16 @@ def test_redis_starts_as_its_image_does(place, tmp_path: Path, origin: str, form
                 env={"PATH": environment.path, "REDISCLI_AUTH": "wrong"}, capture_output=True, check=False,
             )  # fmt: skip
             assert ran.returncode != 0
+
+
+@pytest.mark.parametrize(("kind", "server"), [("postgres", Programs), ("redis", Program)])
+def test_two_images_of_a_kind_are_prepared_at_once(tmp_path: Path, monkeypatch, kind: str, server: type):
+    """A run prepares images side by side, and two releases of a store have their programs in one folder."""
+    found = server.find()
+    monkeypatch.setattr(server, "find", lambda **_: found)
+    with ThreadPoolExecutor(4) as pool:
+        assert len({told for told, _ in pool.map(lambda _: programs(kind, tmp_path), range(200))}) == 1
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_what_runs_is_told(tmp_path: Path):

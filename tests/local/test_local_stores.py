@@ -11,14 +11,16 @@ import socket
 import ssl
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from places import networks, temporary_state
+from places import command_lines, networks, temporary_state
 
+from cdk_airflow_ecs.local import postgres as postgres_module
 from cdk_airflow_ecs.local.addresses import Addresses
 from cdk_airflow_ecs.local.authority import Authority
 from cdk_airflow_ecs.local.postgres import PostgresServer
@@ -87,7 +89,7 @@ def ask(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "
     if mode == "verify-full":
         environment["PGSSLROOTCERT"] = str(ca or server._authority.certificate)
     client = ["psql", "-XAt", "-h", server.address.ip, "-p", "5432", "-U", "mas'ter", "-d", 'air"flow', "-c", sql]
-    return subprocess.run(client, check=False, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(client, check=False, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_postgres_speaks_tls_with_the_exact_password(postgres: PostgresServer, tmp_path: Path):
@@ -136,7 +138,7 @@ def test_no_secret_of_postgres_can_be_read_by_others(postgres: PostgresServer):
     """The data folder is its owner's alone, and no argument or log holds a password."""
     assert stat.S_IMODE(postgres._data.stat().st_mode) == 0o700
     assert stat.S_IMODE(postgres._log.stat().st_mode) == 0o600
-    shown = b"".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    shown = command_lines()
     told = postgres._log.read_text()
     for secret in (HOSTILE, postgres._password):
         assert secret.encode() not in shown
@@ -149,7 +151,7 @@ def test_postgres_says_why_it_does_not_start(place):
     address = addresses.add("busy")
     server = PostgresServer(state, "busy", address=address, authority=None, port=5432)
     if addresses.isolated:
-        code = f"import socket,time;s=socket.create_server(('{address.ip}',5432));print(flush=True);time.sleep(60)"
+        code = f"import socket,time;s=socket.create_server(('{address.ip}',5432));print(flush=True);time.sleep(600)"
         holder = subprocess.Popen([*address.command_prefix, "python3", "-c", code], stdout=subprocess.PIPE)
         holder.stdout.readline()
     else:
@@ -166,20 +168,20 @@ def test_redis_speaks_tls_and_asks_for_the_password(redis: RedisServer, tmp_path
     """Without TLS, without the password or with a wrong authority nothing is answered."""
     assert redis.kind.startswith(("system ", "embedded "))
     assert redis.command("SET", "a", "b\r\nc") == "+OK"
-    with socket.create_connection((redis.address.ip, 6379), timeout=5) as client:
+    with socket.create_connection((redis.address.ip, 6379), timeout=60) as client:
         client.sendall(b"PING\r\n")
         with contextlib.suppress(ConnectionResetError):
             assert b"PONG" not in client.recv(100)
     good = ssl.create_default_context(cafile=str(redis._authority.certificate))
     with (
-        socket.create_connection((redis.address.ip, 6379), timeout=5) as plain,
+        socket.create_connection((redis.address.ip, 6379), timeout=60) as plain,
         good.wrap_socket(plain, server_hostname=redis.address.ip) as client,
     ):
         client.sendall(b"PING\r\n")
         assert client.recv(100).startswith(b"-NOAUTH")
     bad = ssl.create_default_context(cafile=str(Authority(tmp_path / "a").certificate))
     with (
-        socket.create_connection((redis.address.ip, 6379), timeout=5) as plain,
+        socket.create_connection((redis.address.ip, 6379), timeout=60) as plain,
         pytest.raises(ssl.SSLCertVerificationError),
     ):
         bad.wrap_socket(plain, server_hostname=redis.address.ip)
@@ -199,7 +201,7 @@ def test_redis_keeps_its_data_only_when_it_is_told_to_stop(redis: RedisServer):
 def test_no_secret_of_redis_can_be_read_by_others(redis: RedisServer):
     """No argument or log holds the password, and no file in its folder is for others."""
     redis.restart()
-    shown = b"".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    shown = command_lines()
     assert HOSTILE.encode() not in shown
     assert HOSTILE not in redis._log.read_text()
     for file in redis._folder.iterdir():
@@ -250,6 +252,49 @@ def test_a_server_out_of_reach_is_copied(tmp_path: Path):
         assert within_reach(found, unprivileged(), copies) is found
     finally:
         shutil.rmtree(copies)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
+def test_two_runs_copy_a_server_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who is slower takes the copy of who was faster, and leaves none of its own."""
+    program = tmp_path / "root/package/pginstall/bin/postgres"
+    program.parent.mkdir(parents=True)
+    program.touch()  # nobody may execute it
+    copies, real = tmp_path / "copies", shutil.copytree
+
+    def copytree(*words: object, **options: object) -> None:
+        real(*words, **options)
+        (copies / "postgresql-15.1/package").mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(shutil, "copytree", copytree)
+    found = within_reach(Programs(program.parent, "15.1", "embedded", False), unprivileged(), copies)
+    assert found.folder == copies / "postgresql-15.1/package/pginstall/bin"
+    assert [path.name for path in copies.iterdir()] == ["postgresql-15.1"]
+
+
+def test_a_run_that_begins_leaves_the_data_of_others(tmp_path: Path):
+    """Runs sweep away what belongs to no state directory while others write down to which theirs belong."""
+    owner = State.open(tmp_path / "state")
+    folder = tmp_path / "data"
+    (folder / owner.id / "db").mkdir(parents=True)
+    over = threading.Event()
+
+    def begin_again_and_again() -> None:
+        while not over.is_set() and (folder / owner.id).exists():
+            postgres_module._point(folder / owner.id, owner.directory)
+
+    thread = threading.Thread(target=begin_again_and_again)
+    thread.start()
+    try:
+        for _ in range(1000):
+            postgres_module._sweep(folder)
+    finally:
+        over.set()
+        thread.join()
+    assert (folder / owner.id / "db").exists()
+    shutil.rmtree(owner.directory)
+    postgres_module._sweep(folder)
+    assert list(folder.iterdir()) == []
 
 
 def test_without_any_server(monkeypatch: pytest.MonkeyPatch):

@@ -188,8 +188,7 @@ class PostgresServer:
         _sweep(ROOT_DATA)
         folder = ROOT_DATA / self._state.id
         folder.mkdir(mode=0o711, exist_ok=True)
-        (folder / "state").write_text(str(self._state.directory))
-        (folder / "state").chmod(0o600)
+        _point(folder, self._state.directory)
         found = folder / self._name
         found.mkdir(mode=0o700, exist_ok=True)
         self._own(found)
@@ -265,14 +264,27 @@ class PostgresServer:
             self._sockets = None
 
 
+def _point(data: Path, state: Path) -> None:
+    """Say to which state directory data belong: whole at once, for other runs that begin just now sweep here."""
+    new = data / f".state.{os.getpid()}"
+    new.touch(mode=0o600)
+    new.write_text(str(state))
+    new.replace(data / "state")
+
+
 def _sweep(folder: Path) -> None:
     """Delete the data of state directories that exist no more, or have begun anew."""
     for data in folder.iterdir():
-        pointer = data / "state"
-        if pointer.exists():
-            owner = Path(pointer.read_text(), "owner.json")
-            if not owner.exists() or json.loads(owner.read_text()).get("id") != data.name:
-                shutil.rmtree(data, ignore_errors=True)
+        try:
+            state = Path((data / "state").read_text())
+        except OSError:  # of somebody who is making it, or of another run that sweeps just now
+            continue
+        try:
+            owner = json.loads((state / "owner.json").read_text()).get("id")
+        except (FileNotFoundError, NotADirectoryError):
+            owner = None
+        if owner != data.name:
+            shutil.rmtree(data, ignore_errors=True)
 
 
 def _listens(ip: str, port: int) -> bool:

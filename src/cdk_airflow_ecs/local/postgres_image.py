@@ -32,7 +32,10 @@ def _folder(user: str | None) -> Path:
     own.mkdir(mode=0o711, parents=True, exist_ok=True)
     _ROOT_DATA.chmod(0o755)
     own.chmod(0o711)
-    (own / "state").write_text(str(state))
+    new = own / f".state.{os.getpid()}"  # as postgres.py does: whoever sweeps meanwhile finds all of it or nothing
+    new.touch(mode=0o600)
+    new.write_text(str(state))
+    new.replace(own / "state")
     folder = own / name
     folder.mkdir(mode=0o700, exist_ok=True)
     shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)

@@ -94,7 +94,12 @@ def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Pro
             if part.exists():
                 shutil.copytree(part, unfinished / part.relative_to(site), symlinks=True)
         unfinished.chmod(0o755)
-        unfinished.rename(copy)
+        try:
+            unfinished.rename(copy)
+        except OSError:
+            shutil.rmtree(unfinished)
+            if not copy.exists():  # else another run was faster
+                raise
     return replace(programs, folder=copy / programs.folder.relative_to(site))
 
 

@@ -141,7 +141,7 @@ class RedisServer:
 
     def stop(self) -> None:
         """Stop it as a planned restart does: what it holds is written first."""
-        self._forget(5)
+        self._forget(20)  # as long as PostgreSQL gets
 
     def kill(self) -> None:
         """End it without a warning, as a lost node does; what it held is gone."""
@@ -254,6 +254,6 @@ def _version(path: Path) -> str:
 def _has_tls(path: Path) -> bool:
     """Ask the server itself: with no port at all and a TLS setting, one without TLS says so and ends."""
     said = subprocess.run(
-        [str(path), "-"], input="port 0\ntls-port 1\n", capture_output=True, text=True, check=False, timeout=10
+        [str(path), "-"], input="port 0\ntls-port 1\n", capture_output=True, text=True, check=False, timeout=60
     )
     return "TLS" in said.stdout and "Failed finding TLS support" not in said.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -55,14 +56,19 @@ def programs(kind: Kind, folder: Path, *, embedded: bool = False) -> tuple[str, 
     return f"Redis {server.version} ({server.origin})", ("docker-entrypoint.sh",)
 
 
+def _unfinished(file: Path) -> Path:
+    """A name for this thread alone: a run prepares two images at once."""
+    return file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+
+
 def _link(link: Path, target: Path) -> None:
-    new = link.with_name(f".{link.name}.{os.getpid()}")
+    new = _unfinished(link)
     new.symlink_to(target)
     new.replace(link)
 
 
 def _script(file: Path, text: str) -> None:
-    new = file.with_name(f".{file.name}.{os.getpid()}")
+    new = _unfinished(file)
     new.write_text(text)
     new.chmod(0o755)
     new.replace(file)
