@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -13,12 +15,22 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+# Below the ports that the kernel gives to whoever asks for any, clients included (net.ipv4.ip_local_port_range): what
+# is free now is still free when a server has started. Each process of pytest has a thousand of its own.
+_FIRST = 20_000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10)
+_PORTS = itertools.cycle(random.sample(range(_FIRST, _FIRST + 1000), 1000))
+
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port on which nobody listens, and which nobody else is given soon."""
+    for port in itertools.islice(_PORTS, 1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"all ports from {_FIRST} on are in use")
 
 
 class PostgresServer:
@@ -158,7 +170,7 @@ class RedisServer:
                 f"tls-ca-cert-file {self.ca_certificate}\ntls-auth-clients no\n"
                 f'save ""\ndir {self.directory}\n'
             )
-        for _ in range(100):
+        for _ in range(600):
             if self._process.poll() is not None:
                 break
             if self._client("PING").stdout.strip() == "PONG":
