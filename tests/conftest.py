@@ -3,10 +3,16 @@
 import os
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 # jsii starts Node.js when aws_cdk is imported, so all of this must be said before. CDK's validator costs each process
 # seconds; one test runs it on purpose.
 os.environ["CDK_VALIDATION"] = "false"
 os.environ["PATH"] = f"{Path(__file__).parents[1] / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+
+# A machine that stands still for a moment is no finding.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_terminal_summary(terminalreporter):
