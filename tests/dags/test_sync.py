@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.util
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -242,7 +243,7 @@ def test_target_that_is_a_folder_is_refused(sync: ModuleType, bucket: Bucket, tm
 READER = """
 import importlib, os, sys, time
 sys.dont_write_bytecode = True
-target, stop = sys.argv[1:]
+target, stop, seen = sys.argv[1:]
 rounds, revisions = 0, set()
 while not os.path.exists(stop):
     # As a task does: the folder is looked up once, then modules are imported from it one by one.
@@ -254,6 +255,9 @@ while not os.path.exists(stop):
         from team import first, second
         if folder != target:
             assert first.REVISION == second.REVISION == len(first.PADDING), (first.REVISION, second.REVISION)
+            if first.REVISION not in revisions:
+                with open(seen, 'a') as told:
+                    told.write('.')
             revisions.add(first.REVISION)
     rounds += 1
 print(rounds, len(revisions))
@@ -261,8 +265,9 @@ print(rounds, len(revisions))
 
 
 def test_readers_never_see_half_a_change(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A process that imports in a loop while fifty revisions are published always finds whole ones."""
-    target, stop = tmp_path / "dags", tmp_path / "stop"
+    """A process that imports in a loop while fifty revisions and more are published always finds whole ones."""
+    target, stop, seen = tmp_path / "dags", tmp_path / "stop", tmp_path / "seen"
+    seen.touch()
     mirror = sync.Mirror("s3://bucket", str(target))
 
     def publish(revision: int) -> None:
@@ -273,11 +278,15 @@ def test_readers_never_see_half_a_change(sync: ModuleType, bucket: Bucket, tmp_p
 
     publish(1)
     with subprocess.Popen(
-        [sys.executable, "-c", READER, str(target), str(stop)], stdout=-1, stderr=-1, text=True
+        [sys.executable, "-c", READER, str(target), str(stop), str(seen)], stdout=-1, stderr=-1, text=True
     ) as reader:
-        for revision in range(2, 52):
+        end = time.monotonic() + 60
+        for revision in itertools.count(2):
             publish(revision)
             time.sleep(0.03)
+            # Its start may take longer than fifty revisions.
+            if revision > 50 and (seen.stat().st_size > 10 or reader.poll() is not None or time.monotonic() > end):
+                break
         stop.touch()
         output, errors = reader.communicate(timeout=60)
 
@@ -312,7 +321,7 @@ def s3(endpoint: str):
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait until *condition* is true and raises nothing."""
     end = time.monotonic() + seconds
     while True:
@@ -372,7 +381,7 @@ def test_command_takes_over_and_the_follower_follows(endpoint: str, tmp_path: Pa
         [*python, sys.executable, "-c", COMMAND, str(target)],
         env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
-        limit = threading.Timer(60, process.kill)
+        limit = threading.Timer(300, process.kill)
         limit.start()
         try:
             assert process.stdout.readline() == f"dags: 1 files from s3://{name}/team/\n"
@@ -385,8 +394,8 @@ def test_command_takes_over_and_the_follower_follows(endpoint: str, tmp_path: Pa
             wait_for(lambda: files(target) == {"b.py": "2"})
 
             process.send_signal(kill)
-            assert process.wait(10) == (7 if kill == signal.SIGTERM else -signal.SIGKILL)
-            wait_for(lambda: not followers(target), 10)
+            assert process.wait(60) == (7 if kill == signal.SIGTERM else -signal.SIGKILL)
+            wait_for(lambda: not followers(target))
             assert ("graceful\n" in process.stdout.read()) == (kill == signal.SIGTERM)
         finally:
             limit.cancel()
