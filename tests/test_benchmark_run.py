@@ -6,7 +6,6 @@ import importlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,12 +78,12 @@ def test_a_process_belongs_to_the_container_above_it():
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells it")
 def test_memory_of_a_container_counts_its_children(tmp_path):
     """A look finds the process that was recorded for a container, and what it has started."""
-    sleeper = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
-    with subprocess.Popen([sys.executable, "-c", sleeper], stdin=subprocess.PIPE) as process:
+    child = "print('up', flush=True); input()"
+    sleeper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    words = [sys.executable, "-c", sleeper]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         (tmp_path / "1.json").write_text(json.dumps({"name": "Scheduler/scheduler", "pid": process.pid}))
-        deadline = time.monotonic() + 20
-        while process.pid not in module("memory").parents().values() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert process.stdout.readline() == b"up\n"
         own = module("memory").proportional(Path(f"/proc/{process.pid}/smaps_rollup").read_text())
         assert module("memory").Sampler(tmp_path, {}).look()["Scheduler"] > own > 0
         process.communicate(b"\n")

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def demo(tmp_path_factory):
         env={**os.environ, "PATH": "/usr/bin:/bin", "CDK_OUTDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=True,
     )
     return folder, done.stdout
@@ -79,7 +80,7 @@ def test_the_demo_runs_what_it_has_made(demo):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
     )
     assert run.returncode == 0, run.stdout
@@ -88,5 +89,9 @@ def test_the_demo_runs_what_it_has_made(demo):
         assert re.search(rf"^.*{step} +\d+\.\d", run.stdout, re.MULTILINE), step
     state = re.search(r"Stopped. Data stays in (/tmp/airflow-ecs-demo-\w+)", run.stdout)[1]
     assert not Path(state).exists()
-    left = subprocess.run(["pgrep", "-f", state], capture_output=True, text=True, check=False)
+    for _ in range(60):  # what was killed takes a moment to be gone
+        left = subprocess.run(["pgrep", "-f", state], capture_output=True, text=True, check=False)
+        if not left.stdout:
+            break
+        time.sleep(0.5)
     assert left.stdout == ""

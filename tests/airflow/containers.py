@@ -120,12 +120,15 @@ class Machine:
         return [word.replace(IMAGE_HOME, home) for word in begun.executes]
 
     def is_healthy(self, container: Container) -> bool:
-        """Run its health check once, as ECS would: no entry point, no shell."""
+        """Run its health check once, as ECS would: no entry point, no shell, and one that takes too long has failed."""
         assert container.health_check is not None
         command = list(container.health_check.command)
-        return self.run(container, command, container.health_check.timeout_seconds).returncode == 0
+        try:
+            return self.run(container, command, container.health_check.timeout_seconds).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
-    def wait_until_healthy(self, containers: list[Container], seconds: float = 240) -> None:
+    def wait_until_healthy(self, containers: list[Container], seconds: float = 480) -> None:
         """Wait for every health check to succeed once.
 
         Raises:
@@ -165,7 +168,7 @@ class Machine:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(20)
+        process.wait(90)
     _signal(process, signal.SIGKILL)
     process.wait()
 

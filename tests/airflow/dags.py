@@ -34,7 +34,7 @@ def conversation():
     def talk():
         """Print a question, and the answer once there is one."""
         print("the question 4711")
-        for _ in range(90):
+        for _ in range(240):
             try:
                 print("the answer", Variable.get("answer"))
                 return

@@ -117,7 +117,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     command = [PYTHON, HERE / "cloudwatch.py", str(port), found.policy, found.called]
     with (tmp_path / "server.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            eventually(lambda: listens(port), 60)
+            eventually(lambda: listens(port), 120)
             found.logs.create_log_group(logGroupName=GROUP)
             yield found
         finally:

@@ -30,7 +30,7 @@ REDIS = RedisBroker.container().component()
 RELEASES = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
 
 
-def wait(question, seconds: float = 20) -> None:
+def wait(question, seconds: float = 120) -> None:
     """Ask until the answer is true."""
     end = time.monotonic() + seconds
     while not question():
@@ -181,7 +181,7 @@ def test_redis_stops_when_it_is_told(redis: RedisContainer):
     """SIGTERM, which ECS sends, ends it at once: no shell stands between."""
     with RedisContainer() as another:
         another.process.terminate()
-        assert another.process.wait(timeout=5) == 0
+        assert another.process.wait(timeout=60) == 0
 
 
 @pytest.mark.airflow
@@ -242,10 +242,12 @@ def test_postgres_restarts_with_its_data(postgres: PostgresContainer):
     ask += ["-U", postgres.user, "-d", postgres.database]
     login = {"PGPASSWORD": HOSTILE, "PGSSLMODE": ContainerDatabase().ssl_mode}
     subprocess.run([*ask, "-c", "CREATE TABLE kept AS SELECT 42"], env=login, check=True)
-    client = subprocess.Popen([*ask, "-c", "SELECT pg_sleep(60)"], env=login, stderr=subprocess.DEVNULL)
+    client = subprocess.Popen([*ask, "-c", "SELECT pg_sleep(600)"], env=login, stderr=subprocess.DEVNULL)
+    asleep = [*ask, "-c", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"]
+    wait(lambda: subprocess.run(asleep, env=login, check=True, capture_output=True).stdout == b"1\n")
     postgres.process.send_signal(signal.SIGINT)
-    postgres.process.wait(timeout=20)
-    client.wait(timeout=5)
+    postgres.process.wait(timeout=60)
+    client.wait(timeout=60)
     postgres.start()
     kept = subprocess.run([*ask, "-c", "SELECT * FROM kept"], env=login, check=True, capture_output=True, text=True)
     assert kept.stdout.strip() == "42"

@@ -80,7 +80,7 @@ def site(request, tmp_path: Path) -> Iterator[SimpleNamespace]:
         subprocess.Popen([python, HERE / "aws.py", str(port)], stdout=log, stderr=log) as process,
     ):
         try:
-            eventually(lambda: listens(port), 60)
+            eventually(lambda: listens(port), 120)
             urls = make_resources(aws)
             postgres.create_database("af", "af", HOSTILE)
             attributes = {
@@ -138,11 +138,11 @@ def test_fifty_tasks(site: SimpleNamespace):
     """Every task of a DAG succeeds over both queues, with the calls that the roles permit and no others."""
     machine, postgres = site.machine, site.postgres
     api = Api(site.version.major)
-    eventually(lambda: api.call("dags/fifty")[0] == 200, 60)
+    eventually(lambda: api.call("dags/fifty")[0] == 200, 300)
     status, made = api.call("dags/fifty/dagRuns", {"logical_date": None} if api.major >= 3 else {})
     assert status == 200, made
     run = f"dags/fifty/dagRuns/{json.loads(made)['dag_run_id']}"
-    state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 300)[1]
+    state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 600)[1]
     states = postgres.execute("SELECT state, queue, count(*) FROM task_instance GROUP BY 1, 2 ORDER BY 2", "af")
     assert (state, states) == ("success", "success|default|45\nsuccess|heavy.gpu|5")
 
@@ -155,7 +155,7 @@ def test_fifty_tasks(site: SimpleNamespace):
         return sum(int(attributes[kind]) for attributes in found for kind in kinds)
 
     # Celery is done with a task a little later than Airflow.
-    eventually(lambda: waiting() == 0, 60)
+    eventually(lambda: waiting() == 0, 180)
     items = client(site.aws, "dynamodb").scan(TableName=TABLE)["Items"]
     assert len(items) == 50
     assert all(b'"status": "SUCCESS"' in item["result"]["B"] and "ttl" in item for item in items)

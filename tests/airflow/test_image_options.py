@@ -49,7 +49,7 @@ def read(release: str, home: Path, options: list[list[str]], variables: dict[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.partition("READ")[2])

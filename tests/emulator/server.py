@@ -50,7 +50,7 @@ class Emulator(AbstractContextManager):
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process.stdout.close()
         self.log.close()
 
@@ -109,5 +109,5 @@ class Emulator(AbstractContextManager):
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )

@@ -113,7 +113,7 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -65,7 +65,7 @@ def diff(before, after, folder) -> list[tuple[str, ...]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
     assert answer.returncode == 0, answer.stderr[-2000:]
     found = LINE.findall(answer.stdout + answer.stderr)
