@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from cluster import eventually
 from places import networks, why_not_isolated
 
 from cdk_airflow_ecs.local import addresses as module
@@ -50,7 +51,7 @@ def addresses(request) -> Iterator[Addresses]:
 def run(task: TaskAddress, code: str, *arguments: str) -> str:
     """Run Python in a task; return what it prints."""
     command = [*task.command_prefix, sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 
 
 def serve(task: TaskAddress, host: str) -> subprocess.Popen:
@@ -76,7 +77,7 @@ def test_two_tasks_serve_the_same_port(addresses: Addresses):
         assert subprocess.run(from_here, check=True, capture_output=True).stdout.strip() == b"one"
         if addresses.isolated:
             addresses.release(tasks[0])
-            assert servers[0].wait(5) == -9
+            assert servers[0].wait(60) == -9
     finally:
         for server in servers:
             server.kill()
@@ -99,7 +100,7 @@ def test_names_follow_at_once(addresses: Addresses):
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline().strip() == one.ip
             addresses.point("api.internal", [two.ip])
-            assert process.communicate("\n", timeout=20)[0].strip() == two.ip
+            assert process.communicate("\n", timeout=120)[0].strip() == two.ip
     else:
         assert run(one, look, addresses.resolve("api.internal")) == one.ip
         addresses.point("api.internal", [two.ip])
@@ -179,19 +180,28 @@ def test_what_a_killed_run_left_is_removed():
         return
     code = (
         "import os,subprocess\nfrom cdk_airflow_ecs.local.addresses import Addresses\n"
-        "task = Addresses.open(isolated=True).add('left')\n"
-        "child = subprocess.Popen([*task.command_prefix, 'sleep', '600'], stdout=-3, stderr=-3)\n"
-        "print(child.pid, task.command_prefix[3], flush=True)\nos.kill(os.getpid(), 9)"
+        "addresses = Addresses.open(isolated=True)\ntask = addresses.add('left')\n"
+        "command = [*task.command_prefix, 'sh', '-c', 'echo in; exec sleep 600']\n"
+        "child = subprocess.Popen(command, stdout=-1, stderr=-3)\nchild.stdout.readline()\n"
+        "namespace = task.command_prefix[3]\nassert os.path.exists('/run/netns/' + namespace)\n"
+        "print(child.pid, namespace, flush=True)\nos.kill(os.getpid(), 9)"
     )
     command = [sys.executable, "-c", code]
-    killed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    killed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    assert killed.returncode == -9, killed.stderr
     pid, namespace = killed.stdout.split()
-    assert Path("/run/netns", namespace).exists(), killed.stderr
     Addresses.open(isolated=True).close()
-    assert not Path("/run/netns", namespace).exists()
-    assert not Path("/etc/netns", namespace).exists()
-    status = Path(f"/proc/{pid}/stat")
-    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+    # Another run on this machine may have been the next one, and may be about it still.
+    eventually(lambda: not any(Path(folder, namespace).exists() for folder in ("/run/netns", "/etc/netns")), 60)
+    eventually(lambda: has_ended(pid), 60)
+
+
+def has_ended(pid: str) -> bool:
+    """Whether a process is gone, or waits for nothing but that its parent takes note."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def test_without_the_right_to_namespaces(monkeypatch: pytest.MonkeyPatch):

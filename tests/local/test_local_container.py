@@ -18,13 +18,16 @@ INIT = ["/usr/bin/dumb-init", "--", "/entrypoint"]
 # Tells by its exit code whether SIGTERM came to its child too.
 FAMILY = """
 import signal, subprocess, sys, time
-child = subprocess.Popen(["sleep", "60"])
+child = subprocess.Popen(["sleep", "600"])
 def end(*_):
-    time.sleep(0.3)
-    sys.exit(10 if child.poll() is None else 20)
+    try:
+        child.wait(3)
+    except subprocess.TimeoutExpired:
+        sys.exit(10)
+    sys.exit(20)
 signal.signal(signal.SIGTERM, end)
 print("up", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -42,7 +45,7 @@ def container(state, code: str = "", home: Path | None = None, environment: dict
     )
 
 
-def poll(one: Container, until: Callable[[], bool], seconds: float = 20) -> None:
+def poll(one: Container, until: Callable[[], bool], seconds: float = 120) -> None:
     """Look at it until something is true."""
     end = time.monotonic() + seconds
     while not until():
@@ -124,7 +127,7 @@ def test_who_gets_the_signal(init, setsid, code):
 
 def test_who_does_not_stop_is_killed():
     """After its stop timeout a container is killed, and no earlier."""
-    stubborn = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    stubborn = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
     with temporary_state() as state:
         one = container(state, stubborn, stopTimeout=1)
         one.start()
@@ -140,7 +143,7 @@ def test_health():
     """UNKNOWN at first, HEALTHY at the first success, UNHEALTHY after as many failures in a row as are allowed."""
     check = {"command": ["CMD-SHELL", "test -e healthy"], "interval": 1, "retries": 2, "timeout": 5, "startPeriod": 300}
     with temporary_state() as state:
-        one = container(state, "import time; time.sleep(60)", healthCheck=check)
+        one = container(state, "import time; time.sleep(600)", healthCheck=check)
         one.start()
         time.sleep(1.5)
         one.poll()
@@ -155,9 +158,9 @@ def test_health():
 
 def test_a_check_that_hangs_fails():
     """A check that is not done within its timeout counts as failed."""
-    check = {"command": ["CMD", "sleep", "60"], "interval": 1, "retries": 1, "timeout": 1}
+    check = {"command": ["CMD", "sleep", "600"], "interval": 1, "retries": 1, "timeout": 1}
     with temporary_state() as state:
-        one = container(state, "import time; time.sleep(60)", healthCheck=check)
+        one = container(state, "import time; time.sleep(600)", healthCheck=check)
         one.start()
         poll(one, lambda: one.health == "UNHEALTHY")
 

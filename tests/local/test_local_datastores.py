@@ -107,7 +107,7 @@ def test_a_redis_that_died(stores, number, kept):
         server.command("SET", "held", "1")
         server.restart()
         os.kill(server._process.pid, number)
-        server._process.wait(10)
+        server._process.wait(60)
         stores.look()
         assert server.command("EXISTS", "held") == kept
         server.stop()

@@ -44,7 +44,7 @@ def call(url: str, body: dict | None = None, method: str = "GET") -> tuple[int, 
     """Send one request."""
     request = urllib.request.Request(url, json.dumps(body).encode() if body else None, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

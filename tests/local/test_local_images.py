@@ -259,7 +259,7 @@ def test_an_image_that_only_dags_start_is_refused_while_the_cluster_starts(tmp_p
     said: list[tuple[str, str]] = []
     run = Run(Wishes(path=tmp_path, state=tmp_path), lambda about, text: said.append((about, text)))
     run.files, run.environments = (), Environments(tmp_path / "cache")
-    assert isinstance(run.image("acme/etl:1").exception(30), Refusal)
+    assert isinstance(run.image("acme/etl:1").exception(120), Refusal)
     assert [about for about, _ in said] == ["acme/etl:1"]
     assert "--image acme/etl:1=DIR" in said[0][1]
 

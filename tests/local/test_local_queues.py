@@ -37,10 +37,13 @@ def test_each_message_is_received_once(backend):
 
     def receive(_):
         bodies = []
-        while found := backend.receive_message("work", 1, 1, 30):
-            bodies.append(found[0].body)
-            backend.delete_message("work", found[0].receipt_handle)
-        return bodies
+        while True:
+            is_last = all(each.done() for each in sent)
+            if found := backend.receive_message("work", 1, 1, 300):
+                bodies.append(found[0].body)
+                backend.delete_message("work", found[0].receipt_handle)
+            elif is_last:
+                return bodies
 
     with ThreadPoolExecutor(8) as pool:
         sent = [pool.submit(send, number) for number in range(4)]

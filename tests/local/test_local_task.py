@@ -64,7 +64,7 @@ def ended(ground: Ground, *containers: dict) -> SimpleNamespace:
     )
     task = Task(record=record, definition=definition, ground=ground, name="it")
     task.begin()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while record.status != "STOPPED":
         record.last_status = record.status
         assert time.monotonic() < end

@@ -8,11 +8,11 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from broker import read
+from cluster import eventually
 from communications import Asks, Never, Over, Says, broken, eleven, must_not
 from edges import AGENT, AWS, MACHINE, METADATA, Edge, Observed, Rules, edges
 from places import why_not_isolated
@@ -225,28 +225,31 @@ def test_every_connection_is_heard(tmp_path):
     """Short ones too, each once; who was refused, and who opened those that stay."""
     addresses = Addresses.open(isolated=True)
     (tmp_path / "run.json").write_text(json.dumps({"pid": os.getpid()}))
-    serve = "import socket,time; s=socket.create_server(('0.0.0.0', 8793)); print('up', flush=True); time.sleep(60)"
+    serve = "import socket,time; s=socket.create_server(('0.0.0.0', 8793)); print('up', flush=True); time.sleep(600)"
     connect = """
-import socket, sys, time
+import socket, sys
 for number in range(20):
     socket.create_connection((sys.argv[1], 8793)).close()
 try:
     socket.create_connection((sys.argv[1], 99))
 except ConnectionRefusedError:
     kept = socket.create_connection((sys.argv[1], 8793))
-    time.sleep(3)
+    input()
 """
     one, two = addresses.add("one"), addresses.add("two")
+    pair, flow = (one.ip, two.ip), Flow(one.ip, two.ip, 8793)
     server = subprocess.Popen([*two.command_prefix, sys.executable, "-c", serve], stdout=subprocess.PIPE)
     try:
         assert server.stdout.readline() == b"up\n"
         with Wire(tmp_path) as wire:
-            end = time.monotonic() + 10
-            while wire.opened is None and time.monotonic() < end:
-                time.sleep(0.05)
-            subprocess.run([*one.command_prefix, sys.executable, "-c", connect, two.ip], check=True)
+            eventually(lambda: wire.opened is not None, 60)
+            words = [*one.command_prefix, sys.executable, "-c", connect, two.ip]
+            with subprocess.Popen(words, stdin=subprocess.PIPE) as client:
+                # It keeps the last one open until it was seen whose it is.
+                eventually(lambda: len(wire.accepted.get(flow, ())) >= 21 and wire.clients.get((*pair, 8793)), 60)
+                client.communicate(b"\n")
+            assert client.returncode == 0
             assert wire.losses() == 0
-        flow = Flow(one.ip, two.ip, 8793)
         assert {key: len(found) for key, found in wire.attempts.items()} == {flow: 21, Flow(one.ip, two.ip, 99): 1}
         assert {key: len(found) for key, found in wire.accepted.items()} == {flow: 21}
         assert wire.clients[one.ip, two.ip, 8793] == {"python -c"}
