@@ -38,18 +38,19 @@ def main() -> None:
         url = re.findall(r"http://127\.0\.0\.1:\d+", up)[-1]
         api = Api(url, command("password", "--state", str(state), secret=True).strip())
         with timed(timings, "the DAG hello is known"):
-            until(lambda: api.ask("GET", "dags/hello"), 120)
+            until(lambda: api.ask("GET", "dags/hello"), 300)
         with timed(timings, "its run has succeeded"):
             run = api.ask("POST", "dags/hello/dagRuns", {"logical_date": None})
             where = f"dags/hello/dagRuns/{run['dag_run_id']}"
             print(f"\nTriggered {where} at {url}/api/v2")
-            ended = until(lambda: (found := api.ask("GET", where))["state"] in ("success", "failed") and found, 180)
+            ended = until(lambda: (found := api.ask("GET", where))["state"] in ("success", "failed") and found, 300)
             print(f"It ended in {ended['state']}.")
             if ended["state"] != "success":
                 sys.exit(1)
         with timed(timings, "its task's log is read"):
-            log = api.ask("GET", f"{where}/taskInstances/greet/logs/1")
-            print("Task greet has said: " + next(line for line in lines(log) if line.startswith("Hello")))
+            log = f"{where}/taskInstances/greet/logs/1"  # it is there seconds after its task has ended
+            said = until(lambda: [line for line in lines(api.ask("GET", log)) if line.startswith("Hello")], 60)
+            print(f"Task greet has said: {said[0]}")
     finally:
         with timed(timings, "everything is stopped"):
             command("down", "--state", str(state))

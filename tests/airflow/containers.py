@@ -99,7 +99,7 @@ class Machine:
         process.terminate()
         _end(process)
 
-    def run(self, container: Container, command: list[str] | None = None, timeout: float = 300) -> Any:
+    def run(self, container: Container, command: list[str] | None = None, timeout: float = 600) -> Any:
         """Run *command*, or the container's own, to its end, in the container's environment."""
         return subprocess.run(
             command or self.command(container),

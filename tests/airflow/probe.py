@@ -41,7 +41,7 @@ def broker() -> dict:
     from airflow.providers.celery.executors.celery_executor_utils import app
     from kombu.utils.url import parse_url
 
-    app.connection().ensure_connection(max_retries=1, timeout=5)
+    app.connection().ensure_connection(max_retries=1, timeout=60)
     return {
         "broker": parse_url(app.conf.broker_url),
         "result_backend": parse_url(app.conf.result_backend),

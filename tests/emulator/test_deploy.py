@@ -194,7 +194,7 @@ def test_failed_migration_rolls_back_and_says_why(account):
 def test_long_migration_outlives_its_function(account):
     """A function that runs out of time hands over to the next one, and the task runs once."""
     ran = len(account.emulator.ran)
-    account.emulator.plan({"image": SLOW, "seconds": 4})
+    account.emulator.plan({"image": SLOW, "seconds": 15})
     account.emulator.hurry(91)
     try:
         code, output = account.deploy(app=VARIANT, TEST_IMAGE=SLOW)
