@@ -43,7 +43,7 @@ fast: .venv/.ready ## Run only the tests that take seconds.
 	.venv/bin/pytest -q -m "not slow and not airflow and not e2e"
 
 .PHONY: e2e
-e2e: environments ## Run whole clusters on this machine. An hour.
+e2e: environments ## Run whole clusters on this machine. An hour and a half.
 	.venv/bin/pytest -m e2e
 
 .PHONY: bench
