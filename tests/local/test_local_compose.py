@@ -252,6 +252,20 @@ def test_what_has_no_counterpart_is_named():
         compose(stack)
 
 
+def test_a_login_from_elsewhere_is_refused():
+    """A database without its password would not start, and nobody here knows it."""
+    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login"
+    properties = {
+        "Engine": "postgres",
+        "DBName": "airflow",
+        "MasterUsername": "airflow",
+        "MasterUserPassword": f"{{{{resolve:secretsmanager:{secret}:SecretString:password::}}}}",
+    }
+    database = {"Type": "AWS::RDS::DBInstance", "Properties": properties}
+    with pytest.raises(Refusal, match=f"login is in the secret {secret}, which the template does not make"):
+        compose(stack_of({"ContainerDefinitions": []}, Database=database))
+
+
 @pytest.mark.parametrize(
     ("value", "resolved"),
     [

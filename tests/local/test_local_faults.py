@@ -165,10 +165,9 @@ def test_the_broker_restarts(bench):
     bench.strike(f"the AWS API stands still for {STILL_SECONDS} s", lambda: faults.freeze(pid, STILL_SECONDS))
 
 
+@pytest.mark.parametrize("bench", ["redis"], indirect=True)  # SQS has no server that could be lost
 def test_the_broker_is_lost(bench):
-    """A Redis that was killed comes back empty: Airflow sends again what was queued. SQS is not lost."""
-    if bench.broker == "sqs":
-        pytest.skip("SQS has no server that could be lost")
+    """A Redis that was killed comes back empty: Airflow sends again what was queued."""
     bench.strike("kill -9 of the broker", bench.dies("Broker"))
 
 

@@ -9,9 +9,10 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.values import Values
 
-_DYNAMIC: Final = re.compile(r"\{\{resolve:secretsmanager:([^:]+):SecretString:([^:]*):.*\}\}")
+_DYNAMIC: Final = re.compile(r"\{\{resolve:secretsmanager:(.+):SecretString:([^:}]*):.*\}\}")
 
 
 class Secrets:
@@ -47,10 +48,18 @@ class Secrets:
         return str(json.loads(text)[name]) if name else text
 
     def dynamic(self, value: Any) -> str:
-        """A property that CloudFormation would fill from Secrets Manager."""
+        """A property that CloudFormation would fill from Secrets Manager.
+
+        Raises:
+            Refusal: if the template does not make that secret: nobody here knows what it says.
+        """
         text = self._values.text(value)
         match = _DYNAMIC.fullmatch(text)
-        return text if match is None else self.text(f"{match[1]}:{match[2]}") or ""
+        if match is None:
+            return text
+        if match[1] not in self._texts:
+            raise Refusal(f"a store's login is in the secret {match[1]}, which the template does not make")
+        return str(self.text(f"{match[1]}:{match[2]}"))
 
     def _make(self, logical_id: str, properties: Mapping[str, Any]) -> str:
         rules = properties.get("GenerateSecretString")
