@@ -413,4 +413,4 @@ def test_existing_database_takes_an_imported_one():
         return ExistingDatabase(aurora, secret=secretsmanager.Secret.from_secret_name_v2(stack, "Login", "login"))
 
     texts = strings(template_of(database=cluster))
-    assert "aurora.example.com" in texts
+    assert {"aurora.example.com", "5433"} <= {*texts}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
     from constructs import Construct
 
+_TAKES = "an rds.IDatabaseInstance or rds.IDatabaseCluster, or a host name as endpoint="
 _SSL_MODES = ("require", "verify-ca", "verify-full", "prefer", "allow", "disable")
 
 
@@ -29,14 +30,15 @@ class ExistingDatabase(Database):
         database: an RDS instance or Aurora cluster, made in this app or imported. Its security group then admits the
             components that need it. Leave it out and say *endpoint* for any other PostgreSQL.
         endpoint: the host name, if *database* is not given.
-        port: the port that it listens on.
+        port: the port that it listens on. The default is what *database* says, and 5432 with *endpoint*.
         secret: the secret with the fields username and password. The default is the secret of *database*.
         database_name: the database inside it. It must exist.
         security_group: with *endpoint*, the security group to open. Without it the connections are yours to allow.
         ssl_mode: PGSSLMODE of every client.
 
     Raises:
-        ValueError: if neither or both of *database* and *endpoint* are given, or no secret is known.
+        ValueError: if neither or both of *database* and *endpoint* are given, if *database* is no PostgreSQL, or if its
+            address or its secret is not known.
 
     Examples:
         >>> ExistingDatabase(endpoint="db.example.com", secret=secret).port
@@ -45,7 +47,7 @@ class ExistingDatabase(Database):
 
     database: rds.IDatabaseInstance | rds.IDatabaseCluster | None = None
     endpoint: str | None = None
-    port: int = 5432
+    port: int | None = None  # type: ignore[assignment]  # a number from __post_init__ on
     secret: secretsmanager.ISecret | None = None
     database_name: str = "airflow"
     security_group: ec2.ISecurityGroup | None = None
@@ -57,12 +59,11 @@ class ExistingDatabase(Database):
                 "ExistingDatabase takes either an RDS instance or cluster, or endpoint=; got "
                 + ("neither" if self.database is None else "both")
             )
-        arguments.construct(
-            "ExistingDatabase",
-            self.database,
-            "connections",
-            "an rds.IDatabaseInstance or rds.IDatabaseCluster, or a host name as endpoint=",
-        )
+        arguments.construct("ExistingDatabase", self.database, "connections", _TAKES)
+        endpoint = _endpoint(self.database)
+        engine = getattr(getattr(self.database, "engine", None), "engine_type", "postgres")
+        if "postgres" not in engine:
+            raise ValueError(f"ExistingDatabase takes PostgreSQL, got {engine!r}")
         arguments.secret("ExistingDatabase secret", self.secret)
         arguments.construct(
             "ExistingDatabase security_group", self.security_group, "security_group_id", "an ec2.ISecurityGroup"
@@ -76,6 +77,8 @@ class ExistingDatabase(Database):
                 "ExistingDatabase knows no login: pass secret=, a Secrets Manager secret with the fields username"
                 " and password"
             )
+        if self.port is None:
+            object.__setattr__(self, "port", 5432 if endpoint is None else endpoint.port)
         arguments.integer("ExistingDatabase port", self.port, 1, 65535, tokens=True)
         if self.ssl_mode not in _SSL_MODES:
             raise ValueError(
@@ -92,14 +95,11 @@ class ExistingDatabase(Database):
         key = secret.encryption_key
         secret = secret_peer(scope, secret)
         connectable: ec2.IConnectable | None = database
-        if database is None:
-            host = self.endpoint
+        endpoint = _endpoint(database)
+        if endpoint is None:
             groups = [self.security_group] if self.security_group is not None else []
             connectable = ec2.Connections(security_groups=groups) if groups else None
-        elif isinstance(cluster := getattr(database, "cluster_endpoint", None), rds.Endpoint):
-            host = cluster.hostname
-        else:
-            host = cast("rds.IDatabaseInstance", database).db_instance_endpoint_address
+        host = self.endpoint if endpoint is None else endpoint.hostname
         return Binding(
             attributes={"host": str(host), "port": str(self.port), "name": self.database_name},
             secrets={
@@ -108,4 +108,21 @@ class ExistingDatabase(Database):
             },
             connectable=connectable,
             key=key,
+            # With all its instances: a cluster has an address long before its writer answers.
+            dependencies=[] if database is None else [database],
         )
+
+
+def _endpoint(database: rds.IDatabaseInstance | rds.IDatabaseCluster | None) -> rds.Endpoint | None:
+    """Find where *database* listens: a cluster's writer, or the instance."""
+    try:
+        endpoint: rds.Endpoint | None = getattr(database, "cluster_endpoint", None)
+    except RuntimeError:
+        raise ValueError(
+            "ExistingDatabase does not know where the imported cluster listens: pass cluster_endpoint_address= and"
+            " port= to from_database_cluster_attributes(…)"
+        ) from None
+    if endpoint is None:
+        arguments.construct("ExistingDatabase", database, "instance_endpoint", _TAKES)
+        endpoint = getattr(database, "instance_endpoint", None)
+    return endpoint
