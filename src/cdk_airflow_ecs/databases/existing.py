@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
     from constructs import Construct
 
+    from cdk_airflow_ecs.network import Network
+
 _TAKES = "an rds.IDatabaseInstance or rds.IDatabaseCluster, or a host name as endpoint="
 _SSL_MODES = ("require", "verify-ca", "verify-full", "prefer", "allow", "disable")
 
@@ -83,6 +85,14 @@ class ExistingDatabase(Database):
         if self.ssl_mode not in _SSL_MODES:
             raise ValueError(
                 f"ExistingDatabase ssl_mode is one of {', '.join(_SSL_MODES)}; got {arguments.shown(self.ssl_mode)}"
+            )
+
+    def check(self, network: Network | None) -> None:
+        """See :meth:`Store.check`."""
+        if network is None and getattr(self.database, "vpc", None) is not None:
+            raise ValueError(
+                "ExistingDatabase is in a VPC of yours, and the cluster would make another one: pass vpc=, that of the"
+                " database"
             )
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
