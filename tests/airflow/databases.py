@@ -22,7 +22,7 @@ class Databases(PostgresServer):
 
     def migrated(self, name: str, version: AirflowVersion, plan: ClusterPlan, machine: Machine) -> None:
         """Make a database and run the plan's migration in it; after the first of its release, copy what that made."""
-        first = f"first {version}"
+        first = f"first_{version}"
         if self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{first}'"):
             self.execute(f'CREATE DATABASE "{name}" OWNER af TEMPLATE "{first}"')
             return

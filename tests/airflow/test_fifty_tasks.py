@@ -71,7 +71,7 @@ def make_resources(aws: str) -> dict[str, str]:
 def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespace]:
     """A plan over SQS on this machine: the database is migrated and every service healthy."""
     version: AirflowVersion = request.param
-    name = f"fifty {version}"
+    name = f"fifty_{version}"
     port = free_port()
     aws = f"http://127.0.0.1:{port}"
     python = REPOSITORY / ".venvs/local/bin/python"

@@ -134,6 +134,11 @@ def test_the_port_is_the_databases_own(end, port):
         ({"endpoint": "db", "secret": SECRET, "port": 70000}, "port is an integer, 1 to 65535; got 70000"),
         ({"endpoint": "db", "secret": SECRET, "ssl_mode": "on"}, "ssl_mode is one of require, .*; got 'on'"),
         ({"endpoint": "db", "secret": SECRET, "database_name": ""}, "database_name is text"),
+        (
+            {"endpoint": "db", "secret": SECRET, "database_name": "my db"},
+            "database_name is letters, digits.* got 'my db'",
+        ),
+        ({"endpoint": "db", "secret": SECRET, "database_name": "data?x=1"}, "database_name is letters, digits"),
         ({"endpoint": "db", "secret": SECRET, "security_group": "sg-1"}, "takes an ec2.ISecurityGroup"),
         ({"database": INSTANCE, "security_group": GROUP}, "security_group= goes with endpoint="),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.secrets import secret_peer
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -39,8 +41,8 @@ class ExistingDatabase(Database):
         ssl_mode: PGSSLMODE of every client.
 
     Raises:
-        ValueError: if neither or both of *database* and *endpoint* are given, if *database* is no PostgreSQL, or if its
-            address or its secret is not known.
+        ValueError: if neither or both of *database* and *endpoint* are given, if *database* is no PostgreSQL, if its
+            address or its secret is not known, or if *database_name* cannot stand in a URL.
 
     Examples:
         >>> ExistingDatabase(endpoint="db.example.com", secret=secret).port
@@ -74,6 +76,12 @@ class ExistingDatabase(Database):
         if self.security_group is not None and self.endpoint is None:
             raise ValueError("ExistingDatabase security_group= goes with endpoint=; an RDS database brings its own")
         arguments.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
+        # SQLAlchemy reads user and password of a URL with %20 and the like, and the database as it stands.
+        if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
+            raise ValueError(
+                "ExistingDatabase database_name is letters, digits, _, -, . and ~, for it is part of a URL; got"
+                f" {self.database_name!r}"
+            )
         if self.secret is None and getattr(self.database, "secret", None) is None:
             raise ValueError(
                 "ExistingDatabase knows no login: pass secret=, a Secrets Manager secret with the fields username"
