@@ -34,7 +34,8 @@ def anchors(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_links(path: Path):
     """Each link inside the repository leads to a file, and its anchor to a heading."""
-    for target in re.findall(r"(?<!`)\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+    text = path.read_text(encoding="utf-8")
+    for target in [*re.findall(r"(?<!`)\]\(([^)\s]+)\)", text), *re.findall(r'<img src="([^"]+)"', text)]:
         if target.startswith(("https://", "mailto:")):
             continue
         assert not target.startswith("http://"), target
