@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from costs import HOURS, MWAA, cost_rows
 from pages import ROOT, table
 
+import cdk_airflow_ecs
 from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
@@ -22,10 +25,12 @@ from cdk_airflow_ecs import (
     RedisBroker,
     Service,
     SqsBroker,
+    Web,
     WorkerPool,
 )
+from cdk_airflow_ecs.settings import resolve
 from cdk_airflow_ecs.testing import plan_of
-from synthesis import template_of
+from synthesis import resources, template_of
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST = TEXT.partition("\n## ")[0]
@@ -68,11 +73,57 @@ def test_backend(backend: str):
     assert row[4].partition(",")[0] == ("yes" if built else "no")
 
 
-def test_versions():
-    """The releases of Airflow are the ones that there are."""
-    first, last = AirflowVersion.ALL[0].line, AirflowVersion.ALL[-1].line
-    assert f"Apache Airflow {first} to {last} on Amazon ECS" in TEXT
-    assert ["Airflow", f"{first} to {last}"] in [row[:2] for row in table(TEXT, "## What else there is")]
+LINES = f"{AirflowVersion.ALL[0].line} to {AirflowVersion.ALL[-1].line}"
+
+
+def gated() -> bool:
+    """Every service waits for the migration."""
+    template = template_of()
+    (gate,) = resources(template, "Custom::AirflowMigration")
+    return all(gate in service["DependsOn"] for service in resources(template, "AWS::ECS::Service").values())
+
+
+def generated() -> bool:
+    """Secrets Manager makes every secret."""
+    secrets = resources(template_of(), "AWS::SecretsManager::Secret").values()
+    return all("GenerateSecretString" in secret["Properties"] for secret in secrets)
+
+
+# What the comparison says of this library, and how it is known. Who makes a "not yet" untrue breaks its row.
+OURS: dict[str, tuple[str, Callable[[], bool]]] = {
+    "You write": ("Python, typed", (ROOT / "src/cdk_airflow_ecs/py.typed").exists),
+    "Airflow": (LINES, lambda: f"Apache Airflow {LINES} on Amazon ECS" in FIRST),
+    "Executors": (
+        "Celery, ECS, Local, several at once",
+        lambda: (
+            {name for name in cdk_airflow_ecs.__all__ if re.search("(.Executor|Executors)$", name)}
+            == {"CeleryExecutor", "EcsExecutor", "LocalExecutor", "SeveralExecutors"}
+        ),
+    ),
+    "Image of yours": (
+        "yes, also built from a folder",
+        lambda: {"build", "registry", "ecr"} <= {*vars(AirflowImage)},
+    ),
+    "Database upgrade before services": ("yes, or the deploy fails", gated),
+    "Secrets": ("made by Secrets Manager", generated),
+    "Option names checked before deploy": (
+        "yes",
+        lambda: (
+            [each.id for each in resolve(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}).advice]
+            == ["cdk-airflow-ecs:unknown-option"]
+        ),
+    ),
+    "Autoscaling of workers": ("not yet", lambda: not hasattr(WorkerPool("default"), "scaling")),
+    "Single sign-on": ("not yet", lambda: not any("sign" in field.name for field in dataclasses.fields(Web))),
+}
+
+
+@pytest.mark.parametrize("row", OURS)
+def test_what_the_comparison_says_of_us(row: str):
+    """What stands in our column is so."""
+    said, check = OURS[row]
+    assert [row, said] in [cells[:2] for cells in table(TEXT, "## What else there is")]
+    assert check()
 
 
 LARGE: dict[str, Any] = {"cpu": 2048, "memory_mib": 4096, "count": 2}
