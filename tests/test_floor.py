@@ -41,9 +41,7 @@ def test_an_example_synthesizes_with_the_oldest_dependencies(tmp_path, example, 
     """The floor of each dependency is a release that was run, and the template has the same resources."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "CDK_OUTDIR": str(tmp_path)}
 
-    subprocess.run(
-        [FLOOR / "bin/python", "app.py"], cwd=ROOT / "examples" / example, env=environment, check=True
-    )
+    subprocess.run([FLOOR / "bin/python", "app.py"], cwd=ROOT / "examples" / example, env=environment, check=True)
 
     template = json.loads((tmp_path / f"{stack}.template.json").read_text())
     types = [resource["Type"] for resource in template["Resources"].values()]
