@@ -22,9 +22,21 @@ from cdk_airflow_ecs.option_names import (
     exists,
     known,
     minors,
+    read_as,
 )
 
-__all__ = ["Finding", "KnownOption", "Option", "check", "environment_name", "exists", "known", "merge", "variables"]
+__all__ = [
+    "Finding",
+    "KnownOption",
+    "Option",
+    "check",
+    "environment_name",
+    "exists",
+    "known",
+    "merge",
+    "overlay",
+    "variables",
+]
 
 T = TypeVar("T")
 
@@ -68,11 +80,12 @@ def variables(chosen: Mapping[Option, T]) -> dict[str, T]:
     return {environment_name(*option): value for option, value in chosen.items()}
 
 
-def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:
+def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict[Option, T]:
     """Merge the options of several sources, of which no two may disagree.
 
     Args:
         sources: (the source's name for an error message, its options), the first to come first in the result.
+        minor: the release line, such as "3.3", which says what names are one option.
 
     Raises:
         ValueError: if two sources give one option different values, or one gives an option and another its command.
@@ -80,17 +93,25 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:
     merged: dict[Option, tuple[str, Option, T]] = {}
     for source, options in sources:
         for option, value in options.items():
-            earlier, name, given = merged.setdefault(base_option(option), (source, option, value))
-            if name != option:
+            earlier, name, given = merged.setdefault(read_as(option, minor), (source, option, value))
+            agree = type(given) is type(value) and given == value
+            if name != option and not (agree and base_option(name) == name and base_option(option) == option):
                 raise ValueError(
-                    f"{_spell(name)} by {earlier} and {_spell(option)} by {source} say the same; remove one of the two"
+                    f"{_spell(name)} by {earlier} and {_spell(option)} by {source} are one option; remove one of the"
+                    " two"
                 )
-            if type(given) is not type(value) or given != value:
+            if not agree:
                 raise ValueError(
                     f"{_spell(option)} is given twice: as {_show(option, given)} by {earlier}, "
                     f"and as {_show(option, value)} by {source}; remove one of the two"
                 )
     return {option: value for _, option, value in merged.values()}
+
+
+def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str) -> dict[Option, T]:
+    """Lay *chosen* over *defaults*, where it may set one by an old name: Airflow would read the new name alone."""
+    renamed = {read_as(option, minor) for option in chosen} - chosen.keys()
+    return {**{option: value for option, value in defaults.items() if option not in renamed}, **chosen}
 
 
 def check(user: Mapping[str, Mapping[str, object]], minor: str) -> tuple[Finding, ...]:
@@ -269,8 +290,9 @@ def _example(*option: str) -> str:
 def _show(option: Option, value: object) -> str:
     """Write a value in a message, unless it is or may be a secret."""
     facts = every_option().get(option)
-    plain = isinstance(value, (str, int, float)) and not (facts and facts.sensitive)
-    return repr(value) if plain else f"a {type(value).__name__}"
+    if facts and facts.sensitive:
+        return "a secret"
+    return repr(value) if isinstance(value, (str, int, float)) else "what only the deploy knows"
 
 
 def _version(text: str) -> tuple[int, ...]:

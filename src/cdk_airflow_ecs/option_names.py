@@ -92,6 +92,13 @@ def base_option(option: Option) -> Option:
     return next((stem for stem in stems if option not in facts and stem in facts and facts[stem].sensitive), option)
 
 
+def read_as(option: Option, minor: str) -> Option:
+    """Return the option of a release that this name sets, which may be an old name, a command or a path."""
+    base = base_option(option)
+    facts = every_option().get(base)
+    return (current_option(base, minor) if facts and minor in facts.read else None) or base
+
+
 @cache
 def every_option() -> Mapping[Option, KnownOption]:
     """Return every option of any release, old names included."""

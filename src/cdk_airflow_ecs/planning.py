@@ -177,10 +177,11 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
         [
             ("this cluster", _own_options(context, process)),
             ("the executor", {**executor, **loader, **extra}),
-            ("config=", settings.config),
+            *settings.options,
             (image.options_source, image.options),
             (f"environment of {process.component}", given_options),
-        ]
+        ],
+        settings.version.line,
     )
     fixed, added = _own_environment(context, process), _task_variables(context, process)
     ours = {**fixed, **added}
@@ -188,7 +189,8 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
         if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
             raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
-    return {**variables({**_defaults(context, process), **chosen}), **fixed, **settings.environment, **given, **added}
+    complete = options.overlay(_defaults(context, process), chosen, settings.version.line)
+    return {**variables(complete), **fixed, **settings.environment, **given, **added}
 
 
 def _defaults(context: _Context, process: Process) -> dict[Option, Value]:

@@ -47,7 +47,11 @@ _SERVICES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A cluster's arguments, complete and checked."""
+    """A cluster's arguments, complete and checked.
+
+    Args:
+        options: what the user says of Airflow's options, by the argument that says it.
+    """
 
     version: AirflowVersion
     image: AirflowImage
@@ -57,7 +61,7 @@ class Settings:
     logs: LogStore
     log_router: LogRouter
     web: Web
-    config: Mapping[Option, Value]
+    options: tuple[tuple[str, Mapping[Option, Value]], ...]
     environment: Mapping[str, Value]
     services: Mapping[str, Service]
     ecs_tasks: tuple[EcsTask, ...]
@@ -127,7 +131,7 @@ def resolve(
         logs=_default("logs", logs, LogStore, S3Logs),
         log_router=_default("log_router", log_router, LogRouter, AwsLogs),
         web=_default("web", web, Web, Web),
-        config=options.merge([("config=", given), ("environment=", options_by_name)]),
+        options=(("config=", given), ("environment=", options_by_name)),
         environment=given_environment,
         services={name: service for name, service in (services or {}).items() if service is not None},
         ecs_tasks=ecs_tasks,

@@ -162,6 +162,20 @@ def test_soft_defaults_give_way(option_):
         assert {option(container, section, name) for container in found.values()} == {str(value)}
 
 
+@pytest.mark.parametrize(
+    ("line", "old", "new"),
+    [
+        ("3.3", ("webserver", "workers"), ("api", "workers")),
+        ("2.11", ("celery", "stalled_task_timeout"), ("scheduler", "task_queued_timeout")),
+    ],
+)
+def test_soft_defaults_give_way_to_old_names(line, old, new):
+    """Airflow reads an old name only where the new one is not set."""
+    found = containers(plan(line, config={old[0]: {old[1]: 4}}))
+    del found["migrate"]
+    assert {(option(container, *old), option(container, *new)) for container in found.values()} == {("4", None)}
+
+
 def test_a_slow_broker_fails_no_task():
     """Where Celery carries commands, and there alone, the scheduler gets ten seconds to hand one over."""
     for executor in EXECUTORS:
@@ -213,6 +227,30 @@ def test_what_the_cluster_owns(section, name, value):
     with pytest.raises(ValueError, match=r"by (this cluster|the executor),? and .* by config=") as caught:
         plan(config={section: {name: value}})
     assert f"[{section}] {name}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "section", "name", "value", "current"),
+    [
+        ("3.3", "webserver", "base_url", "https://a.example.com", "[api] base_url"),
+        ("3.3", "webserver", "secret_key", EcsSecret(), "[api] secret_key"),
+        ("3.3", "workers", "execution_api_server_url", "http://a.example.com", "[core] execution_api_server_url"),
+        ("2.11", "core", "sql_alchemy_conn_cmd", "cat /run/url", "[database] sql_alchemy_conn_cmd"),
+        ("2.11", "core", "sql_alchemy_conn", EcsSecret(), "[database] sql_alchemy_conn_cmd"),
+        ("2.8", "core", "remote_logging", False, "[logging] remote_logging"),
+    ],
+)
+def test_what_the_cluster_owns_by_old_names(line, section, name, value, current):
+    """Nor does an old name that Airflow still reads: the error names both."""
+    web = Web(domain_name="airflow.example.com")
+    for arguments in (
+        {"config": {section: {name: value}}},
+        {"environment": {f"AIRFLOW__{section}__{name}".upper(): value}},
+    ):
+        (source,) = arguments
+        with pytest.raises(ValueError, match="are one option; remove one of the two") as caught:
+            plan(line, web=web, **arguments)
+        assert f"{current} by this cluster and [{section}] {name} by {source}=" in str(caught.value)
 
 
 def test_what_the_cluster_owns_by_component():
