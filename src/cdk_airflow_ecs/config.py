@@ -35,6 +35,7 @@ __all__ = [
     "known",
     "merge",
     "overlay",
+    "read_as",
     "variables",
 ]
 
@@ -97,8 +98,8 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict
             agree = type(given) is type(value) and given == value
             if name != option and not (agree and base_option(name) == name and base_option(option) == option):
                 raise ValueError(
-                    f"{_spell(name)} by {earlier} and {_spell(option)} by {source} are one option; remove one of the"
-                    " two"
+                    f"{_spell(name)} by {earlier}, and {_spell(option)} by {source}, are one option; "
+                    "remove one of the two"
                 )
             if not agree:
                 raise ValueError(

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.airflow import TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
+from cdk_airflow_ecs.option_names import known
+from cdk_airflow_ecs.plan import Option, Value
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.dags.base import DagSource
@@ -18,6 +21,43 @@ if TYPE_CHECKING:
 
 # Their official images have an amazon provider before 9.32.0.
 _LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
+
+
+def relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, dict[Option, Value]]]:
+    """Options that the cluster sets nowhere and that must be so all the same, by what relies on them.
+
+    But for the queue, each is Airflow's own default, or what a command says that goes before it.
+    """
+    web, server = ("api", "") if settings.version.major >= 3 else ("webserver", "web_server_")
+    options: dict[str, dict[Option, Value]] = {
+        "whose load balancer and health checks use it": {
+            (web, f"{server}host"): "0.0.0.0",  # noqa: S104 - its security group admits the load balancer alone
+            (web, f"{server}port"): str(WEB_PORT),
+        },
+        "whose load balancer ends TLS": {(web, f"{server}ssl_cert"): "", (web, f"{server}ssl_key"): ""},
+        "whose security groups and health checks use it": {
+            ("logging", "worker_log_server_port"): str(WORKER_LOG_PORT),
+            ("logging", "trigger_log_server_port"): str(TRIGGERER_LOG_PORT),
+        },
+        "whose processes must agree on it": {("operators", "default_queue"): settings.default_queue},
+        # It would go before worker_concurrency.
+        "whose worker pools say concurrency=": {("celery", "worker_autoscale"): ""},
+        "whose health checks look for tables without it": {("database", "sql_alchemy_schema"): ""},
+        "which makes both URLs of one database": {("database", "sql_alchemy_conn_async"): ""},
+        # Without --queues it would take no trigger of a task that has a queue, which is any.
+        "whose triggerer serves no queue": {("triggerer", "queues_enabled"): "False"},
+    }
+    if ("aws_ecs_executor", "cluster") in executor.loader_config:
+        options["whose executor says where its tasks run"] = {
+            option: ""
+            for option in (("aws_ecs_executor", "launch_type"), ("aws_ecs_executor", "capacity_provider_strategy"))
+            if option not in executor.loader_config
+        }
+    here = known(settings.version.line)
+    return [
+        (f"this cluster, {why}", {option: value for option, value in given.items() if option in here})
+        for why, given in options.items()
+    ]
 
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:

@@ -21,10 +21,11 @@ from cdk_airflow_ecs.airflow import (
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import variables
+from cdk_airflow_ecs.contradictions import relied_upon
 from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
-from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.executors.base import ExecutorPlan, Workers
 from cdk_airflow_ecs.migration.component import migration_component
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
@@ -90,7 +91,7 @@ class _Context:
     def of(cls, settings: Settings) -> _Context:
         return cls(
             settings=settings,
-            executor=settings.executor.plan(ExecutorContext(version=settings.version)),
+            executor=settings.executor_plan(),
             dags=settings.dags.plan(settings.version),
             web=web_component(settings.version),
         )
@@ -173,24 +174,22 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
     given, given_options = split_environment(process.component, service.environment, secrets)
     executor = context.executor.config if "executor" in process.needs else {}
     loader = context.executor.loader_config if "load-executor" in process.needs else {}
-    chosen = options.merge(
-        [
-            ("this cluster", _own_options(context, process)),
-            ("the executor", {**executor, **loader, **extra}),
-            *settings.options,
-            (image.options_source, image.options),
-            (f"environment of {process.component}", given_options),
-        ],
-        settings.version.line,
-    )
+    line = settings.version.line
+    said = [
+        *settings.config,
+        (image.options_source, image.options),
+        (f"environment of {process.component}", given_options),
+    ]
+    options.merge([*relied_upon(settings, context.executor), *said], line)
+    own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
+    chosen = options.overlay(_defaults(context, process), options.merge([*own, *said], line), line)
     fixed, added = _own_environment(context, process), _task_variables(context, process)
     ours = {**fixed, **added}
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
         if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
             raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
-    complete = options.overlay(_defaults(context, process), chosen, settings.version.line)
-    return {**variables(complete), **fixed, **settings.environment, **given, **added}
+    return {**variables(chosen), **fixed, **settings.environment, **given, **added}
 
 
 def _defaults(context: _Context, process: Process) -> dict[Option, Value]:

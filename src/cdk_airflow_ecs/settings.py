@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from cdk_airflow_ecs.binding import Store
 
+_DEFAULT_QUEUE: Final = ("operators", "default_queue")
 # A bucket takes no snapshot; None does what suits each kind.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
 _SERVICES: Final = {
@@ -50,7 +51,7 @@ class Settings:
     """A cluster's arguments, complete and checked.
 
     Args:
-        options: what the user says of Airflow's options, by the argument that says it.
+        config: what the user says of Airflow's options, by the argument that says it.
     """
 
     version: AirflowVersion
@@ -61,7 +62,7 @@ class Settings:
     logs: LogStore
     log_router: LogRouter
     web: Web
-    options: tuple[tuple[str, Mapping[Option, Value]], ...]
+    config: tuple[tuple[str, Mapping[Option, Value]], ...]
     environment: Mapping[str, Value]
     services: Mapping[str, Service]
     ecs_tasks: tuple[EcsTask, ...]
@@ -69,6 +70,17 @@ class Settings:
     maintenance: bool
     given_secrets: Mapping[str, ecs.Secret] = field(compare=False)
     advice: tuple[Advice, ...]
+
+    @property
+    def default_queue(self) -> Value:
+        """Where Airflow sends a task that names no queue."""
+        line = self.version.line
+        said = [item for _, given in (*self.config, ("image=", self.image.options)) for item in given.items()]
+        return next((value for name, value in said if options.read_as(name, line) == _DEFAULT_QUEUE), "default")
+
+    def executor_plan(self) -> ExecutorPlan:
+        """What the executor adds to this cluster."""
+        return self.executor.plan(ExecutorContext(version=self.version, default_queue=self.default_queue))
 
 
 def resolve(
@@ -131,7 +143,7 @@ def resolve(
         logs=_default("logs", logs, LogStore, S3Logs),
         log_router=_default("log_router", log_router, LogRouter, AwsLogs),
         web=_default("web", web, Web, Web),
-        options=(("config=", given), ("environment=", options_by_name)),
+        config=(("config=", given), ("environment=", options_by_name)),
         environment=given_environment,
         services={name: service for name, service in (services or {}).items() if service is not None},
         ecs_tasks=ecs_tasks,
@@ -145,7 +157,7 @@ def resolve(
             raise ValueError(f"there is no service {name!r} to size; there are {', '.join(_SERVICES)}")
         arguments.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
         advice += _check_variables(name, service, version, secrets)
-    executor_plan = settings.executor.plan(ExecutorContext(version=version))
+    executor_plan = settings.executor_plan()
     for workers in (*executor_plan.workers, *executor_plan.tasks):
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
     for task in ecs_tasks:
@@ -181,7 +193,7 @@ def stores_of(settings: Settings) -> dict[str, Store]:
         "Dags": settings.dags,
         "Logs": settings.logs,
         "Web": settings.web,
-        **settings.executor.plan(ExecutorContext(version=settings.version)).stores,
+        **settings.executor_plan().stores,
     }
     return stores | {name: part for store in stores.values() for name, part in store.parts().items()}
 

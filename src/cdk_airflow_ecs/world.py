@@ -20,7 +20,6 @@ from constructs import Construct
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_component, web_health_path
 from cdk_airflow_ecs.binding import Binding, Foundation, Store
 from cdk_airflow_ecs.buckets import access_log_bucket
-from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.logs.retention import keep
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
 from cdk_airflow_ecs.render import tasks_of
@@ -138,7 +137,7 @@ class World:
 
     def site(self, settings: Settings, plan: ClusterPlan) -> Site:
         """Make what *plan* needs beyond what there is, and say where its components are rendered."""
-        executor = settings.executor.plan(ExecutorContext(version=settings.version))
+        executor = settings.executor_plan()
         for name, store in stores_of(settings).items():
             if self._stores.get(name) != store:
                 self._bindings[name] = store.bind(self.scope(name), self._foundation)

@@ -217,7 +217,7 @@ def test_conflict_shows_no_secret():
 )
 def test_an_old_name_is_the_same_option(minor, old, new):
     """What sets one option by two names, of which Airflow reads the newer alone, is told both."""
-    with pytest.raises(ValueError, match="are one option; remove one of the two") as caught:
+    with pytest.raises(ValueError, match=", are one option; remove one of the two") as caught:
         merge([("this cluster", {new: "a"}), ("config=", {old: "b"})], minor)
     for (section, name), source in ((new, "this cluster"), (old, "config=")):
         assert f"[{section}] {name} by {source}" in str(caught.value)

@@ -197,3 +197,15 @@ def test_a_users_option_of_the_executor():
     assert options(found["scheduler"])["run_task_kwargs"] == "{}"
     with pytest.raises(ValueError, match=r"\[aws_ecs_executor\] cluster is given twice"):
         plan(executor="ecs", config={"aws_ecs_executor": {"cluster": "other"}})
+
+
+@pytest.mark.parametrize(
+    ("spot", "name", "value"),
+    [(False, "capacity_provider_strategy", "FARGATE_SPOT"), (True, "launch_type", "FARGATE")],
+)
+def test_one_way_to_say_the_capacity(spot, name, value):
+    """Of two, the provider takes none: the scheduler would not start. The error says that the executor says it."""
+    with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor says where"):
+        plan_of(executor=EcsExecutor(spot=spot), config={"aws_ecs_executor": {name: value}})
+    # Another's executor may live from these options alone.
+    assert plan(executor="local", config={"aws_ecs_executor": {name: value}})

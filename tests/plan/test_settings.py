@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from plans import EXECUTORS, NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, EcsSecret, containers, option, plan, services
 
@@ -201,6 +203,30 @@ def test_tasks_outlast_another_web_component(version):
         assert 180 < sum(waits) < 300
 
 
+LOG_PORTS = [("logging", "worker_log_server_port", 9000), ("logging", "trigger_log_server_port", 9000)]
+WEB_2 = [
+    ("webserver", "web_server_port", 9090),
+    ("webserver", "web_server_host", "127.0.0.1"),
+    ("webserver", "web_server_ssl_cert", "/run/cert.pem"),
+    ("webserver", "web_server_ssl_key", "/run/key.pem"),
+]
+# What the cluster sets nowhere: its commands, ports and checks rely on it.
+RELIED_UPON = [
+    *[("3.3", *row) for row in LOG_PORTS],
+    *[(line, *row) for line in ("2.8", "2.11") for row in (*LOG_PORTS, *WEB_2)],
+    ("2.11", "celery", "worker_log_server_port", 9000),
+    *[("3.0", *row) for row in WEB_2],
+    ("3.3", "api", "port", 9090),
+    ("3.3", "api", "host", "127.0.0.1"),
+    ("3.3", "api", "ssl_cert", "/run/cert.pem"),
+    ("3.3", "api", "ssl_key", "/run/key.pem"),
+    ("3.3", "celery", "worker_autoscale", "16,8"),
+    ("3.3", "database", "sql_alchemy_schema", "airflow"),
+    ("3.3", "database", "sql_alchemy_conn_async", EcsSecret()),
+    ("3.3", "triggerer", "queues_enabled", True),
+]
+
+
 @pytest.mark.parametrize(
     ("section", "name", "value"),
     [
@@ -248,9 +274,30 @@ def test_what_the_cluster_owns_by_old_names(line, section, name, value, current)
         {"environment": {f"AIRFLOW__{section}__{name}".upper(): value}},
     ):
         (source,) = arguments
-        with pytest.raises(ValueError, match="are one option; remove one of the two") as caught:
+        with pytest.raises(ValueError, match="one option; remove one of the two") as caught:
             plan(line, web=web, **arguments)
-        assert f"{current} by this cluster and [{section}] {name} by {source}=" in str(caught.value)
+        assert f"{current} by this cluster, and [{section}] {name} by {source}=, are" in str(caught.value)
+
+
+@pytest.mark.parametrize(("line", "section", "name", "value"), RELIED_UPON)
+def test_what_the_cluster_relies_on(line, section, name, value):
+    """Nor what its commands, ports and checks take for granted, wherever it is said; the error names both."""
+    services_ = {"DagProcessor": Service(environment={f"AIRFLOW__{section}__{name}".upper(): str(value)})}
+    given = [
+        ({"config": {section: {name: value}}}, "config="),
+        ({"environment": {f"AIRFLOW__{section}__{name}".upper(): value}}, "environment="),
+    ]
+    if not isinstance(value, EcsSecret):
+        given.append(({"services": services_}, "environment of DagProcessor"))
+    for arguments, source in given:
+        with pytest.raises(ValueError, match="by this cluster, wh") as caught:
+            plan(line, **arguments)
+        assert re.search(rf"\[{section}\] {name} .*by {source}", str(caught.value))
+
+
+def test_what_the_cluster_relies_on_may_be_said():
+    """Who says what is so anyway, is not refused."""
+    assert plan(config={"api": {"port": 8080}, "logging": {"worker_log_server_port": 8793}, "celery": {}})
 
 
 def test_what_the_cluster_owns_by_component():

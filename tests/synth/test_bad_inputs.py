@@ -397,7 +397,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a Fernet key beside the cluster's": (
         lambda s: {"config": {"core": {"fernet_key": ecs.Secret.from_secrets_manager(secret(s))}}},
-        r"\[core\] fernet_key_cmd by this cluster and \[core\] fernet_key by config= are one option",
+        r"\[core\] fernet_key_cmd by this cluster, and \[core\] fernet_key by config=, are one option",
     ),
     "a variable against the cluster": (
         lambda s: {"environment": {"METADATA_HOST": "db.example.com"}},
