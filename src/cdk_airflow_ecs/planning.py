@@ -25,7 +25,7 @@ from cdk_airflow_ecs.contradictions import relied_upon
 from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
-from cdk_airflow_ecs.executors.base import ExecutorPlan, Workers
+from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, ExecutorPlan, Workers
 from cdk_airflow_ecs.migration.component import migration_component
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
@@ -52,7 +52,7 @@ _SIZES: Final = {
     "DagProcessor": Service(cpu=512, memory_mib=1024, count=1),
     "Triggerer": Service(cpu=512, memory_mib=1024, count=1),
 }
-_SCHEDULER_WITH_TASKS: Final = Service(cpu=2048, memory_mib=4096, count=1)
+_SCHEDULER_WITH_TASKS: Final = Service(cpu=2048, memory_mib=SCHEDULER_WITH_TASKS_MIB, count=1)
 
 
 def plan_cluster(settings: Settings) -> ClusterPlan:

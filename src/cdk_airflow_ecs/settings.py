@@ -21,7 +21,7 @@ from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds import RdsDatabase
 from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.environment import read_config, split_environment
-from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Executor, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
@@ -80,7 +80,13 @@ class Settings:
 
     def executor_plan(self) -> ExecutorPlan:
         """What the executor adds to this cluster."""
-        return self.executor.plan(ExecutorContext(version=self.version, default_queue=self.default_queue))
+        memory = self.services.get("Scheduler", Service()).memory_mib
+        context = ExecutorContext(
+            version=self.version,
+            default_queue=self.default_queue,
+            scheduler_memory_mib=SCHEDULER_WITH_TASKS_MIB if memory is None else memory,
+        )
+        return self.executor.plan(context)
 
 
 def resolve(
