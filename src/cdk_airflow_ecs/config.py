@@ -24,6 +24,7 @@ from cdk_airflow_ecs.option_names import (
     minors,
     read_as,
 )
+from cdk_airflow_ecs.tokens import holds_login
 
 __all__ = [
     "Finding",
@@ -180,8 +181,9 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     option = (section.rpartition("___")[2], name)  # of one team: AIRFLOW__TEAM___SECTION__OPTION
     base = base_option(option)
     facts = every_option().get(base)
-    if facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != "":
-        yield _plain_text(option, minor)
+    sensitive = facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != ""
+    if holds_login(value) or sensitive:
+        yield _plain_text(option, value, minor)
     if FREE_FORM.fullmatch(option[0]):
         return
     if facts is None:
@@ -195,11 +197,11 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
         yield Finding(id="cdk-airflow-ecs:deprecated-option", message=message.rstrip())
 
 
-def _plain_text(option: Option, minor: str) -> Finding:
+def _plain_text(option: Option, value: object, minor: str) -> Finding:
     """Say that a sensitive option stands in the template for all to read."""
     place = current_option(option, minor) or option
     remedy = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
-    if _MAY_BE_SECRET.fullmatch(option[1]):
+    if _MAY_BE_SECRET.fullmatch(option[1]) and not holds_login(value):
         message = f"{_spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
         return Finding(id="cdk-airflow-ecs:possibly-secret-option", message=message)
     message = f"{_spell(option)} is a secret, and would be readable in the template; {remedy}"

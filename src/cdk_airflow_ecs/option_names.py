@@ -99,6 +99,11 @@ def read_as(option: Option, minor: str) -> Option:
     return (current_option(base, minor) if facts and minor in facts.read else None) or base
 
 
+def section_of(variable: str) -> str:
+    """Return the section that a variable's part names: COMMON_IO is common.io, for variables have no dots."""
+    return _with_dots().get(variable.lower(), variable.lower())
+
+
 @cache
 def every_option() -> Mapping[Option, KnownOption]:
     """Return every option of any release, old names included."""
@@ -131,6 +136,12 @@ def _data() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
         files(__package__).joinpath("option_names.json").read_text(encoding="utf-8")
     )
     return data
+
+
+@cache
+def _with_dots() -> Mapping[str, str]:
+    """Return the sections that variables must write otherwise."""
+    return {section.replace(".", "_"): section for section, _ in every_option() if "." in section}
 
 
 @cache

@@ -167,7 +167,7 @@ def resolve(
     for workers in (*executor_plan.workers, *executor_plan.tasks):
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
     for task in ecs_tasks:
-        split_environment(task.component, task.environment, secrets)
+        advice += _check_variables(task.component, task.service, version, secrets)
     for name, own in images_of(settings, executor_plan).items():
         own.check(version)
         found = options.check(_by_section(own.options), version.line)
