@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, cast
 
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.option_names import known
-from cdk_airflow_ecs.plan import Option, Value
+from cdk_airflow_ecs.plan import Json, Option, Value
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.dags.base import DagSource
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.registry import AirflowImage
     from cdk_airflow_ecs.settings import Settings
 
+_EXTRA: Final = ("celery", "extra_celery_config")
+_TRANSPORT: Final = "celery_broker_transport_options"
+# What that option would set in place of others (default_celery.py of the celery provider).
+_CELERY: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 # Their official images have an amazon provider before 9.32.0.
 _LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
 
@@ -69,6 +74,40 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Itera
             f" {', '.join((*executor.requirements, *executor.image_files))}, which this library adds to the official"
             " image and to AirflowImage.build(…) alone",
         )
+
+
+def check_celery(said: Sequence[tuple[str, Mapping[Option, Value]]], executor: ExecutorPlan) -> None:
+    """Refuse what would go before the cluster's own options of Celery, and what would be lost behind them.
+
+    Args:
+        said: what the user says of Airflow's options, by the argument that says it.
+        executor: what the executor says.
+
+    Raises:
+        ValueError: naming the option, and who says it.
+    """
+    ours = executor.config.get(_EXTRA)
+    for source, given in said:
+        if twice := sorted(_CELERY & _names(given.get(_EXTRA))):
+            raise ValueError(
+                f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which this cluster says itself: use"
+                " broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
+            )
+        lost = [name for section, name in given if section == _TRANSPORT and (section, name) not in executor.config]
+        if lost and isinstance(ours, Json) and "broker_transport_options" in cast("Mapping[str, object]", ours.tree):
+            raise ValueError(
+                f"[{_TRANSPORT}] {lost[0]} by {source} would be lost: with this broker and this release of Airflow,"
+                " [celery] extra_celery_config takes the place of the section; remove it"
+            )
+
+
+def _names(value: object) -> set[str]:
+    """The names in text that is a JSON object, if it is one."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        return set()
+    return set(found) if isinstance(found, dict) else set()
 
 
 def check_ecs_tasks(tasks: Sequence[EcsTask]) -> None:

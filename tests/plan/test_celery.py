@@ -13,6 +13,7 @@ from cdk_airflow_ecs import (
     CeleryExecutor,
     EcsExecutor,
     LocalExecutor,
+    RedisBroker,
     Service,
     SeveralExecutors,
     SqsBroker,
@@ -216,3 +217,25 @@ def test_workers_end_their_tasks_in_peace():
     found = containers(plan())
     assert found["worker"].environment["DUMB_INIT_SETSID"] == "0"
     assert "DUMB_INIT_SETSID" not in found["scheduler"].environment
+
+
+@pytest.mark.parametrize(
+    "name", ["broker_url", "broker_transport_options", "result_backend", "worker_concurrency", "task_default_queue"]
+)
+@pytest.mark.parametrize("broker", [RedisBroker(), SqsBroker()])
+def test_what_goes_before_every_option(name, broker):
+    """What Celery is told beside Airflow's options may not say what the cluster says, for all or for one pool."""
+    told = f'{{"{name}": 1, "worker_max_tasks_per_child": 9}}'
+    words = rf"\[celery\] extra_celery_config by {{}} sets {name}, which this cluster says itself"
+    with pytest.raises(ValueError, match=words.format("config=")):
+        plan(config={"celery": {"extra_celery_config": told}}, executor="celery")
+    pool = WorkerPool("default", environment={"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": told})
+    with pytest.raises(ValueError, match=words.format("environment of Pools/default")):
+        plan_of(executor=CeleryExecutor(broker=broker, pools=[pool]))
+
+
+@pytest.mark.parametrize("told", ['{"worker_max_tasks_per_child": 9}', "{", "[]", "7", TEXT_TOKEN])
+def test_what_else_celery_is_told(told):
+    """The rest is the user's, and what is no JSON is Airflow's to refuse."""
+    worker = containers(plan(config={"celery": {"extra_celery_config": told}}))["worker"]
+    assert option(worker, "celery", "extra_celery_config") == told
