@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _EXTRA: Final = ("celery", "extra_celery_config")
 _TRANSPORT: Final = "celery_broker_transport_options"
 # What that option would set in place of others (default_celery.py of the celery provider).
-_CELERY: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
+_OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 # Their official images have an amazon provider before 9.32.0.
 _LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
 
@@ -88,7 +88,7 @@ def check_celery(said: Sequence[tuple[str, Mapping[Option, Value]]], executor: E
     """
     ours = executor.config.get(_EXTRA)
     for source, given in said:
-        if twice := sorted(_CELERY & _names(given.get(_EXTRA))):
+        if twice := sorted(_OURS & _names(given.get(_EXTRA))):
             raise ValueError(
                 f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which this cluster says itself: use"
                 " broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
