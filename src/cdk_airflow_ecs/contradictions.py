@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
+from cdk_airflow_ecs.config import merge
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
-from cdk_airflow_ecs.option_names import known
+from cdk_airflow_ecs.option_names import known, read_as
 from cdk_airflow_ecs.plan import Json, Option, Value
+from cdk_airflow_ecs.web import check_base_url
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.dags.base import DagSource
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.executors.base import ExecutorPlan
     from cdk_airflow_ecs.images.registry import AirflowImage
     from cdk_airflow_ecs.settings import Settings
+
+Said: TypeAlias = "Sequence[tuple[str, Mapping[Option, Value]]]"
 
 _EXTRA: Final = ("celery", "extra_celery_config")
 _TRANSPORT: Final = "celery_broker_transport_options"
@@ -28,7 +32,27 @@ _OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "tas
 _LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
 
 
-def relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, dict[Option, Value]]]:
+def check_options(settings: Settings, executor: ExecutorPlan, said: Said) -> None:
+    """Refuse options that contradict what the cluster does not set, but relies on.
+
+    Args:
+        settings: the cluster's arguments.
+        executor: what the executor says.
+        said: what the user says of the options of one process, by the argument that says it.
+
+    Raises:
+        ValueError: naming the option, and who says it.
+    """
+    line = settings.version.line
+    merge([*_relied_upon(settings, executor), *said], line)
+    _check_celery(executor, said)
+    for source, given in said:
+        for (section, name), value in given.items():
+            if read_as((section, name), line) == ("api", "base_url"):
+                check_base_url(f"[{section}] {name} by {source}", value)
+
+
+def _relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, dict[Option, Value]]]:
     """Options that the cluster sets nowhere and that must be so all the same, by what relies on them.
 
     But for the queue, each is Airflow's own default, or what a command says that goes before it.
@@ -76,16 +100,8 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Itera
         )
 
 
-def check_celery(said: Sequence[tuple[str, Mapping[Option, Value]]], executor: ExecutorPlan) -> None:
-    """Refuse what would go before the cluster's own options of Celery, and what would be lost behind them.
-
-    Args:
-        said: what the user says of Airflow's options, by the argument that says it.
-        executor: what the executor says.
-
-    Raises:
-        ValueError: naming the option, and who says it.
-    """
+def _check_celery(executor: ExecutorPlan, said: Said) -> None:
+    """Refuse what would go before the cluster's own options of Celery, and what would be lost behind them."""
     ours = executor.config.get(_EXTRA)
     for source, given in said:
         if twice := sorted(_OURS & _names(given.get(_EXTRA))):

@@ -21,7 +21,7 @@ from cdk_airflow_ecs.airflow import (
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import variables
-from cdk_airflow_ecs.contradictions import check_celery, relied_upon
+from cdk_airflow_ecs.contradictions import check_options
 from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
@@ -180,8 +180,7 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
         (image.options_source, image.options),
         (f"environment of {process.component}", given_options),
     ]
-    options.merge([*relied_upon(settings, context.executor), *said], line)
-    check_celery(said, context.executor)
+    check_options(settings, context.executor, said)
     own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
     chosen = options.overlay(_defaults(context, process), options.merge([*own, *said], line), line)
     fixed, added = _own_environment(context, process), _task_variables(context, process)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -46,7 +47,7 @@ class Web(Store):
         internet_facing: whether it has public addresses. It then needs *certificate* and *allow_from*.
         allow_from: who may connect: CIDR blocks such as "10.8.0.0/16", or CDK peers. The default is the VPC.
         allow_insecure_http: accept an internet-facing load balancer without a certificate. Any other refuses it.
-        base_url: the URL that Airflow builds links with, if a proxy of yours stands in front.
+        base_url: the URL that Airflow builds links with, if a proxy of yours stands in front. It has no path.
 
     Raises:
         ValueError: if these contradict each other.
@@ -106,6 +107,7 @@ class Web(Store):
         if self.base_url is not None and not is_token(self.base_url):
             # Airflow 2 refuses to start with a slash at the end.
             object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+            check_base_url("Web base_url", self.base_url)
 
     @property
     def has_one_name(self) -> bool:
@@ -283,6 +285,22 @@ def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
     known = not (is_token(domain_name) or is_token(parent))
     if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):
         raise ValueError(f"Web domain_name={domain_name!r} is not in the zone {parent!r} of hosted_zone=")
+
+
+def check_base_url(name: str, url: object) -> None:
+    """Refuse a URL with a path: Airflow would answer below it alone, where neither health checks nor workers ask.
+
+    2.11.2 then answers /health with 404, and 3.3.2 /execution/health.
+
+    Raises:
+        ValueError: naming the path.
+    """
+    path = urlsplit(url).path.rstrip("/") if isinstance(url, str) and not is_token(url) else ""
+    if path:
+        raise ValueError(
+            f"{name} has the path {path!r}: Airflow would answer below it alone, where neither health checks nor workers"
+            ' ask; give Airflow a name of its own, such as "https://airflow.example.com"'
+        )
 
 
 def _check_client(entry: object) -> None:

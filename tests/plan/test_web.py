@@ -102,6 +102,7 @@ def test_clients_by_any_sequence():
         ({"domain_name": ""}, "domain_name is text"),
         ({"base_url": "airflow.example.com"}, "base_url is a URL"),
         ({"base_url": ""}, "base_url is text"),
+        ({"base_url": "https://example.com/airflow/"}, "base_url has the path '/airflow': .* a name of its"),
         ({"allow_from": "10.0.0.0/8"}, "allow_from is a list such as"),
         ({"allow_from": ["10.0.0.1/8"]}, r"'10\.0\.0\.1/8' is no CIDR block .*has host bits set"),
         ({"allow_from": ["10.0.0.0/33"]}, r"'10\.0\.0\.0/33' is no CIDR block"),
@@ -120,3 +121,12 @@ def test_what_is_no_way_in(arguments, words):
 def test_base_url_loses_its_last_slash():
     """Airflow 2 refuses a base URL that ends with a slash, so whoever writes one gets it without."""
     assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
+
+
+@pytest.mark.parametrize("section", ["api", "webserver"])
+def test_no_path_by_an_option(section):
+    """Nor may config= bring a path, where the URL is the user's to say; without one it is accepted."""
+    with pytest.raises(ValueError, match=rf"\[{section}\] base_url by config= has the path '/airflow': "):
+        plan("3.3", config={section: {"base_url": "https://example.com/airflow"}})
+    for url in ("https://airflow.example.com", "https://airflow.example.com/", TEXT_TOKEN):
+        assert plan("3.3", config={section: {"base_url": url}})
