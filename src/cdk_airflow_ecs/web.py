@@ -298,8 +298,8 @@ def check_base_url(name: str, url: object) -> None:
     path = urlsplit(url).path.rstrip("/") if isinstance(url, str) and not is_token(url) else ""
     if path:
         raise ValueError(
-            f"{name} has the path {path!r}: Airflow would answer below it alone, where neither health checks nor workers"
-            ' ask; give Airflow a name of its own, such as "https://airflow.example.com"'
+            f"{name} has the path {path!r}: Airflow would answer below it alone, where neither health checks nor"
+            ' workers ask; give Airflow a name of its own, such as "https://airflow.example.com"'
         )
 
 
