@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from cdk_airflow_ecs.advice import Advice
-from cdk_airflow_ecs.airflow import TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
+from cdk_airflow_ecs.airflow import HEARTBEAT_SECONDS, TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
 from cdk_airflow_ecs.config import merge
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
@@ -26,7 +27,12 @@ Said: TypeAlias = "Sequence[tuple[str, Mapping[Option, Value]]]"
 
 _EXTRA: Final = ("celery", "extra_celery_config")
 _TRANSPORT: Final = "celery_broker_transport_options"
-# What that option would set in place of others (default_celery.py of the celery provider).
+_HEARTBEATS: Final = (
+    ("scheduler", "scheduler_heartbeat_sec"),
+    ("scheduler", "job_heartbeat_sec"),
+    ("triggerer", "job_heartbeat_sec"),
+)
+# What [celery] extra_celery_config would set in place of others (default_celery.py of the celery provider).
 _OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 # Their official images have an amazon provider before 9.32.0.
 _LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
@@ -48,8 +54,14 @@ def check_options(settings: Settings, executor: ExecutorPlan, said: Said) -> Non
     _check_celery(executor, said)
     for source, given in said:
         for (section, name), value in given.items():
-            if read_as((section, name), line) == ("api", "base_url"):
-                check_base_url(f"[{section}] {name} by {source}", value)
+            option, who = read_as((section, name), line), f"[{section}] {name} by {source}"
+            if option == ("api", "base_url"):
+                check_base_url(who, value)
+            if option in _HEARTBEATS and _seconds(value) > HEARTBEAT_SECONDS:
+                raise ValueError(
+                    f"{who} is {value}: health checks take a process with no heartbeat for {HEARTBEAT_SECONDS} s for"
+                    " dead, and ECS replaces it; take less"
+                )
 
 
 def _relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, dict[Option, Value]]]:
@@ -115,6 +127,11 @@ def _check_celery(executor: ExecutorPlan, said: Said) -> None:
                 f"[{_TRANSPORT}] {lost[0]} by {source} would be lost: with this broker and this release of Airflow,"
                 " [celery] extra_celery_config takes the place of the section; remove it"
             )
+
+
+def _seconds(value: Value) -> float:
+    """A number in text, if it is one: what else it may be, Airflow refuses."""
+    return float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?", value) else 0
 
 
 def _names(value: object) -> set[str]:

@@ -300,6 +300,18 @@ def test_what_the_cluster_relies_on_may_be_said():
     assert plan(config={"api": {"port": 8080}, "logging": {"worker_log_server_port": 8793}, "celery": {}})
 
 
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [("scheduler", "scheduler_heartbeat_sec"), ("scheduler", "job_heartbeat_sec"), ("triggerer", "job_heartbeat_sec")],
+)
+def test_a_heartbeat_that_the_health_check_would_miss(section, name):
+    """Who has no heartbeat for two minutes is replaced, so none may be rarer."""
+    for value in (120, "60.5", TEXT_TOKEN):
+        assert plan(config={section: {name: value}})
+    with pytest.raises(ValueError, match=rf"\[{section}\] {name} by config= is 121: .* no heartbeat for 120 s"):
+        plan(config={section: {name: 121}})
+
+
 def test_what_the_cluster_owns_by_component():
     """Nor does the environment of one component change it."""
     with pytest.raises(ValueError, match="by this cluster, and as 'X' by environment of Scheduler"):
