@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from typing import TypeVar
 
+from cdk_airflow_ecs.environment import shows_secret
 from cdk_airflow_ecs.option_names import (
     COMMAND_SUFFIXES,
     FREE_FORM,
@@ -24,7 +25,6 @@ from cdk_airflow_ecs.option_names import (
     minors,
     read_as,
 )
-from cdk_airflow_ecs.tokens import holds_login
 
 __all__ = [
     "Finding",
@@ -182,7 +182,7 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     base = base_option(option)
     facts = every_option().get(base)
     sensitive = facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != ""
-    if holds_login(value) or sensitive:
+    if shows_secret(value) or sensitive:
         yield _plain_text(option, value, minor)
     if FREE_FORM.fullmatch(option[0]):
         return
@@ -201,7 +201,7 @@ def _plain_text(option: Option, value: object, minor: str) -> Finding:
     """Say that a sensitive option stands in the template for all to read."""
     place = current_option(option, minor) or option
     remedy = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
-    if _MAY_BE_SECRET.fullmatch(option[1]) and not holds_login(value):
+    if _MAY_BE_SECRET.fullmatch(option[1]) and not shows_secret(value):
         message = f"{_spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
         return Finding(id="cdk-airflow-ecs:possibly-secret-option", message=message)
     message = f"{_spell(option)} is a secret, and would be readable in the template; {remedy}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import HEARTBEAT_SECONDS, TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
 from cdk_airflow_ecs.config import merge
+from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.option_names import known, read_as
@@ -50,7 +51,7 @@ def check_options(settings: Settings, executor: ExecutorPlan, said: Said) -> Non
         ValueError: naming the option, and who says it.
     """
     line = settings.version.line
-    merge([*_relied_upon(settings, executor), *said], line)
+    merge([*relied_upon(settings, executor), *said], line)
     _check_celery(executor, said)
     for source, given in said:
         for (section, name), value in given.items():
@@ -64,10 +65,10 @@ def check_options(settings: Settings, executor: ExecutorPlan, said: Said) -> Non
                 )
 
 
-def _relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, dict[Option, Value]]]:
-    """Options that the cluster sets nowhere and that must be so all the same, by what relies on them.
+def relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, dict[Option, Value]]]:
+    """Options that the cluster does not set and that must be so all the same, by what relies on them.
 
-    But for the queue, each is Airflow's own default, or what a command says that goes before it.
+    They are Airflow's own defaults, or what arguments of the cluster say.
     """
     web, server = ("api", "") if settings.version.major >= 3 else ("webserver", "web_server_")
     options: dict[str, dict[Option, Value]] = {
@@ -86,8 +87,15 @@ def _relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, 
         "whose health checks look for tables without it": {("database", "sql_alchemy_schema"): ""},
         "which makes both URLs of one database": {("database", "sql_alchemy_conn_async"): ""},
         # Without --queues it would take no trigger of a task that has a queue, which is any.
+        "which starts no health server": {
+            ("scheduler", "scheduler_health_check_server_host"): "0.0.0.0",  # noqa: S104
+            ("scheduler", "scheduler_health_check_server_port"): "8974",
+        },
         "whose triggerer serves no queue": {("triggerer", "queues_enabled"): "False"},
     }
+    if isinstance(settings.dags, S3Dags):
+        refresh = str(settings.dags.refresh_seconds)
+        options["whose DAG source says refresh_seconds="] = {("dag_processor", "refresh_interval"): refresh}
     if ("aws_ecs_executor", "cluster") in executor.loader_config:
         options["whose executor says where its tasks run"] = {
             option: ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -83,6 +84,23 @@ def read_config(config: Mapping[str, Mapping[str, object]], secrets: dict[str, e
 def looks_secret(name: str) -> bool:
     """Whether what has this name is a secret, as far as a name can tell."""
     return name.startswith("AIRFLOW_CONN_") or bool(_SECRET_NAME.search(name.upper()))
+
+
+def shows_secret(value: object) -> bool:
+    """Whether the value of an option is a secret, as far as a login in a URL or a name in JSON can tell."""
+    try:
+        tree = json.loads(value) if isinstance(value, str) and value.lstrip().startswith(("{", "[")) else None
+    except ValueError:
+        tree = None
+    return holds_login(value) or _names_secret(tree)
+
+
+def _names_secret(tree: object) -> bool:
+    if isinstance(tree, Mapping):
+        texts = {name: value for name, value in tree.items() if isinstance(value, str)}
+        shown = any(looks_secret(name) and value and not value.startswith("$") for name, value in texts.items())
+        return shown or any(map(_names_secret, tree.values()))
+    return isinstance(tree, list) and any(map(_names_secret, tree))
 
 
 def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret]) -> Value:

@@ -443,6 +443,27 @@ def test_arguments_that_may_hold_a_secret(section, option):
     assert "airflow/connections" not in message
 
 
+@pytest.mark.parametrize(
+    ("section", "option", "value"),
+    [
+        ("secrets", "backend_kwargs", '{"url": "https://vault", "token": "hunter2-hunter2"}'),
+        ("workers", "secrets_backend_kwargs", '{"role": {"secret_key": "hunter2-hunter2"}}'),
+        ("database", "sql_alchemy_engine_args", '{"connect_args": {"password": "hunter2-hunter2"}}'),
+        ("dag_processor", "dag_bundle_config_list", '[{"kwargs": {"access_token": "hunter2-hunter2"}}]'),
+        ("celery", "extra_celery_config", '{"redis_password": "hunter2-hunter2"}'),
+    ],
+)
+def test_a_secret_in_json(section, option, value):
+    """What a name in JSON gives away is a secret in any option, unless the container puts it in."""
+    (finding,) = check({section: {option: value}}, "3.3")
+    assert finding.id == "cdk-airflow-ecs:plain-text-secret"
+    assert finding.is_error
+    assert PASSWORD not in finding.message
+    for harmless in ('"${VAULT_TOKEN}"', "null", '""', "[]"):
+        found = check({section: {option: value.replace('"hunter2-hunter2"', harmless)}}, "3.3")
+        assert not any(finding.is_error for finding in found)
+
+
 @settings(max_examples=25)
 @given(
     section=st.sampled_from(["core", "celery", "smtp", "api", "plugin"]), option=words, minor=st.sampled_from(MINORS)

@@ -164,18 +164,13 @@ def test_soft_defaults_give_way(option_):
         assert {option(container, section, name) for container in found.values()} == {str(value)}
 
 
-@pytest.mark.parametrize(
-    ("line", "old", "new"),
-    [
-        ("3.3", ("webserver", "workers"), ("api", "workers")),
-        ("2.11", ("celery", "stalled_task_timeout"), ("scheduler", "task_queued_timeout")),
-    ],
-)
-def test_soft_defaults_give_way_to_old_names(line, old, new):
+@pytest.mark.parametrize("line", ["3.0", "3.3"])
+def test_soft_defaults_give_way_to_old_names(line):
     """Airflow reads an old name only where the new one is not set."""
-    found = containers(plan(line, config={old[0]: {old[1]: 4}}))
+    found = containers(plan(line, config={"webserver": {"workers": 4}}))
     del found["migrate"]
-    assert {(option(container, *old), option(container, *new)) for container in found.values()} == {("4", None)}
+    told = {(option(c, "webserver", "workers"), option(c, "api", "workers")) for c in found.values()}
+    assert told == {("4", None)}
 
 
 def test_a_slow_broker_fails_no_task():
@@ -224,6 +219,10 @@ RELIED_UPON = [
     ("3.3", "database", "sql_alchemy_schema", "airflow"),
     ("3.3", "database", "sql_alchemy_conn_async", EcsSecret()),
     ("3.3", "triggerer", "queues_enabled", True),
+    ("3.3", "dag_processor", "refresh_interval", 5),
+    ("3.3", "scheduler", "dag_dir_list_interval", 5),
+    *[(line, "scheduler", "scheduler_health_check_server_port", 9000) for line in ("2.8", "3.3")],
+    ("3.3", "scheduler", "scheduler_health_check_server_host", "127.0.0.1"),
 ]
 
 
