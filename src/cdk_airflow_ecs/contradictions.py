@@ -86,11 +86,11 @@ def relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, d
         "whose worker pools say concurrency=": {("celery", "worker_autoscale"): ""},
         "whose health checks look for tables without it": {("database", "sql_alchemy_schema"): ""},
         "which makes both URLs of one database": {("database", "sql_alchemy_conn_async"): ""},
-        # Without --queues it would take no trigger of a task that has a queue, which is any.
         "which starts no health server": {
             ("scheduler", "scheduler_health_check_server_host"): "0.0.0.0",  # noqa: S104
             ("scheduler", "scheduler_health_check_server_port"): "8974",
         },
+        # Without --queues it would take no trigger of a task that has a queue, which is any.
         "whose triggerer serves no queue": {("triggerer", "queues_enabled"): "False"},
     }
     if isinstance(settings.dags, S3Dags):
@@ -107,17 +107,6 @@ def relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, d
         (f"this cluster, {why}", {option: value for option, value in given.items() if option in here})
         for why, given in options.items()
     ]
-
-
-def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
-    """Say what an image must hold that this library cannot add to it."""
-    if executor.requirements and not image.takes_requirements:
-        yield Advice(
-            f"cdk-airflow-ecs:image-requirements:{name}",
-            f"the image of {'this cluster' if name == 'airflow' else name} must hold"
-            f" {', '.join((*executor.requirements, *executor.image_files))}, which this library adds to the official"
-            " image and to AirflowImage.build(…) alone",
-        )
 
 
 def _check_celery(executor: ExecutorPlan, said: Said) -> None:
@@ -149,6 +138,17 @@ def _names(value: object) -> set[str]:
     except ValueError:
         return set()
     return set(found) if isinstance(found, dict) else set()
+
+
+def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
+    """Say what an image must hold that this library cannot add to it."""
+    if executor.requirements and not image.takes_requirements:
+        yield Advice(
+            f"cdk-airflow-ecs:image-requirements:{name}",
+            f"the image of {'this cluster' if name == 'airflow' else name} must hold"
+            f" {', '.join((*executor.requirements, *executor.image_files))}, which this library adds to the official"
+            " image and to AirflowImage.build(…) alone",
+        )
 
 
 def check_ecs_tasks(tasks: Sequence[EcsTask]) -> None:
