@@ -145,7 +145,11 @@ def test_checkov(tmp_path):
             seen |= texts.items()
             (tmp_path / f"{name}.{stack}.json").write_text(json.dumps({"Resources": new}))
     run = subprocess.run(
-        [CHECKOV, *"--framework cloudformation --skip-download --quiet --output json --directory".split(), tmp_path],
+        [
+            CHECKOV,
+            *["--framework", "cloudformation", "--skip-download", "--quiet", "--output", "json", "--directory"],
+            tmp_path,
+        ],
         capture_output=True,
         text=True,
         check=False,
