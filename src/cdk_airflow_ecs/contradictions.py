@@ -22,7 +22,7 @@ _LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
     """Say what an image must hold that this library cannot add to it."""
-    if executor.requirements and not image.takes_requirements:
+    if (executor.requirements or executor.image_files) and not image.takes_requirements:
         yield Advice(
             f"cdk-airflow-ecs:image-requirements:{name}",
             f"the image of {'this cluster' if name == 'airflow' else name} must hold"
