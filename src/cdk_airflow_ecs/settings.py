@@ -33,6 +33,8 @@ from cdk_airflow_ecs.web import Web
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
+    from cdk_airflow_ecs.binding import Store
+
 # A bucket takes no snapshot; None does what suits each kind.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
 _SERVICES: Final = {
@@ -166,6 +168,18 @@ def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowIm
     folder = settings.dags.folder if isinstance(settings.dags, ImageDags) else None
     images = {"airflow": settings.image, **{w.process.component: w.image for w in executor.workers}}
     return {name: image.with_dags(folder) for name, image in images.items() if image is not None}
+
+
+def stores_of(settings: Settings) -> dict[str, Store]:
+    """Everything that is bound, by the names that refs use, each part after what it belongs to."""
+    stores = {
+        "Database": settings.database,
+        "Dags": settings.dags,
+        "Logs": settings.logs,
+        "Web": settings.web,
+        **settings.executor.plan(ExecutorContext(version=settings.version)).stores,
+    }
+    return stores | {name: part for store in stores.values() for name, part in store.parts().items()}
 
 
 def _check_variables(

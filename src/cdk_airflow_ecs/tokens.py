@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TypeGuard
 
 _STRING_MARKER = "${Token["
+_LIST_MARKER = "#{Token["
 _LARGEST_NUMBER_TOKEN = -1e280
 
 
@@ -23,6 +24,11 @@ def is_token(value: object) -> bool:
 def is_number_token(value: object) -> bool:
     """Tell whether *value* is a number that is only known at deploy time."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value < _LARGEST_NUMBER_TOKEN
+
+
+def is_list_token(value: str) -> bool:
+    """Tell whether *value* stands for all texts of a list, however many the deploy finds."""
+    return _LIST_MARKER in value
 
 
 def is_secret(value: object) -> bool:

@@ -18,6 +18,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 import cdk_airflow_ecs
@@ -61,26 +62,40 @@ def names() -> dict:
     """What the rows name: everything public, and what stands for constructs of the reader's."""
     stack = Stack()
     zones = ["eu-central-1a", "eu-central-1b"]
-    vpc = ec2.Vpc.from_vpc_attributes(
-        stack, "Vpc", vpc_id="vpc-1", availability_zones=zones, private_subnet_ids=["subnet-1", "subnet-2"]
-    )
+
+    def network(name, zones, cidr="10.0.0.0/16"):
+        subnets = [f"{name}-{number}" for number in range(len(zones))]
+        return ec2.Vpc.from_vpc_attributes(
+            *(stack, name),
+            vpc_id=name,
+            availability_zones=zones,
+            private_subnet_ids=subnets,
+            vpc_cidr_block=cidr,
+        )
+
+    vpc = network("vpc-1", zones)
     zone_a, zone_b = (ec2.SubnetSelection(availability_zones=[zone]) for zone in zones)
-    instance = rds.DatabaseInstance.from_database_instance_attributes(
-        stack, "Db", instance_identifier="db", instance_endpoint_address="db.example.com", port=5432, security_groups=[]
-    )
     secret = secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "secret")
     arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
     return {
         **{name: getattr(cdk_airflow_ecs, name) for name in cdk_airflow_ecs.__all__},
         **{"YourExecutor": YourExecutor, "secret": secret, "key": ecs.Secret.from_secrets_manager(secret)},
-        **{"vpc": vpc, "zone_a": zone_a, "zone_b": zone_b, "instance": instance},
+        **{"stack": stack, "ec2": ec2, "vpc": vpc, "zone_a": zone_a, "zone_b": zone_b},
+        **{"large_vpc": network("vpc-2", zones * 2), "vpc_without_cidr": network("vpc-4", zones, None)},
+        "subnet": network("vpc-3", zones).private_subnets[0],
         "group": ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0"),
+        "instance": rds.DatabaseInstance(stack, "Db", engine=rds.DatabaseInstanceEngine.POSTGRES, vpc=vpc),
+        "imported_cluster": rds.DatabaseCluster.from_database_cluster_attributes(
+            stack, "Imported", cluster_identifier="imported"
+        ),
         "certificate": acm.Certificate.from_certificate_arn(stack, "Certificate", arn),
-        "zone": route53.HostedZone.from_hosted_zone_id(stack, "Zone", "Z1"),
+        "zone": route53.HostedZone.from_hosted_zone_attributes(
+            stack, "Zone", hosted_zone_id="Z1", zone_name="example.com"
+        ),
         "repository": ecr.Repository.from_repository_name(stack, "Repository", "airflow"),
+        "bucket": s3.Bucket.from_bucket_name(stack, "Bucket", "logs"),
         "log_group": logs.LogGroup.from_log_group_name(stack, "Logs", "airflow"),
         "parameter": CfnParameter(stack, "Parameter", type="Number").value_as_number,
-        "stack": stack,
     }
 
 

@@ -598,6 +598,18 @@ class Stack:
             if item["ResourceType"] in ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
         }
 
+    def images(self) -> set[str]:
+        """The images that its task definitions name."""
+        ecs = self.client("ecs")
+        return {
+            container["image"]
+            for name, body in self.bodies.items()
+            if body["Type"] == "AWS::ECS::TaskDefinition"
+            for container in ecs.describe_task_definition(taskDefinition=self.ids[name])["taskDefinition"][
+                "containerDefinitions"
+            ]
+        }
+
     def declared(self, logical_id: str) -> dict:
         """The properties of a resource, resolved."""
         return self.resolve(self.bodies[logical_id].get("Properties", {}))

@@ -14,6 +14,12 @@ from cdk_airflow_ecs.settings import resolve
 CERTIFICATE = SimpleNamespace(certificate_arn="arn:aws:acm:eu-central-1:123456789012:certificate/1")
 ZONE = SimpleNamespace(hosted_zone_id="Z1")
 PEER = SimpleNamespace(can_inline_rule=True)
+PUBLIC = {"internet_facing": True, "allow_from": ["10.0.0.0/8"]}
+
+
+def zone(name: str):
+    """Stand in for a hosted zone whose name is known."""
+    return SimpleNamespace(hosted_zone_id="Z1", zone_name=name)
 
 
 @pytest.mark.parametrize(("web", "ports"), [(Web(), {80}), (Web(certificate=CERTIFICATE), {80, 443})])
@@ -59,6 +65,14 @@ def test_a_certificate_wants_a_name():
     assert Web(certificate=CERTIFICATE, domain_name="airflow.example.com", hosted_zone=ZONE).advice() == []
 
 
+@pytest.mark.parametrize("name", ["example.com", "a.example.com", "A.Example.com.", TEXT_TOKEN])
+def test_a_name_in_its_zone(name):
+    """The zone's own name, one below it, and those that only the deploy knows."""
+    domain_name = "a.example.com"
+    assert Web(domain_name=domain_name, hosted_zone=zone(name)).domain_name == domain_name
+    assert Web(domain_name=TEXT_TOKEN, hosted_zone=zone(name)).domain_name == TEXT_TOKEN
+
+
 def test_clients_by_any_sequence():
     """A list, a tuple and a generator name the same clients: addresses of both families, tokens and peers."""
     clients = ("10.8.0.0/16", "2001:db8::/32", TEXT_TOKEN, PEER)
@@ -72,10 +86,17 @@ def test_clients_by_any_sequence():
         ({"internet_facing": True}, "plain text: pass certificate=…, or say allow_insecure_http=True"),
         ({"internet_facing": True, "certificate": CERTIFICATE}, r"needs allow_from=\[…\]"),
         ({"internet_facing": "yes"}, "internet_facing is True or False, got 'yes'"),
+        ({"allow_insecure_http": True}, "allow_insecure_http=True is for internet_facing=True without certificate="),
+        ({**PUBLIC, "certificate": CERTIFICATE, "allow_insecure_http": True}, "allow_insecure_http=True is for"),
         ({"allow_insecure_http": 1}, "allow_insecure_http is True or False, got 1"),
         ({"certificate": "arn:aws:acm:…"}, r"certificate takes an acm\.ICertificate, such as .*from_certificate_arn"),
         ({"certificate": Web}, "the class Web"),
         ({"hosted_zone": ZONE}, "hosted_zone= needs domain_name="),
+        ({"hosted_zone": zone("example.com"), "domain_name": "notexample.com"}, "'notexample.com' is not in the zone"),
+        (
+            {"hosted_zone": zone("a.example.com"), "domain_name": "example.com"},
+            "the zone 'a.example.com' of hosted_zone=",
+        ),
         ({"hosted_zone": "example.com", "domain_name": "a.example.com"}, r"takes a route53\.IHostedZone"),
         ({"domain_name": "https://a.example.com"}, "domain_name is a host name alone"),
         ({"domain_name": ""}, "domain_name is text"),

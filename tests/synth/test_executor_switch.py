@@ -21,7 +21,7 @@ from cdk_airflow_ecs import (
     SeveralExecutors,
     SqsBroker,
 )
-from synthesis import REPOSITORY, add_cluster, resources, synthesize, template_of
+from synthesis import REPOSITORY, add_cluster, cdk_program, resources, synthesize, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -83,7 +83,7 @@ def diff(before, after, folder) -> list[tuple[str, ...]]:
     template.write_text(json.dumps(before))
     folder = synthesize(lambda app: add_cluster(Stack(app, "Data"), **after)).folder
     answer = subprocess.run(
-        ["npx", "--yes", "aws-cdk@2", "--no-notices", "diff", "Data", "--app", folder, "--template", template],
+        [cdk_program(), "--no-notices", "diff", "Data", "--app", folder, "--template", template],
         env={**os.environ, "CDK_DISABLE_CLI_TELEMETRY": "true", "CDK_VALIDATION": "false", "NO_COLOR": "1"},
         cwd=REPOSITORY,
         capture_output=True,

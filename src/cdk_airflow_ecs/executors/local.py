@@ -13,8 +13,8 @@ class LocalExecutor(Executor):
     """Run tasks inside the scheduler: the smallest cluster, with neither broker nor workers.
 
     Args:
-        parallelism: tasks that run at a time. The default is one per 512 MiB of the scheduler's memory, 8 with its
-            default of 4096 MiB; Airflow's own default of 32 does not fit a task of that size.
+        parallelism: tasks that run at a time. The default of 8 is one per 512 MiB of a scheduler of 4096 MiB, and does
+            not grow with a larger one; Airflow's own default of 32 does not fit a task of that size.
 
     Raises:
         ValueError: if *parallelism* is no positive integer.
