@@ -142,7 +142,7 @@ def _names(value: object) -> set[str]:
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
     """Say what an image must hold that this library cannot add to it."""
-    if executor.requirements and not image.takes_requirements:
+    if (executor.requirements or executor.image_files) and not image.takes_requirements:
         yield Advice(
             f"cdk-airflow-ecs:image-requirements:{name}",
             f"the image of {'this cluster' if name == 'airflow' else name} must hold"

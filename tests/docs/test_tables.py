@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -24,6 +25,7 @@ from cdk_airflow_ecs import (
     CloudWatchLogs,
     ContainerDatabase,
     EcsExecutor,
+    ExecutorPlan,
     ExistingDatabase,
     ImageDags,
     LocalExecutor,
@@ -426,3 +428,10 @@ def test_existing_database_takes_an_imported_one():
 
     texts = strings(template_of(database=cluster))
     assert {"aurora.example.com", "5433"} <= {*texts}
+
+
+def test_what_a_plan_may_say():
+    """extending.md has each field of an executor's plan, and no other."""
+    rows = table(page("extending.md"), "## What a plan may say")[1:]
+    described = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(described) == sorted(field.name for field in dataclasses.fields(ExecutorPlan))

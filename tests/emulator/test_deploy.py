@@ -105,21 +105,31 @@ def test_every_resource_reads_back_as_declared(account, declared):
 
 
 def test_a_difference_would_be_seen(declared):
-    """The comparison reports a changed value, a lost list entry and a changed order of a command."""
-    name = next(name for name, body in declared.bodies.items() if body["Type"] == "AWS::ECS::TaskDefinition")
-    body = declared.bodies[name]
-    changed = json.loads(json.dumps(body))
-    changed["Properties"]["Cpu"] = "1"
-    container = changed["Properties"]["ContainerDefinitions"][0]
-    container["Command"] = container["Command"][::-1]
-    container["Secrets"] = container["Secrets"][1:]
-    declared.bodies[name] = changed
-    try:
-        found = "\n".join(declared.differences(name))
-    finally:
-        declared.bodies[name] = body
-    assert "Cpu" in found
-    assert "ContainerDefinitions[0]" in found
+    """The comparison reports a changed value, a lost list entry, a changed order, and what only the nodes show."""
+
+    def found(kind, change):
+        name = next(name for name, body in declared.bodies.items() if body["Type"] == kind)
+        body = declared.bodies[name]
+        changed = json.loads(json.dumps(body))
+        change(changed["Properties"])
+        declared.bodies[name] = changed
+        try:
+            return "\n".join(declared.differences(name))
+        finally:
+            declared.bodies[name] = body
+
+    def task_definition(properties):
+        properties["Cpu"] = "1"
+        container = properties["ContainerDefinitions"][0]
+        container["Command"] = container["Command"][::-1]
+        container["Secrets"] = container["Secrets"][1:]
+
+    seen = found("AWS::ECS::TaskDefinition", task_definition)
+    assert "Cpu" in seen
+    assert "ContainerDefinitions[0]" in seen
+    nodes = {"CacheParameterGroupName": "default.valkey8", "EngineVersion": "7.2", "SecurityGroupIds": ["sg-1"]}
+    seen = found("AWS::ElastiCache::ReplicationGroup", lambda properties: properties.update(nodes))
+    assert [name for name in nodes if name not in seen] == []
 
 
 def test_migration_runs_once_before_any_service(account):

@@ -5,11 +5,24 @@ from __future__ import annotations
 import re
 
 import pytest
-from plans import EXECUTORS, NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, EcsSecret, containers, option, plan, services
+from plans import (
+    EXECUTORS,
+    NUMBER_TOKEN,
+    OWN_IMAGE,
+    TEXT_TOKEN,
+    VERSIONS,
+    EcsSecret,
+    containers,
+    option,
+    plan,
+    services,
+)
 
 from cdk_airflow_ecs import (
     AirflowVersion,
     CeleryExecutor,
+    Executor,
+    ExecutorPlan,
     HealthCheck,
     LocalExecutor,
     Service,
@@ -421,3 +434,17 @@ def test_the_migration_gets_what_concerns_it(line):
     unchanged = plan(line, config={"core": {"parallelism": 64}}, environment={"A": "1"}, services={"Scheduler": SEED})
     assert unchanged.component("Migration") == plan(line).component("Migration")
     assert migrate.environment["AIRFLOW_ECS_VERSION"] == str(VERSIONS[line])
+
+
+@pytest.mark.parametrize("wanted", [{"requirements": ("boto3",)}, {"image_files": {"own.py": ""}}])
+def test_what_an_executor_wants_in_the_image(wanted):
+    """An image that nothing can be added to comes with advice that names packages and modules, either alone too."""
+
+    class Own(Executor):
+        def plan(self, context):
+            return ExecutorPlan(class_path="own.Executor", **wanted)
+
+    (advice,) = resolve(version=AirflowVersion.V3_3, executor=Own(), image=OWN_IMAGE).advice
+    assert advice.id == "cdk-airflow-ecs:image-requirements:airflow"
+    assert f"must hold {', '.join(*wanted.values())}," in advice.text
+    assert resolve(version=AirflowVersion.V3_3, executor=Own()).advice == ()
