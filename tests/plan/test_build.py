@@ -128,7 +128,7 @@ def test_the_base(folder, line):
     assert full.startswith(f"FROM apache/airflow:{name}\n")
     assert slim.startswith(f"FROM apache/airflow:slim-{name}\n")
     assert own.startswith(f'FROM example.com/airflow:1\n\nRUN test "${{AIRFLOW_VERSION}}" = "{version}"')
-    extras = "amazon,celery,postgres,statsd" + (",fab,git" if version.major == 3 else "")
+    extras = "aiobotocore,amazon,celery,http,postgres,redis,statsd" + (",fab,git" if version.major == 3 else "")
     assert f'"apache-airflow[{extras}]==${{AIRFLOW_VERSION}}"' in slim
     published = f"airflow/constraints-${{AIRFLOW_VERSION}}/constraints-{version.python}.txt"
     # A slim image's own file may lack providers; images of 2.8 have no file.
