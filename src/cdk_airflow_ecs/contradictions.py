@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
 
@@ -16,18 +17,20 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.registry import AirflowImage
     from cdk_airflow_ecs.settings import Settings
 
-# Their official images have an amazon provider before 9.32.0.
-_LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
+# Releases whose constraints name an amazon provider before 9.32.0, which came days after 3.3.0; 3.3.1 names 9.34.0.
+_LOSE_LOGS: Final = AirflowVersion(3, 0, 0), AirflowVersion(3, 3, 0)
+_AMAZON: Final = "apache-airflow-providers-amazon"
+_KEEPS_LOGS: Final = (9, 32)
 
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
     """Say what an image must hold that this library cannot add to it."""
-    if executor.requirements and not image.takes_requirements:
+    added = (*executor.requirements, *executor.image_files)
+    if added and not image.takes_requirements:
         yield Advice(
             f"cdk-airflow-ecs:image-requirements:{name}",
-            f"the image of {'this cluster' if name == 'airflow' else name} must hold"
-            f" {', '.join((*executor.requirements, *executor.image_files))}, which this library adds to the official"
-            " image and to AirflowImage.build(…) alone",
+            f"{_image(name)} must hold {', '.join(added)}, which this library adds to the official image and to"
+            " AirflowImage.build(…) alone",
         )
 
 
@@ -43,21 +46,47 @@ def check_ecs_tasks(tasks: Sequence[EcsTask]) -> None:
             raise ValueError(f"two ECS tasks would be the Airflow variable {name!r}; give each its own name")
 
 
-def check_dags(image: AirflowImage, dags: DagSource | None) -> None:
+def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> None:
     """Refuse an image with DAGs of which nobody says whether they are the cluster's.
 
     Raises:
         ValueError: saying what to choose from.
     """
-    if dags is None and image.has_dags:
-        raise ValueError(
-            "image= comes with DAGs, and dags= does not say whether they are the cluster's; pass dags=ImageDags(), or"
-            " another source, such as S3Dags(), which leaves them out of the image"
-        )
+    for name, image in images.items():
+        if dags is None and image.has_dags:
+            raise ValueError(
+                f"{_image(name)} comes with DAGs, and dags= does not say whether they are the cluster's; pass"
+                " dags=ImageDags(), or another source, such as S3Dags(), which leaves them out of the image"
+            )
+
+
+def check_cloudwatch(settings: Settings, images: Mapping[str, AirflowImage]) -> Iterator[Advice]:
+    """Refuse images that lose logs on their way to CloudWatch, and say what those need that nobody can look into.
+
+    Raises:
+        ValueError: naming the image.
+    """
+    first, last = _LOSE_LOGS
+    if not isinstance(settings.logs, CloudWatchLogs) or not first <= settings.version <= last:
+        return
+    for name, image in images.items():
+        keeps = image.has_newer(_AMAZON, _KEEPS_LOGS)
+        if keeps is False:
+            raise ValueError(
+                f"logs=CloudWatchLogs() loses logs with {_image(name)}, which has the amazon provider that Airflow"
+                f" {settings.version} came with: it shuts the handler before it is used (apache/airflow#57356); use"
+                f" logs=S3Logs(), or AirflowImage.build(…) with {_AMAZON}>=9.32 in its requirements.txt"
+            )
+        if keeps is None:
+            yield Advice(
+                f"cdk-airflow-ecs:cloudwatch-provider:{name}",
+                f"logs=CloudWatchLogs() loses logs unless {_image(name)} has amazon provider 9.32.0 or newer"
+                f" (apache/airflow#57356), and Airflow {settings.version} came with an older one",
+            )
 
 
 def check_logs(settings: Settings, executor: ExecutorPlan) -> None:
-    """Refuse logs that would be lost, and a second container beside a task of an executor.
+    """Refuse logs that would be gone with their task, and a second container beside a task of an executor.
 
     Raises:
         ValueError: naming both arguments.
@@ -73,9 +102,7 @@ def check_logs(settings: Settings, executor: ExecutorPlan) -> None:
             f"logs=LocalLogs() {beside}: each task runs in a Fargate task of its own, and its log would be gone"
             " with it; use logs=S3Logs() or logs=CloudWatchLogs()"
         )
-    if isinstance(settings.logs, CloudWatchLogs) and settings.version.line in _LOSE_LOGS and settings.image.is_official:
-        raise ValueError(
-            f"logs=CloudWatchLogs() loses logs with the official image of Airflow {settings.version}, whose amazon"
-            " provider shuts the handler before it is used (apache/airflow#57356); use logs=S3Logs(), or an image of"
-            " yours with amazon provider 9.32.0 or newer"
-        )
+
+
+def _image(name: str) -> str:
+    return f"the image of {'this cluster' if name == 'airflow' else name}"

@@ -190,9 +190,9 @@ class World:
         given = {task.component: task.image for task in settings.ecs_tasks}.get(component.image)
         if given is not None:
             return Image(container_image=given)
-        image = images_of(settings, executor).get(component.image)
-        if image is None:
+        if component.keeps_data:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))
+        image = images_of(settings, executor)[component.image]
         made = image.container_image(
             self.scope(f"Images/{component.image.replace('/', '-')}"),
             version=settings.version,

@@ -405,8 +405,13 @@ def test_dags_of_the_image(folder):
 
 def test_dags_must_be_chosen(folder):
     """With DAGs in the directory, dags= says whether they are the cluster's; without any, they cannot be."""
-    with pytest.raises(ValueError, match=r"image= comes with DAGs, .*pass dags=ImageDags\(\), or another source"):
-        plan(image=AirflowImage.build(folder(WHOLE)))
+    whole = AirflowImage.build(folder(WHOLE))
+    pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=whole)])
+    for arguments, whose in (({"image": whole}, "this cluster"), ({"executor": pools}, "Pools/own")):
+        words = rf"^the image of {whose} comes with DAGs, .*pass dags=ImageDags\(\), or another source"
+        with pytest.raises(ValueError, match=words):
+            plan_of(version=AirflowVersion.V3_3, **arguments)
+        assert plan_of(version=AirflowVersion.V3_3, dags=S3Dags(), **arguments)
     bare = AirflowImage.build(folder({"plugins/a.py": ""}, "bare"))
     with pytest.raises(
         ValueError, match=r"dags=ImageDags\(\): .*bare has no dags/ with a file in it; put your DAGs there"

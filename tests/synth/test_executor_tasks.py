@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_s3 as s3
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, SeveralExecutors
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, EcsExecutor, SeveralExecutors
 from synthesis import add_cluster, flat, resources, synthesize, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -58,6 +60,24 @@ def test_the_bucket_is_read_before_the_command():
     assert task["EntryPoint"] == worker["EntryPoint"]
     assert flat(task["EntryPoint"])[-3].startswith("s3://<AirflowDagsBucket")
     assert task["Command"] == ["airflow", "version"]
+
+
+class ElsewhereExecutor(EcsExecutor):
+    """As somebody else would write it: its tasks run an image of their own."""
+
+    def plan(self, context):
+        """Give the tasks an image."""
+        found = super().plan(context)
+        image = AirflowImage.registry("ghcr.io/acme/airflow:tasks", entrypoint=["/init"])
+        return replace(found, tasks=tuple(replace(task, image=image) for task in found.tasks))
+
+
+def test_an_image_of_their_own():
+    """Tasks of an executor that brings an image run that, with its entry point; nothing else does."""
+    template = template_of(executor=ElsewhereExecutor())
+    task = definition(template, "task")
+    assert (task["Image"], task["EntryPoint"]) == ("ghcr.io/acme/airflow:tasks", ["/init"])
+    assert definition(template, "scheduler")["Image"] == "apache/airflow:3.3.2-python3.12"
 
 
 def test_grants_reach_the_tasks():

@@ -19,6 +19,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.directory import JUNK, ImageDirectory, read_directory
 from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, dockerfile
 from cdk_airflow_ecs.images.registry import OFFICIAL_ENTRYPOINT, AirflowImage, Architecture
+from cdk_airflow_ecs.images.requirements import asks_for
 from cdk_airflow_ecs.plan import Option
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ class BuiltImage(AirflowImage):
     def options_source(self) -> str:
         """See :attr:`AirflowImage.options_source`."""
         return self.contents.options_file
+
+    def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
+        """See :meth:`AirflowImage.has_newer`."""
+        if asks_for(self.contents.requirements, package, version):
+            return True
+        return None if self.contents.dockerfile is not None or self.base not in ("official", "slim") else False
 
     def check(self, version: AirflowVersion) -> None:
         """See :meth:`AirflowImage.check`."""

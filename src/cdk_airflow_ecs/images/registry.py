@@ -194,6 +194,11 @@ class AirflowImage:
         """Where :attr:`options` come from, as the user knows it."""
         return "image="
 
+    def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
+        """Whether it has *version* of *package* or newer, when its Airflow comes with an older one; None if unknown."""
+        del package, version
+        return False if self.is_official else None
+
     def check(self, version: AirflowVersion) -> None:
         """Refuse what contradicts the cluster's release."""
 

@@ -83,6 +83,23 @@ def chosen_versions(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({_normalized(match["name"]) for match in matches if match and match["version"]}))
 
 
+def asks_for(lines: Iterable[str], package: str, version: tuple[int, ...]) -> bool:
+    """Whether *lines* admit no release of *package* before *version*. What stands at an address is taken for newer.
+
+    Examples:
+        >>> asks_for(["Acme.Tools[all] >= 2.3, <3"], "acme-tools", (2, 2))
+        True
+        >>> asks_for(["acme-tools", "acme-tools!=2.1", "other>=3"], "acme-tools", (2, 2))
+        False
+    """
+    matches = (_LINE.fullmatch(line) for line in lines)
+    asked = [match["version"] or "" for match in matches if match and _normalized(match["name"]) == package]
+    bounds = [found for text in asked for found in re.findall(r"(?:===?|~=|>=?)\s*(\d+(?:\.\d+)*)", text)]
+    return any(text.startswith("@") for text in asked) or any(
+        tuple(map(int, bound.split("."))) >= version for bound in bounds
+    )
+
+
 def _normalized(name: str) -> str:
     """A package's name as PyPI compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
