@@ -45,6 +45,11 @@ class LogRouter(ABC):
         """Whether each task gets a container of the router's own."""
         return False
 
+    @property
+    def memory_mib(self) -> int:
+        """What it keeps of each task's memory for a container of its own."""
+        return 0
+
     @abstractmethod
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """Give CDK the log driver of one container.
