@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_ecs as ecs
@@ -48,6 +50,8 @@ def test_services_log_through_the_router(template):
         router = containers.pop("log-router")
         assert router["FirelensConfiguration"]["Type"] == "fluentbit"
         assert router["Essential"] is True
+        # A tag of a release, which AWS never moves.
+        assert re.fullmatch(r"public\.ecr\.aws/aws-observability/aws-for-fluent-bit:3\.\d+\.\d+", router["Image"])
         assert router["LogConfiguration"]["LogDriver"] == "awslogs"
         for container in containers.values():
             log = container["LogConfiguration"]
