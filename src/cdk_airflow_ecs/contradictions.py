@@ -24,7 +24,13 @@ _KEEPS_LOGS: Final = (9, 32)
 
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
-    """Say what an image must hold that this library cannot add to it."""
+    """Say what an image must hold that this library cannot add to it, and that it may be another one tomorrow."""
+    if image.moves:
+        yield Advice(
+            f"cdk-airflow-ecs:moving-image:{name}",
+            f"{_image(name)} has no tag of its own: no deploy would say which one runs, and tasks that start later may"
+            " run another Airflow than their scheduler; name a tag that never moves, or a digest",
+        )
     added = (*executor.requirements, *executor.image_files)
     if added and not image.takes_requirements:
         yield Advice(

@@ -146,7 +146,7 @@ def resolve(
         split_environment(task.component, task.environment, secrets)
     images = images_of(settings, executor_plan)
     for name, own in images.items():
-        own.check(version)
+        own.check(version, executor_plan.image_files)
         found = options.check(_by_section(own.options), version.line)
         advice += _advise([replace(finding, message=f"{own.options_source}: {finding.message}") for finding in found])
         advice += contradictions.check_image(name, own, executor_plan)

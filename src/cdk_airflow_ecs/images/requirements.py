@@ -11,7 +11,9 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 _LINE: Final = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^]]*\])?\s*(?P<version>[<>=!~(@][^;]*)?(?:;.*)?"
 )
-_ELSEWHERE: Final = re.compile(r"-[rce]|--(requirement|constraint|editable)\b|\.{0,2}/|file:|.+@\s*file:")
+_ELSEWHERE: Final = re.compile(
+    r"-[rce]|--(requirement|constraint|editable)\b|\.{0,2}/|file:|.+@\s*file:|(-f|--find-links)[\s=]*(?!\S*://)\S"
+)
 _LOGIN: Final = re.compile(r"://(?!git@)[^/\s]*@")
 _OWN_DOCKERFILE: Final = "; or write a Dockerfile of your own in that directory"
 
