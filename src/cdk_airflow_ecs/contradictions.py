@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
+from cdk_airflow_ecs.logs.s3 import S3Logs
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.dags.base import DagSource
-    from cdk_airflow_ecs.ecs_task import EcsTask
     from cdk_airflow_ecs.executors.base import ExecutorPlan
     from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.settings import Settings
 
 # Releases whose constraints name an amazon provider before 9.32.0, which came days after 3.3.0; 3.3.1 names 9.34.0.
@@ -40,12 +43,19 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Itera
         )
 
 
-def check_ecs_tasks(tasks: Sequence[EcsTask]) -> None:
-    """Refuse two ECS tasks that DAGs could not tell apart.
+def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> None:
+    """Refuse two ECS tasks that DAGs could not tell apart, and one of the name that an executor's tasks have.
 
     Raises:
-        ValueError: naming the variable.
+        ValueError: naming the variable, or the task.
     """
+    tasks, taken = settings.ecs_tasks, [workers.process.component.lower() for workers in executor.tasks]
+    for task in tasks:
+        if task.component.lower() in taken:
+            raise ValueError(
+                f"ECS task {task.name!r}: the tasks of executor={type(settings.executor).__name__}(…) have that name;"
+                " choose another"
+            )
     variables = [task.variable for task in tasks]
     for name in variables:
         if variables.count(name) > 1:
@@ -89,6 +99,24 @@ def check_cloudwatch(settings: Settings, images: Mapping[str, AirflowImage]) -> 
                 f"logs=CloudWatchLogs() loses logs unless {_image(name)} has amazon provider 9.32.0 or newer"
                 f" (apache/airflow#57356), and Airflow {settings.version} came with an older one",
             )
+
+
+def check_buckets(logs: LogStore, dags: DagSource) -> None:
+    """Refuse logs below DAGs, and the other way: tasks could write DAGs, and an upload of DAGs deletes the rest.
+
+    Raises:
+        ValueError: naming the bucket and both places.
+    """
+    if not isinstance(logs, S3Logs) or not isinstance(dags, S3Dags) or logs.bucket is None or dags.bucket is None:
+        return
+    places = [f"{prefix.strip('/')}/".lstrip("/") for prefix in (logs.prefix, dags.prefix)]
+    if any(map(is_token, places)) or logs.bucket.bucket_name != dags.bucket.bucket_name:
+        return
+    if places[0].startswith(places[1]) or places[1].startswith(places[0]):
+        raise ValueError(
+            f"logs=S3Logs(…, prefix={logs.prefix!r}) and dags=S3Dags(…, prefix={dags.prefix!r}) lie in one another, in"
+            " one bucket: tasks, which may write logs, could write DAGs; give each its own folder, or its own bucket"
+        )
 
 
 def check_logs(settings: Settings, executor: ExecutorPlan) -> None:

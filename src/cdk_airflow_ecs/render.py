@@ -124,7 +124,7 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
     router.attach(definition, site.log_group, _prefix(component))
     for statement in secret_key_statements(component, site):
         execution_role.add_to_policy(statement)
-    if site.image(component).in_ecr:
+    if site.image(component).in_ecr or router.in_ecr:
         acknowledge_wildcards(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
     statements = allow(task_role, component, site)
     _acknowledge(scope, component, site)

@@ -143,15 +143,16 @@ def resolve(
     for workers in (*executor_plan.workers, *executor_plan.tasks):
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
     for task in ecs_tasks:
-        split_environment(task.component, task.environment, secrets)
+        advice += _check_variables(task.component, task.service, version, secrets)
     images = images_of(settings, executor_plan)
     for name, own in images.items():
         own.check(version, executor_plan.image_files)
         found = options.check(_by_section(own.options), version.line)
         advice += _advise([replace(finding, message=f"{own.options_source}: {finding.message}") for finding in found])
         advice += contradictions.check_image(name, own, executor_plan)
-    contradictions.check_ecs_tasks(ecs_tasks)
+    contradictions.check_ecs_tasks(settings, executor_plan)
     contradictions.check_dags(images, dags)
+    contradictions.check_buckets(settings.logs, settings.dags)
     contradictions.check_logs(settings, executor_plan)
     advice += contradictions.check_cloudwatch(settings, images)
     stores = (settings.database, *executor_plan.stores.values(), settings.web)

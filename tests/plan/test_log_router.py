@@ -56,6 +56,13 @@ def test_what_is_not_routed_keeps_its_memory():
     [
         ({"options": {"region": "x"}}, "names no output plugin"),
         ({"options": {}}, "names no output plugin"),
+        ({"options": {"Name": " "}}, "names no output plugin"),
+        ({"options": {"Name": EcsSecret()}}, "names no output plugin"),
+        ({"options": {"Name": "http", "Host": "a", "host": "b"}}, "FireLens options: host is there twice"),
+        (
+            {"options": {"Name": "http", "Header": "Authorization {{resolve:secretsmanager:s}}"}},
+            "Header looks like a secret",
+        ),
         ({"options": "firehose"}, "FireLens options is a mapping"),
         ({"options": {**OPTIONS, "apikey": "123"}}, "apikey looks like a secret"),
         ({"options": {**OPTIONS, "time_key": 5}}, "time_key is 5, neither text nor an ecs.Secret"),

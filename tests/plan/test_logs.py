@@ -13,6 +13,7 @@ from cdk_airflow_ecs import (
     CeleryExecutor,
     CloudWatchLogs,
     LocalLogs,
+    S3Dags,
     S3Logs,
     WorkerPool,
 )
@@ -194,6 +195,25 @@ def test_cloudwatch_and_who_has_no_part(line):
 
 
 @pytest.mark.parametrize(
+    ("logs", "dags"), [("task-logs", ""), ("dags/logs", "dags"), ("airflow", "airflow/dags/"), ("same", "/same")]
+)
+def test_logs_and_dags_in_one_place(logs, dags):
+    """Who may write logs could write DAGs, and who reads DAGs would fetch every log: one lies not in the other."""
+    other = SimpleNamespace(bucket_arn="arn:aws:s3:::b", bucket_name="b")
+    with pytest.raises(ValueError, match=rf"prefix={logs!r}\) .* in one bucket: .* each its own folder"):
+        plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=other, prefix=dags))
+    elsewhere = SimpleNamespace(bucket_arn="arn:aws:s3:::c", bucket_name="c")
+    assert plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=elsewhere, prefix=dags))
+    assert plan(logs=S3Logs(prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
+
+
+def test_logs_and_dags_side_by_side():
+    """One bucket may hold both."""
+    for logs, dags in (("logs", "dags"), ("dags-logs", "dags"), (TEXT_TOKEN, "dags")):
+        assert plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         {"retention_days": 1},
@@ -249,6 +269,10 @@ def test_local_logs():
         ({"prefix": "/"}, "prefix is a folder in the bucket"),
         ({"prefix": None}, "prefix is a folder in the bucket"),
         ({"bucket": "logs"}, r"bucket takes an s3\.IBucket"),
+        ({"bucket": BUCKET, "expire_days": 30}, "expire_days=30 is for a bucket of its own; say in yours what expires"),
+        ({"bucket": BUCKET, "expire_days": None}, "expire_days=None is for a bucket of its own"),
+        ({"prefix": "s3://b/logs"}, "prefix is a folder in the bucket such as .*got 's3://b/logs'"),
+        *(({"prefix": f"a{sign}b"}, "prefix is a folder in the bucket .*without") for sign in "#?*$"),
     ],
 )
 def test_what_is_no_log_store(arguments, words):

@@ -168,7 +168,10 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a certificate as text": (lambda s: {"web": Web(certificate="arn:aws:acm:…")}, "Web certificate takes an acm"),
     "clients as text": (lambda s: {"web": Web(allow_from="10.0.0.0/8")}, "Web allow_from is a list such as"),
     "a repository as text": (lambda s: {"image": AirflowImage.ecr("airflow", "1")}, "repository takes an ecr.IReposi"),
-    "an image name as a number": (lambda s: {"image": AirflowImage.registry(332)}, "AirflowImage.registry name is text such"),
+    "an image name as a number": (
+        lambda s: {"image": AirflowImage.registry(332)},
+        "AirflowImage.registry name is text such",
+    ),
     "credentials as text": (
         lambda s: {"image": AirflowImage.registry("a", credentials="user:password")},
         "AirflowImage credentials takes a secretsmanager.ISecret",

@@ -51,6 +51,11 @@ class LogRouter(ABC):
         """What it keeps of each task's memory for a container of its own."""
         return 0
 
+    @property
+    def in_ecr(self) -> bool:
+        """Whether that container's image is pulled from Amazon ECR."""
+        return False
+
     @abstractmethod
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """Give CDK the log driver of one container.
@@ -143,12 +148,17 @@ class FireLens(LogRouter):
                 raise ValueError(
                     f"FireLens options: {name} is {arguments.shown(value)}, neither text nor an ecs.Secret"
                 )
-            if isinstance(value, str) and looks_secret(name):
+            if isinstance(value, str) and (looks_secret(name) or "{{resolve:secretsmanager:" in value):
                 raise ValueError(
                     f"FireLens options: {name} looks like a secret and would stand in plain text in the task"
                     " definition; pass ecs.Secret.from_secrets_manager(...) as its value"
                 )
-        if "name" not in {name.lower() for name in self.options}:
+        # As Fluent Bit reads them.
+        names = [name.lower() for name in self.options]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"FireLens options: {repeated[0]} is there twice; capitals make no difference")
+        plugins = [value for name, value in self.options.items() if name.lower() == "name"]
+        if not all(isinstance(plugin, str) and plugin.strip() for plugin in plugins) or not plugins:
             raise ValueError(f"FireLens options names no output plugin; say it as in {example}")
         permissions = arguments.items("FireLens permissions", self.permissions, "[Permission(…)]")
         for permission in permissions:
@@ -164,6 +174,11 @@ class FireLens(LogRouter):
     def has_sidecar(self) -> bool:
         """See :attr:`LogRouter.has_sidecar`."""
         return True
+
+    @property
+    def in_ecr(self) -> bool:
+        """See :attr:`LogRouter.in_ecr`."""
+        return self.image is not None and not isinstance(self.image, ecs.RepositoryImage)
 
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
