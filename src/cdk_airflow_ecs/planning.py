@@ -40,6 +40,7 @@ from cdk_airflow_ecs.plan import (
 )
 from cdk_airflow_ecs.run_task import may_find, may_follow, may_read_log, may_run
 from cdk_airflow_ecs.settings import Settings, merged
+from cdk_airflow_ecs.tokens import is_known_int
 
 NFS_PORT: Final = 2049
 
@@ -121,6 +122,12 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     processes_ = [process for process, _ in parts]
     name = processes_[0].component
     check_size(name, service.cpu, service.memory_mib)
+    router = settings.log_router
+    if is_known_int(service.memory_mib) and router.memory_mib >= service.memory_mib:
+        raise ValueError(
+            f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) leaves nothing to {name}, which has"
+            f" {service.memory_mib} MiB; keep less for the router, or give that service more memory_mib"
+        )
     containers = []
     for position, (process, workers) in enumerate(parts):
         check = service.health_check if position == 0 and service.health_check else process.health_check
@@ -152,7 +159,7 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
             [
                 *(p for process in processes_ for p in _permissions(context, process)),
                 *(own.permissions if own else ()),
-                *settings.log_router.permissions,
+                *router.permissions,
                 # Last, for ECS tasks are added later: so their order does not tell when.
                 *(p for process in processes_ for p in _task_permissions(context, process)),
             ]

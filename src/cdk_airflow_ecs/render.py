@@ -13,6 +13,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_airflow_ecs.executors.sidecars import NoSidecars
 from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
@@ -116,11 +117,14 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
     router = AwsLogs() if component.count is None or store else site.log_router
     for container in component.containers:
         _add_container(definition, component, container, site, router)
+    if component.count is None and component.runs_user_code:
+        # Tasks of an executor, alone of those without a service, run code of DAG authors.
+        definition.node.add_validation(NoSidecars(definition, [container.name for container in component.containers]))
     # After them: CDK takes the first container for the one that a service is about.
     router.attach(definition, site.log_group, _prefix(component))
     for statement in secret_key_statements(component, site):
         execution_role.add_to_policy(statement)
-    if site.image(component).in_ecr:
+    if site.image(component).in_ecr or router.in_ecr:
         acknowledge_wildcards(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
     statements = allow(task_role, component, site)
     _acknowledge(scope, component, site)

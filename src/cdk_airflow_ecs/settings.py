@@ -168,14 +168,17 @@ def resolve(
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
     for task in ecs_tasks:
         advice += _check_variables(task.component, task.service, version, secrets)
-    for name, own in images_of(settings, executor_plan).items():
-        own.check(version)
+    images = images_of(settings, executor_plan)
+    for name, own in images.items():
+        own.check(version, executor_plan.image_files)
         found = options.check(_by_section(own.options), version.line)
         advice += _advise([replace(finding, message=f"{own.options_source}: {finding.message}") for finding in found])
         advice += contradictions.check_image(name, own, executor_plan)
-    contradictions.check_ecs_tasks(ecs_tasks)
-    contradictions.check_dags(settings.image, dags)
+    contradictions.check_ecs_tasks(settings, executor_plan)
+    contradictions.check_dags(images, dags)
+    contradictions.check_buckets(settings.logs, settings.dags)
     contradictions.check_logs(settings, executor_plan)
+    advice += contradictions.check_cloudwatch(settings, images)
     stores = (settings.database, *executor_plan.stores.values(), settings.web)
     advice += [each for store in stores for each in store.advice()]
     return replace(settings, advice=tuple(dict.fromkeys(advice)))
@@ -188,7 +191,7 @@ def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowIm
         ValueError: if DAGs come from the image, and one has none.
     """
     folder = settings.dags.folder if isinstance(settings.dags, ImageDags) else None
-    images = {"airflow": settings.image, **{w.process.component: w.image for w in executor.workers}}
+    images = {"airflow": settings.image, **{w.process.component: w.image for w in (*executor.workers, *executor.tasks)}}
     return {name: image.with_dags(folder) for name, image in images.items() if image is not None}
 
 

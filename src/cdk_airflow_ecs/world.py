@@ -177,10 +177,11 @@ class World:
     def _make_image(self, settings: Settings, executor: ExecutorPlan, component: Component) -> Image:
         given = {task.component: task.image for task in settings.ecs_tasks}.get(component.image)
         if given is not None:
-            return Image(container_image=given)
-        image = images_of(settings, executor).get(component.image)
-        if image is None:
+            # Whatever is not in another registry: a repository, or an asset.
+            return Image(container_image=given, in_ecr=not isinstance(given, ecs.RepositoryImage))
+        if component.keeps_data:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))
+        image = images_of(settings, executor)[component.image]
         made = image.container_image(
             self.scope(f"Images/{component.image.replace('/', '-')}"),
             version=settings.version,

@@ -18,6 +18,8 @@ from cdk_airflow_ecs.images.dockerfile import Recipe, dockerfile
 
 REPOSITORY = Path(__file__).parents[2]
 HADOLINT = shutil.which("hadolint", path=str(REPOSITORY / ".venv" / "bin"))
+UV = REPOSITORY / ".venv" / "bin" / "uv"
+LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
 RELEASES = ("3.3.2", "2.11.2")
 # "USER airflow" has a name and no number: in an image of one's own the number may be another.
 ACCEPTED = ("DL3066",)
@@ -150,6 +152,34 @@ def test_pip_resolves(tmp_path, release):
     assert installed.keys() == {"xlsxwriter", "tinydb"}
     assert installed["xlsxwriter"] == "3.2.0"
     assert installed["tinydb"].startswith("4.8.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["2.8.1", "3.3.2"])
+def test_what_a_slim_image_gets(release):
+    """A slim image gets what brokers, databases, deferrable operators and sign-in need, and no two contradict.
+
+    uv resolves here: where next to nothing is installed, pip takes two minutes.
+    """
+    (wanted,) = re.findall(
+        r'"(apache-airflow\[.*)==', dockerfile(Recipe(version=AirflowVersion.of(release), base="slim"))
+    )
+    run = subprocess.run(
+        [
+            *(UV, "pip", "compile", "--no-header", "--no-annotate", "--constraint", LOCKS / f"{release}.txt"),
+            *("--python-version", AirflowVersion.of(release).python, "-"),
+        ],
+        input=f"{wanted}=={release}",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "does not have an extra" not in run.stderr
+    installed = {line.partition("==")[0] for line in run.stdout.splitlines()}
+    assert installed >= {"aiobotocore", "boto3", "celery", "psycopg2-binary", "redis", "statsd"}
+    # 2.8 has it in Airflow itself.
+    assert ("apache-airflow-providers-fab" in installed) == (release == "3.3.2")
 
 
 @pip_tests

@@ -128,7 +128,7 @@ def test_the_base(folder, line):
     assert full.startswith(f"FROM apache/airflow:{name}\n")
     assert slim.startswith(f"FROM apache/airflow:slim-{name}\n")
     assert own.startswith(f'FROM example.com/airflow:1\n\nRUN test "${{AIRFLOW_VERSION}}" = "{version}"')
-    extras = "amazon,celery,postgres,statsd" + (",fab,git" if version.major == 3 else "")
+    extras = "aiobotocore,amazon,celery,http,postgres,redis,statsd" + (",fab,git" if version.major == 3 else "")
     assert f'"apache-airflow[{extras}]==${{AIRFLOW_VERSION}}"' in slim
     published = f"airflow/constraints-${{AIRFLOW_VERSION}}/constraints-{version.python}.txt"
     # A slim image's own file may lack providers; images of 2.8 have no file.
@@ -150,9 +150,10 @@ def test_what_the_cluster_adds(folder):
 
 def test_a_module_of_the_clusters_name(folder):
     """A module that the cluster brings overwrites none of the user's."""
-    image = AirflowImage.build(folder({"config/broker_settings.py": ""}))
-    with pytest.raises(ValueError, match=r"config/broker_settings\.py: the cluster brings a module of that name; ren"):
-        image.context(AirflowVersion.V3_3, files={"broker_settings.py": ""})
+    image = AirflowImage.build(folder({"config/airflow_ecs_celery.py": ""}))
+    with pytest.raises(ValueError, match=r"config/airflow_ecs_celery\.py: the cluster brings a module of that name; "):
+        plan("2.8", "sqs", image=image)
+    assert plan("3.3", "sqs", image=image)
 
 
 def test_junk_stays_out(folder):
@@ -232,6 +233,12 @@ REFUSED = {
         {"requirements.txt": "./wheels/x.whl"},
         "names another file, .* write a Dockerfile of your own",
     ),
+    "a folder of packages": ({"requirements.txt": "--find-links wheels/"}, "'--find-links wheels/' names another file"),
+    "a folder in short": ({"requirements.txt": "-f ./wheels"}, "names another file"),
+    "options in the wrong folder": (
+        {"config/airflow.cfg": "[core]\nparallelism = 1"},
+        r"config/airflow\.cfg would not be read; move it to .*airflow/airflow\.cfg",
+    ),
     "a hash": (
         {"requirements.txt": "pandas==2.2 \\\n  --hash=sha256:00"},
         "'pandas==2.2' has a hash; pip would then w",
@@ -303,7 +310,15 @@ def test_a_login_is_not_repeated(folder):
 
 
 @pytest.mark.parametrize(
-    "line", ["--pre", "--extra-index-url https://pypi.example.com/simple", "a @ git+ssh://git@x/y"]
+    "line",
+    [
+        *("--pre", "--extra-index-url https://pypi.example.com/simple", "a @ git+ssh://git@x/y"),
+        *(
+            "--find-links https://example.com/wheels",
+            "--find-links=https://example.com/wheels",
+            "-fhttps://example.com/w",
+        ),
+    ],
 )
 def test_other_lines_of_requirements(folder, line):
     """Options of pip's, and addresses without a login, reach pip."""
@@ -405,8 +420,13 @@ def test_dags_of_the_image(folder):
 
 def test_dags_must_be_chosen(folder):
     """With DAGs in the directory, dags= says whether they are the cluster's; without any, they cannot be."""
-    with pytest.raises(ValueError, match=r"image= comes with DAGs, .*pass dags=ImageDags\(\), or another source"):
-        plan(image=AirflowImage.build(folder(WHOLE)))
+    whole = AirflowImage.build(folder(WHOLE))
+    pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=whole)])
+    for arguments, whose in (({"image": whole}, "this cluster"), ({"executor": pools}, "Pools/own")):
+        words = rf"^the image of {whose} comes with DAGs, .*pass dags=ImageDags\(\), or another source"
+        with pytest.raises(ValueError, match=words):
+            plan_of(version=AirflowVersion.V3_3, **arguments)
+        assert plan_of(version=AirflowVersion.V3_3, dags=S3Dags(), **arguments)
     bare = AirflowImage.build(folder({"plugins/a.py": ""}, "bare"))
     with pytest.raises(
         ValueError, match=r"dags=ImageDags\(\): .*bare has no dags/ with a file in it; put your DAGs there"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from plans import NUMBER_TOKEN, OWN_IMAGE, VERSIONS, EcsSecret, containers, plan
 
@@ -75,6 +77,30 @@ def test_everything_else():
         "API_TOKEN": SecretRef("Given", "Tasks/etl/API_TOKEN"),
         "AIRFLOW__CORE__PARALLELISM": "3",
     }
+
+
+def test_an_option_of_airflow_that_is_a_secret():
+    """A task gets nothing of Airflow's, and what it is given is checked as anywhere else."""
+    for value in ("0123", 5):
+        task = EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": value})
+        with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret, and would be readable"):
+            with_tasks(task)
+    assert with_tasks(EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": EcsSecret()}))
+
+
+def test_a_name_that_an_executor_has():
+    """Tasks of an executor of somebody else's keep their name."""
+
+    class Batch(EcsExecutor):
+        def plan(self, context):
+            found = super().plan(context)
+            process = replace(found.tasks[0].process, component="Tasks/batch")
+            return replace(
+                found, tasks=(replace(found.tasks[0], path="Tasks/batch", process=process),), loader_config={}
+            )
+
+    with pytest.raises(ValueError, match=r"ECS task 'Batch': the tasks of executor=Batch.* have that name"):
+        plan_of(executor=Batch(), ecs_tasks=(EcsTask(name="Batch"),))
 
 
 def test_the_processor_is_that_of_the_image():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from plans import EcsSecret, plan
+from plans import NUMBER_TOKEN, EcsSecret, plan
 
-from cdk_airflow_ecs import AwsLogs, EcsExecutor, FireLens, Permission
+from cdk_airflow_ecs import AwsLogs, EcsExecutor, FireLens, Permission, Service
+from cdk_airflow_ecs.ecs_task import EcsTask
 
 ARN = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow"
 OPTIONS = {"Name": "firehose", "region": "eu-central-1", "delivery_stream": "airflow"}
@@ -25,11 +26,43 @@ def test_a_router_beside_tasks_of_the_ecs_executor_is_refused():
         plan("3.3", "ecs", log_router=FireLens(options=OPTIONS))
 
 
+def test_a_router_that_would_take_all_the_memory():
+    """Each service must have more memory than is kept for the router; the error names the first that has not."""
+    words = r"log_router=FireLens\(memory_mib={}\) .* to {}, which has {} MiB; keep less for the router"
+    for refused in ((1024, "DagProcessor", 1024), (100_000, "ApiServer", 2048)):
+        with pytest.raises(ValueError, match=words.format(*refused)):
+            plan(log_router=FireLens(options=OPTIONS, memory_mib=refused[0]))
+    assert plan(log_router=FireLens(options=OPTIONS, memory_mib=1023)) == plan(log_router=FireLens(options=OPTIONS))
+    large = {name: Service(cpu=1024, memory_mib=4096) for name in ("DagProcessor", "Triggerer")}
+    with pytest.raises(ValueError, match="ApiServer, which has 2048 MiB"):
+        plan(log_router=FireLens(options=OPTIONS, memory_mib=2048), services=large)
+    token = Service(cpu=1024, memory_mib=NUMBER_TOKEN)
+    with pytest.raises(ValueError, match="Pools/default, which has 2048 MiB;"):
+        plan(
+            log_router=FireLens(options=OPTIONS, memory_mib=2048),
+            services=dict.fromkeys(("ApiServer", "Scheduler", "DagProcessor", "Triggerer"), token),
+        )
+
+
+def test_what_is_not_routed_keeps_its_memory():
+    """Tasks of the user's own and stores have no router, and may be smaller than it."""
+    router = FireLens(options=OPTIONS, memory_mib=1000)
+    small = EcsTask(name="etl", cpu=256, memory_mib=512)
+    assert plan(executor="container-redis", log_router=router, ecs_tasks=(small,)).component("Broker").memory_mib == 512
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"options": {"region": "x"}}, "names no output plugin"),
         ({"options": {}}, "names no output plugin"),
+        ({"options": {"Name": " "}}, "names no output plugin"),
+        ({"options": {"Name": EcsSecret()}}, "names no output plugin"),
+        ({"options": {"Name": "http", "Host": "a", "host": "b"}}, "FireLens options: host is there twice"),
+        (
+            {"options": {"Name": "http", "Header": "Authorization {{resolve:secretsmanager:s}}"}},
+            "Header looks like a secret",
+        ),
         ({"options": "firehose"}, "FireLens options is a mapping"),
         ({"options": {**OPTIONS, "apikey": "123"}}, "apikey looks like a secret"),
         ({"options": {**OPTIONS, "time_key": 5}}, "time_key is 5, neither text nor an ecs.Secret"),

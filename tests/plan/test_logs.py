@@ -7,8 +7,19 @@ from types import SimpleNamespace
 import pytest
 from plans import BUCKET, NUMBER_TOKEN, OWN_IMAGE, TEXT_TOKEN, VERSIONS, containers, option, plan
 
-from cdk_airflow_ecs import CloudWatchLogs, LocalLogs, S3Logs
+from cdk_airflow_ecs import (
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    CloudWatchLogs,
+    LocalLogs,
+    S3Dags,
+    S3Logs,
+    WorkerPool,
+)
 from cdk_airflow_ecs.plan import Ref
+from cdk_airflow_ecs.settings import resolve
+from cdk_airflow_ecs.testing import plan_of
 
 FIND = (("s3:ListBucket",), (Ref("Logs", "bucket_arn"),))
 READ = {(("s3:GetObject",), (Ref("Logs", "objects_arn"),)), FIND}
@@ -74,14 +85,95 @@ def test_cloudwatch(line):
     assert rights(plan(line, "ecs", **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Tasks/executor": STREAM}
 
 
-@pytest.mark.parametrize("line", VERSIONS)
-def test_official_images_that_lose_logs(line):
-    """Between 3.0 and 3.2 the official image's provider shuts its handler too early; with it CloudWatch is refused."""
-    if line in ("3.0", "3.1", "3.2"):
-        with pytest.raises(ValueError, match=r"CloudWatchLogs\(\) loses logs with the official image of Airflow 3\."):
-            plan(line, logs=CloudWatchLogs())
-    else:
-        assert plan(line, logs=CloudWatchLogs()) != plan(line)
+AMAZON = "apache-airflow-providers-amazon"
+# Releases that came before amazon provider 9.32.0, and those before Airflow 3, which need no such provider.
+LOSE = [AirflowVersion.of(version) for version in ("3.0.0", "3.0.6", "3.1.8", "3.2.2", "3.3.0")]
+KEEP = [AirflowVersion.of(version) for version in ("2.8.4", "2.11.2", "3.3.1", "3.3.2")]
+
+
+@pytest.fixture
+def built(tmp_path):
+    """Make images from a directory with these requirements."""
+
+    def make(*requirements, **arguments):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        (folder / "plugins").mkdir(parents=True)
+        (folder / "plugins" / "ours.py").write_text("")
+        (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements))
+        return AirflowImage.build(folder, **arguments)
+
+    return make
+
+
+def in_pool(image):
+    """An executor with a pool that runs *image*."""
+    return CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
+
+
+def advised(**arguments):
+    """The ids of what is advised, where they begin with that of this advice."""
+    found = resolve(logs=CloudWatchLogs(), **arguments).advice
+    return [each.id for each in found if each.id.startswith("cdk-airflow-ecs:cloudwatch-provider")]
+
+
+@pytest.mark.parametrize("version", LOSE, ids=str)
+def test_images_that_lose_logs(version, built):
+    """Images whose provider is known to shut its handler too early are refused with CloudWatch, those of pools too."""
+    lose = [
+        AirflowImage.official(),
+        built("pandas"),
+        built(base="slim"),
+        *(built(f"{AMAZON}{bound}") for bound in ("", ">=9.1", "==9.31.0", "<=9.40", "!=9.31", "==9.*")),
+    ]
+    for image in lose:
+        for arguments in ({"image": image}, {"image": OWN_IMAGE, "executor": in_pool(image)}):
+            whose = "Pools/heavy" if "executor" in arguments else "this cluster"
+            with pytest.raises(
+                ValueError, match=rf"CloudWatchLogs\(\) loses logs with the image of {whose}, .*>=9\.32"
+            ):
+                plan_of(version=version, logs=CloudWatchLogs(), **arguments)
+            assert plan_of(version=version, **arguments)
+
+
+@pytest.mark.parametrize("version", KEEP, ids=str)
+def test_releases_that_keep_logs(version, built):
+    """Elsewhere the release's own provider is good enough, or nobody needs it, and nothing is advised."""
+    for image in (AirflowImage.official(), OWN_IMAGE, built(base="slim")):
+        assert advised(version=version, image=image, executor=in_pool(image)) == []
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        *(f"{AMAZON}{bound}" for bound in (">=9.32", ">=9.32.0", "==9.36.0", "~=9.33", ">9.32,<10", "==9.36.*")),
+        "Apache_Airflow.Providers.Amazon[aiobotocore] >= 9.40 ; python_version > '3.8'",
+        f"{AMAZON} @ https://example.com/amazon.whl",
+    ],
+)
+def test_builds_that_ask_for_the_provider(requirement, built):
+    """A build that asks for a good provider is accepted, whatever it starts from."""
+    for base in (None, "slim", "example.com/airflow:1"):
+        image = built(requirement, base=base)
+        assert advised(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == []
+
+
+def test_images_of_which_nobody_knows(built, tmp_path):
+    """What an image of a registry holds only its builder knows: a warning says what it needs."""
+    repository = SimpleNamespace(repository_arn="arn:aws:ecr:::repository/r")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "Dockerfile").write_text("FROM apache/airflow:3.0.6\n")
+    good = built(f"{AMAZON}>=9.32")
+    for image in (
+        OWN_IMAGE,
+        AirflowImage.ecr(repository, "1"),
+        AirflowImage.build(tmp_path / "own"),
+        built(base="example.com/airflow:1"),
+    ):
+        cluster, pool = "cdk-airflow-ecs:cloudwatch-provider:airflow", "cdk-airflow-ecs:cloudwatch-provider:Pools/heavy"
+        assert advised(version=VERSIONS["3.0"], image=image) == [cluster]
+        assert advised(version=VERSIONS["3.0"], image=good, executor=in_pool(image)) == [pool]
+        assert advised(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == [cluster, pool]
+        assert not [each for each in resolve(version=VERSIONS["3.0"], image=image).advice if "cloudwatch" in each.id]
 
 
 def test_cloudwatch_options():
@@ -100,6 +192,25 @@ def test_cloudwatch_and_who_has_no_part(line):
     for name in ("scheduler", "dag-processor"):
         assert option(found[name], "logging", "remote_logging") == "False", name
         assert option(found[name], "logging", "remote_base_log_folder") is None, name
+
+
+@pytest.mark.parametrize(
+    ("logs", "dags"), [("task-logs", ""), ("dags/logs", "dags"), ("airflow", "airflow/dags/"), ("same", "/same")]
+)
+def test_logs_and_dags_in_one_place(logs, dags):
+    """Who may write logs could write DAGs, and who reads DAGs would fetch every log: one lies not in the other."""
+    other = SimpleNamespace(bucket_arn="arn:aws:s3:::b", bucket_name="b")
+    with pytest.raises(ValueError, match=rf"prefix={logs!r}\) .* in one bucket: .* each its own folder"):
+        plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=other, prefix=dags))
+    elsewhere = SimpleNamespace(bucket_arn="arn:aws:s3:::c", bucket_name="c")
+    assert plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=elsewhere, prefix=dags))
+    assert plan(logs=S3Logs(prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
+
+
+def test_logs_and_dags_side_by_side():
+    """One bucket may hold both."""
+    for logs, dags in (("logs", "dags"), ("dags-logs", "dags"), (TEXT_TOKEN, "dags")):
+        assert plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
 
 
 @pytest.mark.parametrize(
@@ -159,6 +270,12 @@ def test_local_logs():
         ({"prefix": "/"}, "prefix is a folder in the bucket"),
         ({"prefix": None}, "prefix is a folder in the bucket"),
         ({"bucket": "logs"}, r"bucket takes an s3\.IBucket"),
+        (
+            {"bucket": BUCKET, "expire_days": 30},
+            "expire_days=30 is for a bucket of its own; set the life of objects in",
+        ),
+        ({"prefix": "s3://b/logs"}, "prefix is a folder in the bucket such as .*got 's3://b/logs'"),
+        *(({"prefix": f"a{sign}b"}, "prefix is a folder in the bucket .*without") for sign in "#?*$"),
     ],
 )
 def test_what_is_no_log_store(arguments, words):

@@ -204,7 +204,10 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a certificate as text": (lambda s: {"web": Web(certificate="arn:aws:acm:…")}, "Web certificate takes an acm"),
     "clients as text": (lambda s: {"web": Web(allow_from="10.0.0.0/8")}, "Web allow_from is a list such as"),
     "a repository as text": (lambda s: {"image": AirflowImage.ecr("airflow", "1")}, "repository takes an ecr.IReposi"),
-    "an image name as a number": (lambda s: {"image": AirflowImage.registry(332)}, "AirflowImage name is text such as"),
+    "an image name as a number": (
+        lambda s: {"image": AirflowImage.registry(332)},
+        "AirflowImage.registry name is text such",
+    ),
     "credentials as text": (
         lambda s: {"image": AirflowImage.registry("a", credentials="user:password")},
         "AirflowImage credentials takes a secretsmanager.ISecret",
@@ -579,7 +582,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     # --- emptiness
     "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint is text such"),
-    "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage name is text such as"),
+    "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage.registry name is text such"),
     "an empty folder": (lambda s: {"dags": S3Dags("no/such/folder")}, "'no/such/folder' is no folder here"),
     "an empty log prefix": (lambda s: {"logs": S3Logs(prefix="/")}, "S3Logs prefix is a folder in the bucket"),
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import jsii
 import pytest
-from aws_cdk import Stack
+from aws_cdk import Aspects, IAspect, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, SeveralExecutors
-from synthesis import add_cluster, flat, resources, synthesize, template_of
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, EcsExecutor, SeveralExecutors
+from synthesis import add_cluster, flat, make_app, resources, synthesize, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -58,6 +62,47 @@ def test_the_bucket_is_read_before_the_command():
     assert task["EntryPoint"] == worker["EntryPoint"]
     assert flat(task["EntryPoint"])[-3].startswith("s3://<AirflowDagsBucket")
     assert task["Command"] == ["airflow", "version"]
+
+
+class ElsewhereExecutor(EcsExecutor):
+    """As somebody else would write it: its tasks run an image of their own."""
+
+    def plan(self, context):
+        """Give the tasks an image."""
+        found = super().plan(context)
+        image = AirflowImage.registry("ghcr.io/acme/airflow:tasks", entrypoint=["/init"])
+        return replace(found, tasks=tuple(replace(task, image=image) for task in found.tasks))
+
+
+def test_an_image_of_their_own():
+    """Tasks of an executor that brings an image run that, with its entry point; nothing else does."""
+    template = template_of(executor=ElsewhereExecutor())
+    task = definition(template, "task")
+    assert (task["Image"], task["EntryPoint"]) == ("ghcr.io/acme/airflow:tasks", ["/init"])
+    assert definition(template, "scheduler")["Image"] == "apache/airflow:3.3.2-python3.12"
+
+
+@jsii.implements(IAspect)
+class Agents:
+    """As an Aspect of a vendor's would: an agent in every task definition."""
+
+    def visit(self, node):
+        """Add it, once."""
+        if isinstance(node, ecs.FargateTaskDefinition) and node.find_container("agent") is None:
+            node.add_container("agent", image=ecs.ContainerImage.from_registry("example.com/agent:1"))
+
+
+def test_a_sidecar_that_others_add():
+    """A container that an Aspect adds to the executor's tasks fails the synthesis, with what to do; no other does."""
+    app = make_app()
+    stack = Stack(app, "Data")
+    add_cluster(stack, executor=EcsExecutor())
+    Aspects.of(stack).add(Agents())
+    task = "Data/Airflow/Tasks/executor/TaskDefinition"
+    words = rf"\[{task}\] agent cannot run beside task: the executor takes the end of any container .*CeleryExecutor"
+    with pytest.raises(RuntimeError, match=words) as refusal:
+        app.synth()
+    assert str(refusal.value).count("cannot run beside") == 1
 
 
 def test_grants_reach_the_tasks():

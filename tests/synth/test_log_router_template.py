@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from aws_cdk import App, Stack
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
@@ -17,7 +20,7 @@ DELIVERY = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow"
 
 @pytest.fixture(scope="module")
 def template():
-    """A cluster whose services log through Fluent Bit, with an ECS task of the user's own; cdk-nag watches."""
+    """A cluster whose services log through Fluent Bit, with an ECS task of the user's own."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -48,6 +51,8 @@ def test_services_log_through_the_router(template):
         router = containers.pop("log-router")
         assert router["FirelensConfiguration"]["Type"] == "fluentbit"
         assert router["Essential"] is True
+        # A tag of a release, which AWS never moves.
+        assert re.fullmatch(r"public\.ecr\.aws/aws-observability/aws-for-fluent-bit:3\.\d+\.\d+", router["Image"])
         assert router["LogConfiguration"]["LogDriver"] == "awslogs"
         for container in containers.values():
             log = container["LogConfiguration"]
@@ -92,6 +97,26 @@ def test_execution_roles_of_routed_services_read_the_secret(template):
     }
     assert len(readers) == 5
     assert all("ExecutionRole" in reader for reader in readers)
+
+
+def test_a_router_and_a_task_in_ecr():
+    """Images of the user's own in ECR are pulled as the cluster's are, and cdk-nag has nothing to say of its login."""
+
+    def build(app: App) -> None:
+        stack = Stack(app, "Data")
+        repository = ecr.Repository.from_repository_name(stack, "Repository", "tools")
+        image = ecs.ContainerImage.from_ecr_repository(repository, "1")
+        add_cluster(stack, log_router=FireLens(options={"Name": "s3"}, image=image)).add_ecs_task("etl", image=image)
+
+    assembly = synthesize(build, nag=True)
+    assert assembly.nag["violations"] == []
+    pulls = [
+        statement
+        for policy in resources(assembly.templates["Data"], "AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "ecr:GetAuthorizationToken"
+    ]
+    assert len(pulls) == 6
 
 
 @pytest.mark.parametrize(("router", "days"), [(AwsLogs(retention_days=365), 365), (AwsLogs(retention_days=None), None)])

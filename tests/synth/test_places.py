@@ -195,7 +195,7 @@ def test_across_stacks(references):
             Stack(app, STACK),
             vpc=vpc,
             database=ExistingDatabase(database),
-            dags=S3Dags(DAGS, bucket=bucket),
+            dags=S3Dags(DAGS, bucket=bucket, prefix="dags"),
             logs=S3Logs(bucket=bucket),
             encryption_key=key,
         )

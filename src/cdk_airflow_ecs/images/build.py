@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -18,13 +18,16 @@ from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.directory import JUNK, ImageDirectory, read_directory
 from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, dockerfile
+from cdk_airflow_ecs.images.names import check_release
 from cdk_airflow_ecs.images.registry import OFFICIAL_ENTRYPOINT, AirflowImage, Architecture
+from cdk_airflow_ecs.images.requirements import asks_for
 from cdk_airflow_ecs.plan import Option
 
 if TYPE_CHECKING:
     from constructs import Construct
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+_FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -72,9 +75,21 @@ class BuiltImage(AirflowImage):
         """See :attr:`AirflowImage.options_source`."""
         return self.contents.options_file
 
-    def check(self, version: AirflowVersion) -> None:
+    def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
+        """See :meth:`AirflowImage.has_newer`."""
+        if asks_for(self.contents.requirements, package, version):
+            return True
+        return None if self.contents.dockerfile is not None or self.base not in ("official", "slim") else False
+
+    def check(self, version: AirflowVersion, files: Iterable[str] = ()) -> None:
         """See :meth:`AirflowImage.check`."""
         self.contents.check(version)
+        check_release(f"{self.contents.path}: base=", self.base, version)
+        for name in _FROM.findall(self.contents.dockerfile or "")[-1:]:
+            check_release(f"{self.contents.path / 'Dockerfile'}: FROM", name, version)
+        for name in files:
+            if own := self.contents.files.get(f"config/{name}"):
+                raise ValueError(f"{own}: the cluster brings a module of that name; rename yours")
 
     def with_dags(self, folder: str | None) -> AirflowImage:
         """See :meth:`AirflowImage.with_dags`."""
@@ -108,14 +123,8 @@ class BuiltImage(AirflowImage):
     def context(
         self, version: AirflowVersion, requirements: tuple[str, ...] = (), files: Mapping[str, str] | None = None
     ) -> dict[str, bytes]:
-        """Every file that the builder gets, by path. Pure, but for reading the directory's files.
-
-        Raises:
-            ValueError: if a module of the cluster's has the name of one in config/.
-        """
+        """Every file that the builder gets, by path. Pure, but for reading the directory's files."""
         own = {name: path for name, path in self.contents.files.items() if self.dags or not name.startswith("dags/")}
-        if taken := [name for name in files or {} if f"config/{name}" in own]:
-            raise ValueError(f"{own[f'config/{taken[0]}']}: the cluster brings a module of that name; rename yours")
         recipe = Recipe(
             version=version,
             base=self.base,

@@ -99,6 +99,8 @@ def read_directory(directory: str | Path) -> ImageDirectory:
         return ImageDirectory(path=path, options=options, options_file=options_file, files={}, dockerfile=text)
     _refuse_others(path)
     files = {f"{name}/{inner}": file for name in _FOLDERS for inner, file in _files(path / name)}
+    if misplaced := files.get("config/airflow.cfg"):
+        raise ValueError(f"{misplaced} would not be read; move it to {path / 'airflow.cfg'}, whose options count")
     if "entrypoint.sh" in found:
         _check_script(found["entrypoint.sh"])
         files["entrypoint.sh"] = found["entrypoint.sh"]

@@ -11,8 +11,8 @@ from cdk_airflow_ecs.images.requirements import chosen_versions
 
 HOME: Final = "/opt/airflow"  # AIRFLOW_HOME of apache/airflow images
 SCRIPT: Final = "/entrypoint.sh"
-# What the generated configuration imports and a slim image lacks. The full image has all of it, and more.
-_EXTRAS: Final = ("amazon", "celery", "postgres", "statsd")
+# Deferrable operators need aiobotocore; "redis", because the celery provider of 2.8 brings no client of its own.
+_EXTRAS: Final = ("aiobotocore", "amazon", "celery", "http", "postgres", "redis", "statsd")
 _EXTRAS_3: Final = (*_EXTRAS, "fab", "git")
 _CONSTRAINTS: Final = "https://raw.githubusercontent.com/apache/airflow/constraints-{version}/constraints-{python}.txt"
 
@@ -80,6 +80,16 @@ def base_image(version: AirflowVersion, base: str) -> str:
     return f"apache/airflow:{'slim-' if base == 'slim' else ''}{version}-python{version.python}"
 
 
+def extras_of(version: str) -> str:
+    """What a cluster needs of Airflow's extras. The full image has all of them, a slim one none.
+
+    Examples:
+        >>> extras_of("2.8.4")
+        'aiobotocore,amazon,celery,http,postgres,redis,statsd'
+    """
+    return ",".join(_EXTRAS if version.startswith("2.") else _EXTRAS_3)
+
+
 def _install_packages(packages: tuple[str, ...]) -> str:
     names = " \\\n        ".join(packages)
     return f"""USER root
@@ -98,7 +108,7 @@ def _install_requirements(recipe: Recipe) -> str:
     extras = ""
     lines = []
     if recipe.base == "slim":
-        extras = f"[{','.join(_EXTRAS_3 if recipe.version.major >= 3 else _EXTRAS)}]"
+        extras = f"[{extras_of(str(recipe.version))}]"
     if recipe.requirements:
         lines.append(f"COPY --chown=airflow:root requirements.txt {HOME}/requirements.txt")
     lines.append(

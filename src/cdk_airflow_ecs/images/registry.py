@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.dockerfile import base_image
+from cdk_airflow_ecs.images.names import check_release, check_tag, moves
 from cdk_airflow_ecs.plan import Option
 from cdk_airflow_ecs.tokens import is_token
 
@@ -67,6 +68,18 @@ class AirflowImage:
                 "AirflowImage takes a name, or a repository with a tag: write AirflowImage.registry(name) or"
                 " AirflowImage.ecr(repository, tag)"
             )
+        if self.tag is not None:
+            check_tag("AirflowImage tag", self.tag)
+        if self.name is not None and ".dkr.ecr." in self.name:
+            raise ValueError(
+                f"AirflowImage: {self.name!r} is in Amazon ECR, where the name alone admits nobody; use"
+                " AirflowImage.ecr(repository, tag)"
+            )
+        if self.repository is not None and self.credentials is not None:
+            raise ValueError(
+                "AirflowImage credentials are for other registries; ECR asks the execution roles, which may pull from"
+                " the repository already: leave them out"
+            )
 
     @classmethod
     def official(cls, *, architecture: Architecture = "x86_64") -> AirflowImage:
@@ -95,6 +108,7 @@ class AirflowImage:
             entrypoint: what the image starts with.
             architecture: the processor it was built for.
         """
+        arguments.text("AirflowImage.registry name", name, "ghcr.io/acme/airflow:3.3.2-1", required=True)
         return cls(name, credentials=credentials, entrypoint=entrypoint, architecture=architecture)
 
     @classmethod
@@ -114,6 +128,10 @@ class AirflowImage:
             entrypoint: what the image starts with.
             architecture: the processor it was built for.
         """
+        arguments.construct(
+            "AirflowImage.ecr repository", repository, "repository_arn", "an ecr.IRepository", required=True
+        )
+        arguments.text("AirflowImage.ecr tag", tag, "3.3.2-1", required=True)
         return cls(repository=repository, tag=tag, entrypoint=entrypoint, architecture=architecture)
 
     @classmethod
@@ -194,8 +212,21 @@ class AirflowImage:
         """Where :attr:`options` come from, as the user knows it."""
         return "image="
 
-    def check(self, version: AirflowVersion) -> None:
-        """Refuse what contradicts the cluster's release."""
+    def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
+        """Whether it has *version* of *package* or newer, when its Airflow comes with an older one; None if unknown."""
+        del package, version
+        return False if self.is_official else None
+
+    @property
+    def moves(self) -> bool:
+        """Whether its name may be another image tomorrow."""
+        return self.tag == "latest" or (self.name is not None and moves(self.name))
+
+    def check(self, version: AirflowVersion, files: Iterable[str] = ()) -> None:
+        """Refuse what contradicts the cluster's release, or the *files* that the cluster adds."""
+        del files
+        if self.name is not None:
+            check_release("AirflowImage", self.name, version)
 
     def with_dags(self, folder: str | None) -> AirflowImage:
         """The image for a cluster that reads its DAGs from *folder* of the image, or from elsewhere.

@@ -11,7 +11,9 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 _LINE: Final = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^]]*\])?\s*(?P<version>[<>=!~(@][^;]*)?(?:;.*)?"
 )
-_ELSEWHERE: Final = re.compile(r"-[rce]|--(requirement|constraint|editable)\b|\.{0,2}/|file:|.+@\s*file:")
+_ELSEWHERE: Final = re.compile(
+    r"-[rce]|--(requirement|constraint|editable)\b|\.{0,2}/|file:|.+@\s*file:|(-f|--find-links)[\s=]*(?!\S*://)\S"
+)
 _LOGIN: Final = re.compile(r"://(?!git@)[^/\s]*@")
 _OWN_DOCKERFILE: Final = "; or write a Dockerfile of your own in that directory"
 
@@ -81,6 +83,23 @@ def chosen_versions(lines: Iterable[str]) -> tuple[str, ...]:
     """
     matches = (_LINE.fullmatch(line) for line in lines)
     return tuple(sorted({_normalized(match["name"]) for match in matches if match and match["version"]}))
+
+
+def asks_for(lines: Iterable[str], package: str, version: tuple[int, ...]) -> bool:
+    """Whether *lines* admit no release of *package* before *version*. What stands at an address is taken for newer.
+
+    Examples:
+        >>> asks_for(["Acme.Tools[all] >= 2.3, <3"], "acme-tools", (2, 2))
+        True
+        >>> asks_for(["acme-tools", "acme-tools!=2.1", "other>=3"], "acme-tools", (2, 2))
+        False
+    """
+    matches = (_LINE.fullmatch(line) for line in lines)
+    asked = [match["version"] or "" for match in matches if match and _normalized(match["name"]) == package]
+    bounds = [found for text in asked for found in re.findall(r"(?:===?|~=|>=?)\s*(\d+(?:\.\d+)*)", text)]
+    return any(text.startswith("@") for text in asked) or any(
+        tuple(map(int, bound.split("."))) >= version for bound in bounds
+    )
 
 
 def _normalized(name: str) -> str:

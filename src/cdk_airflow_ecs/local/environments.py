@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from cdk_airflow_ecs.images.dockerfile import extras_of
 from cdk_airflow_ecs.local.image import AirflowImageParts, Kind, kind_of, read_image
 from cdk_airflow_ecs.local.pythons import Interpreter, choose
 from cdk_airflow_ecs.local.refusal import Refusal
@@ -23,9 +24,6 @@ from cdk_airflow_ecs.local.store_images import programs
 
 _LOCKS: Final = Path(__file__).with_name("locks")
 _RELEASES: Final = Path(__file__).with_name("releases.json")
-# Releases without a lock: what the generated configuration needs of the official image's set.
-_EXTRAS: Final = "aiobotocore,amazon,celery,http,postgres,redis,statsd"
-_EXTRAS_3: Final = f"{_EXTRAS},fab,git"
 # 3.16.0, 3.17.0 and 3.17.1 register no task that a worker would find; celery 5.7 lacks what the provider imports;
 # kombu 5.5 loses connections to SQS; Flask-Session 0.6 came days before 2.8.1 and breaks its migration.
 _BROKEN: Final = (
@@ -148,8 +146,7 @@ class Environments:
         if lock.exists():
             _uv("pip", "sync", *to, *compiled, "--require-hashes", str(lock))
         else:
-            extras = _EXTRAS_3 if parts.version.startswith("3.") else _EXTRAS
-            wanted = f"apache-airflow[{extras}]=={parts.version}"
+            wanted = f"apache-airflow[{extras_of(parts.version)}]=={parts.version}"
             _uv("pip", "install", *to, *compiled, *_BINARIES, *_newest(parts.version), wanted, *_BROKEN)
         if requirements:
             self._say(f"installing {len(requirements)} requirements of the image")

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 _RETENTION: Final = 30
 _BUFFER: Final = Size.mebibytes(25)
-# AWS for Fluent Bit: the image that the ECS documentation gives for log routers ("Send Amazon ECS logs to an AWS
-# service"), its newest stable release.
-_FLUENT_BIT: Final = "public.ecr.aws/aws-observability/aws-for-fluent-bit:stable"
+# Not "stable", which AWS moves and tells not to deploy (its README, "Guidance on consuming versions"): in 2026 it was
+# still a 2.x on Amazon Linux 2, whose support has ended (aws/aws-for-fluent-bit#1181). 3.4.17 has Fluent Bit 5.0.9,
+# which mends crashes of earlier 3.x on Fargate (aws/aws-for-fluent-bit#1164).
+_FLUENT_BIT: Final = "public.ecr.aws/aws-observability/aws-for-fluent-bit:3.4.17"
 _ROUTER: Final = "log-router"
 
 
@@ -43,6 +44,16 @@ class LogRouter(ABC):
     @property
     def has_sidecar(self) -> bool:
         """Whether each task gets a container of the router's own."""
+        return False
+
+    @property
+    def memory_mib(self) -> int:
+        """What it keeps of each task's memory for a container of its own."""
+        return 0
+
+    @property
+    def in_ecr(self) -> bool:
+        """Whether that container's image is pulled from Amazon ECR."""
         return False
 
     @abstractmethod
@@ -96,15 +107,16 @@ class FireLens(LogRouter):
     """The output of services through Fluent Bit, to wherever it can write: Firehose, OpenSearch, Datadog, Loki, S3.
 
     Each task gets a container more, of about 50 MiB; its own output stays in CloudWatch Logs, and so do the migration,
-    whose last lines explain a failed deploy, and tasks of ``add_ecs_task``, whose lines their operator prints.
-    ``EcsExecutor`` is refused: it takes the end of a second container for the end of its task.
+    whose last lines explain a failed deploy, tasks of ``add_ecs_task``, whose lines their operator prints, and the
+    stores for development that run as containers. ``EcsExecutor`` is refused: it takes the end of a second container
+    for the end of its task.
 
     Args:
         options: the output plugin and its settings, as in a Fluent Bit ``[OUTPUT]`` section. A secret is an
             ``ecs.Secret``.
         permissions: what the plugin needs on AWS; every task role of a service gets it.
-        image: the log router. The default is AWS for Fluent Bit, its stable release.
-        memory_mib: memory kept for the log router, taken from its task's.
+        image: the log router. The default is AWS for Fluent Bit 3.4.17.
+        memory_mib: memory kept for the log router, taken from its task's, which must have more.
 
     Raises:
         ValueError: if *options* names no plugin, or holds a secret as text.
@@ -136,12 +148,17 @@ class FireLens(LogRouter):
                 raise ValueError(
                     f"FireLens options: {name} is {arguments.shown(value)}, neither text nor an ecs.Secret"
                 )
-            if isinstance(value, str) and looks_secret(name):
+            if isinstance(value, str) and (looks_secret(name) or "{{resolve:secretsmanager:" in value):
                 raise ValueError(
                     f"FireLens options: {name} looks like a secret and would stand in plain text in the task"
                     " definition; pass ecs.Secret.from_secrets_manager(...) as its value"
                 )
-        if "name" not in {name.lower() for name in self.options}:
+        # As Fluent Bit reads them.
+        names = [name.lower() for name in self.options]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"FireLens options: {repeated[0]} is there twice; capitals make no difference")
+        plugins = [value for name, value in self.options.items() if name.lower() == "name"]
+        if not all(isinstance(plugin, str) and plugin.strip() for plugin in plugins) or not plugins:
             raise ValueError(f"FireLens options names no output plugin; say it as in {example}")
         permissions = arguments.items("FireLens permissions", self.permissions, "[Permission(…)]")
         for permission in permissions:
@@ -157,6 +174,11 @@ class FireLens(LogRouter):
     def has_sidecar(self) -> bool:
         """See :attr:`LogRouter.has_sidecar`."""
         return True
+
+    @property
+    def in_ecr(self) -> bool:
+        """See :attr:`LogRouter.in_ecr`."""
+        return self.image is not None and not isinstance(self.image, ecs.RepositoryImage)
 
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""

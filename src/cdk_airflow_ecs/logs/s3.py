@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.airflow import AirflowVersion
@@ -12,13 +13,13 @@ from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.buckets import private_bucket
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
     from constructs import Construct
 
-
-_EXPIRE_DAYS = 90
+_EXPIRE_DAYS: Final = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +42,17 @@ class S3Logs(LogStore):
     def __post_init__(self) -> None:
         if self.expire_days is not None:
             arguments.integer("S3Logs expire_days", self.expire_days, 1)
-        if not isinstance(self.prefix, str) or not self.prefix.strip("/"):
+        prefix = self.prefix
+        # Airflow reads the place as a URL, and IAM what tasks may do there as a pattern.
+        known = isinstance(prefix, str) and not is_token(prefix)
+        if not isinstance(prefix, str) or not prefix.strip("/") or (known and re.search(r"[#?*$]|://", prefix)):
             raise ValueError(
-                f'S3Logs prefix is a folder in the bucket such as "task-logs", got {arguments.shown(self.prefix)}'
+                'S3Logs prefix is a folder in the bucket such as "task-logs", without # ? * $ and without the bucket;'
+                f" got {arguments.shown(prefix)}"
             )
         arguments.construct(
             "S3Logs bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
-
         if self.bucket is not None and self.expire_days not in (_EXPIRE_DAYS, None):
             raise ValueError(
                 f"S3Logs expire_days={self.expire_days} is for a bucket of its own; set the life of objects in yours"

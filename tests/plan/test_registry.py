@@ -1,0 +1,108 @@
+"""Images that a registry holds: what is refused, and what is said of those that may change under way."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from plans import OWN_IMAGE, SECRET, TEXT_TOKEN, plan
+
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, WorkerPool
+from cdk_airflow_ecs.settings import resolve
+from cdk_airflow_ecs.testing import plan_of
+
+REPOSITORY = SimpleNamespace(repository_arn="arn:aws:ecr:eu-central-1:123456789012:repository/airflow")
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: AirflowImage.registry(None), 'AirflowImage.registry name is text such as "ghcr.io/acme/.*got None'),
+        (lambda: AirflowImage.ecr(None, None), r"AirflowImage.ecr repository takes an ecr.IRepository, got None"),
+        (lambda: AirflowImage.ecr(REPOSITORY, None), 'AirflowImage.ecr tag is text such as "3.3.2-1", got None'),
+        (lambda: AirflowImage.ecr(REPOSITORY, "airflow:1"), "tag is a tag such as .* or a digest .*; got 'airflow:1'"),
+        (lambda: AirflowImage.ecr(REPOSITORY, "sha256:12"), "tag is a tag such as .* or a digest .*; got 'sha256:12'"),
+        (
+            lambda: AirflowImage.registry("123456789012.dkr.ecr.eu-central-1.amazonaws.com/airflow:1"),
+            r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)",
+        ),
+        (
+            lambda: AirflowImage(repository=REPOSITORY, tag="1", credentials=SECRET),
+            "credentials are for other registries; ECR asks the execution roles, which may pull from the repository",
+        ),
+    ],
+)
+def test_refused(make, words):
+    """An image that could not be pulled is refused, and one left empty by mistake is not the official one."""
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_accepted():
+    """Tags, digests and what only the deploy knows."""
+    for tag in ("3.3.2-1", "v1_2.3", DIGEST, TEXT_TOKEN):
+        assert plan(image=AirflowImage.ecr(REPOSITORY, tag))
+    for name in (f"a/b@{DIGEST}", "a/b:1", TEXT_TOKEN, "localhost:5000/b:1", "public.ecr.aws/acme/airflow:1"):
+        assert plan(image=AirflowImage.registry(name, credentials=SECRET))
+
+
+@pytest.mark.parametrize("name", ["apache/airflow:2.11.2", "docker.io/apache/airflow:slim-3.3.1-python3.12"])
+def test_another_release(name, tmp_path):
+    """An image whose name says another Airflow than version= is refused, also as what a build starts from."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "a.py").write_text("")
+    (tmp_path / "own").mkdir()
+    dockerfile = tmp_path / "own" / "Dockerfile"
+    dockerfile.write_text(f"FROM {name} AS one\nFROM --platform=linux/amd64 {name}\n")
+    pool = AirflowImage.registry(name)
+    for arguments in (
+        {"image": AirflowImage.registry(name)},
+        {"executor": CeleryExecutor(pools=[WorkerPool("default", image=pool)])},
+        {"image": AirflowImage.build(tmp_path / "own")},
+    ):
+        with pytest.raises(ValueError, match=rf"{name}.? is another Airflow than the 3\.3\.2 that version= says"):
+            plan_of(version=AirflowVersion.V3_3, **arguments)
+    (tmp_path / "own" / "Dockerfile").unlink()
+    (tmp_path / "own").rmdir()
+    with pytest.raises(ValueError, match=rf"{name}.? is another Airflow than the 3\.3\.2 that version= says"):
+        plan_of(version=AirflowVersion.V3_3, image=AirflowImage.build(tmp_path, base=name))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM apache/airflow:2.11.2 AS old\nFROM apache/airflow:3.3.2\nCOPY --from=old /a /a\n",
+        "ARG AIRFLOW_VERSION\nFROM apache/airflow:${AIRFLOW_VERSION}-python3.12\n",
+        "FROM apache/airflow:3.3\n",
+        "FROM acme/airflow:2.11.2\n",
+    ],
+)
+def test_the_same_release(text, tmp_path):
+    """What names the cluster's release, or no release, is accepted; of a Dockerfile the last stage counts."""
+    (tmp_path / "Dockerfile").write_text(text)
+    assert plan(image=AirflowImage.build(tmp_path))
+    for name in ("apache/airflow:3.3.2", "apache/airflow:slim-3.3.2-python3.12", "apache/airflow:3.3"):
+        assert plan(image=AirflowImage.registry(name))
+
+
+@pytest.mark.parametrize(
+    ("image", "moves"),
+    [
+        (AirflowImage.registry("ghcr.io/acme/airflow"), True),
+        (AirflowImage.registry("ghcr.io/acme/airflow:latest"), True),
+        (AirflowImage.registry("localhost:5000/airflow"), True),
+        (AirflowImage.ecr(REPOSITORY, "latest"), True),
+        (AirflowImage.registry(f"acme/airflow@{DIGEST}"), False),
+        (AirflowImage.registry(TEXT_TOKEN), False),
+        (AirflowImage.ecr(REPOSITORY, TEXT_TOKEN), False),
+        (AirflowImage.official(), False),
+        (OWN_IMAGE, False),
+    ],
+)
+def test_tags_that_move(image, moves):
+    """A tag that moves is advised against: tasks that start later would run what their scheduler does not."""
+    pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
+    found = resolve(version=AirflowVersion.V3_3, image=image, executor=pools).advice
+    names = ["airflow", "Pools/heavy"] if moves else []
+    assert [each.id for each in found] == [f"cdk-airflow-ecs:moving-image:{name}" for name in names]
