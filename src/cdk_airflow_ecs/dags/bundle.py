@@ -25,7 +25,7 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         super().__init__(**kwargs)
         self._source = f"s3://{bucket_name}/{prefix}"
         self._link = self.base_dir / "live"
-        self._folder = self._link
+        self._folder: Path = self._link
         self._held: int | None = None
 
     def initialize(self) -> None:
