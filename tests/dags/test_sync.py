@@ -1,4 +1,4 @@
-"""The DAG sync of Airflow 2.x: a bucket becomes a folder, one whole revision at a time."""
+"""The DAG sync: a bucket becomes a folder, one whole revision at a time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
 
@@ -34,6 +35,7 @@ class Bucket:
         self.downloads: list[str] = []
         self.broken: Exception | None = None
         self.changing = False
+        self.written = 0.0  # seconds since 1970
 
     def get_paginator(self, _: str) -> Bucket:
         """Be the paginator too."""
@@ -59,7 +61,8 @@ class Bucket:
 
     def _entry(self, key: str) -> dict:
         body = self.objects[key]
-        return {"Key": key, "Size": len(body), "ETag": hashlib.md5(body).hexdigest()}
+        written = datetime.fromtimestamp(self.written, tz=timezone.utc)
+        return {"Key": key, "Size": len(body), "ETag": hashlib.md5(body).hexdigest(), "LastModified": written}
 
 
 @pytest.fixture
@@ -146,15 +149,14 @@ def test_unchanged_bucket_changes_nothing(sync: ModuleType, bucket: Bucket, tmp_
 
 
 def test_a_change_downloads_only_what_changed(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A new revision links what is the same, so that Airflow need not parse it, and drops what is gone."""
+    """A new revision, by whichever process, links what is the same, so that Airflow need not parse it."""
     bucket.objects = {"same.py": b"1", "changed.py": b"1", "gone.py": b"1"}
-    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
-    mirror.sync()
+    sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
     old = (tmp_path / "dags").resolve()
     bucket.downloads.clear()
     bucket.objects = {"same.py": b"1", "changed.py": b"2", "new/new.py": b"1"}
 
-    mirror.sync()
+    sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
 
     assert sorted(bucket.downloads) == ["changed.py", "new/new.py"]
     assert files(tmp_path / "dags") == {"same.py": "1", "changed.py": "2", "new/new.py": "1"}
@@ -162,23 +164,108 @@ def test_a_change_downloads_only_what_changed(sync: ModuleType, bucket: Bucket, 
     assert files(old) == {"same.py": "1", "changed.py": "1", "gone.py": "1"}, "a reader may still be in there"
 
 
-def test_old_revisions_go_after_a_while(
-    sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def clock(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time, which passes only by sleeping."""
+    now = [1e9]
+    monkeypatch.setattr(sync.time, "time", lambda: now[0])
+    monkeypatch.setattr(sync.time, "time_ns", lambda: int(now[0] * 1e9))
+    monkeypatch.setattr(sync.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    return now
+
+
+def test_old_revisions_go_after_a_while(sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]) -> None:
     """A revision is removed ten minutes after it was replaced, however old; the current one stays."""
-    now = [0.0]
-    monkeypatch.setattr(sync.time, "monotonic", lambda: now[0])
-    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     left = []
     for seconds in (0, 86_400, 86_999, 87_001, 200_000):
-        now[0] = seconds
+        clock[0] = 1e9 + seconds
         if seconds <= 86_400:
             bucket.objects = {"a.py": str(seconds).encode()}
-        mirror.sync()
+        sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
         left.append(len(list((tmp_path / "dags.revisions").iterdir())))
 
     assert left == [1, 2, 2, 1, 1]
     assert files(tmp_path / "dags") == {"a.py": "86400"}
+
+
+def test_a_held_revision_stays(sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]) -> None:
+    """A task that runs for hours finds each module that was there when it began; then its revision goes."""
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    bucket.objects = {"a.py": b"1"}
+    mirror.sync()
+    old = mirror.current
+    held = sync.hold(old)
+    clock[0] += 10
+    bucket.objects = {"a.py": b"2"}
+    mirror.sync()
+    clock[0] += 86_400
+
+    mirror.sync()
+    assert files(Path(old)) == {"a.py": "1"}
+    os.close(held)
+    mirror.sync()
+    assert not Path(old).exists()
+    assert files(tmp_path / "dags") == {"a.py": "2"}
+
+
+def test_what_a_killed_sync_left_does_no_harm(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
+) -> None:
+    """Half of a revision, newer than the current one, replaces nothing and goes in its turn."""
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    bucket.objects = {"a.py": b"1"}
+    mirror.sync()
+    half = tmp_path / f"dags.revisions/{int(1e18) + 5}"
+    (half / "dags").mkdir(parents=True)
+    clock[0] += 86_400
+    mirror.sync()
+    assert files(tmp_path / "dags") == {"a.py": "1"}
+
+    bucket.objects = {"a.py": b"2"}
+    for _ in range(2):
+        mirror.sync()
+        clock[0] += 86_400
+    mirror.sync()
+
+    assert files(tmp_path / "dags") == {"a.py": "2"}
+    assert not half.exists()
+
+
+def test_half_of_an_upload_waits_for_the_rest(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that were written a moment ago are looked at again, until nobody has written for three seconds."""
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    bucket.objects = {"dag.py": b"1", "helper.py": b"1"}
+    mirror.sync()
+    sleep = sync.time.sleep
+
+    def upload_the_rest(seconds: float) -> None:
+        sleep(seconds)
+        bucket.objects["helper.py"] = b"2"
+
+    monkeypatch.setattr(sync.time, "sleep", upload_the_rest)
+    bucket.objects = {"dag.py": b"2", "helper.py": b"1"}
+    bucket.written = clock[0] - 1
+    mirror.sync()
+
+    assert files(tmp_path / "dags") == {"dag.py": "2", "helper.py": "2"}
+    assert clock[0] == 1e9 + 2
+
+
+def test_a_bucket_that_never_rests_is_taken_as_it_is(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes without a pause, or a clock that is wrong, delays a change by six seconds and no more."""
+    bucket.objects = {"a.py": b"1"}
+    bucket.written = clock[0] + 3600
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+
+    mirror.sync()
+    mirror.sync()
+
+    assert files(tmp_path / "dags") == {"a.py": "1"}
+    assert clock[0] == 1e9 + 6, "what is published already is not waited for"
 
 
 @pytest.mark.parametrize("what", ["unreachable", "changing"])
@@ -246,7 +333,7 @@ sys.dont_write_bytecode = True
 target, stop, seen = sys.argv[1:]
 rounds, revisions = 0, set()
 while not os.path.exists(stop):
-    # As a task does: the folder is looked up once, then modules are imported from it one by one.
+    # As a task does on Airflow 3: the link is looked up once, then modules are imported one by one.
     for folder in (os.path.realpath(target), target):
         sys.path[:1] = [folder]
         importlib.invalidate_caches()

@@ -24,7 +24,8 @@ MODULES = [
     module.name
     for module in pkgutil.walk_packages(cdk_airflow_ecs.__path__, "cdk_airflow_ecs.")
     # Scripts for other machines: they import what is not here.
-    if module.name not in ("cdk_airflow_ecs.migration.migrate", "cdk_airflow_ecs.dags.sync")
+    if module.name
+    not in ("cdk_airflow_ecs.migration.migrate", "cdk_airflow_ecs.dags.sync", "cdk_airflow_ecs.dags.bundle")
 ]
 # The local runner needs its extra, which is not here: of it, the modules with examples alone.
 EXTRA = ("cdk_airflow_ecs.local", "cdk_airflow_ecs.cli")

@@ -159,22 +159,22 @@ def test_one_changed_property():
 
 
 @pytest.mark.parametrize(
-    ("version", "sync", "bundle"),
+    ("version", "sync", "how"),
     [
-        ("3.3.2", False, True),
-        ("3.2.0", False, True),
-        ("3.1.8", False, False),
-        ("3.0.6", False, False),
-        ("3.3.2", True, False),
-        ("2.8.1", False, False),
+        ("3.3.2", False, "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"),
+        ("3.2.0", False, "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"),
+        ("3.1.8", False, "airflow_ecs_bundle.S3DagBundle"),
+        ("3.0.6", False, "airflow_ecs_bundle.S3DagBundle"),
+        ("3.3.2", True, "airflow_ecs_bundle.S3DagBundle"),
+        ("2.8.1", False, "/opt/airflow/dags-live"),
     ],
 )
-def test_how_dags_arrive(version: str, sync: bool, bundle: bool):
-    """dags.md says which release reads the bucket itself."""
+def test_how_dags_arrive(version: str, sync: bool, how: str):
+    """dags.md says which release reads the bucket with what."""
     made = plan_of(version=AirflowVersion.of(version), dags=S3Dags(sync=sync)).component("Pools/default")
     environment = made.containers[0].environment
-    assert ("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST" in environment) == bundle
-    assert (environment.get("AIRFLOW__CORE__DAGS_FOLDER") == "/opt/airflow/dags-live") != bundle
+    bundles = environment.get("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST")
+    assert (bundles.tree[0]["classpath"] if bundles else environment["AIRFLOW__CORE__DAGS_FOLDER"]) == how
 
 
 def test_options_that_we_choose():

@@ -13,14 +13,15 @@ from cdk_airflow_ecs.airflow import NO_DAGS
 from cdk_airflow_ecs.plan import Json, Ref
 
 SYNCED = "/opt/airflow/dags-live"
-BUNDLED = ["3.2", "3.3"]  # releases whose official image has an S3 bundle that misses nothing
+PROVIDERS = ["3.2", "3.3"]  # releases whose official image has an S3 bundle that misses nothing
+OURS = "airflow_ecs_bundle.S3DagBundle"
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize(("executor", "readers"), [("celery", {"worker"}), ("local", {"scheduler"}), ("ecs", {"task"})])
 @pytest.mark.parametrize("dags", [S3Dags(), S3Dags(sync=True), ImageDags()])
 def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
-    """The DAG processor and what runs tasks see files, may read the bucket and start with the sync; nobody else."""
+    """The DAG processor and what runs tasks see files, may read the bucket and are given our code; nobody else."""
     found = plan(line, executor, dags=dags, image=OWN_IMAGE)
     readers = {*readers, "dag-processor"}
     of_component = {c.name: part for part in found.components for c in part.containers}
@@ -32,24 +33,26 @@ def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
             assert (folder, bundle, may_read) == (NO_DAGS, None, False)
         elif isinstance(dags, ImageDags):
             assert (folder, bundle, may_read) == ("/opt/airflow/dags", None, False)
-        elif line in BUNDLED and not dags.sync:
-            assert (folder, may_read) == (None, True)
-            assert isinstance(bundle, Json)
-        else:
+        elif line[0] == "2":
             assert (folder, bundle, may_read) == (SYNCED, None, True)
-        synced = Ref("Dags", "uri") in container.prefix
-        assert synced is (folder == SYNCED)
+        else:
+            assert (folder, may_read) == (None, True)
+            assert (bundle.tree[0]["classpath"] == OURS) == (line not in PROVIDERS or dags.sync)
+        assert (Ref("Dags", "uri") in container.prefix) is (folder == SYNCED)
+        is_ours = isinstance(bundle, Json) and bundle.tree[0]["classpath"] == OURS
+        assert (OURS.partition(".")[0] in container.prefix) is is_ours
 
 
-@pytest.mark.parametrize("line", BUNDLED)
-def test_the_bundle(line):
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("line", PROVIDERS)
+def test_the_bundle(line, sync):
     """Airflow reads the bucket with the task role, whole or from a folder that no other name starts with."""
     for prefix, written in (("", ""), ("dags", "dags/"), ("/a/b/", "a/b/")):
-        dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60)
+        dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60, sync=sync)
         (bundle,) = option(containers(plan(line, dags=dags))["worker"], "dag_processor", "dag_bundle_config_list").tree
-        assert bundle["classpath"] == "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"
+        assert bundle["classpath"] == (OURS if sync else "airflow.providers.amazon.aws.bundles.s3.S3DagBundle")
         assert bundle["kwargs"] == {
-            "aws_conn_id": "",
+            **({} if sync else {"aws_conn_id": ""}),
             "bucket_name": Ref("Dags", "bucket_name"),
             "prefix": written,
             "refresh_interval": 60,
@@ -57,16 +60,28 @@ def test_the_bundle(line):
         json.dumps({**bundle, "kwargs": None})
 
 
-@pytest.mark.parametrize("line", VERSIONS)
+@pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "3"])
+def test_our_bundle_is_handed_over(line):
+    """The modules that the class needs stand before Airflow's own command, each after its name."""
+    ours = containers(plan(line, dags=S3Dags(sync=True)))["worker"]
+    plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
+    assert (ours.prefix[:2], ours.prefix[-1]) == (("python", "-c"), "--")
+    modules = dict(zip(ours.prefix[3:-1:2], ours.prefix[4:-1:2], strict=True))
+    assert list(modules) == ["airflow_ecs_sync", "airflow_ecs_bundle"]
+    assert "class Mirror:" in modules["airflow_ecs_sync"]
+    assert "class S3DagBundle(" in modules["airflow_ecs_bundle"]
+    assert (plain.prefix, ours.command) == ((), plain.command)
+
+
+@pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "2"])
 def test_the_sync(line):
     """The sync stands before Airflow's own command, and Airflow lists the folder as often as it is synced."""
-    section, name = ("dag_processor", "refresh_interval") if line[0] == "3" else ("scheduler", "dag_dir_list_interval")
-    synced = containers(plan(line, dags=S3Dags(sync=True, refresh_seconds=45)))["worker"]
+    synced = containers(plan(line, dags=S3Dags(refresh_seconds=45)))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert synced.prefix[:2] == ("python", "-c")
     assert synced.prefix[3:] == (Ref("Dags", "uri"), SYNCED, "45")
     assert (plain.prefix, synced.command) == ((), plain.command)
-    assert option(synced, section, name) == "45"
+    assert option(synced, "scheduler", "dag_dir_list_interval") == "45"
 
 
 @pytest.mark.parametrize("folder", ["dags", "", None, 5])

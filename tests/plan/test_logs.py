@@ -272,7 +272,7 @@ def test_local_logs():
         ({"bucket": "logs"}, r"bucket takes an s3\.IBucket"),
         (
             {"bucket": BUCKET, "expire_days": 30},
-            "expire_days=30 is for a bucket of its own; set the life of objects in",
+            "expire_days=30 is for a bucket of its own; set the life of",
         ),
         ({"prefix": "s3://b/logs"}, "prefix is a folder in the bucket such as .*got 's3://b/logs'"),
         *(({"prefix": f"a{sign}b"}, "prefix is a folder in the bucket .*without") for sign in "#?*$"),

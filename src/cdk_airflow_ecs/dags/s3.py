@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
     from constructs import Construct
 
-_BUNDLE: Final = "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"
+_PROVIDERS_BUNDLE: Final = "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"
+_OUR_BUNDLE: Final = "airflow_ecs_bundle.S3DagBundle"
 _SYNCED_FOLDER: Final = "/opt/airflow/dags-live"
 
 
@@ -34,19 +35,20 @@ _SYNCED_FOLDER: Final = "/opt/airflow/dags-live"
 class S3Dags(DagSource):
     """DAGs in an S3 bucket, picked up while Airflow runs.
 
-    Airflow 3.2 and newer read the bucket themselves, as a DAG bundle. Older releases get a folder that is kept equal to
-    the bucket by a background process of each container; every change appears at once, by swapping one link.
-    DAGs only: plugins and requirements belong in the image.
+    Airflow 3 reads the bucket itself, as a DAG bundle: from 3.2 on with the amazon provider's, before with one of this
+    library. Airflow 2 gets a folder that is kept equal to the bucket by a background process of each container; every
+    change appears at once, by swapping one link. DAGs only: plugins and requirements belong in the image.
 
     Args:
         folder: a folder of yours that each deploy uploads; files that left it leave the bucket. The default uploads
             nothing: use ``aws s3 sync``, the command is an output of the stack.
         bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
-        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket. With a prefix, Airflow's DAG
-            bundle wants at least one object there before it starts.
+        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket. With a prefix, the provider's
+            DAG bundle wants at least one object there before it starts.
         refresh_seconds: how often changes are looked for.
-        sync: True for the background process on Airflow 3.2 and newer too, for an image whose amazon provider is older
-            than 9.23.0: its bundle misses edits and deletions.
+        sync: True for this library's DAG bundle on Airflow 3.2 and newer too. With it a task keeps the files that it
+            began with; the provider's changes them while tasks import them, and misses edits and deletions before
+            9.23.0. The default is the provider's.
 
     Raises:
         ValueError: if *folder* is no folder, or *refresh_seconds* is less than 5.
@@ -84,37 +86,39 @@ class S3Dags(DagSource):
             Permission(actions=("s3:GetObject",), resources=(Ref("Dags", "objects_arn"),)),
             Permission(actions=("s3:ListBucket",), resources=(Ref("Dags", "bucket_arn"),)),
         )
-        if version.has_s3_bundle and not self.sync:
-            bundle = {
-                "name": "dags",
-                "classpath": _BUNDLE,
-                "kwargs": {
-                    # An empty connection id means the task role; any other is looked up in the database first.
-                    "aws_conn_id": "",
-                    "bucket_name": Ref("Dags", "bucket_name"),
-                    # With its slash, or "dags" would match "dags-old/" as well (provider 9.36 and older).
-                    "prefix": f"{self.prefix}/" if self.prefix else "",
-                    "refresh_interval": self.refresh_seconds,
-                },
-            }
-            return DagPlan(
-                config={("dag_processor", "dag_bundle_config_list"): Json([bundle])}, permissions=permissions
-            )
-        script = resources.files("cdk_airflow_ecs.dags").joinpath("sync.py").read_text(encoding="utf-8")
-        listing = (
-            ("dag_processor", "refresh_interval") if version.major >= 3 else ("scheduler", "dag_dir_list_interval")
-        )
+        if version.major >= 3:
+            return self._bundle(ours=self.sync or not version.has_s3_bundle, permissions=permissions)
         return DagPlan(
             config={
                 ("core", "dags_folder"): _SYNCED_FOLDER,
                 # How soon Airflow looks for new files in the folder; its own default is five minutes.
-                listing: str(self.refresh_seconds),
+                ("scheduler", "dag_dir_list_interval"): str(self.refresh_seconds),
             },
             permissions=permissions,
             prefix=(
-                *("python", "-c", script, Ref("Dags", "uri")),
+                *("python", "-c", _source("sync"), Ref("Dags", "uri")),
                 *(_SYNCED_FOLDER, str(self.refresh_seconds)),
             ),
+        )
+
+    def _bundle(self, *, ours: bool, permissions: tuple[Permission, ...]) -> DagPlan:
+        bundle = {
+            "name": "dags",
+            "classpath": _OUR_BUNDLE if ours else _PROVIDERS_BUNDLE,
+            "kwargs": {
+                # An empty connection id means the task role; any other is looked up in the database first.
+                **({} if ours else {"aws_conn_id": ""}),
+                "bucket_name": Ref("Dags", "bucket_name"),
+                # With its slash, or "dags" would match "dags-old/" as well (provider 9.36 and older).
+                "prefix": f"{self.prefix}/" if self.prefix else "",
+                "refresh_interval": self.refresh_seconds,
+            },
+        }
+        modules = ("airflow_ecs_sync", _source("sync"), "airflow_ecs_bundle", _source("bundle"))
+        return DagPlan(
+            config={("dag_processor", "dag_bundle_config_list"): Json([bundle])},
+            permissions=permissions,
+            prefix=("python", "-c", _source("handover"), *modules, "--") if ours else (),
         )
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
@@ -132,6 +136,11 @@ class S3Dags(DagSource):
             },
             key=bucket.encryption_key,
         )
+
+
+def _source(name: str) -> str:
+    """The text of a module of this package that runs inside the image."""
+    return resources.files("cdk_airflow_ecs.dags").joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
 def _upload(scope: Construct, foundation: Foundation, folder: Path, bucket: s3.IBucket, prefix: str) -> None:

@@ -1,13 +1,15 @@
 """Keep a folder equal to a bucket, then become Airflow: ``SOURCE TARGET INTERVAL_SECONDS COMMAND...``.
 
-For an Airflow that cannot read a bucket itself: a component starts as ``python -c <this text>
+For Airflow 2, which cannot read a bucket itself: a component starts as ``python -c <this text>
 s3://bucket/prefix /opt/airflow/dags-live 30 airflow scheduler``. TARGET is a symbolic link to one complete
-revision and is replaced as a whole, so nobody sees half of a change.
+revision and is replaced as a whole, so no revision is half of a change. bundle.py uses it on Airflow 3.
 Python 3.8 is enough: images of Airflow 2.8 have no newer one.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import select
 import shutil
@@ -18,6 +20,8 @@ from typing import Any
 import boto3
 
 KEEP = 600  # seconds for which a replaced revision stays, for tasks that are just importing from it
+QUIET = 3  # seconds without a write after which an upload of several files counts as complete
+LOOKS = 3  # looks at a bucket that is being written to; what the last one finds must do
 FIRST_DELAYS = (1, 2, 4, 8, 16, 30, 30, 30)  # seconds between the tries of the first sync
 
 
@@ -27,53 +31,79 @@ def say(message: str) -> None:
 
 
 class Mirror:
-    """A local folder that follows a bucket."""
+    """A local folder that follows a bucket. All it knows is on the disk, so that processes can take turns."""
 
     def __init__(self, source: str, target: str) -> None:
         self.bucket, _, prefix = source[len("s3://") :].partition("/")
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.target = target
+        self.revisions = f"{target}.revisions"
         self.s3: Any = boto3.client("s3")
-        self.listing: dict[str, tuple[str, int, str]] | None = None
-        self.current = ""
-        self.replaced: list[tuple[float, str]] = []
 
-    def read(self) -> dict[str, tuple[str, int, str]]:
-        """Return key, size and ETag by path, without folder markers and keys that are no proper path."""
-        found = {}
+    @property
+    def current(self) -> str:
+        """The folder that the target is a link to; nothing before the first sync."""
+        return os.path.realpath(self.target) if os.path.islink(self.target) else ""
+
+    def sync(self) -> None:
+        """Publish the bucket's state as a new revision, unless it is published already."""
+        current, known = self.current, self._known()
+        self._forget(current)
+        listing = self._settled(known)
+        if listing == known:
+            return
+        revision = f"{self.revisions}/{time.time_ns()}"
+        folder = f"{revision}/dags"
+        try:
+            os.makedirs(folder)
+            for path, entry in listing.items():
+                is_same = known is not None and known.get(path) == entry
+                self._place(path, entry, folder, current if is_same else "")
+            with open(f"{revision}/listing.json", "w") as file:
+                json.dump(listing, file)
+            os.symlink(folder, f"{revision}/link")
+            os.replace(f"{revision}/link", self.target)
+        except BaseException:
+            shutil.rmtree(revision, ignore_errors=True)
+            raise
+        say(f"{len(listing)} files from s3://{self.bucket}/{self.prefix}")
+
+    def _known(self) -> dict[str, list[Any]] | None:
+        if not self.current:
+            return None
+        with open(f"{os.path.dirname(self.current)}/listing.json") as file:
+            known: dict[str, list[Any]] = json.load(file)
+        return known
+
+    def _settled(self, known: dict[str, list[Any]] | None) -> dict[str, list[Any]]:
+        """List the bucket while nobody writes to it, for half of an upload is no state to publish."""
+        for _ in range(LOOKS - 1):
+            listing, written = self._listing()
+            left = written + QUIET - time.time()
+            if listing == known or left <= 0:
+                return listing
+            time.sleep(min(left, QUIET))
+        return self._listing()[0]
+
+    def _listing(self) -> tuple[dict[str, list[Any]], float]:
+        """Return key, size and ETag by path, and the time of the last write.
+
+        Without folder markers and keys that are no proper path.
+        """
+        found, written = {}, 0.0
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix):
             for item in page.get("Contents", ()):
                 path = item["Key"][len(self.prefix) :]
                 if not {"", ".", ".."} & set(path.split("/")):
-                    found[path] = (item["Key"], item["Size"], item["ETag"])
-        return found
+                    found[path] = [item["Key"], item["Size"], item["ETag"]]
+                    written = max(written, item["LastModified"].timestamp())
+        return found, written
 
-    def sync(self) -> None:
-        """Publish the bucket's state as a new revision, unless it is published already."""
-        self._forget(time.monotonic() - KEEP)
-        listing = self.read()
-        if listing == self.listing:
-            return
-        revision = f"{self.target}.revisions/{time.time_ns()}"
-        try:
-            os.makedirs(revision)
-            for path, entry in listing.items():
-                self._place(path, entry, revision)
-            os.symlink(revision, revision + ".link")
-            os.replace(revision + ".link", self.target)
-        except BaseException:
-            shutil.rmtree(revision, ignore_errors=True)
-            raise
-        if self.current:
-            self.replaced.append((time.monotonic(), self.current))
-        self.current, self.listing = revision, listing
-        say(f"{len(listing)} files from s3://{self.bucket}/{self.prefix}")
-
-    def _place(self, path: str, entry: tuple[str, int, str], revision: str) -> None:
-        file = os.path.join(revision, path)
+    def _place(self, path: str, entry: list[Any], folder: str, same_in: str) -> None:
+        file = os.path.join(folder, path)
         os.makedirs(os.path.dirname(file), exist_ok=True)
-        if self.listing and self.listing.get(path) == entry:
-            os.link(os.path.join(self.current, path), file)
+        if same_in:
+            os.link(os.path.join(same_in, path), file)
             return
         key, _, etag = entry
         # A file that changed since it was listed is an error, and the next round's business.
@@ -81,9 +111,32 @@ class Mirror:
         with open(file, "wb") as output:
             shutil.copyfileobj(body, output)
 
-    def _forget(self, before: float) -> None:
-        while self.replaced and self.replaced[0][0] < before:
-            shutil.rmtree(self.replaced.pop(0)[1], ignore_errors=True)
+    def _forget(self, current: str) -> None:
+        """Remove revisions that were replaced long ago and that nobody holds."""
+        names = sorted(os.listdir(self.revisions)) if current else []
+        for at, successor in enumerate(names[1:]):
+            folder = f"{self.revisions}/{names[at]}/dags"
+            if int(successor) < (time.time() - KEEP) * 1e9 and folder != current and is_free(folder):
+                shutil.rmtree(os.path.dirname(folder), ignore_errors=True)
+
+
+def hold(folder: str) -> int:
+    """Keep a folder of DAG files until the returned descriptor is closed, here and in every child."""
+    descriptor = os.open(os.path.dirname(folder), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def is_free(folder: str) -> bool:
+    """Say whether no process holds it."""
+    descriptor = os.open(os.path.dirname(folder), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def first_sync(mirror: Mirror) -> None:
@@ -98,13 +151,18 @@ def first_sync(mirror: Mirror) -> None:
             time.sleep(delay)
 
 
+def next_sync(mirror: Mirror) -> None:
+    """Sync again; what goes wrong costs a line, and the last revision stays."""
+    try:
+        mirror.sync()
+    except Exception as error:
+        say(f"keeping the last revision: {type(error).__name__}: {error}")
+
+
 def follow(mirror: Mirror, interval: float, parent: int) -> None:
     """Sync again and again until the other end of the pipe *parent* is closed: until Airflow is gone."""
     while not select.select([parent], [], [], interval)[0]:
-        try:
-            mirror.sync()
-        except Exception as error:
-            say(f"keeping the last revision: {type(error).__name__}: {error}")
+        next_sync(mirror)
 
 
 def main(source: str, target: str, interval: str, *command: str) -> None:

@@ -1,0 +1,96 @@
+"""A real Airflow 3 starts a task while another start brings newer DAG files into the same container."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from containers import REPOSITORY, Machine
+from test_generated import RELEASES, eventually, listens
+
+from cdk_airflow_ecs import S3Dags
+from cdk_airflow_ecs.testing import plan_of
+from servers import free_port
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    """Serve S3 with moto."""
+    port = free_port()
+    moto = [REPOSITORY / ".venvs/local/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(moto, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: listens(port), 120)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def files(version: int, gate: Path) -> dict[str, str]:
+    """A DAG file and its modules, all of one version; importing the first version stops in the middle at *gate*."""
+    module = f"VERSION = {version}{' ' * version}\n"
+    wait = f"import pathlib, time\npathlib.Path('{gate}.reached').touch()\nwhile not pathlib.Path('{gate}').exists():\n"
+    seen = f"[{version}, before.VERSION, after.VERSION]"
+    return {
+        "dag.py": f"from airflow.sdk import DAG, BaseOperator\nfrom team import before, middle, after\n"
+        f"with DAG('coupled', schedule=None, params={{'seen': {seen}}}):\n    BaseOperator(task_id='task')\n",
+        "team/__init__.py": "",
+        "team/middle.py": f"{wait}    time.sleep(0.05)\n" if version == 1 else "",
+        **{f"team/{name}.py": module for name in ("before", "after", "later")},
+    }
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(
+    ("dags", "first"),
+    [
+        pytest.param(S3Dags(sync=True), ([1, 1, 1], 1), id="ours"),
+        # The amazon provider's bundle changes the files below those who read them; docs/how-to/dags.md says so.
+        pytest.param(S3Dags(), ([1, 1, 2], 2), id="provider's"),
+    ],
+)
+def test_a_task_keeps_the_files_it_began_with(dags: S3Dags, first: tuple[list[int], int], aws: str, tmp_path: Path):
+    """The second start sees the bucket as it is; what the first still has to import is of its own version, or not."""
+    version = RELEASES[0]
+    bucket = f"dags-{tmp_path.name.replace('_', '-')}"[:40].strip("-").lower()
+    s3 = boto3.client("s3", endpoint_url=aws, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    s3.create_bucket(Bucket=bucket)
+    gate, reached = tmp_path / "gate", tmp_path / "gate.reached"
+
+    def upload(number: int) -> None:
+        for key, text in files(number, gate).items():
+            s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
+
+    upload(1)
+    (worker,) = plan_of(version=version, dags=dags).component("Pools/default").containers
+    attributes = defaultdict(lambda: "x", {("Dags", "bucket_name"): bucket, ("Logs", "uri"): "s3://logs"})
+    keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "x")
+    substitutes = {"AWS_ENDPOINT_URL": aws, "AWS_DEFAULT_REGION": "us-east-1", "TMPDIR": str(tmp_path), **keys}
+    machine = Machine(REPOSITORY / f".venvs/airflow-{version}/bin", tmp_path, attributes, attributes, substitutes)
+    command = [*map(machine.text, worker.prefix), "python", str(HERE / "start_probe.py")]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            command, env=machine.environment(worker), stdin=-1, stdout=-1, stderr=log, text=True, bufsize=1
+        ) as process,
+    ):
+        try:
+            process.stdin.write("first\n")
+            eventually(lambda: reached.exists() or process.poll() is not None, 120)
+            upload(2)
+            process.stdin.write("second\n")
+            told = (json.loads(line) for line in process.stdout if line.startswith("{"))  # other lines are Airflow's
+            answer = next(told)
+            assert (answer["name"], answer["seen"], answer["later"]) == ("second", [2, 2, 2], 2)
+            gate.touch()
+            answer = next(told)
+            assert (answer["name"], answer["seen"], answer["later"]) == ("first", *first)
+        finally:
+            process.kill()
