@@ -332,9 +332,8 @@ class Cluster(Construct):
                 [
                     {
                         "name": "dags",
-                        "classpath": "airflow.providers.amazon.aws.bundles.s3.S3DagBundle",
+                        "classpath": "airflow_ecs_bundle.S3DagBundle",
                         "kwargs": {
-                            "aws_conn_id": "",
                             "bucket_name": dags.bucket_name,
                             "prefix": "",
                             "refresh_interval": 30,

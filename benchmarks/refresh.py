@@ -34,7 +34,10 @@ from servers import free_port  # noqa: E402
 VERSION = AirflowVersion.of("3.3.2")
 SLOTS, PERIOD, IMPORT = 4, 8, 1.0  # processes, seconds, seconds
 MODULES = [f"module_{number:02}" for number in range(20)]
-BUNDLES = {"the provider's: `S3Dags()`": S3Dags(), "ours: `S3Dags(sync=True)`": S3Dags(sync=True)}
+BUNDLES = {
+    "the provider's: `S3Dags(provider_bundle=True)`": S3Dags(provider_bundle=True),
+    "ours: `S3Dags()`": S3Dags(),
+}
 HEAD = (
     *("Bundle", "Changes", "Starts", "Imports of two versions", "Import errors", "Failed refreshes"),
     *("Another version imported later", "CPU s, s of a refresh"),

@@ -51,9 +51,9 @@ def files(version: int, gate: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("dags", "first"),
     [
-        pytest.param(S3Dags(sync=True), ([1, 1, 1], 1), id="ours"),
+        pytest.param(S3Dags(), ([1, 1, 1], 1), id="ours"),
         # The amazon provider's bundle changes the files below those who read them; docs/how-to/dags.md says so.
-        pytest.param(S3Dags(), ([1, 1, 2], 2), id="provider's"),
+        pytest.param(S3Dags(provider_bundle=True), ([1, 1, 2], 2), id="provider's"),
     ],
 )
 def test_a_task_keeps_the_files_it_began_with(dags: S3Dags, first: tuple[list[int], int], aws: str, tmp_path: Path):

@@ -159,19 +159,19 @@ def test_one_changed_property():
 
 
 @pytest.mark.parametrize(
-    ("version", "sync", "how"),
+    ("version", "provider_bundle", "how"),
     [
-        ("3.3.2", False, "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"),
-        ("3.2.0", False, "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"),
-        ("3.1.8", False, "airflow_ecs_bundle.S3DagBundle"),
+        ("3.3.2", False, "airflow_ecs_bundle.S3DagBundle"),
         ("3.0.6", False, "airflow_ecs_bundle.S3DagBundle"),
-        ("3.3.2", True, "airflow_ecs_bundle.S3DagBundle"),
+        ("3.3.2", True, "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"),
+        ("3.2.0", True, "airflow.providers.amazon.aws.bundles.s3.S3DagBundle"),
         ("2.8.1", False, "/opt/airflow/dags-live"),
     ],
 )
-def test_how_dags_arrive(version: str, sync: bool, how: str):
+def test_how_dags_arrive(version: str, provider_bundle: bool, how: str):
     """dags.md says which release reads the bucket with what."""
-    made = plan_of(version=AirflowVersion.of(version), dags=S3Dags(sync=sync)).component("Pools/default")
+    dags = S3Dags(provider_bundle=provider_bundle)
+    made = plan_of(version=AirflowVersion.of(version), dags=dags).component("Pools/default")
     environment = made.containers[0].environment
     bundles = environment.get("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST")
     assert (bundles.tree[0]["classpath"] if bundles else environment["AIRFLOW__CORE__DAGS_FOLDER"]) == how
@@ -369,7 +369,7 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
         {"database": RdsDatabase(multi_az=False, instance_class="db.m7g.large", max_allocated_storage_gib=900)},
         {"executor": CeleryExecutor(broker=RedisBroker(node_type="cache.t4g.small", replicas=2))},
         {"executor": SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])},
-        {"dags": S3Dags(refresh_seconds=60, sync=True)},
+        {"dags": S3Dags(refresh_seconds=60, provider_bundle=True)},
         {"logs": S3Logs(expire_days=7, prefix="other")},
         {"web": lambda stack: Web(certificate=acm.Certificate.from_certificate_arn(stack, "Cert", CERTIFICATE))},
         {"removal_policy": RemovalPolicy.DESTROY},

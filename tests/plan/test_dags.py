@@ -19,9 +19,11 @@ OURS = "airflow_ecs_bundle.S3DagBundle"
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize(("executor", "readers"), [("celery", {"worker"}), ("local", {"scheduler"}), ("ecs", {"task"})])
-@pytest.mark.parametrize("dags", [S3Dags(), S3Dags(sync=True), ImageDags()])
+@pytest.mark.parametrize("dags", [S3Dags(), S3Dags(provider_bundle=True), ImageDags()])
 def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
     """The DAG processor and what runs tasks see files, may read the bucket and are given our code; nobody else."""
+    if dags == S3Dags(provider_bundle=True) and line not in PROVIDERS:
+        dags = S3Dags()
     found = plan(line, executor, dags=dags, image=OWN_IMAGE)
     readers = {*readers, "dag-processor"}
     of_component = {c.name: part for part in found.components for c in part.containers}
@@ -37,22 +39,22 @@ def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
             assert (folder, bundle, may_read) == (SYNCED, None, True)
         else:
             assert (folder, may_read) == (None, True)
-            assert (bundle.tree[0]["classpath"] == OURS) == (line not in PROVIDERS or dags.sync)
+            assert (bundle.tree[0]["classpath"] == OURS) == (not dags.provider_bundle)
         assert (Ref("Dags", "uri") in container.prefix) is (folder == SYNCED)
         is_ours = isinstance(bundle, Json) and bundle.tree[0]["classpath"] == OURS
         assert (OURS.partition(".")[0] in container.prefix) is is_ours
 
 
-@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("provider", [False, True])
 @pytest.mark.parametrize("line", PROVIDERS)
-def test_the_bundle(line, sync):
+def test_the_bundle(line, provider):
     """Airflow reads the bucket with the task role, whole or from a folder that no other name starts with."""
     for prefix, written in (("", ""), ("dags", "dags/"), ("/a/b/", "a/b/")):
-        dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60, sync=sync)
+        dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60, provider_bundle=provider)
         (bundle,) = option(containers(plan(line, dags=dags))["worker"], "dag_processor", "dag_bundle_config_list").tree
-        assert bundle["classpath"] == (OURS if sync else "airflow.providers.amazon.aws.bundles.s3.S3DagBundle")
+        assert bundle["classpath"] == ("airflow.providers.amazon.aws.bundles.s3.S3DagBundle" if provider else OURS)
         assert bundle["kwargs"] == {
-            **({} if sync else {"aws_conn_id": ""}),
+            **({"aws_conn_id": ""} if provider else {}),
             "bucket_name": Ref("Dags", "bucket_name"),
             "prefix": written,
             "refresh_interval": 60,
@@ -63,7 +65,7 @@ def test_the_bundle(line, sync):
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "3"])
 def test_our_bundle_is_handed_over(line):
     """The modules that the class needs stand before Airflow's own command, each after its name."""
-    ours = containers(plan(line, dags=S3Dags(sync=True)))["worker"]
+    ours = containers(plan(line, dags=S3Dags()))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert (ours.prefix[:2], ours.prefix[-1]) == (("python", "-c"), "--")
     modules = dict(zip(ours.prefix[3:-1:2], ours.prefix[4:-1:2], strict=True))
@@ -71,6 +73,13 @@ def test_our_bundle_is_handed_over(line):
     assert "class Mirror:" in modules["airflow_ecs_sync"]
     assert "class S3DagBundle(" in modules["airflow_ecs_bundle"]
     assert (plain.prefix, ours.command) == ((), plain.command)
+
+
+@pytest.mark.parametrize("line", [line for line in VERSIONS if line not in PROVIDERS])
+def test_the_providers_bundle_came_with_3_2(line):
+    """Where it is missing, or misses changes, whoever asks for it is told."""
+    with pytest.raises(ValueError, match=r"^S3Dags provider_bundle=True needs Airflow 3.2 or newer, got \d"):
+        plan(line, dags=S3Dags(provider_bundle=True))
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "2"])
@@ -109,7 +118,7 @@ def test_a_folder_may_be_text_or_a_path():
         ({"bucket": BUCKET, "prefix": None}, "prefix is text"),
         ({"refresh_seconds": 4}, "refresh_seconds is an integer, 5 or more; got 4"),
         ({"refresh_seconds": NUMBER_TOKEN}, "got a number that only the deploy knows"),
-        ({"sync": "yes"}, "sync is True or False, got 'yes'"),
+        ({"provider_bundle": "yes"}, "provider_bundle is True or False, got 'yes'"),
     ],
 )
 def test_what_is_no_source(arguments, words):

@@ -158,7 +158,7 @@ CHANGES = {
     "existing database": Change(
         {"database": lambda stack: ExistingDatabase(endpoint="db.example.com", secret=secret(stack))}, (DATABASE,)
     ),
-    "DAGs": Change({"dags": S3Dags(refresh_seconds=300, sync=True)}),
+    "DAGs": Change({"dags": S3Dags(refresh_seconds=300, provider_bundle=True)}),
     "DAG upload": Change({"dags": S3Dags(REPOSITORY / "examples/production/dags")}),
     "DAGs from elsewhere": Change({"dags": lambda stack: S3Dags(bucket=bucket(stack), prefix="dags")}, (DAGS,)),
     "DAGs in the image": Change(

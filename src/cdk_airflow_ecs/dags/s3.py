@@ -35,23 +35,22 @@ _SYNCED_FOLDER: Final = "/opt/airflow/dags-live"
 class S3Dags(DagSource):
     """DAGs in an S3 bucket, picked up while Airflow runs.
 
-    Airflow 3 reads the bucket itself, as a DAG bundle: from 3.2 on with the amazon provider's, before with one of this
-    library. Airflow 2 gets a folder that is kept equal to the bucket by a background process of each container; every
-    change appears at once, by swapping one link. DAGs only: plugins and requirements belong in the image.
+    Airflow 3 reads the bucket itself, as a DAG bundle of this library: a task keeps the files that it began with.
+    Airflow 2 gets a folder that is kept equal to the bucket by a background process of each container; every change
+    appears at once, by swapping one link. DAGs only: plugins and requirements belong in the image.
 
     Args:
         folder: a folder of yours that each deploy uploads; files that left it leave the bucket. The default uploads
             nothing: use ``aws s3 sync``, the command is an output of the stack.
         bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
-        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket. With a prefix, the provider's
-            DAG bundle wants at least one object there before it starts.
+        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket.
         refresh_seconds: how often changes are looked for.
-        sync: True for this library's DAG bundle on Airflow 3.2 and newer too. With it a task keeps the files that it
-            began with; the provider's changes them while tasks import them, and misses edits and deletions before
-            9.23.0. The default is the provider's.
+        provider_bundle: True for the DAG bundle of the amazon provider, on Airflow 3.2 and newer. It changes files
+            while tasks import them, and with a *prefix* wants at least one object there before it starts.
 
     Raises:
-        ValueError: if *folder* is no folder, or *refresh_seconds* is less than 5.
+        ValueError: if *folder* is no folder, or *refresh_seconds* is less than 5; when the cluster is made, if
+            *provider_bundle* is for an Airflow whose official image has none that misses nothing.
 
     Examples:
         >>> S3Dags(refresh_seconds=60).refresh_seconds
@@ -62,7 +61,7 @@ class S3Dags(DagSource):
     bucket: s3.IBucket | None = None
     prefix: str = ""
     refresh_seconds: int = 30
-    sync: bool = False
+    provider_bundle: bool = False
 
     def __post_init__(self) -> None:
         if self.folder is not None and not (isinstance(self.folder, (str, Path)) and Path(self.folder).is_dir()):
@@ -70,7 +69,7 @@ class S3Dags(DagSource):
                 f"S3Dags: {arguments.shown(self.folder)} is no folder here ({Path.cwd()}); give the folder of your DAGs"
             )
         arguments.integer("S3Dags refresh_seconds", self.refresh_seconds, 5)
-        arguments.flag("S3Dags sync", self.sync)
+        arguments.flag("S3Dags provider_bundle", self.provider_bundle)
         arguments.construct(
             "S3Dags bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
@@ -82,12 +81,17 @@ class S3Dags(DagSource):
 
     def plan(self, version: AirflowVersion) -> DagPlan:
         """See :meth:`DagSource.plan`."""
+        if self.provider_bundle and not version.has_s3_bundle:
+            raise ValueError(
+                f"S3Dags provider_bundle=True needs Airflow 3.2 or newer, got {version}: the amazon provider of its"
+                " official image misses edits and deletions, or has no such bundle; leave it out"
+            )
         permissions = (
             Permission(actions=("s3:GetObject",), resources=(Ref("Dags", "objects_arn"),)),
             Permission(actions=("s3:ListBucket",), resources=(Ref("Dags", "bucket_arn"),)),
         )
         if version.major >= 3:
-            return self._bundle(ours=self.sync or not version.has_s3_bundle, permissions=permissions)
+            return self._bundle(permissions)
         return DagPlan(
             config={
                 ("core", "dags_folder"): _SYNCED_FOLDER,
@@ -101,13 +105,13 @@ class S3Dags(DagSource):
             ),
         )
 
-    def _bundle(self, *, ours: bool, permissions: tuple[Permission, ...]) -> DagPlan:
+    def _bundle(self, permissions: tuple[Permission, ...]) -> DagPlan:
         bundle = {
             "name": "dags",
-            "classpath": _OUR_BUNDLE if ours else _PROVIDERS_BUNDLE,
+            "classpath": _PROVIDERS_BUNDLE if self.provider_bundle else _OUR_BUNDLE,
             "kwargs": {
                 # An empty connection id means the task role; any other is looked up in the database first.
-                **({} if ours else {"aws_conn_id": ""}),
+                **({"aws_conn_id": ""} if self.provider_bundle else {}),
                 "bucket_name": Ref("Dags", "bucket_name"),
                 # With its slash, or "dags" would match "dags-old/" as well (provider 9.36 and older).
                 "prefix": f"{self.prefix}/" if self.prefix else "",
@@ -118,7 +122,7 @@ class S3Dags(DagSource):
         return DagPlan(
             config={("dag_processor", "dag_bundle_config_list"): Json([bundle])},
             permissions=permissions,
-            prefix=("python", "-c", _source("handover"), *modules, "--") if ours else (),
+            prefix=() if self.provider_bundle else ("python", "-c", _source("handover"), *modules, "--"),
         )
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
