@@ -23,7 +23,11 @@ _BROKEN_KOMBU: Final = ("2.11", "3.0", "3.1")
 _WORKING_KOMBU: Final = ("celery==5.6.2", "kombu==5.6.2")
 # The official images lack it, and workers need it. 7.45.7 has wheels for all their Pythons and both processors.
 _PYCURL: Final = "pycurl==7.45.7"
-# Of celery provider < 3.10 no option takes a mapping; a module of ours does.
+# The first official images whose celery provider reads extra_celery_config (3.10.0, 2.10.4 has 3.8.5), and a mapping
+# among the transport options (3.24.0, 3.3.1 has 3.23.1). docs/how-to/upgrade.md says where the numbers are from.
+_READS_EXTRA_CONFIG: Final = AirflowVersion.of("2.10.5")
+_READS_MAPPINGS: Final = AirflowVersion.of("3.3.2")
+# Before, no option takes a mapping; a module of ours does.
 _MODULE: Final = "airflow_ecs_celery"
 _VARIABLE: Final = "CELERY_PREDEFINED_QUEUES"
 _MODULE_TEXT: Final = f'''"""What Celery is told beyond Airflow's own configuration."""
@@ -145,10 +149,9 @@ def _transport(
     options: dict[Option, Value] = {
         (section, name): value if isinstance(value, Ref) else str(value) for name, value in plain.items()
     }
-    line = (version.major, version.minor)
-    if line >= (3, 3):  # celery provider 3.24
+    if version >= _READS_MAPPINGS:
         return {**options, (section, "predefined_queues"): Json(urls)}, {}, {}
-    if line >= (2, 10):  # celery provider 3.10
+    if version >= _READS_EXTRA_CONFIG:
         # It takes the place of the whole section, which then only keeps others from saying otherwise there.
         together = {"broker_transport_options": {**plain, "predefined_queues": urls}}
         return {**options, ("celery", "extra_celery_config"): Json(together)}, {}, {}
