@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.settings import Settings
 
 # Their official images have an amazon provider before 9.32.0.
-_LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
+_LOSE_LOGS: Final = {"3.0", "3.1", "3.2", "3.3.0"}
 
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
@@ -73,7 +73,8 @@ def check_logs(settings: Settings, executor: ExecutorPlan) -> None:
             f"logs=LocalLogs() {beside}: each task runs in a Fargate task of its own, and its log would be gone"
             " with it; use logs=S3Logs() or logs=CloudWatchLogs()"
         )
-    if isinstance(settings.logs, CloudWatchLogs) and settings.version.line in _LOSE_LOGS and settings.image.is_official:
+    loses_logs = _LOSE_LOGS & {settings.version.line, str(settings.version)}
+    if isinstance(settings.logs, CloudWatchLogs) and loses_logs and settings.image.is_official:
         raise ValueError(
             f"logs=CloudWatchLogs() loses logs with the official image of Airflow {settings.version}, whose amazon"
             " provider shuts the handler before it is used (apache/airflow#57356); use logs=S3Logs(), or an image of"

@@ -14,6 +14,7 @@ from cdk_airflow_ecs.airflow import (
     FERNET_COMMAND,
     NO_DAGS,
     WEB_PORT,
+    AirflowVersion,
     Process,
     processes,
     web_component,
@@ -25,6 +26,7 @@ from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.executors.ecs import check_run_task
 from cdk_airflow_ecs.migration.component import migration_component
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
@@ -184,6 +186,7 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
     )
     fixed, added = _own_environment(context, process), _task_variables(context, process)
     ours = {**fixed, **added}
+    check_run_task(context.executor.loader_config, chosen)
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
         if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
@@ -251,7 +254,9 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
     if "jwt" in needs:
         chosen["api_auth", "jwt_secret"] = SecretRef("Jwt")
     if "session" in needs:
-        chosen["api" if context.is_3 else "webserver", "secret_key"] = SecretRef("Session")
+        # It moved in 3.0.2. Earlier releases would ignore it there, and each process would make up its own.
+        moved = settings.version >= AirflowVersion.of("3.0.2")
+        chosen["api" if moved else "webserver", "secret_key"] = SecretRef("Session")
     if context.is_3 and needs & {"execution-api", "executor"}:
         # The scheduler tells executors whose tasks run elsewhere where to call back.
         chosen["core", "execution_api_server_url"] = Ref("ExecutionApi", "url")

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.airflow import Process
+from cdk_airflow_ecs.airflow import AirflowVersion, Process
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
 from cdk_airflow_ecs.run_task import may_run
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
 _TASK: Final = "Tasks/executor"
 _CONTAINER: Final = "task"
+_SECTION: Final = "aws_ecs_executor"
+# The first official image with amazon provider 8.18. In that of 2.8.1, 8.16, launch_type is FARGATE unless it is
+# something else, and RunTask takes no strategy beside it.
+_SPOT_SINCE: Final = AirflowVersion.of("2.8.2")
+# Airflow finds them by these names in any list of executors (executor_constants.py of 2.8 to 3.3).
+_AIRFLOWS_OWN: Final = tuple(
+    f"{name}Executor"
+    for name in ("Local", "Sequential", "Celery", "Kubernetes", "CeleryKubernetes", "LocalKubernetes", "Debug", "Mock")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,11 @@ class EcsExecutor(Executor):
                 f'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got'
                 f" {arguments.shown(self.alias)}"
             )
+        if self.alias in _AIRFLOWS_OWN:
+            raise ValueError(
+                f"EcsExecutor alias {self.alias!r} is the name of an executor of Airflow's own, and DAGs that mean that"
+                ' one would get this; take another, such as "ecs"'
+            )
         _ = self._service  # which checks the rest
 
     @property
@@ -78,6 +94,11 @@ class EcsExecutor(Executor):
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
+        if self.spot and context.version < _SPOT_SINCE:
+            raise ValueError(
+                f"EcsExecutor(spot=True) needs Airflow {_SPOT_SINCE} or newer, got {context.version}: the"
+                " amazon provider of older ones asks for the launch type FARGATE as well, and ECS starts no such task"
+            )
         needs = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
         return ExecutorPlan(
             class_path="airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor",
@@ -128,4 +149,31 @@ class EcsExecutor(Executor):
             "check_health_on_startup": "True",
             **capacity,
         }
-        return {("aws_ecs_executor", name): value for name, value in chosen.items()}
+        return {(_SECTION, name): value for name, value in chosen.items()}
+
+
+def check_run_task(ours: Mapping[Option, Value], chosen: Mapping[Option, Value]) -> None:
+    """Refuse ``run_task_kwargs`` of the user's that say what the executor says: told twice, nothing starts.
+
+    Args:
+        ours: what the executor says; another than this one may live from that option alone.
+        chosen: every option of a container.
+
+    Raises:
+        ValueError: naming what they say.
+    """
+    given = chosen.get((_SECTION, "run_task_kwargs"))
+    if (_SECTION, "cluster") not in ours or not isinstance(given, str):
+        return
+    try:
+        names = json.loads(given)
+    except ValueError:
+        names = {} if is_token(given) else None
+    if not isinstance(names, dict):
+        raise ValueError(f"[{_SECTION}] run_task_kwargs is no JSON object: {given!r}")
+    said = {"capacity_provider_strategy", "network_configuration"} | {name for _, name in ours}
+    if twice := [name for name in names if re.sub("([A-Z])", r"_\1", name).lower() in said]:
+        raise ValueError(
+            f"[{_SECTION}] run_task_kwargs says {', '.join(twice)}, and so does EcsExecutor: leave it out. Fargate Spot"
+            " is EcsExecutor(spot=True)"
+        )
