@@ -14,7 +14,6 @@ from cdk_airflow_ecs.airflow import (
     FERNET_COMMAND,
     NO_DAGS,
     WEB_PORT,
-    AirflowVersion,
     Process,
     processes,
     web_component,
@@ -254,9 +253,7 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
     if "jwt" in needs:
         chosen["api_auth", "jwt_secret"] = SecretRef("Jwt")
     if "session" in needs:
-        # It moved in 3.0.2. Earlier releases would ignore it there, and each process would make up its own.
-        moved = settings.version >= AirflowVersion.of("3.0.2")
-        chosen["api" if moved else "webserver", "secret_key"] = SecretRef("Session")
+        chosen[settings.version.session_section, "secret_key"] = SecretRef("Session")
     if context.is_3 and needs & {"execution-api", "executor"}:
         # The scheduler tells executors whose tasks run elsewhere where to call back.
         chosen["core", "execution_api_server_url"] = Ref("ExecutionApi", "url")

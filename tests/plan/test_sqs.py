@@ -142,21 +142,6 @@ def test_what_images_must_hold(release):
     assert list(broker.image_files) == (["airflow_ecs_celery.py"] if release in MODULE else [])
 
 
-def test_the_module_of_old_releases(monkeypatch):
-    """It is Airflow's own configuration of Celery with our queues; all else that was configured stays."""
-    plan = SqsBroker().plan(AirflowVersion.V2_8, ["default"])
-    theirs = {"broker_transport_options": {"visibility_timeout": 43200}, "task_acks_late": True}
-    monkeypatch.setenv("CELERY_PREDEFINED_QUEUES", '{"default": {"url": "u"}}')
-    text = plan.image_files["airflow_ecs_celery.py"]
-    imported = "from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG"
-    assert imported in text
-    namespace = {"DEFAULT_CELERY_CONFIG": theirs}
-    exec(text.replace(imported, ""), namespace)
-    transport = {"visibility_timeout": 43200, "predefined_queues": {"default": {"url": "u"}}}
-    assert namespace["CELERY_CONFIG"] == {"broker_transport_options": transport, "task_acks_late": True}
-    assert theirs["broker_transport_options"] == {"visibility_timeout": 43200}
-
-
 def test_queues_follow_pools():
     """What exists is what pools serve, each once."""
     executor = CeleryExecutor(broker=SqsBroker(max_receive_count=2), pools=POOLS)
