@@ -23,11 +23,15 @@ _LOSE_LOGS: Final = {"3.0", "3.1", "3.2", "3.3.0"}
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
     """Say what an image must hold that this library cannot add to it."""
     if executor.requirements and not image.takes_requirements:
+        files = "".join(
+            f"; print(executor.plan(ExecutorContext(version=…)).image_files[{file!r}]) shows what belongs into config/"
+            for file in executor.image_files
+        )
         yield Advice(
             f"cdk-airflow-ecs:image-requirements:{name}",
             f"the image of {'this cluster' if name == 'airflow' else name} must hold"
             f" {', '.join((*executor.requirements, *executor.image_files))}, which this library adds to the official"
-            " image and to AirflowImage.build(…) alone",
+            f" image and to AirflowImage.build(…) alone{files}",
         )
 
 

@@ -20,8 +20,8 @@ ATTRIBUTES = {
     ("Broker", "results_url"): "dynamodb://@eu-central-1/t",
     ("Stack", "region"): "eu-central-1",
 }
-# Where a form begins or ends: the release, the provider of its image, the Airflow here in which that reads. 3.3.2, where
-# the last form begins, runs fifty tasks.
+# Where a form begins or ends: the release, the provider of its image, the Airflow here in which that reads. The last
+# form begins with 3.3.2, which runs fifty tasks.
 READERS = [
     ("2.8.4", "3.6.1", "2.11.2"),
     ("2.9.3", "3.7.2", "2.11.2"),
