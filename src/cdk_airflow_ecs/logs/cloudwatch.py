@@ -27,7 +27,7 @@ _RETENTION: Final = 90
 class CloudWatchLogs(LogStore):
     """Task logs in a CloudWatch log group, written while a task runs, at most a minute late.
 
-    Airflow 3 needs amazon provider 9.32.0, which is in official images since 3.3.1: with earlier ones, logs get lost on
+    Airflow 3 needs amazon provider 9.32.0, which is in the official image of 3.3: with earlier ones, logs get lost on
     the way (apache/airflow#57356).
 
     Args:
