@@ -20,9 +20,14 @@ help: ## Show this list.
 
 # Third parties' tools and Airflow itself each have an environment of their own: their requirements contradict each other.
 .venvs/%/.ready: requirements/%.txt .venv/.ready
-	$(UV) venv --quiet --clear --python .venv/bin/python .venvs/$*
+	$(UV) venv --quiet --clear --python $(or $(BASE),.venv/bin/python) .venvs/$*
 	$(UV) pip sync --quiet --python .venvs/$*/bin/python --require-hashes $<
 	@touch $@
+
+# The oldest dependencies run on the oldest Python, if the machine has it; tests/test_floor.py says if it has not.
+.venvs/floor/.ready: BASE = $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python; do \
+	"$$python" -c "import sys; print(sys.executable)" 2>/dev/null && break; done)
+.venvs/floor/.ready: Makefile
 
 .PHONY: environments
 environments: .venv/.ready $(ENVIRONMENTS:%=%/.ready)

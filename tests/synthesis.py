@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import runpy
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +97,21 @@ def run_example(name: str, **arguments: Any) -> Assembly:
     """Run an example's ``app.py`` as it stands, in an app with the context of its ``cdk.json``."""
     folder = REPOSITORY / "examples" / name
     context = json.loads((folder / "cdk.json").read_text()).get("context", {}) | arguments.pop("context", {})
-    with mock.patch("aws_cdk.App", functools.partial(make_app, context=context, **arguments)):
-        app = runpy.run_path(str(folder / "app.py"))["app"]
+    return run_app(folder / "app.py", context=context, **arguments)
+
+
+def run_app(file: Path, **arguments: Any) -> Assembly:
+    """Run a file that makes an app, which then gets these arguments of :func:`make_app`."""
+    with mock.patch("aws_cdk.App", functools.partial(make_app, **arguments)):
+        app = runpy.run_path(str(file))["app"]
     return Assembly(Path(app.synth().directory))
+
+
+@functools.cache
+def cdk_program() -> str:
+    """What `npx aws-cdk@2` runs, found once: npx looks for it each time, and that takes as long as a small command."""
+    words = ["npx", "--yes", "--package", "aws-cdk@2", "--call", "command -v cdk"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @functools.cache

@@ -11,6 +11,8 @@ from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import IConstruct
 
 _CDK: Final = tuple(int(part) for part in version("aws-cdk-lib").split(".")[:2])
+# Older releases refuse ids with a further "::" in them; then cdk-nag shows these findings.
+WILDCARDS_SINCE: Final = (2, 269)
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
@@ -21,8 +23,7 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
         rule: the rule's name, such as "AwsSolutions-RDS11".
         reason: why it is accepted.
     """
-    # Older releases refuse ids with a further "::" in them; then cdk-nag shows these findings.
-    if "::" not in rule or _CDK >= (2, 269):
+    if "::" not in rule or _CDK >= WILDCARDS_SINCE:
         Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason))
 
 
@@ -34,7 +35,7 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reaso
         resources: ARNs as they stand in the policy.
         reason: why no list of ARNs exists.
     """
-    if _CDK < (2, 269):
+    if _CDK < WILDCARDS_SINCE:
         return
     if texts := list(resources):
         found = [f"AwsSolutions-IAM5[Resource::{_flat(text)}]" for text in Stack.of(construct).resolve(texts)]

@@ -18,6 +18,7 @@ EXECUTION_API_PORT = 8081
 EXECUTION_API_NAME = "execution-api"
 WORKER_LOG_PORT = 8793  # [logging] worker_log_server_port
 TRIGGERER_LOG_PORT = 8794  # [logging] trigger_log_server_port
+HEARTBEAT_SECONDS = 120  # without one, a process counts as dead
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 # 43 letters and digits of Secrets Manager, and the "=" that makes them a key.
 FERNET_COMMAND = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
@@ -204,14 +205,14 @@ def tcp_check(port: int) -> HealthCheck:
 
 
 def heartbeat_check(job_type: str) -> HealthCheck:
-    """Check that this host's own job of *job_type* wrote its heartbeat to the database in the last two minutes."""
+    """Check that this host's own job of *job_type* wrote a heartbeat to the database not long ago."""
     script = (
         "import os,socket,sys,psycopg2;e=os.environ;"  # noqa: S608 - the job type is one of ours
         "c=psycopg2.connect(host=e['METADATA_HOST'],port=e['METADATA_PORT'],dbname=e['METADATA_NAME'],"
         "user=e['METADATA_USER'],password=e['METADATA_PASSWORD'],connect_timeout=5).cursor();"
         "c.execute('select 1 from job where job_type=%s and state=%s and hostname=%s"
         " and latest_heartbeat>now()-interval %s',"
-        f"('{job_type}','running',socket.gethostbyname(socket.getfqdn()),'120 s'));"
+        f"('{job_type}','running',socket.gethostbyname(socket.getfqdn()),'{HEARTBEAT_SECONDS} s'));"
         "sys.exit(not c.fetchone())"
     )
     return HealthCheck(command=("python3", "-c", script))

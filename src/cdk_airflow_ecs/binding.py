@@ -76,6 +76,16 @@ class Store(ABC):
         finds what it has made.
         """
 
+    def check(self, network: Network | None) -> None:  # noqa: B027 - optional by design
+        """Refuse a network that it cannot stand in, or be reached from, before anything is made.
+
+        Args:
+            network: where the cluster will be in the user's VPC; None for a VPC of the cluster's own.
+
+        Raises:
+            ValueError: saying which argument gives it another place.
+        """
+
     def component(self) -> Component | None:
         """What runs it, for a store that is a container of the cluster's own. Pure."""
         return None

@@ -17,12 +17,12 @@ from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.migration.gate import build_gate, hold
-from cdk_airflow_ecs.network import connect, peers
+from cdk_airflow_ecs.network import check_network, connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
-from cdk_airflow_ecs.settings import check_constructs, resolve
+from cdk_airflow_ecs.settings import check_constructs, resolve, stores_of
 from cdk_airflow_ecs.world import World
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class AirflowCluster(Construct):
         task_subnets: where tasks run. The default is the private subnets with a route to the internet.
         store_subnets: where database and broker stand. The default is isolated subnets of the own VPC, or the private
             ones of yours. Fixed at creation: AWS moves neither of them.
-        web_subnets: where the load balancer stands. The default is public subnets if internet-facing, else private.
+        web_subnets: where the load balancer stands. The default is one in each zone, public if internet-facing,
+            else private.
         encryption_key: encrypts secrets, database, broker and container logs. The default is a key of its own. Fixed at
             creation.
         enable_exec: whether ``aws ecs execute-command`` may open a shell in tasks. The default is only in the web
@@ -119,10 +120,11 @@ class AirflowCluster(Construct):
         maintenance: bool = False,
         removal_policy: RemovalPolicy | None = None,
     ) -> None:
+        subnets = {"task_subnets": task_subnets, "store_subnets": store_subnets, "web_subnets": web_subnets}
         check_constructs(
             scope,
             construct_id,
-            subnets={"task_subnets": task_subnets, "store_subnets": store_subnets, "web_subnets": web_subnets},
+            subnets=subnets,
             vpc=vpc,
             encryption_key=encryption_key,
             removal_policy=removal_policy,
@@ -149,15 +151,15 @@ class AirflowCluster(Construct):
         }
         settings = resolve(**self._arguments)
         plan = plan_cluster(settings)
+        stores = stores_of(settings).values()
+        check_network(vpc, subnets, stores, internet_facing=settings.web.internet_facing)
 
         super().__init__(scope, construct_id)
         self._world = World(
             self,
             settings,
             vpc=vpc,
-            task_subnets=task_subnets,
-            store_subnets=store_subnets,
-            web_subnets=web_subnets,
+            subnets=subnets,
             encryption_key=encryption_key,
             removal_policy=removal_policy,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from typing import TypeVar
 
+from cdk_airflow_ecs.environment import shows_secret
 from cdk_airflow_ecs.option_names import (
     COMMAND_SUFFIXES,
     FREE_FORM,
@@ -22,9 +23,22 @@ from cdk_airflow_ecs.option_names import (
     exists,
     known,
     minors,
+    read_as,
 )
 
-__all__ = ["Finding", "KnownOption", "Option", "check", "environment_name", "exists", "known", "merge", "variables"]
+__all__ = [
+    "Finding",
+    "KnownOption",
+    "Option",
+    "check",
+    "environment_name",
+    "exists",
+    "known",
+    "merge",
+    "overlay",
+    "read_as",
+    "variables",
+]
 
 T = TypeVar("T")
 
@@ -68,11 +82,12 @@ def variables(chosen: Mapping[Option, T]) -> dict[str, T]:
     return {environment_name(*option): value for option, value in chosen.items()}
 
 
-def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:
+def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict[Option, T]:
     """Merge the options of several sources, of which no two may disagree.
 
     Args:
         sources: (the source's name for an error message, its options), the first to come first in the result.
+        minor: the release line, such as "3.3", which says what names are one option.
 
     Raises:
         ValueError: if two sources give one option different values, or one gives an option and another its command.
@@ -80,17 +95,25 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]]) -> dict[Option, T]:
     merged: dict[Option, tuple[str, Option, T]] = {}
     for source, options in sources:
         for option, value in options.items():
-            earlier, name, given = merged.setdefault(base_option(option), (source, option, value))
-            if name != option:
+            earlier, name, given = merged.setdefault(read_as(option, minor), (source, option, value))
+            agree = type(given) is type(value) and given == value
+            if name != option and not (agree and base_option(name) == name and base_option(option) == option):
                 raise ValueError(
-                    f"{_spell(name)} by {earlier} and {_spell(option)} by {source} say the same; remove one of the two"
+                    f"{_spell(name)} by {earlier}, and {_spell(option)} by {source}, are one option; "
+                    "remove one of the two"
                 )
-            if type(given) is not type(value) or given != value:
+            if not agree:
                 raise ValueError(
                     f"{_spell(option)} is given twice: as {_show(option, given)} by {earlier}, "
                     f"and as {_show(option, value)} by {source}; remove one of the two"
                 )
     return {option: value for _, option, value in merged.values()}
+
+
+def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str) -> dict[Option, T]:
+    """Lay *chosen* over *defaults*, where it may set one by an old name: Airflow would read the new name alone."""
+    renamed = {read_as(option, minor) for option in chosen} - chosen.keys()
+    return {**{option: value for option, value in defaults.items() if option not in renamed}, **chosen}
 
 
 def check(user: Mapping[str, Mapping[str, object]], minor: str) -> tuple[Finding, ...]:
@@ -158,8 +181,9 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     option = (section.rpartition("___")[2], name)  # of one team: AIRFLOW__TEAM___SECTION__OPTION
     base = base_option(option)
     facts = every_option().get(base)
-    if facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != "":
-        yield _plain_text(option, minor)
+    sensitive = facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != ""
+    if shows_secret(value) or sensitive:
+        yield _plain_text(option, value, minor)
     if FREE_FORM.fullmatch(option[0]):
         return
     if facts is None:
@@ -173,11 +197,11 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
         yield Finding(id="cdk-airflow-ecs:deprecated-option", message=message.rstrip())
 
 
-def _plain_text(option: Option, minor: str) -> Finding:
+def _plain_text(option: Option, value: object, minor: str) -> Finding:
     """Say that a sensitive option stands in the template for all to read."""
     place = current_option(option, minor) or option
     remedy = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
-    if _MAY_BE_SECRET.fullmatch(option[1]):
+    if _MAY_BE_SECRET.fullmatch(option[1]) and not shows_secret(value):
         message = f"{_spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
         return Finding(id="cdk-airflow-ecs:possibly-secret-option", message=message)
     message = f"{_spell(option)} is a secret, and would be readable in the template; {remedy}"
@@ -269,8 +293,9 @@ def _example(*option: str) -> str:
 def _show(option: Option, value: object) -> str:
     """Write a value in a message, unless it is or may be a secret."""
     facts = every_option().get(option)
-    plain = isinstance(value, (str, int, float)) and not (facts and facts.sensitive)
-    return repr(value) if plain else f"a {type(value).__name__}"
+    if facts and facts.sensitive:
+        return "a secret"
+    return repr(value) if isinstance(value, (str, int, float)) else "what only the deploy knows"
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.airflow import HEARTBEAT_SECONDS, TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
+from cdk_airflow_ecs.config import merge
+from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
+from cdk_airflow_ecs.option_names import known, read_as
+from cdk_airflow_ecs.plan import Json, Option, Value
+from cdk_airflow_ecs.web import check_base_url
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.dags.base import DagSource
@@ -16,13 +24,146 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.registry import AirflowImage
     from cdk_airflow_ecs.settings import Settings
 
+Said: TypeAlias = "Sequence[tuple[str, Mapping[Option, Value]]]"
+
+_EXTRA: Final = ("celery", "extra_celery_config")
+_TRANSPORT: Final = "celery_broker_transport_options"
+_HEARTBEATS: Final = (
+    ("scheduler", "scheduler_heartbeat_sec"),
+    ("scheduler", "job_heartbeat_sec"),
+    ("triggerer", "job_heartbeat_sec"),
+)
+_ECS: Final = "aws_ecs_executor"
+# What the ECS executor says to RunTask beyond its options of these names, or could not say beside them.
+_RUN_TASK: Final = ("capacity_provider_strategy", "launch_type", "network_configuration")
+# What [celery] extra_celery_config would set in place of others (default_celery.py of the celery provider).
+_OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 # Their official images have an amazon provider before 9.32.0.
 _LOSE_LOGS: Final = ("3.0", "3.1", "3.2")
 
 
+def check_options(settings: Settings, executor: ExecutorPlan, said: Said) -> None:
+    """Refuse options that contradict what the cluster does not set, but relies on.
+
+    Args:
+        settings: the cluster's arguments.
+        executor: what the executor says.
+        said: what the user says of the options of one process, by the argument that says it.
+
+    Raises:
+        ValueError: naming the option, and who says it.
+    """
+    line = settings.version.line
+    merge([*relied_upon(settings, executor), *said], line)
+    _check_celery(executor, said)
+    _check_run_task(executor, said)
+    for source, given in said:
+        for (section, name), value in given.items():
+            option, who = read_as((section, name), line), f"[{section}] {name} by {source}"
+            if option == ("api", "base_url"):
+                check_base_url(who, value)
+            if option in _HEARTBEATS and _seconds(value) > HEARTBEAT_SECONDS:
+                raise ValueError(
+                    f"{who} is {value}: health checks take a process with no heartbeat for {HEARTBEAT_SECONDS} s for"
+                    " dead, and ECS replaces it; take less"
+                )
+
+
+def relied_upon(settings: Settings, executor: ExecutorPlan) -> list[tuple[str, dict[Option, Value]]]:
+    """Options that the cluster does not set and that must be so all the same, by what relies on them.
+
+    They are Airflow's own defaults, or what arguments of the cluster say.
+    """
+    web, server = ("api", "") if settings.version.major >= 3 else ("webserver", "web_server_")
+    options: dict[str, dict[Option, Value]] = {
+        "whose load balancer and health checks use it": {
+            (web, f"{server}host"): "0.0.0.0",  # noqa: S104 - its security group admits the load balancer alone
+            (web, f"{server}port"): str(WEB_PORT),
+        },
+        "whose load balancer ends TLS": {(web, f"{server}ssl_cert"): "", (web, f"{server}ssl_key"): ""},
+        "whose security groups and health checks use it": {
+            ("logging", "worker_log_server_port"): str(WORKER_LOG_PORT),
+            ("logging", "trigger_log_server_port"): str(TRIGGERER_LOG_PORT),
+        },
+        "whose processes must agree on it": {("operators", "default_queue"): settings.default_queue},
+        # It would go before worker_concurrency.
+        "whose worker pools say concurrency=": {("celery", "worker_autoscale"): ""},
+        "whose health checks look for tables without it": {("database", "sql_alchemy_schema"): ""},
+        "which makes both URLs of one database": {("database", "sql_alchemy_conn_async"): ""},
+        "which starts no health server": {
+            ("scheduler", "scheduler_health_check_server_host"): "0.0.0.0",  # noqa: S104
+            ("scheduler", "scheduler_health_check_server_port"): "8974",
+        },
+        # Without --queues it would take no trigger of a task that has a queue, which is any.
+        "whose triggerer serves no queue": {("triggerer", "queues_enabled"): "False"},
+    }
+    if isinstance(settings.dags, S3Dags):
+        refresh = str(settings.dags.refresh_seconds)
+        options["whose DAG source says refresh_seconds="] = {("dag_processor", "refresh_interval"): refresh}
+    if ("aws_ecs_executor", "cluster") in executor.loader_config:
+        options["whose executor says where its tasks run"] = {
+            option: ""
+            for option in (("aws_ecs_executor", "launch_type"), ("aws_ecs_executor", "capacity_provider_strategy"))
+            if option not in executor.loader_config
+        }
+    here = known(settings.version.line)
+    return [
+        (f"this cluster, {why}", {option: value for option, value in given.items() if option in here})
+        for why, given in options.items()
+    ]
+
+
+def _check_celery(executor: ExecutorPlan, said: Said) -> None:
+    """Refuse what would go before the cluster's own options of Celery, and what would be lost behind them."""
+    ours = executor.config.get(_EXTRA)
+    for source, given in said:
+        if twice := sorted(_OURS & _names(given.get(_EXTRA))):
+            raise ValueError(
+                f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which this cluster says itself: use"
+                " broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
+            )
+        lost = [name for section, name in given if section == _TRANSPORT and (section, name) not in executor.config]
+        if lost and isinstance(ours, Json) and "broker_transport_options" in cast("Mapping[str, object]", ours.tree):
+            raise ValueError(
+                f"[{_TRANSPORT}] {lost[0]} by {source} would be lost: with this broker and this release of Airflow,"
+                " [celery] extra_celery_config takes the place of the section; remove it"
+            )
+
+
+def _check_run_task(executor: ExecutorPlan, said: Said) -> None:
+    """Refuse what would go before, or against, what the ECS executor says of its tasks: nothing would start."""
+    ours = {name for section, name in executor.loader_config if section == _ECS}
+    for source, given in said if "cluster" in ours else ():
+        names = _names(given.get((_ECS, "run_task_kwargs")))
+        if twice := sorted(names & {part for name in (*ours, *_RUN_TASK) for part in (name, _camel(name))}):
+            raise ValueError(
+                f"[{_ECS}] run_task_kwargs by {source} sets {', '.join(twice)}, which this cluster says itself; for"
+                " Fargate Spot use EcsExecutor(spot=True)"
+            )
+
+
+def _camel(name: str) -> str:
+    """A name as the API of AWS has it; Airflow takes both."""
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
+
+
+def _seconds(value: Value) -> float:
+    """A number in text, if it is one: what else it may be, Airflow refuses."""
+    return float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?", value) else 0
+
+
+def _names(value: object) -> set[str]:
+    """The names in text that is a JSON object, if it is one."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        return set()
+    return set(found) if isinstance(found, dict) else set()
+
+
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
     """Say what an image must hold that this library cannot add to it."""
-    if executor.requirements and not image.takes_requirements:
+    if (executor.requirements or executor.image_files) and not image.takes_requirements:
         yield Advice(
             f"cdk-airflow-ecs:image-requirements:{name}",
             f"the image of {'this cluster' if name == 'airflow' else name} must hold"

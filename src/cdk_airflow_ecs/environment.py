@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.option_names import section_of
 from cdk_airflow_ecs.plan import Option, SecretRef, Value
-from cdk_airflow_ecs.tokens import is_secret, is_token
+from cdk_airflow_ecs.tokens import holds_login, is_secret, is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
-_OPTION_NAME: Final = re.compile(r"AIRFLOW__([A-Z0-9_]+?)__([A-Z0-9_]+)")
+# AIRFLOW__SECTION__OPTION, or AIRFLOW__TEAM___SECTION__OPTION.
+_OPTION_NAME: Final = re.compile(r"AIRFLOW__((?:[A-Z0-9_]+?___)?[A-Z0-9_]+?)__([A-Z0-9_]+)")
 # Variables by which the official entry point script changes what a container does (scripts/docker/entrypoint_prod.sh).
 _ENTRYPOINT_VARIABLES: Final = {
     "_AIRFLOW_DB_MIGRATE": "the migration gate upgrades the database",
@@ -24,7 +27,9 @@ _ENTRYPOINT_VARIABLES: Final = {
 }
 # What CloudFormation would replace by the secret itself, in the task definition for all to read.
 _DYNAMIC_REFERENCE: Final = "{{resolve:secretsmanager:"
-_SECRET_NAME: Final = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY)S?$")
+_SECRET_NAME: Final = re.compile(
+    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|PRIVATE|SECRET|ACCESS|FERNET|ENCRYPTION)_?KEY)S?$"
+)
 
 
 def split_environment(
@@ -45,11 +50,12 @@ def split_environment(
         if name in _ENTRYPOINT_VARIABLES:
             raise ValueError(f"{owner}: {name} is not accepted: {_ENTRYPOINT_VARIABLES[name]}")
         if match := _OPTION_NAME.fullmatch(name):
-            found[match[1].lower(), match[2].lower()] = _value(owner, name, value, secrets)
+            found[section_of(match[1]), match[2].lower()] = _value(owner, name, value, secrets)
             continue
-        if name.startswith(("AIRFLOW__", "AIRFLOW_CORE_")):
+        if name.upper().startswith(("AIRFLOW__", "AIRFLOW_CORE_")):
             raise ValueError(f"{owner}: {name} is no Airflow option; the form is AIRFLOW__SECTION__OPTION")
-        if isinstance(value, str) and ((not is_token(value) and looks_secret(name)) or _DYNAMIC_REFERENCE in value):
+        shows = (not is_token(value) and looks_secret(name)) or holds_login(value)
+        if isinstance(value, str) and (shows or _DYNAMIC_REFERENCE in value):
             raise ValueError(
                 f"{owner}: {name} looks like a secret and would stand in plain text in the task definition; pass"
                 " ecs.Secret.from_secrets_manager(...) as its value"
@@ -78,6 +84,23 @@ def read_config(config: Mapping[str, Mapping[str, object]], secrets: dict[str, e
 def looks_secret(name: str) -> bool:
     """Whether what has this name is a secret, as far as a name can tell."""
     return name.startswith("AIRFLOW_CONN_") or bool(_SECRET_NAME.search(name.upper()))
+
+
+def shows_secret(value: object) -> bool:
+    """Whether the value of an option is a secret, as far as a login in a URL or a name in JSON can tell."""
+    try:
+        tree = json.loads(value) if isinstance(value, str) and value.lstrip().startswith(("{", "[")) else None
+    except ValueError:
+        tree = None
+    return holds_login(value) or _names_secret(tree)
+
+
+def _names_secret(tree: object) -> bool:
+    if isinstance(tree, Mapping):
+        texts = {name: value for name, value in tree.items() if isinstance(value, str)}
+        shown = any(looks_secret(name) and value and not value.startswith("$") for name, value in texts.items())
+        return shown or any(map(_names_secret, tree.values()))
+    return isinstance(tree, list) and any(map(_names_secret, tree))
 
 
 def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret]) -> Value:

@@ -10,10 +10,13 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
 
 from cdk_airflow_ecs.binding import Binding, Foundation, Store
+from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.plan import Permission, Ref, Volume
 
 if TYPE_CHECKING:
     from constructs import Construct
+
+    from cdk_airflow_ecs.network import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +53,19 @@ class EfsFiles(Store):
             conditions={"ArnEquals": {"elasticfilesystem:AccessPointArn": Ref(self.name, "access_point_arn")}},
         )
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        network = foundation.network
-        if missing := network.zones_without_store:
+    def check(self, network: Network | None) -> None:
+        """See :meth:`Store.check`."""
+        check_subnets(network, "store_subnets", self.name)
+        if network is not None and (missing := network.zones_without_store):
             raise ValueError(
                 f"{self.name}: tasks run in {', '.join(missing)}, where no store stands, and reach a file system in"
                 " their own zone alone; let task_subnets= and store_subnets= be in the same zones"
             )
+
+    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+        """See :meth:`Store.bind`."""
+        network = foundation.network
+        self.check(network)  # which may be in a VPC that is new
         group = network.security_group(scope, "SecurityGroup", self.description)
         system = efs.CfnFileSystem(
             scope,

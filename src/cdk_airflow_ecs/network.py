@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from aws_cdk import NestedStack, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -16,12 +16,21 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.tokens import is_token
+from cdk_airflow_ecs.tokens import is_list_token, is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
+    from cdk_airflow_ecs.binding import Store
     from cdk_airflow_ecs.plan import Edge
+
+# The arguments that select subnets, by name.
+Subnets: TypeAlias = "Mapping[str, ec2.SubnetSelection | None]"
+
+_PRIVATE = ec2.SubnetType.PRIVATE_WITH_EGRESS
+_ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
+# The subnets of a VPC of the cluster's own, in the order in which they get addresses.
+_OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _ISOLATED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +49,7 @@ class Network:
     task_subnets: ec2.SubnetSelection
     store_subnets: ec2.SubnetSelection
     web_subnets: ec2.SubnetSelection
-    assign_public_ip: bool
+    assign_public_ip: bool = False
 
     @property
     def store_subnet_ids(self) -> list[str]:
@@ -108,31 +117,96 @@ class Network:
 
 
 def build_network(
-    scope: Construct,
-    *,
-    vpc: ec2.IVpc | None,
-    task_subnets: ec2.SubnetSelection | None,
-    store_subnets: ec2.SubnetSelection | None,
-    web_subnets: ec2.SubnetSelection | None,
-    internet_facing: bool,
-    key: kms.IKey,
+    scope: Construct, *, vpc: ec2.IVpc | None, subnets: Subnets, internet_facing: bool, key: kms.IKey
 ) -> Network:
     """Take the VPC that is given, or make one of two zones with one NAT gateway."""
-    private = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
-    public = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
-    isolated = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-    own = vpc is None
-    network = Network(
-        vpc=_make_vpc(scope, key) if vpc is None else vpc,
-        task_subnets=task_subnets or private,
+    network = _choose(vpc or _make_vpc(scope, key), subnets, internet_facing=internet_facing, own=vpc is None)
+    return replace(network, assign_public_ip=bool(network._select(network.task_subnets).has_public))
+
+
+def _choose(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
+    stores = _ISOLATED if own else _PRIVATE
+    return Network(
+        vpc=vpc,
+        task_subnets=subnets.get("task_subnets") or ec2.SubnetSelection(subnet_type=_PRIVATE),
         # In a given VPC never the isolated subnets: one that gains some later would replace its database.
-        store_subnets=store_subnets or (isolated if own else private),
-        web_subnets=web_subnets or (public if internet_facing else private),
-        assign_public_ip=False,
+        store_subnets=subnets.get("store_subnets") or ec2.SubnetSelection(subnet_type=stores),
+        web_subnets=subnets.get("web_subnets")
+        or ec2.SubnetSelection(
+            subnet_type=ec2.SubnetType.PUBLIC if internet_facing else _PRIVATE,
+            # As a load balancer takes them; zones of a list token would all look like one.
+            one_per_az=not any(map(is_list_token, vpc.availability_zones)),
+        ),
     )
-    if task_subnets is None:
-        return network
-    return replace(network, assign_public_ip=bool(network._select(task_subnets).has_public))
+
+
+def check_network(vpc: ec2.IVpc | None, subnets: Subnets, stores: Iterable[Store], *, internet_facing: bool) -> None:
+    """Refuse a place that the cluster cannot have, before anything is made.
+
+    Raises:
+        ValueError: saying which argument to change.
+    """
+    for name, selection in subnets.items():
+        if selection is not None:
+            _check_home(name, selection, vpc)
+    network = None if vpc is None else _choose(vpc, subnets, internet_facing=internet_facing)
+    check_subnets(network, "task_subnets", "tasks")
+    for store in stores:
+        store.check(network)
+
+
+def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None) -> None:
+    """Refuse subnets that are in another VPC, if that is known."""
+    if vpc is None:
+        if selection.subnets:
+            raise ValueError(f"{name}= names subnets, which a VPC of the cluster's own has not: pass vpc= too")
+        if selection.subnet_group_name not in (None, *_OWN_GROUPS):
+            raise ValueError(
+                f"{name}= names the group {selection.subnet_group_name!r}; a VPC of the cluster's own has"
+                f" {', '.join(_OWN_GROUPS)}: take one of them, or pass vpc="
+            )
+        return
+    for subnet in selection.subnets or ():
+        home = subnet.node.scope
+        ids = {getattr(home, "vpc_id", vpc.vpc_id), vpc.vpc_id}
+        made_here = isinstance(home, ec2.Vpc) and isinstance(vpc, ec2.Vpc)
+        if len(ids) > 1 and (made_here or not any(map(is_token, ids))):
+            raise ValueError(f"{name}= names {subnet.node.path}, which is in another VPC than vpc=")
+
+
+def check_subnets(
+    network: Network | None, argument: str, what: str, *, zones: int = 1, one_in_each: bool = False
+) -> None:
+    """Refuse subnets in which *what* cannot stand, as far as they are known before a deploy.
+
+    Args:
+        network: where the cluster will be; None for a VPC of its own, which has what is needed.
+        argument: what chooses them, "task_subnets", "store_subnets" or "web_subnets".
+        what: what stands in them, as the user calls it.
+        zones: in how many zones they must be.
+        one_in_each: whether a zone may have but one of them.
+    """
+    if network is None:
+        return
+    say = f"say {argument}=ec2.SubnetSelection(…)"
+    try:
+        chosen = network._select(getattr(network, argument))
+    except RuntimeError as error:
+        reason = re.sub(r"^\w+: ", "", str(error))  # without CDK's own name for it
+        raise ValueError(f"vpc= has no subnets for {what}: {reason}; {say}") from None
+    if chosen.is_pending_lookup:
+        return
+    if not chosen.subnets:
+        raise ValueError(f"vpc= has no subnets for {what}: {argument}= selects none")
+    found = [subnet.availability_zone for subnet in chosen.subnets]
+    if any(map(is_list_token, (*chosen.subnet_ids, *found))):
+        return
+    if len({*found}) < zones:
+        raise ValueError(
+            f"{what} needs subnets in {zones} zones, and those of {argument}= are all in one; add another, or {say}"
+        )
+    if one_in_each and len({*found}) < len(found):
+        raise ValueError(f"{what} takes one subnet in each zone, and {argument}= has more; say one_per_az=True in it")
 
 
 def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
@@ -148,9 +222,7 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
         # CDK's own way to do this is a Lambda that may change any security group; nothing here uses that group.
         restrict_default_security_group=False,
         subnet_configuration=[
-            subnets("Private", ec2.SubnetType.PRIVATE_WITH_EGRESS, 18),
-            subnets("Public", ec2.SubnetType.PUBLIC, 24),
-            subnets("Store", ec2.SubnetType.PRIVATE_ISOLATED, 24),
+            subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in _OWN_GROUPS.items()
         ],
         gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
     )

@@ -92,6 +92,18 @@ def base_option(option: Option) -> Option:
     return next((stem for stem in stems if option not in facts and stem in facts and facts[stem].sensitive), option)
 
 
+def read_as(option: Option, minor: str) -> Option:
+    """Return the option of a release that this name sets, which may be an old name, a command or a path."""
+    base = base_option(option)
+    facts = every_option().get(base)
+    return (current_option(base, minor) if facts and minor in facts.read else None) or base
+
+
+def section_of(variable: str) -> str:
+    """Return the section that a variable's part names: COMMON_IO is common.io, for variables have no dots."""
+    return _with_dots().get(variable.lower(), variable.lower())
+
+
 @cache
 def every_option() -> Mapping[Option, KnownOption]:
     """Return every option of any release, old names included."""
@@ -124,6 +136,12 @@ def _data() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
         files(__package__).joinpath("option_names.json").read_text(encoding="utf-8")
     )
     return data
+
+
+@cache
+def _with_dots() -> Mapping[str, str]:
+    """Return the sections that variables must write otherwise."""
+    return {section.replace(".", "_"): section for section, _ in every_option() if "." in section}
 
 
 @cache

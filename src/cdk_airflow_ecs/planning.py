@@ -21,11 +21,11 @@ from cdk_airflow_ecs.airflow import (
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import variables
+from cdk_airflow_ecs.contradictions import check_options
 from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
-from cdk_airflow_ecs.executors.base import ExecutorContext, ExecutorPlan, Workers
-from cdk_airflow_ecs.executors.ecs import check_run_task
+from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, ExecutorPlan, Workers
 from cdk_airflow_ecs.migration.component import migration_component
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
@@ -52,7 +52,7 @@ _SIZES: Final = {
     "DagProcessor": Service(cpu=512, memory_mib=1024, count=1),
     "Triggerer": Service(cpu=512, memory_mib=1024, count=1),
 }
-_SCHEDULER_WITH_TASKS: Final = Service(cpu=2048, memory_mib=4096, count=1)
+_SCHEDULER_WITH_TASKS: Final = Service(cpu=2048, memory_mib=SCHEDULER_WITH_TASKS_MIB, count=1)
 
 
 def plan_cluster(settings: Settings) -> ClusterPlan:
@@ -91,7 +91,7 @@ class _Context:
     def of(cls, settings: Settings) -> _Context:
         return cls(
             settings=settings,
-            executor=settings.executor.plan(ExecutorContext(version=settings.version)),
+            executor=settings.executor_plan(),
             dags=settings.dags.plan(settings.version),
             web=web_component(settings.version),
         )
@@ -174,23 +174,22 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
     given, given_options = split_environment(process.component, service.environment, secrets)
     executor = context.executor.config if "executor" in process.needs else {}
     loader = context.executor.loader_config if "load-executor" in process.needs else {}
-    chosen = options.merge(
-        [
-            ("this cluster", _own_options(context, process)),
-            ("the executor", {**executor, **loader, **extra}),
-            ("config=", settings.config),
-            (image.options_source, image.options),
-            (f"environment of {process.component}", given_options),
-        ]
-    )
+    line = settings.version.line
+    said = [
+        *settings.config,
+        (image.options_source, image.options),
+        (f"environment of {process.component}", given_options),
+    ]
+    check_options(settings, context.executor, said)
+    own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
+    chosen = options.overlay(_defaults(context, process), options.merge([*own, *said], line), line)
     fixed, added = _own_environment(context, process), _task_variables(context, process)
     ours = {**fixed, **added}
-    check_run_task(context.executor.loader_config, chosen)
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
         if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
             raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
-    return {**variables({**_defaults(context, process), **chosen}), **fixed, **settings.environment, **given, **added}
+    return {**variables(chosen), **fixed, **settings.environment, **given, **added}
 
 
 def _defaults(context: _Context, process: Process) -> dict[Option, Value]:

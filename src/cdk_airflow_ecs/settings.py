@@ -21,7 +21,7 @@ from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds import RdsDatabase
 from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.environment import read_config, split_environment
-from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Executor, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
 from cdk_airflow_ecs.logs.base import LogStore
@@ -33,6 +33,9 @@ from cdk_airflow_ecs.web import Web
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
+    from cdk_airflow_ecs.binding import Store
+
+_DEFAULT_QUEUE: Final = ("operators", "default_queue")
 # A bucket takes no snapshot; None does what suits each kind.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
 _SERVICES: Final = {
@@ -45,7 +48,11 @@ _SERVICES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A cluster's arguments, complete and checked."""
+    """A cluster's arguments, complete and checked.
+
+    Args:
+        config: what the user says of Airflow's options, by the argument that says it.
+    """
 
     version: AirflowVersion
     image: AirflowImage
@@ -55,7 +62,7 @@ class Settings:
     logs: LogStore
     log_router: LogRouter
     web: Web
-    config: Mapping[Option, Value]
+    config: tuple[tuple[str, Mapping[Option, Value]], ...]
     environment: Mapping[str, Value]
     services: Mapping[str, Service]
     ecs_tasks: tuple[EcsTask, ...]
@@ -63,6 +70,23 @@ class Settings:
     maintenance: bool
     given_secrets: Mapping[str, ecs.Secret] = field(compare=False)
     advice: tuple[Advice, ...]
+
+    @property
+    def default_queue(self) -> Value:
+        """Where Airflow sends a task that names no queue."""
+        line = self.version.line
+        said = [item for _, given in (*self.config, ("image=", self.image.options)) for item in given.items()]
+        return next((value for name, value in said if options.read_as(name, line) == _DEFAULT_QUEUE), "default")
+
+    def executor_plan(self) -> ExecutorPlan:
+        """What the executor adds to this cluster."""
+        memory = self.services.get("Scheduler", Service()).memory_mib
+        context = ExecutorContext(
+            version=self.version,
+            default_queue=self.default_queue,
+            scheduler_memory_mib=SCHEDULER_WITH_TASKS_MIB if memory is None else memory,
+        )
+        return self.executor.plan(context)
 
 
 def resolve(
@@ -125,7 +149,7 @@ def resolve(
         logs=_default("logs", logs, LogStore, S3Logs),
         log_router=_default("log_router", log_router, LogRouter, AwsLogs),
         web=_default("web", web, Web, Web),
-        config=options.merge([("config=", given), ("environment=", options_by_name)]),
+        config=(("config=", given), ("environment=", options_by_name)),
         environment=given_environment,
         services={name: service for name, service in (services or {}).items() if service is not None},
         ecs_tasks=ecs_tasks,
@@ -139,11 +163,11 @@ def resolve(
             raise ValueError(f"there is no service {name!r} to size; there are {', '.join(_SERVICES)}")
         arguments.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
         advice += _check_variables(name, service, version, secrets)
-    executor_plan = settings.executor.plan(ExecutorContext(version=version))
+    executor_plan = settings.executor_plan()
     for workers in (*executor_plan.workers, *executor_plan.tasks):
         advice += _check_variables(workers.process.component, workers.service, version, secrets)
     for task in ecs_tasks:
-        split_environment(task.component, task.environment, secrets)
+        advice += _check_variables(task.component, task.service, version, secrets)
     for name, own in images_of(settings, executor_plan).items():
         own.check(version)
         found = options.check(_by_section(own.options), version.line)
@@ -166,6 +190,18 @@ def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowIm
     folder = settings.dags.folder if isinstance(settings.dags, ImageDags) else None
     images = {"airflow": settings.image, **{w.process.component: w.image for w in executor.workers}}
     return {name: image.with_dags(folder) for name, image in images.items() if image is not None}
+
+
+def stores_of(settings: Settings) -> dict[str, Store]:
+    """Everything that is bound, by the names that refs use, each part after what it belongs to."""
+    stores = {
+        "Database": settings.database,
+        "Dags": settings.dags,
+        "Logs": settings.logs,
+        "Web": settings.web,
+        **settings.executor_plan().stores,
+    }
+    return stores | {name: part for store in stores.values() for name, part in store.parts().items()}
 
 
 def _check_variables(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -20,12 +21,15 @@ from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import WEB_PORT
 from cdk_airflow_ecs.binding import Binding, Foundation, Store
+from cdk_airflow_ecs.network import check_subnets, peers
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_certificatemanager as acm
     from aws_cdk import aws_ecs as ecs
     from constructs import Construct
+
+    from cdk_airflow_ecs.network import Network
 
 _LOG_PREFIX = "load-balancer"
 
@@ -42,8 +46,8 @@ class Web(Store):
         hosted_zone: where to make an alias record for *domain_name*. The default makes none.
         internet_facing: whether it has public addresses. It then needs *certificate* and *allow_from*.
         allow_from: who may connect: CIDR blocks such as "10.8.0.0/16", or CDK peers. The default is the VPC.
-        allow_insecure_http: accept an internet-facing load balancer without a certificate.
-        base_url: the URL that Airflow builds links with, if a proxy of yours stands in front.
+        allow_insecure_http: accept an internet-facing load balancer without a certificate. Any other refuses it.
+        base_url: the URL that Airflow builds links with, if a proxy of yours stands in front. It has no path.
 
     Raises:
         ValueError: if these contradict each other.
@@ -81,6 +85,11 @@ class Web(Store):
                 "Web(internet_facing=True) would send passwords over the internet in plain text: pass certificate=…,"
                 " or say allow_insecure_http=True"
             )
+        if self.allow_insecure_http and not (self.internet_facing and self.certificate is None):
+            raise ValueError(
+                "Web allow_insecure_http=True is for internet_facing=True without certificate=, and means nothing here:"
+                " leave it out"
+            )
         if self.internet_facing and self.allow_from is None:
             raise ValueError(
                 "Web(internet_facing=True) needs allow_from=[…], such as the CIDR block of your office;"
@@ -88,14 +97,17 @@ class Web(Store):
             )
         for entry in self.allow_from or ():
             _check_client(entry)
-        if self.hosted_zone is not None and self.domain_name is None:
-            raise ValueError("Web hosted_zone= needs domain_name=, the name to make in it")
+        if self.hosted_zone is not None:
+            if self.domain_name is None:
+                raise ValueError("Web hosted_zone= needs domain_name=, the name to make in it")
+            _check_zone(self.domain_name, self.hosted_zone)
         arguments.text("Web base_url", self.base_url, "https://airflow.example.com")
         if self.base_url is not None and not is_token(self.base_url) and not re.match("https?://.", self.base_url):
             raise ValueError(f'Web base_url is a URL such as "https://airflow.example.com", got {self.base_url!r}')
         if self.base_url is not None and not is_token(self.base_url):
             # Airflow 2 refuses to start with a slash at the end.
             object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+            check_base_url("Web base_url", self.base_url)
 
     @property
     def has_one_name(self) -> bool:
@@ -124,6 +136,19 @@ class Web(Store):
         if self.certificate is None:
             return ((80, "UI and public API"),)
         return ((443, "UI and public API"), (80, "Redirect to HTTPS"))
+
+    def check(self, network: Network | None) -> None:
+        """See :meth:`Store.check`."""
+        # Elastic Load Balancing user guide, "Application Load Balancers", "Subnets".
+        check_subnets(network, "web_subnets", "the load balancer", zones=2, one_in_each=True)
+        if network is not None and self.allow_from is None:
+            try:
+                peers(None, network.vpc)
+            except RuntimeError:
+                raise ValueError(
+                    "Web admits the addresses of the VPC unless told, and vpc= does not know them: pass"
+                    " vpc_cidr_block= to ec2.Vpc.from_vpc_attributes(…), or say web=Web(allow_from=[…])"
+                ) from None
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""
@@ -249,6 +274,33 @@ def _log_access(balancer: elb.ApplicationLoadBalancer, foundation: Foundation) -
     balancer.set_attribute("access_logs.s3.prefix", _LOG_PREFIX)
     if bucket.policy is not None:
         balancer.node.add_dependency(bucket.policy)
+
+
+def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
+    """Refuse a name outside its zone, if both are known."""
+    try:
+        parent = getattr(zone, "zone_name", domain_name)
+    except RuntimeError:  # imported by its id alone
+        return
+    known = not (is_token(domain_name) or is_token(parent))
+    if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):
+        raise ValueError(f"Web domain_name={domain_name!r} is not in the zone {parent!r} of hosted_zone=")
+
+
+def check_base_url(name: str, url: object) -> None:
+    """Refuse a URL with a path: Airflow would answer below it alone, where neither health checks nor workers ask.
+
+    2.11.2 then answers /health with 404, and 3.3.2 /execution/health.
+
+    Raises:
+        ValueError: naming the path.
+    """
+    path = urlsplit(url).path.rstrip("/") if isinstance(url, str) and not is_token(url) else ""
+    if path:
+        raise ValueError(
+            f"{name} has the path {path!r}: Airflow would answer below it alone, where neither health checks nor"
+            ' workers ask; give Airflow a name of its own, such as "https://airflow.example.com"'
+        )
 
 
 def _check_client(entry: object) -> None:

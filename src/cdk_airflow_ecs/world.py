@@ -1,7 +1,7 @@
 """Everything that exists once, made in the construct tree that is frozen from the first release.
 
-``Vpc, Cluster, Image, Database, Broker, Dags, Logs, Secrets/<name>, Web, Gate, Components/<name>,
-Pools/<name>``.
+``Vpc, Cluster, Namespace, Database, Broker, Dags, Logs, Secrets/<name>, Web, Gate, Components/<name>, Pools/<name>,
+Tasks/<name>, Images/<name>``; docs/how-to/escape-hatches.md has all of it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from constructs import Construct
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_component, web_health_path
 from cdk_airflow_ecs.binding import Binding, Foundation, Store
 from cdk_airflow_ecs.buckets import access_log_bucket
-from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.logs.retention import keep
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
 from cdk_airflow_ecs.render import tasks_of
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
-from cdk_airflow_ecs.settings import images_of
+from cdk_airflow_ecs.settings import images_of, stores_of
 from cdk_airflow_ecs.site import Image, Rendered, Site
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from constructs import IDependable
 
     from cdk_airflow_ecs.executors.base import ExecutorPlan
+    from cdk_airflow_ecs.network import Subnets
     from cdk_airflow_ecs.plan import ClusterPlan, Component
     from cdk_airflow_ecs.settings import Settings
 
@@ -61,13 +61,11 @@ class World:
         settings: Settings,
         *,
         vpc: ec2.IVpc | None,
-        task_subnets: ec2.SubnetSelection | None,
-        store_subnets: ec2.SubnetSelection | None,
-        web_subnets: ec2.SubnetSelection | None,
+        subnets: Subnets,
         encryption_key: kms.IKey | None,
         removal_policy: RemovalPolicy | None,
     ) -> None:
-        """Make or find what every cluster has. The arguments are those of ``AirflowCluster``."""
+        """Make or find what every cluster has. The arguments are those of ``AirflowCluster``, its subnets by name."""
         self._root = root
         self.scope = Scopes(root)
         secrets_scope, logs_scope = self.scope("Secrets"), self.scope("Logs")
@@ -77,9 +75,7 @@ class World:
         self.network = build_network(
             root,
             vpc=vpc,
-            task_subnets=task_subnets,
-            store_subnets=store_subnets,
-            web_subnets=web_subnets,
+            subnets=subnets,
             internet_facing=settings.web.internet_facing,
             key=self.key,
         )
@@ -141,16 +137,8 @@ class World:
 
     def site(self, settings: Settings, plan: ClusterPlan) -> Site:
         """Make what *plan* needs beyond what there is, and say where its components are rendered."""
-        executor = settings.executor.plan(ExecutorContext(version=settings.version))
-        stores = {
-            "Database": settings.database,
-            "Dags": settings.dags,
-            "Logs": settings.logs,
-            "Web": settings.web,
-            **executor.stores,
-        }
-        stores |= {name: part for store in tuple(stores.values()) for name, part in store.parts().items()}
-        for name, store in stores.items():
+        executor = settings.executor_plan()
+        for name, store in stores_of(settings).items():
             if self._stores.get(name) != store:
                 self._bindings[name] = store.bind(self.scope(name), self._foundation)
                 self._stores[name] = store

@@ -141,7 +141,7 @@ class Machine:
             if died or (waiting and time.monotonic() > end):
                 first = (died or waiting)[0]
                 raise TimeoutError(f"{first.name} is not healthy:\n{self.log(first).read_text()[-4000:]}")
-            time.sleep(1)
+            time.sleep(3)  # a check is a start of Airflow, which costs more than the wait
 
     def arguments(self, container: Container) -> list[str]:
         """Return the command line of each of its processes."""

@@ -44,6 +44,7 @@ def main() -> None:
         "providers": [d.name.removeprefix(PROVIDER) for d in distributions() if d.name.startswith(PROVIDER)],
         "old": [[*old[:2], *new] for new, old in conf.deprecated_options.items()],
         "plain": [reads(name, option) for name, option in asked["plain"]],
+        "defaults": [conf.get(*option, fallback="") for option in asked["defaults"]],
         "commands": [reads(name, option, f"echo -n {MARK}") for name, option in asked["commands"]],
     }
     print(json.dumps(answer))

@@ -23,7 +23,8 @@ from cdk_airflow_ecs.testing import plan_of
 from emulator.server import REGION, Emulator
 from synthesis import add_cluster, flat, resources, synthesize
 
-pytestmark = pytest.mark.airflow
+# What a worker has run once is looked at by several tests.
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("operator")]
 
 RELEASES = ["3.3.2", "2.11.2"]
 IMPORTS = {

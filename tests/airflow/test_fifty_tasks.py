@@ -7,6 +7,7 @@ import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,13 @@ from urllib.parse import quote
 import boto3
 import pytest
 from containers import REPOSITORY, Machine
-from test_generated import ADMIN_PASSWORD, HOSTILE, RELEASES, Api, eventually, listens
+from databases import HOSTILE, Databases
+from test_generated import ADMIN_PASSWORD, RELEASES, Api, eventually, listens
 
 from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, S3Dags, SqsBroker, WorkerPool
 from cdk_airflow_ecs.plan import Component, Container
 from cdk_airflow_ecs.testing import plan_of
-from servers import PostgresServer, free_port
+from servers import free_port
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
 
@@ -66,9 +68,10 @@ def make_resources(aws: str) -> dict[str, str]:
 
 
 @pytest.fixture(params=RELEASES, ids=str)
-def site(request, tmp_path: Path) -> Iterator[SimpleNamespace]:
+def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespace]:
     """A plan over SQS on this machine: the database is migrated and every service healthy."""
     version: AirflowVersion = request.param
+    name = f"fifty_{version}"
     port = free_port()
     aws = f"http://127.0.0.1:{port}"
     python = REPOSITORY / ".venvs/local/bin/python"
@@ -76,17 +79,15 @@ def site(request, tmp_path: Path) -> Iterator[SimpleNamespace]:
     log = (tmp_path / "aws.log").open("w")
     with (
         log,
-        PostgresServer() as postgres,
         subprocess.Popen([python, HERE / "aws.py", str(port)], stdout=log, stderr=log) as process,
     ):
         try:
             eventually(lambda: listens(port), 120)
             urls = make_resources(aws)
-            postgres.create_database("af", "af", HOSTILE)
             attributes = {
                 ("Database", "host"): postgres.host,
                 ("Database", "port"): str(postgres.port),
-                ("Database", "name"): "af",
+                ("Database", "name"): name,
                 # As queues.py writes it.
                 ("Broker", "results_url"): f"dynamodb://@{REGION}/{TABLE}?ttl_seconds=86400",
                 ("Broker", "results_arn"): TABLE,
@@ -110,15 +111,15 @@ def site(request, tmp_path: Path) -> Iterator[SimpleNamespace]:
             substitutes = {"AWS_ENDPOINT_URL": aws, "SSL_CERT_FILE": str(postgres.ca_certificate)}
             programs = REPOSITORY / f".venvs/airflow-{version}/bin"
             with WithRoles(programs, tmp_path, attributes, secrets, substitutes) as machine:
-                migrated = machine.run(plan.component("Migration").containers[0])
-                assert migrated.returncode == 0, migrated.stdout + migrated.stderr
+                postgres.migrated(name, version, plan, machine)
                 # The triggerer has nothing to do here.
                 running = [c for c in plan.components if c.count and c.name != "Triggerer"]
                 services = [container for component in running for container in component.containers]
                 for container in services:
                     machine.start(container)
                 machine.wait_until_healthy(services)
-                yield SimpleNamespace(version=version, plan=plan, machine=machine, postgres=postgres, aws=aws)
+                ask = partial(postgres.execute, database=name)
+                yield SimpleNamespace(version=version, plan=plan, machine=machine, ask=ask, aws=aws)
         finally:
             process.kill()
 
@@ -136,14 +137,14 @@ def permitted(component: Component, machine: Machine) -> set[tuple[str, str]]:
 
 def test_fifty_tasks(site: SimpleNamespace):
     """Every task of a DAG succeeds over both queues, with the calls that the roles permit and no others."""
-    machine, postgres = site.machine, site.postgres
+    machine = site.machine
     api = Api(site.version.major)
     eventually(lambda: api.call("dags/fifty")[0] == 200, 300)
     status, made = api.call("dags/fifty/dagRuns", {"logical_date": None} if api.major >= 3 else {})
     assert status == 200, made
     run = f"dags/fifty/dagRuns/{json.loads(made)['dag_run_id']}"
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 600)[1]
-    states = postgres.execute("SELECT state, queue, count(*) FROM task_instance GROUP BY 1, 2 ORDER BY 2", "af")
+    states = site.ask("SELECT state, queue, count(*) FROM task_instance GROUP BY 1, 2 ORDER BY 2")
     assert (state, states) == ("success", "success|default|45\nsuccess|heavy.gpu|5")
 
     queues = client(site.aws, "sqs")
@@ -159,7 +160,7 @@ def test_fifty_tasks(site: SimpleNamespace):
     items = client(site.aws, "dynamodb").scan(TableName=TABLE)["Items"]
     assert len(items) == 50
     assert all(b'"status": "SUCCESS"' in item["result"]["B"] and "ttl" in item for item in items)
-    assert postgres.execute("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'celery%'", "af") == "0"
+    assert site.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'celery%'") == "0"
 
     with urllib.request.urlopen(f"{site.aws}/calls", timeout=30) as answer:
         calls = {(who, action, name) for who, action, name in json.load(answer) if who != "test"}

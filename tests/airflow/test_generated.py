@@ -25,15 +25,15 @@ from urllib.parse import quote, unquote, urlsplit
 import boto3
 import pytest
 from containers import REPOSITORY, Machine
+from databases import HOSTILE, Databases
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags
 from cdk_airflow_ecs.plan import ClusterPlan, Container
 from cdk_airflow_ecs.testing import plan_of
-from servers import PostgresServer, RedisServer, free_port
+from servers import RedisServer, free_port
 
-HOSTILE = 'p@ss/w:rd#%25 &=?"+!x$1'
 ANSWER = "forty-two"
 ADMIN_PASSWORD = "Adm1nAdm1nAdm1nAdm1nAdm1nAdm1n42"
 RELEASES = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
@@ -45,7 +45,7 @@ HERE = Path(__file__).parent
 class Servers:
     """What AWS would provide."""
 
-    postgres: PostgresServer
+    postgres: Databases
     redis: RedisServer
     aws: str
 
@@ -61,6 +61,7 @@ class Scenario:
 
     name: str
     version: AirflowVersion
+    executor: str
     plan: ClusterPlan
     machine: Machine
     servers: Servers
@@ -77,14 +78,13 @@ class Scenario:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """PostgreSQL and Redis with TLS and passwords, and an S3."""
     port = free_port()
     moto = REPOSITORY / ".venvs/local/bin/moto_server"
     log = (tmp_path_factory.mktemp("s3") / "log").open("w")
     with (
         log,
-        PostgresServer() as postgres,
         RedisServer() as redis,
         subprocess.Popen([moto, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log) as process,
     ):
@@ -95,16 +95,20 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             process.kill()
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(version, executor) for version in RELEASES for executor in EXECUTORS],
-    ids=lambda param: f"{param[0]}-{param[1]}",
-)
+def with_executors(*names: str) -> pytest.MarkDecorator:
+    """Run a test in each release with each of these executors."""
+    pairs = [(version, name) for name in names for version in RELEASES]
+    return pytest.mark.parametrize("scenario", pairs, indirect=True, scope="module", ids=lambda p: f"{p[0]}-{p[1]}")
+
+
+EVERY, CELERY = with_executors(*EXECUTORS), with_executors("celery")
+
+
+@pytest.fixture(scope="module")
 def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     """Put a plan on this machine: its migration has run, nothing else."""
     version, executor = request.param
     name = f"af_{executor}_{version}".replace(".", "_")
-    servers.postgres.create_database(name, name, HOSTILE)
     servers.redis.command("FLUSHALL")
     bucket = f"{name}-dags".replace("_", "-")
     for each in (bucket, "logs"):
@@ -123,7 +127,7 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
         ("Stack", "region"): "us-east-1",
     }
     secrets = {
-        ("Database", "username"): name,
+        ("Database", "username"): "af",
         ("Database", "password"): HOSTILE,
         ("Broker", "token"): servers.redis.token,
         ("Fernet", ""): "F3rnet7" * 6 + "x",
@@ -141,17 +145,13 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
     programs = REPOSITORY / f".venvs/airflow-{version}/bin"
     folder = tmp_path_factory.mktemp(name)
     with Machine(programs, folder, attributes, secrets, substitutes) as machine:
-        migrated = machine.run(plan.component("Migration").containers[0])
-        assert migrated.returncode == 0, migrated.stdout + migrated.stderr
-        assert "created the admin" in migrated.stdout
-        yield Scenario(name, version, plan, machine, servers)
+        servers.postgres.migrated(name, version, plan, machine)
+        yield Scenario(name, version, executor, plan, machine, servers)
 
 
 @pytest.fixture(scope="module")
 def running(scenario: Scenario) -> Scenario:
-    """Start every service and wait until all are healthy; before that, not one was."""
-    healthy = [c.name for c in scenario.services if scenario.machine.is_healthy(c)]
-    assert not healthy, f"health checks that succeed although nothing runs: {healthy}"
+    """Start every service and wait until all are healthy."""
     for container in scenario.services:
         scenario.machine.start(container)
     scenario.machine.wait_until_healthy(scenario.services)
@@ -166,10 +166,14 @@ def option_of(variable: str) -> tuple[str, str]:
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+@EVERY
 def test_airflow_reads_what_the_plan_says(scenario: Scenario):
     """In every container, Airflow has each planned option, and its URLs log in with the exact password."""
     machine = scenario.machine
-    for container in [*scenario.services, *scenario.plan.component("Migration").containers]:
+    containers = [*scenario.services, *scenario.plan.component("Migration").containers]
+    if scenario.executor == "local":  # that is the scheduler's alone
+        containers = [*scenario.plan.component("Scheduler").containers]
+    for container in containers:
         environment = machine.environment(container)
         planned = {option_of(name): value for name, value in environment.items() if name.startswith("AIRFLOW__")}
         commands = {option for option in planned if option[1].endswith("_cmd")}
@@ -201,6 +205,15 @@ def test_airflow_reads_what_the_plan_says(scenario: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+@CELERY
+def test_no_health_check_succeeds_while_nothing_runs(scenario: Scenario):
+    """Not one container is healthy before it has started."""
+    assert [c.name for c in scenario.services if scenario.machine.is_healthy(c)] == []
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+@CELERY
 def test_one_option_by_the_command_line(scenario: Scenario):
     """What the probe reads is what ``airflow config get-value`` prints."""
     scheduler = scenario.plan.component("Scheduler").containers[0]
@@ -211,6 +224,7 @@ def test_one_option_by_the_command_line(scenario: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+@EVERY
 def test_a_dag_runs(running: Scenario):
     """A DAG put into the empty bucket of a new cluster runs: it defers, logs live, reads a variable, succeeds."""
     api = Api(running.version.major)
@@ -236,6 +250,7 @@ def test_a_dag_runs(running: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+@CELERY
 def test_ui_and_execution_api_are_apart(running: Scenario):
     """The port of the UI serves no task, and the port of the tasks serves no user."""
     if running.version.major == 2:
@@ -250,6 +265,7 @@ def test_ui_and_execution_api_are_apart(running: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+@CELERY
 def test_a_tunnel_reaches_the_sign_in(running: Scenario):
     """Whoever opens the UI as localhost is sent to sign in there, not to a name that only the VPC knows."""
     path = "/" if running.version.major == 2 else "/api/v2/auth/login"
@@ -260,6 +276,7 @@ def test_a_tunnel_reaches_the_sign_in(running: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+@CELERY
 def test_no_secret_is_told(running: Scenario):
     """No secret stands in what the containers print, nor in the arguments of any of their processes."""
     machine = running.machine
@@ -273,6 +290,7 @@ def test_no_secret_is_told(running: Scenario):
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
+@CELERY
 def test_health_checks_notice_a_stopped_process(running: Scenario):
     """All health checks succeed while all runs; a heartbeat check fails as soon as its job ends."""
     running.machine.wait_until_healthy(running.services)

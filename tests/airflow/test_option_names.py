@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, ImageDags
 from cdk_airflow_ecs.config import Option, environment_name, known
+from cdk_airflow_ecs.contradictions import relied_upon
 from cdk_airflow_ecs.option_names import current_option, every_option
+from cdk_airflow_ecs.plan import Value
+from cdk_airflow_ecs.settings import resolve
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,8 +31,17 @@ class Airflow:
     sensitive: frozenset[Option]
     providers: frozenset[str]
     old: dict[Option, Option]
+    defaults: dict[Option, str]
     plain: dict[Option, bool]
     commands: dict[Option, bool]
+
+
+def relied_on(minor: str) -> dict[Option, Value]:
+    """Return what a cluster relies on and does not set."""
+    settings = resolve(version=AirflowVersion.of(minor), image=AirflowImage.registry("acme"), dags=ImageDags())
+    return {
+        option: value for _, given in relied_upon(settings, settings.executor_plan()) for option, value in given.items()
+    }
 
 
 @pytest.fixture(scope="module", params=["3.3.2", "2.11.2"])
@@ -38,7 +51,9 @@ def airflow(request, tmp_path_factory) -> Airflow:
     home = tmp_path_factory.mktemp("airflow")
     asked = {old: current_option(old, minor) or old for old in every_option()}
     sensitive = [option for option in known(minor) if every_option()[option].sensitive]
+    relied = relied_on(minor)
     questions = {
+        "defaults": list(relied),
         "plain": [(environment_name(*old), new) for old, new in asked.items()],
         "commands": [(environment_name(*option) + "_CMD", option) for option in sensitive],
     }
@@ -59,6 +74,7 @@ def airflow(request, tmp_path_factory) -> Airflow:
         sensitive=frozenset(map(tuple, answer["sensitive"])),
         providers=frozenset(answer["providers"]),
         old={(old[0], old[1]): (old[2], old[3]) for old in answer["old"]},
+        defaults=dict(zip(relied, answer["defaults"], strict=True)),
         plain=dict(zip(asked, answer["plain"], strict=True)),
         commands=dict(zip(sensitive, answer["commands"], strict=True)),
     )
@@ -93,6 +109,12 @@ def test_sensitive_options(airflow):
 def test_environment_names_set_options(airflow):
     """The environment variable that we name for an option sets it."""
     assert [option for option in known(airflow.minor) if not airflow.plain[option]] == []
+
+
+def test_what_the_cluster_relies_on(airflow):
+    """What the cluster relies on and does not set is Airflow's own default."""
+    assert len(airflow.defaults) > 10
+    assert airflow.defaults == relied_on(airflow.minor)
 
 
 def test_commands_set_sensitive_options(airflow):

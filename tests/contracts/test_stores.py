@@ -52,15 +52,7 @@ def foundation():
     """What stores stand on, in a stack of its own."""
     stack = Stack(App(), "Stack")
     key = cluster_key(stack, removal_policy=None)
-    network = build_network(
-        stack,
-        vpc=ec2.Vpc(stack, "Given"),
-        task_subnets=None,
-        store_subnets=None,
-        web_subnets=None,
-        internet_facing=False,
-        key=key,
-    )
+    network = build_network(stack, vpc=ec2.Vpc(stack, "Given"), subnets={}, internet_facing=False, key=key)
     return Foundation(
         network=network,
         key=key,

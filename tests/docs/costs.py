@@ -10,10 +10,12 @@ from typing import Any
 HOURS = 730
 VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # per hour, x86; disk beyond 20 GiB
 ARM_VCPU, ARM_GIB = 0.03238, 0.00356
-INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.m7g.large": 0.168}
+INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.t4g.medium": 0.065, "db.m7g.large": 0.168}
 NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # of Redis; Valkey is said to be a fifth less
 GP3 = 0.115  # per GiB and month
 ACU = 0.12  # of Aurora Serverless v2, per hour
+# An environment and a worker more, per hour; its source is in the README.
+MWAA = {"small": (0.49, 0.055), "medium": (0.74, 0.11), "large": (0.99, 0.22)}
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
 
 

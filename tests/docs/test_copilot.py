@@ -381,21 +381,59 @@ DOCKERFILES: dict[str, Callable[[], bool]] = {
     "`EXPOSE 8080`": lambda: edge("Web", "Webserver", 8080),
     "`EXPOSE 8793`": log_port,
     "`EXPOSE 5555`": lambda: not any(e.port == 5555 for e in made().edges),
+    '`ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint.sh", "webserver"]`': lambda: (
+        commands("airflow", "webserver")() and built()[0].entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint.sh")
+    ),
+    "`CMD []`": lambda: containers(template())["webserver"]["Command"] == ["airflow", "webserver"],
     '`ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]`': lambda: (
         {tuple(c["EntryPoint"][:3]) for c in containers(template()).values()}
         == {("/usr/bin/dumb-init", "--", "/entrypoint")}
         and {tuple(c["EntryPoint"]) for c in containers(yours()).values()} == {("/start",)}
     ),
-    '`CMD ["webserver"]`': commands("airflow", "webserver"),
     '`CMD ["airflow", "scheduler"]`': commands("airflow", "scheduler"),
     '`CMD ["airflow", "celery", "worker"]`': commands("airflow", "celery", "worker"),
 }
-# Every field and variable of the walk-through's three manifests, and every instruction of its five Dockerfiles.
+# Every field and variable of the walk-through's three manifests, and every instruction of its five Dockerfiles, once.
 SEED_MANIFEST = (
     *("healthcheck", "cpu", "memory", "count", "exec", "connect", "ephemeral", "variables", "LOG_LEVEL", "REDIS_HOST"),
     *("REDIS_PORT", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"),
     *("FERNET_KEY", "SECRET_KEY", "AIRFLOW_BASE_URL", "DEFAULT_PASSWORD", "ENABLE_REMOTE_LOGGING", "STAGE"),
 )
+AIRFLOW = (
+    "FROM apache/airflow:slim-2.8.1-python3.11",
+    "COPY --chown=airflow:root configs/airflow.cfg ${AIRFLOW_HOME}/airflow.cfg",
+    "COPY --chown=airflow:root dags ${AIRFLOW_HOME}/dags",
+    "COPY --chown=airflow:root plugins ${AIRFLOW_HOME}/plugins",
+    "COPY requirements/requirements.txt /requirements.txt",
+    'RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" -r /requirements.txt',
+    "WORKDIR $AIRFLOW_HOME",
+)
+SEED_DOCKERFILES = {
+    "postgres": (
+        *("FROM postgres:14", "ENV POSTGRES_USER=airflow", "ENV POSTGRES_PASSWORD=airflow"),
+        *("ENV POSTGRES_DB=airflow", "EXPOSE 5432"),
+    ),
+    "redis": ("FROM redis:6-alpine", "EXPOSE 6379", 'ENTRYPOINT ["redis-server"]'),
+    "webserver": (
+        *AIRFLOW,
+        "COPY --chown=airflow:root scripts/entrypoint.sh /entrypoint.sh",
+        "EXPOSE 8080",
+        'ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint.sh", "webserver"]',
+        "CMD []",
+    ),
+    "scheduler": (
+        *AIRFLOW,
+        "EXPOSE 8793",
+        'ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]',
+        'CMD ["airflow", "scheduler"]',
+    ),
+    "worker": (
+        *AIRFLOW,
+        "EXPOSE 5555",
+        'ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]',
+        'CMD ["airflow", "celery", "worker"]',
+    ),
+}
 SEED_COMMANDS = (
     *("export AWS_PROFILE", "copilot app init", "copilot app deploy", "copilot env init", "copilot env deploy"),
     *("copilot svc init", "copilot svc deploy"),
@@ -407,6 +445,12 @@ def rows(heading: str) -> list[list[str]]:
     return table(page("coming-from-copilot.md"), heading)[1:]
 
 
+def shortened(instruction: str) -> str:
+    """An instruction as the page has it."""
+    words = instruction.replace("--no-cache-dir ", "").split(" ")
+    return f"COPY {words[-2]}" if words[0] == "COPY" else " ".join(words)
+
+
 def test_every_row_is_checked():
     """The tables and the checks are the same, in the same order."""
     assert [row[0] for row in rows("## Manifests")] == list(MANIFEST)
@@ -414,11 +458,14 @@ def test_every_row_is_checked():
 
 
 def test_every_line_of_the_walk_through_has_a_row():
-    """No field, variable or command is left out."""
+    """No field, variable, instruction or command is left out, and none is added to fields and instructions."""
     said = [row[0] for row in rows("## Manifests")]
     for field in SEED_MANIFEST:
         assert any(f"{field}:" in row for row in said), field
     assert len(said) == len(SEED_MANIFEST)
+    said = [row[0].strip("`") for row in rows("## Dockerfiles")]
+    assert {*said} == {shortened(line) for lines in SEED_DOCKERFILES.values() for line in lines}
+    assert len(said) == len({*said})
     said = [row[0] for row in rows("## Commands")]
     for command in SEED_COMMANDS:
         assert any(command in row for row in said), command

@@ -34,7 +34,8 @@ def anchors(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_links(path: Path):
     """Each link inside the repository leads to a file, and its anchor to a heading."""
-    for target in re.findall(r"(?<!`)\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+    text = path.read_text(encoding="utf-8")
+    for target in [*re.findall(r"(?<!`)\]\(([^)\s]+)\)", text), *re.findall(r'<img src="([^"]+)"', text)]:
         if target.startswith(("https://", "mailto:")):
             continue
         assert not target.startswith("http://"), target
@@ -137,3 +138,10 @@ def test_site_builds(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     made = (tmp_path / "site/reference/cluster/index.html").read_text()
     assert "removal_policy" in made
+
+
+def test_fields_of_an_executor_plan():
+    """extending.md says what each field means."""
+    rows = table((ROOT / "docs/extending.md").read_text(encoding="utf-8"), "## What a plan may say")[1:]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert told == {field.name for field in dataclasses.fields(cdk_airflow_ecs.ExecutorPlan)}

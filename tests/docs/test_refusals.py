@@ -1,24 +1,162 @@
-"""What the documentation says is refused."""
+"""What the documentation says is refused, and what the code refuses: the same."""
 
 from __future__ import annotations
 
+import ast
+import re
+import traceback
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
+from aws_cdk import CfnParameter, Stack
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 
 import cdk_airflow_ecs
-from cdk_airflow_ecs.testing import plan_of
+from cdk_airflow_ecs import Executor, ExecutorPlan
 from docs.pages import page, table
 
-ROWS = [row[0].strip("`") for row in table(page("how-to/executors.md"), "## What does not go together")[1:]]
+pytestmark = pytest.mark.xdist_group("refusals")
+
+PAGE = page("what-does-not-go-together.md")
+ROWS = [row[0] for section in re.findall("^## .*$", PAGE, re.MULTILINE) for row in table(PAGE, section)[1:]]
+FILES = {
+    "Dockerfile": "FROM apache/airflow:3.3.2\n",
+    "entrypoint.sh": '#!/bin/bash\nexec /entrypoint "$@"\n',
+    "requirements.txt": "pandas\n",
+}
+# They say what of one value, or of the files of an image, is not taken.
+ELSEWHERE = ("arguments.py", "directory.py")
+SOURCE = Path(cdk_airflow_ecs.__file__).parent
+# What is said of one value by itself; of files, which custom-image.md is about; and what no user can reach.
+PLAIN = re.compile(
+    r"\bgot\b|\b(is|are) no\b|\bis (a|None)\b|not accepted|looks like a secret|in lower case|neither text"
+    r"|Fargate accepts 21|not supported|not known|name of an environment variable|no output plugin|has a \"#\""
+    r"|belongs into a stack|names another file|has a (hash|login)|a line has a login"
+    r"|lost its secret|has lost permissions|is rendered already|has no service|^finding\.message"
+)
 
 
-@pytest.mark.parametrize("arguments", ROWS)
-def test_what_the_page_says_is_refused(arguments):
+@dataclass(frozen=True, kw_only=True)
+class YourExecutor(Executor):
+    """An executor as somebody else would write it."""
+
+    alias: str | None = None
+    stores: dict = field(default_factory=dict)
+
+    def plan(self, context):
+        """Name it."""
+        return ExecutorPlan(class_path="your.Executor", alias=self.alias, stores=self.stores)
+
+
+def names() -> dict:
+    """What the rows name: everything public, and what stands for constructs of the reader's."""
+    stack = Stack()
+    zones = ["eu-central-1a", "eu-central-1b"]
+
+    def network(name, zones, cidr="10.0.0.0/16"):
+        subnets = [f"{name}-{number}" for number in range(len(zones))]
+        return ec2.Vpc.from_vpc_attributes(
+            *(stack, name),
+            vpc_id=name,
+            availability_zones=zones,
+            private_subnet_ids=subnets,
+            vpc_cidr_block=cidr,
+        )
+
+    vpc = network("vpc-1", zones)
+    zone_a, zone_b = (ec2.SubnetSelection(availability_zones=[zone]) for zone in zones)
+    secret = secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "secret")
+    arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
+    return {
+        **{name: getattr(cdk_airflow_ecs, name) for name in cdk_airflow_ecs.__all__},
+        **{"YourExecutor": YourExecutor, "secret": secret, "key": ecs.Secret.from_secrets_manager(secret)},
+        **{"stack": stack, "ec2": ec2, "vpc": vpc, "zone_a": zone_a, "zone_b": zone_b},
+        **{"large_vpc": network("vpc-2", zones * 2), "vpc_without_cidr": network("vpc-4", zones, None)},
+        "subnet": network("vpc-3", zones).private_subnets[0],
+        "group": ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0"),
+        "instance": rds.DatabaseInstance(stack, "Db", engine=rds.DatabaseInstanceEngine.POSTGRES, vpc=vpc),
+        "imported_cluster": rds.DatabaseCluster.from_database_cluster_attributes(
+            stack, "Imported", cluster_identifier="imported"
+        ),
+        "certificate": acm.Certificate.from_certificate_arn(stack, "Certificate", arn),
+        "zone": route53.HostedZone.from_hosted_zone_attributes(
+            stack, "Zone", hosted_zone_id="Z1", zone_name="example.com"
+        ),
+        "repository": ecr.Repository.from_repository_name(stack, "Repository", "airflow"),
+        "bucket": s3.Bucket.from_bucket_name(stack, "Bucket", "logs"),
+        "log_group": logs.LogGroup.from_log_group_name(stack, "Logs", "airflow"),
+        "parameter": CfnParameter(stack, "Parameter", type="Number").value_as_number,
+    }
+
+
+def follow(row: str, given: dict, construct_id: str) -> None:
+    """Do what *row* says, in the current folder: files, then the cluster, then what is added to it."""
+    codes = re.findall("`([^`]+)`", row)
+    calls = [code for code in codes if code.startswith("add_")]
+    for before, code in pairwise(codes):
+        if code.startswith("airflow/"):
+            file = Path(code)
+            file.parent.mkdir(parents=True)
+            file.write_text(FILES.get(file.name, "") if before == codes[0] else before)
+    arguments = "" if codes[0] in calls else codes[0]
+    cluster = eval(f"AirflowCluster(stack, {construct_id!r}, {arguments})", given)
+    for call in calls:
+        eval(f"cluster.{call}", {**given, "cluster": cluster})
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory) -> dict[str, tuple[str, str, int]]:
+    """What each row is answered that is refused, and the file and the line of the source that says it."""
+    given, found = names(), {}
+    for number, row in enumerate(ROWS):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path_factory.mktemp("row"))
+            try:
+                follow(row, given, f"Airflow{number}")
+            except ValueError as error:
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                found[row] = str(error), where.filename, where.lineno
+    return found
+
+
+def refusals() -> dict[str, tuple[str, range]]:
+    """What the source refuses that is right one by one: where it stands, by its words."""
+    found = {}
+    for file in SOURCE.rglob("*.py"):
+        if {"local", "cli", "handler"} & {*file.relative_to(SOURCE).parts} or file.name in ELSEWHERE:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Raise)
+                and isinstance(node.exc, ast.Call)
+                and ast.unparse(node.exc.func) == "ValueError"
+            ):
+                words = ast.unparse(node.exc.args[0])
+                if not PLAIN.search(words):
+                    found[words] = str(file), range(node.lineno, node.end_lineno + 1)
+    return found
+
+
+def test_what_the_page_says_is_refused(said):
     """Each row is refused in words, and its arguments are ones that there are."""
-    names = {name: getattr(cdk_airflow_ecs, name) for name in cdk_airflow_ecs.__all__}
-    with pytest.raises(ValueError, match=r"\w+ .{20}"):
-        eval(f"plan_of({arguments})", {**names, "plan_of": plan_of})
+    assert len(ROWS) > 40
+    assert [row for row in ROWS if row not in said] == []
+    assert [message for message, _, _ in said.values() if not re.search(r"\w+ .{20}", message)] == []
 
 
-def test_the_page_has_rows():
-    """The table was found."""
-    assert len(ROWS) > 10
+def test_what_is_refused_is_on_the_page(said):
+    """Whatever else the source refuses because two things do not go together has a row."""
+    said_at = {(file, line) for _, file, line in said.values()}
+    every = refusals()
+    assert len(every) > 30
+    assert [words for words, (file, lines) in every.items() if not {(file, line) for line in lines} & said_at] == []

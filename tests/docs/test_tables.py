@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -13,7 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
-from costs import cost_table
+from costs import HOURS, cost_table
 from pages import ROOT, page, table
 
 from cdk_airflow_ecs import (
@@ -24,6 +25,7 @@ from cdk_airflow_ecs import (
     CloudWatchLogs,
     ContainerDatabase,
     EcsExecutor,
+    ExecutorPlan,
     ExistingDatabase,
     ImageDags,
     LocalExecutor,
@@ -392,6 +394,18 @@ def test_change_in_place(after: dict[str, Any]):
     assert fate(template_of(), template_of(**after)) == {}
 
 
+def test_costs_of_sqs():
+    """celery-on-sqs.md multiplies its prices with what an hour has seconds and a month has hours."""
+    text = page("how-to/celery-on-sqs.md")
+    request, read, write = (float(each) / 1e6 for each in re.findall(r"\$(0\.\d+) for a\s+million", text))
+    polls, reads, tasks = HOURS * 3600 / 20, HOURS * 3600, 1e6
+    assert [row[1:] for row in table(text, "## What it costs")[1:]] == [
+        [f"{polls:,.0f} requests for each queue it serves", f"{polls * request:.2f}"],
+        [f"{reads / 1e6:.1f} million reads for each, of half a unit", f"{reads * read / 2:.2f}"],
+        ["for a million tasks", f"{tasks * (3 * request + 2 * write):.2f}"],
+    ]
+
+
 COSTED = {
     "quickstart": "Quickstart",
     "production": "Platform",
@@ -425,4 +439,11 @@ def test_existing_database_takes_an_imported_one():
         return ExistingDatabase(aurora, secret=secretsmanager.Secret.from_secret_name_v2(stack, "Login", "login"))
 
     texts = strings(template_of(database=cluster))
-    assert "aurora.example.com" in texts
+    assert {"aurora.example.com", "5433"} <= {*texts}
+
+
+def test_what_a_plan_may_say():
+    """extending.md has each field of an executor's plan, and no other."""
+    rows = table(page("extending.md"), "## What a plan may say")[1:]
+    described = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(described) == sorted(field.name for field in dataclasses.fields(ExecutorPlan))

@@ -214,6 +214,24 @@ def parameters(service: str, describe: str, values: str, name: str, group: str) 
     return view
 
 
+def replication_group(stack: "Stack", physical_id: str, _: dict) -> dict:
+    """A replication group, and what only its nodes show, the same on each."""
+    api = stack.client("elasticache")
+    found = api.describe_replication_groups(ReplicationGroupId=physical_id)["ReplicationGroups"][0]
+    first, *others = (
+        {
+            "CacheParameterGroupName": node["CacheParameterGroup"]["CacheParameterGroupName"],
+            "CacheSubnetGroupName": node["CacheSubnetGroupName"],
+            "EngineVersion": node["EngineVersion"],
+            "SecurityGroupIds": [group["SecurityGroupId"] for group in node["SecurityGroups"]],
+        }
+        for name in found["MemberClusters"]
+        for node in api.describe_cache_clusters(CacheClusterId=name)["CacheClusters"]
+    )
+    assert all(other == first for other in others)
+    return found | first
+
+
 def log_group(stack: "Stack", name: str, _: dict) -> dict:
     """A log group and its tags."""
     logs = stack.client("logs")
@@ -491,7 +509,7 @@ VIEWS: dict[str, View] = {
         {"Properties": "Set"},
     ),
     "AWS::ElastiCache::ReplicationGroup": View(
-        one("elasticache", "describe_replication_groups", "ReplicationGroupId", "ReplicationGroups[0]", many=False),
+        replication_group,
         {
             "ReplicationGroupDescription": "Description",
             "AutomaticFailoverEnabled": "AutomaticFailover == 'enabled'",
@@ -505,10 +523,6 @@ VIEWS: dict[str, View] = {
         },
         silent={
             "AuthToken": "a password; AuthTokenEnabled says that there is one",
-            "CacheParameterGroupName": "the API shows it on the nodes only",
-            "CacheSubnetGroupName": "the API shows it on the nodes only",
-            "SecurityGroupIds": "the API shows them on the nodes only",
-            "EngineVersion": "the API shows it on the nodes only",
         },
     ),
     "AWS::ServiceDiscovery::PrivateDnsNamespace": View(
@@ -582,6 +596,18 @@ class Stack:
             for stack in cloudformation.describe_stacks()["Stacks"]
             for item in cloudformation.describe_stack_resources(StackName=stack["StackName"])["StackResources"]
             if item["ResourceType"] in ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
+        }
+
+    def images(self) -> set[str]:
+        """The images that its task definitions name."""
+        ecs = self.client("ecs")
+        return {
+            container["image"]
+            for name, body in self.bodies.items()
+            if body["Type"] == "AWS::ECS::TaskDefinition"
+            for container in ecs.describe_task_definition(taskDefinition=self.ids[name])["taskDefinition"][
+                "containerDefinitions"
+            ]
         }
 
     def declared(self, logical_id: str) -> dict:

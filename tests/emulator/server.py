@@ -3,12 +3,16 @@
 import json
 import os
 import subprocess
+import tempfile
 import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3
+
+from synthesis import cdk_program, run_app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INTERPRETER = REPOSITORY / ".venvs" / "local" / "bin" / "python"
@@ -88,11 +92,27 @@ class Emulator(AbstractContextManager):
         """The tasks that `RunTask` started, in order."""
         return self._hook("ran")["ran"]
 
+    def deploy(self, app: Path, succeeds: bool = True, **env: str) -> str:
+        """Deploys what *app* synthesizes with *env*; returns what the command said.
+
+        A file is run in this process, whose CDK is warm already; `cdk` gets the folder that it wrote.
+        """
+        return self.stack("deploy", app, "--require-approval", "never", succeeds=succeeds, **env)
+
+    def stack(self, command: str, app: Path, *arguments: str, succeeds: bool | None = True, **env: str) -> str:
+        """Runs a command of `cdk` on what *app* synthesizes; None if it may fail."""
+        with tempfile.TemporaryDirectory() as folder:
+            with mock.patch.dict(os.environ, env):
+                assembly = run_app(app, outdir=f"{folder}/out").folder
+            done = self.cdk(command, "--app", str(assembly), *arguments, cwd=Path(folder), **env)
+        assert succeeds is None or (done.returncode == 0) == succeeds, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def cdk(self, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
         """Runs the CDK's command line against the emulator, from the environment of the tests."""
         tools = REPOSITORY / ".venv" / "bin"
         return subprocess.run(
-            [tools / "npx", "--yes", "aws-cdk@2", *arguments],
+            [cdk_program(), *arguments, "--no-notices"],
             cwd=cwd,
             env={
                 **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
@@ -104,6 +124,7 @@ class Emulator(AbstractContextManager):
                 "CDK_DEFAULT_REGION": REGION,
                 "CI": "true",
                 "npm_config_prefer_offline": "true",
+                "NODE_OPTIONS": f"--require={Path(__file__).with_name('impatient.cjs')}",
                 **env,
             },
             capture_output=True,

@@ -3,7 +3,7 @@
 import pytest
 
 from . import readback
-from .server import INTERPRETER, REPOSITORY, Emulator
+from .server import INTERPRETER, REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,
@@ -13,34 +13,16 @@ pytestmark = [
     ),
 ]
 
-EXAMPLE = f"python {REPOSITORY / 'examples' / 'aurora' / 'app.py'}"
-VARIANT = f"python {REPOSITORY / 'tests' / 'emulator' / 'apps' / 'aurora.py'}"
+EXAMPLE = REPOSITORY / "examples/aurora/app.py"
+VARIANT = REPOSITORY / "tests/emulator/apps/aurora.py"
 STACK = "Aurora"
 
 
-@pytest.fixture(scope="module")
-def cdk(tmp_path_factory):
-    """Runs `cdk` on an emulated account of its own that is bootstrapped."""
-    folder = tmp_path_factory.mktemp("aurora")
-    with Emulator(folder / "server.log") as emulator:
-
-        def run(*words, **env):
-            done = emulator.cdk(*words, "--no-notices", cwd=folder, **env)
-            return done.returncode, done.stdout + done.stderr
-
-        run.emulator = emulator
-        code, output = run("bootstrap", "aws://123456789012/us-east-1")
-        assert code == 0, output
-        yield run
-
-
-def deploy(cdk, app, **env):
+def deploy(emulator, app, **env):
     """Deploys *app*, and returns what the API says of it and what happened."""
-    cloudformation = cdk.emulator.client("cloudformation")
-    code, output = cdk("deploy", "--app", app, "--require-approval", "never", **env)
-    assert code == 0, output
-    events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"][::-1]
-    return readback.Stack(cdk.emulator.client, STACK), [(e["LogicalResourceId"], e["ResourceStatus"]) for e in events]
+    emulator.deploy(app, **env)
+    events = emulator.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"][::-1]
+    return readback.Stack(emulator.client, STACK), [(e["LogicalResourceId"], e["ResourceStatus"]) for e in events]
 
 
 def differences(stack):
@@ -54,9 +36,9 @@ def databases(stack):
     return {name: stack.ids[name] for name, body in stack.bodies.items() if body["Type"] in kinds}
 
 
-def test_from_deploy_to_destroy(cdk):
+def test_from_deploy_to_destroy(emulator):
     """Everything reads back as declared; readers come and go; the protected cluster leaves a snapshot at last."""
-    stack, events = deploy(cdk, EXAMPLE)
+    stack, events = deploy(emulator, EXAMPLE)
     assert differences(stack) == []
     first = databases(stack)
     assert len(first) == 3
@@ -65,29 +47,27 @@ def test_from_deploy_to_destroy(cdk):
     assert {*first} <= done
 
     # Two more readers, more capacity, I/O-Optimized storage; and a log group in the place of a bucket.
-    stack, _ = deploy(cdk, VARIANT, TEST_READERS="3")
+    stack, _ = deploy(emulator, VARIANT, TEST_READERS="3")
     assert differences(stack) == []
     grown = databases(stack)
     assert {name: grown[name] for name in first} == first
     assert len(grown) == 5
     (group,) = (name for name in stack.ids if name.startswith("AirflowLogsTaskGroup"))
-    (found,) = cdk.emulator.client("logs").describe_log_groups(logGroupNamePrefix=stack.ids[group])["logGroups"]
+    (found,) = emulator.client("logs").describe_log_groups(logGroupNamePrefix=stack.ids[group])["logGroups"]
     assert (found["retentionInDays"], "kmsKeyId" in found) == (30, True)
 
-    stack, _ = deploy(cdk, VARIANT, TEST_READERS="0")
+    stack, _ = deploy(emulator, VARIANT, TEST_READERS="0")
     assert differences(stack) == []
     (cluster,) = (name for name in first if stack.bodies.get(name, {}).get("Type") == "AWS::RDS::DBCluster")
     left = databases(stack)
     assert left == {name: first[name] for name in left}
     assert len(left) == 2
 
-    code, output = cdk("destroy", "--app", VARIANT, "--force", TEST_READERS="0")
-    assert code != 0
+    output = emulator.stack("destroy", VARIANT, "--force", succeeds=False, TEST_READERS="0")
     assert "deletion protection" in output
-    rds = cdk.emulator.client("rds")
+    rds = emulator.client("rds")
     rds.modify_db_cluster(DBClusterIdentifier=first[cluster], DeletionProtection=False)
-    code, output = cdk("destroy", "--app", VARIANT, "--force", TEST_READERS="0")
-    assert code == 0, output
+    emulator.stack("destroy", VARIANT, "--force", TEST_READERS="0")
     assert not rds.describe_db_clusters()["DBClusters"]
     snapshots = rds.describe_db_cluster_snapshots(SnapshotType="manual")["DBClusterSnapshots"]
     assert {item["DBClusterIdentifier"] for item in snapshots} == {first[cluster]}

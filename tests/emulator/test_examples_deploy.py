@@ -7,7 +7,7 @@ import pytest
 from synthesis import EXAMPLES, Assembly, run_example
 
 from . import builder, readback, test_aurora_deploy, test_container_deploy, test_deploy, test_image_assets
-from .server import ACCOUNT, INTERPRETER, REGION, REPOSITORY, Emulator
+from .server import INTERPRETER, REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,8 +30,8 @@ ZONE = ("Z0123456789EXAMPLE", "data.example.com")
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory):
-    """The emulator that holds the examples, the assembly of each, and what was asked of the builder of images."""
+def deployed(emulator, tmp_path_factory):
+    """The assembly of each example, what was asked of the builder of images, and the migrations that ran."""
     folder = tmp_path_factory.mktemp("examples")
     apps = {name: run_example(name, outdir=str(folder / "out" / f"assembly-{name}")) for name in HERE}
     # One assembly around all of them, as a CDK app has one around its stages.
@@ -42,15 +42,17 @@ def deployed(tmp_path_factory):
     version = json.loads((apps[HERE[0]].folder / "manifest.json").read_text())["version"]
     (folder / "out/manifest.json").write_text(json.dumps({"version": version, "artifacts": stages}))
     log = folder / "builder.log"
-    with Emulator(folder / "server.log") as emulator:
-        emulator.zone(*ZONE)
-        for command in (
-            ("bootstrap", f"aws://{ACCOUNT}/{REGION}"),
-            ("deploy", "**", "--app", "out", "--concurrency", "4", "--require-approval", "never"),
-        ):
-            done = emulator.cdk(*command, "--no-notices", cwd=folder, CDK_DOCKER=builder.__file__, BUILDER_LOG=str(log))
-            assert done.returncode == 0, done.stdout + done.stderr
-        yield emulator, apps, [json.loads(line)["arguments"] for line in log.read_text().splitlines()]
+    emulator.zone(*ZONE)
+    before = len(emulator.ran)
+    done = emulator.cdk(
+        *("deploy", "**", "--app", "out", "--concurrency", "4", "--require-approval", "never"),
+        cwd=folder,
+        CDK_DOCKER=builder.__file__,
+        BUILDER_LOG=str(log),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    calls = [json.loads(line)["arguments"] for line in log.read_text().splitlines()]
+    return apps, calls, emulator.ran[before:]
 
 
 def test_no_example_is_forgotten():
@@ -61,10 +63,9 @@ def test_no_example_is_forgotten():
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_it_reads_back_as_declared(deployed, name):
+def test_it_reads_back_as_declared(emulator, deployed, name):
     """Each property of each resource is what the service's own API describes, and the migration was run."""
-    emulator, apps, _ = deployed
-    templates = apps[name].templates
+    templates = deployed[0][name].templates
     assert templates
     for stack, template in templates.items():
         found = readback.Stack(emulator.client, stack)
@@ -75,9 +76,8 @@ def test_it_reads_back_as_declared(deployed, name):
     assert kinds.count("Custom::AirflowMigration") == 1
 
 
-def test_another_file_in_the_bucket_would_be_seen(deployed):
+def test_another_file_in_the_bucket_would_be_seen(emulator, deployed):
     """The comparison looks at what an upload left in the bucket, not at what it was asked."""
-    emulator, _, _ = deployed
     found = readback.Stack(emulator.client, "Platform")
     (upload,) = (name for name, body in found.bodies.items() if body["Type"] == "Custom::CDKBucketDeployment")
     stray = {"Bucket": found.declared(upload)["DestinationBucketName"], "Key": "stray.py"}
@@ -88,9 +88,9 @@ def test_another_file_in_the_bucket_would_be_seen(deployed):
     assert list(found.differences(upload)) == []
 
 
-def test_what_has_to_be_built_is_built_once(deployed):
+def test_what_has_to_be_built_is_built_once(emulator, deployed):
     """Only the example over SQS has an image of its own: it is built and pushed, and all of its containers run it."""
-    emulator, apps, calls = deployed
+    apps, calls, _ = deployed
     assert [call[0] for call in calls].count("build") == 1
     (pushed,) = (call[1] for call in calls if call[0] == "push")
     assert run_by(emulator, apps["celery-sqs"]) == {pushed}
@@ -98,24 +98,16 @@ def test_what_has_to_be_built_is_built_once(deployed):
         assert name == "celery-sqs" or pushed not in run_by(emulator, apps[name])
 
 
-def test_each_migration_ran_once(deployed):
+def test_each_migration_ran_once(emulator, deployed):
     """Clusters made side by side ran one migration each, with the image of a cluster."""
-    emulator, apps, _ = deployed
-    assert len(emulator.ran) == len(HERE)
+    apps, _, ran = deployed
+    assert len(ran) == len(HERE)
     images = [{*run_by(emulator, app)} for app in apps.values()]
-    for task in emulator.ran:
+    for task in ran:
         assert task["startedBy"] == "cdk-airflow-ecs-migration"
         assert any(task["containers"][0]["image"] in each for each in images)
 
 
 def run_by(emulator, app: Assembly):
     """The images that the tasks of an example run."""
-    ecs = emulator.client("ecs")
-    found = set()
-    for stack, template in app.templates.items():
-        ids = readback.Stack(emulator.client, stack).ids
-        for name, body in template["Resources"].items():
-            if body["Type"] == "AWS::ECS::TaskDefinition":
-                definition = ecs.describe_task_definition(taskDefinition=ids[name])["taskDefinition"]
-                found |= {container["image"] for container in definition["containerDefinitions"]}
-    return found
+    return {image for stack in app.templates for image in readback.Stack(emulator.client, stack).images()}

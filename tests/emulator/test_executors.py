@@ -3,7 +3,7 @@
 import pytest
 
 from . import readback
-from .server import INTERPRETER, REPOSITORY, Emulator
+from .server import INTERPRETER, REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,29 +20,22 @@ APPS = {
 
 
 @pytest.mark.parametrize("name", APPS)
-def test_it_deploys_and_reads_back_as_declared(name, tmp_path):
+def test_it_deploys_and_reads_back_as_declared(name, emulator):
     """Everything is made in an order that works, and each property is what the service's own API describes."""
-    app = f"python {APPS[name]}"
-    with Emulator(tmp_path / "server.log") as emulator:
-        for command in (
-            ("bootstrap", "aws://123456789012/us-east-1"),
-            ("deploy", "--app", app, "--require-approval", "never"),
-        ):
-            done = emulator.cdk(*command, "--no-notices", cwd=tmp_path)
-            assert done.returncode == 0, done.stdout + done.stderr
-        declared = readback.Stack(emulator.client, name)
-        kinds = {name: body["Type"] for name, body in declared.bodies.items()}
-        assert "AWS::ECS::ClusterCapacityProviderAssociations" in kinds.values()
-        assert [line for name in kinds for line in declared.differences(name)] == []
-        ((association,),) = [[key for key, kind in kinds.items() if kind.endswith("CapacityProviderAssociations")]]
-        made = [event["LogicalResourceId"] for event in finished(emulator, name, "CREATE_COMPLETE")]
-        on_spot = [
-            key
-            for key, body in declared.bodies.items()
-            if body["Type"] == "AWS::ECS::Service" and association in body.get("DependsOn", ())
-        ]
-        assert on_spot
-        assert all(made.index(association) < made.index(key) for key in on_spot)
+    emulator.deploy(APPS[name])
+    declared = readback.Stack(emulator.client, name)
+    kinds = {name: body["Type"] for name, body in declared.bodies.items()}
+    assert "AWS::ECS::ClusterCapacityProviderAssociations" in kinds.values()
+    assert [line for name in kinds for line in declared.differences(name)] == []
+    ((association,),) = [[key for key, kind in kinds.items() if kind.endswith("CapacityProviderAssociations")]]
+    made = [event["LogicalResourceId"] for event in finished(emulator, name, "CREATE_COMPLETE")]
+    on_spot = [
+        key
+        for key, body in declared.bodies.items()
+        if body["Type"] == "AWS::ECS::Service" and association in body.get("DependsOn", ())
+    ]
+    assert on_spot
+    assert all(made.index(association) < made.index(key) for key in on_spot)
 
 
 def finished(emulator, stack, status):

@@ -2,12 +2,11 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
 from . import builder, readback
-from .server import ACCOUNT, INTERPRETER, REGION, REPOSITORY, Emulator
+from .server import ACCOUNT, INTERPRETER, REGION, REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,32 +20,15 @@ EXAMPLE = REPOSITORY / "examples" / "custom-image"
 REPOSITORY_URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
 
 
-def test_the_example_is_built_pushed_and_deployed(tmp_path):
+def test_the_example_is_built_pushed_and_deployed(emulator, tmp_path):
     """The builder is asked for one image, for the tasks' processor, with our files; that image is what tasks run."""
-    shutil.copytree(EXAMPLE, tmp_path / "app", ignore=shutil.ignore_patterns("cdk.out"))
-    log = tmp_path / "builder.log"
-    with Emulator(tmp_path / "server.log") as emulator:
-
-        def cdk(*command, docker=builder.__file__):
-            done = emulator.cdk(*command, "--no-notices", cwd=tmp_path / "app", CDK_DOCKER=docker, BUILDER_LOG=str(log))
-            return done.returncode, done.stdout + done.stderr
-
-        code, output = cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
-        assert code == 0, output
-        code, output = cdk("deploy", "--require-approval", "never", docker="no-such-docker")
-        assert code != 0
-        assert "Please install 'no-such-docker' and try again. (Or set the 'CDK_DOCKER" in output
-        code, output = cdk("deploy", "--require-approval", "never")
-        assert code == 0, output
-        declared = readback.Stack(emulator.client, "Reports")
-        assert [line for name in declared.bodies for line in declared.differences(name)] == []
-        images = {
-            container["image"]
-            for arn in emulator.client("ecs").list_task_definitions()["taskDefinitionArns"]
-            for container in emulator.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"][
-                "containerDefinitions"
-            ]
-        }
+    app, log = EXAMPLE / "app.py", tmp_path / "builder.log"
+    output = emulator.deploy(app, succeeds=False, CDK_DOCKER="no-such-docker")
+    assert "Please install 'no-such-docker' and try again. (Or set the 'CDK_DOCKER" in output
+    emulator.deploy(app, CDK_DOCKER=builder.__file__, BUILDER_LOG=str(log))
+    declared = readback.Stack(emulator.client, "Reports")
+    assert [line for name in declared.bodies for line in declared.differences(name)] == []
+    images = declared.images()
     calls = [json.loads(line) for line in log.read_text().splitlines()]
     asked = {call["arguments"][0]: call for call in calls}
     assert len([call for call in calls if call["arguments"][0] == "build"]) == 1

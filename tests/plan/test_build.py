@@ -340,7 +340,7 @@ CONTRADICTIONS = {
     ),
     "another name of one": (
         "[core]\nfernet_key =",
-        r"\[core\] fernet_key_cmd by this cluster and \[core\] fernet_key by .*airflow\.cfg say the same; remove one",
+        r"\[core\] fernet_key_cmd by this cluster, and \[core\] fernet_key by .*airflow\.cfg, are one option",
     ),
     "a secret": (
         "[smtp]\nsmtp_password = hunter2",

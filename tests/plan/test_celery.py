@@ -6,9 +6,19 @@ import re
 from dataclasses import replace
 
 import pytest
-from plans import VERSIONS, containers, option, plan
+from plans import TEXT_TOKEN, VERSIONS, EcsSecret, containers, option, plan
 
-from cdk_airflow_ecs import AirflowImage, CeleryExecutor, EcsExecutor, LocalExecutor, SeveralExecutors, WorkerPool
+from cdk_airflow_ecs import (
+    AirflowImage,
+    CeleryExecutor,
+    EcsExecutor,
+    LocalExecutor,
+    RedisBroker,
+    Service,
+    SeveralExecutors,
+    SqsBroker,
+    WorkerPool,
+)
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.testing import plan_of
 
@@ -76,6 +86,54 @@ def test_pools_are_services_of_their_own():
     }
     assert {edge.source for edge in found.edges if edge.target == "Broker"} == {"Scheduler", *pools}
     assert {edge.target for edge in found.edges if edge.port == 8793} == set(pools)
+
+
+QUEUE = [
+    ("3.3", {"config": {"operators": {"default_queue": "main"}}}),
+    ("3.3", {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}),
+    ("2.11", {"config": {"celery": {"default_queue": "main"}}}),
+]
+
+
+@pytest.mark.parametrize(("line", "arguments"), QUEUE)
+@pytest.mark.parametrize("executor", ["celery", "sqs", "several"])
+def test_the_queue_of_tasks_that_name_none(line, arguments, executor):
+    """A worker pool must serve it, or its tasks would wait for ever; what it is called is the user's."""
+    words = r"no worker pool serves the queue 'main', .* \(\[operators\] default_queue\); the pools serve default\. Add"
+    with pytest.raises(ValueError, match=words):
+        plan(line, executor, **arguments)
+    celery = CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("main")])
+    members = {"celery": CeleryExecutor(pools=celery.pools), "sqs": celery}
+    found = plan_of(
+        version=VERSIONS[line],
+        executor=members.get(executor) or SeveralExecutors([EcsExecutor(), celery]),
+        **arguments,
+    )
+    worker = containers(found)["worker"]
+    assert worker.command[4] == "main"
+
+
+def test_the_queue_is_one_for_all():
+    """What sends a task there and what takes it from there are told the same, also by their own environment."""
+    pools = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "main"])])
+    own = {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}
+    words = r"\[operators\] default_queue is given twice: as 'default' by this cluster, .* and as 'main' by environment"
+    with pytest.raises(ValueError, match=f"{words} of DagProcessor"):
+        plan_of(executor=pools, services={"DagProcessor": Service(**own)})
+    with pytest.raises(ValueError, match=f"{words} of Pools/default"):
+        with_pools(WorkerPool("default", queues=["default", "main"], **own))
+
+
+@pytest.mark.parametrize("name", [TEXT_TOKEN, "", EcsSecret()])
+def test_a_queue_that_nobody_can_know(name):
+    """Whether a pool serves it must be known now."""
+    with pytest.raises(ValueError, match="no worker pool serves"):
+        plan(config={"operators": {"default_queue": name}})
+
+
+def test_no_queue_without_celery():
+    """Where tasks need no worker, their queue is a word like any other."""
+    assert plan(executor="local", config={"operators": {"default_queue": "main"}})
 
 
 def test_a_pool_chooses_its_machines():
@@ -159,3 +217,25 @@ def test_workers_end_their_tasks_in_peace():
     found = containers(plan())
     assert found["worker"].environment["DUMB_INIT_SETSID"] == "0"
     assert "DUMB_INIT_SETSID" not in found["scheduler"].environment
+
+
+@pytest.mark.parametrize(
+    "name", ["broker_url", "broker_transport_options", "result_backend", "worker_concurrency", "task_default_queue"]
+)
+@pytest.mark.parametrize("broker", [RedisBroker(), SqsBroker()])
+def test_what_goes_before_every_option(name, broker):
+    """What Celery is told beside Airflow's options may not say what the cluster says, for all or for one pool."""
+    told = f'{{"{name}": 1, "worker_max_tasks_per_child": 9}}'
+    words = rf"\[celery\] extra_celery_config by {{}} sets {name}, which this cluster says itself"
+    with pytest.raises(ValueError, match=words.format("config=")):
+        plan(config={"celery": {"extra_celery_config": told}}, executor="celery")
+    pool = WorkerPool("default", environment={"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": told})
+    with pytest.raises(ValueError, match=words.format("environment of Pools/default")):
+        plan_of(executor=CeleryExecutor(broker=broker, pools=[pool]))
+
+
+@pytest.mark.parametrize("told", ['{"worker_max_tasks_per_child": 9}', "{", "[]", "7", TEXT_TOKEN])
+def test_what_else_celery_is_told(told):
+    """The rest is the user's, and what is no JSON is Airflow's to refuse."""
+    worker = containers(plan(config={"celery": {"extra_celery_config": told}}))["worker"]
+    assert option(worker, "celery", "extra_celery_config") == told

@@ -178,15 +178,17 @@ values = st.one_of(st.text(), st.integers(), st.booleans())
 def test_agreeing_sources_merge(chosen, stride):
     """Sources that agree where they overlap merge into their union, in order."""
     part = dict(list(chosen.items())[::stride])
-    assert merge([("a", part), ("b", chosen), ("c", {})]) == chosen
-    assert list(merge([("a", part), ("b", chosen)]))[: len(part)] == list(part)
+    assert merge([("a", part), ("b", chosen), ("c", {})], "3.3") == chosen
+    assert list(merge([("a", part), ("b", chosen)], "3.3"))[: len(part)] == list(part)
 
 
 @pytest.mark.parametrize(("first", "second"), [(32, 64), ("32", 32), (True, 1), (32, TOKEN), (32, NUMBER_TOKEN)])
 def test_conflict_names_both_sources(first, second):
     """Two sources that disagree are both named, with what they gave."""
     with pytest.raises(ValueError, match="given twice") as caught:
-        merge([("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})])
+        merge(
+            [("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})], "3.3"
+        )
     assert str(caught.value) == (
         f"[core] parallelism is given twice: as {first!r} by config=, and as {second!r} by LocalExecutor; "
         "remove one of the two"
@@ -194,10 +196,43 @@ def test_conflict_names_both_sources(first, second):
 
 
 def test_conflict_shows_no_secret():
-    """An object and the text of a sensitive option are shown by their type alone."""
-    with pytest.raises(ValueError, match="as a str by config=, and as a Secret by the library") as caught:
-        merge([("config=", {("core", "fernet_key"): PASSWORD}), ("the library", {("core", "fernet_key"): Secret()})])
+    """A sensitive option shows neither text nor object."""
+    with pytest.raises(ValueError, match="as a secret by config=, and as a secret by the library") as caught:
+        merge(
+            [("config=", {("core", "fernet_key"): PASSWORD}), ("the library", {("core", "fernet_key"): Secret()})],
+            "3.3",
+        )
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("minor", "old", "new"),
+    [
+        ("3.3", ("webserver", "base_url"), ("api", "base_url")),
+        ("3.0", ("webserver", "secret_key"), ("api", "secret_key")),
+        ("2.11", ("core", "sql_alchemy_conn_cmd"), ("database", "sql_alchemy_conn_cmd")),
+        ("2.11", ("core", "sql_alchemy_conn"), ("database", "sql_alchemy_conn_cmd")),
+        ("2.8", ("celery", "default_queue"), ("operators", "default_queue")),
+    ],
+)
+def test_an_old_name_is_the_same_option(minor, old, new):
+    """What sets one option by two names, of which Airflow reads the newer alone, is told both."""
+    with pytest.raises(ValueError, match=", are one option; remove one of the two") as caught:
+        merge([("this cluster", {new: "a"}), ("config=", {old: "b"})], minor)
+    for (section, name), source in ((new, "this cluster"), (old, "config=")):
+        assert f"[{section}] {name} by {source}" in str(caught.value)
+
+
+def test_an_old_name_may_agree():
+    """The same value by an old name is no contradiction, and is set once."""
+    agreed = merge([("a", {("api", "port"): "8080"}), ("b", {("webserver", "web_server_port"): "8080"})], "3.3")
+    assert agreed == {("api", "port"): "8080"}
+
+
+def test_a_name_that_airflow_ignores_is_no_contradiction():
+    """Airflow 3.0 reads no [webserver] base_url: it says nothing of [api] base_url."""
+    both = {("api", "base_url"): "a", ("webserver", "base_url"): "b"}
+    assert merge([("config=", both)], "3.0") == both
 
 
 # --- unknown, moved, removed, not yet there ------------------------------------------------------------------
@@ -406,6 +441,27 @@ def test_arguments_that_may_hold_a_secret(section, option):
     assert rule == "possibly-secret-option"
     assert "If it holds a password or a key, pass an ecs.Secret" in message
     assert "airflow/connections" not in message
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "value"),
+    [
+        ("secrets", "backend_kwargs", '{"url": "https://vault", "token": "hunter2-hunter2"}'),
+        ("workers", "secrets_backend_kwargs", '{"role": {"secret_key": "hunter2-hunter2"}}'),
+        ("database", "sql_alchemy_engine_args", '{"connect_args": {"password": "hunter2-hunter2"}}'),
+        ("dag_processor", "dag_bundle_config_list", '[{"kwargs": {"access_token": "hunter2-hunter2"}}]'),
+        ("celery", "extra_celery_config", '{"redis_password": "hunter2-hunter2"}'),
+    ],
+)
+def test_a_secret_in_json(section, option, value):
+    """What a name in JSON gives away is a secret in any option, unless the container puts it in."""
+    (finding,) = check({section: {option: value}}, "3.3")
+    assert finding.id == "cdk-airflow-ecs:plain-text-secret"
+    assert finding.is_error
+    assert PASSWORD not in finding.message
+    for harmless in ('"${VAULT_TOKEN}"', "null", '""', "[]"):
+        found = check({section: {option: value.replace('"hunter2-hunter2"', harmless)}}, "3.3")
+        assert not any(finding.is_error for finding in found)
 
 
 @settings(max_examples=25)

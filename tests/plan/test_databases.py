@@ -5,11 +5,30 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from aws_cdk import aws_rds as rds
 from plans import EXISTING, GROUP, NUMBER_TOKEN, SECRET, TEXT_TOKEN, containers, option, plan
 
 from cdk_airflow_ecs import ExistingDatabase, RdsDatabase
 
-INSTANCE = SimpleNamespace(connections=object(), secret=SECRET)
+
+def rds_database(end: str = "instance", *, port: float = 5432, engine: str | None = None, **more: object):
+    """Stand in for an RDS instance or an Aurora cluster."""
+    has = {"connections": object(), f"{end}_endpoint": SimpleNamespace(port=port), "secret": SECRET}
+    return SimpleNamespace(**{**has, "engine": SimpleNamespace(engine_type=engine) if engine else None, **more})
+
+
+class Nameless:
+    """Stands in for a cluster that was imported without its address."""
+
+    connections = object()
+
+    @property
+    def cluster_endpoint(self) -> None:
+        """Fail as CDK does."""
+        raise RuntimeError("Cannot access `clusterEndpoint` of an imported cluster without an endpoint address")
+
+
+INSTANCE, NAMELESS = rds_database(), Nameless()
 
 
 def test_any_database_is_spoken_to_alike():
@@ -74,13 +93,25 @@ def test_what_rds_has_not(arguments, words):
     "arguments",
     [
         {"database": INSTANCE},
-        {"database": SimpleNamespace(connections=object(), secret=None), "secret": SECRET},
+        {"database": rds_database(secret=None), "secret": SECRET},
+        {"database": rds_database(engine="postgres")},
+        {"database": rds_database("cluster", engine="aurora-postgresql")},
         {"endpoint": TEXT_TOKEN, "secret": SECRET, "port": NUMBER_TOKEN, "security_group": GROUP},
     ],
 )
 def test_databases_that_exist(arguments):
     """An RDS database with its own secret or another; an endpoint with a secret, both perhaps from another stack."""
     assert ExistingDatabase(**arguments).port == arguments.get("port", 5432)
+
+
+@pytest.mark.parametrize("end", ["instance", "cluster"])
+@pytest.mark.parametrize("port", [5433, NUMBER_TOKEN])
+def test_the_port_is_the_databases_own(end, port):
+    """An RDS database knows its port, which every edge to it has, unless another is said."""
+    database = rds_database(end, port=port)
+    found = plan(database=ExistingDatabase(database))
+    assert {edge.port for edge in found.edges if edge.target == "Database"} == {port}
+    assert ExistingDatabase(database, port=6432).port == 6432
 
 
 @pytest.mark.parametrize(
@@ -90,7 +121,12 @@ def test_databases_that_exist(arguments):
         ({"database": INSTANCE, "endpoint": "db"}, "got both"),
         ({"database": "db.example.com"}, "or a host name as endpoint=, got 'db.example.com'"),
         ({"database": RdsDatabase}, "the class RdsDatabase"),
-        ({"database": SimpleNamespace(connections=object(), secret=None)}, "knows no login: pass secret="),
+        ({"database": rds.DatabaseCluster}, "the class DatabaseCluster"),
+        ({"database": SimpleNamespace(connections=object())}, "or a host name as endpoint=, got namespace"),
+        ({"database": rds_database(secret=None)}, "knows no login: pass secret="),
+        ({"database": rds_database(engine="mysql")}, "takes PostgreSQL, got 'mysql'"),
+        ({"database": rds_database("cluster", engine="aurora-mysql")}, "takes PostgreSQL, got 'aurora-mysql'"),
+        ({"database": NAMELESS}, "where the imported cluster listens: pass cluster_endpoint_address= and port="),
         ({"endpoint": "db"}, "knows no login: pass secret="),
         ({"endpoint": "db", "secret": "hunter2"}, "secret takes .*, never the secret itself; got a str$"),
         ({"endpoint": "postgresql://u:p@db/x", "secret": SECRET}, "endpoint is a host name alone"),
@@ -98,6 +134,11 @@ def test_databases_that_exist(arguments):
         ({"endpoint": "db", "secret": SECRET, "port": 70000}, "port is an integer, 1 to 65535; got 70000"),
         ({"endpoint": "db", "secret": SECRET, "ssl_mode": "on"}, "ssl_mode is one of require, .*; got 'on'"),
         ({"endpoint": "db", "secret": SECRET, "database_name": ""}, "database_name is text"),
+        (
+            {"endpoint": "db", "secret": SECRET, "database_name": "my db"},
+            "database_name is letters, digits.* got 'my db'",
+        ),
+        ({"endpoint": "db", "secret": SECRET, "database_name": "data?x=1"}, "database_name is letters, digits"),
         ({"endpoint": "db", "secret": SECRET, "security_group": "sg-1"}, "takes an ec2.ISecurityGroup"),
         ({"database": INSTANCE, "security_group": GROUP}, "security_group= goes with endpoint="),
     ],

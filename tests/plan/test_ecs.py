@@ -94,13 +94,11 @@ def test_releases_without_spot(release):
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
-        ('{"capacity_provider_strategy": []}', "run_task_kwargs says capacity_provider_strategy"),
-        ('{"capacityProviderStrategy": []}', "run_task_kwargs says capacityProviderStrategy"),
-        ('{"launch_type": "EC2", "group": "g"}', "run_task_kwargs says launch_type"),
-        ('{"cluster": "other", "taskDefinition": "t"}', "run_task_kwargs says cluster, taskDefinition"),
-        ('{"networkConfiguration": {}}', "run_task_kwargs says networkConfiguration"),
-        ("[]", "run_task_kwargs is no JSON object"),
-        ("group=g", "run_task_kwargs is no JSON object"),
+        ('{"capacity_provider_strategy": []}', "run_task_kwargs by config= sets capacity_provider_strategy"),
+        ('{"capacityProviderStrategy": []}', "run_task_kwargs by config= sets capacityProviderStrategy"),
+        ('{"launch_type": "EC2", "group": "g"}', "run_task_kwargs by config= sets launch_type"),
+        ('{"cluster": "other", "taskDefinition": "t"}', "run_task_kwargs by config= sets cluster, taskDefinition"),
+        ('{"networkConfiguration": {}}', "run_task_kwargs by config= sets networkConfiguration"),
     ],
 )
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
@@ -248,3 +246,15 @@ def test_a_users_option_of_the_executor():
     assert options(found["scheduler"])["run_task_kwargs"] == "{}"
     with pytest.raises(ValueError, match=r"\[aws_ecs_executor\] cluster is given twice"):
         plan(executor="ecs", config={"aws_ecs_executor": {"cluster": "other"}})
+
+
+@pytest.mark.parametrize(
+    ("spot", "name", "value"),
+    [(False, "capacity_provider_strategy", "FARGATE_SPOT"), (True, "launch_type", "FARGATE")],
+)
+def test_one_way_to_say_the_capacity(spot, name, value):
+    """Of two, the provider takes none: the scheduler would not start. The error says that the executor says it."""
+    with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor says where"):
+        plan_of(executor=EcsExecutor(spot=spot), config={"aws_ecs_executor": {name: value}})
+    # Another's executor may live from these options alone.
+    assert plan(executor="local", config={"aws_ecs_executor": {name: value}})

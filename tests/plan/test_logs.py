@@ -152,6 +152,7 @@ def test_local_logs():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"expire_days": 30, "bucket": BUCKET}, "expire_days=30 is for a bucket of its own; set the life of objects"),
         ({"expire_days": 0}, "expire_days is an integer, 1 or more; got 0"),
         ({"expire_days": "90"}, "expire_days is an integer, 1 or more; got '90'"),
         ({"prefix": ""}, "prefix is a folder in the bucket"),

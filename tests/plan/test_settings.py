@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from plans import EXECUTORS, NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, EcsSecret, containers, option, plan, services
+from plans import (
+    EXECUTORS,
+    NUMBER_TOKEN,
+    OWN_IMAGE,
+    TEXT_TOKEN,
+    VERSIONS,
+    EcsSecret,
+    containers,
+    option,
+    plan,
+    services,
+)
 
 from cdk_airflow_ecs import (
     AirflowVersion,
     CeleryExecutor,
+    Executor,
+    ExecutorPlan,
     HealthCheck,
     LocalExecutor,
     Service,
@@ -162,6 +177,15 @@ def test_soft_defaults_give_way(option_):
         assert {option(container, section, name) for container in found.values()} == {str(value)}
 
 
+@pytest.mark.parametrize("line", ["3.0", "3.3"])
+def test_soft_defaults_give_way_to_old_names(line):
+    """Airflow reads an old name only where the new one is not set."""
+    found = containers(plan(line, config={"webserver": {"workers": 4}}))
+    del found["migrate"]
+    told = {(option(c, "webserver", "workers"), option(c, "api", "workers")) for c in found.values()}
+    assert told == {("4", None)}
+
+
 def test_a_slow_broker_fails_no_task():
     """Where Celery carries commands, and there alone, the scheduler gets ten seconds to hand one over."""
     for executor in EXECUTORS:
@@ -185,6 +209,34 @@ def test_tasks_outlast_another_web_component(version):
         # tenacity's wait_random_exponential: between 1 s and 2 ** n s, at most the longest.
         waits = [(1 + min(2**n, float(longest))) / 2 for n in range(int(retries) - 1)]
         assert 180 < sum(waits) < 300
+
+
+LOG_PORTS = [("logging", "worker_log_server_port", 9000), ("logging", "trigger_log_server_port", 9000)]
+WEB_2 = [
+    ("webserver", "web_server_port", 9090),
+    ("webserver", "web_server_host", "127.0.0.1"),
+    ("webserver", "web_server_ssl_cert", "/run/cert.pem"),
+    ("webserver", "web_server_ssl_key", "/run/key.pem"),
+]
+# What the cluster sets nowhere: its commands, ports and checks rely on it.
+RELIED_UPON = [
+    *[("3.3", *row) for row in LOG_PORTS],
+    *[(line, *row) for line in ("2.8", "2.11") for row in (*LOG_PORTS, *WEB_2)],
+    ("2.11", "celery", "worker_log_server_port", 9000),
+    *[("3.0", *row) for row in WEB_2],
+    ("3.3", "api", "port", 9090),
+    ("3.3", "api", "host", "127.0.0.1"),
+    ("3.3", "api", "ssl_cert", "/run/cert.pem"),
+    ("3.3", "api", "ssl_key", "/run/key.pem"),
+    ("3.3", "celery", "worker_autoscale", "16,8"),
+    ("3.3", "database", "sql_alchemy_schema", "airflow"),
+    ("3.3", "database", "sql_alchemy_conn_async", EcsSecret()),
+    ("3.3", "triggerer", "queues_enabled", True),
+    ("3.3", "dag_processor", "refresh_interval", 5),
+    ("3.3", "scheduler", "dag_dir_list_interval", 5),
+    *[(line, "scheduler", "scheduler_health_check_server_port", 9000) for line in ("2.8", "3.3")],
+    ("3.3", "scheduler", "scheduler_health_check_server_host", "127.0.0.1"),
+]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +265,63 @@ def test_what_the_cluster_owns(section, name, value):
     with pytest.raises(ValueError, match=r"by (this cluster|the executor),? and .* by config=") as caught:
         plan(config={section: {name: value}})
     assert f"[{section}] {name}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "section", "name", "value", "current"),
+    [
+        ("3.3", "webserver", "base_url", "https://a.example.com", "[api] base_url"),
+        ("3.3", "webserver", "secret_key", EcsSecret(), "[api] secret_key"),
+        ("3.3", "workers", "execution_api_server_url", "http://a.example.com", "[core] execution_api_server_url"),
+        ("2.11", "core", "sql_alchemy_conn_cmd", "cat /run/url", "[database] sql_alchemy_conn_cmd"),
+        ("2.11", "core", "sql_alchemy_conn", EcsSecret(), "[database] sql_alchemy_conn_cmd"),
+        ("2.8", "core", "remote_logging", False, "[logging] remote_logging"),
+    ],
+)
+def test_what_the_cluster_owns_by_old_names(line, section, name, value, current):
+    """Nor does an old name that Airflow still reads: the error names both."""
+    web = Web(domain_name="airflow.example.com")
+    for arguments in (
+        {"config": {section: {name: value}}},
+        {"environment": {f"AIRFLOW__{section}__{name}".upper(): value}},
+    ):
+        (source,) = arguments
+        with pytest.raises(ValueError, match="one option; remove one of the two") as caught:
+            plan(line, web=web, **arguments)
+        assert f"{current} by this cluster, and [{section}] {name} by {source}=, are" in str(caught.value)
+
+
+@pytest.mark.parametrize(("line", "section", "name", "value"), RELIED_UPON)
+def test_what_the_cluster_relies_on(line, section, name, value):
+    """Nor what its commands, ports and checks take for granted, wherever it is said; the error names both."""
+    services_ = {"DagProcessor": Service(environment={f"AIRFLOW__{section}__{name}".upper(): str(value)})}
+    given = [
+        ({"config": {section: {name: value}}}, "config="),
+        ({"environment": {f"AIRFLOW__{section}__{name}".upper(): value}}, "environment="),
+    ]
+    if not isinstance(value, EcsSecret):
+        given.append(({"services": services_}, "environment of DagProcessor"))
+    for arguments, source in given:
+        with pytest.raises(ValueError, match="by this cluster, wh") as caught:
+            plan(line, **arguments)
+        assert re.search(rf"\[{section}\] {name} .*by {source}", str(caught.value))
+
+
+def test_what_the_cluster_relies_on_may_be_said():
+    """Who says what is so anyway, is not refused."""
+    assert plan(config={"api": {"port": 8080}, "logging": {"worker_log_server_port": 8793}, "celery": {}})
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [("scheduler", "scheduler_heartbeat_sec"), ("scheduler", "job_heartbeat_sec"), ("triggerer", "job_heartbeat_sec")],
+)
+def test_a_heartbeat_that_the_health_check_would_miss(section, name):
+    """Who has no heartbeat for two minutes is replaced, so none may be rarer."""
+    for value in (120, "60.5", TEXT_TOKEN):
+        assert plan(config={section: {name: value}})
+    with pytest.raises(ValueError, match=rf"\[{section}\] {name} by config= is 121: .* no heartbeat for 120 s"):
+        plan(config={section: {name: 121}})
 
 
 def test_what_the_cluster_owns_by_component():
@@ -325,3 +434,17 @@ def test_the_migration_gets_what_concerns_it(line):
     unchanged = plan(line, config={"core": {"parallelism": 64}}, environment={"A": "1"}, services={"Scheduler": SEED})
     assert unchanged.component("Migration") == plan(line).component("Migration")
     assert migrate.environment["AIRFLOW_ECS_VERSION"] == str(VERSIONS[line])
+
+
+@pytest.mark.parametrize("wanted", [{"requirements": ("boto3",)}, {"image_files": {"own.py": ""}}])
+def test_what_an_executor_wants_in_the_image(wanted):
+    """An image that nothing can be added to comes with advice that names packages and modules, either alone too."""
+
+    class Own(Executor):
+        def plan(self, context):
+            return ExecutorPlan(class_path="own.Executor", **wanted)
+
+    (advice,) = resolve(version=AirflowVersion.V3_3, executor=Own(), image=OWN_IMAGE).advice
+    assert advice.id == "cdk-airflow-ecs:image-requirements:airflow"
+    assert f"must hold {', '.join(*wanted.values())}," in advice.text
+    assert resolve(version=AirflowVersion.V3_3, executor=Own()).advice == ()

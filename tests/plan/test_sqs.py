@@ -69,7 +69,7 @@ def test_what_clients_are_told(release):
     expected = {
         MODULE: {
             "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "airflow_ecs_celery.CELERY_CONFIG",
-            "CELERY_PREDEFINED_QUEUES": Json(URLS),
+            f"{section}PREDEFINED_QUEUES": Json(URLS),
         },
         WHOLE: {"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": Json({"broker_transport_options": TRANSPORT})},
         SECTION: {f"{section}PREDEFINED_QUEUES": Json(URLS)},
@@ -198,3 +198,19 @@ def test_nobody_says_otherwise(line):
             executor=CeleryExecutor(broker=SqsBroker()),
             config={"celery_broker_transport_options": {"visibility_timeout": 86400}},
         )
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_what_another_option_would_hide(line):
+    """Where the whole section is told by one option, an option of the section would be lost: it is refused."""
+    arguments = {
+        "version": VERSIONS[line],
+        "executor": CeleryExecutor(broker=SqsBroker()),
+        "config": {"celery_broker_transport_options": {"polling_interval": 5}},
+    }
+    if line in ("2.8", "2.9", "3.3"):
+        worker = containers(plan_of(**arguments))["worker"]
+        assert worker.environment["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__POLLING_INTERVAL"] == "5"
+        return
+    with pytest.raises(ValueError, match=r"\[celery_broker_transport_options\] polling_interval by config= would"):
+        plan_of(**arguments)

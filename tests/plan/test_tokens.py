@@ -6,7 +6,7 @@ import pytest
 from plans import NUMBER_TOKEN, TEXT_TOKEN, EcsSecret
 
 from cdk_airflow_ecs.arguments import shown
-from cdk_airflow_ecs.tokens import is_known_int, is_secret, is_token
+from cdk_airflow_ecs.tokens import is_known_int, is_list_token, is_secret, is_token
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ def test_what_is_a_token(value, token, known):
     """Text with CDK's marker and CDK's numbers are tokens; only real integers can be compared."""
     assert is_token(value) is token
     assert is_known_int(value) is known
+
+
+def test_what_is_a_list_token():
+    """A text of a list that the deploy looks up, told from a text that is looked up alone."""
+    assert is_list_token("#{Token[TOKEN.1]}")
+    assert not any(map(is_list_token, (TEXT_TOKEN, "eu-central-1a")))
 
 
 def test_what_is_a_secret():

@@ -14,6 +14,12 @@ from cdk_airflow_ecs.settings import resolve
 CERTIFICATE = SimpleNamespace(certificate_arn="arn:aws:acm:eu-central-1:123456789012:certificate/1")
 ZONE = SimpleNamespace(hosted_zone_id="Z1")
 PEER = SimpleNamespace(can_inline_rule=True)
+PUBLIC = {"internet_facing": True, "allow_from": ["10.0.0.0/8"]}
+
+
+def zone(name: str):
+    """Stand in for a hosted zone whose name is known."""
+    return SimpleNamespace(hosted_zone_id="Z1", zone_name=name)
 
 
 @pytest.mark.parametrize(("web", "ports"), [(Web(), {80}), (Web(certificate=CERTIFICATE), {80, 443})])
@@ -59,6 +65,14 @@ def test_a_certificate_wants_a_name():
     assert Web(certificate=CERTIFICATE, domain_name="airflow.example.com", hosted_zone=ZONE).advice() == []
 
 
+@pytest.mark.parametrize("name", ["example.com", "a.example.com", "A.Example.com.", TEXT_TOKEN])
+def test_a_name_in_its_zone(name):
+    """The zone's own name, one below it, and those that only the deploy knows."""
+    domain_name = "a.example.com"
+    assert Web(domain_name=domain_name, hosted_zone=zone(name)).domain_name == domain_name
+    assert Web(domain_name=TEXT_TOKEN, hosted_zone=zone(name)).domain_name == TEXT_TOKEN
+
+
 def test_clients_by_any_sequence():
     """A list, a tuple and a generator name the same clients: addresses of both families, tokens and peers."""
     clients = ("10.8.0.0/16", "2001:db8::/32", TEXT_TOKEN, PEER)
@@ -72,15 +86,23 @@ def test_clients_by_any_sequence():
         ({"internet_facing": True}, "plain text: pass certificate=…, or say allow_insecure_http=True"),
         ({"internet_facing": True, "certificate": CERTIFICATE}, r"needs allow_from=\[…\]"),
         ({"internet_facing": "yes"}, "internet_facing is True or False, got 'yes'"),
+        ({"allow_insecure_http": True}, "allow_insecure_http=True is for internet_facing=True without certificate="),
+        ({**PUBLIC, "certificate": CERTIFICATE, "allow_insecure_http": True}, "allow_insecure_http=True is for"),
         ({"allow_insecure_http": 1}, "allow_insecure_http is True or False, got 1"),
         ({"certificate": "arn:aws:acm:…"}, r"certificate takes an acm\.ICertificate, such as .*from_certificate_arn"),
         ({"certificate": Web}, "the class Web"),
         ({"hosted_zone": ZONE}, "hosted_zone= needs domain_name="),
+        ({"hosted_zone": zone("example.com"), "domain_name": "notexample.com"}, "'notexample.com' is not in the zone"),
+        (
+            {"hosted_zone": zone("a.example.com"), "domain_name": "example.com"},
+            "the zone 'a.example.com' of hosted_zone=",
+        ),
         ({"hosted_zone": "example.com", "domain_name": "a.example.com"}, r"takes a route53\.IHostedZone"),
         ({"domain_name": "https://a.example.com"}, "domain_name is a host name alone"),
         ({"domain_name": ""}, "domain_name is text"),
         ({"base_url": "airflow.example.com"}, "base_url is a URL"),
         ({"base_url": ""}, "base_url is text"),
+        ({"base_url": "https://example.com/airflow/"}, "base_url has the path '/airflow': .* a name of its"),
         ({"allow_from": "10.0.0.0/8"}, "allow_from is a list such as"),
         ({"allow_from": ["10.0.0.1/8"]}, r"'10\.0\.0\.1/8' is no CIDR block .*has host bits set"),
         ({"allow_from": ["10.0.0.0/33"]}, r"'10\.0\.0\.0/33' is no CIDR block"),
@@ -99,3 +121,12 @@ def test_what_is_no_way_in(arguments, words):
 def test_base_url_loses_its_last_slash():
     """Airflow 2 refuses a base URL that ends with a slash, so whoever writes one gets it without."""
     assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
+
+
+@pytest.mark.parametrize("section", ["api", "webserver"])
+def test_no_path_by_an_option(section):
+    """Nor may config= bring a path, where the URL is the user's to say; without one it is accepted."""
+    with pytest.raises(ValueError, match=rf"\[{section}\] base_url by config= has the path '/airflow': "):
+        plan("3.3", config={section: {"base_url": "https://example.com/airflow"}})
+    for url in ("https://airflow.example.com", "https://airflow.example.com/", TEXT_TOKEN):
+        assert plan("3.3", config={section: {"base_url": url}})

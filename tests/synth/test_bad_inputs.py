@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jsii
 import pytest
-from aws_cdk import App, CfnParameter, IStableStringProducer, Lazy, RemovalPolicy, SecretValue, Stack, Token
+from aws_cdk import App, CfnParameter, Fn, IStableStringProducer, Lazy, RemovalPolicy, SecretValue, Stack, Token
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -44,7 +44,8 @@ from cdk_airflow_ecs import (
     Web,
     WorkerPool,
 )
-from synthesis import resources
+from cdk_airflow_ecs.network import check_network
+from synthesis import env, resources
 
 Build = Callable[[Stack], dict[str, Any]]
 
@@ -71,6 +72,41 @@ def certificate(stack: Stack) -> acm.ICertificate:
     return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
 
 
+ZONES = ("eu-central-1a", "eu-central-1b")
+
+
+def vpc(stack: Stack, *, zones: Sequence[str] = ZONES, cidr: str | None = "10.0.0.0/16", **subnets: int) -> ec2.IVpc:
+    """A VPC made elsewhere, with a private subnet in each of *zones*, or so many of each kind as *subnets* says."""
+    ids = {
+        f"{kind}_subnet_ids": [f"subnet-{kind}-{n}" for n in range(number)]
+        for kind, number in (subnets or {"private": len(zones)}).items()
+    }
+    return ec2.Vpc.from_vpc_attributes(
+        stack, "Vpc", vpc_id="vpc-1", vpc_cidr_block=cidr, availability_zones=[*zones], **ids
+    )
+
+
+def new_vpc(stack: Stack, construct_id: str = "Vpc", **arguments: Any) -> ec2.Vpc:
+    """A VPC made in the same app."""
+    return ec2.Vpc(stack, construct_id, **arguments)
+
+
+def postgres(stack: Stack, **arguments: Any) -> rds.DatabaseInstance:
+    """A server made in the same app."""
+    return rds.DatabaseInstance(
+        stack, "Db", **{"engine": rds.DatabaseInstanceEngine.POSTGRES, "vpc": new_vpc(stack), **arguments}
+    )
+
+
+def existing(stack: Stack) -> ExistingDatabase:
+    """A PostgreSQL that stands in no subnet of the cluster's."""
+    return ExistingDatabase(endpoint="db.example.com", secret=secret(stack))
+
+
+PRIVATE = ec2.SubnetType.PRIVATE_WITH_EGRESS
+PUBLIC = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
+IN_ONE_ZONE = ec2.SubnetSelection(availability_zones=[ZONES[0]])
+IN_CONTAINERS = {"database": ContainerDatabase(), "executor": CeleryExecutor(broker=RedisBroker.container())}
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 # What is wrong: (the arguments, words of the error).
 REFUSED: dict[str, tuple[Build, str]] = {
@@ -361,7 +397,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a Fernet key beside the cluster's": (
         lambda s: {"config": {"core": {"fernet_key": ecs.Secret.from_secrets_manager(secret(s))}}},
-        r"\[core\] fernet_key_cmd by this cluster and \[core\] fernet_key by config= say the same",
+        r"\[core\] fernet_key_cmd by this cluster, and \[core\] fernet_key by config=, are one option",
     ),
     "a variable against the cluster": (
         lambda s: {"environment": {"METADATA_HOST": "db.example.com"}},
@@ -451,6 +487,96 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "port is an integer, 1 to 65535; got 70000",
     ),
     "a URL without a scheme": (lambda s: {"web": Web(base_url="airflow.example.com")}, "base_url is a URL such as"),
+    # --- a network that the cluster cannot stand in
+    "an unknown block of addresses": (
+        lambda s: {"vpc": vpc(s, cidr=None)},
+        r"pass vpc_cidr_block= to ec2.Vpc.from_vpc_attributes\(…\), or say web=Web\(allow_from=\[…\]\)",
+    ),
+    "no private subnets": (
+        lambda s: {"vpc": vpc(s, public=2)},
+        r"vpc= has no subnets for tasks: There are no 'Private' .*: Public; say task_subnets=ec2.SubnetSelection",
+    ),
+    "no private subnets for the database": (
+        lambda s: {"vpc": vpc(s, public=2), "task_subnets": PUBLIC},
+        "no subnets for RdsDatabase: There are no 'Private' .*; say store_subnets=",
+    ),
+    "no private subnets for the broker": (
+        lambda s: {"vpc": vpc(s, public=2), "task_subnets": PUBLIC, "web_subnets": PUBLIC, "database": existing(s)},
+        "no subnets for RedisBroker: There are no 'Private' .*; say store_subnets=",
+    ),
+    "no private subnets for files": (
+        lambda s: {"vpc": vpc(s, public=2), "task_subnets": PUBLIC, "web_subnets": PUBLIC, **IN_CONTAINERS},
+        "no subnets for Database/Files: There are no 'Private' .*; say store_subnets=",
+    ),
+    "no private subnets for the load balancer": (
+        lambda s: {"vpc": vpc(s, public=2), "task_subnets": PUBLIC, "store_subnets": PUBLIC},
+        "no subnets for the load balancer: There are no 'Private' .*; say web_subnets=",
+    ),
+    "subnets by a wrong name": (
+        lambda s: {"vpc": vpc(s), "task_subnets": ec2.SubnetSelection(subnet_group_name="App")},
+        "no subnets for tasks: There are no subnet groups with name 'App' .*; say task_subnets=",
+    ),
+    "subnets in a zone that there is not": (
+        lambda s: {"vpc": vpc(s), "task_subnets": ec2.SubnetSelection(availability_zones=["eu-central-1c"])},
+        "vpc= has no subnets for tasks: task_subnets= selects none",
+    ),
+    "a database in one zone": (
+        lambda s: {"vpc": vpc(s, zones=ZONES[:1])},
+        "RdsDatabase needs subnets in 2 zones, and those of store_subnets= are all in one; .* say store_subnets=",
+    ),
+    "an Aurora database in one zone": (
+        lambda s: {"vpc": vpc(s), "store_subnets": IN_ONE_ZONE, "database": AuroraDatabase()},
+        "AuroraDatabase needs subnets in 2 zones",
+    ),
+    "a load balancer in one zone": (
+        lambda s: {"vpc": vpc(s, zones=ZONES[:1]), "database": existing(s)},
+        "the load balancer needs subnets in 2 zones, and those of web_subnets= are all in one; .* say web_subnets=",
+    ),
+    "a VPC of one zone whose name is not known yet": (
+        lambda s: {"vpc": new_vpc(s, max_azs=1)},
+        "RdsDatabase needs subnets in 2 zones",
+    ),
+    "a load balancer twice in a zone": (
+        lambda s: {"vpc": vpc(s, private=4), "web_subnets": ec2.SubnetSelection(subnet_type=PRIVATE)},
+        "the load balancer takes one subnet in each zone, and web_subnets= has more; say one_per_az=True in it",
+    ),
+    "tasks away from their files": (
+        lambda s: {"vpc": vpc(s), "store_subnets": IN_ONE_ZONE, **IN_CONTAINERS},
+        "Database/Files: tasks run in eu-central-1b, where no store stands",
+    ),
+    "subnets without their VPC": (
+        lambda s: {"task_subnets": ec2.SubnetSelection(subnets=new_vpc(s).private_subnets)},
+        "task_subnets= names subnets, which a VPC of the cluster's own has not: pass vpc= too",
+    ),
+    "subnets of another VPC": (
+        lambda s: {
+            "vpc": new_vpc(s),
+            "store_subnets": ec2.SubnetSelection(subnets=new_vpc(s, "Other").private_subnets),
+        },
+        "store_subnets= names Data/Other/PrivateSubnet1, which is in another VPC than vpc=",
+    ),
+    "a group of subnets that the own VPC has not": (
+        lambda s: {"task_subnets": ec2.SubnetSelection(subnet_group_name="App")},
+        "names the group 'App'; a VPC of the cluster's own has Private, Public, Store: take one of them, or pass vpc=",
+    ),
+    # --- a database that is none for Airflow
+    "an RDS database of another VPC": (
+        lambda s: {"database": ExistingDatabase(postgres(s))},
+        "is in a VPC of yours, and the cluster would make another one: pass vpc=",
+    ),
+    "an RDS database of another kind": (
+        lambda s: {"database": ExistingDatabase(postgres(s, engine=rds.DatabaseInstanceEngine.MYSQL))},
+        "ExistingDatabase takes PostgreSQL, got 'mysql'",
+    ),
+    "an Aurora database without an address": (
+        lambda s: {
+            "database": ExistingDatabase(
+                rds.DatabaseCluster.from_database_cluster_attributes(s, "Db", cluster_identifier="db"),
+                secret=secret(s),
+            )
+        },
+        "does not know where the imported cluster listens: pass cluster_endpoint_address= and port=",
+    ),
     # --- emptiness
     "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint is text such"),
     "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage name is text such as"),
@@ -642,6 +768,46 @@ def test_a_zone_by_its_id():
     (record,) = resources(synthesize(build), "AWS::Route53::RecordSet").values()
     assert record["Properties"]["Name"] == "airflow.example.com."
     assert record["Properties"]["HostedZoneId"] == "Z1"
+
+
+def test_a_vpc_of_which_little_is_known():
+    """Without its addresses, and with zones that the deploy looks up, a VPC serves those whom *allow_from* names."""
+
+    def build(stack):
+        given = vpc(stack, zones=Fn.get_azs(), cidr=None, private=2)
+        return {"vpc": given, "web": Web(allow_from=["10.0.0.0/8"])}
+
+    (balancer,) = resources(synthesize(build), "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+    assert balancer["Properties"]["Subnets"] == ["subnet-private-0", "subnet-private-1"]
+
+
+def looked_up(stack: Stack) -> ec2.IVpc:
+    """A VPC that CDK has not found yet."""
+    return ec2.Vpc.from_lookup(Stack(stack, "There", env=env()), "Vpc", vpc_id="vpc-1")
+
+
+def of_nobody(stack: Stack) -> list[ec2.ISubnet]:
+    """A subnet that does not know its VPC."""
+    return [ec2.Subnet.from_subnet_attributes(stack, "Subnet", subnet_id="subnet-1", availability_zone=ZONES[0])]
+
+
+@pytest.mark.parametrize(
+    ("given", "tasks"),
+    [
+        (looked_up, lambda stack, given: {"subnet_type": ec2.SubnetType.PRIVATE_ISOLATED}),
+        (vpc, lambda stack, given: {"subnets": given.private_subnets}),
+        (vpc, lambda stack, given: {"subnets": of_nobody(stack)}),
+        (vpc, lambda stack, given: {"subnets": vpc(Stack(stack, "There")).private_subnets}),
+        (vpc, lambda stack, given: {"subnets": new_vpc(stack, "Perhaps").private_subnets}),
+    ],
+    ids=["not looked up yet", "its own", "of nobody", "imported twice", "of a VPC without a known id"],
+)
+def test_subnets_that_may_be_right(given, tasks):
+    """What is not known to be wrong is left to the deploy."""
+    stack = Stack(App(), "Data")
+    network = given(stack)
+    chosen = {"task_subnets": ec2.SubnetSelection(**tasks(stack, network))}
+    check_network(network, chosen, [], internet_facing=False)
 
 
 def test_sequences_of_any_kind():

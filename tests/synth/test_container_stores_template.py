@@ -331,17 +331,11 @@ def test_one_mount_target_for_each_zone():
     template = template_of(**BOTH, vpc=lambda stack: given_vpc(stack, *zones))
     targets = [each["Properties"] for each in resources(template, "AWS::EFS::MountTarget").values()]
     assert [target["SubnetId"] for target in targets] == ["subnet-0", "subnet-1"]
+    # So does a load balancer.
+    (balancer,) = resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+    assert balancer["Properties"]["Subnets"] == ["subnet-0", "subnet-1"]
     groups = {json.dumps(target["SecurityGroups"]) for target in targets}
     assert len(groups) == 1
-
-
-def test_tasks_where_no_store_stands():
-    """A task mounts files from a mount target of its own zone alone, so a zone without one is refused."""
-    stack = Stack(App(), "Data")
-    vpc = given_vpc(stack, "eu-central-1a", "eu-central-1b")
-    one = ec2.SubnetSelection(availability_zones=["eu-central-1a"])
-    with pytest.raises(ValueError, match="Database/Files: tasks run in eu-central-1b, where no store stands"):
-        add_cluster(stack, vpc=vpc, store_subnets=one, **BOTH)
 
 
 KINDS = {

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 
 import pytest
 from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_secretsmanager as secretsmanager
 
 from cdk_airflow_ecs import (
     AirflowVersion,
+    AuroraDatabase,
     CeleryExecutor,
     ContainerDatabase,
     EcsExecutor,
+    ExistingDatabase,
     LocalExecutor,
     RedisBroker,
     SeveralExecutors,
+    SqsBroker,
     WorkerPool,
 )
 from cdk_airflow_ecs.testing import plan_of
@@ -23,18 +28,52 @@ from synthesis import add_cluster, references, resources, synthesize, template_o
 
 pytestmark = pytest.mark.xdist_group("synth")
 
+# The security groups of stores that are there already.
+GIVEN = {"sg-0123456789abcdef0": "Database", "sg-0123456789abcdef1": "Broker"}
+
+
+def given(stack, name):
+    """Login and security group of a store that is there already."""
+    (group,) = (key for key, value in GIVEN.items() if value == name)
+    arn = f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{name}-AbCdEf"
+    return (
+        secretsmanager.Secret.from_secret_complete_arn(stack, f"{name}Login", arn),
+        ec2.SecurityGroup.from_security_group_id(stack, f"{name}Group", group),
+    )
+
+
+def existing_database(stack):
+    """A database that is there already."""
+    secret, group = given(stack, "Database")
+    return ExistingDatabase(endpoint="db.example.com", secret=secret, security_group=group)
+
+
+def existing_redis(stack):
+    """Celery on a Redis that is there already."""
+    token, group = given(stack, "Broker")
+    broker = RedisBroker.existing("redis.example.com", auth_token=token, security_group=group)
+    return CeleryExecutor(broker=broker)
+
+
 CELERY_3 = {"version": AirflowVersion.V3_3, "executor": CeleryExecutor()}
 LOCAL_3 = {"version": AirflowVersion.V3_3, "executor": LocalExecutor()}
 CELERY_2 = {"version": AirflowVersion.V2_11, "executor": CeleryExecutor()}
 LOCAL_2 = {"version": AirflowVersion.V2_11, "executor": LocalExecutor()}
 ECS_3 = {"version": AirflowVersion.V3_3, "executor": EcsExecutor()}
 ECS_2 = {"version": AirflowVersion.V2_11, "executor": EcsExecutor()}
-BOTH = {"version": AirflowVersion.V3_3, "executor": SeveralExecutors([CeleryExecutor(), EcsExecutor()])}
+BOTH = {"executor": SeveralExecutors([CeleryExecutor(), EcsExecutor()])}
+SQS = {"executor": CeleryExecutor(broker=SqsBroker())}
+EXISTING = {"version": AirflowVersion.V3_3, "database": existing_database, "executor": existing_redis}
 CONTAINERS = {"database": ContainerDatabase(), "executor": CeleryExecutor(broker=RedisBroker.container())}
 CLUSTERS = {
-    **{f"{v.line} containers": {"version": v, **CONTAINERS} for v in (AirflowVersion.V3_3, AirflowVersion.V2_11)},
+    **{
+        f"{version.line} {name}": {"version": version, **cluster}
+        for version in (AirflowVersion.V3_3, AirflowVersion.V2_11)
+        for name, cluster in {"containers": CONTAINERS, "SQS": SQS, "several": BOTH}.items()
+    },
     **{"3.3 Celery": CELERY_3, "3.3 Local": LOCAL_3, "2.11 Celery": CELERY_2, "2.11 Local": LOCAL_2},
-    **{"3.3 ECS": ECS_3, "2.11 ECS": ECS_2, "3.3 several": BOTH},
+    **{"3.3 ECS": ECS_3, "2.11 ECS": ECS_2, "3.3 existing": EXISTING},
+    "3.3 Aurora": {"version": AirflowVersion.V3_3, "database": AuroraDatabase()},
 }
 
 # The names in the tables below: "Web" is the web component (webserver, or API server from Airflow 3 on), "Worker" the
@@ -89,7 +128,10 @@ COMMUNICATIONS = [
     # reaches them: their logs are in S3.
     *(
         row
-        for name, web in (("3.3 ECS", "ApiServer"), ("2.11 ECS", "Webserver"), ("3.3 several", "ApiServer"))
+        for name, web in (
+            *(("3.3 ECS", "ApiServer"), ("3.3 several", "ApiServer")),
+            *(("2.11 ECS", "Webserver"), ("2.11 several", "Webserver")),
+        )
         for row in (
             (name, "Web", web, WEB),
             (name, web, "Database", POSTGRES),
@@ -104,6 +146,31 @@ COMMUNICATIONS = [
     ("3.3 several", "Pools/default", "Broker", REDIS),
     ("3.3 several", "Scheduler", "Broker", REDIS),
     ("3.3 several", "ApiServer", "Pools/default", WORKER_LOGS),
+    *(("2.11 several", source, "Database", POSTGRES) for source in ("Tasks/executor", "Pools/default")),
+    *(("2.11 several", source, "Broker", REDIS) for source in ("Scheduler", "Pools/default")),
+    ("2.11 several", "Webserver", "Pools/default", WORKER_LOGS),
+    # SQS is an AWS API, and so needs no rule. Aurora, and stores that are there already, have those of the others.
+    *(
+        row
+        for name, web in (
+            *(("3.3 SQS", "ApiServer"), ("2.11 SQS", "Webserver")),
+            *(("3.3 Aurora", "ApiServer"), ("3.3 existing", "ApiServer")),
+        )
+        for row in (
+            (name, "Web", web, WEB),
+            (name, web, "Database", POSTGRES),
+            (name, web, "Triggerer", TRIGGERER_LOGS),
+            (name, web, "Pools/default", WORKER_LOGS),
+            (name, "Scheduler", "Database", POSTGRES),
+        )
+    ),
+    ("2.11 SQS", "Pools/default", "Database", POSTGRES),
+    *((name, "Pools/default", "ApiServer", EXECUTION_API) for name in ("3.3 SQS", "3.3 Aurora", "3.3 existing")),
+    *(
+        (name, source, "Broker", REDIS)
+        for name in ("3.3 Aurora", "3.3 existing")
+        for source in ("Scheduler", "Pools/default")
+    ),
     # Development stores: the same, but that the database opens connections to its files.
     *(
         row
@@ -198,6 +265,40 @@ FORBIDDEN = {
     "a broker in a container calls no worker": ("2.11 containers", "Broker", "Pools/default", None),
     "the broker and the database do not meet": ("2.11 containers", "Broker", "Database", None),
     "the database and the broker do not meet": ("2.11 containers", "Database", "Broker", None),
+    **{
+        f"{name}: {source} reaches no {target}": (name, source, target, None)
+        for name, sources in {
+            "3.3 SQS": {
+                "Pools/default": ("Database", "Scheduler", "Triggerer", "DagProcessor", "Pools/default"),
+                "Scheduler": ("Pools/default", "ApiServer"),
+                "Web": ("Pools/default", "Database"),
+            },
+            "2.11 SQS": {
+                "Pools/default": ("Webserver", "Scheduler", "Triggerer", "DagProcessor", "Pools/default"),
+                "Scheduler": ("Pools/default", "Webserver"),
+                "Web": ("Pools/default", "Database"),
+            },
+            "3.3 Aurora": {
+                "Pools/default": ("Database",),
+                "Web": ("Database", "Broker"),
+                "Database": ("ApiServer", "Scheduler", "Broker", "Database"),
+                "Broker": ("Database",),
+            },
+            "3.3 existing": {
+                "Pools/default": ("Database",),
+                "Web": ("Database", "Broker"),
+                **dict.fromkeys(("ApiServer", "DagProcessor", "Triggerer", "Migration", "VPC"), ("Broker",)),
+                "Database": ("ApiServer", "Scheduler", "Broker"),
+                "Broker": ("Scheduler", "Pools/default", "Database"),
+            },
+            "2.11 several": {
+                "Tasks/executor": ("Broker", "Pools/default", "Webserver", "Scheduler", "Tasks/executor"),
+                **dict.fromkeys(("Pools/default", "Webserver", "Scheduler", "Web"), ("Tasks/executor",)),
+            },
+        }.items()
+        for source, targets in sources.items()
+        for target in targets
+    },
     "the files of the database call nobody": ("2.11 containers", "Database/Files", "Database", None),
 }
 
@@ -227,6 +328,8 @@ class Groups:
         """The name of the group that a reference means, or what its address belongs to."""
         if reference == {"Fn::GetAtt": ["AirflowVpcE5F1B051", "CidrBlock"]}:
             return "VPC"
+        if isinstance(reference, str):
+            return GIVEN[reference]
         (logical_id,) = references(reference)
         assert {"Fn::GetAtt": [logical_id, "GroupId"]} == reference
         return self.names[logical_id]
@@ -272,7 +375,9 @@ def test_communications(name):
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_rules_are_the_plan(name):
     """The rules are the edges of the plan, one each."""
-    edges = [(edge.source, edge.target, edge.port) for edge in plan_of(**CLUSTERS[name]).edges]
+    stack = Stack()
+    arguments = {key: value(stack) if callable(value) else value for key, value in CLUSTERS[name].items()}
+    edges = [(edge.source, edge.target, edge.port) for edge in plan_of(**arguments).edges]
     expected = sorted(("VPC" if source == "Clients" else source, *rest) for source, *rest in edges)
     assert expected == sorted(Groups(template_of(**CLUSTERS[name])).admitted())
 
@@ -310,7 +415,7 @@ def test_absent(case):
     """A communication that must not exist has no rule, although both its ends exist."""
     name, source, target, port = FORBIDDEN[case]
     groups = Groups(grown()[0] if name == "3.3 grown" else template_of(**CLUSTERS[name]))
-    assert {source, target} <= {"VPC", *groups.names.values()}
+    assert {source, target} <= {"VPC", *groups.names.values(), *(GIVEN.values() if "existing" in name else ())}
     assert [
         rule for rule in groups.admitted() if rule[:2] == (source, target) and (port is None or port == rule[2])
     ] == []
@@ -364,6 +469,11 @@ def test_one_group_each(name):
         *(
             database["Properties"]["VPCSecurityGroups"]
             for database in resources(template, "AWS::RDS::DBInstance").values()
+            if "VPCSecurityGroups" in database["Properties"]
+        ),
+        *(
+            database["Properties"]["VpcSecurityGroupIds"]
+            for database in resources(template, "AWS::RDS::DBCluster").values()
         ),
         *(
             cache["Properties"]["SecurityGroupIds"]

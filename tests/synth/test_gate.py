@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_rds as rds
 
-from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, LocalExecutor, Service
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, ExistingDatabase, LocalExecutor, Service
 from synthesis import references, resources, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -65,6 +67,28 @@ def test_waits(name):
     }
     assert needed - before == set()
     assert not {key for key in before if everything[key]["Type"] == "AWS::ECS::Service"}
+
+
+def aurora(stack):
+    """A cluster of the user's beside Airflow, and a login to it."""
+    version = rds.AuroraPostgresEngineVersion.of("17.4", "17")
+    cluster = rds.DatabaseCluster(
+        stack,
+        "Yours",
+        engine=rds.DatabaseClusterEngine.aurora_postgres(version=version),
+        vpc=stack.node.find_child("Vpc"),
+        writer=rds.ClusterInstance.serverless_v2("Writer"),
+    )
+    return ExistingDatabase(cluster)
+
+
+def test_waits_for_a_database_of_the_user():
+    """The migration waits for the writer of a cluster in the same stack, whose address is there long before."""
+    template = template_of(vpc=lambda stack: ec2.Vpc(stack, "Vpc"), database=aurora)
+    (gate_id,) = resources(template, "Custom::AirflowMigration")
+    needed = {*resources(template, "AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")}
+    assert len(needed) == 2
+    assert needed - waits_for(template, gate_id) == set()
 
 
 @pytest.mark.parametrize("name", CLUSTERS)

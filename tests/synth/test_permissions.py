@@ -1,16 +1,17 @@
-"""Every statement of every role, in every example and in clusters that no example shows: valid, and never too much."""
+"""Every statement of roles and resources, in every example and in clusters beyond: valid, and never too much."""
 
 from __future__ import annotations
 
 import fnmatch
 import functools
+import json
 import re
 
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_secretsmanager as secretsmanager
-from test_security import PSEUDO, analyze, deployed, several, statements
+from test_security import ARNS, PSEUDO, analyze, deployed, several, statements
 
 from cdk_airflow_ecs import CloudWatchLogs, FireLens, Permission
 from synthesis import EXAMPLES, add_cluster, example, resources, synthesize, tool
@@ -52,6 +53,39 @@ EXCUSED = {
     "s3:List*": "DagsUploadRole",
     "ssm:DescribeParameters": "ExecutionRole",
 }
+# Where the statements of roles stand, and those of all other policies: the type and the property.
+ROLES = {("AWS::IAM::Policy", "PolicyDocument"), ("AWS::IAM::Role", "Policies")}
+TRUST, BUCKET, KEY = "AWS::IAM::Role", "AWS::S3::BucketPolicy", "AWS::KMS::Key"
+OTHERS = {
+    (TRUST, "AssumeRolePolicyDocument"),
+    (BUCKET, "PolicyDocument"),
+    (KEY, "KeyPolicy"),
+    ("AWS::SQS::QueuePolicy", "PolicyDocument"),
+    ("AWS::EFS::FileSystem", "FileSystemPolicy"),
+}
+TYPES = {kind for kind, _ in OTHERS}
+ACCOUNT, SOURCE = "arn:aws:iam::123456789012:root", "aws:SourceAccount"
+# Whom the policies of resources let do what, and by which condition.
+GRANTED = {
+    (TRUST, "ecs-tasks.amazonaws.com", "sts:AssumeRole", f"{SOURCE} aws:SourceArn"),
+    (TRUST, "monitoring.rds.amazonaws.com", "sts:AssumeRole", SOURCE),
+    (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", SOURCE),
+    (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", ""),  # CDK's, in the example with a VPC of its own
+    (TRUST, "lambda.amazonaws.com", "sts:AssumeRole", ""),  # Lambda says no source
+    (BUCKET, "logging.s3.amazonaws.com", "s3:PutObject", SOURCE),
+    (BUCKET, "logdelivery.elasticloadbalancing.amazonaws.com", "s3:PutObject", ""),  # its path holds the account
+    # CDK's function that empties buckets for development.
+    (BUCKET, ARNS[TRUST], "s3:DeleteObject* s3:GetBucket* s3:List* s3:PutBucketPolicy", ""),
+    (KEY, ACCOUNT, "kms:*", ""),  # who may use it is then said by the policies of roles
+    (
+        *(KEY, "logs.eu-central-1.amazonaws.com"),
+        "kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt*",
+        "kms:EncryptionContext:aws:logs:arn",
+    ),
+}
+# What parliament says of actions with "*", which are also about what the resource is not; it does not know the context
+# of a key either.
+SAID = {"RESOURCE_MISMATCH", "UNKNOWN_CONDITION_FOR_ACTION", "MISMATCHED_TYPE", "RESOURCE_POLICY_PRIVILEGE_ESCALATION"}
 # CDK's own function that uploads DAGs may do what starts like these, to CDK's bucket and to the bucket of DAGs.
 UPLOAD = {"s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*"}
 
@@ -109,25 +143,56 @@ def allowed(name):
     ]
 
 
+def nested(node):
+    """Every statement inside *node*."""
+    if isinstance(node, list):
+        for part in node:
+            yield from nested(part)
+    elif isinstance(node, dict):
+        yield from several(node.get("Statement", []))
+        for part in node.values():
+            yield from nested(part)
+
+
+@functools.cache
+def granted(name):
+    """Every statement of a resource's own policy as IAM gets it, with the type and the property that it stands in."""
+    return [
+        (resource["Type"], place, deployed(template, imported(statement, name)))
+        for template in templates(name).values()
+        for resource in template["Resources"].values()
+        for place, value in resource.get("Properties", {}).items()
+        if (resource["Type"], place) not in ROLES
+        for statement in nested(value)
+    ]
+
+
 def uploaded(name):
     """Whether deploying uploads DAGs."""
     return any(resources(template, "Custom::CDKBucketDeployment") for template in templates(name).values())
 
 
+def judged(kind, statement):
+    """A statement of a resource's own policy as parliament takes it: with what it is on, and whole numbers as text."""
+    named = {"Resource": ARNS[kind]} if statement.get("Resource", "*") == "*" else {}
+    conditions = {
+        operator: {key: str(int(value)) if isinstance(value, float) else value for key, value in given.items()}
+        for operator, given in statement.get("Condition", {}).items()
+    }
+    return {**statement, **named, "Condition": conditions}
+
+
 @functools.cache
 def findings():
-    """What parliament finds in which statement, of all there are, in one run."""
-    policies, meant = {}, {}
-    for name in (*EXAMPLES, *CLUSTERS):
-        for number, (role, _, statement) in enumerate(allowed(name)):
-            key = f"{name} {number} {role}"
-            policies[key], meant[key] = {"Version": "2012-10-17", "Statement": [statement]}, (name, role, statement)
+    """What parliament finds in which statement: (name, type or role, statement, findings); each judged once."""
+    names = (*EXAMPLES, *CLUSTERS)
+    every = [(name, role, each, each) for name in names for role, _, each in allowed(name)]
+    every += [(name, kind, each, judged(kind, each)) for name in names for kind, _, each in granted(name)]
     impossible = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket"}
-    policies["control"] = {"Version": "2012-10-17", "Statement": [impossible]}
-    found = analyze(policies)
-    assert found.pop("control")
-    assert found.keys() == meant.keys()
-    return [(*meant[key], each) for key, each in found.items() if each]
+    distinct = {json.dumps(each): each for each in (*(taken for *_, taken in every), impossible)}
+    found = analyze({key: {"Version": "2012-10-17", "Statement": [each]} for key, each in distinct.items()})
+    assert found[json.dumps(impossible)]
+    return [(name, whose, each, found[json.dumps(taken)]) for name, whose, each, taken in every]
 
 
 @tool("parliament", "parliament")
@@ -136,6 +201,8 @@ def test_parliament(name):
     """AWS knows each action, resource and condition of each statement, and they go together (so parliament says)."""
     excused = set()
     for role, statement, each in (found[1:] for found in findings() if found[0] == name):
+        if not each or role in TYPES:
+            continue
         assert [finding.partition(" ")[0] for finding in each] == ["RESOURCE_MISMATCH"], (role, statement, each)
         why = {*several(statement["Action"])} & EXCUSED.keys()
         assert why, (role, statement, each)
@@ -143,6 +210,30 @@ def test_parliament(name):
         excused |= why
     given = {"CloudWatchLogs": {"logs:DescribeLogGroups"}, "ecs-operator": {"ssm:DescribeParameters"}}
     assert excused == given.get(name, set()) | ({"s3:List*"} if uploaded(name) else set())
+
+
+@tool("parliament", "parliament")
+@everything
+def test_parliament_of_resources(name):
+    """The same of the policies of resources, and of who may take on a role."""
+    for kind, statement, each in (found[1:] for found in findings() if found[0] == name):
+        if each and kind in TYPES:
+            assert "*" in str(statement["Action"]), (kind, statement, each)
+            assert {finding.partition(" ")[0] for finding in each} <= SAID, (kind, statement, each)
+
+
+def test_what_the_policies_of_resources_grant():
+    """They let nobody in but this account and services of AWS, each for what it needs; there are no others."""
+    every = [each for name in (*EXAMPLES, *CLUSTERS) for each in granted(name)]
+    assert {(kind, place) for kind, place, _ in every} == OTHERS
+    found = set()
+    for kind, _, statement in every:
+        assert not {"NotAction", "NotPrincipal", "NotResource"} & statement.keys(), statement
+        if statement["Effect"] != "Deny":
+            ((who,),) = (several(given) for given in statement["Principal"].values())
+            conditions = sorted(key for given in statement.get("Condition", {}).values() for key in given)
+            found.add((kind, who, " ".join(sorted(several(statement["Action"]))), " ".join(conditions)))
+    assert found == GRANTED
 
 
 @everything

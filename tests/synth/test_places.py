@@ -216,14 +216,25 @@ def test_across_stacks(references):
         assert {"Network", "Database", "Storage", "Keys", "Warehouse", "Lake"} == found[STACK]
     assert not any(STACK in needed for needed in found.values())
     template = assembly.templates[STACK]
-    admitted = sorted(
-        rule["Properties"]["Description"]
+    of_others = [
+        rule
         for rule in resources(template, INGRESS).values()
         if not references_inside(rule["Properties"]["GroupId"], template)
-    )
+    ]
+    admitted = sorted(rule["Properties"]["Description"] for rule in of_others)
     # Their security groups admit the clients of the database, and the components that run users' code.
     assert admitted.count("Metadata database") == 5
     assert len(admitted) == 5 + 3
+    # By the port that the database says, not by one that is taken for granted.
+    ports = [rule["Properties"]["FromPort"] for rule in of_others if "Metadata" in rule["Properties"]["Description"]]
+    told = [
+        variable["Value"]
+        for task in resources(template, "AWS::ECS::TaskDefinition").values()
+        for variable in task["Properties"]["ContainerDefinitions"][0]["Environment"]
+        if variable["Name"] == "METADATA_PORT"
+    ]
+    (port,) = {str(flat(value)) for value in (*ports, *told)}
+    assert port != "5432"
 
 
 def references_inside(value, template) -> bool:

@@ -504,7 +504,10 @@ ARNS = {
     "AWS::SecretsManager::SecretTargetAttachment": f"arn:aws:secretsmanager:{HERE}:secret:name-AbCdEf",
 }
 REFS = {"AWS::ECS::Cluster": "cluster", "AWS::Logs::LogGroup": "group"}
-PSEUDO = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012", "AWS::Partition": "aws"}
+PSEUDO = {
+    **{"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"},
+    **{"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"},
+}
 PARLIAMENT = """
 import json, sys
 from parliament import analyze_policy_string
@@ -538,14 +541,15 @@ def analyze(named_policies):
 
 
 @tool("parliament", "parliament")
-@clusters
-def test_parliament(name):
+def test_parliament():
     """AWS knows each action, resource and condition of each policy, and they go together (so parliament says)."""
-    template = template_of(enable_exec=True, **CLUSTERS[name])
-    policies = {}
-    for number, (role, statement) in enumerate(statements(template)):
-        document = {"Version": "2012-10-17", "Statement": [deployed(template, statement)]}
-        policies[f"{role} {number}"] = document
+    clusters = {name: template_of(**cluster) for name, cluster in CLUSTERS.items()}
+    clusters["with a shell"] = template_of(enable_exec=True, **CLUSTERS["3.3 containers"])
+    policies = {
+        f"{name} {role} {number}": {"Version": "2012-10-17", "Statement": [deployed(template, statement)]}
+        for name, template in clusters.items()
+        for number, (role, statement) in enumerate(statements(template))
+    }
     impossible = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket"}
     policies["control"] = {"Version": "2012-10-17", "Statement": [impossible]}
     found = analyze(policies)

@@ -20,12 +20,15 @@ from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.connection import VISIBILITY_TIMEOUT_SECONDS, redis_plan
 from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
+from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
     from constructs import Construct
+
+    from cdk_airflow_ecs.network import Network
 
 _PORT: Final = 6379
 
@@ -140,6 +143,10 @@ class RedisBroker(Broker):
         """See :meth:`Broker.plan`."""
         del version, queues
         return redis_plan(_PORT, visibility_timeout_seconds=self.visibility_timeout_seconds)
+
+    def check(self, network: Network | None) -> None:
+        """See :meth:`Store.check`."""
+        check_subnets(network, "store_subnets", "RedisBroker")
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""

@@ -18,7 +18,7 @@ from cdk_airflow_ecs.tokens import is_token
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
-_MIB_PER_SLOT: Final = 512
+MIB_PER_SLOT: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +107,4 @@ class WorkerPool:
     @property
     def slots(self) -> int:
         """The Airflow tasks that one worker runs at a time."""
-        return self.concurrency or max(1, self.memory_mib // _MIB_PER_SLOT)
+        return self.concurrency or max(1, self.memory_mib // MIB_PER_SLOT)

@@ -121,7 +121,7 @@ class S3Dags(DagSource):
         """See :meth:`Store.bind`."""
         bucket = self.bucket if self.bucket is not None else private_bucket(scope, "Bucket", foundation)
         if self.folder is not None:
-            _upload(scope, Path(self.folder), bucket, self.prefix)
+            _upload(scope, foundation, Path(self.folder), bucket, self.prefix)
         path = f"/{self.prefix}" if self.prefix else ""
         return Binding(
             attributes={
@@ -134,13 +134,14 @@ class S3Dags(DagSource):
         )
 
 
-def _upload(scope: Construct, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
+def _upload(scope: Construct, foundation: Foundation, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
     """Upload *folder* at each deploy, with CDK's own deployment and a role without managed policies."""
     role = iam.Role(scope, "UploadRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     group = logs.LogGroup(
         scope,
         "UploadLogs",
         retention=logs.RetentionDays.ONE_MONTH,
+        encryption_key=foundation.key,
         removal_policy=RemovalPolicy.DESTROY,
     )
     group.grant_write(role)

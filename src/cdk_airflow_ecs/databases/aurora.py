@@ -15,10 +15,13 @@ from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.monitoring import monitoring_role
+from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.secrets import generated_secret
 
 if TYPE_CHECKING:
     from constructs import Construct
+
+    from cdk_airflow_ecs.network import Network
 
 _PORT: Final = 5432
 _NAME: Final = "airflow"
@@ -93,6 +96,11 @@ class AuroraDatabase(Database):
     def port(self) -> int:
         """See :class:`Database`."""
         return _PORT
+
+    def check(self, network: Network | None) -> None:
+        """See :meth:`Store.check`."""
+        # RDS makes no group of subnets in fewer zones (RDS user guide, "Working with DB subnet groups").
+        check_subnets(network, "store_subnets", "AuroraDatabase", zones=2)
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
         """See :meth:`Store.bind`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -13,11 +14,15 @@ from cdk_airflow_ecs import arguments
 from cdk_airflow_ecs.binding import Binding, Foundation
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.secrets import secret_peer
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
     from constructs import Construct
 
+    from cdk_airflow_ecs.network import Network
+
+_TAKES = "an rds.IDatabaseInstance or rds.IDatabaseCluster, or a host name as endpoint="
 _SSL_MODES = ("require", "verify-ca", "verify-full", "prefer", "allow", "disable")
 
 
@@ -29,14 +34,15 @@ class ExistingDatabase(Database):
         database: an RDS instance or Aurora cluster, made in this app or imported. Its security group then admits the
             components that need it. Leave it out and say *endpoint* for any other PostgreSQL.
         endpoint: the host name, if *database* is not given.
-        port: the port that it listens on.
+        port: the port that it listens on. The default is what *database* says, and 5432 with *endpoint*.
         secret: the secret with the fields username and password. The default is the secret of *database*.
         database_name: the database inside it. It must exist.
         security_group: with *endpoint*, the security group to open. Without it the connections are yours to allow.
         ssl_mode: PGSSLMODE of every client.
 
     Raises:
-        ValueError: if neither or both of *database* and *endpoint* are given, or no secret is known.
+        ValueError: if neither or both of *database* and *endpoint* are given, if *database* is no PostgreSQL, if its
+            address or its secret is not known, or if *database_name* cannot stand in a URL.
 
     Examples:
         >>> ExistingDatabase(endpoint="db.example.com", secret=secret).port
@@ -45,7 +51,7 @@ class ExistingDatabase(Database):
 
     database: rds.IDatabaseInstance | rds.IDatabaseCluster | None = None
     endpoint: str | None = None
-    port: int = 5432
+    port: int | None = None  # type: ignore[assignment]  # a number from __post_init__ on
     secret: secretsmanager.ISecret | None = None
     database_name: str = "airflow"
     security_group: ec2.ISecurityGroup | None = None
@@ -57,12 +63,11 @@ class ExistingDatabase(Database):
                 "ExistingDatabase takes either an RDS instance or cluster, or endpoint=; got "
                 + ("neither" if self.database is None else "both")
             )
-        arguments.construct(
-            "ExistingDatabase",
-            self.database,
-            "connections",
-            "an rds.IDatabaseInstance or rds.IDatabaseCluster, or a host name as endpoint=",
-        )
+        arguments.construct("ExistingDatabase", self.database, "connections", _TAKES)
+        endpoint = _endpoint(self.database)
+        engine = getattr(getattr(self.database, "engine", None), "engine_type", "postgres")
+        if "postgres" not in engine:
+            raise ValueError(f"ExistingDatabase takes PostgreSQL, got {engine!r}")
         arguments.secret("ExistingDatabase secret", self.secret)
         arguments.construct(
             "ExistingDatabase security_group", self.security_group, "security_group_id", "an ec2.ISecurityGroup"
@@ -71,15 +76,31 @@ class ExistingDatabase(Database):
         if self.security_group is not None and self.endpoint is None:
             raise ValueError("ExistingDatabase security_group= goes with endpoint=; an RDS database brings its own")
         arguments.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
+        # SQLAlchemy reads user and password of a URL with %20 and the like, and the database as it stands.
+        if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
+            raise ValueError(
+                "ExistingDatabase database_name is letters, digits, _, -, . and ~, for it is part of a URL; got"
+                f" {self.database_name!r}"
+            )
         if self.secret is None and getattr(self.database, "secret", None) is None:
             raise ValueError(
                 "ExistingDatabase knows no login: pass secret=, a Secrets Manager secret with the fields username"
                 " and password"
             )
+        if self.port is None:
+            object.__setattr__(self, "port", 5432 if endpoint is None else endpoint.port)
         arguments.integer("ExistingDatabase port", self.port, 1, 65535, tokens=True)
         if self.ssl_mode not in _SSL_MODES:
             raise ValueError(
                 f"ExistingDatabase ssl_mode is one of {', '.join(_SSL_MODES)}; got {arguments.shown(self.ssl_mode)}"
+            )
+
+    def check(self, network: Network | None) -> None:
+        """See :meth:`Store.check`."""
+        if network is None and getattr(self.database, "vpc", None) is not None:
+            raise ValueError(
+                "ExistingDatabase is in a VPC of yours, and the cluster would make another one: pass vpc=, that of the"
+                " database"
             )
 
     def bind(self, scope: Construct, foundation: Foundation) -> Binding:
@@ -92,14 +113,11 @@ class ExistingDatabase(Database):
         key = secret.encryption_key
         secret = secret_peer(scope, secret)
         connectable: ec2.IConnectable | None = database
-        if database is None:
-            host = self.endpoint
+        endpoint = _endpoint(database)
+        if endpoint is None:
             groups = [self.security_group] if self.security_group is not None else []
             connectable = ec2.Connections(security_groups=groups) if groups else None
-        elif isinstance(cluster := getattr(database, "cluster_endpoint", None), rds.Endpoint):
-            host = cluster.hostname
-        else:
-            host = cast("rds.IDatabaseInstance", database).db_instance_endpoint_address
+        host = self.endpoint if endpoint is None else endpoint.hostname
         return Binding(
             attributes={"host": str(host), "port": str(self.port), "name": self.database_name},
             secrets={
@@ -108,4 +126,21 @@ class ExistingDatabase(Database):
             },
             connectable=connectable,
             key=key,
+            # With all its instances: a cluster has an address long before its writer answers.
+            dependencies=[] if database is None else [database],
         )
+
+
+def _endpoint(database: rds.IDatabaseInstance | rds.IDatabaseCluster | None) -> rds.Endpoint | None:
+    """Find where *database* listens: a cluster's writer, or the instance."""
+    try:
+        endpoint: rds.Endpoint | None = getattr(database, "cluster_endpoint", None)
+    except RuntimeError:
+        raise ValueError(
+            "ExistingDatabase does not know where the imported cluster listens: pass cluster_endpoint_address= and"
+            " port= to from_database_cluster_attributes(…)"
+        ) from None
+    if endpoint is None:
+        arguments.construct("ExistingDatabase", database, "instance_endpoint", _TAKES)
+        endpoint = getattr(database, "instance_endpoint", None)
+    return endpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion, Process
 from cdk_airflow_ecs.binding import Store
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.cluster import AirflowCluster
     from cdk_airflow_ecs.images.registry import AirflowImage
 
+SCHEDULER_WITH_TASKS_MIB: Final = 4096
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorContext:
@@ -24,9 +26,13 @@ class ExecutorContext:
 
     Args:
         version: the Airflow release that will run.
+        default_queue: the queue of tasks that name none, ``[operators] default_queue``.
+        scheduler_memory_mib: the scheduler's memory in MiB if tasks run inside it.
     """
 
     version: AirflowVersion
+    default_queue: Value = "default"
+    scheduler_memory_mib: int = SCHEDULER_WITH_TASKS_MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

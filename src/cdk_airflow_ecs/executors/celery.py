@@ -13,8 +13,6 @@ from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.plan import Edge
 
-DEFAULT_QUEUE = "default"  # [operators] default_queue
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CeleryExecutor(Executor):
@@ -26,7 +24,8 @@ class CeleryExecutor(Executor):
         pools: the workers. The default is one pool of one worker, 1 vCPU and 2 GiB, on the queue "default".
 
     Raises:
-        ValueError: if two pools share a name, none serves the queue "default", or a pool's numbers are impossible.
+        ValueError: if two pools share a name, or a pool's numbers are impossible; when the cluster is made, if none
+            serves the queue "default", or whatever ``[operators] default_queue`` says.
 
     Examples:
         >>> CeleryExecutor(pools=[WorkerPool("default", count=2), WorkerPool("heavy", cpu=4096, memory_mib=16384)])
@@ -46,12 +45,6 @@ class CeleryExecutor(Executor):
         names = [pool.name.lower() for pool in self.pools]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two worker pools are named {', '.join(sorted(repeated))!r}; give each its own name")
-        served = [queue for pool in self.pools for queue in pool.queues]
-        if DEFAULT_QUEUE not in served:
-            raise ValueError(
-                f"no worker pool serves the queue {DEFAULT_QUEUE!r}, to which Airflow sends every task that names no"
-                f" queue; the pools serve {', '.join(served) or 'nothing'}. Add {DEFAULT_QUEUE!r} to one pool's queues"
-            )
 
     def with_pool(self, pool: WorkerPool) -> CeleryExecutor:
         """See :meth:`Executor.with_pool`."""
@@ -60,6 +53,13 @@ class CeleryExecutor(Executor):
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
         queues = tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
+        if context.default_queue not in queues:
+            wanted = arguments.shown(context.default_queue)
+            raise ValueError(
+                f"no worker pool serves the queue {wanted}, to which Airflow sends every task that names no queue"
+                f" ([operators] default_queue); the pools serve {', '.join(queues) or 'nothing'}. Add {wanted} to one"
+                " pool's queues"
+            )
         broker = self.broker.plan(context.version, queues)
         workers = tuple(_workers(pool, context.version, broker) for pool in self.pools)
         clients = ("Scheduler", *(worker.process.component for worker in workers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,14 +14,12 @@ from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
 from cdk_airflow_ecs.run_task import may_run
-from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
 _TASK: Final = "Tasks/executor"
 _CONTAINER: Final = "task"
-_SECTION: Final = "aws_ecs_executor"
 # The first official image with amazon provider 8.18. In that of 2.8.1, 8.16, launch_type is FARGATE unless it is
 # something else, and RunTask takes no strategy beside it.
 _SPOT_SINCE: Final = AirflowVersion.of("2.8.2")
@@ -149,31 +146,4 @@ class EcsExecutor(Executor):
             "check_health_on_startup": "True",
             **capacity,
         }
-        return {(_SECTION, name): value for name, value in chosen.items()}
-
-
-def check_run_task(ours: Mapping[Option, Value], chosen: Mapping[Option, Value]) -> None:
-    """Refuse ``run_task_kwargs`` of the user's that say what the executor says: told twice, nothing starts.
-
-    Args:
-        ours: what the executor says; another than this one may live from that option alone.
-        chosen: every option of a container.
-
-    Raises:
-        ValueError: naming what they say.
-    """
-    given = chosen.get((_SECTION, "run_task_kwargs"))
-    if (_SECTION, "cluster") not in ours or not isinstance(given, str):
-        return
-    try:
-        names = json.loads(given)
-    except ValueError:
-        names = {} if is_token(given) else None
-    if not isinstance(names, dict):
-        raise ValueError(f"[{_SECTION}] run_task_kwargs is no JSON object: {given!r}")
-    said = {"capacity_provider_strategy", "network_configuration"} | {name for _, name in ours}
-    if twice := [name for name in names if re.sub("([A-Z])", r"_\1", name).lower() in said]:
-        raise ValueError(
-            f"[{_SECTION}] run_task_kwargs says {', '.join(twice)}, and so does EcsExecutor: leave it out. Fargate Spot"
-            " is EcsExecutor(spot=True)"
-        )
+        return {("aws_ecs_executor", name): value for name, value in chosen.items()}

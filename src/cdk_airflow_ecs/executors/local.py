@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs.capacity.pools import MIB_PER_SLOT
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.tokens import is_token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,22 +16,39 @@ class LocalExecutor(Executor):
 
     Args:
         parallelism: tasks that run at a time. The default is one per 512 MiB of the scheduler's memory, 8 with its
-            default of 4096 MiB; Airflow's own default of 32 does not fit a task of that size.
+            default of 4096 MiB, as on a :class:`WorkerPool`; Airflow's own default of 32 does not fit a task of that
+            size.
 
     Raises:
-        ValueError: if *parallelism* is no positive integer.
+        ValueError: if *parallelism* is no positive integer; when the cluster is made, if it is left out and only the
+            deploy knows the scheduler's memory.
+
+    Examples:
+        >>> from cdk_airflow_ecs import Service
+        >>> from cdk_airflow_ecs.testing import plan_of
+        >>> plan = plan_of(executor=LocalExecutor(), services={"Scheduler": Service(cpu=4096, memory_mib=16384)})
+        >>> plan.component("Scheduler").containers[0].environment["AIRFLOW__CORE__PARALLELISM"]
+        '32'
     """
 
-    parallelism: int = 8
+    parallelism: int | None = None
 
     def __post_init__(self) -> None:
-        arguments.integer("LocalExecutor parallelism", self.parallelism, 1, tokens=True)
+        if self.parallelism is not None:
+            arguments.integer("LocalExecutor parallelism", self.parallelism, 1, tokens=True)
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
-        del context
+        parallelism, memory = self.parallelism, context.scheduler_memory_mib
+        if parallelism is None:
+            arguments.integer("LocalExecutor: the scheduler's memory_mib", memory, 512, tokens=True)
+            if is_token(memory):
+                raise ValueError(
+                    "LocalExecutor: the scheduler's memory_mib is only known at deploy time, so say parallelism= too"
+                )
+            parallelism = memory // MIB_PER_SLOT
         return ExecutorPlan(
             class_path="LocalExecutor",
-            config={("core", "parallelism"): str(self.parallelism)},
+            config={("core", "parallelism"): str(parallelism)},
             tasks_in_scheduler=True,
         )

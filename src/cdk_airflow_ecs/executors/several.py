@@ -59,7 +59,7 @@ class SeveralExecutors(Executor):
                 f"SeveralExecutors needs Airflow 2.10 or newer, got {context.version}: older releases know one executor"
             )
         plans = {type(executor).__name__: executor.plan(context) for executor in self.executors}
-        members = plans.values()
+        members, line = plans.values(), context.version.line
         for what, names in (("class", [p.class_path for p in members]), ("alias", [p.alias for p in members])):
             if repeated := _repeated(name for name in names if name):
                 raise ValueError(f"SeveralExecutors has two executors of the {what} {repeated}: Airflow takes it once")
@@ -68,8 +68,8 @@ class SeveralExecutors(Executor):
                 raise ValueError(f"the alias {plan.alias} of {name} is the name of another executor; take another")
         return ExecutorPlan(
             class_path=",".join(f"{p.alias}:{p.class_path}" if p.alias else p.class_path for p in members),
-            config=options.merge([(name, plan.config) for name, plan in plans.items()]),
-            loader_config=options.merge([(name, plan.loader_config) for name, plan in plans.items()]),
+            config=options.merge([(name, plan.config) for name, plan in plans.items()], line),
+            loader_config=options.merge([(name, plan.loader_config) for name, plan in plans.items()], line),
             environment=_union("the variable", {name: plan.environment for name, plan in plans.items()}),
             stores=_union("the store", {name: plan.stores for name, plan in plans.items()}),
             workers=tuple(workers for plan in members for workers in plan.workers),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 
+_EXPIRE_DAYS = 90
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Logs(LogStore):
     """Task logs in an S3 bucket, readable in the UI after the worker that wrote them is gone.
@@ -28,12 +31,12 @@ class S3Logs(LogStore):
         expire_days: delete logs after so many days, in a bucket of its own. The default is 90; None keeps them.
 
     Raises:
-        ValueError: if *expire_days* is no positive integer.
+        ValueError: if *expire_days* is no positive integer, or goes with a bucket of yours.
     """
 
     bucket: s3.IBucket | None = None
     prefix: str = "task-logs"
-    expire_days: int | None = 90
+    expire_days: int | None = _EXPIRE_DAYS
 
     def __post_init__(self) -> None:
         if self.expire_days is not None:
@@ -45,6 +48,12 @@ class S3Logs(LogStore):
         arguments.construct(
             "S3Logs bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
+
+        if self.bucket is not None and self.expire_days not in (_EXPIRE_DAYS, None):
+            raise ValueError(
+                f"S3Logs expire_days={self.expire_days} is for a bucket of its own; set the life of objects in yours"
+                " where you make it"
+            )
 
     def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """See :meth:`LogStore.config`."""

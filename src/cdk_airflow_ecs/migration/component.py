@@ -31,8 +31,9 @@ def migration_component(settings: Settings) -> Component:
             for option, value in given.items()
             if option[0] in _SECTIONS or option == ("core", "auth_manager")
         }
-        for source, given in (("config=", settings.config), (settings.image.options_source, settings.image.options))
+        for source, given in (*settings.config, (settings.image.options_source, settings.image.options))
     }
+    chosen = options.merge([("this cluster", own), *concerned.items()], settings.version.line)
     return Component(
         name="Migration",
         path="Gate",
@@ -45,7 +46,7 @@ def migration_component(settings: Settings) -> Component:
                 name="migrate",
                 command=("python", "-c", _script()),
                 environment={
-                    **options.variables(options.merge([("this cluster", own), *concerned.items()])),
+                    **options.variables(chosen),
                     **settings.database.environment(),
                     "CONNECTION_CHECK_MAX_COUNT": "0",
                     "FERNET_SEED": SecretRef("Fernet"),

@@ -26,8 +26,9 @@ class RdsSubnetGroup(Resource):
         for instance in self.api.describe_db_instances()["DBInstances"]:
             if instance.get("DBSubnetGroup", {}).get("DBSubnetGroupName") == physical_id:
                 message = f"Cannot delete the subnet group '{physical_id}': {instance['DBInstanceIdentifier']} uses it"
-                error = {"Code": "InvalidDBSubnetGroupStateFault", "Message": message}
-                raise ClientError({"Error": error}, "DeleteDBSubnetGroup")
+                raise ClientError(
+                    {"Error": {"Code": "InvalidDBSubnetGroupStateFault", "Message": message}}, "DeleteDBSubnetGroup"
+                )
         super().delete(physical_id, p)
 
 

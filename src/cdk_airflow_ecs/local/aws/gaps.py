@@ -22,7 +22,7 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.moto_api import state_manager
 from moto.s3.models import FakeBucket
 
-from . import lambdas, queues
+from . import caches, lambdas, queues
 from .resources import client
 
 # Operations whose parameters moto drops in part, and the member of the answer that stands for the resource.
@@ -327,5 +327,6 @@ def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] |
         backups_of_file_systems,
         what_may_be_missing,
         queues.one_at_a_time,
+        caches.show_nodes,
     ):
         patch()

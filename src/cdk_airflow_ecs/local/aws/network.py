@@ -155,7 +155,7 @@ RULE_TARGETS = {
 
 def permission(rule: dict) -> dict:
     """A rule of CloudFormation, as EC2's API takes it."""
-    found = {"IpProtocol": str(rule["IpProtocol"])}
+    found: dict[str, object] = {"IpProtocol": str(rule["IpProtocol"])}
     found |= {name: int(rule[name]) for name in ("FromPort", "ToPort") if name in rule}
     for name, (member, key) in RULE_TARGETS.items():
         if name in rule:

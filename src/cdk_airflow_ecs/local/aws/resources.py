@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 from functools import cache
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 
 REGION = os.environ.get("EMULATED_REGION", "us-east-1")
 REGISTRY: dict[str, type["Resource"]] = {}
+_MAKING = threading.Lock()
 
 
 class Unsupported(Exception):
@@ -28,11 +30,17 @@ class Failed(Exception):
 
 
 @cache
+def _session() -> Any:
+    return boto3.Session("x", "x", region_name=REGION)
+
+
+@cache
 def client(service: str) -> Any:
     """A boto3 client of this emulator."""
-    session = boto3.Session("x", "x", region_name=REGION)
     config = Config(retries={"total_max_attempts": 1})
-    return session.client(service, endpoint_url=os.environ["EMULATOR_URL"], config=config)
+    # One session, for each reads all of the world's endpoints; it makes clients for one thread at a time.
+    with _MAKING:
+        return _session().client(service, endpoint_url=os.environ["EMULATOR_URL"], config=config)
 
 
 def fit(value: Any, shape: Any, where: str) -> Any:  # noqa: PLR0911 (one per type)

@@ -30,7 +30,7 @@ def main() -> None:
     sys.path.insert(0, sys.argv[1])
     context = Context()
     sleep = time.sleep
-    time.sleep = lambda seconds: sleep(min(seconds, 0.2))  # nothing here takes as long as it does on AWS
+    time.sleep = lambda seconds: sleep(min(float(seconds), 0.2))  # nothing here takes as long as it does on AWS
     printed = io.StringIO()
     module, _, function = os.environ["EMULATED_HANDLER"].rpartition(".")
     with contextlib.redirect_stdout(printed):

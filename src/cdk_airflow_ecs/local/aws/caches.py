@@ -1,0 +1,48 @@
+"""The nodes of a replication group: they show what the group itself does not."""
+
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.elasticache.models import ReplicationGroup
+from moto.elasticache.responses import ElastiCacheResponse
+
+# What moto keeps of a new group and not of a changed one.
+CHANGED = {
+    "CacheParameterGroupName": "cache_parameter_group_name",
+    "EngineVersion": "engine_version",
+    "SecurityGroupIds": "security_group_ids",
+}
+
+
+def show_nodes() -> None:
+    """Lists nodes, of which moto gives a group nothing but names; there are no clusters without a group here."""
+    modify = ElastiCacheResponse.modify_replication_group
+
+    def modify_replication_group(self: Any) -> Any:
+        answer = modify(self)
+        group = self.elasticache_backend.replication_groups[self.params["ReplicationGroupId"]]
+        for name in CHANGED.keys() & self.params.keys():
+            setattr(group, CHANGED[name], self.params[name])
+        return answer
+
+    def describe_cache_clusters(self: Any) -> ActionResult:
+        wanted = self.params.get("CacheClusterId")
+        groups = self.elasticache_backend.replication_groups.values()
+        nodes = [node(group, name) for group in groups for name in group.member_clusters if wanted in (None, name)]
+        return ActionResult({"CacheClusters": nodes})
+
+    ElastiCacheResponse.modify_replication_group = modify_replication_group
+    ElastiCacheResponse.describe_cache_clusters = describe_cache_clusters
+
+
+def node(group: ReplicationGroup, name: str) -> dict[str, Any]:
+    """One node as the API shows it."""
+    return {
+        "CacheClusterId": name,
+        "ReplicationGroupId": group.replication_group_id,
+        "Engine": group.engine,
+        "EngineVersion": group.engine_version,
+        "CacheParameterGroup": {"CacheParameterGroupName": group.cache_parameter_group_name},
+        "CacheSubnetGroupName": group.cache_subnet_group_name,
+        "SecurityGroups": [{"SecurityGroupId": key, "Status": "active"} for key in group.security_group_ids or ()],
+    }

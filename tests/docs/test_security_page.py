@@ -1,0 +1,185 @@
+"""security.md: what each role may do, what the key encrypts, and since when CDK takes findings about wildcards."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from pages import page, table
+
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    CloudWatchLogs,
+    EcsExecutor,
+    LocalExecutor,
+    SqsBroker,
+)
+from cdk_airflow_ecs.acknowledgements import WILDCARDS_SINCE
+from cdk_airflow_ecs.testing import plan_of
+from synthesis import EXAMPLES, Template, example, references, resources, template_of
+
+pytestmark = pytest.mark.xdist_group("examples")
+
+READ, WRITE = {"s3:GetObject", "s3:ListBucket"}, {"s3:PutObject"}
+RESULTS = {"dynamodb:GetItem", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
+SQS = CeleryExecutor(broker=SqsBroker())
+# A row, to clusters, the components that it is about, and the actions of these in the plan.
+PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
+    "web component": [({}, "ApiServer", READ), ({"version": AirflowVersion.V2_11}, "Webserver", READ)],
+    "scheduler with Celery": [({}, "Scheduler", set())],
+    "scheduler with `SqsBroker()`": [
+        ({"executor": SQS}, "Scheduler", {"sqs:SendMessage", "sqs:GetQueueAttributes", *RESULTS})
+    ],
+    "worker with `SqsBroker()`": [
+        (
+            {"executor": SQS},
+            "Pools/default",
+            {
+                *READ,
+                *WRITE,
+                *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
+                *(*RESULTS, "dynamodb:PutItem"),
+            },
+        )
+    ],
+    "DAG processor": [({}, "DagProcessor", READ)],
+    "triggerer": [({}, "Triggerer", READ | WRITE)],
+    "scheduler with the ECS executor": [
+        (
+            {"executor": EcsExecutor()},
+            "Scheduler",
+            {"ecs:RunTask", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole"},
+        )
+    ],
+    "worker, task of the ECS executor, scheduler with LocalExecutor": [
+        ({}, "Pools/default", READ | WRITE),
+        ({"executor": EcsExecutor()}, "Tasks/executor", READ | WRITE),
+        ({"executor": LocalExecutor()}, "Scheduler", READ | WRITE),
+    ],
+    "migration task": [({}, "Migration", set())],
+}
+LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+EXEC = {f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")}
+# A row, to an example, the beginning of a role's logical id there, and all actions of that role.
+RENDERED: dict[str, tuple[str, str, set[str]]] = {
+    "[ECS task](how-to/ecs-operator.md)": ("ecs-operator", "AirflowTasksnightlyreportTaskRole", set()),
+    "PostgreSQL in a container": (
+        "celery-redis-container",
+        "AirflowDatabaseTaskRole",
+        {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite", "logs:DescribeLogGroups"}
+        | {"logs:DescribeLogStreams", *EXEC, *LOG},
+    ),
+    "any of these with ECS Exec": (
+        "celery-redis-container",
+        "AirflowComponentsSchedulerTaskRole",
+        {"logs:DescribeLogGroups", "logs:DescribeLogStreams", *EXEC, *LOG},
+    ),
+    "execution roles": (
+        "quickstart",
+        "AirflowComponentsSchedulerExecutionRole",
+        {"kms:Decrypt", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", *LOG},
+    ),
+    "the gate's function": (
+        "quickstart",
+        "AirflowGateHandlerRole",
+        {"ecs:RunTask", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole", "logs:GetLogEvents", *LOG}
+        | {"lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
+    ),
+    "RDS": (
+        "quickstart",
+        "AirflowDatabaseMonitoringRole",
+        {"logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DescribeLogStreams", "logs:GetLogEvents", *LOG},
+    ),
+    "the VPC's flow log": ("quickstart", "AirflowVpcFlowLogRole", {"logs:DescribeLogStreams", *LOG}),
+    'CDK\'s function that uploads DAGs, with `S3Dags("folder/")`': (
+        "production",
+        "AirflowDagsUploadRole",
+        {"s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*", *LOG}
+        | {f"s3:PutObject{what}" for what in ("", "LegalHold", "Retention", "Tagging", "VersionTagging")},
+    ),
+    "CDK's function that empties buckets, with `RemovalPolicy.DESTROY`": (
+        "celery-redis-container",
+        "CustomS3AutoDeleteObjectsCustomResourceProviderRole",
+        set(),
+    ),
+}
+
+
+def rows() -> dict[str, str]:
+    """The table of roles."""
+    return dict(table(page("security.md"), "## Permissions")[1:])
+
+
+def actions(template: Template, prefix: str) -> set[str]:
+    """All actions of the one role whose logical id starts like this."""
+    (role,) = (name for name in resources(template, "AWS::IAM::Role") if name.startswith(prefix))
+    documents = [each["PolicyDocument"] for each in template["Resources"][role]["Properties"].get("Policies", ())]
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        if {"Ref": role} in policy["Properties"]["Roles"]:
+            documents.append(policy["Properties"]["PolicyDocument"])
+    given = [statement["Action"] for document in documents for statement in document["Statement"]]
+    return {action for each in given for action in ([each] if isinstance(each, str) else each)}
+
+
+def test_every_row_is_checked():
+    """The table and the checks are the same, in the same order."""
+    assert list(rows()) == [*PLANNED, *RENDERED]
+
+
+@pytest.mark.parametrize("row", PLANNED)
+def test_planned(row: str):
+    """The plan lets these components do this, and nothing else."""
+    for arguments, component, expected in PLANNED[row]:
+        plan = plan_of(**{"version": AirflowVersion.V3_3, **arguments})
+        assert {action for each in plan.component(component).permissions for action in each.actions} == expected
+
+
+@pytest.mark.parametrize("row", RENDERED)
+def test_rendered(row: str):
+    """The template lets this role do this, and nothing else."""
+    name, prefix, expected = RENDERED[row]
+    (template,) = example(name).templates.values()
+    assert actions(template, prefix) == expected
+    for wild in (action for action in expected if "*" in action):
+        assert f"`{wild}`" in rows()[row]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_role_is_left_out(name: str):
+    """Each role of an example has its row, and one alone has somebody else's policy."""
+    told = r"\w+(TaskRole|ExecutionRole)|" + "|".join(prefix for _, prefix, _ in RENDERED.values())
+    for template in example(name).templates.values():
+        for role, resource in resources(template, "AWS::IAM::Role").items():
+            yours = not role.startswith(("Airflow", "Custom"))
+            assert yours or re.match(f"({told})[0-9A-F]{{8}}$", role), role
+            for policy in resource["Properties"].get("ManagedPolicyArns", ()):
+                assert policy["Fn::Sub"].rpartition("/")[2] in rows()[list(RENDERED)[-1]]
+
+
+def test_what_the_key_encrypts():
+    """The key is on everything that At rest names, and on no bucket; of the log groups one alone is without."""
+    for arguments, stores in (
+        ({}, {"AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup"}),
+        ({"executor": SQS, "logs": CloudWatchLogs()}, {"AWS::RDS::DBInstance", "AWS::DynamoDB::Table"}),
+    ):
+        template = template_of(**arguments)
+        (key,) = resources(template, "AWS::KMS::Key")
+        assert template["Resources"][key]["Properties"]["EnableKeyRotation"] is True
+        using = {
+            name: resource["Type"]
+            for name, resource in template["Resources"].items()
+            if resource["Type"] not in ("AWS::IAM::Policy", "AWS::KMS::Key") and key in references(resource)
+        }
+        assert set(using.values()) == {
+            *("AWS::SecretsManager::Secret", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::Lambda::Function"),
+            *stores,
+        }
+        for kind in set(using.values()):
+            assert {name for name, found in using.items() if found == kind} == set(resources(template, kind))
+
+
+def test_when_wildcards_are_acknowledged():
+    """The page names the release of CDK that the source does."""
+    assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} takes no acknowledgement" in page("security.md")
