@@ -103,6 +103,11 @@ class AirflowVersion:
         """
         return (self.major, self.minor) >= (3, 2)
 
+    @property
+    def session_section(self) -> str:
+        """The section of ``secret_key``, which moved in 3.0.2; in the other, each process would make up its own."""
+        return "api" if self >= AirflowVersion(3, 0, 2) else "webserver"
+
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"
 

@@ -35,6 +35,9 @@ _HEARTBEATS: Final = (
     ("scheduler", "job_heartbeat_sec"),
     ("triggerer", "job_heartbeat_sec"),
 )
+_ECS: Final = "aws_ecs_executor"
+# What the ECS executor says to RunTask beyond its options of these names, or could not say beside them.
+_RUN_TASK: Final = ("capacity_provider_strategy", "launch_type", "network_configuration")
 # What [celery] extra_celery_config would set in place of others (default_celery.py of the celery provider).
 _OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 # Releases whose constraints name an amazon provider before 9.32.0, which came days after 3.3.0; 3.3.1 names 9.34.0.
@@ -57,6 +60,7 @@ def check_options(settings: Settings, executor: ExecutorPlan, said: Said) -> Non
     line = settings.version.line
     merge([*relied_upon(settings, executor), *said], line)
     _check_celery(executor, said)
+    _check_run_task(executor, said)
     for source, given in said:
         for (section, name), value in given.items():
             option, who = read_as((section, name), line), f"[{section}] {name} by {source}"
@@ -130,6 +134,23 @@ def _check_celery(executor: ExecutorPlan, said: Said) -> None:
             )
 
 
+def _check_run_task(executor: ExecutorPlan, said: Said) -> None:
+    """Refuse what would go before, or against, what the ECS executor says of its tasks: nothing would start."""
+    ours = {name for section, name in executor.loader_config if section == _ECS}
+    for source, given in said if "cluster" in ours else ():
+        names = _names(given.get((_ECS, "run_task_kwargs")))
+        if twice := sorted(names & {part for name in (*ours, *_RUN_TASK) for part in (name, _camel(name))}):
+            raise ValueError(
+                f"[{_ECS}] run_task_kwargs by {source} sets {', '.join(twice)}, which this cluster says itself; for"
+                " Fargate Spot use EcsExecutor(spot=True)"
+            )
+
+
+def _camel(name: str) -> str:
+    """A name as the API of AWS has it; Airflow takes both."""
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
+
+
 def _seconds(value: Value) -> float:
     """A number in text, if it is one: what else it may be, Airflow refuses."""
     return float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?", value) else 0
@@ -157,8 +178,14 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Itera
         yield Advice(
             f"cdk-airflow-ecs:image-requirements:{name}",
             f"{_image(name)} must hold {', '.join(added)}, which this library adds to the official image and to"
-            " AirflowImage.build(…) alone",
+            f" AirflowImage.build(…) alone{_modules(executor)}",
         )
+
+
+def _modules(executor: ExecutorPlan) -> str:
+    """How to come by the modules that an image must hold."""
+    shown = "; print(executor.plan(ExecutorContext(version=…)).image_files[{!r}]) shows what belongs into config/"
+    return "".join(shown.format(name) for name in executor.image_files)
 
 
 def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> None:

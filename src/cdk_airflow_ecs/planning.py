@@ -259,7 +259,7 @@ def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
     if "jwt" in needs:
         chosen["api_auth", "jwt_secret"] = SecretRef("Jwt")
     if "session" in needs:
-        chosen["api" if context.is_3 else "webserver", "secret_key"] = SecretRef("Session")
+        chosen[settings.version.session_section, "secret_key"] = SecretRef("Session")
     if context.is_3 and needs & {"execution-api", "executor"}:
         # The scheduler tells executors whose tasks run elsewhere where to call back.
         chosen["core", "execution_api_server_url"] = Ref("ExecutionApi", "url")

@@ -72,6 +72,12 @@ def test_the_executor_of_the_docs_is_the_one_that_is_tested():
     assert f"```python\n{source}```" in page("extending.md")
 
 
+def test_the_module_of_the_docs_is_the_one_that_images_get():
+    """celery-on-sqs.md shows what an image of the user's own must hold."""
+    broker = cdk_airflow_ecs.SqsBroker().plan(cdk_airflow_ecs.AirflowVersion.V2_9, ["default"])
+    assert f"```py\n{broker.image_files['airflow_ecs_celery.py']}```" in page("how-to/celery-on-sqs.md")
+
+
 @pytest.mark.airflow
 def test_the_dag_of_the_tutorial_is_one():
     """A real Airflow finds one DAG with one task in it."""

@@ -62,6 +62,18 @@ def test_edges(version: str, executor: str):
     assert said == sorted((e.source, e.target, e.port, e.why) for e in plan(version, executor).edges)
 
 
+SQS_IMAGES = table(page("how-to/celery-on-sqs.md"), "## An image of yours")[1:]
+
+
+@pytest.mark.parametrize(("releases", "packages", "module"), SQS_IMAGES, ids=[row[0] for row in SQS_IMAGES])
+def test_images_for_sqs(releases: str, packages: str, module: str):
+    """celery-on-sqs.md says what an image must hold, for the first and the last release of each row."""
+    for release in releases.split(" to "):
+        broker = SqsBroker().plan(AirflowVersion.of(release), ["default"])
+        assert ", ".join(f"`{package}`" for package in broker.requirements) == packages
+        assert ("yes" if "airflow_ecs_celery.py" in broker.image_files else "no") == module
+
+
 COLUMNS = {
     "API server": ("celery", "ApiServer", "api-server"),
     "execution API": ("celery", "ApiServer", "execution-api"),

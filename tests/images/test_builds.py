@@ -193,6 +193,25 @@ def test_what_sqs_needs(tmp_path, release):
     assert "apache-airflow" not in "".join(re.findall(r"^Would install (.*)$", run.stdout, re.MULTILINE))
 
 
+@pytest.mark.parametrize("python", sorted({version.python for version in AirflowVersion.ALL}))
+@pytest.mark.parametrize("processor", ["x86_64", "aarch64"])
+def test_what_sqs_needs_is_built(tmp_path, python, processor):
+    """Images have no compiler: there is a wheel for each of their Pythons, both processors and Debian 12."""
+    added = SqsBroker().plan(AirflowVersion.V2_11, ["default"]).requirements
+    platform = ("--python-version", python, "--python-platform", f"{processor}-manylinux_2_36")
+    run = subprocess.run(
+        [
+            *(REPOSITORY / ".venv/bin/uv", "pip", "install", "--dry-run", "--no-deps", "--only-binary", ":all:"),
+            *(*platform, "--target", tmp_path, *added),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "pycurl" in run.stderr
+
+
 @pip_tests
 @pytest.mark.parametrize(
     ("requirement", "words"),

@@ -160,6 +160,20 @@ def test_what_each_container_gets(line, executor):
     assert given(plan(line, executor)) == {name: set(marks.split()) for name, marks in table.items() if marks}
 
 
+@pytest.mark.parametrize(
+    ("release", "section"), [("2.11.2", "webserver"), ("3.0.0", "webserver"), ("3.0.1", "webserver"), ("3.0.2", "api")]
+)
+def test_where_the_session_secret_is_read(release, section):
+    """Airflow moved the option in 3.0.2; elsewhere it would be ignored, and each process would sign with another."""
+    web, worker = (
+        containers(plan(version=AirflowVersion.of(release)))[name]
+        for name in ("api-server" if release[0] == "3" else "webserver", "worker")
+    )
+    for container in (web, worker):
+        found = {name: option(container, name, "secret_key") for name in ("api", "webserver")}
+        assert {name for name, value in found.items() if value == SecretRef("Session")} == {section}
+
+
 @pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 def test_no_secret_beyond_the_table(line, executor):
     """A container holds the secrets that its row stands for, and none besides."""

@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from plans import NUMBER_TOKEN, OWN_IMAGE, VERSIONS, EcsSecret, containers, option, plan, services
+from plans import NUMBER_TOKEN, OWN_IMAGE, TEXT_TOKEN, VERSIONS, EcsSecret, containers, option, plan, services
 
-from cdk_airflow_ecs import EcsExecutor, ExecutorContext, ImageDags, LocalExecutor, LocalLogs, SeveralExecutors
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    EcsExecutor,
+    ExecutorContext,
+    ImageDags,
+    LocalExecutor,
+    LocalLogs,
+    SeveralExecutors,
+)
 from cdk_airflow_ecs.plan import Json, Permission, Ref, SecretRef
 from cdk_airflow_ecs.testing import plan_of
 
@@ -69,6 +77,45 @@ def test_spot():
     assert not {"launch_type", "capacity_provider_strategy"} & set(spot)
     context = ExecutorContext(version=VERSIONS["3.3"])
     assert [EcsExecutor(spot=given).plan(context).spot for given in (True, False)] == [True, False]
+
+
+@pytest.mark.parametrize("release", ["2.8.0", "2.8.1"])
+def test_releases_without_spot(release):
+    """Their provider would always ask for the launch type FARGATE as well, and RunTask takes one of the two."""
+    version = AirflowVersion.of(release)
+    with pytest.raises(
+        ValueError, match=re.escape(f"EcsExecutor(spot=True) needs Airflow 2.8.2 or newer, got {release}")
+    ):
+        plan_of(version=version, executor=EcsExecutor(spot=True))
+    assert plan_of(version=version, executor=EcsExecutor())
+    assert plan_of(version=AirflowVersion.of("2.8.2"), executor=EcsExecutor(spot=True))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ('{"capacity_provider_strategy": []}', "run_task_kwargs by config= sets capacity_provider_strategy"),
+        ('{"capacityProviderStrategy": []}', "run_task_kwargs by config= sets capacityProviderStrategy"),
+        ('{"launch_type": "EC2", "group": "g"}', "run_task_kwargs by config= sets launch_type"),
+        ('{"cluster": "other", "taskDefinition": "t"}', "run_task_kwargs by config= sets cluster, taskDefinition"),
+        ('{"networkConfiguration": {}}', "run_task_kwargs by config= sets networkConfiguration"),
+    ],
+)
+@pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
+def test_what_tasks_cannot_be_started_with(executor, kwargs, words):
+    """What the executor says by an option of its own would be told twice: the scheduler, or RunTask, would refuse."""
+    with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {words}"):
+        plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}})
+
+
+@pytest.mark.parametrize(
+    "kwargs", ['{"group": "g", "overrides": {"cpu": "512"}}', TEXT_TOKEN, f'{{"group": "{TEXT_TOKEN}"}}']
+)
+def test_what_tasks_can_be_started_with(kwargs):
+    """What else RunTask takes is the user's to say, and what only the deploy knows is let pass."""
+    found = containers(plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": kwargs}}))
+    assert options(found["scheduler"])["run_task_kwargs"] == kwargs
+    assert plan(executor="local", config={"aws_ecs_executor": {"run_task_kwargs": '{"cluster": "theirs"}'}})
 
 
 @pytest.mark.parametrize("line", VERSIONS)
@@ -157,6 +204,8 @@ def test_logs_must_be_remote(executor):
         ({"spot": None}, "EcsExecutor spot is True or False, got None"),
         ({"max_run_task_attempts": 0}, "EcsExecutor max_run_task_attempts is an integer, 1 or more; got 0"),
         ({"alias": "my ecs"}, 'EcsExecutor alias is a word such as "ecs"'),
+        ({"alias": "CeleryExecutor"}, "EcsExecutor alias 'CeleryExecutor' is the name of an executor of Airflow's own"),
+        ({"alias": "KubernetesExecutor"}, "EcsExecutor alias 'KubernetesExecutor' is the name of an executor of"),
         ({"alias": None}, 'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got None'),
     ],
 )

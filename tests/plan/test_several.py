@@ -143,6 +143,14 @@ BROKER = RedisBroker(replicas=1)
         ({"class_path": "CeleryExecutor"}, "two executors of the class CeleryExecutor"),
         ({"class_path": "acme.Executor", "alias": "ecs"}, "two executors of the alias ecs"),
         (
+            {"class_path": "acme.Executor", "alias": "CeleryExecutor"},
+            "the alias CeleryExecutor of Other is the name of another executor",
+        ),
+        (
+            {"class_path": "acme.Executor", "alias": "AwsEcsExecutor"},
+            "the alias AwsEcsExecutor of Other is the name of another executor",
+        ),
+        (
             {"class_path": "acme.Executor", "config": {("celery", "broker_url_cmd"): "x"}},
             "[celery] broker_url_cmd is given twice: as 'python3",
         ),

@@ -23,21 +23,21 @@ _BROKEN_KOMBU: Final = ("2.11", "3.0", "3.1")
 _WORKING_KOMBU: Final = ("celery==5.6.2", "kombu==5.6.2")
 # The official images lack it, and workers need it. 7.45.7 has wheels for all their Pythons and both processors.
 _PYCURL: Final = "pycurl==7.45.7"
-# Of celery provider < 3.10 no option takes a mapping; a module of ours does.
+# The first official images whose celery provider reads extra_celery_config (3.10.0, 2.10.4 has 3.8.5), and a mapping
+# among the transport options (3.24.0, 3.3.1 has 3.23.1). docs/how-to/upgrade.md says where the numbers are from.
+_READS_EXTRA_CONFIG: Final = AirflowVersion.of("2.10.5")
+_READS_MAPPINGS: Final = AirflowVersion.of("3.3.2")
+# Before, every option reaches kombu as text; a module of ours reads it.
 _MODULE: Final = "airflow_ecs_celery"
-_VARIABLE: Final = "CELERY_PREDEFINED_QUEUES"
-_MODULE_TEXT: Final = f'''"""What Celery is told beyond Airflow's own configuration."""
+_MODULE_TEXT: Final = '''"""What Celery is told beyond Airflow's own configuration."""
 
 import json
-import os
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 
-_QUEUES = {{"predefined_queues": json.loads(os.environ["{_VARIABLE}"])}}
-CELERY_CONFIG = {{
-    **DEFAULT_CELERY_CONFIG,
-    "broker_transport_options": {{**DEFAULT_CELERY_CONFIG["broker_transport_options"], **_QUEUES}},
-}}
+_OPTIONS = DEFAULT_CELERY_CONFIG["broker_transport_options"]
+_QUEUES = json.loads(_OPTIONS["predefined_queues"])
+CELERY_CONFIG = {**DEFAULT_CELERY_CONFIG, "broker_transport_options": {**_OPTIONS, "predefined_queues": _QUEUES}}
 '''
 
 
@@ -86,7 +86,7 @@ class SqsBroker(Broker):
                 f"SqsBroker: kombu takes the dots of queue names for hyphens, so two of {', '.join(sorted(queues))} are"
                 " one; rename one of them"
             )
-        forms, environment, files = _transport(version, urls)
+        forms, files = _transport(version, urls)
         return BrokerPlan(
             port=None,
             config={
@@ -96,7 +96,6 @@ class SqsBroker(Broker):
                 ("celery", "worker_enable_remote_control"): "False",
                 **forms,
             },
-            environment=environment,
             permissions=(
                 Permission(
                     actions=("sqs:SendMessage", "sqs:GetQueueAttributes"),
@@ -134,8 +133,8 @@ def _queue_name(queue: str) -> str:
 
 def _transport(
     version: AirflowVersion, urls: Mapping[str, Mapping[str, Ref]]
-) -> tuple[dict[Option, Value], dict[str, Value], dict[str, str]]:
-    """Tell kombu the queues, so that it lists and makes none: options, variables, modules for the image."""
+) -> tuple[dict[Option, Value], dict[str, str]]:
+    """Tell kombu the queues, so that it lists and makes none: options, and modules for the image."""
     plain: dict[str, str | int | Ref] = {
         "region": Ref("Stack", "region"),
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
@@ -145,15 +144,15 @@ def _transport(
     options: dict[Option, Value] = {
         (section, name): value if isinstance(value, Ref) else str(value) for name, value in plain.items()
     }
-    line = (version.major, version.minor)
-    if line >= (3, 3):  # celery provider 3.24
-        return {**options, (section, "predefined_queues"): Json(urls)}, {}, {}
-    if line >= (2, 10):  # celery provider 3.10
+    if _READS_EXTRA_CONFIG <= version < _READS_MAPPINGS:
         # It takes the place of the whole section, which then only keeps others from saying otherwise there.
         together = {"broker_transport_options": {**plain, "predefined_queues": urls}}
-        return {**options, ("celery", "extra_celery_config"): Json(together)}, {}, {}
+        return {**options, ("celery", "extra_celery_config"): Json(together)}, {}
+    options[section, "predefined_queues"] = Json(urls)
+    if version >= _READS_MAPPINGS:
+        return options, {}
     options["celery", "celery_config_options"] = f"{_MODULE}.CELERY_CONFIG"
-    return options, {_VARIABLE: Json(urls)}, {f"{_MODULE}.py": _MODULE_TEXT}
+    return options, {f"{_MODULE}.py": _MODULE_TEXT}
 
 
 def _receive(queue: str) -> Permission:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.airflow import Process
+from cdk_airflow_ecs.airflow import AirflowVersion, Process
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 _TASK: Final = "Tasks/executor"
 _CONTAINER: Final = "task"
+# The first official image with amazon provider 8.18. In that of 2.8.1, 8.16, launch_type is FARGATE unless it is
+# something else, and RunTask takes no strategy beside it.
+_SPOT_SINCE: Final = AirflowVersion.of("2.8.2")
+# Airflow finds them by these names in any list of executors (executor_constants.py of 2.8 to 3.3).
+_AIRFLOWS_OWN: Final = tuple(
+    f"{name}Executor"
+    for name in ("Local", "Sequential", "Celery", "Kubernetes", "CeleryKubernetes", "LocalKubernetes", "Debug", "Mock")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +73,11 @@ class EcsExecutor(Executor):
                 f'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got'
                 f" {arguments.shown(self.alias)}"
             )
+        if self.alias in _AIRFLOWS_OWN:
+            raise ValueError(
+                f"EcsExecutor alias {self.alias!r} is the name of an executor of Airflow's own, and DAGs that mean that"
+                ' one would get this; take another, such as "ecs"'
+            )
         _ = self._service  # which checks the rest
 
     @property
@@ -78,6 +91,11 @@ class EcsExecutor(Executor):
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
+        if self.spot and context.version < _SPOT_SINCE:
+            raise ValueError(
+                f"EcsExecutor(spot=True) needs Airflow {_SPOT_SINCE} or newer, got {context.version}: the"
+                " amazon provider of older ones asks for the launch type FARGATE as well, and ECS starts no such task"
+            )
         needs = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
         return ExecutorPlan(
             class_path="airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor",

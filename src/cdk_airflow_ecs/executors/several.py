@@ -63,6 +63,9 @@ class SeveralExecutors(Executor):
         for what, names in (("class", [p.class_path for p in members]), ("alias", [p.alias for p in members])):
             if repeated := _repeated(name for name in names if name):
                 raise ValueError(f"SeveralExecutors has two executors of the {what} {repeated}: Airflow takes it once")
+        for name, plan in plans.items():
+            if plan.alias in [other.class_path.rpartition(".")[2] for other in members if other is not plan]:
+                raise ValueError(f"the alias {plan.alias} of {name} is the name of another executor; take another")
         return ExecutorPlan(
             class_path=",".join(f"{p.alias}:{p.class_path}" if p.alias else p.class_path for p in members),
             config=options.merge([(name, plan.config) for name, plan in plans.items()], line),
