@@ -24,7 +24,7 @@ from cdk_airflow_ecs import (
     SqsBroker,
     WorkerPool,
 )
-from synthesis import add_cluster, resources, synthesize
+from synthesis import add_cluster, resources, synthesize, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -349,11 +349,10 @@ def test_spot_tasks_of_the_users_own():
 def test_a_switch_of_spot(spot, tmp_path):
     """By the real ``cdk diff``, it replaces the pool's service, makes or drops the offer, and touches nothing else."""
 
-    def synthesized(spot):
-        executor = CeleryExecutor(pools=[WorkerPool("default", spot=spot)])
-        return synthesize(lambda app: add_cluster(Stack(app, "Data"), executor=executor))
+    def cluster(spot):
+        return {"executor": CeleryExecutor(pools=[WorkerPool("default", spot=spot)])}
 
-    changes = diff(synthesized(not spot), synthesized(spot), tmp_path)
+    changes = diff(template_of(**cluster(not spot)), cluster(spot), tmp_path)
     assert sorted((sign, kind, remark) for sign, kind, _, _, remark in changes) == [
         ("+" if spot else "-", "AWS::ECS::ClusterCapacityProviderAssociations", ""),
         ("~", "AWS::ECS::Service", " replace"),

@@ -292,9 +292,8 @@ def test_entry_point(name):
         assert [each for each in names if re.match(r"DB_|BACKEND$|_AIRFLOW_|_PIP_", each)] == [], container
         start, more = definition["EntryPoint"][:3], definition["EntryPoint"][3:]
         assert start == ["/usr/bin/dumb-init", "--", "/entrypoint"], container
-        # What fetches DAG files for Airflow 2 stands before the command, which the ECS executor replaces.
-        fetches = name.startswith("2.11") and container in DAG_READERS[name]
-        assert more[:2] == (["python", "-c"] if fetches else []), container
+        # What brings DAG files stands before the command, which the ECS executor replaces.
+        assert more[:2] == (["python", "-c"] if container in DAG_READERS[name] else []), container
         assert definition["Command"], container
 
 

@@ -17,6 +17,7 @@ from cdk_airflow_ecs.local.values import Values
 
 _HOME: Final = "/opt/airflow"
 _SYNC: Final = re.compile(r"s3://\S+")
+_BUNDLE: Final = "airflow_ecs_sync"
 _LOCAL_BUNDLE: Final = "airflow.dag_processing.bundles.local.LocalDagBundle"
 # ElasticMQ and DynamoDB local take any login, and the SDK insists on one.
 _LOGIN: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -262,8 +263,10 @@ class _Translation:
         return {"image": text}
 
     def _without_sync(self, entrypoint: list[str]) -> tuple[list[str], bool]:
-        """Leave out what copies DAGs from a bucket: python, -c, its text, source, target and interval."""
+        """Leave out what brings DAGs from a bucket: python, -c, its text, and what that is told."""
         for position, word in enumerate(entrypoint):
+            if word == _BUNDLE:  # the modules of a DAG bundle, up to the end of them
+                return entrypoint[: position - 3] + entrypoint[entrypoint.index("--", position) + 1 :], True
             if isinstance(word, str) and _SYNC.fullmatch(word):
                 return entrypoint[: position - 3] + entrypoint[position + 3 :], True
         return entrypoint, False
