@@ -16,14 +16,16 @@ from cdk_airflow_ecs.logs.local import LocalLogs
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.option_names import known, read_as
 from cdk_airflow_ecs.plan import Json, Option, Value
-from cdk_airflow_ecs.tokens import is_token
+from cdk_airflow_ecs.tokens import is_known_int, is_token
 from cdk_airflow_ecs.web import check_base_url
 
 if TYPE_CHECKING:
+    from cdk_airflow_ecs.capacity.service import Service
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.executors.base import ExecutorPlan
     from cdk_airflow_ecs.images.registry import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
+    from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.settings import Settings
 
 Said: TypeAlias = "Sequence[tuple[str, Mapping[Option, Value]]]"
@@ -186,6 +188,19 @@ def _modules(executor: ExecutorPlan) -> str:
     """How to come by the modules that an image must hold."""
     shown = "; print(executor.plan(ExecutorContext(version=…)).image_files[{!r}]) shows what belongs into config/"
     return "".join(shown.format(name) for name in executor.image_files)
+
+
+def check_router(router: LogRouter, name: str, service: Service) -> None:
+    """Refuse a log router that would take all of a component's memory, if that is known.
+
+    Raises:
+        ValueError: naming the router and the component.
+    """
+    if is_known_int(service.memory_mib) and router.memory_mib >= service.memory_mib:
+        raise ValueError(
+            f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) leaves nothing to {name}, which has"
+            f" {service.memory_mib} MiB; keep less for the router, or give that service more memory_mib"
+        )
 
 
 def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> None:

@@ -21,7 +21,7 @@ from cdk_airflow_ecs.airflow import (
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.config import variables
-from cdk_airflow_ecs.contradictions import check_options
+from cdk_airflow_ecs.contradictions import check_options, check_router
 from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
@@ -40,7 +40,6 @@ from cdk_airflow_ecs.plan import (
 )
 from cdk_airflow_ecs.run_task import may_find, may_follow, may_read_log, may_run
 from cdk_airflow_ecs.settings import Settings, merged
-from cdk_airflow_ecs.tokens import is_known_int
 
 NFS_PORT: Final = 2049
 
@@ -123,11 +122,7 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     name = processes_[0].component
     check_size(name, service.cpu, service.memory_mib)
     router = settings.log_router
-    if is_known_int(service.memory_mib) and router.memory_mib >= service.memory_mib:
-        raise ValueError(
-            f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) leaves nothing to {name}, which has"
-            f" {service.memory_mib} MiB; keep less for the router, or give that service more memory_mib"
-        )
+    check_router(router, name, service)
     containers = []
     for position, (process, workers) in enumerate(parts):
         check = service.health_check if position == 0 and service.health_check else process.health_check
