@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,7 +34,7 @@ _ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
 _OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _ISOLATED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
     """Where things stand.
 
@@ -42,25 +43,36 @@ class Network:
         task_subnets: where tasks run; they need a way to AWS APIs and to the image registry.
         store_subnets: where the database and the broker stand; fixed at their creation.
         web_subnets: where the load balancer stands.
-        assign_public_ip: whether tasks get public addresses, which they need in public subnets.
     """
 
     vpc: ec2.IVpc
     task_subnets: ec2.SubnetSelection
     store_subnets: ec2.SubnetSelection
     web_subnets: ec2.SubnetSelection
-    assign_public_ip: bool = False
+
+    @cached_property
+    def _tasks(self) -> ec2.SelectedSubnets:
+        return self.select(self.task_subnets)
+
+    @cached_property
+    def _stores(self) -> ec2.SelectedSubnets:
+        return self.select(self.store_subnets)
+
+    @property
+    def assign_public_ip(self) -> bool:
+        """Whether tasks get public addresses, which they need in public subnets."""
+        return bool(self._tasks.has_public)
 
     @property
     def store_subnet_ids(self) -> list[str]:
         """The ids of the stores' subnets."""
-        return list(self._select(self.store_subnets).subnet_ids)
+        return list(self._stores.subnet_ids)
 
     @property
     def store_subnets_by_zone(self) -> Mapping[str, ec2.ISubnet]:
         """The first of the stores' subnets in each zone, where EFS takes one mount target."""
         found: dict[str, ec2.ISubnet] = {}
-        for subnet in self._select(self.store_subnets).subnets:
+        for subnet in self._stores.subnets:
             found.setdefault(subnet.availability_zone, subnet)
         return found
 
@@ -74,12 +86,12 @@ class Network:
     @property
     def task_subnet_ids(self) -> list[str]:
         """The ids of the tasks' subnets."""
-        return list(self._select(self.task_subnets).subnet_ids)
+        return list(self._tasks.subnet_ids)
 
     @property
     def task_routes(self) -> Sequence[ec2.ISubnet]:
         """The tasks' subnets as constructs, with their routes, to depend on."""
-        return list(self._select(self.task_subnets).subnets)
+        return list(self._tasks.subnets)
 
     def binding(self) -> Binding:
         """What the plan may say of it."""
@@ -105,7 +117,8 @@ class Network:
         """
         return ec2.SecurityGroup(scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=egress)
 
-    def _select(self, selection: ec2.SubnetSelection) -> ec2.SelectedSubnets:
+    def select(self, selection: ec2.SubnetSelection) -> ec2.SelectedSubnets:
+        """Ask the VPC for what *selection* means there."""
         return self.vpc.select_subnets(
             availability_zones=selection.availability_zones,
             one_per_az=selection.one_per_az,
@@ -120,8 +133,7 @@ def build_network(
     scope: Construct, *, vpc: ec2.IVpc | None, subnets: Subnets, internet_facing: bool, key: kms.IKey
 ) -> Network:
     """Take the VPC that is given, or make one of two zones with one NAT gateway."""
-    network = _choose(vpc or _make_vpc(scope, key), subnets, internet_facing=internet_facing, own=vpc is None)
-    return replace(network, assign_public_ip=bool(network._select(network.task_subnets).has_public))
+    return _choose(vpc or _make_vpc(scope, key), subnets, internet_facing=internet_facing, own=vpc is None)
 
 
 def _choose(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
@@ -190,7 +202,7 @@ def check_subnets(
         return
     say = f"say {argument}=ec2.SubnetSelection(…)"
     try:
-        chosen = network._select(getattr(network, argument))
+        chosen = network.select(getattr(network, argument))
     except RuntimeError as error:
         reason = re.sub(r"^\w+: ", "", str(error))  # without CDK's own name for it
         raise ValueError(f"vpc= has no subnets for {what}: {reason}; {say}") from None

@@ -12,7 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
 from cdk_airflow_ecs.executors.sidecars import NoSidecars
 from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
@@ -127,7 +127,8 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
     if site.image(component).in_ecr or router.in_ecr:
         acknowledge_wildcards(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
     statements = allow(task_role, component, site)
-    _acknowledge(scope, component, site)
+    if component.enable_exec:
+        _acknowledge_exec(scope, site)
     return Rendered(
         component=component,
         scope=scope,
@@ -246,24 +247,15 @@ def _service(
     return service
 
 
-def _acknowledge(scope: Construct, component: Component, site: Site) -> None:
-    values = [value for container in component.containers for value in container.environment.values()]
-    if not all(isinstance(value, SecretRef) for value in values):
-        acknowledge(
-            scope,
-            "AwsSolutions-ECS2",
-            "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager",
-        )
-    if component.enable_exec:
-        stack = Stack.of(scope)
-        streams = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{site.log_group.log_group_name}:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        acknowledge_wildcards(
-            scope,
-            ["*", streams],
-            "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list",
-        )
+def _acknowledge_exec(scope: Construct, site: Site) -> None:
+    streams = Stack.of(scope).format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{site.log_group.log_group_name}:*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    acknowledge_wildcards(
+        scope,
+        ["*", streams],
+        "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list",
+    )

@@ -11,7 +11,6 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_airflow_ecs.acknowledgements import acknowledge
 from cdk_airflow_ecs.binding import Binding, Foundation
 
 ADMIN_USERNAME = "admin"
@@ -27,7 +26,7 @@ def generated_secret(
     username: str | None = None,
 ) -> secretsmanager.Secret:
     """Create a secret of *length* letters and digits; with *username*, a JSON of username and password."""
-    secret = secretsmanager.Secret(
+    return secretsmanager.Secret(
         scope,
         construct_id,
         description=description,
@@ -40,12 +39,6 @@ def generated_secret(
         ),
         removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
     )
-    acknowledge(
-        secret,
-        "AwsSolutions-SMG4",
-        "ECS reads secrets when a task starts: a rotation that does not restart the services is an outage",
-    )
-    return secret
 
 
 def cluster_key(scope: Construct, *, removal_policy: RemovalPolicy | None) -> kms.Key:
