@@ -40,8 +40,7 @@ demo: .venv/.ready .venvs/local/.ready ## Synthesize the quickstart and run it h
 .PHONY: test
 test: environments ## Run every test, linter and judge.
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
-	.venv/bin/mypy
-	.venv/bin/pytest -n 2 --dist loadgroup
+	.venv/bin/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: fast
 fast: .venv/.ready ## Run only the tests that take seconds.

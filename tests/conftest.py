@@ -14,6 +14,21 @@ os.environ["PATH"] = f"{Path(__file__).parents[1] / '.venv/bin'}{os.pathsep}{os.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
+# The groups that take minutes, longest first.
+LONG = ("airflow", "emulator", "examples", "synth")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that processes side by side end together: groups, then single slow tests."""
+
+    def place(item):
+        group = item.get_closest_marker("xdist_group")
+        if group is not None:
+            return LONG.index(group.args[0]) if group.args[0] in LONG else len(LONG)
+        return len(LONG) + (1 if any(item.iter_markers("slow")) or any(item.iter_markers("airflow")) else 2)
+
+    items.sort(key=place)
+
 
 def pytest_terminal_summary(terminalreporter):
     """Name every test that did not run and why: a missing tool must never look like a success."""

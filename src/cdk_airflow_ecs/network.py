@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # The arguments that select subnets, by name.
 Subnets: TypeAlias = "Mapping[str, ec2.SubnetSelection | None]"
 
+_tcp = cache(ec2.Port.tcp)
 _PRIVATE = ec2.SubnetType.PRIVATE_WITH_EGRESS
 _ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
 # The subnets of a VPC of the cluster's own, in the order in which they get addresses.
@@ -261,17 +262,18 @@ def connect(edges: Sequence[Edge], ends: Mapping[str, ec2.IConnectable], clients
         ends: what stands at the ends, by name. An end that is missing has no security group of its own to change.
         clients: whom the edge from "Clients" means.
     """
+    # Each end has several edges, and each question to it is one to another process.
+    connections = cache(lambda name: ends[name].connections)
     for edge in edges:
         target = ends.get(edge.target)
         if target is None or edge.source == "Web":  # The target group makes the rule from the load balancer.
             continue
-        port = ec2.Port.tcp(edge.port)
         if edge.source == "Clients":
             for client in clients:
-                target.connections.allow_from(client, port, edge.why)
+                connections(edge.target).allow_from(client, _tcp(edge.port), edge.why)
         else:
             # From our side, so that a store in another stack never depends on this one.
-            ends[edge.source].connections.allow_to(target, port, edge.why)
+            connections(edge.source).allow_to(target, _tcp(edge.port), edge.why)
 
 
 def namespace_name(scope: Construct) -> str:

@@ -16,7 +16,7 @@ from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
 from cdk_airflow_ecs.executors.sidecars import NoSidecars
 from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
-from cdk_airflow_ecs.plan import Component, Container, SecretRef
+from cdk_airflow_ecs.plan import Architecture, Component, Container, SecretRef
 from cdk_airflow_ecs.site import Rendered, Site
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
@@ -78,6 +78,15 @@ def tasks_of(stack: Stack) -> iam.IPrincipal:
     )
 
 
+@cache
+def _linux_on(architecture: Architecture) -> ecs.RuntimePlatform:
+    processors = ecs.CpuArchitecture
+    return ecs.RuntimePlatform(
+        cpu_architecture=processors.ARM64 if architecture == "arm64" else processors.X86_64,
+        operating_system_family=ecs.OperatingSystemFamily.LINUX,
+    )
+
+
 def _render(scope: Construct, component: Component, site: Site) -> Rendered:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
     store = component.keeps_data
@@ -94,12 +103,7 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
         ephemeral_storage_gib=component.ephemeral_storage_gib,
         task_role=task_role,
         execution_role=execution_role,
-        runtime_platform=ecs.RuntimePlatform(
-            cpu_architecture=(
-                ecs.CpuArchitecture.ARM64 if component.architecture == "arm64" else ecs.CpuArchitecture.X86_64
-            ),
-            operating_system_family=ecs.OperatingSystemFamily.LINUX,
-        ),
+        runtime_platform=_linux_on(component.architecture),
     )
     for volume in component.volumes:
         definition.add_volume(
