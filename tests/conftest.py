@@ -15,7 +15,7 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 # The groups that take minutes, longest first.
-LONG = ("airflow", "emulator", "examples", "synth")
+LONG = ("airflow", "emulator", "examples", "synth", "types")
 
 
 def pytest_collection_modifyitems(items):

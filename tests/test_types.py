@@ -11,6 +11,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("types")
 def test_mypy():
     """Mypy, strict, finds nothing in the package, nor in code that gives every public argument its type."""
     run = subprocess.run([REPOSITORY / ".venv/bin/mypy"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
