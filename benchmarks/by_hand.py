@@ -6,6 +6,7 @@ everything that is no resource: checks, plans, acknowledgements, outputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
@@ -44,8 +45,12 @@ HEARTBEAT = (
     " and latest_heartbeat>now()-interval %s',"
     "('{}','running',socket.gethostbyname(socket.getfqdn()),'120 s'));sys.exit(not c.fetchone())"
 )
-MIGRATE = "import subprocess;subprocess.run(['airflow','db','migrate'],check=True)"
-HANDLER = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs" / "migration" / "handler"
+# Programs are the library's own, read as text: what is compared is CDK.
+LIBRARY = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs"
+HANDLER = LIBRARY / "migration" / "handler"
+MIGRATE = (LIBRARY / "migration" / "migrate.py").read_text()
+HANDOVER, SYNC, BUNDLE = ((LIBRARY / "dags" / f"{name}.py").read_text() for name in ("handover", "sync", "bundle"))
+WITH_DAGS = [*ENTRYPOINT, "python", "-c", HANDOVER, "airflow_ecs_sync", SYNC, "airflow_ecs_bundle", BUNDLE, "--"]
 
 
 class Cluster(Construct):
@@ -290,7 +295,15 @@ class Cluster(Construct):
             ),
         )
         image = ecs.ContainerImage.from_registry(IMAGE)
+        every = {
+            "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+            "CONNECTION_CHECK_MAX_COUNT": "0",
+        }
         common = {
+            **every,
+            "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
+            "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "20",
+            "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "30",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__DELETE_LOCAL_LOGS": "True",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "1800",
@@ -301,8 +314,6 @@ class Cluster(Construct):
             "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
             "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": f"s3://{task_logs.bucket_name}/task-logs",
             "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "",
-            "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
-            "CONNECTION_CHECK_MAX_COUNT": "0",
             "AWS_DEFAULT_REGION": stack.region,
         }
         with_database = {
@@ -315,6 +326,7 @@ class Cluster(Construct):
             "PGCONNECT_TIMEOUT": "10",
         }
         with_broker = {
+            "AIRFLOW__CELERY__OPERATION_TIMEOUT": "10",
             "AIRFLOW__CELERY__BROKER_URL_CMD": REDIS_URL.format(0),
             "AIRFLOW__CELERY__RESULT_BACKEND_CMD": REDIS_URL.format(1),
             "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
@@ -384,18 +396,19 @@ class Cluster(Construct):
             secrets: dict[str, ecs.Secret],
             port: int | None = None,
             check: str | None = None,
+            entry_point: Sequence[str] = ENTRYPOINT,
         ) -> None:
             definition.add_container(
                 name,
                 image=image,
-                entry_point=ENTRYPOINT,
+                entry_point=entry_point,
                 command=command,
                 environment=environment,
                 secrets=secrets,
                 port_mappings=[ecs.PortMapping(container_port=port, name=name)] if port else None,
                 health_check=(
                     ecs.HealthCheck(
-                        command=["CMD", "python3", "-c", check],
+                        command=["CMD", "python3", *(["-c"] if "psycopg2" in check else ["-ISc"]), check],
                         interval=Duration.seconds(30),
                         timeout=Duration.seconds(10),
                         retries=5,
@@ -462,10 +475,10 @@ class Cluster(Construct):
                 **with_database,
                 **with_broker,
                 **no_dags,
-                "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "True",
+                "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             },
             {**database_secrets, **jwt_secret, **broker_secret},
-            check=http("http://127.0.0.1:8974/health"),
+            check=HEARTBEAT.format("SchedulerJob"),
         )
         processor_task = task("DagProcessor", 512, 1024)
         container(
@@ -475,6 +488,7 @@ class Cluster(Construct):
             {**common, **with_database, **bundle},
             database_secrets,
             check=HEARTBEAT.format("DagProcessorJob"),
+            entry_point=WITH_DAGS,
         )
         triggerer_task = task("Triggerer", 512, 1024)
         container(
@@ -501,13 +515,20 @@ class Cluster(Construct):
             {**session_secret, **broker_secret},
             8793,
             "import socket;socket.create_connection(('127.0.0.1',8793),5)",
+            WITH_DAGS,
         )
         migrate_task = task("Migrate", 1024, 2048)
         container(
             migrate_task,
             "migrate",
             ["python", "-c", MIGRATE],
-            {**common, **with_database, **no_dags, "AIRFLOW_ECS_ADMIN_USERNAME": "admin"},
+            {
+                **every,
+                **with_database,
+                **no_dags,
+                "AIRFLOW_ECS_ADMIN_USERNAME": "admin",
+                "AIRFLOW_ECS_VERSION": "3.3.2",
+            },
             {**database_secrets, "AIRFLOW_ECS_ADMIN_PASSWORD": ecs.Secret.from_secrets_manager(admin)},
         )
         # What each may do with the buckets.

@@ -10,13 +10,13 @@ from pathlib import Path
 from aws_cdk import App, Stack
 from aws_cdk.assertions import Template
 
-from synthesis import template_of
+from synthesis import resources, template_of
 
 REPOSITORY = Path(__file__).parents[1]
 
 
 def test_by_hand_makes_the_same_resources():
-    """What is written by hand has as many resources of each type as the cluster without arguments."""
+    """What is written by hand has the containers of a cluster without arguments, and as many resources of each type."""
     stack = Stack(App(), "Data")
     runpy.run_path(str(REPOSITORY / "benchmarks" / "by_hand.py"))["build"](stack)
     by_hand, ours = Template.from_stack(stack).to_json(), template_of()
@@ -25,6 +25,17 @@ def test_by_hand_makes_the_same_resources():
         return Counter(resource["Type"] for resource in template["Resources"].values())
 
     assert types(by_hand) == types(ours)
+    assert containers(by_hand) == containers(ours)
+
+
+def containers(template):
+    """What each container starts and is asked, and the names of what it gets."""
+    return {
+        container["Name"]: {key: container.get(key) for key in ("EntryPoint", "Command", "HealthCheck", "Image")}
+        | {key: sorted(each["Name"] for each in container.get(key, [])) for key in ("Environment", "Secrets")}
+        for definition in resources(template, "AWS::ECS::TaskDefinition").values()
+        for container in definition["Properties"]["ContainerDefinitions"]
+    }
 
 
 def test_the_page_keeps_the_promise():
