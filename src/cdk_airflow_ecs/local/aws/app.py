@@ -32,7 +32,7 @@ class Application:
 
     def __init__(self, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
         self.moto = DomainDispatcherApplication(create_backend_app)
-        # It lists a folder at each request, to know a service by its name: a quarter of what an answer takes.
+        # It lists a folder at each request, to know a service by its name: a fifth of what an answer takes.
         self.moto.get_backend_for_host = functools.cache(self.moto.get_backend_for_host)
         self.hook = hook
         self.calls = Calls()
