@@ -47,9 +47,11 @@ HEARTBEAT = (
 )
 # Programs are the library's own, read as text: what is compared is CDK.
 LIBRARY = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs"
-HANDLER = LIBRARY / "migration" / "handler"
-MIGRATE = (LIBRARY / "migration" / "migrate.py").read_text()
-HANDOVER, SYNC, BUNDLE = ((LIBRARY / "dags" / f"{name}.py").read_text() for name in ("handover", "sync", "bundle"))
+HANDLER = LIBRARY / "in_lambda" / "migration_gate"
+MIGRATE = (LIBRARY / "in_container" / "migrate.py").read_text()
+HANDOVER, SYNC, BUNDLE = (
+    (LIBRARY / "in_container" / f"{name}.py").read_text() for name in ("handover", "dag_sync", "dag_bundle")
+)
 WITH_DAGS = [*ENTRYPOINT, "python", "-c", HANDOVER, "airflow_ecs_sync", SYNC, "airflow_ecs_bundle", BUNDLE, "--"]
 
 

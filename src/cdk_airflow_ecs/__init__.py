@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.router import AwsLogs, FireLens
     from cdk_airflow_ecs.logs.s3 import S3Logs
     from cdk_airflow_ecs.plan import Permission
-    from cdk_airflow_ecs.web import Web
+    from cdk_airflow_ecs.web.load_balancer import Web
 
 # A name's module is imported when the name is first used: the command `airflow-ecs` needs no CDK and starts no Node.js.
 _MODULES = {
@@ -61,7 +61,7 @@ _MODULES = {
     "Service": "capacity.service",
     "SeveralExecutors": "executors.several",
     "SqsBroker": "brokers.sqs",
-    "Web": "web",
+    "Web": "web.load_balancer",
     "WorkerPool": "capacity.pools",
     "Workers": "executors.base",
 }

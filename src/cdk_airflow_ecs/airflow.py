@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 
 WEB_PORT = 8080
 EXECUTION_API_PORT = 8081
@@ -153,7 +153,7 @@ class HealthCheck:
     start_period_seconds: int = 180
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "command", arguments.items("HealthCheck command", self.command, '["true"]'))
+        object.__setattr__(self, "command", validation.items("HealthCheck command", self.command, '["true"]'))
         if not self.command or not all(isinstance(word, str) for word in self.command):
             raise ValueError(f"HealthCheck command is a list of words, got {self.command!r}")
         for name, low, high in (
@@ -162,7 +162,7 @@ class HealthCheck:
             ("retries", 1, 10),
             ("start_period_seconds", 0, 300),
         ):
-            arguments.integer(f"HealthCheck {name}", getattr(self, name), low, high)
+            validation.integer(f"HealthCheck {name}", getattr(self, name), low, high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foundation:
+class BindContext:
     """What a store is built on.
 
     Args:
@@ -65,11 +65,11 @@ class Binding:
         return found
 
 
-class Store(ABC):
+class ClusterResource(ABC):
     """A database, broker, DAG source or log store: something that keeps data and that tasks reach by name."""
 
     @abstractmethod
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
         """Create it under *scope*, or look it up, and say how to reach it.
 
         Called once; a store that can grow with the cluster, as queues do with worker pools, is called again, and then
@@ -90,7 +90,7 @@ class Store(ABC):
         """What runs it, for a store that is a container of the cluster's own. Pure."""
         return None
 
-    def parts(self) -> Mapping[str, Store]:
+    def parts(self) -> Mapping[str, ClusterResource]:
         """What must exist for it beside itself, by names below its own: ``{"Database/Files": EfsFiles(…)}``. Pure."""
         return {}
 

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from aws_cdk import CfnResource
     from constructs import Construct
 
-    from cdk_airflow_ecs.binding import Foundation
+    from cdk_airflow_ecs.binding import BindContext
 
 
 def private_bucket(
-    scope: Construct, construct_id: str, foundation: Foundation, *, expire_days: int | None = None
+    scope: Construct, construct_id: str, context: BindContext, *, expire_days: int | None = None
 ) -> s3.Bucket:
     """Create a bucket that is private, encrypted, TLS only and versioned, with its access logged.
 
     Args:
         scope: its parent.
         construct_id: its id.
-        foundation: where access logs go, and whether it outlives the stack.
+        context: where access logs go, and whether it outlives the stack.
         expire_days: delete objects after so many days. The default keeps them.
     """
     rules = [
@@ -43,12 +43,12 @@ def private_bucket(
         versioned=True,
         lifecycle_rules=rules,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
+        removal_policy=context.removal_policy or RemovalPolicy.RETAIN,
         # CloudFormation deletes no bucket that holds anything.
-        auto_delete_objects=foundation.removal_policy is RemovalPolicy.DESTROY,
+        auto_delete_objects=context.removal_policy is RemovalPolicy.DESTROY,
     )
     _quieten_cleaner(bucket)
-    _log_access(bucket, foundation.access_logs, prefix=f"{scope.node.id.lower()}/")
+    _log_access(bucket, context.access_logs, prefix=f"{scope.node.id.lower()}/")
     return bucket
 
 

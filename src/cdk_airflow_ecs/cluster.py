@@ -12,18 +12,18 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
-from cdk_airflow_ecs.migration.gate import build_gate, hold
+from cdk_airflow_ecs.migration.gate import build_gate, wait_for
 from cdk_airflow_ecs.network import check_network, connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
 from cdk_airflow_ecs.settings import check_constructs, resolve, stores_of
-from cdk_airflow_ecs.world import World
+from cdk_airflow_ecs.shared_resources import SharedResources
 
 if TYPE_CHECKING:
     from aws_cdk import CustomResource
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.plan import Architecture
+    from cdk_airflow_ecs.render_context import RenderedComponent
     from cdk_airflow_ecs.settings import Settings
-    from cdk_airflow_ecs.site import Rendered
-    from cdk_airflow_ecs.web import Web
+    from cdk_airflow_ecs.web.load_balancer import Web
 
 
 @jsii.implements(ec2.IConnectable, iam.IGrantable)
@@ -155,7 +155,7 @@ class AirflowCluster(Construct):
         check_network(vpc, subnets, stores, internet_facing=settings.web.internet_facing)
 
         super().__init__(scope, construct_id)
-        self._world = World(
+        self._shared = SharedResources(
             self,
             settings,
             vpc=vpc,
@@ -164,7 +164,7 @@ class AirflowCluster(Construct):
             removal_policy=removal_policy,
         )
         self._plan = ClusterPlan(components=(), edges=())
-        self._rendered: dict[str, Rendered] = {}
+        self._rendered: dict[str, RenderedComponent] = {}
         self._advice: set[str] = set()
         self._gate: CustomResource | None = None
         self._grants: iam.Policy | None = None
@@ -178,22 +178,22 @@ class AirflowCluster(Construct):
             if advice.id not in self._advice:
                 Annotations.of(self).add_warning_v2(advice.id, advice.text)
                 self._advice.add(advice.id)
-        world, before = self._world, self._rendered
-        site = world.site(settings, plan)
-        rendered = self._rendered = render_all(world.scope, plan.components, site, before)
+        shared, before = self._shared, self._rendered
+        context = shared.context(settings, plan)
+        rendered = self._rendered = render_all(shared.scope, plan.components, context, before)
         new = [part for name, part in rendered.items() if name not in before]
         stores = [part.scope for part in rendered.values() if part.component.keeps_data]
         if self._gate is None:
             migration = rendered["Migration"]
-            self._gate = build_gate(world.scope("Gate"), migration, site=site, key=world.key)
-            web = world.serve_web(settings, rendered)
-            add_outputs(self, site.bindings, web, internal=not settings.web.internet_facing)
-        ends = {**world.connectables(), **{name: part.peer for name, part in rendered.items()}}
+            self._gate = build_gate(shared.scope("Gate"), migration, context=context, key=shared.key)
+            web = shared.serve_web(settings, rendered)
+            add_outputs(self, context.bindings, web, internal=not settings.web.internet_facing)
+        ends = {**shared.connectables(), **{name: part.peer for name, part in rendered.items()}}
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]
-        connect(edges, ends, peers(settings.web.allow_from, world.network.vpc))
+        connect(edges, ends, peers(settings.web.allow_from, shared.network.vpc))
         if not before:
             # A security group's rules are its children: waiting for the group is waiting for them.
-            hold(self._gate, [*world.dependencies(), rendered["Migration"].peer, *stores])
+            wait_for(self._gate, [*shared.dependencies(), rendered["Migration"].peer, *stores])
         for part in new:
             if part.service is not None and not part.component.keeps_data:
                 part.service.node.add_dependency(self._gate)
@@ -219,7 +219,7 @@ class AirflowCluster(Construct):
             >>> cluster.plan.component("Pools/heavy").spot
             True
         """
-        arguments.instance("add_worker_pool", pool, WorkerPool, 'WorkerPool("heavy")')
+        validation.instance("add_worker_pool", pool, WorkerPool, 'WorkerPool("heavy")')
         executor = self._arguments["executor"] or CeleryExecutor()
         self._grow(executor=executor.with_pool(pool))
 
@@ -309,7 +309,7 @@ class AirflowCluster(Construct):
     @property
     def url(self) -> str:
         """Where people reach Airflow; a token until the stack is deployed."""
-        return self._world.url
+        return self._shared.url
 
     @property
     def connections(self) -> ec2.Connections:

@@ -12,17 +12,17 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.config import variables
 from cdk_airflow_ecs.environment import split_environment
+from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import Architecture, Component, Container, Json, Ref
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
+    from cdk_airflow_ecs.render_context import RenderedComponent
     from cdk_airflow_ecs.settings import Settings
-    from cdk_airflow_ecs.site import Rendered
 
 # The task definition of EcsExecutor has this name.
 _TAKEN: Final = "executor"
@@ -48,24 +48,24 @@ class EcsTask:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", self.name):
             raise ValueError(
                 "an ECS task's name is a letter, then letters, digits and hyphens, at most 32; got"
-                f" {arguments.shown(self.name)}"
+                f" {validation.shown(self.name)}"
             )
         if self.name.lower() == _TAKEN:
             raise ValueError(f"an ECS task cannot be named {self.name!r}: the tasks of EcsExecutor are")
         task = f"ECS task {self.name!r}"
         if self.image is not None:
-            arguments.instance(f"{task}: image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
+            validation.instance(f"{task}: image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
         for words in ("entrypoint", "command"):
-            given = arguments.items(f"{task}: {words}", getattr(self, words), '["python", "etl.py"]')
+            given = validation.items(f"{task}: {words}", getattr(self, words), '["python", "etl.py"]')
             if not all(isinstance(word, str) for word in given):
-                raise ValueError(f"{task}: {words} is a list of words, got {arguments.shown(getattr(self, words))}")
+                raise ValueError(f"{task}: {words} is a list of words, got {validation.shown(getattr(self, words))}")
             object.__setattr__(self, words, given)
         check_size(task, self.cpu, self.memory_mib)
         if not isinstance(self.spot, bool):
-            raise ValueError(f"{task}: spot is True or False, got {arguments.shown(self.spot)}")
+            raise ValueError(f"{task}: spot is True or False, got {validation.shown(self.spot)}")
         if self.architecture not in (None, "x86_64", "arm64"):
-            raise ValueError(f'{task}: architecture is "x86_64" or "arm64", got {arguments.shown(self.architecture)}')
-        arguments.construct(f"{task}: task_role", self.task_role, "role_arn", "an iam.IRole")
+            raise ValueError(f'{task}: architecture is "x86_64" or "arm64", got {validation.shown(self.architecture)}')
+        validation.construct(f"{task}: task_role", self.task_role, "role_arn", "an iam.IRole")
         _ = self.service  # which checks the rest
 
     @property
@@ -153,7 +153,7 @@ class EcsTaskHandle:
         variable: the Airflow variable that DAGs pass to ``EcsRunTaskOperator``.
     """
 
-    def __init__(self, part: Rendered, variable: str) -> None:
+    def __init__(self, part: RenderedComponent, variable: str) -> None:
         self._part = part
         self.variable = variable
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.option_names import section_of
 from cdk_airflow_ecs.plan import Option, SecretRef, Value
 from cdk_airflow_ecs.tokens import holds_login, is_secret, is_token
@@ -113,6 +113,6 @@ def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret])
         secrets[key] = value  # type: ignore[assignment]  # which is_secret cannot tell mypy
         return SecretRef("Given", key)
     raise ValueError(
-        f"{owner}: {name} is {arguments.shown(value)}, neither text, a number nor an ecs.Secret; a secret of Secrets"
+        f"{owner}: {name} is {validation.shown(value)}, neither text, a number nor an ecs.Secret; a secret of Secrets"
         " Manager becomes one with ecs.Secret.from_secrets_manager(…)"
     )

@@ -22,7 +22,7 @@ from cdk_airflow_ecs.tokens import is_list_token, is_token
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
-    from cdk_airflow_ecs.binding import Store
+    from cdk_airflow_ecs.binding import ClusterResource
     from cdk_airflow_ecs.plan import Edge
 
 # The arguments that select subnets, by name.
@@ -153,7 +153,9 @@ def _choose(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool
     )
 
 
-def check_network(vpc: ec2.IVpc | None, subnets: Subnets, stores: Iterable[Store], *, internet_facing: bool) -> None:
+def check_network(
+    vpc: ec2.IVpc | None, subnets: Subnets, stores: Iterable[ClusterResource], *, internet_facing: bool
+) -> None:
     """Refuse a place that the cluster cannot have, before anything is made.
 
     Raises:

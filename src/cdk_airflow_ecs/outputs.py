@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from cdk_airflow_ecs.binding import Binding
-    from cdk_airflow_ecs.site import Rendered
+    from cdk_airflow_ecs.render_context import RenderedComponent
 
 
-def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered, *, internal: bool) -> None:
+def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: RenderedComponent, *, internal: bool) -> None:
     """Add the outputs of a cluster.
 
     Args:
@@ -59,7 +59,7 @@ def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered
         )
 
 
-def _tunnel(web: Rendered, region: str) -> str:
+def _tunnel(web: RenderedComponent, region: str) -> str:
     if web.service is None or not web.component.enable_exec:
         return "Connect to the VPC to open the URL, or say enable_exec=True and read this output again"
     cluster, service = web.service.cluster.cluster_name, web.service.service_name

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_iam as iam
 
-from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
+from cdk_airflow_ecs.nag import acknowledge_wildcards
 from cdk_airflow_ecs.plan import Component, Permission, Ref, SecretRef
 
 if TYPE_CHECKING:
-    from cdk_airflow_ecs.site import Site
+    from cdk_airflow_ecs.render_context import RenderContext
 
 # What else an action takes where a customer key encrypts its object.
 _KEY_ACTIONS: Final = {
@@ -34,7 +34,7 @@ _REASON = "Objects of one bucket, revisions of one family, tasks of one cluster:
 Statements = Sequence[tuple[Permission, iam.PolicyStatement]]
 
 
-def allow(role: iam.IRole, component: Component, site: Site, done: Statements = ()) -> Statements:
+def allow(role: iam.IRole, component: Component, context: RenderContext, done: Statements = ()) -> Statements:
     """Let *role* do what *component* must, beyond what is *done*: a grown plan only adds.
 
     A permission that has more resources than before becomes a longer statement, so that what is added later reads
@@ -47,28 +47,28 @@ def allow(role: iam.IRole, component: Component, site: Site, done: Statements = 
         there = next(((p, s) for p, s in left if _grows_to(p, permission)), None)
         if there is None:
             more = permission.resources
-            statement = _statement(permission, site)
-            for new in (statement, *_key_statements(permission, site)):
+            statement = _statement(permission, context)
+            for new in (statement, *_key_statements(permission, context)):
                 role.add_to_principal_policy(new)
         else:
             left.remove(there)
             more = permission.resources[len(there[0].resources) :]
             statement = there[1]
             if more:
-                statement.add_resources(*map(site.text, more))
+                statement.add_resources(*map(context.text, more))
         made.append((permission, statement))
-        wild += [text for text in map(site.text, more) if text.endswith("*")]
+        wild += [text for text in map(context.text, more) if text.endswith("*")]
     if left:
         raise ValueError(f"{component.name} has lost permissions: {[permission for permission, _ in left]}")
     acknowledge_wildcards(role, wild, _REASON)
     return made
 
 
-def secret_key_statements(component: Component, site: Site) -> Iterator[iam.PolicyStatement]:
+def secret_key_statements(component: Component, context: RenderContext) -> Iterator[iam.PolicyStatement]:
     """Allow the keys of the component's secrets, through Secrets Manager alone; their own policies stay as they are."""
     values = [value for container in component.containers for value in container.environment.values()]
-    keys = dict.fromkeys(site.bindings[value.of].key for value in values if isinstance(value, SecretRef))
-    region = site.text(Ref("Stack", "region"))
+    keys = dict.fromkeys(context.bindings[value.of].key for value in values if isinstance(value, SecretRef))
+    region = context.text(Ref("Stack", "region"))
     for key in keys:
         if key is not None:
             yield iam.PolicyStatement(
@@ -84,26 +84,26 @@ def _grows_to(before: Permission, after: Permission) -> bool:
     return same and after.resources[: len(before.resources)] == before.resources
 
 
-def _statement(permission: Permission, site: Site) -> iam.PolicyStatement:
+def _statement(permission: Permission, context: RenderContext) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         actions=list(permission.actions),
-        resources=[site.text(resource) for resource in permission.resources],
+        resources=[context.text(resource) for resource in permission.resources],
         conditions={
-            operator: {key: site.text(value) for key, value in tests.items()}
+            operator: {key: context.text(value) for key, value in tests.items()}
             for operator, tests in permission.conditions.items()
         },
     )
 
 
-def _key_statements(permission: Permission, site: Site) -> Iterator[iam.PolicyStatement]:
+def _key_statements(permission: Permission, context: RenderContext) -> Iterator[iam.PolicyStatement]:
     """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
     actions = [key_action for action in permission.actions for key_action in _KEY_ACTIONS.get(action, ())]
     if not actions:
         return
     service = permission.actions[0].partition(":")[0]
-    via = f"{service}.{site.text(Ref('Stack', 'region'))}.amazonaws.com*"
+    via = f"{service}.{context.text(Ref('Stack', 'region'))}.amazonaws.com*"
     for store in dict.fromkeys(resource.of for resource in permission.resources if isinstance(resource, Ref)):
-        key = site.bindings[store].key
+        key = context.bindings[store].key
         if key is not None:
             yield iam.PolicyStatement(
                 actions=actions,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
-from cdk_airflow_ecs import config as options
+from cdk_airflow_ecs import options
 from cdk_airflow_ecs.airflow import (
     EXECUTION_API_NAME,
     EXECUTION_API_PORT,
@@ -20,13 +20,13 @@ from cdk_airflow_ecs.airflow import (
 )
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.config import variables
-from cdk_airflow_ecs.contradictions import check_options, check_router
+from cdk_airflow_ecs.compatibility import check_options, check_router
 from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, ExecutorPlan, Workers
 from cdk_airflow_ecs.migration.component import migration_component
+from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
     Component,
@@ -177,14 +177,14 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
     executor = context.executor.config if "executor" in process.needs else {}
     loader = context.executor.loader_config if "load-executor" in process.needs else {}
     line = settings.version.line
-    said = [
+    user_options = [
         *settings.config,
         (image.options_source, image.options),
         (f"environment of {process.component}", given_options),
     ]
-    check_options(settings, context.executor, said)
+    check_options(settings, context.executor, user_options)
     own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
-    chosen = options.overlay(_defaults(context, process), options.merge([*own, *said], line), line)
+    chosen = options.overlay(_defaults(context, process), options.merge([*own, *user_options], line), line)
     fixed, added = _own_environment(context, process), _task_variables(context, process)
     ours = {**fixed, **added}
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):

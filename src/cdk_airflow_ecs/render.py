@@ -12,12 +12,12 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
 from cdk_airflow_ecs.executors.sidecars import NoSidecars
 from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
+from cdk_airflow_ecs.nag import acknowledge_wildcards
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
 from cdk_airflow_ecs.plan import Architecture, Component, Container, SecretRef
-from cdk_airflow_ecs.site import Rendered, Site
+from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = Duration.seconds(120)
@@ -28,19 +28,22 @@ _DNS_TTL = Duration.seconds(10)
 
 
 def render_all(
-    scope: Callable[[str], Construct], components: Sequence[Component], site: Site, done: Mapping[str, Rendered]
-) -> dict[str, Rendered]:
+    scope: Callable[[str], Construct],
+    components: Sequence[Component],
+    context: RenderContext,
+    done: Mapping[str, RenderedComponent],
+) -> dict[str, RenderedComponent]:
     """Render *components* in order; each may refer to those before it, and waits for those that it refers to.
 
     Args:
         scope: finds or makes the construct at a path.
         components: all of them.
-        site: where they are rendered.
+        context: where they are rendered.
         done: what is rendered already; it gets what the plan has added to it since.
     """
-    rendered: dict[str, Rendered] = {}
+    rendered: dict[str, RenderedComponent] = {}
     for component in components:
-        here = replace(site, rendered=dict(rendered))
+        here = replace(context, rendered=dict(rendered))
         if component.name in done:
             part = _extend(done[component.name], component, here)
         else:
@@ -50,17 +53,17 @@ def render_all(
             for other in needed:
                 part.service.node.add_dependency(other.scope)
             on_spot = any(each.spot for each in (component, *(other.component for other in needed)))
-            if site.spot is not None and on_spot:
+            if context.spot is not None and on_spot:
                 # AWS starts nothing on Spot before this is there, and lets nobody take it away while it is used
                 # (aws/aws-cdk#19275).
-                part.service.node.add_dependency(site.spot)
+                part.service.node.add_dependency(context.spot)
         if part.service is not None and component.keeps_data:
             # Other services wait for the gate, and so for a way out, for the policies of their roles, for their rules.
-            files = [site.bindings[volume.file_system_id.of] for volume in component.volumes]
+            files = [context.bindings[volume.file_system_id.of] for volume in component.volumes]
             part.service.node.add_dependency(
                 part.task_definition.obtain_execution_role(),
                 part.peer,
-                *(subnet.internet_connectivity_established for subnet in site.network.task_routes),
+                *(subnet.internet_connectivity_established for subnet in context.network.task_routes),
                 *(dependency for binding in files for dependency in binding.dependencies),
             )
         rendered[component.name] = part
@@ -87,14 +90,14 @@ def _linux_on(architecture: Architecture) -> ecs.RuntimePlatform:
     )
 
 
-def _render(scope: Construct, component: Component, site: Site) -> Rendered:
+def _render(scope: Construct, component: Component, context: RenderContext) -> RenderedComponent:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
     store = component.keeps_data
-    group = site.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=not store)
+    group = context.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=not store)
     if store:
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Its image, secrets and log")
-    task_role = site.task_roles.get(component.name) or iam.Role(scope, "TaskRole", assumed_by=site.trust)
-    execution_role = iam.Role(scope, "ExecutionRole", assumed_by=site.trust)
+    task_role = context.task_roles.get(component.name) or iam.Role(scope, "TaskRole", assumed_by=context.trust)
+    execution_role = iam.Role(scope, "ExecutionRole", assumed_by=context.trust)
     definition = ecs.FargateTaskDefinition(
         scope,
         "TaskDefinition",
@@ -109,31 +112,31 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
         definition.add_volume(
             name=volume.name,
             efs_volume_configuration=ecs.EfsVolumeConfiguration(
-                file_system_id=site.text(volume.file_system_id),
+                file_system_id=context.text(volume.file_system_id),
                 transit_encryption="ENABLED",
                 authorization_config=ecs.AuthorizationConfig(
-                    access_point_id=site.text(volume.access_point_id), iam="ENABLED"
+                    access_point_id=context.text(volume.access_point_id), iam="ENABLED"
                 ),
             ),
         )
     # What the gate and operators read, what an executor starts, and what stores say is in CloudWatch Logs whatever the
     # router: a store is one container, and its role may write to no other place.
-    router = AwsLogs() if component.count is None or store else site.log_router
+    router = AwsLogs() if component.count is None or store else context.log_router
     for container in component.containers:
-        _add_container(definition, component, container, site, router)
+        _add_container(definition, component, container, context, router)
     if component.count is None and component.runs_user_code:
         # Tasks of an executor, alone of those without a service, run code of DAG authors.
         definition.node.add_validation(NoSidecars(definition, [container.name for container in component.containers]))
     # After them: CDK takes the first container for the one that a service is about.
-    router.attach(definition, site.log_group, _prefix(component))
-    for statement in secret_key_statements(component, site):
+    router.attach(definition, context.log_group, _prefix(component))
+    for statement in secret_key_statements(component, context):
         execution_role.add_to_policy(statement)
-    if site.image(component).in_ecr or router.in_ecr:
+    if context.image(component).in_ecr or router.in_ecr:
         acknowledge_wildcards(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
-    statements = allow(task_role, component, site)
+    statements = allow(task_role, component, context)
     if component.enable_exec:
-        _acknowledge_exec(scope, site)
-    return Rendered(
+        _acknowledge_exec(scope, context)
+    return RenderedComponent(
         component=component,
         scope=scope,
         task_definition=definition,
@@ -142,13 +145,13 @@ def _render(scope: Construct, component: Component, site: Site) -> Rendered:
         peer=ec2.SecurityGroup.from_security_group_id(
             scope, "Peer", group.security_group_id, allow_all_outbound=not store
         ),
-        service=None if component.count is None else _service(scope, component, definition, group, site),
-        log_group=site.log_group,
+        service=None if component.count is None else _service(scope, component, definition, group, context),
+        log_group=context.log_group,
         statements=statements,
     )
 
 
-def _extend(part: Rendered, component: Component, site: Site) -> Rendered:
+def _extend(part: RenderedComponent, component: Component, context: RenderContext) -> RenderedComponent:
     """Give what is rendered already what a grown plan adds: variables and permissions. Nothing else may change."""
     if part.component == component:
         return part
@@ -161,29 +164,29 @@ def _extend(part: Rendered, component: Component, site: Site) -> Rendered:
             raise ValueError(f"the container {before.name} is rendered already and cannot become {after}")
         for name, value in after.environment.items():
             if before.environment.get(name) != value:
-                container.add_environment(name, site.variable(value))
-    return replace(part, component=component, statements=allow(part.task_role, component, site, part.statements))
+                container.add_environment(name, context.variable(value))
+    return replace(part, component=component, statements=allow(part.task_role, component, context, part.statements))
 
 
 def _add_container(
     definition: ecs.FargateTaskDefinition,
     component: Component,
     container: Container,
-    site: Site,
+    context: RenderContext,
     router: LogRouter,
 ) -> None:
     check = container.health_check
-    image = site.image(component)
+    image = context.image(component)
     made = definition.add_container(
         container.name,
         container_name=container.name,
         image=image.container_image,
-        entry_point=[*(container.entrypoint or image.entrypoint), *map(site.text, container.prefix)] or None,
-        command=[site.text(word) for word in container.command] or None,
+        entry_point=[*(container.entrypoint or image.entrypoint), *map(context.text, container.prefix)] or None,
+        command=[context.text(word) for word in container.command] or None,
         user=container.user,
-        environment=site.environment(container),
+        environment=context.environment(container),
         secrets={
-            name: site.secret(value) for name, value in container.environment.items() if isinstance(value, SecretRef)
+            name: context.secret(value) for name, value in container.environment.items() if isinstance(value, SecretRef)
         },
         port_mappings=(
             [ecs.PortMapping(container_port=container.port, name=container.name)] if container.port else None
@@ -199,7 +202,7 @@ def _add_container(
             if check
             else None
         ),
-        logging=router.driver(site.log_group, _prefix(component)),
+        logging=router.driver(context.log_group, _prefix(component)),
         stop_timeout=_STOP_TIMEOUT,
     )
     if container.mounts:
@@ -221,21 +224,21 @@ def _service(
     component: Component,
     definition: ecs.FargateTaskDefinition,
     group: ec2.SecurityGroup,
-    site: Site,
+    context: RenderContext,
 ) -> ecs.FargateService:
     balance = ecs.AvailabilityZoneRebalancing
     service = ecs.FargateService(
         scope,
         "Service",
-        cluster=site.cluster,
+        cluster=context.cluster,
         task_definition=definition,
         desired_count=component.count,
         capacity_provider_strategies=(
             [ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1)] if component.spot else None
         ),
         security_groups=[group],
-        vpc_subnets=site.network.task_subnets,
-        assign_public_ip=site.network.assign_public_ip,
+        vpc_subnets=context.network.task_subnets,
+        assign_public_ip=context.network.assign_public_ip,
         enable_execute_command=component.enable_exec,
         health_check_grace_period=_GRACE if component.serves_web else None,
         availability_zone_rebalancing=balance.ENABLED if component.serves_web else balance.DISABLED,
@@ -247,15 +250,15 @@ def _service(
         enable_ecs_managed_tags=True,
     )
     if component.dns_name is not None:
-        service.enable_cloud_map(name=component.dns_name, cloud_map_namespace=site.namespace, dns_ttl=_DNS_TTL)
+        service.enable_cloud_map(name=component.dns_name, cloud_map_namespace=context.namespace, dns_ttl=_DNS_TTL)
     return service
 
 
-def _acknowledge_exec(scope: Construct, site: Site) -> None:
+def _acknowledge_exec(scope: Construct, context: RenderContext) -> None:
     streams = Stack.of(scope).format_arn(
         service="logs",
         resource="log-group",
-        resource_name=f"{site.log_group.log_group_name}:*",
+        resource_name=f"{context.log_group.log_group_name}:*",
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
     acknowledge_wildcards(

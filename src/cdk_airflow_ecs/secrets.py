@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 
 ADMIN_USERNAME = "admin"
 
@@ -19,7 +19,7 @@ ADMIN_USERNAME = "admin"
 def generated_secret(
     scope: Construct,
     construct_id: str,
-    foundation: Foundation,
+    context: BindContext,
     *,
     description: str,
     length: int,
@@ -30,14 +30,14 @@ def generated_secret(
         scope,
         construct_id,
         description=description,
-        encryption_key=foundation.key,
+        encryption_key=context.key,
         generate_secret_string=secretsmanager.SecretStringGenerator(
             password_length=length,
             exclude_punctuation=True,
             secret_string_template=json.dumps({"username": username}) if username else None,
             generate_string_key="password" if username else None,
         ),
-        removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
+        removal_policy=context.removal_policy or RemovalPolicy.RETAIN,
     )
 
 
@@ -94,34 +94,34 @@ def let_logs_use(key: kms.IKey) -> None:
     )
 
 
-def bind_secrets(scope: Construct, foundation: Foundation, *, execution_api: bool) -> dict[str, Binding]:
+def bind_secrets(scope: Construct, context: BindContext, *, execution_api: bool) -> dict[str, Binding]:
     """Create the cluster's own secrets under *scope*.
 
     Args:
         scope: the construct named Secrets.
-        foundation: what they are encrypted with, and whether they outlive the stack.
+        context: what they are encrypted with, and whether they outlive the stack.
         execution_api: whether Airflow signs task tokens, as it does from 3.0 on.
     """
     made = {
         # 43 letters and digits and a "=" are the base64 of 32 bytes, which is what a Fernet key must be.
         "Fernet": generated_secret(
-            scope, "Fernet", foundation, description="Encrypts Airflow connections and variables", length=43
+            scope, "Fernet", context, description="Encrypts Airflow connections and variables", length=43
         ),
         "Session": generated_secret(
-            scope, "Session", foundation, description="Signs Airflow sessions and log requests", length=64
+            scope, "Session", context, description="Signs Airflow sessions and log requests", length=64
         ),
         "Admin": generated_secret(
-            scope, "Admin", foundation, description="First password of the Airflow user admin", length=32
+            scope, "Admin", context, description="First password of the Airflow user admin", length=32
         ),
     }
     if execution_api:
         # HS512 asks for at least 64 bytes.
-        made["Jwt"] = generated_secret(scope, "Jwt", foundation, description="Signs Airflow task tokens", length=64)
+        made["Jwt"] = generated_secret(scope, "Jwt", context, description="Signs Airflow task tokens", length=64)
     return {
         name: Binding(
             attributes={"arn": secret.secret_arn},
             secrets={"": ecs.Secret.from_secrets_manager(secret)},
-            key=foundation.key,
+            key=context.key,
         )
         for name, secret in made.items()
     }

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aws_cdk import Stage
 from aws_cdk.aws_ec2 import SubnetSelection
 
-from cdk_airflow_ecs import arguments, contradictions
-from cdk_airflow_ecs import config as options
+from cdk_airflow_ecs import compatibility, options, validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.service import Service
@@ -28,12 +27,12 @@ from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.plan import Option, Value
-from cdk_airflow_ecs.web import Web
+from cdk_airflow_ecs.web.load_balancer import Web
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
-    from cdk_airflow_ecs.binding import Store
+    from cdk_airflow_ecs.binding import ClusterResource
 
 _DEFAULT_QUEUE: Final = ("operators", "default_queue")
 # A bucket takes no snapshot; None does what suits each kind.
@@ -121,10 +120,10 @@ def resolve(
                 " library does not migrate your database by surprise",
             )
         )
-    arguments.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
+    validation.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
     AirflowVersion.of(str(version))  # refuses one that was made by hand and is out of range
-    arguments.flag("enable_exec=", enable_exec)
-    arguments.flag("maintenance=", maintenance)
+    validation.flag("enable_exec=", enable_exec)
+    validation.flag("maintenance=", maintenance)
     if maintenance:
         advice.append(
             Advice(
@@ -161,7 +160,7 @@ def resolve(
     for name, service in settings.services.items():
         if name not in _SERVICES:
             raise ValueError(f"there is no service {name!r} to size; there are {', '.join(_SERVICES)}")
-        arguments.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
+        validation.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
         advice += _check_variables(name, service, version, secrets)
     executor_plan = settings.executor_plan()
     for workers in (*executor_plan.workers, *executor_plan.tasks):
@@ -173,12 +172,12 @@ def resolve(
         own.check(version, executor_plan.image_files)
         found = options.check(_by_section(own.options), version.line)
         advice += _advise([replace(finding, message=f"{own.options_source}: {finding.message}") for finding in found])
-        advice += contradictions.check_image(name, own, executor_plan)
-    contradictions.check_ecs_tasks(settings, executor_plan)
-    contradictions.check_dags(images, dags)
-    contradictions.check_buckets(settings.logs, settings.dags)
-    contradictions.check_logs(settings, executor_plan)
-    advice += contradictions.check_cloudwatch(settings, images)
+        advice += compatibility.check_image(name, own, executor_plan)
+    compatibility.check_ecs_tasks(settings, executor_plan)
+    compatibility.check_dags(images, dags)
+    compatibility.check_buckets(settings.logs, settings.dags)
+    compatibility.check_logs(settings, executor_plan)
+    advice += compatibility.check_cloudwatch(settings, images)
     stores = (settings.database, *executor_plan.stores.values(), settings.web)
     advice += [each for store in stores for each in store.advice()]
     return replace(settings, advice=tuple(dict.fromkeys(advice)))
@@ -195,7 +194,7 @@ def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowIm
     return {name: image.with_dags(folder) for name, image in images.items() if image is not None}
 
 
-def stores_of(settings: Settings) -> dict[str, Store]:
+def stores_of(settings: Settings) -> dict[str, ClusterResource]:
     """Everything that is bound, by the names that refs use, each part after what it belongs to."""
     stores = {
         "Database": settings.database,
@@ -237,18 +236,18 @@ def check_constructs(
     """
     if isinstance(scope, Stage):
         raise ValueError('an AirflowCluster belongs into a stack: AirflowCluster(Stack(app, "Data"), "Airflow")')
-    arguments.construct("AirflowCluster", scope, "node", "a scope, such as a Stack, first", required=True)
-    arguments.text("the id of an AirflowCluster", construct_id, "Airflow", required=True)
-    arguments.construct("vpc=", vpc, "vpc_id", "an ec2.IVpc, such as ec2.Vpc.from_lookup(…)")
-    arguments.construct("encryption_key=", encryption_key, "key_arn", "a kms.IKey")
+    validation.construct("AirflowCluster", scope, "node", "a scope, such as a Stack, first", required=True)
+    validation.text("the id of an AirflowCluster", construct_id, "Airflow", required=True)
+    validation.construct("vpc=", vpc, "vpc_id", "an ec2.IVpc, such as ec2.Vpc.from_lookup(…)")
+    validation.construct("encryption_key=", encryption_key, "key_arn", "a kms.IKey")
     for name, selection in subnets.items():
         if selection is not None:
             example = "ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)"
-            arguments.instance(f"{name}=", selection, SubnetSelection, example)
+            validation.instance(f"{name}=", selection, SubnetSelection, example)
     if removal_policy is not None and getattr(removal_policy, "name", None) not in _REMOVAL_POLICIES:
         raise ValueError(
             f"removal_policy= takes RemovalPolicy.{' or RemovalPolicy.'.join(_REMOVAL_POLICIES)}; got"
-            f" {arguments.shown(removal_policy)}. Leave it out to keep buckets and take a last snapshot of databases"
+            f" {validation.shown(removal_policy)}. Leave it out to keep buckets and take a last snapshot of databases"
         )
 
 
@@ -273,5 +272,5 @@ def _by_section(found: Mapping[Option, Value]) -> dict[str, dict[str, object]]:
 def _default(name: str, given: Any, kind: type, default: type) -> Any:
     if given is None:
         return default()
-    arguments.instance(f"{name}=", given, kind, f"{default.__name__}()")
+    validation.instance(f"{name}=", given, kind, f"{default.__name__}()")
     return given

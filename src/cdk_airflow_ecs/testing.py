@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.config import check
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext
+from cdk_airflow_ecs.options import check
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.settings import resolve

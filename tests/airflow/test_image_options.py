@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdk_airflow_ecs import AirflowImage
-from cdk_airflow_ecs.config import environment_name
+from cdk_airflow_ecs.options import environment_name
 
 REPOSITORY = Path(__file__).parents[2]
 FILE = """\

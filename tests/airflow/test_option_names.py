@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cdk_airflow_ecs import AirflowImage, AirflowVersion, ImageDags
-from cdk_airflow_ecs.config import Option, environment_name, known
-from cdk_airflow_ecs.contradictions import relied_upon
+from cdk_airflow_ecs.compatibility import relied_upon
 from cdk_airflow_ecs.option_names import current_option, every_option
+from cdk_airflow_ecs.options import Option, environment_name, known
 from cdk_airflow_ecs.plan import Value
 from cdk_airflow_ecs.settings import resolve
 

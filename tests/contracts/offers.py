@@ -15,8 +15,8 @@ from cdk_airflow_ecs import (
 )
 from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
-from cdk_airflow_ecs.brokers.queues import SqsQueues
-from cdk_airflow_ecs.files import EfsFiles
+from cdk_airflow_ecs.brokers.sqs_queues import SqsQueues
+from cdk_airflow_ecs.efs import EfsFiles
 
 # name of the store in refs, attributes, secret fields
 OFFERS = {

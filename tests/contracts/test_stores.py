@@ -23,7 +23,7 @@ from cdk_airflow_ecs import (
     SqsBroker,
     Web,
 )
-from cdk_airflow_ecs.binding import Foundation
+from cdk_airflow_ecs.binding import BindContext
 from cdk_airflow_ecs.network import build_network
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key
 from contracts.offers import ALWAYS, OFFERS, SINCE_3
@@ -53,7 +53,7 @@ def foundation():
     stack = Stack(App(), "Stack")
     key = cluster_key(stack, removal_policy=None)
     network = build_network(stack, vpc=ec2.Vpc(stack, "Given"), subnets={}, internet_facing=False, key=key)
-    return Foundation(
+    return BindContext(
         network=network,
         key=key,
         access_logs=s3.Bucket(stack, "AccessLogs"),

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from test_sync import Bucket, files
 
-DAGS = Path(__file__).parents[2] / "src/cdk_airflow_ecs/dags"
+DAGS = Path(__file__).parents[2] / "src/cdk_airflow_ecs/in_container"
 
 
 def module(name: str, file: str) -> ModuleType:
@@ -53,12 +53,12 @@ def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
     base = ModuleType("airflow.dag_processing.bundles.base")
     base.BaseDagBundle = BaseDagBundle
-    sync = module("airflow_ecs_sync", "sync.py")
+    sync = module("airflow_ecs_sync", "dag_sync.py")
     monkeypatch.setattr(sync.boto3, "client", lambda service: bucket)
     monkeypatch.setitem(sys.modules, "airflow_ecs_sync", sync)
     for name in ("airflow", "airflow.dag_processing", "airflow.dag_processing.bundles", base.__name__):
         monkeypatch.setitem(sys.modules, name, base)
-    made = module("airflow_ecs_bundle", "bundle.py").S3DagBundle
+    made = module("airflow_ecs_bundle", "dag_bundle.py").S3DagBundle
     return lambda: made(name="dags", bucket_name="bucket", prefix="team/", refresh_interval=30)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-DAGS = Path(__file__).parents[2] / "src/cdk_airflow_ecs/dags"
+DAGS = Path(__file__).parents[2] / "src/cdk_airflow_ecs/in_container"
 HANDOVER = (DAGS / "handover.py").read_text()
 COMMAND = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))"
 

@@ -24,7 +24,7 @@ import pytest
 from servers import free_port
 
 REPO = Path(__file__).parents[2]
-SOURCE = REPO / "src/cdk_airflow_ecs/dags/sync.py"
+SOURCE = REPO / "src/cdk_airflow_ecs/in_container/dag_sync.py"
 
 
 class Bucket:

@@ -24,8 +24,7 @@ MODULES = [
     module.name
     for module in pkgutil.walk_packages(cdk_airflow_ecs.__path__, "cdk_airflow_ecs.")
     # Scripts for other machines: they import what is not here.
-    if module.name
-    not in ("cdk_airflow_ecs.migration.migrate", "cdk_airflow_ecs.dags.sync", "cdk_airflow_ecs.dags.bundle")
+    if not module.name.startswith(("cdk_airflow_ecs.in_container.", "cdk_airflow_ecs.in_lambda."))
 ]
 # The local runner needs its extra, which is not here: of it, the modules with examples alone.
 EXTRA = ("cdk_airflow_ecs.local", "cdk_airflow_ecs.cli")

@@ -36,7 +36,7 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.airflow import NO_DAGS
-from cdk_airflow_ecs.images.build import BuiltImage
+from cdk_airflow_ecs.images.built import BuiltImage
 from cdk_airflow_ecs.plan import ClusterPlan, Container, SecretRef
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import example, resources, strings, template_of

@@ -35,7 +35,7 @@ FILES = {
     "requirements.txt": "pandas\n",
 }
 # They say what of one value, or of the files of an image, is not taken.
-ELSEWHERE = ("arguments.py", "directory.py")
+ELSEWHERE = ("validation.py", "directory.py")
 SOURCE = Path(cdk_airflow_ecs.__file__).parent
 # What is said of one value by itself; of files, which custom-image.md is about; of the name of a task that an executor
 # of somebody's own has taken; and what no user can reach.
@@ -134,7 +134,7 @@ def refusals() -> dict[str, tuple[str, range]]:
     """What the source refuses that is right one by one: where it stands, by its words."""
     found = {}
     for file in SOURCE.rglob("*.py"):
-        if {"local", "cli", "handler"} & {*file.relative_to(SOURCE).parts} or file.name in ELSEWHERE:
+        if {"local", "cli", "in_lambda", "in_container"} & {*file.relative_to(SOURCE).parts} or file.name in ELSEWHERE:
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (

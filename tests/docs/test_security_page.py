@@ -16,7 +16,7 @@ from cdk_airflow_ecs import (
     LocalExecutor,
     SqsBroker,
 )
-from cdk_airflow_ecs.acknowledgements import WILDCARDS_SINCE
+from cdk_airflow_ecs.nag import WILDCARDS_SINCE
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import EXAMPLES, Template, example, references, resources, template_of
 

@@ -38,7 +38,7 @@ class Monitor(AbstractContextManager):
 
     state: Path
     address: str
-    said: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    done: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -67,4 +67,4 @@ class Monitor(AbstractContextManager):
                     if not (more := client.recv(1 << 16)):
                         return
                     *lines, text = (text + more).split(b"\r\n")
-                    self.said.update(filter(None, (read(line.decode(errors="replace")) for line in lines)))
+                    self.done.update(filter(None, (read(line.decode(errors="replace")) for line in lines)))

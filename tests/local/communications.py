@@ -56,13 +56,13 @@ class Says:
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
         """Whether it holds; the rule that allows it; what was seen."""
         ok, rule, text = Over(self.source, "Broker", 6379).judge(observed)
-        said = {
+        done = {
             command: times
             for (name, database, command), times in sorted(observed.commands.items(), key=lambda item: -item[1])
             if (name, database) == (self.source, self.database) and command not in _OF_THE_CLIENT
         }
-        told = ", ".join(f"{command} {times} times" for command, times in list(said.items())[:4]) or "**nothing**"
-        return ok and bool(said), rule, f"{text}; in database {self.database}: {told}"
+        told = ", ".join(f"{command} {times} times" for command, times in list(done.items())[:4]) or "**nothing**"
+        return ok and bool(done), rule, f"{text}; in database {self.database}: {told}"
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ class Observed:
     commands: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, wire: Wire, account: Account, said: Mapping[tuple[str, int, str], int]) -> Observed:
+    def of(cls, wire: Wire, account: Account, done: Mapping[tuple[str, int, str], int]) -> Observed:
         """Put together what was heard on the wire and in the broker, and what the account says of it."""
         names = {METADATA: AGENT, wire.this_machine: MACHINE, **account.names()}
         buckets = account.buckets()
@@ -251,12 +251,12 @@ class Observed:
             what = f"{operation} {buckets.get(bucket, bucket)}".strip() if service == "s3" else operation
             key = names.get(address, OUTSIDE), service, what
             calls[key] = calls.get(key, 0) + times
-        commands = {(names.get(who, OUTSIDE), *rest): times for (who, *rest), times in list(said.items())}
+        commands = {(names.get(who, OUTSIDE), *rest): times for (who, *rest), times in list(done.items())}
         return cls(edges(wire, names, account.port), calls, account.rules(), commands)
 
     def asked(self, who: str, service: str, what: str = "") -> int:
         """How often a component asked a service for something; for S3 *what* is what the bucket holds."""
-        return sum(n for (name, of, said), n in self.calls.items() if (name, of) == (who, service) and what in said)
+        return sum(n for (name, of, done), n in self.calls.items() if (name, of) == (who, service) and what in done)
 
     @property
     def undeclared(self) -> list[Seen]:

@@ -51,8 +51,8 @@ class Ctl:
         self._program = environment(cluster.major) / "airflowctl"
         self._env = {"AIRFLOW_HOME": str(home), "PATH": os.environ["PATH"], "HOME": str(home)}
         words = ("auth", "token", "--api-url", cluster.url, "--username", "admin")
-        said = _run([self._program, *words], cluster.run("password").stdout, self._env)
-        self._env["AIRFLOW_CLI_TOKEN"] = said.splitlines()[-1].strip()
+        done = _run([self._program, *words], cluster.run("password").stdout, self._env)
+        self._env["AIRFLOW_CLI_TOKEN"] = done.splitlines()[-1].strip()
         self.run("auth", "login", "--api-url", cluster.url, "--skip-keyring")
 
     def run(self, *words: str) -> str:
@@ -61,9 +61,9 @@ class Ctl:
 
     def json(self, *words: str) -> Any:
         """Give it a command that prints JSON, after lines of its log."""
-        said = self.run(*words, "--output", "json")
-        start = min(index for index in (said.find("\n["), said.find("\n{"), said.find("[{")) if index >= 0)
-        return json.loads(said[start:])
+        done = self.run(*words, "--output", "json")
+        start = min(index for index in (done.find("\n["), done.find("\n{"), done.find("[{")) if index >= 0)
+        return json.loads(done[start:])
 
     def finish(self, dag: str, run: str) -> str:
         """Wait for the end of a run; return its state."""

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-from cdk_airflow_ecs.local.addresses import Addresses
+from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cdk_airflow_ecs.local.postgres_programs import ROOT_DATA
+from cdk_airflow_ecs.local.stores.postgres_programs import ROOT_DATA
 
 _LONGEST = 1 << 24  # bytes of one file that are read
 # A signed token of Airflow: whoever has it acts for a task, or for a user.

@@ -13,10 +13,10 @@ import pytest
 from cluster import eventually
 from places import networks, why_not_isolated
 
-from cdk_airflow_ecs.local import addresses as module
-from cdk_airflow_ecs.local.address import TaskAddress
-from cdk_airflow_ecs.local.addresses import Addresses
-from cdk_airflow_ecs.local.namespaces import NotAllowed
+from cdk_airflow_ecs.local.network import addresses as module
+from cdk_airflow_ecs.local.network.address import TaskAddress
+from cdk_airflow_ecs.local.network.addresses import Addresses
+from cdk_airflow_ecs.local.network.namespaces import NotAllowed
 from cdk_airflow_ecs.local.refusal import Refusal
 
 # What each server says of itself: which task it is.
@@ -179,7 +179,7 @@ def test_what_a_killed_run_left_is_removed():
         assert reason
         return
     code = (
-        "import os,subprocess\nfrom cdk_airflow_ecs.local.addresses import Addresses\n"
+        "import os,subprocess\nfrom cdk_airflow_ecs.local.network.addresses import Addresses\n"
         "addresses = Addresses.open(isolated=True)\ntask = addresses.add('left')\n"
         "command = [*task.command_prefix, 'sh', '-c', 'echo in; exec sleep 600']\n"
         "child = subprocess.Popen(command, stdout=-1, stderr=-3)\nchild.stdout.readline()\n"

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("moto", reason="needs the environment of the extra [local]: make environments")
 
-from cdk_airflow_ecs.local.agent import Agent
+from cdk_airflow_ecs.local.agent.agent import Agent
 
 
 class Task(SimpleNamespace):
@@ -32,5 +32,5 @@ def test_what_is_called_stops_last():
         name: SimpleNamespace(record=SimpleNamespace(name=name, service_registries=names, load_balancers=[]))
         for name, names in (("api", [{"registryArn": "x"}]), ("worker", []))
     }
-    Agent(ground=None, services=services, tasks=tasks).stop(1)
+    Agent(runtime=None, services=services, tasks=tasks).stop(1)
     assert ended == ["service:worker", "family:etl", "service:api"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk_airflow_ecs.local import authority as module
-from cdk_airflow_ecs.local.authority import Authority, Issued
+from cdk_airflow_ecs.local.network import certificate_authority as module
+from cdk_airflow_ecs.local.network.certificate_authority import Authority, Issued
 
 
 def shake_hands(issued: Issued, trusted: Path, name: str) -> None:

@@ -15,8 +15,8 @@ from aws_cdk import App, Stack
 
 from cdk_airflow_ecs import AirflowCluster, AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SqsBroker
 from cdk_airflow_ecs.local import assembly
-from cdk_airflow_ecs.local.compose import compose
-from cdk_airflow_ecs.local.compose_project import SUBSTITUTIONS, Project, single_quoted, write
+from cdk_airflow_ecs.local.compose.project import SUBSTITUTIONS, Project, single_quoted, write
+from cdk_airflow_ecs.local.compose.render import compose
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.values import Values
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from places import temporary_state
 
-from cdk_airflow_ecs.local.container import Container, command, refuse_unknown, script
+from cdk_airflow_ecs.local.agent.container import Container, command, refuse_unknown, script
 from cdk_airflow_ecs.local.refusal import Refusal
 
 PYTHON = str(Path(sys.executable).parent)

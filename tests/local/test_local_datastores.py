@@ -11,14 +11,14 @@ from places import temporary_state
 
 pytest.importorskip("moto", reason="needs the environment of the extra [local]: make environments")
 
-from cdk_airflow_ecs.local import datastores
-from cdk_airflow_ecs.local.addresses import Addresses
-from cdk_airflow_ecs.local.authority import Authority
 from cdk_airflow_ecs.local.aws import queues
-from cdk_airflow_ecs.local.datastores import Datastores
-from cdk_airflow_ecs.local.redis import RedisServer
+from cdk_airflow_ecs.local.network.addresses import Addresses
+from cdk_airflow_ecs.local.network.certificate_authority import Authority
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
+from cdk_airflow_ecs.local.stores import datastores
+from cdk_airflow_ecs.local.stores.datastores import Datastores
+from cdk_airflow_ecs.local.stores.redis import RedisServer
 
 
 class Server(SimpleNamespace):
@@ -38,33 +38,33 @@ class Server(SimpleNamespace):
 
 
 @pytest.fixture
-def said() -> list[tuple[str, str]]:
+def done() -> list[tuple[str, str]]:
     """Collect what people are told."""
     return []
 
 
 @pytest.fixture
-def stores(said) -> Datastores:
+def stores(done) -> Datastores:
     """Look after nothing yet."""
-    return Datastores(state=None, addresses=None, authority=None, say=lambda *words: said.append(words))
+    return Datastores(state=None, addresses=None, authority=None, say=lambda *words: done.append(words))
 
 
-def test_what_died_is_started_again(stores, said):
+def test_what_died_is_started_again(stores, done):
     """Once, and people are told."""
     stores.servers["Cache"] = server = Server()
     stores.look()
     stores.look()
     assert server.starts == 1
-    assert said == [("Cache", "Redis 7 died"), ("Cache", "Redis 7 runs again")]
+    assert done == [("Cache", "Redis 7 died"), ("Cache", "Redis 7 runs again")]
 
 
-def test_what_does_not_start_is_tried_again(stores, said):
+def test_what_does_not_start_is_tried_again(stores, done):
     """A first failure is told, and is not the last try."""
     stores.servers["Cache"] = server = Server(refuses=1)
     stores.look()
     stores.look()
     assert server.is_running
-    assert ("Cache", "it does not start") in said
+    assert ("Cache", "it does not start") in done
 
 
 def test_what_is_queued_comes_back_once(stores, monkeypatch):

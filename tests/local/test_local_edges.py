@@ -94,7 +94,7 @@ class Watched:
     def observe(self) -> Observed:
         """What was seen until now; nothing was missed."""
         assert self.wire.losses() == 0
-        return Observed.of(self.wire, self.account, self.monitor.said if self.monitor else {})
+        return Observed.of(self.wire, self.account, self.monitor.done if self.monitor else {})
 
     def work(self) -> None:
         """Run the DAG, and read logs of what still runs."""
@@ -176,7 +176,7 @@ def test_the_eleven_communications(watched):
 
 
 def test_every_connection_has_a_rule(watched):
-    """Whatever was said on the network, a security group of the template allows it; what it forbids nobody answered."""
+    """Whatever was done on the network, a security group of the template allows it; what it forbids nobody answered."""
     observed = watched.observe()
     lines = [[str(edge), str(seen)] for edge, seen in sorted(observed.edges.items())]
     report(f"connections {watched.name}", rows(["connection", "seen"], lines))

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cdk_airflow_ecs.local.endpoints import Asker, Endpoints
+from cdk_airflow_ecs.local.agent.endpoints import Endpoints, TaskIdentity
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/cluster/4711"
 ROLE = "arn:aws:iam::123456789012:role/task"
@@ -32,8 +32,8 @@ def agent():
         }
     )
     described = {"TaskARN": TASK, "Containers": [{"Name": "worker", "Image": "i"}]}
-    endpoints.add("4711", Asker(arn=TASK, role=ROLE, describe=lambda: described))
-    endpoints.add("4712", Asker(arn=TASK, role="", describe=lambda: described))
+    endpoints.add("4711", TaskIdentity(arn=TASK, role=ROLE, describe=lambda: described))
+    endpoints.add("4712", TaskIdentity(arn=TASK, role="", describe=lambda: described))
     listening = socket.create_server(("127.0.0.1", 0))
     endpoints.start(listening)
     yield endpoints, f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -72,7 +72,7 @@ def test_credentials_are_there_before_the_first_question():
         return {"AccessKeyId": str(len(asked)), "SecretAccessKey": "s", "SessionToken": "t", "Expiration": expires}
 
     endpoints = Endpoints(assume)
-    endpoints.add("4711", Asker(arn=TASK, role=ROLE, describe=dict))
+    endpoints.add("4711", TaskIdentity(arn=TASK, role=ROLE, describe=dict))
     assert asked == [ROLE]
     answers = [endpoints.answer("GET", "/v2/credentials/4711", b"")[1]["AccessKeyId"] for _ in range(3)]
     assert answers == ["2", "2", "2"]  # the first are about to run out
@@ -95,9 +95,9 @@ def test_protection(agent):
     assert (status, found["protection"]["ProtectionEnabled"]) == (200, True)
     ends = datetime.strptime(found["protection"]["ExpirationDate"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     assert 59 < (ends - datetime.now(timezone.utc)).total_seconds() / 60 <= 60
-    assert endpoints._askers["4711"].is_protected
+    assert endpoints._identities["4711"].is_protected
     call(address, {"ProtectionEnabled": False}, "PUT")
-    assert not endpoints._askers["4711"].is_protected
+    assert not endpoints._identities["4711"].is_protected
 
 
 def test_a_caller_that_hangs_up_is_no_news(agent, capfd):

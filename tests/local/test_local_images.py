@@ -11,12 +11,12 @@ import pytest
 
 from cdk_airflow_ecs import AirflowVersion
 from cdk_airflow_ecs.images.dockerfile import Recipe, dockerfile
-from cdk_airflow_ecs.local import pythons
-from cdk_airflow_ecs.local.environments import Environments, _date
-from cdk_airflow_ecs.local.image import kind_of, read_image
-from cdk_airflow_ecs.local.pythons import Interpreter, choose
+from cdk_airflow_ecs.local.images import interpreters as pythons
+from cdk_airflow_ecs.local.images.environments import Environments, _date
+from cdk_airflow_ecs.local.images.image import kind_of, read_image
+from cdk_airflow_ecs.local.images.interpreters import Interpreter, choose
 from cdk_airflow_ecs.local.refusal import Refusal
-from cdk_airflow_ecs.local.up import Run, Wishes
+from cdk_airflow_ecs.local.up import Run, RunOptions
 
 REPOSITORY = Path(__file__).parents[2]
 LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
@@ -154,8 +154,8 @@ def test_this_machine_has_a_python():
     assert found
     for python in found:
         assert not (python.path.parent.parent / "pyvenv.cfg").exists()
-        said = subprocess.run([python.path, "--version"], capture_output=True, text=True, check=True).stdout
-        assert said.split()[1] == python.version
+        done = subprocess.run([python.path, "--version"], capture_output=True, text=True, check=True).stdout
+        assert done.split()[1] == python.version
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ case "$1 $2" in
 esac
 """)
     program.chmod(0o755)
-    monkeypatch.setattr("cdk_airflow_ecs.local.environments.sys.executable", str(folder / "python"))
+    monkeypatch.setattr("cdk_airflow_ecs.local.images.environments.sys.executable", str(folder / "python"))
     found = [Interpreter(Path("/python3.12"), "3.12.1"), Interpreter(Path("/python3.11"), "3.11.1")]
     monkeypatch.setattr(pythons, "installed", lambda: found)
     return tmp_path / "told"
@@ -181,11 +181,11 @@ esac
 
 def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
     """It is installed once, with hashes, and found again by the next run."""
-    said: list[str] = []
-    made = [Environments(tmp_path / "cache", said.append).of("apache/airflow:3.3.2-python3.12") for _ in range(2)]
+    done: list[str] = []
+    made = [Environments(tmp_path / "cache", done.append).of("apache/airflow:3.3.2-python3.12") for _ in range(2)]
     assert made[0] == made[1]
     assert made[0].substitutions == ()
-    assert said == ["installing Airflow 3.3.2 for Python 3.12, once"]
+    assert done == ["installing Airflow 3.3.2 for Python 3.12, once"]
     told = uv.read_text().splitlines()
     assert len(told) == 2
     assert "--python /python3.12" in told[0]
@@ -256,12 +256,12 @@ def test_locks_are_whole():
 
 def test_an_image_that_only_dags_start_is_refused_while_the_cluster_starts(tmp_path: Path):
     """Of a service, `up` would say it; of a task of `add_ecs_task`, nobody would before a DAG fails."""
-    said: list[tuple[str, str]] = []
-    run = Run(Wishes(path=tmp_path, state=tmp_path), lambda about, text: said.append((about, text)))
+    done: list[tuple[str, str]] = []
+    run = Run(RunOptions(path=tmp_path, state=tmp_path), lambda about, text: done.append((about, text)))
     run.files, run.environments = (), Environments(tmp_path / "cache")
     assert isinstance(run.image("acme/etl:1").exception(120), Refusal)
-    assert [about for about, _ in said] == ["acme/etl:1"]
-    assert "--image acme/etl:1=DIR" in said[0][1]
+    assert [about for about, _ in done] == ["acme/etl:1"]
+    assert "--image acme/etl:1=DIR" in done[0][1]
 
 
 def test_every_release_has_a_date():

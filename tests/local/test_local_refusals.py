@@ -58,9 +58,9 @@ def up(folder, resources: dict | None, *words: str) -> str:
 )
 def test_what_a_template_says_and_nothing_here_does(tmp_path, resources, told):
     """The resource is named, and what of it has no counterpart."""
-    said = up(tmp_path, resources)
-    assert "airflow-ecs: Test could not be made here: " in said
-    assert told in said
+    done = up(tmp_path, resources)
+    assert "airflow-ecs: Test could not be made here: " in done
+    assert told in done
 
 
 def test_nothing_to_run(tmp_path):
@@ -83,8 +83,8 @@ def test_a_port_that_is_in_use(tmp_path):
     """It is told before anything is made, with what to do."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
-        said = up(tmp_path, {"A": TOPIC}, "--port", str(port))
-    assert f"port {port} of 127.0.0.1 cannot be had (Address already in use); name another with --port" in said
+        done = up(tmp_path, {"A": TOPIC}, "--port", str(port))
+    assert f"port {port} of 127.0.0.1 cannot be had (Address already in use); name another with --port" in done
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system that is full")
@@ -142,10 +142,10 @@ def service(image: str, command: list[str]) -> dict:
 
 def test_a_container_that_exits(tmp_path):
     """Whoever keeps dying is named, with its exit code and its last lines."""
-    said = up(tmp_path, service("redis:7", ["sh", "-c", "seq 1 50; exit 3"]))
-    assert "does not start:\nEssential container in task exited" in said
-    assert "main exited with 3; its last lines:\n21\n" in said
-    assert said.rstrip().endswith("\n50")
+    done = up(tmp_path, service("redis:7", ["sh", "-c", "seq 1 50; exit 3"]))
+    assert "does not start:\nEssential container in task exited" in done
+    assert "main exited with 3; its last lines:\n21\n" in done
+    assert done.rstrip().endswith("\n50")
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from places import networks, temporary_state
 
-from cdk_airflow_ecs.local.address import TaskAddress
-from cdk_airflow_ecs.local.addresses import Addresses
-from cdk_airflow_ecs.local.environments import Environment, Environments
-from cdk_airflow_ecs.local.postgres_programs import Programs
-from cdk_airflow_ecs.local.redis import Program
+from cdk_airflow_ecs.local.images.environments import Environment, Environments
+from cdk_airflow_ecs.local.images.store_images import programs
+from cdk_airflow_ecs.local.network.address import TaskAddress
+from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.state import State
-from cdk_airflow_ecs.local.store_images import programs
+from cdk_airflow_ecs.local.stores.postgres_programs import Programs
+from cdk_airflow_ecs.local.stores.redis import Program
 
 # Without namespaces a container's server has its port on 127.0.0.1, which exists once.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stores")]

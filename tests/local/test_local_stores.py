@@ -20,14 +20,14 @@ from tempfile import mkdtemp
 import pytest
 from places import command_lines, networks, temporary_state
 
-from cdk_airflow_ecs.local import postgres as postgres_module
-from cdk_airflow_ecs.local.addresses import Addresses
-from cdk_airflow_ecs.local.authority import Authority
-from cdk_airflow_ecs.local.postgres import PostgresServer
-from cdk_airflow_ecs.local.postgres_programs import Programs, unprivileged, within_reach
-from cdk_airflow_ecs.local.redis import Program, RedisServer
+from cdk_airflow_ecs.local.network.addresses import Addresses
+from cdk_airflow_ecs.local.network.certificate_authority import Authority
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
+from cdk_airflow_ecs.local.stores import postgres as postgres_module
+from cdk_airflow_ecs.local.stores.postgres import PostgresServer
+from cdk_airflow_ecs.local.stores.postgres_programs import Programs, unprivileged, within_reach
+from cdk_airflow_ecs.local.stores.redis import Program, RedisServer
 
 pytestmark = [pytest.mark.slow]
 HOSTILE = "p@ss/w:rd#%25 &=?\"+!x$1'\\ü"

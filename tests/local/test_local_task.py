@@ -13,17 +13,17 @@ from types import SimpleNamespace
 import pytest
 from places import temporary_state
 
-from cdk_airflow_ecs.local.addresses import Addresses
-from cdk_airflow_ecs.local.endpoints import Endpoints
-from cdk_airflow_ecs.local.environments import Environment
-from cdk_airflow_ecs.local.image import AirflowImageParts
-from cdk_airflow_ecs.local.task import Ground, Task
+from cdk_airflow_ecs.local.agent.endpoints import Endpoints
+from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime
+from cdk_airflow_ecs.local.images.environments import Environment
+from cdk_airflow_ecs.local.images.image import AirflowImageParts
+from cdk_airflow_ecs.local.network.addresses import Addresses
 
 BIN = Path(sys.executable).parent
 
 
 @pytest.fixture
-def ground() -> Iterator[Ground]:
+def runtime() -> Iterator[TaskRuntime]:
     """What tasks stand on, with one image: this Python."""
     image: Future[Environment] = Future()
     parts = AirflowImageParts(version="", python="")
@@ -31,7 +31,7 @@ def ground() -> Iterator[Ground]:
         Environment(python=Path(sys.executable), bin=BIN, path=f"{BIN}:/bin", airflow_version="", image=parts)
     )
     with temporary_state() as state, closing(Addresses.open(isolated=False)) as addresses:
-        yield Ground(
+        yield TaskRuntime(
             state=state,
             temporary=state.folder("tmp"),
             addresses=addresses,
@@ -45,7 +45,7 @@ def ground() -> Iterator[Ground]:
         )
 
 
-def ended(ground: Ground, *containers: dict) -> SimpleNamespace:
+def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
     """The record of a task of these containers, when it is over."""
     record = SimpleNamespace(
         id="0" * 32,
@@ -62,7 +62,7 @@ def ended(ground: Ground, *containers: dict) -> SimpleNamespace:
         task_role_arn=None,
         execution_role_arn=None,
     )
-    task = Task(record=record, definition=definition, ground=ground, name="it")
+    task = Task(record=record, definition=definition, runtime=runtime, name="it")
     task.begin()
     end = time.monotonic() + 120
     while record.status != "STOPPED":
@@ -72,16 +72,16 @@ def ended(ground: Ground, *containers: dict) -> SimpleNamespace:
     return record
 
 
-def test_a_task_that_ran_tells_its_exit_code(ground):
+def test_a_task_that_ran_tells_its_exit_code(runtime):
     """And when it started."""
-    record = ended(ground, {"name": "one", "command": ["raise SystemExit(3)"]})
+    record = ended(runtime, {"name": "one", "command": ["raise SystemExit(3)"]})
     assert (record.stop_code, record.containers[0]["exitCode"]) == ("EssentialContainerExited", 3)
     assert record.started_at
 
 
-def test_a_task_that_cannot_start_never_started(ground):
+def test_a_task_that_cannot_start_never_started(runtime):
     """The ECS executor takes a task that started and has no exit code for one that runs, for ever."""
-    record = ended(ground, {"name": "one", "entryPoint": ["nothing-of-this-name"]})
+    record = ended(runtime, {"name": "one", "entryPoint": ["nothing-of-this-name"]})
     assert record.stop_code == "TaskFailedToStart"
     assert record.started_at is None
     assert "exitCode" not in record.containers[0]
@@ -89,11 +89,11 @@ def test_a_task_that_cannot_start_never_started(ground):
     assert "nothing-of-this-name" in record.stopped_reason
 
 
-def test_what_waited_for_a_failure_is_described_as_stopped(ground):
+def test_what_waited_for_a_failure_is_described_as_stopped(runtime):
     """A container that never began, because the one before it failed."""
     waits = {"dependsOn": [{"containerName": "first", "condition": "SUCCESS"}]}
     record = ended(
-        ground,
+        runtime,
         {"name": "first", "essential": False, "command": ["raise SystemExit(1)"]},
         {"name": "then", "command": ["pass"], **waits},
     )

@@ -18,7 +18,7 @@ from edges import AGENT, AWS, MACHINE, METADATA, Edge, Observed, Rules, edges
 from places import why_not_isolated
 from wire import Flow, Socket, Wire, heard, program, sockets
 
-from cdk_airflow_ecs.local.addresses import Addresses
+from cdk_airflow_ecs.local.network.addresses import Addresses
 
 ONE, TWO = "198.18.7.11", "198.18.7.12"
 GROUPS = [

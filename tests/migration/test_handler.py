@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-SOURCE = Path(__file__).parents[2] / "src/cdk_airflow_ecs/migration/handler/index.py"
+SOURCE = Path(__file__).parents[2] / "src/cdk_airflow_ecs/in_lambda/migration_gate/index.py"
 TASK = "arn:aws:ecs:eu-west-1:111122223333:task/airflow/0123456789abcdef"
 FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:gate"
 ENVIRONMENT = {

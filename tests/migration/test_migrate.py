@@ -21,7 +21,7 @@ import pytest
 from servers import PostgresServer
 
 REPO = Path(__file__).parents[2]
-SOURCE = REPO / "src/cdk_airflow_ecs/migration/migrate.py"
+SOURCE = REPO / "src/cdk_airflow_ecs/in_container/migrate.py"
 AIRFLOW_2, AIRFLOW_3 = "2.11.2", "3.3.2"
 HEAD_2_10_0, HEAD_2, HEAD_3 = "22ed7efa9da2", "5f2621c13b39", "d2f4e1b3c5a7"
 # Hostile, and of this run alone: the process list is everybody's.

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.config import Finding, check, environment_name, exists, known, merge
 from cdk_airflow_ecs.option_names import current_option, every_option, minors
+from cdk_airflow_ecs.options import Finding, check, environment_name, exists, known, merge
 
 MINORS = ("2.8", "2.9", "2.10", "2.11", "3.0", "3.1", "3.2", "3.3")
 TOKEN = "${Token[TOKEN.123]}"  # what CDK puts in place of a text that only CloudFormation knows

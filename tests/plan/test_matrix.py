@@ -13,8 +13,8 @@ import pytest
 from plans import ACCEPTED, BUCKET, EXECUTORS, EXISTING, LACKING, OWN_IMAGE, VERSIONS, plan
 
 from cdk_airflow_ecs import AirflowImage, AuroraDatabase, ContainerDatabase, ImageDags, RdsDatabase, S3Dags, S3Logs, Web
-from cdk_airflow_ecs.config import exists
 from cdk_airflow_ecs.executors.base import ExecutorContext
+from cdk_airflow_ecs.options import exists
 from cdk_airflow_ecs.plan import ClusterPlan, Component, Json, Ref, SecretRef
 from contracts.offers import ALWAYS, OFFERS, SINCE_3, STARTED
 

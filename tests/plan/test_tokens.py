@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from plans import NUMBER_TOKEN, TEXT_TOKEN, EcsSecret
 
-from cdk_airflow_ecs.arguments import shown
 from cdk_airflow_ecs.tokens import is_known_int, is_list_token, is_secret, is_token
+from cdk_airflow_ecs.validation import shown
 
 
 @pytest.mark.parametrize(

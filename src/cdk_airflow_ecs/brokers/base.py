@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Store
+from cdk_airflow_ecs.binding import ClusterResource
 from cdk_airflow_ecs.plan import Option, Permission, Value
 
 
@@ -34,7 +34,7 @@ class BrokerPlan:
     image_files: Mapping[str, str] = field(default_factory=dict)
 
 
-class Broker(Store):
+class Broker(ClusterResource):
     """Carries commands from the scheduler to Celery workers."""
 
     @abstractmethod
@@ -46,7 +46,7 @@ class Broker(Store):
             queues: the Celery queues that workers serve, each once.
         """
 
-    def store(self, queues: Sequence[str]) -> Store:
+    def store(self, queues: Sequence[str]) -> ClusterResource:
         """What must exist for *queues*. Most brokers keep any queue, and are that themselves."""
         del queues
         return self

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion, HealthCheck
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
-from cdk_airflow_ecs.brokers.connection import redis_plan
+from cdk_airflow_ecs.brokers.redis_url import redis_plan
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
 from cdk_airflow_ecs.secrets import generated_secret
@@ -36,7 +36,7 @@ class ContainerRedisBroker(Broker):
     memory_mib: int = 512
 
     def __post_init__(self) -> None:
-        arguments.public_image("RedisBroker.container image", self.image, "public.ecr.aws/docker/library/redis:7.2")
+        validation.public_image("RedisBroker.container image", self.image, "public.ecr.aws/docker/library/redis:7.2")
         check_size("RedisBroker.container", self.cpu, self.memory_mib)
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
@@ -45,7 +45,7 @@ class ContainerRedisBroker(Broker):
         return redis_plan(_PORT, tls=False)
 
     def advice(self) -> Sequence[Advice]:
-        """See :meth:`Store.advice`."""
+        """See :meth:`ClusterResource.advice`."""
         return [
             Advice(
                 "cdk-airflow-ecs:container-broker",
@@ -55,7 +55,7 @@ class ContainerRedisBroker(Broker):
         ]
 
     def component(self) -> Component:
-        """See :meth:`Store.component`."""
+        """See :meth:`ClusterResource.component`."""
         return Component(
             name="Broker",
             path="Broker",
@@ -100,13 +100,13 @@ class ContainerRedisBroker(Broker):
             "END\n"
         )
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
         token = generated_secret(
-            scope, "Token", foundation, description="AUTH token of the Celery broker of Airflow", length=64
+            scope, "Token", context, description="AUTH token of the Celery broker of Airflow", length=64
         )
         return Binding(
-            attributes={"host": f"broker.{foundation.namespace}", "port": str(_PORT)},
+            attributes={"host": f"broker.{context.namespace}", "port": str(_PORT)},
             secrets={"token": ecs.Secret.from_secrets_manager(token)},
-            key=foundation.key,
+            key=context.key,
         )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
-from cdk_airflow_ecs.brokers.connection import VISIBILITY_TIMEOUT_SECONDS, redis_plan
+from cdk_airflow_ecs.brokers.redis_url import VISIBILITY_TIMEOUT_SECONDS, redis_plan
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_secret
 
@@ -33,19 +33,19 @@ class ExistingRedisBroker(Broker):
     visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
-        arguments.host("RedisBroker.existing host", self.host, required=True)
-        arguments.integer(
+        validation.host("RedisBroker.existing host", self.host, required=True)
+        validation.integer(
             "RedisBroker.existing visibility_timeout_seconds", self.visibility_timeout_seconds, 60, tokens=True
         )
-        arguments.integer("RedisBroker.existing port", self.port, 1, 65535, tokens=True)
+        validation.integer("RedisBroker.existing port", self.port, 1, 65535, tokens=True)
         if not is_secret(self.auth_token):
-            arguments.secret(
+            validation.secret(
                 "RedisBroker.existing auth_token",
                 self.auth_token,
                 "a secretsmanager.ISecret that holds nothing else, or an ecs.Secret",
                 required=True,
             )
-        arguments.construct(
+        validation.construct(
             "RedisBroker.existing security_group",
             self.security_group,
             "security_group_id",
@@ -57,9 +57,9 @@ class ExistingRedisBroker(Broker):
         del version, queues
         return redis_plan(self.port, visibility_timeout_seconds=self.visibility_timeout_seconds)
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        del foundation
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        del context
         token = self.auth_token
         if isinstance(token, ecs.Secret):
             secret, key = token, None

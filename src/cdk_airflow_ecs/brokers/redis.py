@@ -12,14 +12,14 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticache as elasticache
 
-from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.acknowledgements import acknowledge
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
-from cdk_airflow_ecs.brokers.connection import VISIBILITY_TIMEOUT_SECONDS, redis_plan
 from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
+from cdk_airflow_ecs.brokers.redis_url import VISIBILITY_TIMEOUT_SECONDS, redis_plan
+from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.tokens import is_token
@@ -124,7 +124,7 @@ class RedisBroker(Broker):
                 f"RedisBroker cannot use {kind}: Celery's multi-key commands fail there with CROSSSLOT"
                 " (celery/celery#9019). Use RedisBroker(replicas=1) for failover"
             )
-        arguments.text("RedisBroker node_type", self.node_type, "cache.t4g.micro", required=True)
+        validation.text("RedisBroker node_type", self.node_type, "cache.t4g.micro", required=True)
         if not self.node_type.startswith("cache.") and not is_token(self.node_type):
             raise ValueError(
                 f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got {self.node_type!r}'
@@ -132,12 +132,12 @@ class RedisBroker(Broker):
         if not re.fullmatch(r"[78]\.\d+", str(self.engine_version)):
             raise ValueError(
                 f'RedisBroker engine_version is a release of Valkey, "7.2" or "8.0"; got'
-                f" {arguments.shown(self.engine_version)}"
+                f" {validation.shown(self.engine_version)}"
             )
         object.__setattr__(self, "engine_version", str(self.engine_version))
-        arguments.integer("RedisBroker replicas", self.replicas, 0, 5)
-        arguments.integer("RedisBroker visibility_timeout_seconds", self.visibility_timeout_seconds, 60)
-        arguments.integer("RedisBroker snapshot_retention_days", self.snapshot_retention_days, 0, 35)
+        validation.integer("RedisBroker replicas", self.replicas, 0, 5)
+        validation.integer("RedisBroker visibility_timeout_seconds", self.visibility_timeout_seconds, 60)
+        validation.integer("RedisBroker snapshot_retention_days", self.snapshot_retention_days, 0, 35)
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
         """See :meth:`Broker.plan`."""
@@ -145,15 +145,15 @@ class RedisBroker(Broker):
         return redis_plan(_PORT, visibility_timeout_seconds=self.visibility_timeout_seconds)
 
     def check(self, network: Network | None) -> None:
-        """See :meth:`Store.check`."""
+        """See :meth:`ClusterResource.check`."""
         check_subnets(network, "store_subnets", "RedisBroker")
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        network = foundation.network
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        network = context.network
         group = network.security_group(scope, "SecurityGroup", "Celery broker of Airflow")
         token = generated_secret(
-            scope, "Token", foundation, description="AUTH token of the Celery broker of Airflow", length=64
+            scope, "Token", context, description="AUTH token of the Celery broker of Airflow", length=64
         )
         subnets = elasticache.CfnSubnetGroup(
             scope,
@@ -186,7 +186,7 @@ class RedisBroker(Broker):
             transit_encryption_enabled=True,
             transit_encryption_mode="required",
             at_rest_encryption_enabled=True,
-            kms_key_id=foundation.key.key_arn,
+            kms_key_id=context.key.key_arn,
             # The one place where CloudFormation, and not a container, reads a secret: it never stands in the template.
             auth_token=token.secret_value.unsafe_unwrap(),
             snapshot_retention_limit=self.snapshot_retention_days,
@@ -195,11 +195,11 @@ class RedisBroker(Broker):
         if self.replicas == 0:
             acknowledge(cache, "AwsSolutions-AEC4", "Airflow sends commands again that a lost broker took with it")
         # Commands in flight are not worth keeping: Airflow sends them again. A snapshot of them would be.
-        cache.apply_removal_policy(foundation.removal_policy or RemovalPolicy.SNAPSHOT)
+        cache.apply_removal_policy(context.removal_policy or RemovalPolicy.SNAPSHOT)
         return Binding(
             attributes={"host": cache.attr_primary_end_point_address, "port": str(_PORT)},
             secrets={"token": ecs.Secret.from_secrets_manager(token)},
             connectable=ec2.Connections(security_groups=[group], default_port=ec2.Port.tcp(_PORT)),
-            key=foundation.key,
+            key=context.key,
             dependencies=[cache],
         )

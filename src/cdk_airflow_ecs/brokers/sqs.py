@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
-from cdk_airflow_ecs.brokers.queues import VISIBILITY_TIMEOUT_SECONDS, SqsQueues
+from cdk_airflow_ecs.brokers.sqs_queues import VISIBILITY_TIMEOUT_SECONDS, SqsQueues
 from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class SqsBroker(Broker):
 
     def __post_init__(self) -> None:
         # AWS SQS API Reference, SetQueueAttributes.
-        arguments.integer("SqsBroker message_retention_days", self.message_retention_days, 1, 14)
-        arguments.integer("SqsBroker max_receive_count", self.max_receive_count, 1, 1000)
+        validation.integer("SqsBroker message_retention_days", self.message_retention_days, 1, 14)
+        validation.integer("SqsBroker max_receive_count", self.max_receive_count, 1, 1000)
         returns = self.max_receive_count * VISIBILITY_TIMEOUT_SECONDS
         if returns >= self.message_retention_days * 86400:
             raise ValueError(
@@ -116,9 +116,9 @@ class SqsBroker(Broker):
             max_receive_count=self.max_receive_count,
         )
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        return self.store(()).bind(scope, foundation)
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        return self.store(()).bind(scope, context)
 
 
 def _queue_name(queue: str) -> str:

@@ -5,7 +5,7 @@ Source: Amazon ECS developer guide, "Task CPU and memory" (fargate-tasks-service
 
 from __future__ import annotations
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token
 
 _GIB = 1024
@@ -27,17 +27,17 @@ def check_size(owner: str, cpu: object, memory_mib: object) -> None:
         ValueError: naming the values accepted.
     """
     if is_number_token(cpu):
-        arguments.integer(f"{owner}: memory_mib", memory_mib, 512, tokens=True)
+        validation.integer(f"{owner}: memory_mib", memory_mib, 512, tokens=True)
         return
     if not is_known_int(cpu) or cpu not in MEMORY_MIB_BY_CPU:
         accepted = ", ".join(str(size) for size in MEMORY_MIB_BY_CPU)
         raise ValueError(
-            f"{owner}: cpu={arguments.shown(cpu)} is no Fargate size; accepted (1024 is one vCPU): {accepted}"
+            f"{owner}: cpu={validation.shown(cpu)} is no Fargate size; accepted (1024 is one vCPU): {accepted}"
         )
     sizes = MEMORY_MIB_BY_CPU[cpu]
     if not is_number_token(memory_mib) and (not is_known_int(memory_mib) or memory_mib not in sizes):
         raise ValueError(
-            f"{owner}: memory_mib={arguments.shown(memory_mib)} does not go with cpu={cpu};"
+            f"{owner}: memory_mib={validation.shown(memory_mib)} does not go with cpu={cpu};"
             f" Fargate accepts {_span(sizes)}"
         )
 
@@ -52,7 +52,7 @@ def check_ephemeral_storage(owner: str, gib: object) -> None:
         return
     if not is_known_int(gib) or not 21 <= gib <= 200:
         raise ValueError(
-            f"{owner}: ephemeral_storage_gib={arguments.shown(gib)}; Fargate accepts 21 to 200, or leave it out for"
+            f"{owner}: ephemeral_storage_gib={validation.shown(gib)}; Fargate accepts 21 to 200, or leave it out for"
             " the 20 GiB that every task has"
         )
 

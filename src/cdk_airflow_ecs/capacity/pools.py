@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import HealthCheck
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
@@ -70,25 +70,25 @@ class WorkerPool:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", self.name):
             raise ValueError(
                 "a worker pool's name is a letter, then letters, digits and hyphens, at most 32; got"
-                f" {arguments.shown(self.name)}"
+                f" {validation.shown(self.name)}"
             )
         pool = f"pool {self.name!r}"
-        queues = arguments.items(f"{pool}: queues", self.queues, '["heavy"]') or (self.name,)
+        queues = validation.items(f"{pool}: queues", self.queues, '["heavy"]') or (self.name,)
         for queue in queues:
             if not isinstance(queue, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", queue):
                 raise ValueError(f"{pool}: {queue!r} is no queue name; use letters, digits, _ . and -")
         object.__setattr__(self, "queues", queues)
         check_size(pool, self.cpu, self.memory_mib)
         if self.concurrency is not None:
-            arguments.integer(f"{pool}: concurrency", self.concurrency, 1, tokens=True)
+            validation.integer(f"{pool}: concurrency", self.concurrency, 1, tokens=True)
         elif is_token(self.memory_mib):
             raise ValueError(f"{pool}: memory_mib is only known at deploy time, so say concurrency= too")
         if not isinstance(self.spot, bool):
-            raise ValueError(f"{pool}: spot is True or False, got {arguments.shown(self.spot)}")
+            raise ValueError(f"{pool}: spot is True or False, got {validation.shown(self.spot)}")
         if self.architecture not in (None, "x86_64", "arm64"):
-            raise ValueError(f'{pool}: architecture is "x86_64" or "arm64", got {arguments.shown(self.architecture)}')
+            raise ValueError(f'{pool}: architecture is "x86_64" or "arm64", got {validation.shown(self.architecture)}')
         if self.image is not None:
-            arguments.instance(f"{pool}: image", self.image, AirflowImage, 'AirflowImage.registry("…")')
+            validation.instance(f"{pool}: image", self.image, AirflowImage, 'AirflowImage.registry("…")')
         _ = self.service  # which checks the rest
 
     @property

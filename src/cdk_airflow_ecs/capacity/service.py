@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import HealthCheck
 from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage
 
@@ -46,8 +46,8 @@ class Service:
 
     def __post_init__(self) -> None:
         if self.count is not None:
-            arguments.integer("count", self.count, 0, tokens=True)
-        arguments.flag("enable_exec", self.enable_exec)
+            validation.integer("count", self.count, 0, tokens=True)
+        validation.flag("enable_exec", self.enable_exec)
         check_ephemeral_storage("Service", self.ephemeral_storage_gib)
         if self.health_check is not None:
-            arguments.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')
+            validation.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from cdk_airflow_ecs.local.services import Service
+    from cdk_airflow_ecs.local.agent.service import Service
 
 
 class Board(AbstractContextManager["Board"]):

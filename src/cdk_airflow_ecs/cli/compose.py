@@ -29,8 +29,8 @@ def compose(  # noqa: PLR0917  # typer names them
     explain: Annotated[bool, typer.Option(help="Print what differs there from AWS, and stop.")] = False,
 ) -> None:
     """Write the same cluster as a compose.yaml, for Docker."""
-    from cdk_airflow_ecs.local import compose as translation  # noqa: PLC0415
-    from cdk_airflow_ecs.local.compose_project import SUBSTITUTIONS, write  # noqa: PLC0415
+    from cdk_airflow_ecs.local.compose import render as translation  # noqa: PLC0415
+    from cdk_airflow_ecs.local.compose.project import SUBSTITUTIONS, write  # noqa: PLC0415
     from cdk_airflow_ecs.local.state import State  # noqa: PLC0415
 
     if explain:

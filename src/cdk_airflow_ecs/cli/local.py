@@ -71,9 +71,9 @@ def up(  # noqa: PLR0917  # one for each option
         if detach:
             _detach(directory, assembly, sys.argv[1:])
             return
-        from cdk_airflow_ecs.local.up import Run, Wishes  # noqa: PLC0415
+        from cdk_airflow_ecs.local.up import Run, RunOptions  # noqa: PLC0415
 
-        wishes = Wishes(
+        options = RunOptions(
             path=assembly,
             state=directory,
             dags=_dags(dags),
@@ -83,7 +83,7 @@ def up(  # noqa: PLR0917  # one for each option
             patience=patience,
         )
         board = Board(_out)
-        _run(Run(wishes, board.say), board)
+        _run(Run(options, board.say), board)
 
 
 def _run(run: Any, board: Board) -> None:
@@ -101,7 +101,7 @@ def _run(run: Any, board: Board) -> None:
         if ready:
             _out.print(f"Ready after {time.monotonic() - began:.0f} s: [bold]{run.url or 'no load balancer'}[/bold]")
             if run.admin_secret:
-                _out.print("User admin, password: airflow-ecs local password" + _state_words(run.wishes.state))
+                _out.print("User admin, password: airflow-ecs local password" + _state_words(run.options.state))
             _out.print("Ctrl-C stops it." if sys.stdout.isatty() else "Running.")
             run.ready()
             over.wait()

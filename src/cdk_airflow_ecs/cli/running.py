@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from cdk_airflow_ecs.local.addresses import Addresses
+from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Store
+from cdk_airflow_ecs.binding import ClusterResource
 from cdk_airflow_ecs.plan import Edge, Option, Permission, Ref, Value
 
 
@@ -30,7 +30,7 @@ class DagPlan:
     edges: tuple[Edge, ...] = ()
 
 
-class DagSource(Store):
+class DagSource(ClusterResource):
     """Brings DAG files to the processes that parse or run them, and to no other."""
 
     @abstractmethod

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ImageDags(DagSource):
         if not isinstance(self.folder, str) or not self.folder.startswith("/"):
             raise ValueError(
                 'ImageDags folder is an absolute path in the image such as "/opt/airflow/dags", got'
-                f" {arguments.shown(self.folder)}"
+                f" {validation.shown(self.folder)}"
             )
 
     def plan(self, version: AirflowVersion) -> DagPlan:
@@ -39,7 +39,7 @@ class ImageDags(DagSource):
         del version
         return DagPlan(config={("core", "dags_folder"): self.folder})
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        del scope, foundation
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        del scope, context
         return Binding()

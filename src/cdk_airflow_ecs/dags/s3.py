@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -13,12 +12,13 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_s3_deployment as deployment
 
-from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.acknowledgements import acknowledge, acknowledge_wildcards
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.buckets import private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
+from cdk_airflow_ecs.in_container import program
+from cdk_airflow_ecs.nag import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.plan import Json, Permission, Ref
 
 if TYPE_CHECKING:
@@ -66,15 +66,16 @@ class S3Dags(DagSource):
     def __post_init__(self) -> None:
         if self.folder is not None and not (isinstance(self.folder, (str, Path)) and Path(self.folder).is_dir()):
             raise ValueError(
-                f"S3Dags: {arguments.shown(self.folder)} is no folder here ({Path.cwd()}); give the folder of your DAGs"
+                f"S3Dags: {validation.shown(self.folder)} is no folder here ({Path.cwd()}); give the folder of your"
+                " DAGs"
             )
-        arguments.integer("S3Dags refresh_seconds", self.refresh_seconds, 5)
-        arguments.flag("S3Dags provider_bundle", self.provider_bundle)
-        arguments.construct(
+        validation.integer("S3Dags refresh_seconds", self.refresh_seconds, 5)
+        validation.flag("S3Dags provider_bundle", self.provider_bundle)
+        validation.construct(
             "S3Dags bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
         if not isinstance(self.prefix, str):
-            raise ValueError(f'S3Dags prefix is text such as "dags/", got {arguments.shown(self.prefix)}')
+            raise ValueError(f'S3Dags prefix is text such as "dags/", got {validation.shown(self.prefix)}')
         if self.prefix and self.bucket is None:
             raise ValueError(f"S3Dags prefix={self.prefix!r} goes with a bucket of yours: pass bucket= too")
         object.__setattr__(self, "prefix", self.prefix.strip("/"))
@@ -100,7 +101,7 @@ class S3Dags(DagSource):
             },
             permissions=permissions,
             prefix=(
-                *("python", "-c", _source("sync"), Ref("Dags", "uri")),
+                *("python", "-c", program("dag_sync"), Ref("Dags", "uri")),
                 *(_SYNCED_FOLDER, str(self.refresh_seconds)),
             ),
         )
@@ -118,18 +119,18 @@ class S3Dags(DagSource):
                 "refresh_interval": self.refresh_seconds,
             },
         }
-        modules = ("airflow_ecs_sync", _source("sync"), "airflow_ecs_bundle", _source("bundle"))
+        modules = ("airflow_ecs_sync", program("dag_sync"), "airflow_ecs_bundle", program("dag_bundle"))
         return DagPlan(
             config={("dag_processor", "dag_bundle_config_list"): Json([bundle])},
             permissions=permissions,
-            prefix=() if self.provider_bundle else ("python", "-c", _source("handover"), *modules, "--"),
+            prefix=() if self.provider_bundle else ("python", "-c", program("handover"), *modules, "--"),
         )
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        bucket = self.bucket if self.bucket is not None else private_bucket(scope, "Bucket", foundation)
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        bucket = self.bucket if self.bucket is not None else private_bucket(scope, "Bucket", context)
         if self.folder is not None:
-            _upload(scope, foundation, Path(self.folder), bucket, self.prefix)
+            _upload(scope, context, Path(self.folder), bucket, self.prefix)
         path = f"/{self.prefix}" if self.prefix else ""
         return Binding(
             attributes={
@@ -142,19 +143,14 @@ class S3Dags(DagSource):
         )
 
 
-def _source(name: str) -> str:
-    """The text of a module of this package that runs inside the image."""
-    return resources.files("cdk_airflow_ecs.dags").joinpath(f"{name}.py").read_text(encoding="utf-8")
-
-
-def _upload(scope: Construct, foundation: Foundation, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
+def _upload(scope: Construct, context: BindContext, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
     """Upload *folder* at each deploy, with CDK's own deployment and a role without managed policies."""
     role = iam.Role(scope, "UploadRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     group = logs.LogGroup(
         scope,
         "UploadLogs",
         retention=logs.RetentionDays.ONE_MONTH,
-        encryption_key=foundation.key,
+        encryption_key=context.key,
         removal_policy=RemovalPolicy.DESTROY,
     )
     group.grant_write(role)

@@ -10,11 +10,11 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
-from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.acknowledgements import acknowledge
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.monitoring import monitoring_role
+from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.secrets import generated_secret
 
@@ -82,15 +82,15 @@ class AuroraDatabase(Database):
                 f"AuroraDatabase max_capacity={self.max_capacity} must not be less than"
                 f" min_capacity={self.min_capacity}"
             )
-        arguments.integer("AuroraDatabase readers", self.readers, 0, 15)
-        arguments.integer("AuroraDatabase backup_retention_days", self.backup_retention_days, 1, 35)
+        validation.integer("AuroraDatabase readers", self.readers, 0, 15)
+        validation.integer("AuroraDatabase backup_retention_days", self.backup_retention_days, 1, 35)
         if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[4-8]\.\d+", self.engine_version):
             raise ValueError(
                 'AuroraDatabase engine_version is a release of Aurora PostgreSQL as text, 14 to 18, such as "17.9"; got'
-                f" {arguments.shown(self.engine_version)}"
+                f" {validation.shown(self.engine_version)}"
             )
-        arguments.flag("AuroraDatabase io_optimized", self.io_optimized)
-        arguments.flag("AuroraDatabase deletion_protection", self.deletion_protection)
+        validation.flag("AuroraDatabase io_optimized", self.io_optimized)
+        validation.flag("AuroraDatabase deletion_protection", self.deletion_protection)
 
     @property
     def port(self) -> int:
@@ -98,18 +98,18 @@ class AuroraDatabase(Database):
         return _PORT
 
     def check(self, network: Network | None) -> None:
-        """See :meth:`Store.check`."""
+        """See :meth:`ClusterResource.check`."""
         # RDS makes no group of subnets in fewer zones (RDS user guide, "Working with DB subnet groups").
         check_subnets(network, "store_subnets", "AuroraDatabase", zones=2)
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        network = foundation.network
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        network = context.network
         group = network.security_group(scope, "SecurityGroup", "Metadata database of Airflow")
         credentials = generated_secret(
             scope,
             "Credentials",
-            foundation,
+            context,
             description="Owner of the Airflow metadata database",
             length=40,
             username=_USERNAME,
@@ -134,7 +134,7 @@ class AuroraDatabase(Database):
                 description="Metadata database of Airflow",
                 vpc=network.vpc,
                 vpc_subnets=network.store_subnets,
-                removal_policy=foundation.removal_policy,
+                removal_policy=context.removal_policy,
             ),
             security_groups=[group],
             # Not "Parameters", which is RdsDatabase's: a logical id never changes its type.
@@ -146,27 +146,27 @@ class AuroraDatabase(Database):
                 # Unlike RDS, Aurora accepts connections without TLS unless told. Airflow's drivers read keepalives from
                 # no variable, so the server's side keeps idle connections alive.
                 parameters={"rds.force_ssl": "1", "log_lock_waits": "1", "tcp_keepalives_idle": "60"},
-                removal_policy=foundation.removal_policy,
+                removal_policy=context.removal_policy,
             ),
             port=_PORT,
             default_database_name=_NAME,
             credentials=rds.Credentials.from_secret(credentials, _USERNAME),
             storage_type=rds.DBClusterStorageType.AURORA_IOPT1 if self.io_optimized else None,
             storage_encrypted=True,
-            storage_encryption_key=foundation.key,
+            storage_encryption_key=context.key,
             backup=rds.BackupProps(retention=Duration.days(self.backup_retention_days)),
-            delete_automated_backups=foundation.removal_policy is RemovalPolicy.DESTROY,
+            delete_automated_backups=context.removal_policy is RemovalPolicy.DESTROY,
             copy_tags_to_snapshot=True,
             iam_authentication=True,
             deletion_protection=(
-                foundation.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
+                context.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
             ),
             cloudwatch_logs_exports=["postgresql"],
             monitoring_interval=Duration.seconds(60),
             monitoring_role=monitoring_role(scope),
-            removal_policy=foundation.removal_policy or RemovalPolicy.SNAPSHOT,
+            removal_policy=context.removal_policy or RemovalPolicy.SNAPSHOT,
         )
-        if foundation.removal_policy is RemovalPolicy.DESTROY or protection is False:
+        if context.removal_policy is RemovalPolicy.DESTROY or protection is False:
             acknowledge(cluster, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
         secret = cluster.secret or credentials
         return Binding(
@@ -176,7 +176,7 @@ class AuroraDatabase(Database):
                 "password": ecs.Secret.from_secrets_manager(secret, "password"),
             },
             connectable=cluster,
-            key=foundation.key,
+            key=context.key,
             # With all its instances: a cluster answers when its writer does.
             dependencies=[cluster],
         )
@@ -198,5 +198,5 @@ def _capacity(name: str, given: Any, low: float) -> None:
     if not is_number or not low <= given <= _LARGEST or given * 2 % 1:
         raise ValueError(
             f"AuroraDatabase {name} is a number of ACU, {low:g} to {_LARGEST} in half steps; got"
-            f" {arguments.shown(given)}"
+            f" {validation.shown(given)}"
         )

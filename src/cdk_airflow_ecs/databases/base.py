@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
-from cdk_airflow_ecs.binding import Store
+from cdk_airflow_ecs.binding import ClusterResource
 from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 
 # Read by Airflow inside the container, without a shell. The password may hold any character.
@@ -16,7 +16,7 @@ _URL_COMMAND = (
 )
 
 
-class Database(Store):
+class Database(ClusterResource):
     """A PostgreSQL database that holds Airflow's metadata.
 
     Its binding has the attributes host, port and name, and the secret fields username and password.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import HealthCheck
-from cdk_airflow_ecs.binding import Binding, Foundation, Store
+from cdk_airflow_ecs.binding import BindContext, Binding, ClusterResource
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.databases.base import Database
-from cdk_airflow_ecs.files import EfsFiles
+from cdk_airflow_ecs.efs import EfsFiles
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
 from cdk_airflow_ecs.secrets import generated_secret
 
@@ -60,7 +60,7 @@ class ContainerDatabase(Database):
     memory_mib: int = 1024
 
     def __post_init__(self) -> None:
-        arguments.public_image("ContainerDatabase image", self.image, "public.ecr.aws/docker/library/postgres:17")
+        validation.public_image("ContainerDatabase image", self.image, "public.ecr.aws/docker/library/postgres:17")
         official = re.search(r"(?:^|/)postgres:(\d+)", self.image)
         if official is not None and not 13 <= int(official[1]) <= 18:
             raise ValueError(
@@ -80,7 +80,7 @@ class ContainerDatabase(Database):
         return "disable"
 
     def advice(self) -> Sequence[Advice]:
-        """See :meth:`Store.advice`."""
+        """See :meth:`ClusterResource.advice`."""
         return [
             Advice(
                 "cdk-airflow-ecs:container-database",
@@ -89,12 +89,12 @@ class ContainerDatabase(Database):
             )
         ]
 
-    def parts(self) -> Mapping[str, Store]:
-        """See :meth:`Store.parts`."""
+    def parts(self) -> Mapping[str, ClusterResource]:
+        """See :meth:`ClusterResource.parts`."""
         return {"Database/Files": self._files}
 
     def component(self) -> Component:
-        """See :meth:`Store.component`."""
+        """See :meth:`ClusterResource.component`."""
         files = self._files
         return Component(
             name="Database",
@@ -142,18 +142,18 @@ class ContainerDatabase(Database):
             description="Files of the Airflow database",
         )
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
         credentials = generated_secret(
             scope,
             "Credentials",
-            foundation,
+            context,
             description="Owner of the Airflow metadata database",
             length=40,
             username=_USERNAME,
         )
         return Binding(
-            attributes={"host": f"database.{foundation.namespace}", "port": str(_PORT), "name": _NAME},
+            attributes={"host": f"database.{context.namespace}", "port": str(_PORT), "name": _NAME},
             secrets={field: ecs.Secret.from_secrets_manager(credentials, field) for field in ("username", "password")},
-            key=foundation.key,
+            key=context.key,
         )

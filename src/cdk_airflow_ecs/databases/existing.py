@@ -10,8 +10,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
-from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_token
@@ -63,19 +63,19 @@ class ExistingDatabase(Database):
                 "ExistingDatabase takes either an RDS instance or cluster, or endpoint=; got "
                 + ("neither" if self.database is None else "both")
             )
-        arguments.construct("ExistingDatabase", self.database, "connections", _TAKES)
+        validation.construct("ExistingDatabase", self.database, "connections", _TAKES)
         endpoint = _endpoint(self.database)
         engine = getattr(getattr(self.database, "engine", None), "engine_type", "postgres")
         if "postgres" not in engine:
             raise ValueError(f"ExistingDatabase takes PostgreSQL, got {engine!r}")
-        arguments.secret("ExistingDatabase secret", self.secret)
-        arguments.construct(
+        validation.secret("ExistingDatabase secret", self.secret)
+        validation.construct(
             "ExistingDatabase security_group", self.security_group, "security_group_id", "an ec2.ISecurityGroup"
         )
-        arguments.host("ExistingDatabase endpoint", self.endpoint)
+        validation.host("ExistingDatabase endpoint", self.endpoint)
         if self.security_group is not None and self.endpoint is None:
             raise ValueError("ExistingDatabase security_group= goes with endpoint=; an RDS database brings its own")
-        arguments.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
+        validation.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
         # SQLAlchemy reads user and password of a URL with %20 and the like, and the database as it stands.
         if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
             raise ValueError(
@@ -89,23 +89,23 @@ class ExistingDatabase(Database):
             )
         if self.port is None:
             object.__setattr__(self, "port", 5432 if endpoint is None else endpoint.port)
-        arguments.integer("ExistingDatabase port", self.port, 1, 65535, tokens=True)
+        validation.integer("ExistingDatabase port", self.port, 1, 65535, tokens=True)
         if self.ssl_mode not in _SSL_MODES:
             raise ValueError(
-                f"ExistingDatabase ssl_mode is one of {', '.join(_SSL_MODES)}; got {arguments.shown(self.ssl_mode)}"
+                f"ExistingDatabase ssl_mode is one of {', '.join(_SSL_MODES)}; got {validation.shown(self.ssl_mode)}"
             )
 
     def check(self, network: Network | None) -> None:
-        """See :meth:`Store.check`."""
+        """See :meth:`ClusterResource.check`."""
         if network is None and getattr(self.database, "vpc", None) is not None:
             raise ValueError(
                 "ExistingDatabase is in a VPC of yours, and the cluster would make another one: pass vpc=, that of the"
                 " database"
             )
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        del foundation
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        del context
         database = self.database
         secret = self.secret if self.secret is not None else getattr(database, "secret", None)
         if secret is None:
@@ -141,6 +141,6 @@ def _endpoint(database: rds.IDatabaseInstance | rds.IDatabaseCluster | None) -> 
             " port= to from_database_cluster_attributes(…)"
         ) from None
     if endpoint is None:
-        arguments.construct("ExistingDatabase", database, "instance_endpoint", _TAKES)
+        validation.construct("ExistingDatabase", database, "instance_endpoint", _TAKES)
         endpoint = getattr(database, "instance_endpoint", None)
     return endpoint

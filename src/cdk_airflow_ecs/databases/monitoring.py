@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
-from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
+from cdk_airflow_ecs.nag import acknowledge_wildcards
 
 if TYPE_CHECKING:
     from constructs import Construct

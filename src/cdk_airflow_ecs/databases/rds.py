@@ -11,11 +11,11 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
-from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs.acknowledgements import acknowledge
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.monitoring import monitoring_role
+from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.secrets import generated_secret
 
@@ -65,21 +65,21 @@ class RdsDatabase(Database):
         if not isinstance(self.instance_class, str) or not self.instance_class.startswith("db."):
             raise ValueError(
                 'RdsDatabase instance_class is an RDS class such as "db.t4g.small", got'
-                f" {arguments.shown(self.instance_class)}"
+                f" {validation.shown(self.instance_class)}"
             )
         if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[3-8](\.\d+)?", self.engine_version):
             raise ValueError(
                 'RdsDatabase engine_version is a PostgreSQL release as text, 13 to 18, such as "17.10"; got'
-                f" {arguments.shown(self.engine_version)}"
+                f" {validation.shown(self.engine_version)}"
             )
-        arguments.flag("RdsDatabase multi_az", self.multi_az)
-        arguments.flag("RdsDatabase deletion_protection", self.deletion_protection)
+        validation.flag("RdsDatabase multi_az", self.multi_az)
+        validation.flag("RdsDatabase deletion_protection", self.deletion_protection)
         for name, low, high in (
             ("allocated_storage_gib", 20, 65536),
             ("max_allocated_storage_gib", 20, 65536),
             ("backup_retention_days", 1, 35),
         ):
-            arguments.integer(f"RdsDatabase {name}", getattr(self, name), low, high)
+            validation.integer(f"RdsDatabase {name}", getattr(self, name), low, high)
         if self.max_allocated_storage_gib <= self.allocated_storage_gib:
             raise ValueError(
                 f"RdsDatabase max_allocated_storage_gib={self.max_allocated_storage_gib} must be more than"
@@ -92,18 +92,18 @@ class RdsDatabase(Database):
         return _PORT
 
     def check(self, network: Network | None) -> None:
-        """See :meth:`Store.check`."""
+        """See :meth:`ClusterResource.check`."""
         # RDS makes no group of subnets in fewer zones (RDS user guide, "Working with DB subnet groups").
         check_subnets(network, "store_subnets", "RdsDatabase", zones=2)
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        network = foundation.network
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        network = context.network
         group = network.security_group(scope, "SecurityGroup", "Metadata database of Airflow")
         credentials = generated_secret(
             scope,
             "Credentials",
-            foundation,
+            context,
             description="Owner of the Airflow metadata database",
             length=40,
             username=_USERNAME,
@@ -124,7 +124,7 @@ class RdsDatabase(Database):
                 description="Metadata database of Airflow",
                 vpc=network.vpc,
                 vpc_subnets=network.store_subnets,
-                removal_policy=foundation.removal_policy,
+                removal_policy=context.removal_policy,
             ),
             security_groups=[group],
             parameter_group=rds.ParameterGroup(
@@ -143,20 +143,20 @@ class RdsDatabase(Database):
             allocated_storage=self.allocated_storage_gib,
             max_allocated_storage=self.max_allocated_storage_gib,
             storage_encrypted=True,
-            storage_encryption_key=foundation.key,
+            storage_encryption_key=context.key,
             backup_retention=Duration.days(self.backup_retention_days),
-            delete_automated_backups=foundation.removal_policy is RemovalPolicy.DESTROY,
+            delete_automated_backups=context.removal_policy is RemovalPolicy.DESTROY,
             copy_tags_to_snapshot=True,
             auto_minor_version_upgrade=True,
             publicly_accessible=False,
             iam_authentication=True,
             deletion_protection=(
-                foundation.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
+                context.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
             ),
             cloudwatch_logs_exports=["postgresql", "upgrade"],
             monitoring_interval=Duration.seconds(60),
             monitoring_role=monitoring_role(scope),
-            removal_policy=foundation.removal_policy or RemovalPolicy.SNAPSHOT,
+            removal_policy=context.removal_policy or RemovalPolicy.SNAPSHOT,
         )
         acknowledge(
             instance,
@@ -169,7 +169,7 @@ class RdsDatabase(Database):
                 "AwsSolutions-RDS3",
                 "One zone is half the price; the user asked for one; multi_az=True changes it in place",
             )
-        if foundation.removal_policy is RemovalPolicy.DESTROY or protection is False:
+        if context.removal_policy is RemovalPolicy.DESTROY or protection is False:
             acknowledge(instance, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
         secret = instance.secret or credentials
         return Binding(
@@ -183,6 +183,6 @@ class RdsDatabase(Database):
                 "password": ecs.Secret.from_secrets_manager(secret, "password"),
             },
             connectable=instance,
-            key=foundation.key,
+            key=context.key,
             dependencies=[instance],
         )

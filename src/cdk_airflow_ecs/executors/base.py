@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion, Process
-from cdk_airflow_ecs.binding import Store
+from cdk_airflow_ecs.binding import ClusterResource
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
 
@@ -93,7 +93,7 @@ class ExecutorPlan:
     loader_config: Mapping[Option, Value] = field(default_factory=dict)
     workers: tuple[Workers, ...] = ()
     tasks: tuple[Workers, ...] = ()
-    stores: Mapping[str, Store] = field(default_factory=dict)
+    stores: Mapping[str, ClusterResource] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
     permissions: tuple[Permission, ...] = ()
     tasks_in_scheduler: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import WORKER_LOG_PORT, AirflowVersion, Process, tcp_check
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis import RedisBroker
@@ -36,12 +36,12 @@ class CeleryExecutor(Executor):
     pools: Sequence[WorkerPool] = (WorkerPool("default"),)
 
     def __post_init__(self) -> None:
-        arguments.instance("CeleryExecutor broker", self.broker, Broker, "RedisBroker()")
+        validation.instance("CeleryExecutor broker", self.broker, Broker, "RedisBroker()")
         object.__setattr__(
-            self, "pools", arguments.items("CeleryExecutor pools", self.pools, '[WorkerPool("default")]')
+            self, "pools", validation.items("CeleryExecutor pools", self.pools, '[WorkerPool("default")]')
         )
         for pool in self.pools:
-            arguments.instance("CeleryExecutor pools", pool, WorkerPool, 'WorkerPool("default")')
+            validation.instance("CeleryExecutor pools", pool, WorkerPool, 'WorkerPool("default")')
         names = [pool.name.lower() for pool in self.pools]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two worker pools are named {', '.join(sorted(repeated))!r}; give each its own name")
@@ -54,7 +54,7 @@ class CeleryExecutor(Executor):
         """See :meth:`Executor.plan`."""
         queues = tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
         if context.default_queue not in queues:
-            wanted = arguments.shown(context.default_queue)
+            wanted = validation.shown(context.default_queue)
             raise ValueError(
                 f"no worker pool serves the queue {wanted}, to which Airflow sends every task that names no queue"
                 f" ([operators] default_queue); the pools serve {', '.join(queues) or 'nothing'}. Add {wanted} to one"

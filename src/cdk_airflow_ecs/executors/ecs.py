@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion, Process
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
@@ -66,12 +66,12 @@ class EcsExecutor(Executor):
     def __post_init__(self) -> None:
         check_size("EcsExecutor", self.cpu, self.memory_mib)
         if not isinstance(self.spot, bool):
-            raise ValueError(f"EcsExecutor spot is True or False, got {arguments.shown(self.spot)}")
-        arguments.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1, tokens=True)
+            raise ValueError(f"EcsExecutor spot is True or False, got {validation.shown(self.spot)}")
+        validation.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1, tokens=True)
         if not isinstance(self.alias, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.alias):
             raise ValueError(
                 f'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got'
-                f" {arguments.shown(self.alias)}"
+                f" {validation.shown(self.alias)}"
             )
         if self.alias in _AIRFLOWS_OWN:
             raise ValueError(

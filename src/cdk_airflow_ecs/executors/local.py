@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.pools import MIB_PER_SLOT
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.tokens import is_token
@@ -35,13 +35,13 @@ class LocalExecutor(Executor):
 
     def __post_init__(self) -> None:
         if self.parallelism is not None:
-            arguments.integer("LocalExecutor parallelism", self.parallelism, 1, tokens=True)
+            validation.integer("LocalExecutor parallelism", self.parallelism, 1, tokens=True)
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
         parallelism, memory = self.parallelism, context.scheduler_memory_mib
         if parallelism is None:
-            arguments.integer("LocalExecutor: the scheduler's memory_mib", memory, 512, tokens=True)
+            validation.integer("LocalExecutor: the scheduler's memory_mib", memory, 512, tokens=True)
             if is_token(memory):
                 raise ValueError(
                     "LocalExecutor: the scheduler's memory_mib is only known at deploy time, so say parallelism= too"

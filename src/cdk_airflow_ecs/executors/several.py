@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from cdk_airflow_ecs import arguments
-from cdk_airflow_ecs import config as options
+from cdk_airflow_ecs import options, validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
@@ -41,9 +40,9 @@ class SeveralExecutors(Executor):
     executors: Sequence[Executor]
 
     def __post_init__(self) -> None:
-        executors = arguments.items("SeveralExecutors executors", self.executors, _EXAMPLE)
+        executors = validation.items("SeveralExecutors executors", self.executors, _EXAMPLE)
         for executor in executors:
-            arguments.instance("SeveralExecutors executors", executor, Executor, "EcsExecutor()")
+            validation.instance("SeveralExecutors executors", executor, Executor, "EcsExecutor()")
             if isinstance(executor, SeveralExecutors):
                 raise ValueError("SeveralExecutors inside SeveralExecutors: put all of them into one list")
         if len(executors) < 2:

@@ -15,7 +15,7 @@ from os import walk
 from pathlib import Path
 from typing import Final
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.requirements import check_airflow, check_requirements, whole_lines
 from cdk_airflow_ecs.plan import Option
@@ -87,7 +87,7 @@ def read_directory(directory: str | Path) -> ImageDirectory:
     known = isinstance(directory, (str, Path)) and directory != "" and not is_token(directory)
     if not known or not Path(directory).is_dir():
         raise ValueError(
-            f"AirflowImage.build: {arguments.shown(directory)} is no folder here ({Path.cwd()}); give the folder that"
+            f"AirflowImage.build: {validation.shown(directory)} is no folder here ({Path.cwd()}); give the folder that"
             " has your requirements.txt, plugins or Dockerfile"
         )
     path = Path(directory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.tokens import is_token
 
@@ -35,7 +35,7 @@ def check_tag(name: str, tag: str) -> None:
     """
     if not is_token(tag) and not _TAG.fullmatch(tag):
         raise ValueError(
-            f'{name} is a tag such as "3.3.2-1", or a digest of 64 digits after "sha256:"; got {arguments.shown(tag)}'
+            f'{name} is a tag such as "3.3.2-1", or a digest of 64 digits after "sha256:"; got {validation.shown(tag)}'
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.dockerfile import base_image
 from cdk_airflow_ecs.images.names import check_release, check_tag, moves
@@ -51,18 +51,18 @@ class AirflowImage:
     architecture: Architecture = "x86_64"
 
     def __post_init__(self) -> None:
-        entrypoint = arguments.items("AirflowImage entrypoint", self.entrypoint, '["/usr/bin/dumb-init", "--"]')
+        entrypoint = validation.items("AirflowImage entrypoint", self.entrypoint, '["/usr/bin/dumb-init", "--"]')
         if not all(isinstance(word, str) for word in entrypoint):
             raise ValueError(f"AirflowImage entrypoint is a list of words, got {self.entrypoint!r}")
         object.__setattr__(self, "entrypoint", entrypoint)
         if self.architecture not in ("x86_64", "arm64"):
             raise ValueError(f'AirflowImage architecture is "x86_64" or "arm64", got {self.architecture!r}')
-        arguments.text("AirflowImage name", self.name, "ghcr.io/acme/airflow:3.3.2-1")
-        arguments.text("AirflowImage tag", self.tag, "3.3.2-1")
+        validation.text("AirflowImage name", self.name, "ghcr.io/acme/airflow:3.3.2-1")
+        validation.text("AirflowImage tag", self.tag, "3.3.2-1")
         if self.name is not None and not is_token(self.name) and any(c.isspace() for c in self.name):
             raise ValueError(f"AirflowImage: {self.name!r} is no image name")
-        arguments.construct("AirflowImage repository", self.repository, "repository_arn", "an ecr.IRepository")
-        arguments.secret("AirflowImage credentials", self.credentials)
+        validation.construct("AirflowImage repository", self.repository, "repository_arn", "an ecr.IRepository")
+        validation.secret("AirflowImage credentials", self.credentials)
         if (self.repository is None) != (self.tag is None) or (self.repository is not None and self.name is not None):
             raise ValueError(
                 "AirflowImage takes a name, or a repository with a tag: write AirflowImage.registry(name) or"
@@ -108,7 +108,7 @@ class AirflowImage:
             entrypoint: what the image starts with.
             architecture: the processor it was built for.
         """
-        arguments.text("AirflowImage.registry name", name, "ghcr.io/acme/airflow:3.3.2-1", required=True)
+        validation.text("AirflowImage.registry name", name, "ghcr.io/acme/airflow:3.3.2-1", required=True)
         return cls(name, credentials=credentials, entrypoint=entrypoint, architecture=architecture)
 
     @classmethod
@@ -128,10 +128,10 @@ class AirflowImage:
             entrypoint: what the image starts with.
             architecture: the processor it was built for.
         """
-        arguments.construct(
+        validation.construct(
             "AirflowImage.ecr repository", repository, "repository_arn", "an ecr.IRepository", required=True
         )
-        arguments.text("AirflowImage.ecr tag", tag, "3.3.2-1", required=True)
+        validation.text("AirflowImage.ecr tag", tag, "3.3.2-1", required=True)
         return cls(repository=repository, tag=tag, entrypoint=entrypoint, architecture=architecture)
 
     @classmethod
@@ -170,7 +170,7 @@ class AirflowImage:
             >>> AirflowImage.build(directory, architecture="arm64").architecture
             'arm64'
         """
-        from cdk_airflow_ecs.images.build import build_image  # noqa: PLC0415 - few clusters need it
+        from cdk_airflow_ecs.images.built import build_image  # noqa: PLC0415 - few clusters need it
 
         return build_image(directory, base=base, entrypoint=entrypoint, architecture=architecture)
 
@@ -265,7 +265,7 @@ class AirflowImage:
         if self.name is not None:
             return ecs.ContainerImage.from_registry(self.name, credentials=self.credentials)
         if requirements or files:
-            from cdk_airflow_ecs.images.build import derived_image  # noqa: PLC0415 - few clusters need it
+            from cdk_airflow_ecs.images.built import derived_image  # noqa: PLC0415 - few clusters need it
 
             return derived_image(
                 scope, version=version, architecture=architecture, requirements=requirements, files=files or {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cdk_airflow_ecs.local.processes import Processes
+from cdk_airflow_ecs.local.agent.processes import Processes
 from cdk_airflow_ecs.local.refusal import Refusal
 
 _OWNER = "owner.json"

@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cdk_airflow_ecs.local import assembly
-from cdk_airflow_ecs.local.addresses import Addresses
-from cdk_airflow_ecs.local.authority import Authority
-from cdk_airflow_ecs.local.balancer import refuse_taken
-from cdk_airflow_ecs.local.endpoints import Endpoints
-from cdk_airflow_ecs.local.environments import Environment, Environments
+from cdk_airflow_ecs.local.agent.endpoints import Endpoints
+from cdk_airflow_ecs.local.images.environments import Environment, Environments
+from cdk_airflow_ecs.local.network.addresses import Addresses
+from cdk_airflow_ecs.local.network.certificate_authority import Authority
+from cdk_airflow_ecs.local.network.load_balancer import refuse_taken
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 
 if TYPE_CHECKING:
-    from cdk_airflow_ecs.local.agent import Agent
+    from cdk_airflow_ecs.local.agent.agent import Agent
+    from cdk_airflow_ecs.local.agent.service import Service
     from cdk_airflow_ecs.local.aws.stack import Stack
-    from cdk_airflow_ecs.local.services import Service
 
 _DOWN_SECONDS: Final = 10.0
 _ROOM: Final = 500_000_000  # bytes: an empty PostgreSQL takes 50 million, a day of logs and homes a few hundred
@@ -36,7 +36,7 @@ _DEATHS: Final = 3  # of a service that never was ready: it will not get ready b
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class RunOptions:
     """What the user asked for.
 
     Args:
@@ -62,12 +62,12 @@ class Run:
     """One run of a template; a process can have one.
 
     Args:
-        wishes: what the user asked for.
+        options: what the user asked for.
         say: is told what people should read: what it is about, text.
     """
 
-    def __init__(self, wishes: Wishes, say: Callable[[str, str], None]) -> None:
-        self.wishes = wishes
+    def __init__(self, options: RunOptions, say: Callable[[str, str], None]) -> None:
+        self.options = options
         self.say = say
         self.url = ""
         self.region = "us-east-1"
@@ -85,10 +85,10 @@ class Run:
         Raises:
             Refusal: if something cannot be had here.
         """
-        files = assembly.read(self.wishes.path)
+        files = assembly.read(self.options.path)
         self.files = files
-        refuse_taken(self.wishes.port)
-        self.state = State.open(self.wishes.state)
+        refuse_taken(self.options.port)
+        self.state = State.open(self.options.state)
         if shutil.disk_usage(self.state.directory).free < _ROOM:
             raise Refusal(f"less than 0.5 GB are free in {self.state.directory}; name another place with --state")
         self._undo.enter_context(self.state.lock())
@@ -97,7 +97,7 @@ class Run:
         self.state.processes.stop_all()
         for name in ("homes", "logs"):  # of the run before
             shutil.rmtree(self.state.folder(name))
-        self.addresses = Addresses.open(isolated=self.wishes.isolated)
+        self.addresses = Addresses.open(isolated=self.options.isolated)
         self._undo.callback(self.addresses.close)
         if not self.addresses.isolated:
             self.say("network", f"all tasks share the loopback ({self.addresses.reason})")
@@ -117,12 +117,12 @@ class Run:
             os.environ.pop(name, None)
         os.environ |= {"AWS_DEFAULT_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 
-        from cdk_airflow_ecs.local.agent import Agent  # noqa: PLC0415
+        from cdk_airflow_ecs.local.agent.agent import Agent  # noqa: PLC0415
+        from cdk_airflow_ecs.local.agent.credentials import Credentials  # noqa: PLC0415
+        from cdk_airflow_ecs.local.agent.log_shipping import Shipping  # noqa: PLC0415
+        from cdk_airflow_ecs.local.agent.task import TaskRuntime  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws import app, gaps  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws.resources import client  # noqa: PLC0415
-        from cdk_airflow_ecs.local.credentials import Credentials  # noqa: PLC0415
-        from cdk_airflow_ecs.local.shipping import Shipping  # noqa: PLC0415
-        from cdk_airflow_ecs.local.task import Ground  # noqa: PLC0415
 
         temporary = self._temporary()
         api = app.Api(self.addresses.host, app.Application(), app.Quiet)
@@ -138,7 +138,7 @@ class Run:
         self._undo.callback(shipping.stop)
         bundle = str(self.authority.bundle)
         self.agent = Agent(
-            Ground(
+            TaskRuntime(
                 state=self.state,
                 temporary=temporary,
                 addresses=self.addresses,
@@ -171,12 +171,12 @@ class Run:
         return folder
 
     def _deploy(self, files: Sequence[assembly.StackFile]) -> None:
-        from cdk_airflow_ecs.local.account import Account, outputs, resources  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws import stack  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws.account import Account, outputs, resources  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws.resources import client  # noqa: PLC0415
-        from cdk_airflow_ecs.local.balancer import Balancer  # noqa: PLC0415
-        from cdk_airflow_ecs.local.dagfolder import DagFolder  # noqa: PLC0415
-        from cdk_airflow_ecs.local.datastores import Datastores  # noqa: PLC0415
+        from cdk_airflow_ecs.local.network.load_balancer import Balancer  # noqa: PLC0415
+        from cdk_airflow_ecs.local.stores.dag_folder import DagFolder  # noqa: PLC0415
+        from cdk_airflow_ecs.local.stores.datastores import Datastores  # noqa: PLC0415
 
         stores = Datastores(state=self.state, addresses=self.addresses, authority=self.authority, say=self.say)
         stack.CREATED.append(stores.created)
@@ -185,20 +185,20 @@ class Run:
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
         self.stacks = Account(self._told).deploy(files)
         if not self.agent.backend.services:
-            raise Refusal(f"{self.wishes.path} makes no AWS::ECS::Service: there is nothing to run")
+            raise Refusal(f"{self.options.path} makes no AWS::ECS::Service: there is nothing to run")
         stores.watch()
         self.outputs = {name: str(value["OutputValue"]) for name, value in outputs(self.stacks).items()}
         for arn in resources(self.stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer").values():
             balancer = Balancer(arn=arn, client=lambda: client("elbv2"))
-            balancer.start(self.wishes.port if not self.url else 0)
+            balancer.start(self.options.port if not self.url else 0)
             self._undo.callback(balancer.stop)
             self.url = self.url or balancer.url
         found = next(self._dag_buckets(), None)
-        if self.wishes.dags and found:
-            folder = DagFolder(folder=self.wishes.dags, bucket=found[0], prefix=found[1], client=lambda: client("s3"))
+        if self.options.dags and found:
+            folder = DagFolder(folder=self.options.dags, bucket=found[0], prefix=found[1], client=lambda: client("s3"))
             folder.start()
             self._undo.callback(folder.stop)
-            self.say("dags", f"{self.wishes.dags} → s3://{found[0]}/{found[1]}")
+            self.say("dags", f"{self.options.dags} → s3://{found[0]}/{found[1]}")
         self.state.write("run", self.describe())
 
     def image(self, reference: str) -> Future[Environment]:
@@ -219,7 +219,7 @@ class Run:
         return made
 
     def _context(self, reference: str) -> Path | None:
-        given = self.wishes.images.get(reference) or self.wishes.images.get(reference.rpartition(":")[0])
+        given = self.options.images.get(reference) or self.options.images.get(reference.rpartition(":")[0])
         tag = reference.rpartition(":")[2]
         built = (image.path for file in self.files for image in file.images if image.tag == tag)
         return given or next(built, None)
@@ -256,7 +256,7 @@ class Run:
         Raises:
             Refusal: if one keeps dying, or is not ready in time.
         """
-        end = time.monotonic() + self.wishes.patience
+        end = time.monotonic() + self.options.patience
         while True:
             tell()
             services = self.services
@@ -268,7 +268,7 @@ class Run:
                     raise Refusal(f"{service.title} does not start:\n{words}")
             if time.monotonic() > end:
                 late = ", ".join(service.title for service in services if not service.is_steady)
-                raise Refusal(f"not ready after {self.wishes.patience:.0f} s: {late}. See `airflow-ecs local logs`")
+                raise Refusal(f"not ready after {self.options.patience:.0f} s: {late}. See `airflow-ecs local logs`")
             if over and over.wait(0.25):
                 return False
             if not over:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Store
+from cdk_airflow_ecs.binding import ClusterResource
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 
 # In these the task supervisor takes an empty connection id for "aws_default", and ends when there is none: run with
@@ -16,7 +16,7 @@ _WANT_CONNECTION: Final = ("3.0", "3.1")
 _CONNECTION: Final = "airflow_ecs_logs"
 
 
-class LogStore(Store):
+class LogStore(ClusterResource):
     """Keeps the logs of Airflow tasks; what containers print is not its concern."""
 
     @abstractmethod

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.logs.retention import check_retention, keep
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -48,7 +48,7 @@ class CloudWatchLogs(LogStore):
     retention_days: int | None = _RETENTION
 
     def __post_init__(self) -> None:
-        arguments.construct(
+        validation.construct(
             "CloudWatchLogs log_group",
             self.log_group,
             "log_group_arn",
@@ -95,8 +95,8 @@ class CloudWatchLogs(LogStore):
             Permission(actions=("logs:DescribeLogGroups",), resources=(Ref("Logs", "groups_arn"),)),
         )
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
         group = self.log_group
         if group is None:
             # Not "Tasks", which is the bucket of S3Logs: a logical id never changes its type.
@@ -104,8 +104,8 @@ class CloudWatchLogs(LogStore):
                 scope,
                 "TaskGroup",
                 retention=logs.RetentionDays.INFINITE,
-                encryption_key=foundation.key,
-                removal_policy=foundation.removal_policy or RemovalPolicy.RETAIN,
+                encryption_key=context.key,
+                removal_policy=context.removal_policy or RemovalPolicy.RETAIN,
             )
             keep(group, self.retention_days)
 

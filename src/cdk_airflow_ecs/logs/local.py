@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.plan import Option, Permission, Value
 
@@ -32,7 +32,7 @@ class LocalLogs(LogStore):
         """See :meth:`LogStore.writers`."""
         return ()
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
-        del scope, foundation
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        del scope, context
         return Binding()

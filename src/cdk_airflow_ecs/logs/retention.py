@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from aws_cdk import aws_logs as logs
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 
 # CloudWatch Logs API, PutRetentionPolicy.
 _DAYS: Final = (
@@ -22,7 +22,7 @@ def check_retention(name: str, days: object) -> None:
         ValueError: naming the numbers accepted.
     """
     if days is not None and (isinstance(days, bool) or days not in _DAYS):
-        raise ValueError(f"{name} is one of {', '.join(map(str, _DAYS))}, or None; got {arguments.shown(days)}")
+        raise ValueError(f"{name} is one of {', '.join(map(str, _DAYS))}, or None; got {validation.shown(days)}")
 
 
 def keep(group: logs.LogGroup, days: int | None) -> None:

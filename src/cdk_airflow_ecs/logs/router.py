@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import Size
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.environment import looks_secret
 from cdk_airflow_ecs.logs.retention import check_retention
 from cdk_airflow_ecs.plan import Permission, Ref
@@ -142,11 +142,11 @@ class FireLens(LogRouter):
     def __post_init__(self) -> None:
         example = '{"Name": "cloudwatch_logs", "region": "eu-central-1", …}'
         if not isinstance(self.options, Mapping):
-            raise ValueError(f"FireLens options is a mapping such as {example}, got {arguments.shown(self.options)}")
+            raise ValueError(f"FireLens options is a mapping such as {example}, got {validation.shown(self.options)}")
         for name, value in self.options.items():
             if not isinstance(name, str) or not (isinstance(value, str) or is_secret(value)):
                 raise ValueError(
-                    f"FireLens options: {name} is {arguments.shown(value)}, neither text nor an ecs.Secret"
+                    f"FireLens options: {name} is {validation.shown(value)}, neither text nor an ecs.Secret"
                 )
             if isinstance(value, str) and (looks_secret(name) or "{{resolve:secretsmanager:" in value):
                 raise ValueError(
@@ -160,15 +160,15 @@ class FireLens(LogRouter):
         plugins = [value for name, value in self.options.items() if name.lower() == "name"]
         if not all(isinstance(plugin, str) and plugin.strip() for plugin in plugins) or not plugins:
             raise ValueError(f"FireLens options names no output plugin; say it as in {example}")
-        permissions = arguments.items("FireLens permissions", self.permissions, "[Permission(…)]")
+        permissions = validation.items("FireLens permissions", self.permissions, "[Permission(…)]")
         for permission in permissions:
-            arguments.instance("FireLens permissions", permission, Permission, "Permission(actions=…, resources=…)")
+            validation.instance("FireLens permissions", permission, Permission, "Permission(actions=…, resources=…)")
             if refs := [r for r in permission.resources if isinstance(r, Ref)]:
                 raise ValueError(f"FireLens permissions take ARNs as text, got {refs[0]}")
         object.__setattr__(self, "permissions", permissions)
         if self.image is not None:
-            arguments.instance("FireLens image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
-        arguments.integer("FireLens memory_mib", self.memory_mib, 6)
+            validation.instance("FireLens image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
+        validation.integer("FireLens memory_mib", self.memory_mib, 6)
 
     @property
     def has_sidecar(self) -> bool:

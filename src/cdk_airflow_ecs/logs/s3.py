@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cdk_airflow_ecs import arguments
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import Binding, Foundation
+from cdk_airflow_ecs.binding import BindContext, Binding
 from cdk_airflow_ecs.buckets import private_bucket
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -41,16 +41,16 @@ class S3Logs(LogStore):
 
     def __post_init__(self) -> None:
         if self.expire_days is not None:
-            arguments.integer("S3Logs expire_days", self.expire_days, 1)
+            validation.integer("S3Logs expire_days", self.expire_days, 1)
         prefix = self.prefix
         # Airflow reads the place as a URL, and IAM what tasks may do there as a pattern.
         known = isinstance(prefix, str) and not is_token(prefix)
         if not isinstance(prefix, str) or not prefix.strip("/") or (known and re.search(r"[#?*$]|://", prefix)):
             raise ValueError(
                 'S3Logs prefix is a folder in the bucket such as "task-logs", without # ? * $ and without the bucket;'
-                f" got {arguments.shown(prefix)}"
+                f" got {validation.shown(prefix)}"
             )
-        arguments.construct(
+        validation.construct(
             "S3Logs bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
         if self.bucket is not None and self.expire_days not in (_EXPIRE_DAYS, None):
@@ -81,11 +81,11 @@ class S3Logs(LogStore):
         read, find = self.readers()
         return (Permission(actions=(*read.actions, "s3:PutObject"), resources=read.resources), find)
 
-    def bind(self, scope: Construct, foundation: Foundation) -> Binding:
-        """See :meth:`Store.bind`."""
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
         bucket = self.bucket
         if bucket is None:
-            bucket = private_bucket(scope, "Tasks", foundation, expire_days=self.expire_days)
+            bucket = private_bucket(scope, "Tasks", context, expire_days=self.expire_days)
         prefix = self.prefix.strip("/")
         return Binding(
             attributes={

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
 from typing import Final
 
-from cdk_airflow_ecs import config as options
+from cdk_airflow_ecs import options
 from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
+from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.plan import Component, Container, Option, SecretRef, Value
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings
@@ -44,7 +43,7 @@ def migration_component(settings: Settings) -> Component:
         containers=(
             Container(
                 name="migrate",
-                command=("python", "-c", _script()),
+                command=("python", "-c", program("migrate")),
                 environment={
                     **options.variables(chosen),
                     **settings.database.environment(),
@@ -58,8 +57,3 @@ def migration_component(settings: Settings) -> Component:
             ),
         ),
     )
-
-
-@cache
-def _script() -> str:
-    return resources.files("cdk_airflow_ecs.migration").joinpath("migrate.py").read_text(encoding="utf-8")

@@ -11,21 +11,21 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 
-from cdk_airflow_ecs.acknowledgements import acknowledge_wildcards
+from cdk_airflow_ecs.nag import acknowledge_wildcards
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_kms as kms
     from constructs import Construct, IDependable
 
-    from cdk_airflow_ecs.site import Rendered, Site
+    from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
 
 def build_gate(
     scope: Construct,
-    migration: Rendered,
+    migration: RenderedComponent,
     *,
-    site: Site,
+    context: RenderContext,
     key: kms.IKey,
 ) -> CustomResource:
     """Make the custom resource that runs *migration* and fails the deploy when it fails.
@@ -36,10 +36,10 @@ def build_gate(
     Args:
         scope: the construct named Gate.
         migration: the task to run.
-        site: where it runs and logs; the last lines of a failed migration become the reason of the failed deploy.
+        context: where it runs and logs; the last lines of a failed migration become the reason of the failed deploy.
         key: encrypts the function's own log and variables.
     """
-    cluster, network, log_group = site.cluster, site.network, site.log_group
+    cluster, network, log_group = context.cluster, context.network, context.log_group
     container = migration.component.containers[0].name
     prefix = migration.component.path
     role = _role(scope, migration, cluster, log_group, container)
@@ -68,7 +68,7 @@ def build_gate(
         runtime=lambda_.Runtime.PYTHON_3_14,
         handler="index.handler",
         code=lambda_.Code.from_asset(
-            str(resources.files("cdk_airflow_ecs.migration").joinpath("handler")),
+            str(resources.files("cdk_airflow_ecs.in_lambda").joinpath("migration_gate")),
             exclude=["__pycache__", "*.pyc"],
         ),
         role=role,
@@ -109,13 +109,13 @@ def build_gate(
     return gate
 
 
-def hold(gate: CustomResource, dependencies: list[IDependable]) -> None:
+def wait_for(gate: CustomResource, dependencies: list[IDependable]) -> None:
     """Let *gate* wait for what the migration needs; a custom resource depends on nothing by itself."""
     gate.node.add_dependency(*dependencies)
 
 
 def _role(
-    scope: Construct, migration: Rendered, cluster: ecs.ICluster, log_group: logs.ILogGroup, container: str
+    scope: Construct, migration: RenderedComponent, cluster: ecs.ICluster, log_group: logs.ILogGroup, container: str
 ) -> iam.Role:
     stack = Stack.of(scope)
     definition = migration.task_definition

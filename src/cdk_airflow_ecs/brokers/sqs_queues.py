@@ -1,0 +1,102 @@
+"""The queues and the table behind :class:`SqsBroker`, which grow with the worker pools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, cast
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cdk_airflow_ecs.binding import BindContext, Binding, ClusterResource
+from cdk_airflow_ecs.nag import acknowledge
+
+# The longest that SQS hides a message from other workers (AWS SQS API Reference, SetQueueAttributes). kombu asks for no
+# other, so the queue's own holds; CDK's default of 30 s would start every longer task twice.
+VISIBILITY_TIMEOUT_SECONDS: Final = 43200
+# As long as SQS keeps any message. A dead letter's age counts from when it was first sent.
+_DEAD_LETTER_DAYS: Final = 14
+# Celery's own result_expires. Longer than any task runs.
+_RESULT_SECONDS: Final = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqsQueues(ClusterResource):
+    """One queue for each Celery queue, one for dead letters, one table for results.
+
+    Args:
+        names: the Celery queues, each once.
+        message_retention_days: see :class:`SqsBroker`.
+        max_receive_count: see :class:`SqsBroker`.
+    """
+
+    names: tuple[str, ...]
+    message_retention_days: int
+    max_receive_count: int
+
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        dead_letters = _queue(scope, "DeadLetters", context, retention_days=_DEAD_LETTER_DAYS)
+        redrive = sqs.DeadLetterQueue(max_receive_count=self.max_receive_count, queue=dead_letters)
+        folder = cast("Construct", scope.node.try_find_child("Queues") or Construct(scope, "Queues"))
+        queues = {
+            name: _queue(folder, name, context, retention_days=self.message_retention_days, redrive=redrive)
+            for name in self.names
+        }
+        table = _table(scope, context)
+        attributes = {
+            "results_arn": table.table_arn,
+            "results_url": f"dynamodb://@{Stack.of(scope).region}/{table.table_name}?ttl_seconds={_RESULT_SECONDS}",
+            "dead_letters_name": dead_letters.queue_name,
+        }
+        for name, queue in queues.items():
+            attributes[f"url/{name}"] = queue.queue_url
+            attributes[f"arn/{name}"] = queue.queue_arn
+            attributes[f"name/{name}"] = queue.queue_name
+        return Binding(attributes=attributes, key=context.key)
+
+
+def _queue(
+    scope: Construct,
+    construct_id: str,
+    context: BindContext,
+    *,
+    retention_days: int,
+    redrive: sqs.DeadLetterQueue | None = None,
+) -> sqs.Queue:
+    found = scope.node.try_find_child(construct_id)
+    if found is not None:
+        return cast("sqs.Queue", found)
+    return sqs.Queue(
+        scope,
+        construct_id,
+        visibility_timeout=Duration.seconds(VISIBILITY_TIMEOUT_SECONDS),
+        retention_period=Duration.days(retention_days),
+        dead_letter_queue=redrive,
+        # A command of Airflow 3 holds its task's token.
+        encryption=sqs.QueueEncryption.KMS,
+        encryption_master_key=context.key,
+        enforce_ssl=True,
+        removal_policy=context.removal_policy or RemovalPolicy.RETAIN,
+    )
+
+
+def _table(scope: Construct, context: BindContext) -> dynamodb.Table:
+    found = scope.node.try_find_child("Results")
+    if found is not None:
+        return cast("dynamodb.Table", found)
+    table = dynamodb.Table(
+        scope,
+        "Results",
+        # Names and type as in celery/backends/dynamodb.py, which would make the table otherwise.
+        partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
+        time_to_live_attribute="ttl",
+        billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+        encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+        encryption_key=context.key,
+        removal_policy=context.removal_policy or RemovalPolicy.RETAIN,
+    )
+    acknowledge(table, "AwsSolutions-DDB3", "A result is of use for seconds: there is no point in time to go back to")
+    return table

@@ -1,0 +1,127 @@
+"""A folder on Amazon EFS that belongs to one kind of task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_efs as efs
+
+from cdk_airflow_ecs.binding import BindContext, Binding, ClusterResource
+from cdk_airflow_ecs.network import check_subnets
+from cdk_airflow_ecs.plan import Permission, Ref, Volume
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from cdk_airflow_ecs.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EfsFiles(ClusterResource):
+    """A file system for one folder: encrypted, backed up, reached with TLS, by IAM, through one access point.
+
+    Args:
+        name: the store's own name in refs and edges, "Database/Files".
+        folder: the only folder that clients see, "/postgres".
+        user: user and group that every file belongs to, whoever the client says to be.
+        description: what its security group protects; a change replaces the group.
+    """
+
+    name: str
+    folder: str
+    user: tuple[int, int]
+    description: str
+
+    @property
+    def volume(self) -> Volume:
+        """The folder, as components mount it; the volume has the folder's name."""
+        return Volume(
+            name=self.folder.strip("/"),
+            file_system_id=Ref(self.name, "id"),
+            access_point_id=Ref(self.name, "access_point_id"),
+        )
+
+    @property
+    def writing(self) -> Permission:
+        """What a task role needs to use it, and nothing of the file system but this folder."""
+        return Permission(
+            actions=("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
+            resources=(Ref(self.name, "arn"),),
+            conditions={"ArnEquals": {"elasticfilesystem:AccessPointArn": Ref(self.name, "access_point_arn")}},
+        )
+
+    def check(self, network: Network | None) -> None:
+        """See :meth:`ClusterResource.check`."""
+        check_subnets(network, "store_subnets", self.name)
+        if network is not None and (missing := network.zones_without_store):
+            raise ValueError(
+                f"{self.name}: tasks run in {', '.join(missing)}, where no store stands, and reach a file system in"
+                " their own zone alone; let task_subnets= and store_subnets= be in the same zones"
+            )
+
+    def bind(self, scope: Construct, context: BindContext) -> Binding:
+        """See :meth:`ClusterResource.bind`."""
+        network = context.network
+        self.check(network)  # which may be in a VPC that is new
+        group = network.security_group(scope, "SecurityGroup", self.description)
+        system = efs.CfnFileSystem(
+            scope,
+            "FileSystem",
+            encrypted=True,
+            kms_key_id=context.key.key_arn,
+            throughput_mode="elastic",
+            backup_policy=efs.CfnFileSystem.BackupPolicyProperty(
+                status="DISABLED" if context.removal_policy is RemovalPolicy.DESTROY else "ENABLED"
+            ),
+            # With a policy that allows nobody, whoever has no permission of its own is refused: anonymous clients, who
+            # may do everything where there is no policy (Amazon EFS user guide, "Using IAM to control access").
+            file_system_policy={
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Deny",
+                        "Principal": {"AWS": "*"},
+                        "Action": [f"elasticfilesystem:Client{may}" for may in ("Mount", "Write", "RootAccess")],
+                        "Resource": "*",
+                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                    }
+                ],
+            },
+        )
+        system.apply_removal_policy(context.removal_policy or RemovalPolicy.RETAIN)
+        uid, gid = map(str, self.user)
+        access = efs.CfnAccessPoint(
+            scope,
+            "AccessPoint",
+            file_system_id=system.ref,
+            posix_user=efs.CfnAccessPoint.PosixUserProperty(uid=uid, gid=gid),
+            root_directory=efs.CfnAccessPoint.RootDirectoryProperty(
+                path=self.folder,
+                creation_info=efs.CfnAccessPoint.CreationInfoProperty(owner_uid=uid, owner_gid=gid, permissions="0700"),
+            ),
+        )
+        targets = [
+            efs.CfnMountTarget(
+                scope,
+                f"MountTarget{number}",
+                file_system_id=system.ref,
+                subnet_id=subnet.subnet_id,
+                security_groups=[group.security_group_id],
+            )
+            for number, subnet in enumerate(network.store_subnets_by_zone.values(), 1)
+        ]
+        return Binding(
+            attributes={
+                "id": system.ref,
+                "arn": system.attr_arn,
+                "access_point_id": access.ref,
+                "access_point_arn": access.attr_arn,
+            },
+            connectable=ec2.Connections(security_groups=[group]),
+            key=context.key,
+            # The group with its rules: without them a task waits for its files until it is given up.
+            dependencies=[group, *targets],
+        )

@@ -1,0 +1,1 @@
+"""Programs that run in AWS Lambda, on Python 3.14, without this package."""

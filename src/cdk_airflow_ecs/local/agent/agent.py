@@ -1,0 +1,106 @@
+"""The ECS agent and scheduler: brings about what the API only records."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from moto.ecs.models import ecs_backends
+
+from cdk_airflow_ecs.local.agent.service import Service
+from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime, title
+from cdk_airflow_ecs.local.aws.resources import REGION
+from cdk_airflow_ecs.local.aws.stack import ACCOUNT
+
+_PACE: Final = 0.5  # seconds
+
+
+@dataclass
+class Agent:
+    """Follows the services and tasks of the API's ECS.
+
+    Args:
+        runtime: what tasks stand on.
+    """
+
+    runtime: TaskRuntime
+    services: dict[str, Service] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread | None = None
+
+    @property
+    def backend(self) -> Any:
+        """ECS as moto keeps it."""
+        return ecs_backends[ACCOUNT][REGION]
+
+    def started(self, record: Any, definition: Any) -> None:
+        """Begin a task that `RunTask` or a service has recorded."""
+        task = Task(
+            record=record, definition=definition, runtime=self.runtime, name=title(definition, definition.family)
+        )
+        with self._lock:
+            self.tasks[record.id] = task
+        task.begin()
+
+    def stopped(self, record: Any, reason: str) -> None:
+        """Stop a task because `StopTask` says so."""
+        task = self.tasks.get(record.id)
+        if task and not task.is_over:
+            task.stop(reason, "UserInitiated")
+
+    def start(self) -> None:
+        """Follow in the background."""
+        self._thread = threading.Thread(target=self._follow, name="agent", daemon=True)
+        self._thread.start()
+
+    def stop(self, longest: float) -> None:
+        """Start nothing more, stop every task and wait for the last.
+
+        What others call by its name stops after them: a worker still tells the API server how its tasks ended.
+
+        Args:
+            longest: seconds that a container gets at most.
+        """
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+        services = [service.record for service in self.services.values()]
+        called = {f"service:{each.name}" for each in services if each.service_registries or each.load_balancers}
+        alive = [task for task in self.tasks.values() if not task.is_over]
+        for last in (False, True):
+            turn = [task for task in alive if (task.record.group in called) == last]
+            for task in turn:
+                task.stop("The cluster goes down", "ServiceSchedulerInitiated", longest)
+            end = time.monotonic() + longest + 10
+            while any(not task.is_over for task in turn) and time.monotonic() < end:
+                time.sleep(0.1)
+
+    def tasks_of(self, service: Service) -> list[Task]:
+        """The tasks of a service, also those that are over."""
+        with self._lock:
+            return [
+                task
+                for task in self.tasks.values()
+                if task.record.group == f"service:{service.record.name}"
+                and task.record.cluster_name == service.record.cluster_name
+            ]
+
+    def _follow(self) -> None:
+        while not self._over.wait(_PACE):
+            try:
+                self._look()
+            except Exception:  # the next look may succeed
+                logging.getLogger(__name__).exception("following the services")
+
+    def _look(self) -> None:
+        for key, record in list(self.backend.services.items()):
+            service = self.services.setdefault(key, Service(record=record, backend=self.backend))
+            service.follow(self.tasks_of(service))
+        for key in set(self.services) - set(self.backend.services):
+            for task in self.tasks_of(self.services[key]):
+                task.stop("Service deleted", "ServiceSchedulerInitiated")

@@ -1,0 +1,317 @@
+"""One container as a process: its start, its health, its end, as ECS would have them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cdk_airflow_ecs.local.agent.processes import Processes
+from cdk_airflow_ecs.local.refusal import Refusal
+
+_IMAGE_HOME: Final = "/opt/airflow"
+_OFFICIAL: Final = ("/usr/bin/dumb-init", "--", "/entrypoint")
+_INITS: Final = ("/usr/bin/dumb-init", "dumb-init")
+_SCRIPT: Final = "/entrypoint.sh"
+_EAGER_SECONDS: Final = 2.0
+# What ECS takes where a health check says nothing:
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
+_DEFAULTS: Final = {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0}
+_STOP_SECONDS: Final = 30
+# What a container definition may say here: done, or of no effect on one machine (see substitutions.py).
+_DONE: Final = frozenset(
+    {
+        "name",
+        "image",
+        "command",
+        "entryPoint",
+        "environment",
+        "secrets",
+        "dependsOn",
+        "healthCheck",
+        "essential",
+        "stopTimeout",
+        "startTimeout",
+        "logConfiguration",
+        "portMappings",
+        "workingDirectory",
+        "restartPolicy",
+    }
+)
+_WITHOUT_EFFECT: Final = frozenset(
+    {
+        "cpu",
+        "memory",
+        "memoryReservation",
+        "linuxParameters",
+        "readonlyRootFilesystem",
+        "user",
+        "ulimits",
+        "volumesFrom",
+        "mountPoints",
+        "systemControls",
+        "interactive",
+        "pseudoTerminal",
+        "dockerLabels",
+        "versionConsistency",
+        "privileged",
+    }
+)
+
+
+@dataclass(kw_only=True)
+class Container:
+    """One container of a task.
+
+    Args:
+        spec: its definition, as the API describes it.
+        environment: all that its processes see.
+        home: what stands for /opt/airflow.
+        prefix: what runs a command at the task's address.
+        log: where its output goes.
+        processes: who starts it.
+        entrypoint: the image's own, if the definition has none.
+        label: what it is to the user.
+    """
+
+    spec: Mapping[str, Any]
+    environment: Mapping[str, str]
+    home: Path
+    prefix: Sequence[str]
+    log: Path
+    processes: Processes
+    entrypoint: Sequence[str] = ()
+    label: str = ""
+    exit_code: int | None = None
+    started_at: float | None = None
+    reason: str = ""
+    health: str = "UNKNOWN"
+    restarts: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+    _check: subprocess.Popen[bytes] | None = None
+    _check_ends: float = 0
+    _next_check: float = 0
+    _failures: int = 0
+    _kill_at: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.spec["name"])
+
+    @property
+    def is_essential(self) -> bool:
+        """Whether its end is the task's."""
+        return bool(self.spec.get("essential", True))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self.exit_code is None
+
+    @property
+    def has_check(self) -> bool:
+        """Whether it has a health check."""
+        return bool(self._command_of_check())
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its first process."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start it; a command that cannot be started is said in `reason`, as ECS says it."""
+        words = command(self.spec, self.entrypoint)
+        try:
+            self._process = self.processes.start(
+                self.label,
+                self._local(words),
+                environment=self.environment,
+                folder=self._folder(),
+                log=self.log,
+                prefix=self.prefix,
+            )
+        except OSError as error:
+            self.reason = f"CannotStartContainerError: {error}"
+            self.exit_code = 127
+            return
+        self.started_at = time.monotonic()
+        self.health, self._failures = "UNKNOWN", 0
+        self._next_check = self.started_at + min(_EAGER_SECONDS, self._setting("interval"))
+
+    def poll(self) -> None:
+        """See what became of it: exit code and health."""
+        if self._process is None or self.exit_code is not None:
+            return
+        code = self._process.poll()
+        if code is not None:
+            self._ended(code)
+        elif self._kill_at is not None and time.monotonic() > self._kill_at:
+            self._ended(self.processes.stop(self._process, 0))
+        elif self.has_check and self._kill_at is None:
+            self._poll_check()
+
+    def stop(self, longest: float | None = None) -> None:
+        """Ask it to stop: SIGTERM now, and SIGKILL when its stop timeout is over.
+
+        Args:
+            longest: seconds that it gets at most.
+        """
+        if not self.is_running or self._kill_at is not None or self._process is None:
+            return
+        seconds = float(self.spec.get("stopTimeout") or _STOP_SECONDS)
+        self._kill_at = time.monotonic() + min(seconds, seconds if longest is None else longest)
+        # dumb-init hands a signal to its child's whole group, or to the child alone.
+        alone = self.environment.get("DUMB_INIT_SETSID") == "0" or not has_init(self.spec, self.entrypoint)
+        try:
+            (os.kill if alone else os.killpg)(self._process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+
+    def last_lines(self, number: int = 30) -> list[str]:
+        """The end of what it printed."""
+        try:
+            return self.log.read_text(errors="replace").splitlines()[-number:]
+        except FileNotFoundError:
+            return []
+
+    def _ended(self, code: int) -> None:
+        if self._check is not None:
+            self._check.kill()
+            self._check.wait()
+            self._check = None
+        if self._process is not None:
+            self.processes.stop(self._process, 0)  # what is left of its session
+        # As a shell and Docker count: 128 and the signal.
+        self.exit_code = 128 - code if code < 0 else code
+
+    def _folder(self) -> Path:
+        given = self.spec.get("workingDirectory")
+        return Path(given.replace(_IMAGE_HOME, str(self.home))) if given else self.home
+
+    def _local(self, words: Sequence[str]) -> list[str]:
+        found = [word.replace(_IMAGE_HOME, str(self.home)) for word in words]
+        found = [str(self.home / _SCRIPT.strip("/")) if word == _SCRIPT else word for word in found]
+        program = shutil.which(found[0], path=self.environment.get("PATH", ""))
+        if program is None:
+            raise FileNotFoundError(f'exec: "{found[0]}": executable file not found in $PATH')
+        # By its first name, not where links lead: that is how Python finds its environment.
+        return [program, *found[1:]]
+
+    # The health check
+
+    def _command_of_check(self) -> list[str]:
+        words = list((self.spec.get("healthCheck") or {}).get("command", []))
+        if not words or words[0] == "NONE":
+            return []
+        if words[0] == "CMD-SHELL":
+            return ["/bin/sh", "-c", *words[1:]]
+        return words[1:] if words[0] == "CMD" else words
+
+    def _setting(self, name: str) -> float:
+        given = (self.spec.get("healthCheck") or {}).get(name)
+        return float(_DEFAULTS[name] if given is None else given)
+
+    def _poll_check(self) -> None:
+        now = time.monotonic()
+        if self._check is None:
+            if now < self._next_check:
+                return
+            self._check_ends = now + self._setting("timeout")
+            self._check = subprocess.Popen(
+                [*self.prefix, *self._local(self._command_of_check())],
+                env={**self.environment, **self.processes.mark},
+                cwd=self._folder(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            return
+        code = self._check.poll()
+        if code is None:
+            if now < self._check_ends:
+                return
+            self._check.kill()
+            code = self._check.wait() or 1
+        self._check = None
+        self._judge(code == 0)
+
+    def _judge(self, succeeded: bool) -> None:
+        now = time.monotonic()
+        if succeeded:
+            self.health, self._failures = "HEALTHY", 0
+        elif self.started_at is not None and (
+            self.health == "HEALTHY" or now - self.started_at > self._setting("startPeriod")
+        ):
+            self._failures += 1
+            if self._failures >= self._setting("retries"):
+                self.health = "UNHEALTHY"
+        waits = self._setting("interval")
+        if self.health == "UNKNOWN" and not self._failures:  # nothing is counted yet, so ask often
+            waits = min(waits, _EAGER_SECONDS)
+        self._next_check = now + waits
+
+
+def refuse_unknown(spec: Mapping[str, Any]) -> None:
+    """Refuse a container definition that says something that nothing here does.
+
+    Raises:
+        Refusal: naming the container and the property.
+    """
+    unknown = sorted(name for name, value in spec.items() if value and name not in _DONE | _WITHOUT_EFFECT)
+    if unknown:
+        raise Refusal(f"the container {spec['name']} uses {', '.join(unknown)}, which has no counterpart here")
+
+
+def has_init(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> bool:
+    """Whether dumb-init starts the container."""
+    return (spec.get("entryPoint") or entrypoint or _OFFICIAL)[0] in _INITS
+
+
+def command(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> list[str]:
+    """What is executed where the template says entry point and command; see the substitution "entry point".
+
+    The official script executes `bash` and `python` as they are, and hands everything else to `airflow`.
+
+    Examples:
+        >>> command({"entryPoint": ["/usr/bin/dumb-init", "--", "/entrypoint"], "command": ["scheduler"]})
+        ['airflow', 'scheduler']
+        >>> command({"entryPoint": ["/usr/bin/dumb-init", "--"], "command": ["airflow", "triggerer"]})
+        ['airflow', 'triggerer']
+        >>> command({"entryPoint": ["sh", "-c"], "command": ["true"]})
+        ['sh', '-c', 'true']
+    """
+    words = [*(spec.get("entryPoint") or entrypoint or _OFFICIAL), *(spec.get("command") or [])]
+    if words[0] in _INITS:
+        words = words[words.index("--") + 1 :] if "--" in words else words[1:]
+    if words[:1] != ["/entrypoint"]:
+        return words
+    if words[1:2] and words[1] in ("bash", "python"):
+        return words[1:]
+    return ["airflow", *(words[2:] if words[1:2] == ["airflow"] else words[1:])]
+
+
+def script(source: Path, home: Path) -> Path:
+    """Copy an image's own /entrypoint.sh into a home, where what it calls in its image exists.
+
+    Args:
+        source: the script of the Docker context.
+        home: the container's home.
+    """
+    official = home / "entrypoint"
+    official.write_text('#!/bin/sh\ncase "$1" in bash|python) exec "$@";; airflow) shift;; esac\nexec airflow "$@"\n')
+    own = home / _SCRIPT.strip("/")
+    text = re.sub(r"(?<![\w./-])/usr/bin/dumb-init\s+--\s+", "", source.read_text())
+    text = re.sub(r"(?<![\w./-])/entrypoint(?![\w./-])", str(official), text)
+    own.write_text(text.replace(_IMAGE_HOME, str(home)))
+    for file in (official, own):
+        file.chmod(0o700)
+    return own

@@ -1,0 +1,75 @@
+"""What the API and the metadata endpoint tell of a task and its containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cdk_airflow_ecs.local.agent.container import Container, command
+
+
+def described(
+    task: str, spec: Mapping[str, Any], ip: str, container: Container | None, *, is_over: bool
+) -> dict[str, Any]:
+    """A container as DescribeTasks tells of it.
+
+    Args:
+        task: the ARN of its task.
+        spec: its definition.
+        ip: the task's address; empty before it has one.
+        container: None before it was made.
+        is_over: whether its task has stopped.
+    """
+    found: dict[str, Any] = {
+        "containerArn": f"{task}/{spec['name']}",
+        "taskArn": task,
+        "name": spec["name"],
+        "image": spec["image"],
+        "lastStatus": "STOPPED" if is_over else "PENDING",
+        "healthStatus": "UNKNOWN",
+        "networkInterfaces": [{"privateIpv4Address": ip}] if ip else [],
+    }
+    if container is None:
+        return found
+    found["healthStatus"] = container.health
+    found["runtimeId"] = f"{task.rpartition('/')[2].replace('-', '')}-{container.pid or 0}"
+    if container.exit_code is not None:
+        found |= {"lastStatus": "STOPPED"} | ({} if container.reason else {"exitCode": container.exit_code})
+    elif container.pid is not None:
+        found["lastStatus"] = "RUNNING"
+    if container.reason:
+        found["reason"] = container.reason
+    return found
+
+
+def metadata(record: Any, definition: Any, ip: str, containers: Sequence[Container]) -> dict[str, Any]:
+    """A task as version 4 of the metadata endpoint tells of it.
+
+    Args:
+        record: moto's task.
+        definition: moto's task definition.
+        ip: the task's address.
+        containers: those that were made.
+    """
+    return {
+        "Cluster": record.cluster_arn,
+        "TaskARN": record.task_arn,
+        "Family": definition.family,
+        "Revision": str(definition.revision),
+        "DesiredStatus": record.desired_status,
+        "KnownStatus": record.last_status,
+        "LaunchType": record.launch_type or "FARGATE",
+        "Containers": [
+            {
+                "DockerId": f"{record.id}-{container.name}",
+                "Name": container.name,
+                "DockerName": container.name,
+                "Image": container.spec["image"],
+                "KnownStatus": "RUNNING" if container.is_running else "STOPPED",
+                "ContainerARN": f"{record.task_arn}/{container.name}",
+                "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [ip]}],
+                "Command": command(container.spec, container.entrypoint),
+            }
+            for container in containers
+        ],
+    }

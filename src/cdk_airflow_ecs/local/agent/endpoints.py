@@ -1,0 +1,167 @@
+"""What a container on ECS can ask its agent: credentials, metadata and protection from scale-in."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
+
+_FORM = "%Y-%m-%dT%H:%M:%SZ"
+_PROTECTION_MINUTES = 120  # the API's default
+# botocore asks for new credentials a quarter of an hour before they run out, and gets none that are older.
+_FRESH = timedelta(minutes=15)
+
+
+@dataclass(kw_only=True)
+class TaskIdentity:
+    """A task as the endpoints know it.
+
+    Args:
+        arn: its ARN.
+        role: its task role's ARN; empty if it has none.
+        describe: its metadata, as version 4 of the endpoint gives them.
+        protected_until: until when a scale-in leaves it alone.
+    """
+
+    arn: str
+    role: str
+    describe: Callable[[], dict[str, Any]]
+    protected_until: datetime | None = None
+    credentials: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether a scale-in leaves it alone now."""
+        return self.protected_until is not None and self.protected_until > datetime.now(timezone.utc)
+
+
+@dataclass
+class Endpoints:
+    """Serves them on one socket.
+
+    Args:
+        assume: gives the credentials of a role, as STS does.
+    """
+
+    assume: Callable[[str, str], dict[str, Any]]
+    _identities: dict[str, TaskIdentity] = field(default_factory=dict)
+    _server: _Server | None = None
+
+    def add(self, identity: str, task_identity: TaskIdentity) -> None:
+        """Know a task by the last part of its ARN, and get its credentials: its SDKs wait two seconds."""
+        if task_identity.role:
+            self._refresh(task_identity)
+        self._identities[identity] = task_identity
+
+    def remove(self, identity: str) -> None:
+        """Know it no more."""
+        self._identities.pop(identity, None)
+
+    def start(self, listening: socket.socket) -> None:
+        """Serve in the background."""
+        self._server = _Server(listening, self)
+        threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Serve no more."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        """The answer to one request."""
+        parts = path.strip("/").split("/")
+        kind, rest = "/".join(parts[:2]) if parts[0] == "v2" else parts[0], parts[2:]
+        identity, _, container = (rest[0] if kind == "v2/credentials" and rest else [*parts, ""][1]).partition("-c-")
+        task_identity = self._identities.get(identity)
+        if task_identity is None:
+            return 404, {"message": f"no task {identity}"}
+        if kind == "v2/credentials":
+            return self._credentials(task_identity)
+        if kind == "v4":
+            return self._metadata(task_identity, container, rest)
+        if kind == "api" and rest[:2] == ["task-protection", "v1"]:
+            return self._protection(task_identity, method, body)
+        return 404, {"message": f"nothing at {path}"}
+
+    def _credentials(self, task_identity: TaskIdentity) -> tuple[int, Any]:
+        if not task_identity.role:
+            return 404, {"message": "the task has no role"}
+        if task_identity.credentials["Expiration"] < datetime.now(timezone.utc) + _FRESH:
+            self._refresh(task_identity)
+        found = task_identity.credentials
+        return 200, {
+            "RoleArn": task_identity.role,
+            "AccessKeyId": found["AccessKeyId"],
+            "SecretAccessKey": found["SecretAccessKey"],
+            "Token": found["SessionToken"],
+            "Expiration": found["Expiration"].strftime(_FORM),
+        }
+
+    def _refresh(self, task_identity: TaskIdentity) -> None:
+        task_identity.credentials = self.assume(task_identity.role, task_identity.arn.rpartition("/")[2])
+
+    @staticmethod
+    def _metadata(task_identity: TaskIdentity, container: str, rest: list[str]) -> tuple[int, Any]:
+        described = task_identity.describe()
+        if rest[:1] == ["task"]:
+            return 200, {} if rest[1:] else described
+        if rest[:1] == ["stats"]:
+            return 200, {}
+        return 200, next((item for item in described["Containers"] if item["Name"] == container), {})
+
+    @staticmethod
+    def _protection(task_identity: TaskIdentity, method: str, body: bytes) -> tuple[int, Any]:
+        if method == "PUT":
+            given = json.loads(body)
+            minutes = int(given.get("ExpiresInMinutes") or _PROTECTION_MINUTES)
+            end = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+            task_identity.protected_until = end if given["ProtectionEnabled"] else None
+        protection: dict[str, Any] = {"ProtectionEnabled": task_identity.is_protected, "TaskArn": task_identity.arn}
+        if task_identity.protected_until:
+            protection["ExpirationDate"] = task_identity.protected_until.strftime(_FORM)
+        return 200, {"protection": protection}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def _do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            status, answer = self.server.endpoints.answer(self.command, self.path, body)
+        except Exception as error:  # the caller learns of it
+            status, answer = 500, {"message": f"{type(error).__name__}: {error}"}
+        text = json.dumps(answer, default=str).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_PUT = _do
+
+    def log_message(self, format: str, *args: Any) -> None:  # the base class's name
+        """Say nothing."""
+
+
+class _Server(ThreadingMixIn, TCPServer):
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket, endpoints: Endpoints) -> None:
+        super().__init__(listening.getsockname(), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.endpoints = endpoints
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up is no news to the user; everything else is."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)

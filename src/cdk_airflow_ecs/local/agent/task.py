@@ -1,0 +1,333 @@
+"""One task: from its definition to the exit codes of its containers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cdk_airflow_ecs.local.agent.container import Container, refuse_unknown, script
+from cdk_airflow_ecs.local.agent.description import described, metadata
+from cdk_airflow_ecs.local.agent.endpoints import Endpoints, TaskIdentity
+from cdk_airflow_ecs.local.refusal import Refusal
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.local.images.environments import Environment
+    from cdk_airflow_ecs.local.network.address import TaskAddress
+    from cdk_airflow_ecs.local.network.addresses import Addresses
+    from cdk_airflow_ecs.local.state import State
+
+_PACE: Final = 0.25  # seconds between two looks
+_RESTART_PERIOD: Final = 300  # seconds that a container must have run before it is restarted: ECS's default
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRuntime:
+    """What tasks stand on.
+
+    Args:
+        state: where homes and logs are.
+        temporary: where each container has its /tmp.
+        addresses: gives each task its own.
+        image: gives the environment of an image; it may still be made.
+        secret: gives the text of a secret (`valueFrom`), read with the execution role.
+        endpoints: answers what containers ask their agent.
+        variables: the substitutions that every container's environment gets.
+        region: the region.
+        ship: is told of a new log: file, group, stream.
+        say: is told what people should read: task, text.
+    """
+
+    state: State
+    temporary: Path
+    addresses: Addresses
+    image: Callable[[str], Future[Environment]]
+    secret: Callable[[str, str], str]
+    endpoints: Endpoints
+    variables: Mapping[str, str]
+    region: str
+    ship: Callable[[Path, str, str], None]
+    say: Callable[[str, str], None]
+
+
+@dataclass(kw_only=True)
+class Task:
+    """One task, and the record of it that the API describes.
+
+    Args:
+        record: moto's task.
+        definition: moto's task definition.
+        runtime: what it stands on.
+        name: what it is to the user: a component, or a family.
+    """
+
+    record: Any
+    definition: Any
+    runtime: TaskRuntime
+    name: str
+    containers: list[Container] = field(default_factory=list)
+    address: TaskAddress | None = None
+    task_identity: TaskIdentity | None = None
+    stopping: bool = False
+    failed_start: str = ""
+    _longest: float | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def status(self) -> str:
+        """Its last status, as the API calls them."""
+        return str(self.record.last_status)
+
+    @property
+    def health(self) -> str:
+        """HEALTHY if all essential containers that say so are; UNHEALTHY if one is; else UNKNOWN."""
+        found = [container.health for container in self.containers if container.is_essential and container.has_check]
+        if "UNHEALTHY" in found:
+            return "UNHEALTHY"
+        return "HEALTHY" if found and set(found) == {"HEALTHY"} else "UNKNOWN"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs, and is healthy where it can say so."""
+        checked = any(container.has_check for container in self.containers)
+        return self.status == "RUNNING" and not self.stopping and (self.health == "HEALTHY" or not checked)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has stopped."""
+        return self.status == "STOPPED"
+
+    def begin(self) -> None:
+        """Start it in the background."""
+        self._describe("PROVISIONING")
+        threading.Thread(target=self._live, name=f"task-{self.record.id}", daemon=True).start()
+
+    def stop(self, reason: str, code: str, longest: float | None = None) -> None:
+        """Stop it: its containers are asked, then killed.
+
+        Args:
+            reason: the stopped reason.
+            code: the stop code.
+            longest: seconds that a container gets at most.
+        """
+        with self._lock:
+            if longest is not None:
+                self._longest = longest
+            if not self.stopping:
+                self.stopping = True
+                self.record.desired_status = "STOPPED"
+                self.record.stopped_reason, self.record.stop_code = reason, code
+
+    # Its life, in a thread of its own
+
+    def _live(self) -> None:
+        try:
+            self._provide()
+            while not self._step():
+                time.sleep(_PACE)
+        except Refusal as refusal:
+            self.failed_start = f"CannotPullContainerError: {refusal}"
+        except Exception as error:  # a task that cannot start says why, and takes nothing down with it
+            self.failed_start = f"ResourceInitializationError: {type(error).__name__}: {error}"
+        finally:
+            self._end()
+
+    def _provide(self) -> None:
+        runtime, overrides = self.runtime, self._overrides()
+        for spec in self.definition.container_definitions:
+            refuse_unknown(spec)
+        self.address = runtime.addresses.add(f"{self.name}-{self.record.id[:8]}")
+        for detail in self.record.attachments[0]["details"] if self.record.attachments else ():
+            if detail["name"] == "privateIPv4Address":
+                detail["value"] = self.address.ip
+            if detail["name"] == "privateDnsName":
+                detail["value"] = self.address.hostname
+        self._describe("PENDING")
+        role = (self.record.overrides or {}).get("taskRoleArn") or self.definition.task_role_arn or ""
+        self.task_identity = TaskIdentity(arn=self.record.task_arn, role=role, describe=self.metadata)
+        runtime.endpoints.add(self.record.id, self.task_identity)
+        for spec in self.definition.container_definitions:
+            if self.stopping:
+                return
+            environment = runtime.image(spec["image"]).result()
+            home = runtime.state.folder("homes", self.record.id, spec["name"])
+            environment.prepare(home)
+            if environment.image.script:
+                script(environment.image.script, home)
+            merged = spec | {
+                name: value for name, value in overrides.get(spec["name"], {}).items() if name == "command" and value
+            }
+            resolve = runtime.addresses.resolve
+            merged |= {
+                key: [resolve(word) for word in merged[key]] for key in ("command", "entryPoint") if merged.get(key)
+            }
+            self.containers.append(
+                Container(
+                    spec=merged,
+                    environment=self._environment(merged, environment, home, overrides.get(spec["name"], {})),
+                    home=home,
+                    prefix=self.address.command_prefix,
+                    log=self._log(spec),
+                    processes=runtime.state.processes,
+                    entrypoint=environment.image.entrypoint or (),
+                    label=f"{self.name}/{spec['name']}",
+                )
+            )
+
+    def _overrides(self) -> dict[str, dict[str, Any]]:
+        return {item["name"]: item for item in (self.record.overrides or {}).get("containerOverrides", [])}
+
+    def _environment(
+        self, spec: Mapping[str, Any], environment: Environment, home: Path, override: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """What the image, ECS, the substitutions and the definition say, the later the stronger."""
+        runtime, identity = self.runtime, f"{self.record.id}-c-{spec['name']}"
+        base = runtime.addresses.metadata_url
+        credentials = f"/v2/credentials/{self.record.id}"
+        found = {
+            "PATH": environment.path,
+            "HOME": str(home),
+            "TMPDIR": str(self._temporary(spec["name"])),
+            "LANG": "C.UTF-8",
+            "AIRFLOW_HOME": str(home),
+            "DUMB_INIT_SETSID": "1",
+            "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+            "AWS_REGION": runtime.region,
+            "AWS_DEFAULT_REGION": runtime.region,
+            "ECS_AGENT_URI": f"{base}/api/{identity}",
+            "ECS_CONTAINER_METADATA_URI": f"{base}/v4/{identity}",
+            "ECS_CONTAINER_METADATA_URI_V4": f"{base}/v4/{identity}",
+            **dict(environment.image.environment),
+            **runtime.variables,
+        }
+        if self.task_identity and self.task_identity.role:
+            relative = base == "http://169.254.170.2"
+            name = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" if relative else "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+            found[name] = credentials if relative else base + credentials
+        for item in [*spec.get("environment", []), *override.get("environment", [])]:
+            value = runtime.addresses.resolve(str(item["value"]))
+            found[item["name"]] = value.replace("/opt/airflow", str(home))
+        for item in spec.get("secrets", []):
+            text = runtime.secret(item["valueFrom"], self.definition.execution_role_arn or "")
+            found[item["name"]] = runtime.addresses.resolve(text)
+        return found
+
+    def _temporary(self, name: str) -> Path:
+        """Its own /tmp. It is short: names of sockets, which Python puts there, may have 107 characters."""
+        number = [spec["name"] for spec in self.definition.container_definitions].index(name)
+        folder = self.runtime.temporary / f"{self.record.id[:8]}{number}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def _log(self, spec: Mapping[str, Any]) -> Path:
+        folder = self.runtime.state.folder("logs")
+        file = folder / f"{self.name}.{spec['name']}.{self.record.id[:8]}.log"
+        options = (spec.get("logConfiguration") or {}).get("options", {})
+        if options.get("awslogs-group"):
+            prefix = options.get("awslogs-stream-prefix")
+            stream = f"{prefix}/{spec['name']}/{self.record.id}" if prefix else f"{spec['name']}-{self.record.id}"
+            self.runtime.ship(file, options["awslogs-group"], stream)
+        return file
+
+    def _step(self) -> bool:
+        """Bring it on by one look; True when all is over."""
+        for container in self.containers:
+            container.poll()
+            self._restart(container)
+        ended = [container for container in self.containers if container.exit_code is not None]
+        fallen = next((container for container in ended if container.is_essential), None)
+        if fallen and not self.stopping:
+            code = "EssentialContainerExited" if fallen.pid else "TaskFailedToStart"
+            self.stop(fallen.reason or "Essential container in task exited", code)
+        if self.stopping:
+            return self._step_down()
+        for container in self.containers:
+            if container.pid is None and container.exit_code is None and self._may_start(container):
+                container.start()
+        # A task whose container cannot start never ran: without a start, and without an exit code, executors know that.
+        started = all(c.pid is not None or (c.exit_code is not None and not c.is_essential) for c in self.containers)
+        self._describe("RUNNING" if started else "PENDING")
+        return False
+
+    def _step_down(self) -> bool:
+        self._describe("DEACTIVATING" if self.status == "RUNNING" else "STOPPING")
+        alive = [container for container in self.containers if container.is_running]
+        for container in alive:
+            # What others depend on stops after them.
+            if not any(self._depends(other, container) for other in alive if other is not container):
+                container.stop(self._longest)
+        return not alive
+
+    @staticmethod
+    def _depends(one: Container, other: Container) -> bool:
+        return any(need["containerName"] == other.name for need in one.spec.get("dependsOn", []))
+
+    def _may_start(self, container: Container) -> bool:
+        named = {other.name: other for other in self.containers}
+        for need in container.spec.get("dependsOn", []):
+            other, condition = named[need["containerName"]], need["condition"]
+            if condition in ("COMPLETE", "SUCCESS") and other.exit_code is not None:
+                if condition == "SUCCESS" and other.exit_code:
+                    self.stop(f"Container {other.name} exited with {other.exit_code}", "TaskFailedToStart")
+                    return False
+                continue
+            met = {"START": other.pid is not None, "HEALTHY": other.health == "HEALTHY"}
+            if not met.get(condition, False):
+                return False
+        return True
+
+    def _restart(self, container: Container) -> None:
+        policy = container.spec.get("restartPolicy") or {}
+        if container.exit_code is None or not policy.get("enabled") or self.stopping:
+            return
+        ran = time.monotonic() - (container.started_at or time.monotonic())
+        ignored = container.exit_code in policy.get("ignoredExitCodes", [])
+        if not ignored and ran >= float(policy.get("restartAttemptPeriod", _RESTART_PERIOD)):
+            container.exit_code, container.restarts = None, container.restarts + 1
+            container.start()
+
+    def _end(self) -> None:
+        if self.failed_start:
+            self.runtime.say(self.name, self.failed_start)
+            self.record.desired_status = "STOPPED"
+            self.record.stopped_reason, self.record.stop_code = self.failed_start, "TaskFailedToStart"
+        if self.address is not None:
+            self.runtime.addresses.release(self.address)
+        self.runtime.endpoints.remove(self.record.id)
+        self.record.stopped_at = datetime.now(timezone.utc)
+        self._describe("STOPPED")
+
+    # What the API tells
+
+    def _describe(self, status: str) -> None:
+        """Write into the record what DescribeTasks tells of it."""
+        if status == "RUNNING" and self.record.last_status != "RUNNING":
+            self.record.started_at = datetime.now(timezone.utc)
+        self.record.health_status = self.health
+        self.record.connectivity = "CONNECTED"
+        arn, ip, is_over = self.record.task_arn, self._address_on_network, status == "STOPPED"
+        known = {container.name: container for container in self.containers}
+        self.record.containers = [
+            described(arn, spec, ip, known.get(spec["name"]), is_over=is_over)
+            for spec in self.definition.container_definitions
+        ]
+        self.record.status = status
+
+    def metadata(self) -> dict[str, Any]:
+        """What version 4 of the metadata endpoint tells of it."""
+        return metadata(self.record, self.definition, self._address_on_network, self.containers)
+
+    @property
+    def _address_on_network(self) -> str:
+        return self.address.ip if self.address else ""
+
+
+def title(definition: Any, otherwise: str) -> str:
+    """What a task definition's tasks are called: the stream prefix of its first container, if it has one."""
+    options = (definition.container_definitions[0].get("logConfiguration") or {}).get("options", {})
+    return str(options.get("awslogs-stream-prefix") or otherwise)

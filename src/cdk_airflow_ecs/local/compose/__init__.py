@@ -1,0 +1,1 @@
+"""Writes the same template as a compose.yaml."""

@@ -1,0 +1,1 @@
+"""Python environments and programs that take the place of container images."""

@@ -1,0 +1,238 @@
+"""Network namespaces, with iproute2: a hub that holds a bridge, and one namespace for each task."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from cdk_airflow_ecs.local.network.address import TaskAddress
+from cdk_airflow_ecs.local.network.run_number import Number
+from cdk_airflow_ecs.local.refusal import Refusal
+
+# Where ECS serves credentials and metadata to tasks; SDKs accept plain HTTP from there alone.
+METADATA_HOST: Final = "169.254.170.2"
+_LOCKS: Final = Path("/run/airflow-ecs")
+_MOUNTS: Final = Path("/run/netns")
+_FILES: Final = Path("/etc/netns")
+_CLONE_NEWNET: Final = 0x40000000
+# Tells the processes of a task their host's name, then becomes the task's command.
+_NAMED: Final = 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"'
+_T = TypeVar("_T")
+
+
+class NotAllowed(Exception):
+    """Why this machine gives us no namespaces."""
+
+
+class Namespaces:
+    """One network for one run."""
+
+    isolated = True
+    metadata_url = f"http://{METADATA_HOST}"
+
+    def __init__(self, number: Number) -> None:
+        """Prefer :meth:`open`."""
+        self._number = number
+        self._prefix = f"airflow-ecs-{number.value}-"
+        self._hub = f"{self._prefix}hub"
+        self._tasks: dict[str, TaskAddress] = {}
+        self._ever = 9
+        self.host = self._ip(1)
+
+    @classmethod
+    def open(cls) -> Namespaces:
+        """Take a free number and build its hub.
+
+        Raises:
+            NotAllowed: if anything that a task needs does not work here.
+        """
+        if os.geteuid() != 0:
+            raise NotAllowed("only root may make them")
+        for program in ("ip", "unshare"):
+            if shutil.which(program) is None:
+                raise NotAllowed(f"the program `{program}` is not installed (packages iproute2 and util-linux)")
+        cls._sweep()
+        network = cls(Number.take(_LOCKS, _is_unused))
+        try:
+            network._build()
+            network._probe()
+        except (OSError, subprocess.CalledProcessError) as error:
+            network.close()
+            reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
+            raise NotAllowed(reason) from error
+        return network
+
+    def add(self, name: str) -> TaskAddress:
+        """See :class:`Addresses`."""
+        # An address that was just released is not given again: others may still ask for who had it.
+        used = {int(task.ip.rpartition(".")[2]) for task in self._tasks.values()}
+        order = [*range(self._ever + 1, 255), *range(10, self._ever + 1)]
+        last = next((number for number in order if number not in used), None)
+        if last is None:
+            raise Refusal("245 tasks run in this cluster already; that is all the addresses of one local run")
+        self._ever = last
+        namespace, ip = f"{self._prefix}{last}", self._ip(last)
+        hostname = f"ip-{ip.replace('.', '-')}.ec2.internal"
+        self._make(namespace, f"p{last}", ip)
+        _ip(f"-n {namespace} route add {METADATA_HOST}/32 dev eth0")
+        (_FILES / namespace).mkdir(parents=True, exist_ok=True)
+        prefix = ["ip", "netns", "exec", namespace, "unshare", "--uts", "sh", "-c", _NAMED, hostname]
+        task = TaskAddress(name=name, ip=ip, hostname=hostname, command_prefix=prefix)
+        self._tasks[namespace] = task
+        return task
+
+    def release(self, task: TaskAddress) -> None:
+        """See :class:`Addresses`."""
+        namespace = f"{self._prefix}{task.ip.rpartition('.')[2]}"
+        if self._tasks.pop(namespace, None) is not None:
+            _remove(namespace)
+
+    def publish(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Write the hosts file of every task: in place, since running processes have it mounted."""
+        common = "".join(f"{ip}\t{name}\n" for name, ips in names.items() for ip in ips)
+        for namespace, task in self._tasks.items():
+            own = f"{task.ip}\t{task.hostname} {task.hostname.partition('.')[0]}\n"
+            text = f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{own}{common}".encode()
+            file = os.open(_FILES / namespace / "hosts", os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.write(file, text)
+                os.ftruncate(file, len(text))
+            finally:
+                os.close(file)
+
+    def metadata(self) -> socket.socket:
+        """See :class:`Addresses`. A socket stays where it was made, whatever process uses it."""
+        return _within(self._hub, lambda: socket.create_server((METADATA_HOST, 80)))
+
+    def close(self) -> None:
+        """See :class:`Addresses`."""
+        for namespace in _existing(self._prefix):
+            _remove(namespace)
+        self._tasks.clear()
+        self._number.release()
+
+    def _ip(self, last: int) -> str:
+        return f"198.18.{self._number.value}.{last}"
+
+    def _build(self) -> None:
+        """Make the hub: a bridge, with this machine on one end, and the address of the metadata.
+
+        The bridge keeps its hardware address. By itself it takes the lowest of its ports, so that one that comes or
+        goes changes it, and every task asks for the metadata in vain until it has noticed: 20 seconds.
+        """
+        _remove(self._hub)
+        device = f"airflow-ecs-{self._number.value}"[:15]
+        _ip(f"netns add {self._hub}")
+        _ip(
+            f"-n {self._hub} link add br0 address 02:00:00:00:{self._number.value:02x}:01 type bridge",
+            f"-n {self._hub} link set lo up",
+            f"-n {self._hub} addr add {self._ip(2)}/24 dev br0",
+            f"-n {self._hub} addr add {METADATA_HOST}/32 dev br0",
+            f"-n {self._hub} link set br0 up",
+            f"link add {device} type veth peer name p1 netns {self._hub}",
+            f"addr add {self._ip(1)}/24 dev {device}",
+            f"link set {device} up",
+            f"-n {self._hub} link set p1 master br0 up",
+        )
+
+    def _make(self, namespace: str, port: str, ip: str) -> None:
+        _ip(
+            f"netns add {namespace}",
+            f"-n {self._hub} link add {port} type veth peer name eth0 netns {namespace}",
+            f"-n {self._hub} link set {port} master br0 up",
+            f"-n {namespace} addr add {ip}/24 dev eth0",
+            f"-n {namespace} link set eth0 up",
+            f"-n {namespace} link set lo up",
+        )
+
+    def _probe(self) -> None:
+        """Try all that a task does: run under a host name, reach this machine, and be reached."""
+        task = self.add("probe")
+        self.publish({})
+        code = "import socket;assert socket.gethostbyname(socket.getfqdn()).startswith('198.18.')"
+        try:
+            with socket.create_server((self.host, 0)) as server:
+                reach = f"{code};socket.create_connection({server.getsockname()!r}, 5)"
+                command = [*task.command_prefix, "python3", "-ISc", reach]
+                subprocess.run(command, check=True, capture_output=True, text=True)
+        except subprocess.CalledProcessError as error:
+            line = (error.stderr.strip() or "no reason was told").splitlines()[-1]
+            raise OSError(f"a process in a namespace does not reach this machine: {line}") from error
+        finally:
+            self.release(task)
+
+    @classmethod
+    def _sweep(cls) -> None:
+        """Remove what runs left that were killed: nobody holds their number."""
+        left = {name.split("-")[2] for name in _existing("airflow-ecs-")}
+        for number in Number.free(_LOCKS) if left else ():
+            if str(number.value) in left:
+                cls(number).close()
+            number.release()
+
+
+def _existing(prefix: str) -> list[str]:
+    names = {path.name for folder in (_MOUNTS, _FILES) if folder.is_dir() for path in folder.iterdir()}
+    return sorted(name for name in names if name.startswith(prefix))
+
+
+def _is_unused(value: int) -> bool:
+    """Whether no interface of this machine has an address of that number."""
+    done = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False)
+    return f"198.18.{value}." not in done.stdout
+
+
+def _ip(*commands: str) -> None:
+    for command in commands:
+        subprocess.run(["ip", *command.split()], check=True, capture_output=True, text=True)
+
+
+def _remove(namespace: str) -> None:
+    """Kill what runs in a namespace, and remove it with its interfaces and files."""
+    done = subprocess.run(
+        ["ip", "netns", "pids", namespace],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for pid in done.stdout.split():
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    if (_MOUNTS / namespace).exists():
+        _ip(f"netns del {namespace}")
+    shutil.rmtree(_FILES / namespace, ignore_errors=True)
+
+
+def _within(namespace: str, action: Callable[[], _T]) -> _T:
+    """Do something in a thread that has entered the namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    results: list[_T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        file = os.open(_MOUNTS / namespace, os.O_RDONLY)
+        try:
+            if libc.setns(file, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+            results.append(action())
+        except BaseException as error:  # raised again below
+            errors.append(error)
+        finally:
+            os.close(file)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis and the DAG bucket behind the stores of a template."""

@@ -1,0 +1,181 @@
+"""What stands behind the databases, caches, secrets and buckets of a template."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from cdk_airflow_ecs.local.aws import queues
+from cdk_airflow_ecs.local.aws.resources import client
+from cdk_airflow_ecs.local.refusal import Refusal
+from cdk_airflow_ecs.local.stores.postgres import PostgresServer
+from cdk_airflow_ecs.local.stores.redis import RedisServer
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.local.network.addresses import Addresses
+    from cdk_airflow_ecs.local.network.certificate_authority import Authority
+    from cdk_airflow_ecs.local.state import State
+
+_PACE: Final = 0.5  # seconds
+
+
+@dataclass(kw_only=True)
+class Datastores:
+    """Makes a server for each store as it is created, starts it again when it dies, and keeps what outlives a run.
+
+    Args:
+        state: where data is kept.
+        addresses: gives each server its own.
+        authority: signs their certificates.
+        say: is told what people should read: name, text.
+    """
+
+    state: State
+    addresses: Addresses
+    authority: Authority
+    say: Callable[[str, str], None]
+    servers: dict[str, PostgresServer | RedisServer] = field(default_factory=dict)
+    buckets: dict[str, str] = field(default_factory=dict)
+    queues: dict[str, str] = field(default_factory=dict)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def created(self, kind: str, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        """Put something behind a resource that was created."""
+        make = {
+            "AWS::RDS::DBInstance": self._instance,
+            "AWS::RDS::DBCluster": self._cluster,
+            "AWS::ElastiCache::ReplicationGroup": self._cache,
+            "AWS::SecretsManager::Secret": self._secret,
+            "AWS::S3::Bucket": self._bucket,
+            "AWS::SQS::Queue": self._queue,
+            "AWS::ServiceDiscovery::Service": self._name,
+        }.get(kind)
+        if make:
+            make(logical_id, physical_id, properties)
+
+    def watch(self) -> None:
+        """Look after the servers in the background."""
+        self._thread = threading.Thread(target=self._watch, name="stores", daemon=True)
+        self._thread.start()
+
+    def look(self) -> None:
+        """Start again what died, as RDS and ElastiCache do."""
+        for name, server in self.servers.items():
+            if not server.is_running:
+                self.say(name, f"{server.kind} died")
+                try:
+                    server.restart()
+                except Refusal as refusal:  # the next look may succeed
+                    self.say(name, str(refusal))
+                else:
+                    self.say(name, f"{server.kind} runs again")
+
+    def _watch(self) -> None:
+        while not self._over.wait(_PACE):
+            self.look()
+
+    def stop(self) -> None:
+        """Keep the objects of the buckets and what is queued, and stop every server."""
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+        self.state.save_buckets(client("s3"), self.buckets)
+        # A start that failed has not taken all that the run before it left.
+        self.state.write("queues", (self.state.read("queues") or {}) | queues.messages(self.queues))
+        for server in self.servers.values():
+            server.stop()
+
+    def _name(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        """On a loopback that all share, a name must be known before its task is: nobody looks it up later."""
+        del logical_id, properties
+        if not self.addresses.isolated:
+            discovery = client("servicediscovery")
+            service = discovery.get_service(Id=physical_id)["Service"]
+            namespace = discovery.get_namespace(Id=service["NamespaceId"])["Namespace"]["Name"]
+            self.addresses.point(f"{service['Name']}.{namespace}", [self.addresses.host])
+
+    def _instance(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        if "DBClusterIdentifier" in properties:  # its cluster is the server
+            found = client("rds").describe_db_clusters(DBClusterIdentifier=properties["DBClusterIdentifier"])
+            self._alias(physical_id, found["DBClusters"][0]["Endpoint"])
+            return
+        endpoint = client("rds").describe_db_instances(DBInstanceIdentifier=physical_id)["DBInstances"][0]["Endpoint"]
+        self._database(logical_id, properties, [endpoint["Address"]], int(endpoint["Port"]), properties.get("DBName"))
+
+    def _alias(self, physical_id: str, cluster: str) -> None:
+        found = client("rds").describe_db_instances(DBInstanceIdentifier=physical_id)["DBInstances"][0]
+        server = next(each for each in self.servers.values() if cluster in each.names)
+        self.addresses.point(found["Endpoint"]["Address"], [server.address.ip])
+
+    def _cluster(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        found = client("rds").describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"][0]
+        names = [found["Endpoint"], found["ReaderEndpoint"]]
+        self._database(logical_id, properties, names, int(found["Port"]), properties.get("DatabaseName"))
+
+    def _database(
+        self, logical_id: str, properties: dict[str, Any], names: list[str], port: int, database: str | None
+    ) -> None:
+        if "postgres" not in str(properties.get("Engine")):
+            raise Refusal(f"{logical_id} has the engine {properties.get('Engine')}; only PostgreSQL runs here")
+        if "MasterUserPassword" not in properties:
+            raise Refusal(
+                f"{logical_id} has no MasterUserPassword; a password that RDS manages has no counterpart here"
+            )
+        server = PostgresServer(
+            self.state,
+            logical_id,
+            address=self.addresses.add(logical_id),
+            port=port,
+            authority=self.authority,
+            names=names,
+        )
+        self._serve(logical_id, server, names)
+        server.ensure(database or "postgres", str(properties["MasterUsername"]), str(properties["MasterUserPassword"]))
+
+    def _cache(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        groups = client("elasticache").describe_replication_groups(ReplicationGroupId=physical_id)
+        group = groups["ReplicationGroups"][0]["NodeGroups"][0]
+        names = [group[name]["Address"] for name in ("PrimaryEndpoint", "ReaderEndpoint") if name in group]
+        encrypted = str(properties.get("TransitEncryptionEnabled", False)).lower() == "true"
+        server = RedisServer(
+            self.state,
+            logical_id,
+            address=self.addresses.add(logical_id),
+            port=int(properties.get("Port", 6379)),
+            authority=self.authority if encrypted else None,
+            password=properties.get("AuthToken"),
+            names=names,
+        )
+        self._serve(logical_id, server, names)
+
+    def _serve(self, logical_id: str, server: PostgresServer | RedisServer, names: list[str]) -> None:
+        self.servers[logical_id] = server
+        server.start()
+        for name in names:
+            self.addresses.point(name, [server.address.ip])
+        self.say(logical_id, f"{server.kind} on {server.address.ip}:{server.port}")
+
+    def _secret(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        """The same text at every start, or the data could not be read again."""
+        if "GenerateSecretString" not in properties:
+            return
+        manager = client("secretsmanager")
+        made = manager.get_secret_value(SecretId=physical_id)["SecretString"]
+        kept = self.state.remember(f"secret/{logical_id}", lambda: made)
+        if kept != made:
+            manager.put_secret_value(SecretId=physical_id, SecretString=kept)
+
+    def _bucket(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        del properties
+        self.buckets[logical_id] = physical_id
+        self.state.restore_buckets(client("s3"), {logical_id: physical_id})
+
+    def _queue(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
+        del properties
+        self.queues[logical_id] = physical_id
+        kept = self.state.read("queues") or {}
+        queues.put_back(physical_id, kept.pop(logical_id, []))
+        self.state.write("queues", kept)  # once: what is taken from here on must not come back

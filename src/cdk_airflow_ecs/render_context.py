@@ -1,0 +1,148 @@
+"""Where components are rendered, what became of them, and what the plan's symbols stand for there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aws_cdk import ArnFormat, Stack
+
+from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.plan import Component, Container, Json, Permission, Ref, SecretRef, Value
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ec2 as ec2
+    from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_logs as logs
+    from aws_cdk import aws_servicediscovery as servicediscovery
+    from constructs import Construct, IDependable
+
+    from cdk_airflow_ecs.logs.router import LogRouter
+    from cdk_airflow_ecs.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image as CDK knows it.
+
+    Args:
+        entrypoint: what its containers start with; nothing means what the image itself says.
+        in_ecr: whether it is known to be pulled from Amazon ECR.
+    """
+
+    container_image: ecs.ContainerImage
+    entrypoint: Sequence[str] = ()
+    in_ecr: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedComponent:
+    """What became of a component.
+
+    Args:
+        peer: the security group as others see it. CDK warns about every rule "to" something from a group that may
+            already open any connection; of an imported group it does not.
+        log_group: where its containers log.
+        statements: what its task role may do, each beside the permission that it came from.
+    """
+
+    component: Component
+    scope: Construct
+    task_definition: ecs.FargateTaskDefinition
+    task_role: iam.IRole
+    security_group: ec2.SecurityGroup
+    peer: ec2.ISecurityGroup
+    service: ecs.FargateService | None
+    log_group: logs.ILogGroup
+    statements: Sequence[tuple[Permission, iam.PolicyStatement]]
+
+    def attribute(self, name: str) -> str:
+        """What :class:`~cdk_airflow_ecs.plan.Ref` may say of a component."""
+        definition, stack = self.task_definition, Stack.of(self.scope)
+        # Not from the log group's ARN, which ends with ":*" already and would match no stream.
+        prefix, container = self.component.path.rpartition("/")[2], self.component.containers[0].name
+        streams = f"{self.log_group.log_group_name}:log-stream:{prefix}/{container}/*"
+        found: dict[str, Callable[[], str]] = {
+            "task_definition_arn": lambda: definition.task_definition_arn,
+            "family": lambda: definition.family,
+            "family_arn": lambda: stack.format_arn(
+                service="ecs", resource="task-definition", resource_name=f"{definition.family}:*"
+            ),
+            "log_streams_arn": lambda: stack.format_arn(
+                service="logs",
+                resource="log-group",
+                resource_name=streams,
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            ),
+            "task_role_arn": lambda: self.task_role.role_arn,
+            "execution_role_arn": lambda: definition.obtain_execution_role().role_arn,
+            "security_group_id": lambda: self.security_group.security_group_id,
+        }
+        return found[name]()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderContext:
+    """Where and with what components are rendered.
+
+    Args:
+        cluster: the ECS cluster.
+        spot: the cluster's offer of Fargate Spot, if something runs there.
+        network: VPC and subnets.
+        image: finds the image of a component.
+        log_group: where containers log, but for what the router takes elsewhere.
+        log_router: takes the output of services to where it belongs.
+        bindings: what exists once, by name.
+        trust: who may assume task and execution roles.
+        namespace: the private DNS zone, if anything has a name there.
+        task_roles: roles that were given, by component.
+        rendered: the components that later ones may refer to.
+    """
+
+    cluster: ecs.Cluster
+    spot: IDependable | None
+    network: Network
+    image: Callable[[Component], Image]
+    log_group: logs.ILogGroup
+    log_router: LogRouter
+    bindings: Mapping[str, Binding]
+    trust: iam.IPrincipal
+    namespace: servicediscovery.INamespace | None
+    task_roles: Mapping[str, iam.IRole] = field(default_factory=dict)
+    rendered: Mapping[str, RenderedComponent] = field(default_factory=dict)
+
+    def text(self, value: str | Ref) -> str:
+        """Replace a reference by the text it stands for."""
+        if isinstance(value, Ref) and value.of in self.bindings:
+            return self.bindings[value.of].text(value.attribute)
+        return self.rendered[value.of].attribute(value.attribute) if isinstance(value, Ref) else value
+
+    def secret(self, value: SecretRef) -> ecs.Secret:
+        """Replace a secret reference by the ECS secret it stands for."""
+        return self.bindings[value.of].secrets[value.field]
+
+    def variable(self, value: Value) -> str:
+        """The text of a plain variable."""
+        if isinstance(value, SecretRef):
+            raise TypeError(f"{value} is a secret, and no plain variable")
+        return json.dumps(self._tree(value.tree)) if isinstance(value, Json) else self.text(value)
+
+    def environment(self, container: Container) -> dict[str, str]:
+        """The plain variables of *container*, bound."""
+        return {
+            name: self.variable(value)
+            for name, value in container.environment.items()
+            if not isinstance(value, SecretRef)
+        }
+
+    def _tree(self, node: object) -> object:
+        if isinstance(node, Ref):
+            return self.bindings[node.of].attributes[node.attribute] if node.of in self.bindings else self.text(node)
+        if isinstance(node, Mapping):
+            return {key: self._tree(value) for key, value in node.items()}
+        if isinstance(node, Sequence) and not isinstance(node, str):
+            return [self._tree(value) for value in node]
+        return node

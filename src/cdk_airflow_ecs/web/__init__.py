@@ -1,0 +1,1 @@
+"""How people reach Airflow: load balancer, listeners, sign-in."""
