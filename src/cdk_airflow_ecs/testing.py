@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from importlib import resources
 from typing import Any
 
 from cdk_airflow_ecs.airflow import AirflowVersion
@@ -29,18 +31,26 @@ def plan_of(**arguments: Any) -> ClusterPlan:
 
 
 def normalize(template: dict[str, Any]) -> dict[str, Any]:
-    """Take out of a template what changes without meaning: asset hashes and the bootstrap version check.
+    """Take out of a template what a reviewer cannot judge there: hashes of assets, and the text of programs.
+
+    A program that this library gives to a container becomes its name, ``<PROGRAM dag_sync>``, without a hash: the
+    program has tests of its own. The check of CDK's bootstrap version goes too.
 
     Args:
         template: a template as ``Template.from_stack(stack).to_json()`` gives it.
     """
+    programs = _programs()
 
     def clean(node: Any) -> Any:
         if isinstance(node, dict):
             return {key: clean(value) for key, value in node.items()}
         if isinstance(node, list):
             return [clean(value) for value in node]
-        return _ASSET_HASH.sub("<ASSET-HASH>", node) if isinstance(node, str) else node
+        if isinstance(node, str):
+            for text, name in programs.items():
+                node = node.replace(text, f"<PROGRAM {name}>")
+            return _ASSET_HASH.sub("<ASSET-HASH>", node)
+        return node
 
     cleaned: dict[str, Any] = clean(template)
     for section, name in (("Parameters", "BootstrapVersion"), ("Rules", "CheckBootstrapVersion")):
@@ -48,6 +58,13 @@ def normalize(template: dict[str, Any]) -> dict[str, Any]:
         if not cleaned.get(section, True):
             del cleaned[section]
     return cleaned
+
+
+@functools.cache
+def _programs() -> dict[str, str]:
+    files = resources.files("cdk_airflow_ecs.in_container").iterdir()
+    modules = {file.name.removesuffix(".py"): file for file in files if file.name.endswith(".py")}
+    return {file.read_text(encoding="utf-8"): name for name, file in modules.items() if name != "__init__"}
 
 
 def check_executor(executor: Executor) -> None:

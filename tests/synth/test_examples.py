@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import Stack
-from syrupy.extensions.json import JSONSnapshotExtension
 
 from cdk_airflow_ecs.testing import normalize
 from docs.pages import page, table
+from synth.readable import ReadableExtension
 from synthesis import EXAMPLES, REPOSITORY, Assembly, add_cluster, cdk_program, example, synthesize, tool
 
 pytestmark = pytest.mark.xdist_group("examples")
@@ -83,8 +83,8 @@ def test_files(name):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_snapshot(name, snapshot):
     """Each stack's template is the committed one, so that every change of it is seen in review."""
-    for stack, template in example(name).templates.items():
-        assert snapshot(name=stack, extension_class=JSONSnapshotExtension) == normalize(template)
+    templates = {stack: normalize(template) for stack, template in example(name).templates.items()}
+    assert snapshot(extension_class=ReadableExtension) == templates
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
