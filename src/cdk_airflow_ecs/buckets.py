@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aws_cdk import CfnResource
     from constructs import Construct
 
-    from cdk_airflow_ecs.binding import BindContext
+    from cdk_airflow_ecs.bind_context import BindContext
 
 
 def private_bucket(

@@ -22,7 +22,7 @@ from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
-from cdk_airflow_ecs.settings import check_constructs, resolve, stores_of
+from cdk_airflow_ecs.settings import check_constructs, resolve
 from cdk_airflow_ecs.shared_resources import SharedResources
 
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ class AirflowCluster(Construct):
         }
         settings = resolve(**self._arguments)
         plan = plan_cluster(settings)
-        stores = stores_of(settings).values()
-        check_network(vpc, subnets, stores, internet_facing=settings.web.internet_facing)
+        checks = [resource.check for resource in settings.resources().values()]
+        check_network(vpc, subnets, checks, internet_facing=settings.web.internet_facing)
 
         super().__init__(scope, construct_id)
         self._shared = SharedResources(

@@ -9,7 +9,9 @@ from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
 
-from cdk_airflow_ecs.binding import BindContext, Binding, ClusterResource
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.plan import Permission, Ref, Volume
 

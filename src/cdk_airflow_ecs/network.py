@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
@@ -22,7 +22,6 @@ from cdk_airflow_ecs.tokens import is_list_token, is_token
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
-    from cdk_airflow_ecs.binding import ClusterResource
     from cdk_airflow_ecs.plan import Edge
 
 # The arguments that select subnets, by name.
@@ -154,9 +153,19 @@ def _choose(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool
 
 
 def check_network(
-    vpc: ec2.IVpc | None, subnets: Subnets, stores: Iterable[ClusterResource], *, internet_facing: bool
+    vpc: ec2.IVpc | None,
+    subnets: Subnets,
+    checks: Iterable[Callable[[Network | None], None]],
+    *,
+    internet_facing: bool,
 ) -> None:
     """Refuse a place that the cluster cannot have, before anything is made.
+
+    Args:
+        vpc: the user's VPC; None for one of the cluster's own.
+        subnets: the arguments that select subnets, by name.
+        checks: what else must suit the network, such as the checks of the cluster's resources.
+        internet_facing: whether the load balancer has public addresses.
 
     Raises:
         ValueError: saying which argument to change.
@@ -166,8 +175,8 @@ def check_network(
             _check_home(name, selection, vpc)
     network = None if vpc is None else _choose(vpc, subnets, internet_facing=internet_facing)
     check_subnets(network, "task_subnets", "tasks")
-    for store in stores:
-        store.check(network)
+    for check in checks:
+        check(network)
 
 
 def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None) -> None:

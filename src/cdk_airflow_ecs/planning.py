@@ -62,7 +62,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         ValueError: if the user's configuration contradicts the cluster's own, or a size is impossible.
     """
     context = _Context.of(settings)
-    stores = [store.component() for store in (settings.database, *context.executor.stores.values())]
+    stores = [resource.component() for resource in settings.resources().values()]
     ecs_tasks = [task_component(settings, task) for task in settings.ecs_tasks]
     # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
     tasks = [

@@ -11,7 +11,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 
 ADMIN_USERNAME = "admin"
 

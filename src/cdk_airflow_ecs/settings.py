@@ -32,7 +32,7 @@ from cdk_airflow_ecs.web.load_balancer import Web
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
-    from cdk_airflow_ecs.binding import ClusterResource
+    from cdk_airflow_ecs.cluster_resource import ClusterResource
 
 _DEFAULT_QUEUE: Final = ("operators", "default_queue")
 # A bucket takes no snapshot; None does what suits each kind.
@@ -86,6 +86,17 @@ class Settings:
             scheduler_memory_mib=SCHEDULER_WITH_TASKS_MIB if memory is None else memory,
         )
         return self.executor.plan(context)
+
+    def resources(self) -> dict[str, ClusterResource]:
+        """Everything that is bound, by the names that refs use, each part after what it belongs to."""
+        own: dict[str, ClusterResource] = {
+            "Database": self.database,
+            "Dags": self.dags,
+            "Logs": self.logs,
+            "Web": self.web,
+            **self.executor_plan().stores,
+        }
+        return own | {name: part for resource in own.values() for name, part in resource.parts().items()}
 
 
 def resolve(
@@ -178,8 +189,7 @@ def resolve(
     compatibility.check_buckets(settings.logs, settings.dags)
     compatibility.check_logs(settings, executor_plan)
     advice += compatibility.check_cloudwatch(settings, images)
-    stores = (settings.database, *executor_plan.stores.values(), settings.web)
-    advice += [each for store in stores for each in store.advice()]
+    advice += [each for resource in settings.resources().values() for each in resource.advice()]
     return replace(settings, advice=tuple(dict.fromkeys(advice)))
 
 
@@ -192,18 +202,6 @@ def images_of(settings: Settings, executor: ExecutorPlan) -> dict[str, AirflowIm
     folder = settings.dags.folder if isinstance(settings.dags, ImageDags) else None
     images = {"airflow": settings.image, **{w.process.component: w.image for w in (*executor.workers, *executor.tasks)}}
     return {name: image.with_dags(folder) for name, image in images.items() if image is not None}
-
-
-def stores_of(settings: Settings) -> dict[str, ClusterResource]:
-    """Everything that is bound, by the names that refs use, each part after what it belongs to."""
-    stores = {
-        "Database": settings.database,
-        "Dags": settings.dags,
-        "Logs": settings.logs,
-        "Web": settings.web,
-        **settings.executor_plan().stores,
-    }
-    return stores | {name: part for store in stores.values() for name, part in store.parts().items()}
 
 
 def _check_variables(

@@ -18,15 +18,17 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_component, web_health_path
-from cdk_airflow_ecs.binding import BindContext, Binding, ClusterResource
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.buckets import access_log_bucket
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.logs.retention import keep
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
 from cdk_airflow_ecs.render import tasks_of
 from cdk_airflow_ecs.render_context import Image, RenderContext, RenderedComponent
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
-from cdk_airflow_ecs.settings import images_of, stores_of
+from cdk_airflow_ecs.settings import images_of
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -149,7 +151,7 @@ class SharedResources:
     def context(self, settings: Settings, plan: ClusterPlan) -> RenderContext:
         """Make what *plan* needs beyond what there is, and say where its components are rendered."""
         executor = settings.executor_plan()
-        for name, store in stores_of(settings).items():
+        for name, store in settings.resources().items():
             if self._stores.get(name) != store:
                 self._bindings[name] = store.bind(self.scope(name), self._context)
                 self._stores[name] = store

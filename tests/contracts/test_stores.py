@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
 
 from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowVersion,
     AuroraDatabase,
+    CeleryExecutor,
     CloudWatchLogs,
     ContainerDatabase,
     ExistingDatabase,
@@ -23,10 +30,12 @@ from cdk_airflow_ecs import (
     SqsBroker,
     Web,
 )
-from cdk_airflow_ecs.binding import BindContext
+from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.network import build_network
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key
 from contracts.offers import ALWAYS, OFFERS, SINCE_3
+from synthesis import resources
 
 STORES = {
     "rds": lambda secret: RdsDatabase(),
@@ -89,3 +98,49 @@ def test_the_cluster_offers_its_secrets(foundation, execution_api):
     assert {name: (set(b.attributes), set(b.secrets)) for name, b in bound.items()} == {
         name: offer for name, offer in expected.items() if offer[1]
     }
+
+
+def foreign(base: type, name: str) -> Any:
+    """Make a resource as somebody else would write it: with advice, and with a container that runs it."""
+
+    class Foreign(base):
+        def advice(self):
+            return [Advice("acme:advice", f"{name} has advice")]
+
+        def component(self):
+            own = RedisBroker.container().component()
+            return replace(own, name=f"{name}/Acme", path=f"{name}/Acme", dns_name="acme")
+
+    return Foreign()
+
+
+def with_part(base: type) -> Any:
+    """Make a resource whose only addition is a part of its own."""
+
+    class Whole(base):
+        def parts(self):
+            return {"Dags/Part": foreign(ImageDags, "Dags/Part")}
+
+    return Whole()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Database", {"database": foreign(RdsDatabase, "Database")}),
+        ("Broker", {"executor": CeleryExecutor(broker=foreign(RedisBroker, "Broker"))}),
+        ("Dags", {"dags": foreign(S3Dags, "Dags")}),
+        ("Logs", {"logs": foreign(LocalLogs, "Logs")}),
+        ("Web", {"web": foreign(Web, "Web")}),
+        ("Dags/Part", {"dags": with_part(S3Dags)}),
+    ],
+)
+def test_a_foreign_resource_is_heard_in_every_position(name, arguments):
+    """The cluster passes on the advice of each of its resources, and runs the component of each."""
+    stack = Stack(App(), "Data")
+    cluster = AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3, **arguments)
+    warning = Match.string_like_regexp(f"{name} has advice.*acme:advice")
+    assert len(Annotations.from_stack(stack).find_warning("*", warning)) == 1
+    assert cluster.plan.component(f"{name}/Acme").containers
+    services = resources(Template.from_stack(stack).to_json(), "AWS::ECS::Service")
+    assert [service for service in services if service.startswith(f"Airflow{name.replace('/', '')}AcmeService")]

@@ -14,7 +14,8 @@ from aws_cdk import aws_elasticache as elasticache
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.sqs_queues import VISIBILITY_TIMEOUT_SECONDS, SqsQueues
 from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value

@@ -10,7 +10,9 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk_airflow_ecs.binding import BindContext, Binding, ClusterResource
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.nag import acknowledge
 
 # The longest that SQS hides a message from other workers (AWS SQS API Reference, SetQueueAttributes). kombu asks for no

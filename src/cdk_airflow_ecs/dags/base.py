@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import ClusterResource
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Edge, Option, Permission, Ref, Value
 
 

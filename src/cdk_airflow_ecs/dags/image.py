@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 
 if TYPE_CHECKING:

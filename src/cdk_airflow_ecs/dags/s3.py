@@ -14,7 +14,8 @@ from aws_cdk import aws_s3_deployment as deployment
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.buckets import private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 from cdk_airflow_ecs.in_container import program

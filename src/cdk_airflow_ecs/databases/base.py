@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
-from cdk_airflow_ecs.binding import ClusterResource
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 
 # Read by Airflow inside the container, without a shell. The password may hold any character.

@@ -11,7 +11,8 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_token

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion, Process
-from cdk_airflow_ecs.binding import ClusterResource
 from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
 
 if TYPE_CHECKING:

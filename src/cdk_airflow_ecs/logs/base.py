@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import ClusterResource
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 
 # In these the task supervisor takes an empty connection id for "aws_default", and ends when there is none: run with

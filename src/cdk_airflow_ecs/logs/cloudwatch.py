@@ -11,7 +11,8 @@ from aws_cdk import aws_logs as logs
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.logs.retention import check_retention, keep
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value

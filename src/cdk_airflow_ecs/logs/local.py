@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.binding import BindContext, Binding
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.plan import Option, Permission, Value
 

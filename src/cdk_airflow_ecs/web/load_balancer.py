@@ -19,7 +19,9 @@ from aws_cdk import aws_route53_targets as targets
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import WEB_PORT
-from cdk_airflow_ecs.binding import BindContext, Binding, ClusterResource
+from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.network import check_subnets, peers
 from cdk_airflow_ecs.tokens import is_token

@@ -1,0 +1,32 @@
+"""Where resources are made: what a cluster resource is built on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_cdk import RemovalPolicy
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
+
+    from cdk_airflow_ecs.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindContext:
+    """What a cluster resource is built on.
+
+    Args:
+        network: VPC and subnets.
+        key: encrypts what the cluster stores.
+        removal_policy: what happens to data when the store leaves the stack; None leaves each kind its safe default.
+        access_logs: the bucket that receives access logs of other buckets.
+        namespace: the name of the cluster's private DNS zone.
+    """
+
+    network: Network
+    key: kms.IKey
+    access_logs: s3.Bucket
+    removal_policy: RemovalPolicy | None
+    namespace: str
