@@ -63,7 +63,7 @@ def component(part: Any) -> Row:
         part.name,
         f"{part.cpu / 1024:g} vCPU",
         f"{part.memory_mib / 1024:g} GiB",
-        "runs once" if part.count is None else f"{part.count} task{'s' * (part.count != 1)}",
+        "runs once" if not part.has_service else f"{part.count} task{'s' * (part.count != 1)}",
         " + ".join(container.name for container in part.containers),
         "secrets: " + ", ".join(sorted(secrets)),
     )

@@ -182,7 +182,7 @@ class AirflowCluster(Construct):
         context = shared.context(settings, plan)
         rendered = self._rendered = render_all(shared.scope, plan.components, context, before)
         new = [part for name, part in rendered.items() if name not in before]
-        stores = [part.scope for part in rendered.values() if part.component.keeps_data]
+        stores = [part.scope for part in rendered.values() if part.component.is_store]
         if self._gate is None:
             migration = rendered["Migration"]
             self._gate = build_gate(shared.scope("Gate"), migration, context=context, key=shared.key)
@@ -195,7 +195,7 @@ class AirflowCluster(Construct):
             # A security group's rules are its children: waiting for the group is waiting for them.
             wait_for(self._gate, [*shared.dependencies(), rendered["Migration"].peer, *stores])
         for part in new:
-            if part.service is not None and not part.component.keeps_data:
+            if part.service is not None and not part.component.is_store:
                 part.service.node.add_dependency(self._gate)
             if part.component.runs_user_code:
                 self._connections.add_security_group(part.peer)

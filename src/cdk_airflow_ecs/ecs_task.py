@@ -136,7 +136,7 @@ def task_component(settings: Settings, task: EcsTask) -> Component:
         ),
         cpu=task.cpu,
         memory_mib=task.memory_mib,
-        count=None,
+        kind="ECS task",
         ephemeral_storage_gib=task.ephemeral_storage_gib,
         spot=task.spot,
         image="airflow" if task.image is None else task.component,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from cdk_airflow_ecs.airflow import HealthCheck
 
 Option: TypeAlias = tuple[str, str]
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
+ComponentKind: TypeAlias = Literal["service", "store", "one-shot task", "executor task", "ECS task"]
+# The kinds that ECS keeps running.
+_SERVICES: Final = ("service", "store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,10 @@ class Component:
     Args:
         name: its name in edges and outputs.
         path: its place in the construct tree, which its logical ids come from.
-        count: tasks to keep running; None for what has no service: the migration task, which runs when the gate says
-            so, and tasks that an executor starts.
+        kind: what ECS makes of it. "service" is a service of Airflow's. "store" is a service that keeps data: it
+            never has two tasks at once, and the components that use it wait for it. The other kinds have no service:
+            the gate starts a "one-shot task", an executor an "executor task", and a DAG an "ECS task".
+        count: the number of tasks that a service keeps running; None for a task.
         runs_user_code: whether DAG authors' code runs here, and ``cluster.grant_principal`` reaches it.
         serves_web: whether the load balancer sends it requests. Only then may ECS stop a task to spread the service
             over zones: elsewhere it would interrupt work.
@@ -113,7 +118,6 @@ class Component:
         architecture: the processor it runs on, "x86_64" or "arm64".
         spot: whether it runs on Fargate Spot, or is started there.
         dns_name: its name in the cluster's private DNS zone, if others find it there.
-        keeps_data: whether it is a store: never two tasks at once, and what uses it waits for it.
         volumes: folders that its containers may mount.
     """
 
@@ -122,7 +126,8 @@ class Component:
     containers: tuple[Container, ...]
     cpu: int
     memory_mib: int
-    count: int | None = 1
+    kind: ComponentKind = "service"
+    count: int | None = None
     ephemeral_storage_gib: int | None = None
     enable_exec: bool = False
     permissions: tuple[Permission, ...] = ()
@@ -132,8 +137,25 @@ class Component:
     architecture: Architecture = "x86_64"
     spot: bool = False
     dns_name: str | None = None
-    keeps_data: bool = False
     volumes: tuple[Volume, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ComponentKind):
+            raise ValueError(f"{self.name}: kind={self.kind!r} is not one of {', '.join(get_args(ComponentKind))}")
+        if self.has_service and self.count is None:
+            raise ValueError(f"{self.name}: a {self.kind} needs count=, the number of its tasks")
+        if not self.has_service and self.count is not None:
+            raise ValueError(f"{self.name}: count= is only for services, and kind={self.kind!r} has none. Leave it out")
+
+    @property
+    def has_service(self) -> bool:
+        """Whether ECS keeps its tasks running."""
+        return self.kind in _SERVICES
+
+    @property
+    def is_store(self) -> bool:
+        """Whether it keeps data."""
+        return self.kind == "store"
 
     def refs(self) -> Iterator[Ref]:
         """Everything that its containers, permissions and volumes refer to."""

@@ -66,7 +66,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     ecs_tasks = [task_component(settings, task) for task in settings.ecs_tasks]
     # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
     tasks = [
-        replace(_component(context, (task,), task.service), count=None, enable_exec=False)
+        replace(_component(context, (task,), task.service), kind="executor task", count=None, enable_exec=False)
         for task in context.executor.tasks
     ]
     services = [_component(context, processes_, size) for processes_, size in _services(context)]
@@ -327,7 +327,7 @@ def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edg
             # Of ours: a container of the user's own may have a variable of that name.
             if isinstance(container.environment.get("METADATA_HOST"), Ref):
                 yield Edge(component.name, "Database", database.port, "Metadata database")
-            if component.name != context.web and container.port is not None and not component.keeps_data:
+            if component.name != context.web and container.port is not None and not component.is_store:
                 yield Edge(context.web, component.name, container.port, "Logs of running tasks")
     for process in _all_processes(context):
         if context.is_3 and "execution-api" in process.needs:

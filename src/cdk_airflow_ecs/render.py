@@ -57,7 +57,7 @@ def render_all(
                 # AWS starts nothing on Spot before this is there, and lets nobody take it away while it is used
                 # (aws/aws-cdk#19275).
                 part.service.node.add_dependency(context.spot)
-        if part.service is not None and component.keeps_data:
+        if part.service is not None and component.is_store:
             # Other services wait for the gate, and so for a way out, for the policies of their roles, for their rules.
             files = [context.bindings[volume.file_system_id.of] for volume in component.volumes]
             part.service.node.add_dependency(
@@ -92,7 +92,7 @@ def _linux_on(architecture: Architecture) -> ecs.RuntimePlatform:
 
 def _render(scope: Construct, component: Component, context: RenderContext) -> RenderedComponent:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
-    store = component.keeps_data
+    store = component.is_store
     group = context.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=not store)
     if store:
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Its image, secrets and log")
@@ -121,11 +121,10 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
         )
     # What the gate and operators read, what an executor starts, and what stores say is in CloudWatch Logs whatever the
     # router: a store is one container, and its role may write to no other place.
-    router = AwsLogs() if component.count is None or store else context.log_router
+    router = context.log_router if component.kind == "service" else AwsLogs()
     for container in component.containers:
         _add_container(definition, component, container, context, router)
-    if component.count is None and component.runs_user_code:
-        # Tasks of an executor, alone of those without a service, run code of DAG authors.
+    if component.kind == "executor task":
         definition.node.add_validation(NoSidecars(definition, [container.name for container in component.containers]))
     # After them: CDK takes the first container for the one that a service is about.
     router.attach(definition, context.log_group, _prefix(component))
@@ -145,7 +144,7 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
         peer=ec2.SecurityGroup.from_security_group_id(
             scope, "Peer", group.security_group_id, allow_all_outbound=not store
         ),
-        service=None if component.count is None else _service(scope, component, definition, group, context),
+        service=_service(scope, component, definition, group, context) if component.has_service else None,
         log_group=context.log_group,
         statements=statements,
     )
@@ -243,8 +242,8 @@ def _service(
         health_check_grace_period=_GRACE if component.serves_web else None,
         availability_zone_rebalancing=balance.ENABLED if component.serves_web else balance.DISABLED,
         # Two tasks on one folder of data would destroy it.
-        min_healthy_percent=0 if component.keeps_data else 100,
-        max_healthy_percent=100 if component.keeps_data else 200,
+        min_healthy_percent=0 if component.is_store else 100,
+        max_healthy_percent=100 if component.is_store else 200,
         circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         propagate_tags=ecs.PropagatedTagSource.SERVICE,
         enable_ecs_managed_tags=True,

@@ -192,7 +192,7 @@ class SharedResources:
         if given is not None:
             # Whatever is not in another registry: a repository, or an asset.
             return Image(container_image=given, in_ecr=not isinstance(given, ecs.RepositoryImage))
-        if component.keeps_data:
+        if component.is_store:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))
         image = images_of(settings, executor)[component.image]
         made = image.container_image(

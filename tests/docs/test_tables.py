@@ -153,7 +153,7 @@ def test_sizes():
     assert [row[0] for row in rows] == list(components)
     for name, vcpu, memory, tasks, _ in rows:
         found = components[name]
-        count = "on demand" if found.count is None else str(found.count)
+        count = "on demand" if not found.has_service else str(found.count)
         assert (vcpu, memory, tasks) == (f"{found.cpu / 1024:g}", str(found.memory_mib), count), name
 
 

@@ -38,7 +38,7 @@ def test_postgres():
     """One task, never two; the password a secret, the data below the mount point, the user that of the access point."""
     component = made().component("Database")
     (container,) = component.containers
-    assert (component.path, component.count, component.keeps_data, component.spot) == ("Database", 1, True, False)
+    assert (component.path, component.count, component.kind, component.spot) == ("Database", 1, "store", False)
     assert (component.cpu, component.memory_mib) == (256, 1024)
     assert component.image == "public.ecr.aws/docker/library/postgres:17"
     assert component.dns_name == "database"
@@ -124,7 +124,7 @@ def test_redis():
     """One task without root and without a disk; the password reaches the server on its standard input alone."""
     component = made().component("Broker")
     (container,) = component.containers
-    assert (component.path, component.count, component.keeps_data, component.spot) == ("Broker", 1, True, False)
+    assert (component.path, component.count, component.kind, component.spot) == ("Broker", 1, "store", False)
     assert (component.cpu, component.memory_mib, component.volumes) == (256, 512, ())
     assert component.image == "public.ecr.aws/docker/library/redis:7.2"
     assert component.dns_name == "broker"

@@ -199,7 +199,7 @@ def test_the_rest_stays(line):
 def test_beside_the_executors_own_tasks():
     """With several executors, what runs tasks may start it, and the executor's tasks have another name."""
     found = plan(executor="several", ecs_tasks=(ETL,))
-    assert [part.name for part in found.components if part.count is None] == [
+    assert [part.name for part in found.components if not part.has_service] == [
         *("Tasks/etl", "Tasks/executor", "Migration")
     ]
     starts = {part.name for part in found.components if RUNS[0] in part.permissions}

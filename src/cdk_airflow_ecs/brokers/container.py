@@ -64,7 +64,8 @@ class ContainerRedisBroker(Broker):
             memory_mib=self.memory_mib,
             image=self.image,
             dns_name="broker",
-            keeps_data=True,
+            kind="store",
+            count=1,
             containers=(
                 Container(
                     name="redis",

@@ -105,7 +105,8 @@ class ContainerDatabase(Database):
             memory_mib=self.memory_mib,
             image=self.image,
             dns_name="database",
-            keeps_data=True,
+            kind="store",
+            count=1,
             permissions=(files.writing,),
             volumes=(files.volume,),
             containers=(

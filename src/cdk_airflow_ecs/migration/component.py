@@ -38,7 +38,7 @@ def migration_component(settings: Settings) -> Component:
         path="Gate",
         cpu=1024,
         memory_mib=2048,
-        count=None,
+        kind="one-shot task",
         architecture=settings.image.architecture,
         containers=(
             Container(

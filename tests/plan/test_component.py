@@ -1,0 +1,66 @@
+"""The kinds of a component: what ECS makes of each, and what a plan cannot say of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    ContainerDatabase,
+    EcsExecutor,
+    RedisBroker,
+    SeveralExecutors,
+)
+from cdk_airflow_ecs.ecs_task import EcsTask
+from cdk_airflow_ecs.plan import Component
+from cdk_airflow_ecs.testing import plan_of
+
+
+def component(**arguments):
+    """Make a component with no containers."""
+    return Component(**{"name": "X", "path": "X", "containers": (), "cpu": 256, "memory_mib": 512, **arguments})
+
+
+def test_each_component_has_its_kind():
+    """Services of Airflow, stores in containers, the migration, executor tasks and ECS tasks are told apart."""
+    executors = SeveralExecutors([CeleryExecutor(broker=RedisBroker.container()), EcsExecutor()])
+    found = plan_of(
+        version=AirflowVersion.V3_3,
+        executor=executors,
+        database=ContainerDatabase(),
+        ecs_tasks=(EcsTask(name="etl"),),
+    )
+    kinds = {part.name: part.kind for part in found.components}
+    assert kinds == {
+        "Database": "store",
+        "Broker": "store",
+        "Tasks/etl": "ECS task",
+        "Tasks/executor": "executor task",
+        "ApiServer": "service",
+        "Scheduler": "service",
+        "DagProcessor": "service",
+        "Triggerer": "service",
+        "Pools/default": "service",
+        "Migration": "one-shot task",
+    }
+    assert {part.name for part in found.components if part.count is None} == {
+        "Tasks/etl",
+        "Tasks/executor",
+        "Migration",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "servic", "count": 1}, "X: kind='servic' is not one of service, store, one-shot task"),
+        ({}, "X: a service needs count="),
+        ({"kind": "store"}, "X: a store needs count="),
+        ({"kind": "one-shot task", "count": 1}, "X: count= is only for services, and kind='one-shot task' has none"),
+    ],
+)
+def test_a_kind_and_a_count_that_contradict(arguments, message):
+    """A typo in the kind, a service without a number and a task with one are refused when the component is made."""
+    with pytest.raises(ValueError, match=message):
+        component(**arguments)
