@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.executors.local import LocalExecutor
     from cdk_airflow_ecs.executors.several import SeveralExecutors
     from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.logs.awslogs import AwsLogs
     from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
+    from cdk_airflow_ecs.logs.firelens import FireLens
     from cdk_airflow_ecs.logs.local import LocalLogs
-    from cdk_airflow_ecs.logs.router import AwsLogs, FireLens
     from cdk_airflow_ecs.logs.s3 import S3Logs
     from cdk_airflow_ecs.plan import Permission
-    from cdk_airflow_ecs.web.load_balancer import Web
+    from cdk_airflow_ecs.web.web import Web
 
 # A name's module is imported when the name is first used: the command `airflow-ecs` needs no CDK and starts no Node.js.
 _MODULES = {
@@ -38,7 +39,7 @@ _MODULES = {
     "AirflowImage": "images.registry",
     "AirflowVersion": "airflow",
     "AuroraDatabase": "databases.aurora",
-    "AwsLogs": "logs.router",
+    "AwsLogs": "logs.awslogs",
     "CeleryExecutor": "executors.celery",
     "CloudWatchLogs": "logs.cloudwatch",
     "ContainerDatabase": "databases.container",
@@ -48,7 +49,7 @@ _MODULES = {
     "ExecutorContext": "executors.base",
     "ExecutorPlan": "executors.base",
     "ExistingDatabase": "databases.existing",
-    "FireLens": "logs.router",
+    "FireLens": "logs.firelens",
     "HealthCheck": "airflow",
     "ImageDags": "dags.image",
     "LocalExecutor": "executors.local",
@@ -61,7 +62,7 @@ _MODULES = {
     "Service": "capacity.service",
     "SeveralExecutors": "executors.several",
     "SqsBroker": "brokers.sqs",
-    "Web": "web.load_balancer",
+    "Web": "web.web",
     "WorkerPool": "capacity.pools",
     "Workers": "executors.base",
 }

@@ -17,13 +17,14 @@ from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.migration.gate import build_gate, wait_for
-from cdk_airflow_ecs.network import check_network, connect, peers
+from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
 from cdk_airflow_ecs.settings import check_constructs, resolve
 from cdk_airflow_ecs.shared_resources import SharedResources
+from cdk_airflow_ecs.subnets import check_network
 
 if TYPE_CHECKING:
     from aws_cdk import CustomResource
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.plan import Architecture
     from cdk_airflow_ecs.render_context import RenderedComponent
     from cdk_airflow_ecs.settings import Settings
-    from cdk_airflow_ecs.web.load_balancer import Web
+    from cdk_airflow_ecs.web.web import Web
 
 
 @jsii.implements(ec2.IConnectable, iam.IGrantable)

@@ -17,7 +17,7 @@ from cdk_airflow_ecs.option_names import known, read_as
 from cdk_airflow_ecs.options import merge
 from cdk_airflow_ecs.plan import Json, Option, Value
 from cdk_airflow_ecs.tokens import is_known_int, is_token
-from cdk_airflow_ecs.web.load_balancer import check_base_url
+from cdk_airflow_ecs.web.base_url import check_base_url
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.service import Service

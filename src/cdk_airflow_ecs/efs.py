@@ -12,8 +12,8 @@ from aws_cdk import aws_efs as efs
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.cluster_resource import ClusterResource
-from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.plan import Permission, Ref, Volume
+from cdk_airflow_ecs.subnets import check_subnets
 
 if TYPE_CHECKING:
     from constructs import Construct

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
@@ -16,7 +16,6 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
-from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.tokens import is_list_token, is_token
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _tcp = cache(ec2.Port.tcp)
 _PRIVATE = ec2.SubnetType.PRIVATE_WITH_EGRESS
 _ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
 # The subnets of a VPC of the cluster's own, in the order in which they get addresses.
-_OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _ISOLATED}
+OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _ISOLATED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +92,15 @@ class Network:
         """The tasks' subnets as constructs, with their routes, to depend on."""
         return list(self._tasks.subnets)
 
-    def binding(self) -> Binding:
-        """What the plan may say of it."""
-        return Binding(
-            attributes={
-                "task_subnets": ",".join(self.task_subnet_ids),
-                "task_subnet_list": self.task_subnet_ids,
-                "assign_public_ip": str(self.assign_public_ip),
-                "assign_public_ip_word": "ENABLED" if self.assign_public_ip else "DISABLED",
-            }
-        )
+    @property
+    def attributes(self) -> Mapping[str, str | Sequence[str]]:
+        """The values behind ``Ref("Network", …)`` of a plan."""
+        return {
+            "task_subnets": ",".join(self.task_subnet_ids),
+            "task_subnet_list": self.task_subnet_ids,
+            "assign_public_ip": str(self.assign_public_ip),
+            "assign_public_ip_word": "ENABLED" if self.assign_public_ip else "DISABLED",
+        }
 
     def security_group(
         self, scope: Construct, construct_id: str, description: str, *, egress: bool = False
@@ -133,10 +131,18 @@ def build_network(
     scope: Construct, *, vpc: ec2.IVpc | None, subnets: Subnets, internet_facing: bool, key: kms.IKey
 ) -> Network:
     """Take the VPC that is given, or make one of two zones with one NAT gateway."""
-    return _choose(vpc or _make_vpc(scope, key), subnets, internet_facing=internet_facing, own=vpc is None)
+    return choose_subnets(vpc or _make_vpc(scope, key), subnets, internet_facing=internet_facing, own=vpc is None)
 
 
-def _choose(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
+def choose_subnets(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
+    """Return the network in *vpc*, with a default for each kind of subnet that *subnets* leaves out.
+
+    Args:
+        vpc: the VPC.
+        subnets: the user's choices.
+        internet_facing: whether the load balancer stands in public subnets.
+        own: whether the cluster made the VPC, which then has isolated subnets for stores.
+    """
     stores = _ISOLATED if own else _PRIVATE
     return Network(
         vpc=vpc,
@@ -152,87 +158,6 @@ def _choose(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool
     )
 
 
-def check_network(
-    vpc: ec2.IVpc | None,
-    subnets: Subnets,
-    checks: Iterable[Callable[[Network | None], None]],
-    *,
-    internet_facing: bool,
-) -> None:
-    """Refuse a place that the cluster cannot have, before anything is made.
-
-    Args:
-        vpc: the user's VPC; None for one of the cluster's own.
-        subnets: the arguments that select subnets, by name.
-        checks: what else must suit the network, such as the checks of the cluster's resources.
-        internet_facing: whether the load balancer has public addresses.
-
-    Raises:
-        ValueError: saying which argument to change.
-    """
-    for name, selection in subnets.items():
-        if selection is not None:
-            _check_home(name, selection, vpc)
-    network = None if vpc is None else _choose(vpc, subnets, internet_facing=internet_facing)
-    check_subnets(network, "task_subnets", "tasks")
-    for check in checks:
-        check(network)
-
-
-def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None) -> None:
-    """Refuse subnets that are in another VPC, if that is known."""
-    if vpc is None:
-        if selection.subnets:
-            raise ValueError(f"{name}= names subnets, which a VPC of the cluster's own has not: pass vpc= too")
-        if selection.subnet_group_name not in (None, *_OWN_GROUPS):
-            raise ValueError(
-                f"{name}= names the group {selection.subnet_group_name!r}; a VPC of the cluster's own has"
-                f" {', '.join(_OWN_GROUPS)}: take one of them, or pass vpc="
-            )
-        return
-    for subnet in selection.subnets or ():
-        home = subnet.node.scope
-        ids = {getattr(home, "vpc_id", vpc.vpc_id), vpc.vpc_id}
-        made_here = isinstance(home, ec2.Vpc) and isinstance(vpc, ec2.Vpc)
-        if len(ids) > 1 and (made_here or not any(map(is_token, ids))):
-            raise ValueError(f"{name}= names {subnet.node.path}, which is in another VPC than vpc=")
-
-
-def check_subnets(
-    network: Network | None, argument: str, what: str, *, zones: int = 1, one_in_each: bool = False
-) -> None:
-    """Refuse subnets in which *what* cannot stand, as far as they are known before a deploy.
-
-    Args:
-        network: where the cluster will be; None for a VPC of its own, which has what is needed.
-        argument: what chooses them, "task_subnets", "store_subnets" or "web_subnets".
-        what: what stands in them, as the user calls it.
-        zones: in how many zones they must be.
-        one_in_each: whether a zone may have but one of them.
-    """
-    if network is None:
-        return
-    say = f"say {argument}=ec2.SubnetSelection(…)"
-    try:
-        chosen = network.select(getattr(network, argument))
-    except RuntimeError as error:
-        reason = re.sub(r"^\w+: ", "", str(error))  # without CDK's own name for it
-        raise ValueError(f"vpc= has no subnets for {what}: {reason}; {say}") from None
-    if chosen.is_pending_lookup:
-        return
-    if not chosen.subnets:
-        raise ValueError(f"vpc= has no subnets for {what}: {argument}= selects none")
-    found = [subnet.availability_zone for subnet in chosen.subnets]
-    if any(map(is_list_token, (*chosen.subnet_ids, *found))):
-        return
-    if len({*found}) < zones:
-        raise ValueError(
-            f"{what} needs subnets in {zones} zones, and those of {argument}= are all in one; add another, or {say}"
-        )
-    if one_in_each and len({*found}) < len(found):
-        raise ValueError(f"{what} takes one subnet in each zone, and {argument}= has more; say one_per_az=True in it")
-
-
 def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
     def subnets(name: str, kind: ec2.SubnetType, mask: int) -> ec2.SubnetConfiguration:
         public = {"map_public_ip_on_launch": False} if kind == ec2.SubnetType.PUBLIC else {}
@@ -245,9 +170,7 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
         nat_gateways=1,
         # CDK's own way to do this is a Lambda that may change any security group; nothing here uses that group.
         restrict_default_security_group=False,
-        subnet_configuration=[
-            subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in _OWN_GROUPS.items()
-        ],
+        subnet_configuration=[subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in OWN_GROUPS.items()],
         gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
     )
     group = logs.LogGroup(

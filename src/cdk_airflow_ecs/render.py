@@ -13,7 +13,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_airflow_ecs.executors.sidecars import NoSidecars
-from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
+from cdk_airflow_ecs.logs.awslogs import AwsLogs
+from cdk_airflow_ecs.logs.router import LogRouter
 from cdk_airflow_ecs.nag import acknowledge_wildcards
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
 from cdk_airflow_ecs.plan import Architecture, Component, Container, SecretRef

@@ -23,11 +23,12 @@ from cdk_airflow_ecs.environment import read_config, split_environment
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Executor, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.registry import AirflowImage
+from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.base import LogStore
-from cdk_airflow_ecs.logs.router import AwsLogs, LogRouter
+from cdk_airflow_ecs.logs.router import LogRouter
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.plan import Option, Value
-from cdk_airflow_ecs.web.load_balancer import Web
+from cdk_airflow_ecs.web.web import Web
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs

@@ -136,7 +136,7 @@ class SharedResources:
                     ),
                 }
             ),
-            "Network": self.network.binding(),
+            "Network": Binding(attributes=self.network.attributes),
             "ContainerLogs": Binding(attributes={"name": self.log_group.log_group_name}),
             "ExecutionApi": Binding(
                 attributes={

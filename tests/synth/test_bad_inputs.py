@@ -44,7 +44,7 @@ from cdk_airflow_ecs import (
     Web,
     WorkerPool,
 )
-from cdk_airflow_ecs.network import check_network
+from cdk_airflow_ecs.subnets import check_network
 from synthesis import env, resources
 
 Build = Callable[[Stack], dict[str, Any]]

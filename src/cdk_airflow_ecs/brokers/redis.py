@@ -21,8 +21,8 @@ from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
 from cdk_airflow_ecs.brokers.redis_url import VISIBILITY_TIMEOUT_SECONDS, redis_plan
 from cdk_airflow_ecs.nag import acknowledge
-from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.secrets import generated_secret
+from cdk_airflow_ecs.subnets import check_subnets
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.monitoring import monitoring_role
 from cdk_airflow_ecs.nag import acknowledge
-from cdk_airflow_ecs.network import check_subnets
 from cdk_airflow_ecs.secrets import generated_secret
+from cdk_airflow_ecs.subnets import check_subnets
 
 if TYPE_CHECKING:
     from constructs import Construct

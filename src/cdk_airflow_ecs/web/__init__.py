@@ -1,1 +1,1 @@
-"""How people reach Airflow: load balancer, listeners, sign-in."""
+"""The way to Airflow's UI and public API: arguments, load balancer, listeners."""

@@ -1,263 +1,61 @@
-"""The load balancer in front of Airflow's UI and public API."""
+"""The load balancer in front of Airflow's UI and public API, with its security group and access logs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import ip_network
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
 
 from aws_cdk import Duration, Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_route53 as route53
-from aws_cdk import aws_route53_targets as targets
 
-from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.advice import Advice
-from cdk_airflow_ecs.airflow import WEB_PORT
-from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.nag import acknowledge
-from cdk_airflow_ecs.network import check_subnets, peers
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_certificatemanager as acm
-    from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_ec2 as ec2
     from constructs import Construct
 
-    from cdk_airflow_ecs.network import Network
+    from cdk_airflow_ecs.bind_context import BindContext
 
-_LOG_PREFIX = "load-balancer"
+_LOG_PREFIX: Final = "load-balancer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Web(ClusterResource):
-    """How people reach Airflow.
+def load_balancer(
+    scope: Construct, context: BindContext, *, internet_facing: bool, clients: Sequence[str] | None
+) -> elb.ApplicationLoadBalancer:
+    """Create the load balancer under *scope*.
 
     Args:
-        certificate: serves HTTPS on 443 and redirects 80 to it. Without one the load balancer speaks HTTP, inside the
-            VPC only.
-        domain_name: the name that the certificate is for. The default is the load balancer's own name, which no
-            certificate covers.
-        hosted_zone: where to make an alias record for *domain_name*. The default makes none.
-        internet_facing: whether it has public addresses. It then needs *certificate* and *allow_from*.
-        allow_from: who may connect: CIDR blocks such as "10.8.0.0/16", or CDK peers. The default is the VPC.
-        allow_insecure_http: accept an internet-facing load balancer without a certificate. Any other refuses it.
-        base_url: the URL that Airflow builds links with, if a proxy of yours stands in front. It has no path.
-
-    Raises:
-        ValueError: if these contradict each other.
-
-    Examples:
-        >>> Web(allow_from=["10.8.0.0/16"]).internet_facing
-        False
+        scope: the construct named Web.
+        context: the network and the bucket for access logs.
+        internet_facing: whether it has public addresses.
+        clients: the CIDR blocks, or ids of peers, that may connect; None for those of the VPC.
     """
+    network = context.network
+    group = network.security_group(scope, "SecurityGroup", "Load balancer of Airflow")
+    balancer = elb.ApplicationLoadBalancer(
+        scope,
+        "LoadBalancer",
+        vpc=network.vpc,
+        vpc_subnets=network.web_subnets,
+        internet_facing=internet_facing,
+        security_group=group,
+        drop_invalid_header_fields=True,
+        # uvicorn keeps connections for 120 s; a load balancer that kept them longer would answer 502.
+        idle_timeout=Duration.seconds(60),
+    )
+    _log_access(balancer, context)
+    _acknowledge_clients(group, clients)
+    return balancer
 
-    certificate: acm.ICertificate | None = None
-    domain_name: str | None = None
-    hosted_zone: route53.IHostedZone | None = None
-    internet_facing: bool = False
-    allow_from: Sequence[ec2.IPeer | str] | None = None
-    allow_insecure_http: bool = False
-    base_url: str | None = None
 
-    def __post_init__(self) -> None:
-        validation.construct(
-            "Web certificate",
-            self.certificate,
-            "certificate_arn",
-            "an acm.ICertificate, such as acm.Certificate.from_certificate_arn(…)",
-        )
-        validation.construct("Web hosted_zone", self.hosted_zone, "hosted_zone_id", "a route53.IHostedZone")
-        validation.host("Web domain_name", self.domain_name)
-        for name in ("internet_facing", "allow_insecure_http"):
-            validation.flag(f"Web {name}", getattr(self, name))
-        if self.allow_from is not None:
-            object.__setattr__(
-                self, "allow_from", validation.items("Web allow_from", self.allow_from, '["10.8.0.0/16"]')
-            )
-        if self.internet_facing and self.certificate is None and not self.allow_insecure_http:
-            raise ValueError(
-                "Web(internet_facing=True) would send passwords over the internet in plain text: pass certificate=…,"
-                " or say allow_insecure_http=True"
-            )
-        if self.allow_insecure_http and not (self.internet_facing and self.certificate is None):
-            raise ValueError(
-                "Web allow_insecure_http=True is for internet_facing=True without certificate=, and means nothing here:"
-                " leave it out"
-            )
-        if self.internet_facing and self.allow_from is None:
-            raise ValueError(
-                "Web(internet_facing=True) needs allow_from=[…], such as the CIDR block of your office;"
-                ' ["0.0.0.0/0"] admits everybody'
-            )
-        for entry in self.allow_from or ():
-            _check_client(entry)
-        if self.hosted_zone is not None:
-            if self.domain_name is None:
-                raise ValueError("Web hosted_zone= needs domain_name=, the name to make in it")
-            _check_zone(self.domain_name, self.hosted_zone)
-        validation.text("Web base_url", self.base_url, "https://airflow.example.com")
-        if self.base_url is not None and not is_token(self.base_url) and not re.match("https?://.", self.base_url):
-            raise ValueError(f'Web base_url is a URL such as "https://airflow.example.com", got {self.base_url!r}')
-        if self.base_url is not None and not is_token(self.base_url):
-            # Airflow 2 refuses to start with a slash at the end.
-            object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
-            check_base_url("Web base_url", self.base_url)
-
-    @property
-    def has_one_name(self) -> bool:
-        """Whether everybody reaches Airflow under the same URL.
-
-        An internal load balancer without a domain name is reached by its own name inside the VPC, and as localhost
-        through a tunnel. Airflow 3 sends whoever signs in to its base URL, so it must then have none: the links stay
-        relative.
-        """
-        return bool(self.base_url or self.domain_name or self.internet_facing)
-
-    def advice(self) -> list[Advice]:
-        """What the user should know about this combination."""
-        if self.certificate is not None and self.domain_name is None and self.base_url is None:
-            return [
-                Advice(
-                    "cdk-airflow-ecs:certificate-without-domain-name",
-                    "browsers will refuse the certificate: it does not cover the load balancer's own name; say"
-                    " Web(domain_name=…), and hosted_zone= to have the record made",
-                )
-            ]
-        return []
-
-    def ports(self) -> tuple[tuple[int, str], ...]:
-        """The ports that clients use, and what for."""
-        if self.certificate is None:
-            return ((80, "UI and public API"),)
-        return ((443, "UI and public API"), (80, "Redirect to HTTPS"))
-
-    def check(self, network: Network | None) -> None:
-        """See :meth:`ClusterResource.check`."""
-        # Elastic Load Balancing user guide, "Application Load Balancers", "Subnets".
-        check_subnets(network, "web_subnets", "the load balancer", zones=2, one_in_each=True)
-        if network is not None and self.allow_from is None:
-            try:
-                peers(None, network.vpc)
-            except RuntimeError:
-                raise ValueError(
-                    "Web admits the addresses of the VPC unless told, and vpc= does not know them: pass"
-                    " vpc_cidr_block= to ec2.Vpc.from_vpc_attributes(…), or say web=Web(allow_from=[…])"
-                ) from None
-
-    def bind(self, scope: Construct, context: BindContext) -> Binding:
-        """See :meth:`ClusterResource.bind`."""
-        network = context.network
-        group = network.security_group(scope, "SecurityGroup", "Load balancer of Airflow")
-        balancer = elb.ApplicationLoadBalancer(
-            scope,
-            "LoadBalancer",
-            vpc=network.vpc,
-            vpc_subnets=network.web_subnets,
-            internet_facing=self.internet_facing,
-            security_group=group,
-            drop_invalid_header_fields=True,
-            # uvicorn keeps connections for 120 s; a load balancer that kept them longer would answer 502.
-            idle_timeout=Duration.seconds(60),
-        )
-        _log_access(balancer, context)
-        if self.hosted_zone is not None:
-            route53.ARecord(
-                scope,
-                "Alias",
-                zone=self.hosted_zone,
-                # With its dot, so that CDK need not know the zone's name: a zone imported by its id has none.
-                record_name=f"{self.domain_name}.",
-                target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(balancer)),
-            )
-        self._acknowledge_clients(group)
-        scheme = "http" if self.certificate is None else "https"
-        name = self.domain_name or balancer.load_balancer_dns_name
-        return Binding(
-            attributes={"url": self.base_url or f"{scheme}://{name}"},
-            connectable=balancer,
-            dependencies=[balancer],
-        )
-
-    def serve(
-        self,
-        scope: Construct,
-        balancer: elb.ApplicationLoadBalancer,
-        service: ecs.FargateService,
-        *,
-        health_path: str,
-    ) -> None:
-        """Send requests to *service*, and none to its execution API.
-
-        Args:
-            scope: the construct named Web.
-            balancer: what :meth:`bind` made.
-            service: the web component.
-            health_path: what the load balancer checks.
-        """
-        # A target group of its own, not listener.add_targets: that adds a dependency which cfn-lint finds redundant.
-        group = elb.ApplicationTargetGroup(
-            scope,
-            "Targets",
-            vpc=balancer.vpc,
-            port=WEB_PORT,
-            protocol=elb.ApplicationProtocol.HTTP,
-            target_type=elb.TargetType.IP,
-            targets=[service],
-            deregistration_delay=Duration.seconds(60),
-            health_check=elb.HealthCheck(
-                path=health_path,
-                interval=Duration.seconds(30),
-                timeout=Duration.seconds(10),
-                healthy_threshold_count=2,
-                unhealthy_threshold_count=5,
-            ),
-        )
-        listener = self._listener(balancer)
-        listener.add_action("Forward", action=elb.ListenerAction.forward([group]))
-        # The second lock: the core app serves no execution API, and nobody outside gets to ask for one.
-        elb.ApplicationListenerRule(
-            scope,
-            "NoExecutionApi",
-            listener=listener,
-            priority=1,
-            conditions=[elb.ListenerCondition.path_patterns(["/execution", "/execution/*"])],
-            action=elb.ListenerAction.fixed_response(404, content_type="text/plain", message_body="Not found"),
-        )
-
-    def _acknowledge_clients(self, group: ec2.SecurityGroup) -> None:
-        """Accept what cdk-nag says of clients that it cannot read, and of everybody if the user says so."""
-        clients = [entry if isinstance(entry, str) else entry.unique_id for entry in self.allow_from or ()]
-        if {"0.0.0.0/0", "::/0"} & {*clients}:
-            acknowledge(group, "AwsSolutions-EC23", "The user admits everybody: allow_from names the whole internet")
-        elif self.allow_from is None or any(map(is_token, clients)):
-            acknowledge(group, "AwsSolutions-EC23", "Admits a reference, such as the VPC's address: no rule reads it")
-
-    def _listener(self, balancer: elb.ApplicationLoadBalancer) -> elb.ApplicationListener:
-        if self.certificate is None:
-            return balancer.add_listener("Http", port=80, protocol=elb.ApplicationProtocol.HTTP, open=False)
-        balancer.add_listener(
-            "Redirect",
-            port=80,
-            protocol=elb.ApplicationProtocol.HTTP,
-            open=False,
-            default_action=elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
-        )
-        return balancer.add_listener(
-            "Https",
-            port=443,
-            protocol=elb.ApplicationProtocol.HTTPS,
-            certificates=[self.certificate],
-            ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
-            open=False,
-        )
+def _acknowledge_clients(group: ec2.SecurityGroup, clients: Sequence[str] | None) -> None:
+    """Acknowledge what cdk-nag finds where clients are references, and where the user admits everybody."""
+    if {"0.0.0.0/0", "::/0"} & {*(clients or ())}:
+        acknowledge(group, "AwsSolutions-EC23", "The user admits everybody: allow_from names the whole internet")
+    elif clients is None or any(map(is_token, clients)):
+        acknowledge(group, "AwsSolutions-EC23", "Admits a reference, such as the VPC's address: no rule reads it")
 
 
 def _log_access(balancer: elb.ApplicationLoadBalancer, context: BindContext) -> None:
@@ -276,41 +74,3 @@ def _log_access(balancer: elb.ApplicationLoadBalancer, context: BindContext) -> 
     balancer.set_attribute("access_logs.s3.prefix", _LOG_PREFIX)
     if bucket.policy is not None:
         balancer.node.add_dependency(bucket.policy)
-
-
-def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
-    """Refuse a name outside its zone, if both are known."""
-    try:
-        parent = getattr(zone, "zone_name", domain_name)
-    except RuntimeError:  # imported by its id alone
-        return
-    known = not (is_token(domain_name) or is_token(parent))
-    if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):
-        raise ValueError(f"Web domain_name={domain_name!r} is not in the zone {parent!r} of hosted_zone=")
-
-
-def check_base_url(name: str, url: object) -> None:
-    """Refuse a URL with a path: Airflow would answer below it alone, where neither health checks nor workers ask.
-
-    2.11.2 then answers /health with 404, and 3.3.2 /execution/health.
-
-    Raises:
-        ValueError: naming the path.
-    """
-    path = urlsplit(url).path.rstrip("/") if isinstance(url, str) and not is_token(url) else ""
-    if path:
-        raise ValueError(
-            f"{name} has the path {path!r}: Airflow would answer below it alone, where neither health checks nor"
-            ' workers ask; give Airflow a name of its own, such as "https://airflow.example.com"'
-        )
-
-
-def _check_client(entry: object) -> None:
-    if not isinstance(entry, str):
-        takes = 'CIDR blocks such as "10.8.0.0/16" and CDK peers such as ec2.Peer.prefix_list(…)'
-        validation.construct("Web allow_from", entry, "can_inline_rule", takes, required=True)
-    elif not is_token(entry):
-        try:
-            ip_network(entry)
-        except ValueError as error:
-            raise ValueError(f'Web allow_from: {entry!r} is no CIDR block such as "10.8.0.0/16" ({error})') from None

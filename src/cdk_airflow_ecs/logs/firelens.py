@@ -1,0 +1,126 @@
+"""The output of services through Fluent Bit, in a container beside each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.environment import looks_secret
+from cdk_airflow_ecs.logs.awslogs import AwsLogs
+from cdk_airflow_ecs.logs.router import LogRouter
+from cdk_airflow_ecs.plan import Permission, Ref
+from cdk_airflow_ecs.tokens import is_secret
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_logs as logs
+
+# Not "stable", which AWS moves and tells not to deploy (its README, "Guidance on consuming versions"): in 2026 it was
+# still a 2.x on Amazon Linux 2, whose support has ended (aws/aws-for-fluent-bit#1181). 3.4.17 has Fluent Bit 5.0.9,
+# which mends crashes of earlier 3.x on Fargate (aws/aws-for-fluent-bit#1164).
+_FLUENT_BIT: Final = "public.ecr.aws/aws-observability/aws-for-fluent-bit:3.4.17"
+_ROUTER: Final = "log-router"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireLens(LogRouter):
+    """The output of services through Fluent Bit, to wherever it can write: Firehose, OpenSearch, Datadog, Loki, S3.
+
+    Each task gets a container more, of about 50 MiB; its own output stays in CloudWatch Logs, and so do the migration,
+    whose last lines explain a failed deploy, tasks of ``add_ecs_task``, whose lines their operator prints, and the
+    stores for development that run as containers. ``EcsExecutor`` is refused: it takes the end of a second container
+    for the end of its task.
+
+    Args:
+        options: the output plugin and its settings, as in a Fluent Bit ``[OUTPUT]`` section. A secret is an
+            ``ecs.Secret``.
+        permissions: what the plugin needs on AWS; every task role of a service gets it.
+        image: the log router. The default is AWS for Fluent Bit 3.4.17.
+        memory_mib: memory kept for the log router, taken from its task's, which must have more.
+
+    Raises:
+        ValueError: if *options* names no plugin, or holds a secret as text.
+
+    Examples:
+        >>> FireLens(
+        ...     options={"Name": "firehose", "region": "eu-central-1", "delivery_stream": "airflow"},
+        ...     permissions=[
+        ...         Permission(
+        ...             actions=("firehose:PutRecordBatch",),
+        ...             resources=("arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow",),
+        ...         )
+        ...     ],
+        ... ).has_sidecar
+        True
+    """
+
+    options: Mapping[str, str | ecs.Secret]
+    permissions: Sequence[Permission] = field(default_factory=tuple)
+    image: ecs.ContainerImage | None = None
+    memory_mib: int = 50
+
+    def __post_init__(self) -> None:
+        example = '{"Name": "cloudwatch_logs", "region": "eu-central-1", …}'
+        if not isinstance(self.options, Mapping):
+            raise ValueError(f"FireLens options is a mapping such as {example}, got {validation.shown(self.options)}")
+        for name, value in self.options.items():
+            if not isinstance(name, str) or not (isinstance(value, str) or is_secret(value)):
+                raise ValueError(
+                    f"FireLens options: {name} is {validation.shown(value)}, neither text nor an ecs.Secret"
+                )
+            if isinstance(value, str) and (looks_secret(name) or "{{resolve:secretsmanager:" in value):
+                raise ValueError(
+                    f"FireLens options: {name} looks like a secret and would stand in plain text in the task"
+                    " definition; pass ecs.Secret.from_secrets_manager(...) as its value"
+                )
+        # As Fluent Bit reads them.
+        names = [name.lower() for name in self.options]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"FireLens options: {repeated[0]} is there twice; capitals make no difference")
+        plugins = [value for name, value in self.options.items() if name.lower() == "name"]
+        if not all(isinstance(plugin, str) and plugin.strip() for plugin in plugins) or not plugins:
+            raise ValueError(f"FireLens options names no output plugin; say it as in {example}")
+        permissions = validation.items("FireLens permissions", self.permissions, "[Permission(…)]")
+        for permission in permissions:
+            validation.instance("FireLens permissions", permission, Permission, "Permission(actions=…, resources=…)")
+            if refs := [r for r in permission.resources if isinstance(r, Ref)]:
+                raise ValueError(f"FireLens permissions take ARNs as text, got {refs[0]}")
+        object.__setattr__(self, "permissions", permissions)
+        if self.image is not None:
+            validation.instance("FireLens image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
+        validation.integer("FireLens memory_mib", self.memory_mib, 6)
+
+    @property
+    def has_sidecar(self) -> bool:
+        """See :attr:`LogRouter.has_sidecar`."""
+        return True
+
+    @property
+    def in_ecr(self) -> bool:
+        """See :attr:`LogRouter.in_ecr`."""
+        return self.image is not None and not isinstance(self.image, ecs.RepositoryImage)
+
+    def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
+        """See :meth:`LogRouter.driver`."""
+        del group, prefix
+        secrets = {name: value for name, value in self.options.items() if not isinstance(value, str)}
+        return ecs.LogDrivers.firelens(
+            options={name: value for name, value in self.options.items() if isinstance(value, str)},
+            secret_options=secrets or None,
+        )
+
+    def attach(self, definition: ecs.FargateTaskDefinition, group: logs.ILogGroup, prefix: str) -> None:
+        """See :meth:`LogRouter.attach`."""
+        definition.add_firelens_log_router(
+            _ROUTER,
+            container_name=_ROUTER,
+            image=self.image or ecs.ContainerImage.from_registry(_FLUENT_BIT),
+            firelens_config=ecs.FirelensConfig(
+                type=ecs.FirelensLogRouterType.FLUENTBIT, options=ecs.FirelensOptions(enable_ecs_log_metadata=True)
+            ),
+            memory_reservation_mib=self.memory_mib,
+            logging=AwsLogs().driver(group, prefix),
+        )

@@ -1,0 +1,23 @@
+"""The URL that Airflow builds its links with."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from cdk_airflow_ecs.tokens import is_token
+
+
+def check_base_url(name: str, url: object) -> None:
+    """Refuse a URL with a path: Airflow would answer below it alone, where neither health checks nor workers ask.
+
+    2.11.2 then answers /health with 404, and 3.3.2 /execution/health.
+
+    Raises:
+        ValueError: naming the path.
+    """
+    path = urlsplit(url).path.rstrip("/") if isinstance(url, str) and not is_token(url) else ""
+    if path:
+        raise ValueError(
+            f"{name} has the path {path!r}: Airflow would answer below it alone, where neither health checks nor"
+            ' workers ask; give Airflow a name of its own, such as "https://airflow.example.com"'
+        )

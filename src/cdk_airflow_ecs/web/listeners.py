@@ -1,0 +1,83 @@
+"""The listeners of the load balancer, and the target group and the rule behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+
+from cdk_airflow_ecs.airflow import WEB_PORT
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_certificatemanager as acm
+    from aws_cdk import aws_ecs as ecs
+    from constructs import Construct
+
+
+def listen(
+    scope: Construct,
+    balancer: elb.ApplicationLoadBalancer,
+    service: ecs.FargateService,
+    *,
+    certificate: acm.ICertificate | None,
+    health_path: str,
+) -> None:
+    """Forward requests to *service*, except those to its execution API, which get 404.
+
+    Args:
+        scope: the construct named Web.
+        balancer: the load balancer.
+        service: the web component.
+        certificate: serves HTTPS on 443 and redirects 80 to it; None serves HTTP on 80.
+        health_path: the path that the load balancer checks.
+    """
+    # A target group of its own, not listener.add_targets: that adds a dependency which cfn-lint finds redundant.
+    group = elb.ApplicationTargetGroup(
+        scope,
+        "Targets",
+        vpc=balancer.vpc,
+        port=WEB_PORT,
+        protocol=elb.ApplicationProtocol.HTTP,
+        target_type=elb.TargetType.IP,
+        targets=[service],
+        deregistration_delay=Duration.seconds(60),
+        health_check=elb.HealthCheck(
+            path=health_path,
+            interval=Duration.seconds(30),
+            timeout=Duration.seconds(10),
+            healthy_threshold_count=2,
+            unhealthy_threshold_count=5,
+        ),
+    )
+    listener = _listener(balancer, certificate)
+    listener.add_action("Forward", action=elb.ListenerAction.forward([group]))
+    # The second lock: the core app serves no execution API, and nobody outside gets to ask for one.
+    elb.ApplicationListenerRule(
+        scope,
+        "NoExecutionApi",
+        listener=listener,
+        priority=1,
+        conditions=[elb.ListenerCondition.path_patterns(["/execution", "/execution/*"])],
+        action=elb.ListenerAction.fixed_response(404, content_type="text/plain", message_body="Not found"),
+    )
+
+
+def _listener(balancer: elb.ApplicationLoadBalancer, certificate: acm.ICertificate | None) -> elb.ApplicationListener:
+    if certificate is None:
+        return balancer.add_listener("Http", port=80, protocol=elb.ApplicationProtocol.HTTP, open=False)
+    balancer.add_listener(
+        "Redirect",
+        port=80,
+        protocol=elb.ApplicationProtocol.HTTP,
+        open=False,
+        default_action=elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
+    )
+    return balancer.add_listener(
+        "Https",
+        port=443,
+        protocol=elb.ApplicationProtocol.HTTPS,
+        certificates=[certificate],
+        ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+        open=False,
+    )
