@@ -5,26 +5,29 @@ import sys
 from typing import Any
 
 from cdk_airflow_ecs.local.aws import app, gaps, web
+from cdk_airflow_ecs.local.aws.account import Account
 
 from . import rehearsal
 
 
-def hook(path: str, body: bytes) -> Any:
-    """What a test asks for."""
-    if path == "plans":
-        rehearsal.Agent.plans[:] = json.loads(body)
-    if path == "clock":
-        gaps.Clock.seconds = json.loads(body)
-    if path == "zone":
-        web.hosted_zone(*json.loads(body))
-    return {"ran": rehearsal.Agent.ran}
-
-
 def main() -> None:
     """Serves on a free port, and prints it as the first line."""
-    gaps.fill(rehearsal.Agent.start)
+    account = Account()
+    agent = rehearsal.Agent(account)
+
+    def hook(path: str, body: bytes) -> Any:
+        """What a test asks for."""
+        if path == "plans":
+            agent.plans[:] = json.loads(body)
+        if path == "clock":
+            account.function_seconds = json.loads(body)
+        if path == "zone":
+            web.hosted_zone(account, *json.loads(body))
+        return {"ran": agent.ran}
+
+    gaps.fill(account, agent.start)
     rehearsal.steady_services()
-    api = app.Api("127.0.0.1", app.Application(hook))
+    api = app.Api("127.0.0.1", app.Application(account, hook))
     print(api.server.server_port, flush=True)
     api.server.serve_forever()
 

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 from moto.core.utils import utcnow
 from moto.ecs.models import EC2ContainerServiceBackend, Task
 
-from cdk_airflow_ecs.local.aws.resources import client
+from cdk_airflow_ecs.local.aws.account import Account
 
 
 class Agent:
@@ -17,11 +17,12 @@ class Agent:
     to that container's stream and stops with `exit` after `seconds`. A task without a plan ends well.
     """
 
-    plans: ClassVar[list[dict]] = []
-    ran: ClassVar[list[dict]] = []
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.plans: list[dict] = []
+        self.ran: list[dict] = []
 
-    @classmethod
-    def start(cls, task: Task, definition: Any) -> None:
+    def start(self, task: Task, definition: Any) -> None:
         """Follows a task to its end, in the background."""
         overrides = {item["name"]: item for item in (task.overrides or {}).get("containerOverrides", [])}
         task.containers = [
@@ -36,7 +37,7 @@ class Agent:
             for item in definition.container_definitions
         ]
         image = definition.container_definitions[0]["image"]
-        plan = next((plan for plan in cls.plans if plan["image"] == image), {})
+        plan = next((plan for plan in self.plans if plan["image"] == image), {})
         record = {
             "taskArn": task.task_arn,
             "taskDefinition": definition.arn,
@@ -47,15 +48,14 @@ class Agent:
             "networkConfiguration": task.network_configuration,
             "startedBy": task.started_by,
         }
-        cls.ran.append(record)
-        threading.Thread(target=cls._live, args=(task, definition, plan), daemon=True).start()
+        self.ran.append(record)
+        threading.Thread(target=self._live, args=(task, definition, plan), daemon=True).start()
 
-    @classmethod
-    def _live(cls, task: Task, definition: Any, plan: dict) -> None:
+    def _live(self, task: Task, definition: Any, plan: dict) -> None:
         time.sleep(0.1)
         for container in task.containers:
             container["lastStatus"] = "RUNNING"
-        cls._write(task, definition.container_definitions[0], plan.get("logs", []))
+        self._write(task, definition.container_definitions[0], plan.get("logs", []))
         time.sleep(plan.get("seconds", 0.3))
         for container in task.containers:
             container["lastStatus"] = "STOPPED"
@@ -67,13 +67,12 @@ class Agent:
         task.stopped_at = utcnow()
         task.desired_status = task.status = "STOPPED"
 
-    @staticmethod
-    def _write(task: Task, container: dict, lines: list[str]) -> None:
+    def _write(self, task: Task, container: dict, lines: list[str]) -> None:
         options = container.get("logConfiguration", {}).get("options", {})
         group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
         if not lines or not group:
             return
-        logs, stream = client("logs"), f"{prefix}/{container['name']}/{task.id}"
+        logs, stream = self.account.client("logs"), f"{prefix}/{container['name']}/{task.id}"
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
         stamp = int(time.time() * 1000)
         events = [{"timestamp": stamp, "message": line} for line in lines]

@@ -32,5 +32,5 @@ def test_what_is_called_stops_last():
         name: SimpleNamespace(record=SimpleNamespace(name=name, service_registries=names, load_balancers=[]))
         for name, names in (("api", [{"registryArn": "x"}]), ("worker", []))
     }
-    Agent(runtime=None, services=services, tasks=tasks).stop(1)
+    Agent(runtime=None, account=None, services=services, tasks=tasks).stop(1)
     assert ended == ["service:worker", "family:etl", "service:api"]

@@ -16,7 +16,6 @@ from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.network.certificate_authority import Authority
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
-from cdk_airflow_ecs.local.stores import datastores
 from cdk_airflow_ecs.local.stores.datastores import Datastores
 from cdk_airflow_ecs.local.stores.redis import RedisServer
 
@@ -46,7 +45,13 @@ def done() -> list[tuple[str, str]]:
 @pytest.fixture
 def stores(done) -> Datastores:
     """Look after nothing yet."""
-    return Datastores(state=None, addresses=None, authority=None, say=lambda *words: done.append(words))
+    return Datastores(
+        account=SimpleNamespace(client=lambda service: None),
+        state=None,
+        addresses=None,
+        authority=None,
+        say=lambda *words: done.append(words),
+    )
 
 
 def test_what_died_is_started_again(stores, done):
@@ -71,7 +76,7 @@ def test_what_is_queued_comes_back_once(stores, monkeypatch):
     """A queue holds at its next start what it held at the end, and a run that is killed then brings none of it back."""
     held = [{"id": "1"}]
     put = []
-    monkeypatch.setattr(queues, "put_back", lambda *words: put.append(words))
+    monkeypatch.setattr(queues, "put_back", lambda account, *words: put.append(words))
     with temporary_state() as state:
         stores.state = state
         state.write("queues", {"Work": held})
@@ -83,8 +88,7 @@ def test_what_is_queued_comes_back_once(stores, monkeypatch):
 def test_a_start_that_fails_forgets_no_message(stores, monkeypatch):
     """A queue that was not made again keeps what is kept for it."""
     monkeypatch.setattr(State, "save_buckets", lambda *_: 0)
-    monkeypatch.setattr(queues, "messages", lambda urls: {name: [] for name in urls})
-    monkeypatch.setattr(datastores, "client", lambda name: None)
+    monkeypatch.setattr(queues, "messages", lambda account, urls: {name: [] for name in urls})
     with temporary_state() as state:
         stores.state = state
         state.write("queues", {"Work": [{"id": "1"}]})

@@ -12,8 +12,9 @@ pytest.importorskip("moto", reason="needs the environment of the extra [local]: 
 from moto.sqs.models import Queue, SQSBackend, sqs_backends
 
 from cdk_airflow_ecs.local.aws import queues
-from cdk_airflow_ecs.local.aws.resources import REGION
-from cdk_airflow_ecs.local.aws.stack import ACCOUNT
+from cdk_airflow_ecs.local.aws.account import Account
+
+ACCOUNT = Account()
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def backend(monkeypatch) -> SQSBackend:
     for kind, name in ((SQSBackend, "receive_message"), (Queue, "delete_message")):
         monkeypatch.setattr(kind, name, getattr(kind, name))
     queues.one_at_a_time()
-    backend = sqs_backends[ACCOUNT][REGION]
+    backend = sqs_backends[ACCOUNT.id][ACCOUNT.region]
     backend.reset()
     backend.create_queue("work", {})
     return backend
@@ -60,10 +61,10 @@ def test_messages_outlive_a_run(backend):
     done = backend.receive_message("work", 1, 0, 30)[0]
     backend.delete_message("work", done.receipt_handle)
     taken = backend.receive_message("work", 1, 0, 30)[0]
-    kept = json.loads(json.dumps(queues.messages({"Work": "http://x/1/work"})))
+    kept = json.loads(json.dumps(queues.messages(ACCOUNT, {"Work": "http://x/1/work"})))
     backend.reset()
     backend.create_queue("work", {})
-    queues.put_back("http://x/1/work", kept["Work"])
+    queues.put_back(ACCOUNT, "http://x/1/work", kept["Work"])
     assert [each.body for each in backend.receive_message("work", 10, 0, 30)] == ["waits"]
     assert [each.body for each in backend.queues["work"]._messages] == ["taken", "waits"]
     assert backend.queues["work"]._messages[0].approximate_receive_count == taken.approximate_receive_count

@@ -28,7 +28,7 @@ from cdk_airflow_ecs.local.state import State
 if TYPE_CHECKING:
     from cdk_airflow_ecs.local.agent.agent import Agent
     from cdk_airflow_ecs.local.agent.service import Service
-    from cdk_airflow_ecs.local.aws.stack import Stack
+    from cdk_airflow_ecs.local.aws.account import Account, Stack
 
 _DOWN_SECONDS: Final = 10.0
 _ROOM: Final = 500_000_000  # bytes: an empty PostgreSQL takes 50 million, a day of logs and homes a few hundred
@@ -74,6 +74,7 @@ class Run:
         self.stacks: list[Stack] = []
         self.outputs: dict[str, str] = {}
         self.agent: Agent
+        self.account: Account
         self._undo = ExitStack()
         self._images: dict[str, Future[Environment]] = {}
         self._builders = ThreadPoolExecutor(2, thread_name_prefix="environment")
@@ -111,21 +112,20 @@ class Run:
         self._deploy(files)
 
     def _serve(self, region: str) -> None:
-        """Start the AWS API and the agent. Both take region and address as they find them when they are imported."""
-        os.environ["EMULATED_REGION"] = region
+        """Start the AWS API and the agent."""
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):  # of the user's own account: none of this goes there
             os.environ.pop(name, None)
-        os.environ |= {"AWS_DEFAULT_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 
         from cdk_airflow_ecs.local.agent.agent import Agent  # noqa: PLC0415
         from cdk_airflow_ecs.local.agent.credentials import Credentials  # noqa: PLC0415
         from cdk_airflow_ecs.local.agent.log_shipping import Shipping  # noqa: PLC0415
         from cdk_airflow_ecs.local.agent.task import TaskRuntime  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws import app, gaps  # noqa: PLC0415
-        from cdk_airflow_ecs.local.aws.resources import client  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws.account import Account  # noqa: PLC0415
 
         temporary = self._temporary()
-        api = app.Api(self.addresses.host, app.Application(), app.Quiet)
+        self.account = Account(region)
+        api = app.Api(self.addresses.host, app.Application(self.account), app.Quiet)
         api.start()
         self._undo.callback(api.stop)
         self.api_url = api.url
@@ -133,7 +133,7 @@ class Run:
         endpoints = Endpoints(credentials.assume)
         endpoints.start(self.addresses.metadata())
         self._undo.callback(endpoints.stop)
-        shipping = Shipping(lambda: client("logs"))
+        shipping = Shipping(lambda: self.account.client("logs"))
         shipping.start()
         self._undo.callback(shipping.stop)
         bundle = str(self.authority.bundle)
@@ -154,9 +154,10 @@ class Run:
                 region=region,
                 ship=shipping.add,
                 say=self.say,
-            )
+            ),
+            self.account,
         )
-        gaps.fill(self.agent.started, self.agent.stopped)
+        gaps.fill(self.account, self.agent.started, self.agent.stopped)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
         self.agent.start()
 
@@ -171,31 +172,34 @@ class Run:
         return folder
 
     def _deploy(self, files: Sequence[assembly.StackFile]) -> None:
-        from cdk_airflow_ecs.local.aws import stack  # noqa: PLC0415
-        from cdk_airflow_ecs.local.aws.account import Account, outputs, resources  # noqa: PLC0415
-        from cdk_airflow_ecs.local.aws.resources import client  # noqa: PLC0415
+        from cdk_airflow_ecs.local.aws.deployer import Deployer, outputs, resources  # noqa: PLC0415
         from cdk_airflow_ecs.local.network.load_balancer import Balancer  # noqa: PLC0415
         from cdk_airflow_ecs.local.stores.dag_folder import DagFolder  # noqa: PLC0415
         from cdk_airflow_ecs.local.stores.datastores import Datastores  # noqa: PLC0415
 
-        stores = Datastores(state=self.state, addresses=self.addresses, authority=self.authority, say=self.say)
-        stack.CREATED.append(stores.created)
+        account = self.account
+        stores = Datastores(
+            account=account, state=self.state, addresses=self.addresses, authority=self.authority, say=self.say
+        )
+        account.created.append(stores.created)
         # What depends on the stores is stopped before them.
         self._undo.callback(stores.stop)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
-        self.stacks = Account(self._told).deploy(files)
+        self.stacks = Deployer(account, self._told).deploy(files)
         if not self.agent.backend.services:
             raise Refusal(f"{self.options.path} makes no AWS::ECS::Service: there is nothing to run")
         stores.watch()
         self.outputs = {name: str(value["OutputValue"]) for name, value in outputs(self.stacks).items()}
         for arn in resources(self.stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer").values():
-            balancer = Balancer(arn=arn, client=lambda: client("elbv2"))
+            balancer = Balancer(arn=arn, client=lambda: account.client("elbv2"))
             balancer.start(self.options.port if not self.url else 0)
             self._undo.callback(balancer.stop)
             self.url = self.url or balancer.url
         found = next(self._dag_buckets(), None)
         if self.options.dags and found:
-            folder = DagFolder(folder=self.options.dags, bucket=found[0], prefix=found[1], client=lambda: client("s3"))
+            folder = DagFolder(
+                folder=self.options.dags, bucket=found[0], prefix=found[1], client=lambda: account.client("s3")
+            )
             folder.start()
             self._undo.callback(folder.stop)
             self.say("dags", f"{self.options.dags} → s3://{found[0]}/{found[1]}")

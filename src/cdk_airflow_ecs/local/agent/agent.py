@@ -12,8 +12,7 @@ from moto.ecs.models import ecs_backends
 
 from cdk_airflow_ecs.local.agent.service import Service
 from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime, title
-from cdk_airflow_ecs.local.aws.resources import REGION
-from cdk_airflow_ecs.local.aws.stack import ACCOUNT
+from cdk_airflow_ecs.local.aws.account import Account
 
 _PACE: Final = 0.5  # seconds
 
@@ -24,9 +23,11 @@ class Agent:
 
     Args:
         runtime: what tasks stand on.
+        account: whose ECS it follows.
     """
 
     runtime: TaskRuntime
+    account: Account
     services: dict[str, Service] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -36,7 +37,7 @@ class Agent:
     @property
     def backend(self) -> Any:
         """ECS as moto keeps it."""
-        return ecs_backends[ACCOUNT][REGION]
+        return ecs_backends[self.account.id][self.account.region]
 
     def started(self, record: Any, definition: Any) -> None:
         """Begin a task that `RunTask` or a service has recorded."""
@@ -99,7 +100,9 @@ class Agent:
 
     def _look(self) -> None:
         for key, record in list(self.backend.services.items()):
-            service = self.services.setdefault(key, Service(record=record, backend=self.backend))
+            service = self.services.setdefault(
+                key, Service(record=record, backend=self.backend, client=self.account.client)
+            )
             service.follow(self.tasks_of(service))
         for key in set(self.services) - set(self.backend.services):
             for task in self.tasks_of(self.services[key]):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Final
 
 from cdk_airflow_ecs.local.agent.task import Task, title
-from cdk_airflow_ecs.local.aws.resources import client
 
 _LONGEST_DELAY: Final = 60.0  # seconds between two starts of a service whose tasks keep dying
 _QUIET_SECONDS: Final = 300.0  # a task that lived longer did not die of its start
@@ -24,10 +23,12 @@ class Service:
     Args:
         record: moto's service.
         backend: moto's ECS.
+        client: gives a client of a service of the account.
     """
 
     record: Any
     backend: Any
+    client: Callable[[str], Any]
     deaths: int = 0
     was_steady: bool = False
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=40))
@@ -157,13 +158,13 @@ class Service:
                 continue
             self._registered[task.record.id] = task.address.ip
             for registry in self.record.service_registries:
-                client("servicediscovery").register_instance(
+                self.client("servicediscovery").register_instance(
                     ServiceId=_last(registry["registryArn"]),
                     InstanceId=task.record.id,
                     Attributes={"AWS_INSTANCE_IPV4": task.address.ip},
                 )
             for target in self.record.load_balancers:
-                client("elbv2").register_targets(**_target(target, task.address.ip))
+                self.client("elbv2").register_targets(**_target(target, task.address.ip))
             self._point(task)
 
     def _deregister(self, task: Task) -> None:
@@ -172,18 +173,18 @@ class Service:
             return
         with suppress(Exception):  # when a stack goes, what they are registered with may be gone
             for registry in self.record.service_registries:
-                client("servicediscovery").deregister_instance(
+                self.client("servicediscovery").deregister_instance(
                     ServiceId=_last(registry["registryArn"]), InstanceId=task.record.id
                 )
             for target in self.record.load_balancers:
-                client("elbv2").deregister_targets(**_target(target, ip))
+                self.client("elbv2").deregister_targets(**_target(target, ip))
             self._point(task)
 
     def _point(self, task: Task) -> None:
         """Let every task find this service by its names."""
         if not task.runtime.addresses.isolated:  # the loopback they share is known beforehand
             return
-        discovery = client("servicediscovery")
+        discovery = self.client("servicediscovery")
         for registry in self.record.service_registries:
             service = discovery.get_service(Id=_last(registry["registryArn"]))["Service"]
             namespace = discovery.get_namespace(Id=service["NamespaceId"])["Namespace"]["Name"]

@@ -1,105 +1,131 @@
-"""The AWS account in which a template is deployed here: what a real one has after `cdk bootstrap`."""
+"""One emulated AWS account, and the stacks in it."""
 
-from __future__ import annotations
-
-import io
-import zipfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
-from cdk_airflow_ecs.local.assembly import StackFile
-from cdk_airflow_ecs.local.aws import lambdas
-from cdk_airflow_ecs.local.aws.engine import Deployment
-from cdk_airflow_ecs.local.aws.resources import REGION, client
-from cdk_airflow_ecs.local.aws.stack import ACCOUNT, STACKS, Stack
-from cdk_airflow_ecs.local.refusal import Refusal
+import boto3
+from botocore.config import Config
 
-# The number of the newest bootstrap template that we know; templates ask for at least some number.
-_BOOTSTRAP = "30"
+from .answers import Answers
+
+
+def now() -> datetime:
+    """The time, as the API gives it."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass
+class Live:
+    """A resource that exists: `properties` are resolved, except for dynamic references."""
+
+    logical_id: str
+    type: str
+    physical_id: str
+    properties: dict
+    body: dict
+    status: str = "CREATE_COMPLETE"
+    changed: datetime = field(default_factory=now)
+
+
+@dataclass
+class Stack:
+    """A stack and all that happened to it."""
+
+    account: "Account"
+    name: str
+    template: dict = field(default_factory=lambda: {"Resources": {}})
+    text: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+    tags: list[dict] = field(default_factory=list)
+    status: str = "REVIEW_IN_PROGRESS"
+    reason: str = ""
+    resources: dict[str, Live] = field(default_factory=dict)
+    outputs: dict[str, dict] = field(default_factory=dict)
+    events: list[dict] = field(default_factory=list)
+    change_sets: dict[str, dict] = field(default_factory=dict)
+    created: datetime = field(default_factory=now)
+    protected: bool = False
+    keep_on_failure: bool = False
+
+    def __post_init__(self) -> None:
+        self.id = self.account.arn("cloudformation", f"stack/{self.name}/{uuid.uuid4()}")
+
+    def event(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str = "") -> None:
+        """Records what happened, as `DescribeStackEvents` tells it."""
+        self.events.append(
+            {
+                "StackId": self.id,
+                "EventId": str(uuid.uuid4()),
+                "StackName": self.name,
+                "LogicalResourceId": logical_id,
+                "PhysicalResourceId": physical_id,
+                "ResourceType": kind,
+                "Timestamp": now(),
+                "ResourceStatus": status,
+                **({"ResourceStatusReason": reason} if reason else {}),
+            }
+        )
+
+    def become(self, status: str, reason: str = "") -> None:
+        """Moves the stack itself to another status."""
+        self.status, self.reason = status, reason
+        self.event(self.name, "AWS::CloudFormation::Stack", self.id, status, reason)
 
 
 class Account:
-    """Deploys stacks, one after the other, and gives no resource up for lost.
+    """The account that one API serves.
 
     Args:
-        tell: is told of each event of a resource: logical id, type, status.
+        region: Its only region.
+
+    Attributes:
+        url: Where its API listens.
+        stacks: Every stack, also those that were deleted.
+        created: Who is told of each resource that was created: its type, logical id, physical id and properties.
+        answers: What functions answer to CloudFormation.
+        data: What each custom resource returned, by its physical id.
+        turn: Stacks are deployed side by side; their calls take turns, since moto is not made for several at once.
+        patience: The seconds that a custom resource gets at most. The default stands for CloudFormation's hour.
+        function_seconds: How many seconds a function has, if a test wants it to be in a hurry.
     """
 
-    def __init__(self, tell: Callable[[str, str, str], None]) -> None:
-        self._tell = tell
-        # A migration may take its time; CloudFormation's hour counts here too.
-        lambdas.CustomResource.patience = 3600.0
+    id = "123456789012"
 
-    def deploy(self, stacks: Sequence[StackFile]) -> list[Stack]:
-        """Deploy every stack.
+    def __init__(self, region: str = "us-east-1") -> None:
+        self.region = region
+        self.url = ""
+        self.stacks: list[Stack] = []
+        self.created: list[Callable[[str, str, str, dict], None]] = []
+        self.answers = Answers()
+        self.data: dict[str, dict] = {}
+        self.turn = threading.RLock()
+        self.patience = 60.0
+        self.function_seconds: float | None = None
+        self._clients: dict[str, Any] = {}
+        self._session: Any = None
+        self._making = threading.Lock()
 
-        Raises:
-            Refusal: if one cannot be; it names the resource and the reason.
-        """
-        client("ssm").put_parameter(
-            Name="/cdk-bootstrap/hnb659fds/version", Value=_BOOTSTRAP, Type="String", Overwrite=True
-        )
-        return [self._deploy(file) for file in stacks]
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in this account."""
+        return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
 
-    def _deploy(self, file: StackFile) -> Stack:
-        for asset in file.files:
-            self._upload(asset.path, asset.zipped, _filled(asset.bucket), asset.key)
-        stack = _Told(file.name)
-        stack.tell = self._tell
-        stack.keep_on_failure = True
-        STACKS.append(stack)
-        Deployment(stack).create(file.template, {})
-        if stack.status != "CREATE_COMPLETE":
-            failed = [
-                event
-                for event in stack.events
-                if event["ResourceStatus"] == "CREATE_FAILED" and event["LogicalResourceId"] != file.name
-            ]
-            about = f"{failed[0]['ResourceType']} {failed[0]['LogicalResourceId']}: " if failed else ""
-            raise Refusal(f"{file.name} could not be made here: {about}{stack.reason}")
-        return stack
+    def find(self, name: str, deleted: bool = False) -> Stack | None:
+        """The stack of that name or id."""
+        for stack in reversed(self.stacks):
+            if name == stack.id or (name == stack.name and (deleted or stack.status != "DELETE_COMPLETE")):
+                return stack
+        return None
 
-    @staticmethod
-    def _upload(path: Path, zipped: bool, bucket: str, key: str) -> None:
-        s3 = client("s3")
-        if bucket not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
-            s3.create_bucket(Bucket=bucket)
-        s3.put_object(Bucket=bucket, Key=key, Body=_archive(path) if zipped else path.read_bytes())
-
-
-class _Told(Stack):
-    """A stack whose events are told as they happen."""
-
-    tell: Callable[[str, str, str], None] = staticmethod(lambda logical_id, kind, status: None)
-
-    def event(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str = "") -> None:
-        super().event(logical_id, kind, physical_id, status, reason)
-        self.tell(logical_id, kind, status)
-
-
-def resources(stacks: Sequence[Stack], kind: str) -> dict[str, str]:
-    """The physical id of each resource of a type, by its logical id."""
-    return {
-        live.logical_id: live.physical_id for stack in stacks for live in stack.resources.values() if live.type == kind
-    }
-
-
-def outputs(stacks: Sequence[Stack]) -> dict[str, dict[str, Any]]:
-    """The outputs of all stacks."""
-    return {name: output for stack in stacks for name, output in stack.outputs.items()}
-
-
-def _filled(text: str) -> str:
-    for name, value in {"AccountId": ACCOUNT, "Region": REGION, "Partition": "aws"}.items():
-        text = text.replace("${AWS::" + name + "}", value)
-    return text
-
-
-def _archive(folder: Path) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                archive.write(file, file.relative_to(folder))
-    return made.getvalue()
+    def client(self, service: str) -> Any:
+        """A boto3 client of this account's API, made once."""
+        # One session, for each reads all of the world's endpoints; it makes clients for one thread at a time.
+        with self._making:
+            self._session = self._session or boto3.Session("x", "x", region_name=self.region)
+            if service not in self._clients:
+                config = Config(retries={"total_max_attempts": 1})
+                self._clients[service] = self._session.client(service, endpoint_url=self.url, config=config)
+            return self._clients[service]

@@ -15,22 +15,27 @@ from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_
 from werkzeug.serving import make_server
 
 from . import databases, ecs, identity, lambdas, monitoring, nested, network, stores, web
+from .account import Account
 from .calls import Calls
-from .cloudformation import CloudFormationResponse
+from .cloudformation import responses
 
 TYPES = (databases, ecs, identity, lambdas, monitoring, nested, network, stores, web)
-moto.cloudformation.urls.url_paths = {"{0}/$": CloudFormationResponse.dispatch}
 
 
 class Application:
     """Answers our own paths, and leaves every other request to moto.
 
-    Attributes:
+    Args:
+        account: Whose API this is.
         hook: What is done with a path of our own and the body sent to it.
+
+    Attributes:
         calls: What was asked of moto, and by whom.
     """
 
-    def __init__(self, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
+    def __init__(self, account: Account, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
+        self.account = account
+        moto.cloudformation.urls.url_paths = {"{0}/$": responses(account).dispatch}
         self.moto = DomainDispatcherApplication(create_backend_app)
         # It lists a folder at each request, to know a service by its name: a fifth of what an answer takes.
         self.moto.get_backend_for_host = functools.cache(self.moto.get_backend_for_host)
@@ -50,7 +55,7 @@ class Application:
 
     def _own(self, path: str, body: bytes) -> Any:
         if path.startswith("answers/"):  # of a custom resource
-            return lambdas.Answers.take(path.removeprefix("answers/"), body)
+            return self.account.answers.take(path.removeprefix("answers/"), body)
         if path == "calls":
             return self.calls.rows()
         return self.hook(path, body)
@@ -72,7 +77,7 @@ class Api:
 
     def __init__(self, host: str, application: Application, handler: type = MotoRequestHandler) -> None:
         self.server = make_server(host, 0, application, threaded=True, request_handler=handler)
-        self.url = os.environ["EMULATOR_URL"] = f"http://{host}:{self.server.server_port}"
+        self.url = application.account.url = f"http://{host}:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 
     def start(self) -> None:

@@ -3,7 +3,7 @@
 import threading
 import uuid
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlparse
 
 import yaml
@@ -11,9 +11,9 @@ from moto.cloudformation.utils import yaml_tag_constructor
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
+from .account import Account, Stack, now
 from .engine import Deployment
-from .resources import REGION, Unsupported, client
-from .stack import ACCOUNT, STACKS, Stack, handler, now
+from .resources import Unsupported, handler
 
 yaml.add_multi_constructor("", yaml_tag_constructor, Loader=yaml.SafeLoader)
 
@@ -36,14 +36,6 @@ class AlreadyExists(ServiceException):
     code = "AlreadyExistsException"
 
 
-def find(name: str, deleted: bool = False) -> Stack | None:
-    """The stack of that name or id."""
-    for stack in reversed(STACKS):
-        if name == stack.id or (name == stack.name and (deleted or stack.status != "DELETE_COMPLETE")):
-            return stack
-    return None
-
-
 def parse(text: str) -> dict:
     """Reads a template, JSON or YAML."""
     template = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if text else None
@@ -53,7 +45,13 @@ def parse(text: str) -> dict:
 
 
 class CloudFormationResponse(BaseResponse):
-    """One method per action; moto parses the request and writes the answer."""
+    """One method per action; moto parses the request and writes the answer, and makes one for each request.
+
+    Attributes:
+        account: The account whose stacks these are, see :func:`responses`.
+    """
+
+    account: ClassVar[Account]
 
     def __init__(self) -> None:
         super().__init__(service_name="cloudformation")
@@ -61,7 +59,7 @@ class CloudFormationResponse(BaseResponse):
 
     def _stack(self, deleted: bool = False) -> Stack:
         name = self.params["StackName"]
-        stack = find(name, deleted)
+        stack = self.account.find(name, deleted)
         if stack is None:
             raise ValidationError(f"Stack with id {name} does not exist")
         return stack
@@ -72,7 +70,7 @@ class CloudFormationResponse(BaseResponse):
         if "TemplateBody" in self.params:
             return self.params["TemplateBody"]
         bucket, key = urlparse(self.params["TemplateURL"]).path.lstrip("/").split("/", 1)
-        return client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        return self.account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
 
     def _parameters(self, stack: Stack | None) -> dict[str, str]:
         previous = stack.parameters if stack else {}
@@ -91,17 +89,17 @@ class CloudFormationResponse(BaseResponse):
     def create_change_set(self) -> ActionResult:
         """Prepares a change; it is empty, and thereby fails, when nothing differs."""
         p = self.params
-        stack = find(p["StackName"])
+        stack = self.account.find(p["StackName"])
         text = self._body(stack)
         template, parameters = parse(text), self._parameters(stack)
         if stack and stack.status.endswith(("IN_PROGRESS", "FAILED")) and stack.status != "REVIEW_IN_PROGRESS":
             raise ValidationError(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
         if stack is None:
-            stack = Stack(p["StackName"])
-            STACKS.append(stack)
+            stack = Stack(self.account, p["StackName"])
+            self.account.stacks.append(stack)
             stack.become("REVIEW_IN_PROGRESS", "User Initiated")
         change_set = {
-            "ChangeSetId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:changeSet/{p['ChangeSetName']}/{uuid.uuid4()}",
+            "ChangeSetId": self.account.arn("cloudformation", f"changeSet/{p['ChangeSetName']}/{uuid.uuid4()}"),
             "ChangeSetName": p["ChangeSetName"],
             "ChangeSetType": p.get("ChangeSetType", "UPDATE"),
             "Description": p.get("Description", ""),
@@ -146,12 +144,10 @@ class CloudFormationResponse(BaseResponse):
 
     def _change_set(self) -> tuple[Stack, dict]:
         wanted = self.params["ChangeSetName"]
-        for stack in (stack for stack in STACKS if stack.status != "DELETE_COMPLETE"):
+        for stack in (stack for stack in self.account.stacks if stack.status != "DELETE_COMPLETE"):
             for change_set in stack.change_sets.values():
-                named = change_set["ChangeSetName"] == wanted and self.params.get("StackName") in (
-                    stack.name,
-                    stack.id,
-                )
+                names = (stack.name, stack.id)
+                named = change_set["ChangeSetName"] == wanted and self.params.get("StackName") in names
                 if named or change_set["ChangeSetId"] == wanted:
                     return stack, change_set
         raise ChangeSetNotFound(f"ChangeSet [{wanted}] does not exist")
@@ -200,12 +196,12 @@ class CloudFormationResponse(BaseResponse):
 
     def create_stack(self) -> ActionResult:
         """Creates a stack without a change set."""
-        if find(self.params["StackName"]):
+        if self.account.find(self.params["StackName"]):
             raise AlreadyExists(f"Stack [{self.params['StackName']}] already exists")
         text = self._body(None)
-        stack = Stack(self.params["StackName"])
+        stack = Stack(self.account, self.params["StackName"])
         template, parameters = parse(text), self._parameters(None)
-        STACKS.append(stack)
+        self.account.stacks.append(stack)
         self._start(stack, text, template, parameters)
         return self._result(StackId=stack.id)
 
@@ -221,7 +217,7 @@ class CloudFormationResponse(BaseResponse):
 
     def delete_stack(self) -> ActionResult:
         """Deletes a stack in the background."""
-        stack = find(self.params["StackName"])
+        stack = self.account.find(self.params["StackName"])
         if stack and stack.protected:
             raise ValidationError(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
         if stack and stack.status != "DELETE_IN_PROGRESS":
@@ -240,14 +236,16 @@ class CloudFormationResponse(BaseResponse):
         if "StackName" in self.params:
             stacks = [self._stack(deleted=self.params["StackName"].startswith("arn:"))]
         else:
-            stacks = [stack for stack in STACKS if stack.status != "DELETE_COMPLETE"]
+            stacks = [stack for stack in self.account.stacks if stack.status != "DELETE_COMPLETE"]
         return self._result(Stacks=[self._description(stack) for stack in stacks])
 
     def list_stacks(self) -> ActionResult:
         """Lists all stacks."""
         wanted = self.params.get("StackStatusFilter")
         return self._result(
-            StackSummaries=[self._description(item) for item in STACKS if not wanted or item.status in wanted]
+            StackSummaries=[
+                self._description(item) for item in self.account.stacks if not wanted or item.status in wanted
+            ]
         )
 
     @staticmethod
@@ -313,7 +311,7 @@ class CloudFormationResponse(BaseResponse):
 
     def get_template_summary(self) -> ActionResult:
         """The parameters and the types of a template."""
-        stack = find(self.params["StackName"]) if "StackName" in self.params else None
+        stack = self.account.find(self.params["StackName"]) if "StackName" in self.params else None
         template = parse(stack.text if stack else self._body(None))
         parameters = [
             {
@@ -330,7 +328,7 @@ class CloudFormationResponse(BaseResponse):
         """Says whether every type of a template is known."""
         for body in parse(self._body(None))["Resources"].values():
             try:
-                handler(body["Type"])
+                handler(body["Type"], self.account)
             except Unsupported as error:
                 raise ValidationError(str(error)) from error
         return self._result(Parameters=[])
@@ -339,8 +337,13 @@ class CloudFormationResponse(BaseResponse):
         """Every stack's exports."""
         exports = [
             {"ExportingStackId": stack.id, "Name": output["ExportName"], "Value": output["OutputValue"]}
-            for stack in STACKS
+            for stack in self.account.stacks
             for output in stack.outputs.values()
             if "ExportName" in output
         ]
         return self._result(Exports=exports)
+
+
+def responses(account: Account) -> type[CloudFormationResponse]:
+    """The API of one account's stacks, as moto asks for it: a class that it makes without arguments."""
+    return type("AccountResponse", (CloudFormationResponse,), {"account": account})

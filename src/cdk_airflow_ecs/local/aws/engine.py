@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
+from .account import Live, Stack
 from .resolver import Resolver, dynamic, needs, ordered
-from .resources import Failed, Unsupported, gone
-from .stack import CREATED, Live, Stack, handler, turn
+from .resources import Failed, Unsupported, gone, handler, turn
 
 
 class Deployment:
@@ -35,7 +35,7 @@ class Deployment:
             resolver = Resolver(stack, template, parameters)
             wanted = resolver.wanted()
             for body in wanted.values():
-                handler(body["Type"])
+                handler(body["Type"], stack.account)
             for name in ordered(wanted):
                 self._apply(name, wanted[name], resolver)
             outputs = resolver.outputs()
@@ -61,7 +61,7 @@ class Deployment:
 
     def _apply(self, name: str, body: dict, resolver: Resolver) -> None:
         stack, kind = self.stack, body["Type"]
-        resource = handler(kind, stack, name)
+        resource = handler(kind, stack.account, stack.id, name)
         live = stack.resources.get(name)
         verb, physical_id = ("UPDATE", live.physical_id) if live else ("CREATE", "")
         p: dict = {}
@@ -76,18 +76,20 @@ class Deployment:
                 {key for key in {*p, *live.properties} if p.get(key) != live.properties.get(key)} if live else set()
             )
             if live and live.type == kind and not changed & resource.fixed:
-                with turn(kind):
-                    new_id = resource.update(physical_id, dynamic(p), dynamic(live.properties))
+                with turn(kind, stack.account):
+                    new_id = resource.update(
+                        physical_id, dynamic(stack.account, p), dynamic(stack.account, live.properties)
+                    )
                 status = "UPDATE_COMPLETE"
             else:
                 if live:
                     reason = "Requested update requires the creation of a new physical resource"
                     stack.event(name, kind, physical_id, "UPDATE_IN_PROGRESS", reason)
-                with turn(kind):
-                    new_id = resource.create(self._unique(name), dynamic(p))
+                with turn(kind, stack.account):
+                    new_id = resource.create(self._unique(name), dynamic(stack.account, p))
                 status = f"{verb}_COMPLETE"
-                for told in CREATED:
-                    told(kind, name, new_id, dynamic(p))
+                for told in stack.account.created:
+                    told(kind, name, new_id, dynamic(stack.account, p))
         except Exception as error:
             if isinstance(error, Failed):
                 physical_id = error.physical_id
@@ -117,10 +119,10 @@ class Deployment:
             stack.event(live.logical_id, kind, live.physical_id, "DELETE_SKIPPED")
             return True
         stack.event(live.logical_id, kind, live.physical_id, "DELETE_IN_PROGRESS")
-        resource = handler(kind, stack, live.logical_id)
+        resource = handler(kind, stack.account, stack.id, live.logical_id)
         try:
-            p = dynamic(live.properties)
-            with turn(kind):
+            p = dynamic(stack.account, live.properties)
+            with turn(kind, stack.account):
                 if policy == "Snapshot":
                     resource.snapshot(live.physical_id, p)
                 else:
@@ -153,8 +155,10 @@ class Deployment:
             if current.physical_id == old.physical_id:
                 stack.event(name, old.type, old.physical_id, "UPDATE_IN_PROGRESS")
                 try:
-                    attempted = dynamic(self.attempted[name])
-                    handler(old.type, stack, name).update(old.physical_id, dynamic(old.properties), attempted)
+                    attempted = dynamic(stack.account, self.attempted[name])
+                    handler(old.type, stack.account, stack.id, name).update(
+                        old.physical_id, dynamic(stack.account, old.properties), attempted
+                    )
                 except Exception as error:
                     stack.event(name, old.type, old.physical_id, "UPDATE_FAILED", self._reason(error))
                     stack.become("UPDATE_ROLLBACK_FAILED", self._reason(error))

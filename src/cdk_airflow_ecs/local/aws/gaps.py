@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
@@ -23,7 +23,7 @@ from moto.moto_api import state_manager
 from moto.s3.models import FakeBucket
 
 from . import caches, lambdas, queues
-from .resources import client
+from .account import Account
 
 # Operations whose parameters moto drops in part, and the member of the answer that stands for the resource.
 KEPT = {
@@ -185,18 +185,12 @@ def cache_parameter_groups() -> None:
     ElastiCacheResponse.delete_cache_subnet_group = delete_subnet_group
 
 
-class Clock:
-    """How many seconds a function has, if a test wants it to be in a hurry."""
-
-    seconds: ClassVar[float | None] = None
-
-
-def functions() -> None:
+def functions(account: Account) -> None:
     """Runs functions in processes of ours instead of containers; `Event` invocations in the background."""
 
     def invoke(self: LambdaFunction, body: Any, request_headers: Any, response_headers: Any) -> bytes:
         event = json.loads(body or "{}")
-        lambdas.Answers.running += 1
+        account.answers.running += 1
         if request_headers.get("x-amz-invocation-type") == "Event":
             threading.Thread(target=execute, args=(self, event), daemon=True).start()
             return b""
@@ -207,11 +201,11 @@ def functions() -> None:
 
     def execute(function: LambdaFunction, event: dict) -> tuple[str, bool, str]:
         try:
-            answer, failed, printed = lambdas.run(function, event, Clock.seconds)
+            answer, failed, printed = lambdas.run(account, function, event, account.function_seconds)
         except Exception as error:  # said in the function's log, as AWS does
             answer, failed, printed = str(error), True, str(error)
         finally:
-            lambdas.Answers.running -= 1
+            account.answers.running -= 1
         if "/aws/lambda/" in function.logs_group_name:  # a group of its own is never made again
             function.logs_backend.ensure_log_group(function.logs_group_name)
         with suppress(ResourceNotFoundException):
@@ -240,7 +234,7 @@ def functions() -> None:
     LambdaFunction.invoke = invoke
 
 
-def final_cache_snapshots() -> None:
+def final_cache_snapshots(account: Account) -> None:
     """Takes the last snapshot of a replication group that goes."""
     delete = ElastiCacheResponse.delete_replication_group
 
@@ -248,7 +242,7 @@ def final_cache_snapshots() -> None:
         name = self.params.get("FinalSnapshotIdentifier")
         if name:
             group = self.params["ReplicationGroupId"]
-            client("elasticache").create_snapshot(ReplicationGroupId=group, SnapshotName=name)
+            account.client("elasticache").create_snapshot(ReplicationGroupId=group, SnapshotName=name)
         return delete(self)
 
     ElastiCacheResponse.delete_replication_group = delete_replication_group
@@ -308,9 +302,11 @@ def what_may_be_missing() -> None:
     TaskDefinition.task_role_arn = TaskDefinition.execution_role_arn = None
 
 
-def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
+def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
     """Applies every patch; `start` is told of each task that is run, `stop` of each that is to stop, and why."""
     run_tasks(start)
+    functions(account)
+    final_cache_snapshots(account)
     if stop:
         stop_tasks(stop)
         tasks_of_services()
@@ -318,9 +314,7 @@ def fill(start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] |
         keep_parameters,
         idempotent,
         cache_parameter_groups,
-        final_cache_snapshots,
         cache_replicas,
-        functions,
         no_trail,
         rule_descriptions,
         unguarded_buckets,

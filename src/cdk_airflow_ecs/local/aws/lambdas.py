@@ -11,14 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-import uuid
 import zipfile
 from pathlib import Path
-from typing import ClassVar
 
-from .resources import REGION, Failed, Resource, Unsupported, client, shorten
+from .account import Account
+from .resources import Failed, Resource, Unsupported, shorten
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 
@@ -98,51 +95,19 @@ class EventInvokeConfig(Resource):
         self.api.delete_function_event_invoke_config(FunctionName=p["FunctionName"])
 
 
-class Answers:
-    """The small endpoint behind the `ResponseURL`s: who waits, and what came."""
-
-    waiting: ClassVar[dict[str, threading.Event]] = {}
-    came: ClassVar[dict[str, dict]] = {}
-    running: ClassVar[int] = 0  # functions, now
-
-    @classmethod
-    def expect(cls) -> tuple[str, str]:
-        """A new token and the URL that takes its answer."""
-        token = uuid.uuid4().hex
-        cls.waiting[token] = threading.Event()
-        return token, f"{os.environ['EMULATOR_URL']}/_emulator/answers/{token}"
-
-    @classmethod
-    def take(cls, token: str, body: bytes) -> None:
-        """Keeps the answer and wakes who waits."""
-        cls.came[token] = json.loads(body)
-        cls.waiting[token].set()
-
-    @classmethod
-    def wait(cls, token: str, seconds: float) -> dict | None:
-        """The answer, or nothing if none came in time or no function is left that could give it."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not cls.waiting[token].wait(0.5):
-            if not cls.running:
-                break
-        return cls.came.get(token)
-
-
 class CustomResource(Resource):
     """Asks the function of the `ServiceToken`, as CloudFormation does."""
 
     type = "AWS::CloudFormation::CustomResource"
     fixed = {"ServiceToken"}
-    patience = 60.0  # seconds, at most: a minute here is an hour there
-    data: ClassVar[dict[str, dict]] = {}
 
     def _ask(self, kind, physical_id, p, old=None):
         properties = {name: self._text(value) for name, value in p.items() if name != "ServiceTimeout"}
-        token, url = Answers.expect()
+        token = self.account.answers.expect()
         event = {
             "RequestType": kind,
             "ServiceToken": p["ServiceToken"],
-            "ResponseURL": url,
+            "ResponseURL": f"{self.account.url}/_emulator/answers/{token}",
             "StackId": self.stack_id,
             "RequestId": token,
             "LogicalResourceId": self.logical_id,
@@ -155,11 +120,11 @@ class CustomResource(Resource):
             event["OldResourceProperties"] = {
                 name: self._text(value) for name, value in old.items() if name != "ServiceTimeout"
             }
-        client("lambda").invoke(
+        self.client("lambda").invoke(
             FunctionName=p["ServiceToken"], InvocationType="Event", Payload=json.dumps(event).encode()
         )
-        patience = min(self.patience, float(p.get("ServiceTimeout", 3600)))
-        answer = Answers.wait(token, patience)
+        patience = min(self.account.patience, float(p.get("ServiceTimeout", 3600)))
+        answer = self.account.answers.wait(token, patience)
         if answer is None:
             message = "CloudFormation did not receive a response from your Custom Resource. "
             raise Failed(f"{message}Please check your logs for requestId [{token}]", physical_id or self.logical_id)
@@ -171,7 +136,7 @@ class CustomResource(Resource):
                 f"(RequestId: {token})",
                 new_id,
             )
-        self.data[new_id] = answer.get("Data") or {}
+        self.account.data[new_id] = answer.get("Data") or {}
         return new_id
 
     def _text(self, value):
@@ -192,9 +157,9 @@ class CustomResource(Resource):
         self._ask("Delete", physical_id, p)
 
     def attribute(self, physical_id, name):
-        if name not in self.data.get(physical_id, {}):
+        if name not in self.account.data.get(physical_id, {}):
             raise Unsupported(f"The custom resource {physical_id} returned no {name}")
-        return self.data[physical_id][name]
+        return self.account.data[physical_id][name]
 
 
 class Substitute(Resource):
@@ -265,7 +230,7 @@ class RestrictDefaultSecurityGroup(Substitute):
     type = "Custom::VpcRestrictDefaultSG"
 
     def apply(self, p):
-        ec2, group = client("ec2"), p["DefaultSecurityGroupId"]
+        ec2, group = self.client("ec2"), p["DefaultSecurityGroupId"]
         found = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
         for name, direction in (("IpPermissions", "ingress"), ("IpPermissionsEgress", "egress")):
             if found[name]:
@@ -273,22 +238,21 @@ class RestrictDefaultSecurityGroup(Substitute):
                 revoke(GroupId=group, IpPermissions=found[name])
 
 
-def run(function, event: dict, seconds: float | None = None) -> tuple[str, bool, str]:
+def run(account: Account, function, event: dict, seconds: float | None = None) -> tuple[str, bool, str]:
     """Runs a function's code: its answer, whether it failed, and what it printed."""
     if not function.run_time.startswith("python"):
         raise Unsupported(f"Only Python functions run here, not {function.run_time}: {function.function_name}")
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
             archive.extractall(folder)
-        url = os.environ["EMULATOR_URL"]
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": folder,
-            "AWS_ENDPOINT_URL": url,
+            "AWS_ENDPOINT_URL": account.url,
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": account.region,
+            "AWS_DEFAULT_REGION": account.region,
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
             "EMULATED_ARN": function.function_arn,
             "EMULATED_HANDLER": function.handler,

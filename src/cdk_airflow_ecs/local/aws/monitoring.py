@@ -2,7 +2,7 @@
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
-from .resources import Resource, client
+from .resources import Resource
 
 
 class Topic(Resource):
@@ -138,5 +138,5 @@ class Rule(Resource):
     def delete(self, physical_id, p):
         targets = [target["Id"] for target in p.get("Targets", [])]
         if targets:
-            client("events").remove_targets(Rule=physical_id, Ids=targets)
+            self.client("events").remove_targets(Rule=physical_id, Ids=targets)
         self.api.delete_rule(Name=physical_id)

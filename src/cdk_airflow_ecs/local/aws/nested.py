@@ -2,10 +2,10 @@
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
+from .account import Stack
 from .cloudformation import parse
 from .engine import Deployment
-from .resources import Failed, Resource, client
-from .stack import STACKS, Stack
+from .resources import Failed, Resource
 
 
 class NestedStack(Resource):
@@ -14,7 +14,7 @@ class NestedStack(Resource):
 
     def _text(self, p):
         bucket, key = p["TemplateURL"].split("://", 1)[1].split("/", 2)[1:]
-        return client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        return self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
 
     def _apply(self, stack, verb, p):
         text = self._text(p)
@@ -26,11 +26,11 @@ class NestedStack(Resource):
         return stack.id
 
     def _stack(self, physical_id):
-        return next(stack for stack in STACKS if stack.id == physical_id)
+        return next(stack for stack in self.account.stacks if stack.id == physical_id)
 
     def create(self, unique, p):
-        stack = Stack(unique)
-        STACKS.append(stack)
+        stack = Stack(self.account, unique)
+        self.account.stacks.append(stack)
         return self._apply(stack, "CREATE", p)
 
     def update(self, physical_id, p, old):

@@ -4,7 +4,7 @@
 
 from botocore.exceptions import ClientError
 
-from .resources import Resource, client
+from .resources import Resource
 
 
 class Ec2(Resource):
@@ -209,7 +209,7 @@ class SecurityGroup(Ec2):
 
     def _refuse_if_used(self, group):
         """A group in use cannot be deleted: the databases and caches that are left keep it."""
-        for instance in client("rds").describe_db_instances()["DBInstances"]:
+        for instance in self.client("rds").describe_db_instances()["DBInstances"]:
             if group in [item["VpcSecurityGroupId"] for item in instance["VpcSecurityGroups"]]:
                 raise ClientError(
                     {

@@ -6,8 +6,7 @@ from typing import Any
 
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
-from .resources import REGION
-from .stack import ACCOUNT
+from .account import Account
 
 # What SQS knows of a message; moto makes a new receipt handle at the next receipt.
 _KEPT = (
@@ -43,19 +42,21 @@ def one_at_a_time() -> None:
     SQSBackend.receive_message, Queue.delete_message = receive_message, delete_message
 
 
-def messages(queues: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+def messages(account: Account, queues: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     """What queues hold, received or not.
 
     Args:
+        account: where they are.
         queues: logical id to URL.
     """
-    return {name: [_described(message) for message in _queue(url)._messages] for name, url in queues.items()}
+    return {name: [_described(message) for message in _queue(account, url)._messages] for name, url in queues.items()}
 
 
-def put_back(queue: str, held: list[dict[str, Any]]) -> None:
+def put_back(account: Account, queue: str, held: list[dict[str, Any]]) -> None:
     """Let a queue hold what :func:`messages` told, hidden as long as it was to be hidden.
 
     Args:
+        account: where it is.
         queue: its URL.
         held: the messages.
     """
@@ -63,13 +64,13 @@ def put_back(queue: str, held: list[dict[str, Any]]) -> None:
         message = Message(each["id"], each["body"], each["system_attributes"])
         for name in _KEPT:
             setattr(message, name, each[name])
-        with _queue(queue)._messages_lock:
-            _queue(queue)._messages.append(message)
+        with _queue(account, queue)._messages_lock:
+            _queue(account, queue)._messages.append(message)
 
 
 def _described(message: Message) -> dict[str, Any]:
     return {name: getattr(message, name) for name in ("id", "body", "system_attributes", *_KEPT)}
 
 
-def _queue(url: str) -> Queue:
-    return sqs_backends[ACCOUNT][REGION].queues[url.rsplit("/", maxsplit=1)[-1]]
+def _queue(account: Account, url: str) -> Queue:
+    return sqs_backends[account.id][account.region].queues[url.rsplit("/", maxsplit=1)[-1]]

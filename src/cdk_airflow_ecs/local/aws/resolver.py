@@ -5,8 +5,8 @@ import json
 import re
 from typing import Any
 
-from .resources import REGION, Unsupported, client
-from .stack import ACCOUNT, STACKS, Stack, handler
+from .account import Account, Stack
+from .resources import Unsupported, handler
 
 ABSENT = object()
 
@@ -15,7 +15,7 @@ class Resolver:
     """Resolves the intrinsic functions of one template in one stack."""
 
     def __init__(self, stack: Stack, template: dict, parameters: dict[str, str]):
-        self.stack = stack
+        self.stack, self.account = stack, stack.account
         self.template = template
         self.parameters = self._parameters(parameters)
 
@@ -27,7 +27,7 @@ class Resolver:
             value = given.get(name, spec.get("Default"))
             kind = spec.get("Type", "String")
             if kind.startswith("AWS::SSM::Parameter::Value"):
-                value = client("ssm").get_parameter(Name=value)["Parameter"]["Value"]
+                value = self.account.client("ssm").get_parameter(Name=value)["Parameter"]["Value"]
             if kind in ("CommaDelimitedList", "List<String>"):
                 value = [item.strip() for item in str(value).split(",")] if value else []
             values[name] = value
@@ -81,8 +81,8 @@ class Resolver:
         """`Ref` of a parameter, a pseudo parameter or a resource."""
         pseudo = {
             "AWS::NoValue": ABSENT,
-            "AWS::Region": REGION,
-            "AWS::AccountId": ACCOUNT,
+            "AWS::Region": self.account.region,
+            "AWS::AccountId": self.account.id,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
             "AWS::StackName": self.stack.name,
@@ -103,7 +103,7 @@ class Resolver:
         live = self.stack.resources.get(logical_id)
         if live is None:
             raise Unsupported(f"GetAtt of {logical_id}.{attribute}, which does not exist")
-        return handler(live.type).attribute(live.physical_id, self(attribute))
+        return handler(live.type, self.account).attribute(live.physical_id, self(attribute))
 
     def join_(self, argument: list) -> str:
         """`Fn::Join`."""
@@ -159,7 +159,7 @@ class Resolver:
 
     def getazs_(self, argument: Any) -> list[str]:
         """`Fn::GetAZs`."""
-        return [f"{REGION}{letter}" for letter in "abc"]
+        return [f"{self.account.region}{letter}" for letter in "abc"]
 
     def base64_(self, argument: Any) -> str:
         """`Fn::Base64`."""
@@ -168,35 +168,35 @@ class Resolver:
     def importvalue_(self, argument: Any) -> str:
         """`Fn::ImportValue`."""
         name = self(argument)
-        for stack in STACKS:
+        for stack in self.account.stacks:
             for output in stack.outputs.values():
                 if output.get("ExportName") == name:
                     return output["OutputValue"]
         raise Unsupported(f"No export named {name}")
 
 
-def dynamic(value: Any) -> Any:
+def dynamic(account: Account, value: Any) -> Any:
     """Resolves `{{resolve:…}}` on the way to the API: what the stack remembers keeps the reference."""
     if isinstance(value, dict):
-        return {key: dynamic(item) for key, item in value.items()}
+        return {key: dynamic(account, item) for key, item in value.items()}
     if isinstance(value, list):
-        return [dynamic(item) for item in value]
+        return [dynamic(account, item) for item in value]
     if isinstance(value, str):
-        resolved = re.sub(r"\{\{resolve:([^}]+)\}\}", lambda match: _dynamic(match[1]), value)
+        resolved = re.sub(r"\{\{resolve:([^}]+)\}\}", lambda match: _dynamic(account, match[1]), value)
         if "{{resolve:" in resolved:
             raise Unsupported(f"Dynamic reference in {value}")
         return resolved
     return value
 
 
-def _dynamic(reference: str) -> str:
+def _dynamic(account: Account, reference: str) -> str:
     service, _, rest = reference.partition(":")
     if service == "ssm":
-        return client("ssm").get_parameter(Name=rest)["Parameter"]["Value"]
+        return account.client("ssm").get_parameter(Name=rest)["Parameter"]["Value"]
     match = re.fullmatch(r"(?P<id>.+?):SecretString:(?P<key>[^:]*):?(?P<stage>[^:]*):?(?P<version>[^:]*)", rest)
     if service != "secretsmanager" or match is None:
         raise Unsupported(f"Dynamic reference to {service}")
-    text = client("secretsmanager").get_secret_value(SecretId=match["id"])["SecretString"]
+    text = account.client("secretsmanager").get_secret_value(SecretId=match["id"])["SecretString"]
     return str(json.loads(text)[match["key"]]) if match["key"] else text
 
 

@@ -1,20 +1,16 @@
 """The contract between the engine and the resource types, and the way from a property to an API call."""
 
 import json
-import os
 import re
-import threading
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
-import boto3
 import jmespath
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-REGION = os.environ.get("EMULATED_REGION", "us-east-1")
+from .account import Account
+
 REGISTRY: dict[str, type["Resource"]] = {}
-_MAKING = threading.Lock()
 
 
 class Unsupported(Exception):
@@ -27,20 +23,6 @@ class Failed(Exception):
     def __init__(self, reason: str, physical_id: str):
         super().__init__(reason)
         self.physical_id = physical_id
-
-
-@cache
-def _session() -> Any:
-    return boto3.Session("x", "x", region_name=REGION)
-
-
-@cache
-def client(service: str) -> Any:
-    """A boto3 client of this emulator."""
-    config = Config(retries={"total_max_attempts": 1})
-    # One session, for each reads all of the world's endpoints; it makes clients for one thread at a time.
-    with _MAKING:
-        return _session().client(service, endpoint_url=os.environ["EMULATOR_URL"], config=config)
 
 
 def fit(value: Any, shape: Any, where: str) -> Any:  # noqa: PLR0911 (one per type)
@@ -114,18 +96,23 @@ class Resource:
         if cls.type:
             REGISTRY[cls.type] = cls
 
-    def __init__(self, stack_id: str = "", logical_id: str = ""):
+    def __init__(self, account: Account, stack_id: str = "", logical_id: str = ""):
+        self.account = account
         self.stack_id = stack_id
         self.logical_id = logical_id
 
     @property
     def api(self) -> Any:
         """The client of this type's service."""
-        return client(self.service)
+        return self.client(self.service)
+
+    def client(self, service: str) -> Any:
+        """The client of any service of the account."""
+        return self.account.client(service)
 
     def call(self, method: str, properties: dict, service: str | None = None) -> dict:
         """Calls the API with CloudFormation's properties."""
-        api = client(service or self.service)
+        api = self.client(service or self.service)
         operation = api.meta.service_model.operation_model(api.meta.method_to_api_mapping[method])
         renamed = {self.renames.get(name, name): value for name, value in properties.items()}
         return getattr(api, method)(**fit(renamed, operation.input_shape, str(self.type)))
@@ -182,6 +169,21 @@ class Resource:
         if value is None:
             raise Unsupported(f"{self.type} {physical_id} says nothing of its {name}")
         return value
+
+
+def handler(kind: str, account: Account, stack_id: str = "", logical_id: str = "") -> Resource:
+    """The resource type of that name, for one resource; custom resources share a type."""
+    name = "AWS::CloudFormation::CustomResource" if kind.startswith("Custom::") else kind
+    known = REGISTRY.get(kind) or REGISTRY.get(name)
+    if known is None:
+        raise Unsupported(f"Resource type {kind} has no counterpart here")
+    return known(account, stack_id, logical_id)
+
+
+def turn(kind: str, account: Account) -> AbstractContextManager:
+    """What is held while a resource is made, changed or deleted; a custom one may take its time."""
+    waits = kind.startswith("Custom::") or kind in ("AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack")
+    return nullcontext() if waits else account.turn
 
 
 def shorten(unique: str, longest: int) -> str:

@@ -5,7 +5,7 @@
 import json
 import re
 
-from .resources import REGION, Resource, Unsupported, client, shorten
+from .resources import Resource, Unsupported, shorten
 
 
 class LogGroup(Resource):
@@ -107,7 +107,7 @@ class Bucket(Resource):
         domains = {
             "Arn": f"arn:aws:s3:::{physical_id}",
             "DomainName": f"{physical_id}.s3.amazonaws.com",
-            "RegionalDomainName": f"{physical_id}.s3.{REGION}.amazonaws.com",
+            "RegionalDomainName": f"{physical_id}.s3.{self.account.region}.amazonaws.com",
         }
         if name not in domains:
             raise Unsupported(f"{self.type} has no attribute {name} here")
@@ -177,7 +177,7 @@ class SecretTargetAttachment(Resource):
         return self.api.describe_secret(SecretId=secret)["ARN"]
 
     def _target(self, kind, identifier):
-        rds = client("rds")
+        rds = self.client("rds")
         if kind == "AWS::RDS::DBInstance":
             found = rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0]
             host, port = found["Endpoint"]["Address"], found["Endpoint"]["Port"]

@@ -5,7 +5,8 @@
 from moto.route53.models import HostedZoneIdentifier
 from moto.utilities.id_generator import moto_id_manager
 
-from .resources import Resource, client
+from .account import Account
+from .resources import Resource
 
 
 def pairs(attributes: list[dict]) -> list[dict]:
@@ -124,11 +125,10 @@ class Certificate(Resource):
         return self.make(p)
 
 
-def hosted_zone(zone_id: str, name: str) -> None:
+def hosted_zone(account: Account, zone_id: str, name: str) -> None:
     """Makes a zone of that id, as one that was there before any stack."""
-    account = client("sts").get_caller_identity()["Account"]
-    moto_id_manager.set_custom_id(HostedZoneIdentifier(account, f"{name}.", None), zone_id)
-    client("route53").create_hosted_zone(Name=name, CallerReference=zone_id)
+    moto_id_manager.set_custom_id(HostedZoneIdentifier(account.id, f"{name}.", None), zone_id)
+    account.client("route53").create_hosted_zone(Name=name, CallerReference=zone_id)
 
 
 class RecordSet(Resource):

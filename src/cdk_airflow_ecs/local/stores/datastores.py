@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cdk_airflow_ecs.local.aws import queues
-from cdk_airflow_ecs.local.aws.resources import client
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.stores.postgres import PostgresServer
 from cdk_airflow_ecs.local.stores.redis import RedisServer
 
 if TYPE_CHECKING:
+    from cdk_airflow_ecs.local.aws.account import Account
     from cdk_airflow_ecs.local.network.addresses import Addresses
     from cdk_airflow_ecs.local.network.certificate_authority import Authority
     from cdk_airflow_ecs.local.state import State
@@ -26,12 +26,14 @@ class Datastores:
     """Makes a server for each store as it is created, starts it again when it dies, and keeps what outlives a run.
 
     Args:
+        account: whose resources they stand behind.
         state: where data is kept.
         addresses: gives each server its own.
         authority: signs their certificates.
         say: is told what people should read: name, text.
     """
 
+    account: Account
     state: State
     addresses: Addresses
     authority: Authority
@@ -82,9 +84,9 @@ class Datastores:
         self._over.set()
         if self._thread:
             self._thread.join()
-        self.state.save_buckets(client("s3"), self.buckets)
+        self.state.save_buckets(self.account.client("s3"), self.buckets)
         # A start that failed has not taken all that the run before it left.
-        self.state.write("queues", (self.state.read("queues") or {}) | queues.messages(self.queues))
+        self.state.write("queues", (self.state.read("queues") or {}) | queues.messages(self.account, self.queues))
         for server in self.servers.values():
             server.stop()
 
@@ -92,26 +94,30 @@ class Datastores:
         """On a loopback that all share, a name must be known before its task is: nobody looks it up later."""
         del logical_id, properties
         if not self.addresses.isolated:
-            discovery = client("servicediscovery")
+            discovery = self.account.client("servicediscovery")
             service = discovery.get_service(Id=physical_id)["Service"]
             namespace = discovery.get_namespace(Id=service["NamespaceId"])["Namespace"]["Name"]
             self.addresses.point(f"{service['Name']}.{namespace}", [self.addresses.host])
 
     def _instance(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
         if "DBClusterIdentifier" in properties:  # its cluster is the server
-            found = client("rds").describe_db_clusters(DBClusterIdentifier=properties["DBClusterIdentifier"])
+            found = self.account.client("rds").describe_db_clusters(
+                DBClusterIdentifier=properties["DBClusterIdentifier"]
+            )
             self._alias(physical_id, found["DBClusters"][0]["Endpoint"])
             return
-        endpoint = client("rds").describe_db_instances(DBInstanceIdentifier=physical_id)["DBInstances"][0]["Endpoint"]
+        endpoint = self.account.client("rds").describe_db_instances(DBInstanceIdentifier=physical_id)["DBInstances"][0][
+            "Endpoint"
+        ]
         self._database(logical_id, properties, [endpoint["Address"]], int(endpoint["Port"]), properties.get("DBName"))
 
     def _alias(self, physical_id: str, cluster: str) -> None:
-        found = client("rds").describe_db_instances(DBInstanceIdentifier=physical_id)["DBInstances"][0]
+        found = self.account.client("rds").describe_db_instances(DBInstanceIdentifier=physical_id)["DBInstances"][0]
         server = next(each for each in self.servers.values() if cluster in each.names)
         self.addresses.point(found["Endpoint"]["Address"], [server.address.ip])
 
     def _cluster(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        found = client("rds").describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"][0]
+        found = self.account.client("rds").describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"][0]
         names = [found["Endpoint"], found["ReaderEndpoint"]]
         self._database(logical_id, properties, names, int(found["Port"]), properties.get("DatabaseName"))
 
@@ -136,7 +142,7 @@ class Datastores:
         server.ensure(database or "postgres", str(properties["MasterUsername"]), str(properties["MasterUserPassword"]))
 
     def _cache(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        groups = client("elasticache").describe_replication_groups(ReplicationGroupId=physical_id)
+        groups = self.account.client("elasticache").describe_replication_groups(ReplicationGroupId=physical_id)
         group = groups["ReplicationGroups"][0]["NodeGroups"][0]
         names = [group[name]["Address"] for name in ("PrimaryEndpoint", "ReaderEndpoint") if name in group]
         encrypted = str(properties.get("TransitEncryptionEnabled", False)).lower() == "true"
@@ -162,7 +168,7 @@ class Datastores:
         """The same text at every start, or the data could not be read again."""
         if "GenerateSecretString" not in properties:
             return
-        manager = client("secretsmanager")
+        manager = self.account.client("secretsmanager")
         made = manager.get_secret_value(SecretId=physical_id)["SecretString"]
         kept = self.state.remember(f"secret/{logical_id}", lambda: made)
         if kept != made:
@@ -171,11 +177,11 @@ class Datastores:
     def _bucket(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
         del properties
         self.buckets[logical_id] = physical_id
-        self.state.restore_buckets(client("s3"), {logical_id: physical_id})
+        self.state.restore_buckets(self.account.client("s3"), {logical_id: physical_id})
 
     def _queue(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
         del properties
         self.queues[logical_id] = physical_id
         kept = self.state.read("queues") or {}
-        queues.put_back(physical_id, kept.pop(logical_id, []))
+        queues.put_back(self.account, physical_id, kept.pop(logical_id, []))
         self.state.write("queues", kept)  # once: what is taken from here on must not come back
