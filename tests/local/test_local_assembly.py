@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk_airflow_ecs.local.assembly import read
+from cdk_airflow_ecs.local.assembly import ImageAsset, read
+from cdk_airflow_ecs.local.images.image import ImageBuild
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
 
@@ -30,7 +31,21 @@ def write(folder: Path, **stacks: list[str]) -> None:
                 "destinations": {"here": {"bucketName": "b-${AWS::Region}", "objectKey": "1.zip"}},
             }
         },
-        "dockerImages": {"2": {"source": {"directory": "asset.2"}, "destinations": {"here": {"imageTag": "t"}}}},
+        "dockerImages": {
+            "2": {"source": {"directory": "asset.2"}, "destinations": {"here": {"imageTag": "t"}}},
+            "3": {
+                "source": {
+                    "directory": "asset.3",
+                    "dockerFile": "docker/Dockerfile",
+                    "dockerBuildArgs": {"AIRFLOW_VERSION": "3.3.2"},
+                    "dockerBuildTarget": "final",
+                    "platform": "linux/arm64",
+                    "dockerBuildSecrets": {"index": "src=login"},
+                    "dockerBuildContexts": {"other": "../other"},
+                },
+                "destinations": {"here": {"imageTag": "u"}},
+            },
+        },
     }
     (folder / "A.assets.json").write_text(json.dumps(assets))
     (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
@@ -41,9 +56,17 @@ def test_stacks_come_in_an_order_in_which_they_can_be_deployed(tmp_path):
     write(tmp_path, A=["B"], B=[])
     first, second = read(tmp_path)
     assert [(stack.name, stack.region) for stack in (first, second)] == [("B", "eu-north-1"), ("A", None)]
-    (file,), (image,) = second.files, second.images
+    (file,), (image, other) = second.files, second.images
     assert (file.path, file.zipped, file.bucket, file.key) == (tmp_path / "asset.1", True, "b-${AWS::Region}", "1.zip")
-    assert (image.path, image.tag) == (tmp_path / "asset.2", "t")
+    assert image == ImageAsset(build=ImageBuild(folder=tmp_path / "asset.2"), tag="t")
+    assert other.build == ImageBuild(
+        folder=tmp_path / "asset.3",
+        file="docker/Dockerfile",
+        arguments={"AIRFLOW_VERSION": "3.3.2"},
+        target="final",
+        platform="linux/arm64",
+    )
+    assert other.unsupported == ("dockerBuildContexts",)
 
 
 def test_one_template_is_enough(tmp_path):

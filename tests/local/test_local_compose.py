@@ -16,7 +16,8 @@ from aws_cdk import App, Stack
 from cdk_airflow_ecs import AirflowCluster, AirflowVersion, CeleryExecutor, EcsExecutor, LocalExecutor, SqsBroker
 from cdk_airflow_ecs.local import assembly
 from cdk_airflow_ecs.local.compose.project import SUBSTITUTIONS, Project, single_quoted, write
-from cdk_airflow_ecs.local.compose.render import compose
+from cdk_airflow_ecs.local.compose.render import _build, compose
+from cdk_airflow_ecs.local.images.image import ImageBuild
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.values import Values
 
@@ -313,3 +314,12 @@ def stack_of(definition: dict[str, Any], **resources: Any) -> assembly.StackFile
         }
     }
     return assembly.StackFile(name="Mine", template=template, region=None, files=(), images=())
+
+
+def test_an_image_is_built_as_deploy_builds_it(tmp_path):
+    """With the build arguments, the stage and the Dockerfile of the assembly."""
+    given = ImageBuild(folder=tmp_path, file="docker/Dockerfile", arguments={"V": "a$b"}, target="final")
+    assert _build(given) == {
+        "context": str(tmp_path), "dockerfile": "docker/Dockerfile", "args": {"V": "a$$b"}, "target": "final"
+    }  # fmt: skip
+    assert _build(ImageBuild(folder=tmp_path)) == {"context": str(tmp_path)}

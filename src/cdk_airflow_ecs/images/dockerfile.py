@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.airflow_extras import extras_of
 from cdk_airflow_ecs.images.requirements import chosen_versions
 
 HOME: Final = "/opt/airflow"  # AIRFLOW_HOME of apache/airflow images
 SCRIPT: Final = "/entrypoint.sh"
-# Deferrable operators need aiobotocore; "redis", because the celery provider of 2.8 brings no client of its own.
-_EXTRAS: Final = ("aiobotocore", "amazon", "celery", "http", "postgres", "redis", "statsd")
-_EXTRAS_3: Final = (*_EXTRAS, "fab", "git")
 _CONSTRAINTS: Final = "https://raw.githubusercontent.com/apache/airflow/constraints-{version}/constraints-{python}.txt"
 
 
@@ -78,16 +76,6 @@ def base_image(version: AirflowVersion, base: str) -> str:
     if base not in ("official", "slim"):
         return base
     return f"apache/airflow:{'slim-' if base == 'slim' else ''}{version}-python{version.python}"
-
-
-def extras_of(version: str) -> str:
-    """What a cluster needs of Airflow's extras. The full image has all of them, a slim one none.
-
-    Examples:
-        >>> extras_of("2.8.4")
-        'aiobotocore,amazon,celery,http,postgres,redis,statsd'
-    """
-    return ",".join(_EXTRAS if version.startswith("2.") else _EXTRAS_3)
 
 
 def _install_packages(packages: tuple[str, ...]) -> str:

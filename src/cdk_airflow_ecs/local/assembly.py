@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cdk_airflow_ecs.local.images.image import ImageBuild
 from cdk_airflow_ecs.local.refusal import Refusal
 
 _SUFFIX = ".template.json"
@@ -32,15 +33,17 @@ class FileAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageAsset:
-    """A folder from which an image is built.
+    """An image that is built before the stack is deployed.
 
     Args:
-        path: the folder, with a Dockerfile.
+        build: what `docker build` would be given.
         tag: the tag of the image, by which a task definition is found to mean it.
+        unsupported: the options of the build that nothing here does.
     """
 
-    path: Path
+    build: ImageBuild
     tag: str
+    unsupported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +131,30 @@ def _stack(path: Path, name: str, region: str | None) -> StackFile:
             for destination in asset["destinations"].values()
         ),
         images=tuple(
-            ImageAsset(path=path.parent / asset["source"]["directory"], tag=destination["imageTag"])
+            _image(path.parent, asset["source"], destination["imageTag"])
             for asset in assets.get("dockerImages", {}).values()
             for destination in asset["destinations"].values()
+        ),
+    )
+
+
+# Options of a build that change nothing here: secrets and connections serve private indexes, caches save time.
+_WITHOUT_EFFECT = {"dockerBuildSecrets", "dockerBuildSsh", "networkMode", "cacheFrom", "cacheTo", "cacheDisabled"}
+_DONE = {"directory", "dockerFile", "dockerBuildArgs", "dockerBuildTarget", "platform"}
+
+
+def _image(folder: Path, source: dict[str, Any], tag: str) -> ImageAsset:
+    """Read one image of *.assets.json (Docker image source, cloud assembly schema)."""
+    return ImageAsset(
+        build=ImageBuild(
+            folder=folder / source.get("directory", ""),
+            file=source.get("dockerFile") or "Dockerfile",
+            arguments=source.get("dockerBuildArgs") or {},
+            target=source.get("dockerBuildTarget") or "",
+            platform=source.get("platform") or "linux/amd64",
+        ),
+        tag=tag,
+        unsupported=tuple(
+            sorted(name for name, value in source.items() if value and name not in _DONE | _WITHOUT_EFFECT)
         ),
     )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cdk_airflow_ecs.local import assembly
 from cdk_airflow_ecs.local.agent.endpoints import Endpoints
 from cdk_airflow_ecs.local.images.environments import Environment, Environments
+from cdk_airflow_ecs.local.images.image import ImageBuild
 from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.network.certificate_authority import Authority
 from cdk_airflow_ecs.local.network.load_balancer import refuse_taken
@@ -214,7 +215,7 @@ class Run:
 
     def _environment(self, reference: str) -> Environment:
         try:
-            made = self.environments.of(reference, self._context(reference))
+            made = self.environments.of(reference, self._build(reference))
         except Refusal as refusal:  # now, and not when a DAG starts a task of it
             self.say(reference, str(refusal))
             raise
@@ -222,11 +223,18 @@ class Run:
             self.say(reference, difference)
         return made
 
-    def _context(self, reference: str) -> Path | None:
+    def _build(self, reference: str) -> ImageBuild | None:
         given = self.options.images.get(reference) or self.options.images.get(reference.rpartition(":")[0])
+        if given is not None:
+            return ImageBuild(folder=given)
         tag = reference.rpartition(":")[2]
-        built = (image.path for file in self.files for image in file.images if image.tag == tag)
-        return given or next(built, None)
+        built = next((image for file in self.files for image in file.images if image.tag == tag), None)
+        if built is not None and built.unsupported:
+            raise Refusal(
+                f"the image {reference} is built with {', '.join(built.unsupported)}, which is not supported here."
+                f" Say `--image {reference.rpartition(':')[0]}=DIR`, where DIR holds its Dockerfile"
+            )
+        return None if built is None else built.build
 
     def _told(self, logical_id: str, kind: str, status: str) -> None:
         if kind.startswith("Custom::") and status in ("CREATE_IN_PROGRESS", "CREATE_COMPLETE"):

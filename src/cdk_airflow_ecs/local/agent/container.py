@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -78,6 +78,8 @@ class Container:
         log: where its output goes.
         processes: who starts it.
         entrypoint: the image's own, if the definition has none.
+        folder: where its command starts, if the definition says nothing; the default is *home*.
+        locate: replaces paths of the image in a text; the default replaces /opt/airflow by *home*.
         label: what it is to the user.
     """
 
@@ -88,6 +90,8 @@ class Container:
     log: Path
     processes: Processes
     entrypoint: Sequence[str] = ()
+    folder: Path | None = None
+    locate: Callable[[str], str] | None = None
     label: str = ""
     exit_code: int | None = None
     started_at: float | None = None
@@ -194,10 +198,13 @@ class Container:
 
     def _folder(self) -> Path:
         given = self.spec.get("workingDirectory")
-        return Path(given.replace(_IMAGE_HOME, str(self.home))) if given else self.home
+        return Path(self._located(given)) if given else self.folder or self.home
+
+    def _located(self, text: str) -> str:
+        return self.locate(text) if self.locate else text.replace(_IMAGE_HOME, str(self.home))
 
     def _local(self, words: Sequence[str]) -> list[str]:
-        found = [word.replace(_IMAGE_HOME, str(self.home)) for word in words]
+        found = [self._located(word) for word in words]
         found = [str(self.home / _SCRIPT.strip("/")) if word == _SCRIPT else word for word in found]
         program = shutil.which(found[0], path=self.environment.get("PATH", ""))
         if program is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -162,6 +163,8 @@ class Task:
             merged = spec | {
                 name: value for name, value in overrides.get(spec["name"], {}).items() if name == "command" and value
             }
+            if not (merged.get("command") or merged.get("entryPoint")):
+                merged |= {"command": list(environment.image.command)}
             resolve = runtime.addresses.resolve
             merged |= {
                 key: [resolve(word) for word in merged[key]] for key in ("command", "entryPoint") if merged.get(key)
@@ -175,6 +178,8 @@ class Task:
                     log=self._log(spec),
                     processes=runtime.state.processes,
                     entrypoint=environment.image.entrypoint or (),
+                    folder=environment.folder(home),
+                    locate=partial(environment.located, home=home),
                     label=f"{self.name}/{spec['name']}",
                 )
             )
@@ -190,7 +195,6 @@ class Task:
         base = runtime.addresses.metadata_url
         credentials = f"/v2/credentials/{self.record.id}"
         found = {
-            "PATH": environment.path,
             "HOME": str(home),
             "TMPDIR": str(self._temporary(spec["name"])),
             "LANG": "C.UTF-8",
@@ -202,7 +206,7 @@ class Task:
             "ECS_AGENT_URI": f"{base}/api/{identity}",
             "ECS_CONTAINER_METADATA_URI": f"{base}/v4/{identity}",
             "ECS_CONTAINER_METADATA_URI_V4": f"{base}/v4/{identity}",
-            **dict(environment.image.environment),
+            **environment.variables(home),
             **runtime.variables,
         }
         if self.task_identity and self.task_identity.role:
@@ -211,7 +215,7 @@ class Task:
             found[name] = credentials if relative else base + credentials
         for item in [*spec.get("environment", []), *override.get("environment", [])]:
             value = runtime.addresses.resolve(str(item["value"]))
-            found[item["name"]] = value.replace("/opt/airflow", str(home))
+            found[item["name"]] = environment.located(value, home)
         for item in spec.get("secrets", []):
             text = runtime.secret(item["valueFrom"], self.definition.execution_role_arn or "")
             found[item["name"]] = runtime.addresses.resolve(text)

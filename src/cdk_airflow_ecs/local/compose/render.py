@@ -11,7 +11,7 @@ from cdk_airflow_ecs.local.assembly import StackFile
 from cdk_airflow_ecs.local.compose.project import Project
 from cdk_airflow_ecs.local.compose.secrets import Secrets
 from cdk_airflow_ecs.local.compose.stores import QUEUES, RESULTS, cache, database, elasticmq, escaped, queues, results
-from cdk_airflow_ecs.local.images.image import kind_of
+from cdk_airflow_ecs.local.images.image import ImageBuild, kind_of
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.values import Values
 
@@ -259,7 +259,7 @@ class _Translation:
         text = self._values.text(image)
         for built in self._stack.images:
             if text.endswith(f":{built.tag}"):
-                return {"build": {"context": str(built.path)}}
+                return {"build": _build(built.build)}
         return {"image": text}
 
     def _without_sync(self, entrypoint: list[str]) -> tuple[list[str], bool]:
@@ -312,6 +312,18 @@ class _Translation:
         if hidden:
             self._environments[name] = hidden
             service["env_file"] = [f"secrets/{name}.env"]
+
+
+def _build(build: ImageBuild) -> dict[str, Any]:
+    """Say how an image is built, with what `cdk deploy` would give to the builder."""
+    found: dict[str, Any] = {"context": str(build.folder)}
+    if build.file != "Dockerfile":
+        found["dockerfile"] = build.file
+    if build.arguments:
+        found["args"] = {name: escaped(value) for name, value in build.arguments.items()}
+    if build.target:
+        found["target"] = build.target
+    return found
 
 
 def _health_check(check: Mapping[str, Any]) -> dict[str, Any]:

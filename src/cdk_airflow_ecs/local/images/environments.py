@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,38 +15,42 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from cdk_airflow_ecs.images.dockerfile import extras_of
-from cdk_airflow_ecs.local.images.image import AirflowImageParts, Kind, kind_of, read_image
+from cdk_airflow_ecs.airflow_extras import extras_of
+from cdk_airflow_ecs.local.images.build import read_image
+from cdk_airflow_ecs.local.images.container_home import fill, located, search_path
+from cdk_airflow_ecs.local.images.image import AirflowImageParts, ImageBuild, Kind, kind_of
 from cdk_airflow_ecs.local.images.interpreters import Interpreter, choose
+from cdk_airflow_ecs.local.images.requirement_lines import package_of, packages_of, requirement_lines
 from cdk_airflow_ecs.local.images.store_images import programs
 from cdk_airflow_ecs.local.refusal import Refusal
 
 _LOCKS: Final = Path(__file__).parents[1] / "locks"
 _RELEASES: Final = Path(__file__).parents[1] / "releases.json"
 # 3.16.0, 3.17.0 and 3.17.1 register no task that a worker would find; celery 5.7 lacks what the provider imports;
-# kombu 5.5 loses connections to SQS; Flask-Session 0.6 came days before 2.8.1 and breaks its migration.
+# kombu 5.5 loses connections to SQS.
 _BROKEN: Final = (
     "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1",
     "celery[redis,sqs]<5.7",
     "kombu!=5.5.*",
-    "flask-session<0.6",
 )
+# Flask-Session 0.6 came days before 2.8.1 and breaks its migration; the provider fab of Airflow 3 needs 0.8.
+_BROKEN_2: Final = (*_BROKEN, "flask-session<0.6")
 _BINARIES: Final = ("--only-binary", "pycurl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What runs in the place of one image.
+    """The Python environment that takes the place of one image.
 
     The official images of PostgreSQL and Redis have one too, without Airflow.
 
     Args:
         python: its interpreter.
         bin: the folder of its programs.
-        path: what PATH is in its containers.
+        path: the PATH of its containers.
         airflow_version: the release that it holds.
-        image: what its Dockerfile says beyond Python packages.
-        substitutions: in what it differs from the image, for people.
+        image: the content of the image beyond Python packages.
+        substitutions: how it differs from the image, for people.
     """
 
     python: Path
@@ -58,14 +61,23 @@ class Environment:
     substitutions: tuple[str, ...] = ()
 
     def prepare(self, home: Path) -> None:
-        """Lay what the image has below AIRFLOW_HOME into a container's home."""
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for source, place in self.image.copies:
-            if source.is_dir():
-                shutil.copytree(source, home / place, dirs_exist_ok=True)
-            else:
-                (home / place).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, home / place)
+        """Lay the files that the image has below AIRFLOW_HOME into a container's home."""
+        fill(home, self.image)
+
+    def located(self, text: str, home: Path) -> str:
+        """Replace the paths of the image that *text* holds by those of a container's home and of this environment."""
+        return located(text, self.image, home, self.bin)
+
+    def variables(self, home: Path) -> dict[str, str]:
+        """Return the variables that the image sets, with the paths of a container's home."""
+        found = {name: self.located(value, home) for name, value in self.image.environment}
+        own_path = dict(self.image.environment).get("PATH")
+        return found | {"PATH": self.path if own_path is None else search_path(own_path, self.image, home, self.bin)}
+
+    def folder(self, home: Path) -> Path:
+        """Return the folder in which a container starts."""
+        found = Path(self.located(str(self.image.workdir), home))
+        return found if found.is_relative_to(home) else home
 
 
 class Environments:
@@ -81,24 +93,25 @@ class Environments:
         self._cache = cache or base / "cdk-airflow-ecs"
         self._say = say
 
-    def of(self, image: str, context: Path | None = None) -> Environment:
+    def of(self, image: str, build: ImageBuild | None = None) -> Environment:
         """Find or make the environment of an image.
 
         Args:
             image: its name.
-            context: the folder that it is built from, if it is.
+            build: how it is built, if it is.
 
         Raises:
-            Refusal: if it is no image of Airflow, no Python fits, or its requirements cannot be resolved.
+            Refusal: if it is not an image of Airflow, no Python fits, or its requirements cannot be resolved.
         """
-        kind = None if context else kind_of(image)
+        kind = None if build else kind_of(image)
         if kind in ("postgres", "redis"):
             return self._store(image, kind)
-        parts = read_image(image, context)
+        parts = read_image(image, build)
         lock = _LOCKS / f"{parts.version}.txt"
         python = choose(parts.version, parts.python, locked=lock.exists())
-        requirements = _requirements(parts)
+        requirements = requirement_lines(parts)
         content = [lock.read_text() if lock.exists() else _date(parts.version), python.version, *requirements]
+        content += [file.read_text() for file in parts.constraints]
         digest = hashlib.sha256("\0".join(content).encode()).hexdigest()[:10]
         folder = self._cache / "environments" / f"airflow-{parts.version}-python{python.minor}-{digest}"
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -147,24 +160,17 @@ class Environments:
             _uv("pip", "sync", *to, *compiled, "--require-hashes", str(lock))
         else:
             wanted = f"apache-airflow[{extras_of(parts.version)}]=={parts.version}"
-            _uv("pip", "install", *to, *compiled, *_BINARIES, *_newest(parts.version), wanted, *_BROKEN)
+            broken = _BROKEN if parts.version.startswith("3.") else _BROKEN_2
+            _uv("pip", "install", *to, *compiled, *_BINARIES, *_newest(parts.version), wanted, *broken)
         if requirements:
             self._say(f"installing {len(requirements)} requirements of the image")
             frozen = _uv("pip", "freeze", "--python", str(folder / "bin/python"))
-            named = {_name(line) for line in requirements}
+            named = packages_of(requirements)
             constraints = folder / "constraints.txt"
-            constraints.write_text("\n".join(line for line in frozen.splitlines() if _name(line) not in named))
+            constraints.write_text("\n".join(line for line in frozen.splitlines() if package_of(line) not in named))
             wanted_file = folder / "requirements.txt"
             wanted_file.write_text("\n".join([f"apache-airflow=={parts.version}", *requirements]))
             _uv("pip", "install", *to, *compiled, "-r", str(wanted_file), "-c", str(constraints))
-
-
-def _requirements(parts: AirflowImageParts) -> list[str]:
-    """The lines that a Dockerfile installs."""
-    lines: list[str] = []
-    for each in parts.requirements:
-        lines += each.read_text().splitlines() if isinstance(each, Path) else [each]
-    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
 def _substitutions(parts: AirflowImageParts, python: Interpreter) -> list[str]:
@@ -173,7 +179,7 @@ def _substitutions(parts: AirflowImageParts, python: Interpreter) -> list[str]:
         found.append(f"the image has Python {parts.python}; here it is {python.version}")
     if parts.packages:
         found.append(f"the image installs Debian packages that this machine may lack: {', '.join(parts.packages)}")
-    return found
+    return [*found, *parts.differences]
 
 
 def _date(version: str) -> str:
@@ -186,11 +192,6 @@ def _newest(version: str) -> tuple[str, ...]:
     """What the official image of that release could contain: nothing newer than itself, but for pycurl's wheels."""
     day = _date(version)
     return ("--exclude-newer", day, "--exclude-newer-package", "pycurl=2026-01-01") if day else ()
-
-
-def _name(line: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", line.strip())
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
 def _uv(*arguments: str) -> str:

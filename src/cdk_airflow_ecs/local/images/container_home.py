@@ -1,0 +1,74 @@
+"""The home of a container: the files that its image has there, and the paths of the image that mean it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+from cdk_airflow_ecs.local.images.image import USER_HOME, AirflowImageParts
+from cdk_airflow_ecs.local.images.image_files import resolved
+
+_PACKAGES: Final = str(USER_HOME / ".local")
+
+
+def fill(home: Path, image: AirflowImageParts) -> None:
+    """Lay the files that an image has below its homes into a container's home.
+
+    Args:
+        home: is made if it does not exist.
+        image: the content of the image.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (*image.folders, image.workdir):
+        if (place := resolved(image, folder)) is not None:
+            (home / place).mkdir(parents=True, exist_ok=True)
+    for source, path in image.files:
+        place = resolved(image, path)
+        if place is None:
+            continue
+        if source.is_dir():
+            shutil.copytree(source, home / place, dirs_exist_ok=True)
+        else:
+            (home / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, home / place)
+    for path in image.executables:
+        place = resolved(image, path)
+        if place is not None and (file := home / place).exists():
+            file.chmod(file.stat().st_mode | 0o111)
+
+
+def located(text: str, image: AirflowImageParts, home: Path, programs: Path) -> str:
+    """Replace the paths of an image by those of this machine.
+
+    Args:
+        text: may hold paths of the image, such as "/opt/airflow/dags".
+        image: the content of the image.
+        home: the container's home.
+        programs: the folder of programs of its environment.
+
+    Examples:
+        >>> image = AirflowImageParts(version="", python="")
+        >>> located("/opt/airflow/gx:/opt/airflow-x:s3://b/opt/airflow", image, Path("/h"), Path("/env/bin"))
+        '/h/gx:/opt/airflow-x:s3://b/opt/airflow'
+    """
+    places = {_PACKAGES: str(programs.parent)} | {str(path): str(home) for path in image.homes}
+    names = "|".join(map(re.escape, places))
+    return re.sub(rf"(?<![\w.-])(?<![\w.-]/)({names})(?![\w.-])", lambda match: places[match[1]], text)
+
+
+def search_path(text: str, image: AirflowImageParts, home: Path, programs: Path) -> str:
+    """Translate the PATH of an image; the environment's programs are always found.
+
+    Examples:
+        >>> image = AirflowImageParts(version="", python="")
+        >>> search_path("/home/airflow/.local/bin:/usr/bin:/opt/airflow/x", image, Path("/h"), Path("/env/bin"))
+        '/env/bin:/usr/bin:/h/x'
+        >>> search_path("/usr/bin", image, Path("/h"), Path("/env/bin"))
+        '/env/bin:/usr/bin'
+    """
+    entries = [located(entry, image, home, programs) for entry in text.split(":") if entry]
+    if str(programs) not in entries:
+        entries.insert(0, str(programs))
+    return ":".join(dict.fromkeys(entries))

@@ -1,0 +1,242 @@
+"""The syntax of a Dockerfile: its instructions, and the variables in their words. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from cdk_airflow_ecs.local.refusal import Refusal
+
+Lookup = Callable[[str], str | None]
+"""Gives the value of a variable; None if it has none."""
+
+_DIRECTIVE: Final = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)\s*", re.IGNORECASE)
+_HEREDOC: Final = re.compile(r"(?<!<)<<-?\s*[\"']?[A-Za-z_]\w*")
+_FLAG: Final = re.compile(r"--[a-z][\w-]*(?:=(?:\"[^\"]*\"|\S)*)?")
+_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+# ${NAME}, with at most one of the operators that stand for a default, an alternative and an error.
+_BRACES: Final = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:(?P<operator>:?[-+?])(?P<word>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """One instruction of a Dockerfile.
+
+    Args:
+        file: the Dockerfile.
+        line: the number of its first line.
+        word: the instruction in upper case, such as "RUN".
+        flags: the options before its arguments, such as "--chown=airflow:root".
+        rest: its arguments, with continued lines joined.
+        escape: the character that takes a special character for itself.
+    """
+
+    file: str
+    line: int
+    word: str
+    flags: tuple[str, ...] = ()
+    rest: str = ""
+    escape: str = "\\"
+
+    def refusal(self, reason: str) -> Refusal:
+        """Say why the instruction cannot be followed, and what to do."""
+        shown = " ".join([self.word, *self.flags, self.rest]).strip()
+        shown = shown if len(shown) <= 100 else f"{shown[:97]}..."
+        return Refusal(
+            f"{self.file}, line {self.line}, `{shown}`: {reason}. Images are not built here. Change that line, or name"
+            " a folder with another Dockerfile: `--image NAME=DIR`"
+        )
+
+    def expanded(self, text: str, lookup: Lookup) -> str:
+        """Replace the variables of *text* as Docker does."""
+        try:
+            return expand(text, lookup, escape=self.escape)
+        except ValueError as error:
+            raise self.refusal(str(error)) from error
+
+    def words(self, lookup: Lookup) -> list[str]:
+        """Return the arguments of COPY and the like, in either form, with their variables replaced."""
+        if self.rest.startswith("["):
+            return [self.expanded(each, lookup) for each in self.json()]
+        return [self.expanded(each, lookup) for each in self.rest.split()]
+
+    def json(self) -> list[str]:
+        """Return the words of an argument in the form of a JSON list."""
+        try:
+            found = json.loads(self.rest)
+        except ValueError as error:
+            raise self.refusal("it is not a JSON list") from error
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise self.refusal("it is not a JSON list of texts")
+        return found
+
+    def pairs(self, lookup: Lookup) -> list[tuple[str, str]]:
+        """Return the names and values of ENV or LABEL, in the new form and in that of one pair."""
+        first, _, value = self.rest.partition(" ")
+        if "=" not in first:
+            if not value.strip():
+                raise self.refusal("it has no value")
+            return [(self.expanded(first, lookup), self.expanded(value.strip(), lookup))]
+        found = []
+        for word in split(self.rest, escape=self.escape):
+            name, is_pair, value = word.partition("=")
+            if not is_pair:
+                raise self.refusal(f"{word!r} is not NAME=VALUE")
+            found.append((self.expanded(name, lookup), self.expanded(value, lookup)))
+        return found
+
+    def declared(self, lookup: Lookup) -> list[tuple[str, str | None]]:
+        """Return the names that ARG declares, each with its default; None is none."""
+        found = list[tuple[str, str | None]]()
+        for word in split(self.rest, escape=self.escape):
+            name, has_default, default = word.partition("=")
+            found.append((name, self.expanded(default, lookup) if has_default else None))
+        return found
+
+
+def instructions(text: str, file: str) -> Iterator[Instruction]:
+    r"""Read the instructions of a Dockerfile, in their order.
+
+    Args:
+        text: the content of the Dockerfile.
+        file: its name, for refusals.
+
+    Raises:
+        Refusal: if a heredoc is used.
+
+    Examples:
+        >>> [(each.line, each.word, each.rest) for each in instructions("# a\nRUN x \\\n  # b\n  && y\n", "Dockerfile")]
+        [(2, 'RUN', 'x   && y')]
+    """
+    lines = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines()
+    escape = _escape(lines)
+    ends = re.compile(rf"{re.escape(escape)}[ \t]*$")
+    begin, parts = 0, list[str]()
+    for number, line in enumerate([*lines, ""], start=1):
+        if line.lstrip().startswith("#") or (not line.strip() and number <= len(lines)):
+            continue
+        begin = begin or number
+        if number <= len(lines) and ends.search(line):
+            parts.append(ends.sub("", line))
+            continue
+        whole = "".join([*parts, line]).strip()
+        if whole:
+            yield _instruction(whole, file, begin, escape)
+        begin, parts = 0, []
+
+
+def _escape(lines: list[str]) -> str:
+    """Find the escape character that the directives before the first instruction name."""
+    for line in lines:
+        directive = _DIRECTIVE.fullmatch(line)
+        if directive is None:
+            break
+        if directive["name"].lower() == "escape":
+            return directive["value"]
+    return "\\"
+
+
+def _instruction(text: str, file: str, line: int, escape: str) -> Instruction:
+    word, _, rest = text.partition(" ")
+    word, tab, more = word.partition("\t")
+    rest = f"{more} {rest}".strip() if tab else rest.strip()
+    flags = []
+    while match := re.match(rf"({_FLAG.pattern})(?:\s+|$)", rest):
+        flags.append(match[1])
+        rest = rest[match.end() :]
+    found = Instruction(file=file, line=line, word=word.upper(), flags=tuple(flags), rest=rest, escape=escape)
+    if found.word in ("RUN", "COPY", "ADD") and _HEREDOC.search(rest):
+        raise found.refusal("heredocs are not supported")
+    return found
+
+
+def split(text: str, *, escape: str = "\\") -> list[str]:
+    r"""Split at white space that is neither quoted nor escaped; quotes and escapes stay.
+
+    Examples:
+        >>> split(r'A="b c" D=e\ f')
+        ['A="b c"', 'D=e\\ f']
+    """
+    found, word, quote, position = list[str](), "", "", 0
+    while position < len(text):
+        character = text[position]
+        if character == escape and quote != "'" and position + 1 < len(text):
+            word += text[position : position + 2]
+            position += 2
+            continue
+        if character in "\"'" and quote in ("", character):
+            quote = "" if quote else character
+        if character.isspace() and not quote:
+            found += [word] if word else []
+            word = ""
+        else:
+            word += character
+        position += 1
+    return [*found, word] if word else found
+
+
+def expand(text: str, lookup: Lookup, *, escape: str = "\\", keep_quotes: bool = False) -> str:
+    r"""Replace variables, and take quotes and escapes away, as Docker does.
+
+    Args:
+        text: one word.
+        lookup: gives the value of a variable; one without a value is empty.
+        escape: the escape character.
+        keep_quotes: leave quotes and escapes as they are, for a shell that reads the text later.
+
+    Raises:
+        ValueError: if the text uses an operator that is not supported, or demands a value that does not exist.
+
+    Examples:
+        >>> expand("${A}-${B:-b}-$A'$A'", {"A": "1"}.get)
+        '1-b-1$A'
+        >>> expand(r'"a\"b" \$A', {}.get)
+        'a"b $A'
+    """
+    found, quote, position = "", "", 0
+    while position < len(text):
+        character = text[position]
+        if character == escape and quote != "'" and position + 1 < len(text):
+            following = text[position + 1]
+            drops = not keep_quotes and (not quote or following in ('"', "$", escape))
+            found += following if drops else character + following
+            position += 2
+        elif character in "\"'" and quote in ("", character):
+            quote = "" if quote else character
+            found += character if keep_quotes else ""
+            position += 1
+        elif character == "$" and quote != "'":
+            value, position = _variable(text, position, lookup, escape)
+            found += value
+        else:
+            found += character
+            position += 1
+    return found
+
+
+def _variable(text: str, position: int, lookup: Lookup, escape: str) -> tuple[str, int]:
+    """Return the value of the variable at *position*, and the position after it."""
+    if match := _NAME.match(text, position + 1):
+        return lookup(match[0]) or "", match.end()
+    if text[position + 1 : position + 2] != "{":
+        return "$", position + 1
+    end, depth = position + 2, 1
+    while end < len(text) and depth:
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        end += 1
+    inner = text[position + 2 : end - 1]
+    match = None if depth else _BRACES.fullmatch(inner)
+    if match is None:
+        raise ValueError(f"the form ${{{inner}}} is not supported; only ${{X}}, ${{X:-y}}, ${{X:+y}} and ${{X:?y}} are")
+    value, operator = lookup(match["name"]), match["operator"] or ""
+    has_value = value is not None and not (operator.startswith(":") and value == "")
+    if operator.endswith("+"):
+        return (expand(match["word"], lookup, escape=escape) if has_value else ""), end
+    if operator.endswith("?") and not has_value:
+        raise ValueError(f"{match['name']} has no value: {match['word'] or 'it is required'}")
+    if operator.endswith("-") and not has_value:
+        return expand(match["word"], lookup, escape=escape), end
+    return value or "", end

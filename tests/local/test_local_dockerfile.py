@@ -1,0 +1,464 @@
+"""A Dockerfile is followed as Docker builds it; what cannot be followed is refused by line and instruction."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from cdk_airflow_ecs.local.images.build import read_image
+from cdk_airflow_ecs.local.images.container_home import fill, search_path
+from cdk_airflow_ecs.local.images.environments import Environment
+from cdk_airflow_ecs.local.images.image import AirflowImageParts, ImageBuild
+from cdk_airflow_ecs.local.images.requirement_lines import requirement_lines
+from cdk_airflow_ecs.local.refusal import Refusal
+
+FILES = (
+    "requirements.txt", "extra.in", "constraints.txt", "airflow.cfg", "entrypoint.sh", "run.sh", "dags/a.py",
+    "dags/sub/b.py", "plugins/p.py", "config/c.py", "a b.txt", "data.tar.gz",
+)  # fmt: skip
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """A folder with files for a Dockerfile."""
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("" if name.endswith((".txt", ".in")) else name)
+    (tmp_path / "requirements.txt").write_text("pandas<3  # why\n\n-r extra.in\n")
+    (tmp_path / "extra.in").write_text("numpy>=2; python_version > '3.8'\n")
+    (tmp_path / "constraints.txt").write_text("numpy==2.1\n")
+    return tmp_path
+
+
+def parts_of(context: Path, text: str, target: str = "", **arguments: str) -> AirflowImageParts:
+    """Follow a Dockerfile."""
+    (context / "Dockerfile").write_text(text)
+    return read_image("label", ImageBuild(folder=context, arguments=arguments, target=target))
+
+
+def after(context: Path, text: str, **arguments: str) -> AirflowImageParts:
+    """Follow instructions after FROM."""
+    return parts_of(context, f"FROM apache/airflow:3.3.2-python3.12\n{text}\n", **arguments)
+
+
+def places(parts: AirflowImageParts) -> set[tuple[str, str]]:
+    """The files of an image: name here, path there."""
+    return {(path.name, str(place)) for path, place in parts.files}
+
+
+# Build arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("ARG AIRFLOW_VERSION\nFROM apache/airflow:${AIRFLOW_VERSION}-python3.12", {"AIRFLOW_VERSION": "3.3.2"}),
+        ("ARG AIRFLOW_VERSION\nFROM apache/airflow:$AIRFLOW_VERSION-python3.12", {"AIRFLOW_VERSION": "3.3.2"}),
+        ("ARG V=2.8.1\nFROM apache/airflow:${V}-python3.12", {"V": "3.3.2"}),
+        ("ARG V=3.3.2\nFROM apache/airflow:${V}-python3.12", {"OTHER": "2.8.1"}),
+        ('ARG V="3.3.2"\nARG TAG=${V}-python3.12\nFROM apache/airflow:${TAG}', {}),
+        ("ARG IMAGE=apache/airflow\nFROM ${IMAGE}:${V:-3.3.2-python3.12}", {}),
+        ("ARG V=${V:-3.3.2-python3.12}\nFROM --platform=$BUILDPLATFORM apache/airflow:$V AS final", {}),
+        ("ARG A=3 B=3.2 C\nFROM apache/airflow:${A}.${B}${C:+x}${C-}-python3.12", {}),
+        ("# syntax=docker/dockerfile:1\n\n# a comment\nARG P=3.12\nFROM \\\n  apache/airflow:3.3.2-python${P}", {}),
+        ("# escape=`\nARG P=3.12\nFROM `\n apache/airflow:3.3.2-python${P}", {}),
+    ],
+)
+def test_build_arguments_stand_for_parts_of_the_base(context: Path, text: str, arguments: dict[str, str]):
+    """The base is named by build arguments, by their defaults, and by defaults in braces."""
+    parts = parts_of(context, f"{text}\n", **arguments)
+    assert (parts.version, parts.python) == ("3.3.2", "3.12")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("ENV X=${A}", ""),
+        ("ARG A\nENV X=${A}", "global"),
+        ("ARG A=own\nENV X=${A}", "own"),
+        ("ARG A=own\nENV A=env\nENV X=${A}", "env"),
+        ("ENV A=env\nARG A=own\nENV X=${A}", "env"),
+        ("ARG B\nENV X=${B}", "given"),
+        ("ARG B=own\nENV X=${B}", "given"),
+        ("ARG C=${B:-none}\nENV X=$C", "none"),
+        ("ARG B\nARG C=${B}-1\nENV X=$C", "given-1"),
+        ("ENV X=$TARGETARCH", ""),
+        ("ARG TARGETARCH\nENV X=$TARGETARCH", "amd64"),
+    ],
+)
+def test_arguments_have_a_scope(context: Path, text: str, value: str):
+    """An argument from before FROM is declared again; ENV is stronger; an own default is stronger than the global."""
+    parts = parts_of(context, f"ARG A=global\nFROM apache/airflow:3.3.2\n{text}\n", B="given")
+    assert dict(parts.environment)["X"] == value
+
+
+# ENV
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ENV LANG C.UTF-8", {"LANG": "C.UTF-8"}),
+        ("ENV ONE TWO= THREE=world", {"ONE": "TWO= THREE=world"}),
+        ('ENV A "b c"', {"A": "b c"}),
+        ('ENV A=1 B="two words" C=three\\ words', {"A": "1", "B": "two words", "C": "three words"}),
+        ('ENV A=\'$X\' B=\\$X C="\\"q\\""', {"A": "$X", "B": "$X", "C": '"q"'}),
+        ("ENV A=1 \\\n    # why\n    B=2", {"A": "1", "B": "2"}),
+        ("ENV A=bye\nENV A=hello B=$A", {"A": "hello", "B": "bye"}),
+        ("ENV A=$AIRFLOW_VERSION B=${AIRFLOW_HOME}/x", {"A": "3.3.2", "B": "/opt/airflow/x"}),
+        ("ENV A=${NONE:-${AIRFLOW_UID}} B=${NONE:+x}", {"A": "50000", "B": ""}),
+        ("env A=1", {"A": "1"}),
+        ("ENV\tA=1", {"A": "1"}),
+        ("ENV A=a=b&c;d", {"A": "a=b&c;d"}),
+        ("ENV A=", {"A": ""}),
+    ],
+)
+def test_env(context: Path, text: str, expected: dict[str, str]):
+    """Both forms, several pairs, quotes, escapes, and references to what was there before the instruction."""
+    assert dict(after(context, text).environment) == expected
+
+
+def variables(context: Path, text: str) -> dict[str, str]:
+    """What a container with its home at /h sees of the image."""
+    parts = after(context, text)
+    environment = Environment(
+        python=Path("/env/bin/python"),
+        bin=Path("/env/bin"),
+        path="/env/bin:/usr/bin",
+        airflow_version="3.3.2",
+        image=parts,
+    )
+    return environment.variables(Path("/h"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ENV AIRFLOW_HOME=/opt/airflow", {"AIRFLOW_HOME": "/h"}),
+        ("ENV AIRFLOW_HOME /usr/local/airflow\nENV D=${AIRFLOW_HOME}/d", {"AIRFLOW_HOME": "/h", "D": "/h/d"}),
+        ("ENV GX_ROOT=/opt/airflow/gx", {"GX_ROOT": "/h/gx"}),
+        ("ENV A=/opt/airflow/a:/opt/airflow-b:/c", {"A": "/h/a:/opt/airflow-b:/c"}),
+        ('ENV A=\'{"path": "/opt/airflow/x"}\'', {"A": '{"path": "/h/x"}'}),
+        ("ENV A=s3://bucket/opt/airflow", {"A": "s3://bucket/opt/airflow"}),
+        ("ENV A=file:///opt/airflow/x", {"A": "file:///h/x"}),
+        ("ENV A=/home/airflow/.dbt B=/home/airflow/.local/lib", {"A": "/h/.dbt", "B": "/env/lib"}),
+        ("ENV A=1", {"PATH": "/env/bin:/usr/bin"}),
+        ('ENV PATH="${PATH}:/x"', {"PATH": "/env/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:/x"}),
+        ("ENV PATH=/x:$PATH", {"PATH": "/x:/env/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"}),
+        ("ENV PATH=/opt/airflow/bin:/usr/bin", {"PATH": "/env/bin:/h/bin:/usr/bin"}),
+    ],
+)
+def test_paths_of_the_image_are_the_containers_own(context: Path, text: str, expected: dict[str, str]):
+    """No container shares a folder of this machine that is called as one of its image; python is always found."""
+    found = variables(context, text)
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_the_programs_of_the_environment_are_always_found():
+    """A PATH that the Dockerfile replaces entirely keeps python too."""
+    image = AirflowImageParts(version="", python="")
+    assert search_path("/bin", image, Path("/h"), Path("/env/bin")) == "/env/bin:/bin"
+
+
+# COPY and ADD
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY requirements.txt .", {("requirements.txt", "/opt/airflow/requirements.txt")}),
+        ("COPY requirements.txt ./", {("requirements.txt", "/opt/airflow/requirements.txt")}),
+        ("COPY ./requirements.txt ./req.txt", {("requirements.txt", "/opt/airflow/req.txt")}),
+        ("ADD requirements.txt .", {("requirements.txt", "/opt/airflow/requirements.txt")}),
+        ("COPY requirements.txt /", {("requirements.txt", "/requirements.txt")}),
+        ("COPY airflow.cfg /opt/airflow", {("airflow.cfg", "/opt/airflow/airflow.cfg")}),
+        ("COPY airflow.cfg ${AIRFLOW_HOME}", {("airflow.cfg", "/opt/airflow/airflow.cfg")}),
+        ("COPY airflow.cfg /opt/airflow/own.cfg", {("airflow.cfg", "/opt/airflow/own.cfg")}),
+        ("COPY run.sh /opt/airflow/dags", {("run.sh", "/opt/airflow/dags/run.sh")}),
+        ("COPY run.sh new", {("run.sh", "/opt/airflow/new")}),
+        ("COPY run.sh new/", {("run.sh", "/opt/airflow/new/run.sh")}),
+        ("RUN mkdir -p new\nCOPY run.sh new", {("run.sh", "/opt/airflow/new/run.sh")}),
+        ("COPY dags ./x\nCOPY run.sh x/sub", {("dags", "/opt/airflow/x"), ("run.sh", "/opt/airflow/x/sub/run.sh")}),
+        (
+            "COPY run.sh airflow.cfg ./",
+            {("run.sh", "/opt/airflow/run.sh"), ("airflow.cfg", "/opt/airflow/airflow.cfg")},
+        ),
+        ("COPY dags /opt/airflow/dags", {("dags", "/opt/airflow/dags")}),
+        ("COPY dags/ dags/", {("dags", "/opt/airflow/dags")}),
+        ("COPY dags/. dags", {("dags", "/opt/airflow/dags")}),
+        ("COPY dags/* dags/", {("a.py", "/opt/airflow/dags/a.py"), ("sub", "/opt/airflow/dags")}),
+        ("WORKDIR /opt/airflow/dags\nCOPY run.sh .", {("run.sh", "/opt/airflow/dags/run.sh")}),
+        ("WORKDIR dags\nWORKDIR sub\nCOPY run.sh .", {("run.sh", "/opt/airflow/dags/sub/run.sh")}),
+        ("WORKDIR /tmp\nCOPY run.sh .", {("run.sh", "/tmp/run.sh")}),
+        ('COPY ["a b.txt", "./"]', {("a b.txt", "/opt/airflow/a b.txt")}),
+        (
+            "COPY --chown=airflow:root --chmod=755 --link run.sh /opt/airflow/",
+            {("run.sh", "/opt/airflow/run.sh")},
+        ),
+        ("COPY --chown=${AIRFLOW_UID}:0 run.sh .", {("run.sh", "/opt/airflow/run.sh")}),
+        ("COPY /run.sh .", {("run.sh", "/opt/airflow/run.sh")}),
+        ("COPY run.sh /home/airflow/", {("run.sh", "/home/airflow/run.sh")}),
+        ("COPY . .", {("", "/opt/airflow")}),
+        ("COPY run.sh .\nRUN rm run.sh", set()),
+        (
+            "COPY run.sh /tmp/\nRUN cp /tmp/run.sh dags/x.sh",
+            {("run.sh", "/tmp/run.sh"), ("run.sh", "/opt/airflow/dags/x.sh")},
+        ),
+    ],
+)
+def test_copy(context: Path, text: str, expected: set[tuple[str, str]]):
+    """Files and folders arrive where Docker puts them."""
+    found = places(after(context, text))
+    assert found == {(name or context.name, place) for name, place in expected}
+    fill(context / "home", after(context, text))  # nothing of it ends with an error
+
+
+def test_files_reach_the_home_with_their_mode(context: Path):
+    """What is executable in the context, or by chmod, is executable; folders that RUN makes exist."""
+    (context / "run.sh").chmod(0o755)
+    parts = after(
+        context,
+        "COPY run.sh airflow.cfg ./\nCOPY dags dags/\nRUN mkdir -p /opt/airflow/empty && chmod +x dags/a.py\nWORKDIR w",
+    )
+    home = context / "home"
+    fill(home, parts)
+    fill(home, parts)
+    assert (home / "run.sh").stat().st_mode & 0o111
+    assert (home / "dags/a.py").stat().st_mode & 0o111
+    assert not (home / "airflow.cfg").stat().st_mode & 0o111
+    assert (home / "dags/sub/b.py").read_text() == "dags/sub/b.py"
+    assert (home / "empty").is_dir()
+    assert (home / "w").is_dir()
+    assert parts.workdir == PurePosixPath("/opt/airflow/w")
+
+
+# RUN
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "COPY requirements.txt .\nCOPY extra.in .\nRUN pip install --no-cache-dir -r requirements.txt",
+            ["pandas<3", "numpy>=2; python_version > '3.8'"],
+        ),
+        ("COPY . /tmp/x/\nRUN pip install -r /tmp/x/extra.in", ["numpy>=2; python_version > '3.8'"]),
+        ("COPY extra.in /\nRUN cd / && pip install --requirement=extra.in", ["numpy>=2; python_version > '3.8'"]),
+        ("COPY extra.in /e.txt\nRUN pip install -r/e.txt && rm /e.txt", ["numpy>=2; python_version > '3.8'"]),
+        (
+            "RUN --mount=type=cache,target=/x --mount=type=bind,source=extra.in,target=/r.in pip install -r /r.in",
+            ["numpy>=2; python_version > '3.8'"],
+        ),
+        ('RUN pip install "apache-airflow==${AIRFLOW_VERSION}" pandas', ["pandas"]),
+        ('RUN pip install "apache-airflow[google,slack]==3.3.2"', ["apache-airflow[google,slack]"]),
+        ("RUN pip install \"pandas>=2,<3; python_version < '3.14'\"", ["pandas>=2,<3; python_version < '3.14'"]),
+        ("RUN python -m pip install a && pip3 install --upgrade b; uv pip install --system c", ["a", "b", "c"]),
+        ("ARG P='a b'\nRUN pip install $P", ["a", "b"]),
+        ("ARG V=1.2\nRUN pip install dbt-core==${V}", ["dbt-core==1.2"]),
+        ("RUN V=1.2 && pip install dbt-core==${V}", ["dbt-core==1.2"]),
+        ("RUN export V=1.2; pip install dbt-core==$V", ["dbt-core==1.2"]),
+        ('RUN ["pip", "install", "a>=1"]', ["a>=1"]),
+        ("RUN pip install --extra-index-url https://x/simple a", ["--extra-index-url https://x/simple", "a"]),
+        ("RUN pip install a --index-url=https://x/simple", ["a", "--index-url https://x/simple"]),
+        ("RUN pip install git+https://github.com/a/b.git@v1", ["git+https://github.com/a/b.git@v1"]),
+        ("RUN pip install 'b @ https://x/b-1-py3-none-any.whl'", ["b @ https://x/b-1-py3-none-any.whl"]),
+        ('RUN pip install -c "${HOME}/constraints.txt" a', ["a"]),
+        (
+            "RUN pip install a --constraint https://raw.githubusercontent.com/apache/airflow/constraints-3.3.2/"
+            "constraints-3.12.txt",
+            ["a"],
+        ),
+        ("RUN set -eux; pip install a 2>&1 | tee /tmp/log", ["a"]),
+        ("RUN pip install a  # why", ["a"]),
+        ("RUN pip check && pip list && pip --version && echo done", []),
+    ],
+)
+def test_pip(context: Path, text: str, lines: list[str]):
+    """Requirements are taken from files, words and variables, with the indexes that they come from."""
+    assert requirement_lines(after(context, text)) == lines
+
+
+def test_own_constraints_are_kept(context: Path):
+    """A file of constraints of the context holds here too."""
+    parts = after(context, "COPY constraints.txt .\nRUN pip install -c constraints.txt numpy")
+    assert requirement_lines(parts) == ["numpy", f"-c {context / 'constraints.txt'}"]
+
+
+def test_debian_packages_are_named(context: Path):
+    """They are not installed; whoever starts the run reads their names."""
+    parts = after(
+        context,
+        "USER root\nRUN apt-get update && apt-get install -y --no-install-recommends vim git=1:2 \\\n"
+        "  && apt-get clean && rm -rf /var/lib/apt/lists/*\nUSER airflow",
+    )
+    assert parts.packages == ("vim", "git=1:2")
+    assert parts.differences == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "difference"),
+    [
+        ("USER root", "the image runs as the user root"),
+        ("WORKDIR /data", "the image starts in /data"),
+        ("RUN pip install --no-deps a", r"--no-deps"),
+        ("RUN groupadd docker", "`groupadd docker` in line 2"),
+        ("RUN apt-get remove -y vim", "`apt-get remove -y vim` in line 2"),
+    ],
+)
+def test_what_is_otherwise_is_named(context: Path, text: str, difference: str):
+    """Whoever starts the run reads what its containers do otherwise."""
+    (found,) = after(context, text).differences
+    assert difference in found
+
+
+# Stages
+
+
+def test_only_the_stages_that_are_needed_are_followed(context: Path):
+    """As BuildKit does it: another stage may do what it likes."""
+    text = "FROM node:22 AS web\nRUN npm ci\nFROM apache/airflow:3.3.2 AS a\nENV A=1\nFROM a\nENV B=2\n"
+    assert parts_of(context, text).environment == (("A", "1"), ("B", "2"))
+    assert parts_of(context, text, target="a").environment == (("A", "1"),)
+    with pytest.raises(Refusal, match="has no stage 'c'"):
+        parts_of(context, text, target="c")
+
+
+def test_arguments_end_with_their_stage(context: Path):
+    """ENV goes on in the next stage, ARG does not."""
+    text = "FROM apache/airflow:3.3.2 AS a\nARG A=1\nENV B=2\nFROM a\nENV C=$A-$B\n"
+    assert dict(parts_of(context, text).environment)["C"] == "-2"
+
+
+def test_packages_of_another_stage(context: Path):
+    """A builder stage of the same release hands its packages on; files of the context too."""
+    text = (
+        "FROM apache/airflow:3.3.2 AS builder\nCOPY run.sh dags/\nRUN pip install a\n"
+        "FROM apache/airflow:3.3.2\nCOPY --from=builder /home/airflow/.local /home/airflow/.local\n"
+        "COPY --from=0 --chown=airflow /opt/airflow/dags/run.sh ./\n"
+        "COPY --from=ghcr.io/astral-sh/uv:0.9 /uv /bin/\n"
+    )
+    parts = parts_of(context, text)
+    assert parts.requirements == ("a",)
+    assert places(parts) == {("run.sh", "/opt/airflow/run.sh")}
+
+
+def test_triggers_run_in_the_next_stage(context: Path):
+    """ONBUILD does nothing in its own image, and is done in a stage that begins with it."""
+    text = "FROM apache/airflow:3.3.2 AS a\nONBUILD COPY run.sh ./\nONBUILD RUN pip install a\n"
+    assert places(parts_of(context, text)) == set()
+    parts = parts_of(context, f"{text}FROM a\nRUN pip install b\n")
+    assert places(parts) == {("run.sh", "/opt/airflow/run.sh")}
+    assert parts.requirements == ("a", "b")
+
+
+def test_entrypoint_and_command(context: Path):
+    """Both forms; an entry point takes the command of the base away."""
+    parts = after(
+        context, 'COPY --chmod=755 entrypoint.sh /entrypoint.sh\nENTRYPOINT ["/entrypoint.sh"]\nCMD ["x", "y"]'
+    )
+    assert (parts.script, parts.entrypoint, parts.command) == (
+        context / "entrypoint.sh", ("/entrypoint.sh",), ("x", "y")
+    )  # fmt: skip
+    assert after(context, 'CMD ["x"]\nENTRYPOINT ["y"]').command == ()
+    assert after(context, 'SHELL ["/bin/sh", "-c"]\nCMD exec x').command == ("/bin/sh", "-c", "exec x")
+    assert after(context, "CMD exec x").command[0] == "/bin/bash"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LABEL a=b", "EXPOSE 8080", "HEALTHCHECK NONE", "VOLUME /data", "MAINTAINER me", "STOPSIGNAL SIGTERM",
+        'SHELL ["/bin/bash", "-o", "pipefail", "-c"]', "ONBUILD RUN make",
+    ],
+)  # fmt: skip
+def test_instructions_without_effect(context: Path, text: str):
+    """They change nothing that a container here would see."""
+    assert after(context, text) == after(context, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("RUN make install", "the command make cannot be followed"),
+        ("RUN python -c 'x'", "the command python cannot be followed"),
+        ("RUN curl -sL https://x/y -o /usr/local/bin/y", "the file /usr/local/bin/y would not be made"),
+        ("RUN curl -LO https://x/y.jar", "the file /opt/airflow/y.jar would not be made"),
+        ("RUN curl -s https://x/i.sh | bash", "the command bash cannot be followed"),
+        ("RUN wget https://x/y.jar", "the file /opt/airflow/y.jar would not be made"),
+        ("RUN echo x > /opt/airflow/x", "the file /opt/airflow/x would not be made"),
+        ("RUN sed -i s/a/b/ /opt/airflow/airflow.cfg", "airflow.cfg would not be made"),
+        ("RUN mkdir /data", "the folder /data would not be made"),
+        ("RUN if true; then pip install a; fi", "the command if cannot be followed"),
+        ("RUN pip install a || pip install b", "whether pip install is needed"),
+        ("RUN pip install .", r"\. is a folder or file of the image"),
+        ("RUN pip install -e ./x", "the option -e of pip is not supported"),
+        ("RUN pip install --target /x a", "the option --target of pip is not supported"),
+        ("RUN pip install $(cat x)", "the output of a command is not known"),
+        ("RUN pip install apache-airflow==2.8.1", "it installs another Airflow than the 3.3.2"),
+        ("RUN pip install -r /missing.txt", "/missing.txt, which is not in the image's context"),
+        ("RUN pip install -c mine.txt a", "it is constrained by mine.txt"),
+        ("RUN pip uninstall -y a", "pip uninstall cannot be followed"),
+        ("RUN airflow db migrate", "the command airflow cannot be followed"),
+        ("RUN <<EOF\npip install a\nEOF", "heredocs are not supported"),
+        ("COPY <<-'EOF' /opt/airflow/x\nx\nEOF", "heredocs are not supported"),
+        ("COPY --from=build /x /opt/airflow/x", "files of build, another image, cannot be had"),
+        ("COPY --parents dags/a.py ./", "the option --parents is not supported"),
+        ("COPY nothing /opt/airflow/", "there is no such file beside it: nothing"),
+        ("COPY *.nothing /opt/airflow/", "there is no such file"),
+        ("COPY ../../etc/passwd /opt/airflow/", "there is no such file"),
+        ("COPY run.sh /usr/bin/", "only files below /home/airflow and /opt/airflow have a place here"),
+        ("COPY run.sh", "it needs a source and a target"),
+        ("ADD https://x/y /opt/airflow/y", "files of another machine are not fetched"),
+        ("ADD data.tar.gz /opt/airflow/", "archives are not unpacked"),
+        ("ENV A=${B/x/y}", "the form .*B/x/y.* is not supported"),
+        ("ENV A=${B:?required}", "B has no value: required"),
+        ("ENV A=$PYTHON_VERSION", "the value of PYTHON_VERSION in the official image is not known"),
+        ("ENV A=1 B", "'B' is not NAME=VALUE"),
+        ("ENV A", "it has no value"),
+        ('SHELL ["powershell", "-command"]', "the shell is not one of POSIX"),
+        ("STOPSIGNAL SIGQUIT", "containers are stopped with SIGTERM only"),
+        ("ENTRYPOINT [oops]", "it is not a JSON list"),
+        ("FROM scratch", "FROM scratch: only official images"),
+        ("CROSS_BUILD x", "the instruction CROSS_BUILD is not supported"),
+    ],
+)
+def test_what_cannot_be_followed_is_named(context: Path, line: str, message: str):
+    """The refusal names file, line and instruction, and what to do."""
+    with pytest.raises(Refusal, match=message) as refused:
+        after(context, f"USER root\n{line}")
+    assert str(refused.value).startswith(f"{context / 'Dockerfile'}, line 3, `{line.split(maxsplit=1)[0]}")
+    assert "--image NAME=DIR" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FROM ghcr.io/acme/base:1\n", r"line 1.*FROM ghcr\.io/acme/base:1: only official images"),
+        ("FROM apache/airflow:latest\n", "FROM apache/airflow:latest: only official images"),
+        ("ARG V\nFROM apache/airflow:${V}-python3.12\n", r"line 2.*FROM apache/airflow:-python3\.12"),
+        ("USER root\nFROM apache/airflow:3.3.2\n", "line 1.*a Dockerfile begins with ARG or FROM"),
+        ("# nothing\n", "is empty"),
+    ],
+)
+def test_the_base_must_be_official(context: Path, text: str, message: str):
+    """A base that this machine does not have is named."""
+    with pytest.raises(Refusal, match=message):
+        parts_of(context, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("-r missing.txt", "line 1: there is no file missing.txt"),
+        ("-e .", "line 1: '-e .' is a folder or file of the image"),
+        ("./wheels/a.whl", "is a folder or file of the image"),
+        ("-r requirements.txt", "names itself"),
+    ],
+)
+def test_files_of_requirements_are_whole(context: Path, line: str, message: str):
+    """A nested file is read where it is; what would not be found is named."""
+    (context / "requirements.txt").write_text(f"{line}\n")
+    parts = after(context, "COPY requirements.txt .\nRUN pip install -r requirements.txt")
+    with pytest.raises(Refusal, match=message):
+        requirement_lines(parts)
