@@ -19,6 +19,7 @@ from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.migration.gate import build_gate, wait_for
 from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
+from cdk_airflow_ecs.place import check_place
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
@@ -154,7 +155,7 @@ class AirflowCluster(Construct):
         plan = plan_cluster(settings)
         checks = [resource.check for resource in settings.resources().values()]
         check_network(vpc, subnets, checks, internet_facing=settings.web.internet_facing)
-
+        check_place(scope, plan, vpc=vpc, certificate=settings.web.certificate)
         super().__init__(scope, construct_id)
         self._shared = SharedResources(
             self,

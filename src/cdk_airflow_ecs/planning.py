@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
-from cdk_airflow_ecs import options
+from cdk_airflow_ecs import limits, options
 from cdk_airflow_ecs.airflow import (
     EXECUTION_API_NAME,
     EXECUTION_API_PORT,
@@ -77,6 +77,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         *services,
         migration_component(settings),
     )
+    limits.check_task_definitions(components, settings.log_router.log_options)
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
 

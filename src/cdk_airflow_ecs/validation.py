@@ -7,11 +7,15 @@ unless it is *required*.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token, is_token
 
 T = TypeVar("T")
+
+_HOST_LENGTH: Final = 253
+_LABEL_LENGTH: Final = 63
+_SHOWN_LENGTH: Final = 120
 
 
 def instance(name: str, given: object, kind: type, example: str) -> None:
@@ -59,8 +63,18 @@ def text(name: str, given: object, example: str, *, required: bool = False) -> N
 def host(name: str, given: object, *, required: bool = False) -> None:
     """Refuse what is no host name."""
     text(name, given, "data.example.com", required=required)
-    if isinstance(given, str) and not is_token(given) and not {"/", ":", "@", " "}.isdisjoint(given):
-        raise ValueError(f"{name} is a host name alone, without scheme, port or login; got {given!r}")
+    if not isinstance(given, str) or is_token(given):
+        return
+    if not {"/", ":", "@", " "}.isdisjoint(given):
+        raise ValueError(f"{name} is a host name alone, without scheme, port or login; got {shown(given)}")
+    if "*" in given:
+        raise ValueError(f'{name} is one host name such as "data.example.com", not a pattern; got {shown(given)}')
+    # RFC 1035, 2.3.4.
+    if len(given) > _HOST_LENGTH or max(map(len, given.split("."))) > _LABEL_LENGTH:
+        raise ValueError(
+            f"{name} is a host name of {_HOST_LENGTH} characters at most, {_LABEL_LENGTH} between two dots; got"
+            f" {shown(given)}"
+        )
 
 
 def public_image(name: str, given: object, example: str) -> None:
@@ -86,9 +100,10 @@ def items(name: str, given: Iterable[T], example: str) -> tuple[T, ...]:
 
 
 def shown(given: Any) -> str:
-    """Write a value in a message, so that whoever gave it recognises it."""
+    """Write a value in a message, so that whoever gave it recognises it. Of a long one, only the beginning."""
     if is_token(given):
         return f"a {'text' if isinstance(given, str) else 'number'} that only the deploy knows (a CDK token)"
     if isinstance(given, type):
         return f"the class {given.__name__}: make an object of it, {given.__name__}(…)"
-    return repr(given)
+    text = repr(given)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}… ({len(text):,} characters)"

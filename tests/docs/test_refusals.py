@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from aws_cdk import CfnParameter, Stack
+from aws_cdk import App, CfnParameter, Stack
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -24,6 +24,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 import cdk_airflow_ecs
 from cdk_airflow_ecs import Executor, ExecutorPlan
 from docs.pages import page, table
+from synthesis import env
 
 pytestmark = pytest.mark.xdist_group("refusals")
 
@@ -35,6 +36,7 @@ FILES = {
     "requirements.txt": "pandas\n",
 }
 # They say what of one value, or of the files of an image, is not taken.
+LOOKUP = "vpc-provider:account=123456789012:filter.vpc-id=vpc-1:region=eu-central-1:returnAsymmetricSubnets=true"
 ELSEWHERE = ("validation.py", "directory.py")
 SOURCE = Path(cdk_airflow_ecs.__file__).parent
 # What is said of one value by itself; of files, which custom-image.md is about; of the name of a task that an executor
@@ -59,9 +61,21 @@ class YourExecutor(Executor):
         return ExecutorPlan(class_path="your.Executor", alias=self.alias, stores=self.stores)
 
 
+def found_vpc() -> dict:
+    """What a lookup finds."""
+    zones = ["eu-central-1a", "eu-central-1b"]
+    subnets = [
+        {"subnetId": f"s-{zone}", "cidr": "10.0.0.0/24", "availabilityZone": zone, "routeTableId": "r"}
+        for zone in zones
+    ]
+    groups = [{"name": "Private", "type": "Private", "subnets": subnets}]
+    return {"vpcId": "vpc-1", "vpcCidrBlock": "10.0.0.0/16", "availabilityZones": [], "subnetGroups": groups}
+
+
 def names() -> dict:
     """What the rows name: everything public, and what stands for constructs of the reader's."""
-    stack = Stack()
+    owned = {"ownerAccountId": "999999999999"}
+    stack = Stack(App(context={LOOKUP: {**found_vpc(), **owned}}), "Data", env=env())
     zones = ["eu-central-1a", "eu-central-1b"]
 
     def network(name, zones, cidr="10.0.0.0/16"):
@@ -82,6 +96,7 @@ def names() -> dict:
         **{name: getattr(cdk_airflow_ecs, name) for name in cdk_airflow_ecs.__all__},
         **{"YourExecutor": YourExecutor, "secret": secret, "key": ecs.Secret.from_secrets_manager(secret)},
         **{"stack": stack, "ec2": ec2, "vpc": vpc, "zone_a": zone_a, "zone_b": zone_b},
+        "shared_vpc": ec2.Vpc.from_lookup(stack, "Shared", vpc_id="vpc-1"),
         **{"large_vpc": network("vpc-2", zones * 2), "vpc_without_cidr": network("vpc-4", zones, None)},
         "subnet": network("vpc-3", zones).private_subnets[0],
         "group": ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0"),
@@ -90,6 +105,9 @@ def names() -> dict:
             stack, "Imported", cluster_identifier="imported"
         ),
         "certificate": acm.Certificate.from_certificate_arn(stack, "Certificate", arn),
+        "certificate_elsewhere": acm.Certificate.from_certificate_arn(
+            stack, "Elsewhere", arn.replace("eu-central-1", "us-east-1")
+        ),
         "zone": route53.HostedZone.from_hosted_zone_attributes(
             stack, "Zone", hosted_zone_id="Z1", zone_name="example.com"
         ),

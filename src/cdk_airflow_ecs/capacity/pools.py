@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
 MIB_PER_SLOT: Final = 512
+# The column task_instance.queue of Airflow's database.
+_QUEUE_LENGTH: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class WorkerPool:
         for queue in queues:
             if not isinstance(queue, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", queue):
                 raise ValueError(f"{pool}: {queue!r} is no queue name; use letters, digits, _ . and -")
+            if len(queue) > _QUEUE_LENGTH:
+                raise ValueError(f"{pool}: a queue's name has {_QUEUE_LENGTH} characters at most, got {len(queue):,}")
         object.__setattr__(self, "queues", queues)
         check_size(pool, self.cpu, self.memory_mib)
         if self.concurrency is not None:

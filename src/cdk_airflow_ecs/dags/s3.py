@@ -19,6 +19,7 @@ from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.buckets import private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 from cdk_airflow_ecs.in_container import program
+from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.nag import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.plan import Json, Permission, Ref
 
@@ -79,6 +80,7 @@ class S3Dags(DagSource):
             raise ValueError(f'S3Dags prefix is text such as "dags/", got {validation.shown(self.prefix)}')
         if self.prefix and self.bucket is None:
             raise ValueError(f"S3Dags prefix={self.prefix!r} goes with a bucket of yours: pass bucket= too")
+        check_prefix("S3Dags prefix", self.prefix)
         object.__setattr__(self, "prefix", self.prefix.strip("/"))
 
     def plan(self, version: AirflowVersion) -> DagPlan:

@@ -103,14 +103,16 @@ class FireLens(LogRouter):
         """See :attr:`LogRouter.in_ecr`."""
         return self.image is not None and not isinstance(self.image, ecs.RepositoryImage)
 
+    @property
+    def log_options(self) -> Mapping[str, str]:
+        """See :attr:`LogRouter.log_options`."""
+        return {name: value for name, value in self.options.items() if isinstance(value, str)}
+
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
         del group, prefix
         secrets = {name: value for name, value in self.options.items() if not isinstance(value, str)}
-        return ecs.LogDrivers.firelens(
-            options={name: value for name, value in self.options.items() if isinstance(value, str)},
-            secret_options=secrets or None,
-        )
+        return ecs.LogDrivers.firelens(options=dict(self.log_options), secret_options=secrets or None)
 
     def attach(self, definition: ecs.FargateTaskDefinition, group: logs.ILogGroup, prefix: str) -> None:
         """See :meth:`LogRouter.attach`."""

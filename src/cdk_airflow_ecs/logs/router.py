@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ class LogRouter(ABC):
     def in_ecr(self) -> bool:
         """Whether that container's image is pulled from Amazon ECR."""
         return False
+
+    @property
+    def log_options(self) -> Mapping[str, str]:
+        """What each container tells its log driver in plain text, as far as it is the user's."""
+        return {}
 
     @abstractmethod
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:

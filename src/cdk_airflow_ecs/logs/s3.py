@@ -12,6 +12,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.buckets import private_bucket
+from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 from cdk_airflow_ecs.tokens import is_token
@@ -51,6 +52,7 @@ class S3Logs(LogStore):
                 'S3Logs prefix is a folder in the bucket such as "task-logs", without # ? * $ and without the bucket;'
                 f" got {validation.shown(prefix)}"
             )
+        check_prefix("S3Logs prefix", prefix)
         validation.construct(
             "S3Logs bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.tokens import is_token
 
 
@@ -15,7 +16,9 @@ def check_base_url(name: str, url: object) -> None:
     Raises:
         ValueError: naming the path.
     """
-    path = urlsplit(url).path.rstrip("/") if isinstance(url, str) and not is_token(url) else ""
+    parts = urlsplit(url if isinstance(url, str) and not is_token(url) else "")
+    validation.host(name, parts.hostname)
+    path = parts.path.rstrip("/")
     if path:
         raise ValueError(
             f"{name} has the path {path!r}: Airflow would answer below it alone, where neither health checks nor"

@@ -17,6 +17,7 @@ from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.cluster_resource import ClusterResource
+from cdk_airflow_ecs.limits import check_clients
 from cdk_airflow_ecs.network import peers
 from cdk_airflow_ecs.subnets import check_subnets
 from cdk_airflow_ecs.tokens import is_token
@@ -96,6 +97,7 @@ class Web(ClusterResource):
             )
         for entry in self.allow_from or ():
             _check_client(entry)
+        check_clients("Web allow_from", self.allow_from or (), ports=len(self.ports()))
         if self.hosted_zone is not None:
             if self.domain_name is None:
                 raise ValueError("Web hosted_zone= needs domain_name=, the name to make in it")

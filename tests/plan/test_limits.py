@@ -1,0 +1,137 @@
+"""AWS's limits that arguments can reach: refused in the user's words, before anything is made."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    FireLens,
+    HealthCheck,
+    S3Dags,
+    S3Logs,
+    Service,
+    Web,
+    WorkerPool,
+)
+from cdk_airflow_ecs.ecs_task import EcsTask
+from cdk_airflow_ecs.limits import TASK_DEFINITION_BYTES, definition_bytes
+from cdk_airflow_ecs.plan import Component, Container, Json, Ref, SecretRef
+from cdk_airflow_ecs.testing import plan_of
+
+LONG = "x" * 10_000
+TOKEN = "${Token[Text.1234]}"
+V = AirflowVersion.V3_3
+
+
+def component(environment: dict, **more) -> Component:
+    """A component of one container."""
+    containers = (Container(name="one", environment=environment, **more),)
+    return Component(name="One", path="Components/One", containers=containers, cpu=256, memory_mib=512, count=1)
+
+
+def test_what_is_counted():
+    """Known text counts as the JSON that ECS stores, escapes included; what only the deploy knows counts as nothing."""
+    empty = definition_bytes(component({}))
+    assert definition_bytes(component({"A": "x"})) - empty == len('{"name":"A","value":"x"}')
+    assert definition_bytes(component({"A": 'ü"\n'})) - empty == len('{"name":"A","value":"') + 6 + len('"}')
+    assert definition_bytes(component({"A": Ref("Broker", "host")})) - empty == len('{"name":"A","value":""}')
+    assert definition_bytes(component({"A": SecretRef("Jwt")})) - empty == len('{"name":"A","valueFrom":""}')
+    tree = {"a": Ref("Broker", "host"), "b": [1]}
+    text = json.dumps(json.dumps({"a": "", "b": [1]}))
+    assert definition_bytes(component({"A": Json(tree)})) - empty == len('{"name":"A","value":}') + len(text)
+    assert definition_bytes(component({"A": f"a{TOKEN}b"})) - empty == len('{"name":"A","value":"ab"}')
+    assert definition_bytes(component({}, command=("x" * 50,))) - empty == 52
+
+
+TOO_LARGE = {
+    "many": {"environment": {f"V{i}": "x" * 1000 for i in range(70)}},
+    "letters of several bytes": {"environment": {f"V{i}": "ü" * 500 for i in range(70)}},
+    "escapes": {"environment": {"A": "\n" * 33_000}},
+    "an option": {"config": {"logging": {"log_format": "x" * 66_000}}},
+    "a service": {"services": {"Triggerer": Service(environment={"A": LONG * 7})}},
+    "a pool": {"executor": CeleryExecutor(pools=[WorkerPool("default", environment={"A": LONG * 7})])},
+    "a health check": {"services": {"Scheduler": Service(health_check=HealthCheck(command=("true", LONG * 7)))}},
+    "the log router": {"log_router": FireLens(options={"Name": "http", "Header": LONG * 7})},
+    "both API containers": {"environment": {"A": "x" * 33_000}},
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_a_task_definition_too_large(name):
+    """A task definition that ECS would refuse is refused, with its size, the limit and the largest values' names."""
+    with pytest.raises(ValueError, match=r"task definition of .* bytes, and ECS accepts 65,536") as error:
+        plan_of(version=V, **TOO_LARGE[name])
+    assert len(str(error.value)) < 700
+    assert "x" * 100 not in str(error.value)
+
+
+def test_the_largest_values_are_named():
+    """The message names the variables to shorten, and never their values."""
+    with pytest.raises(ValueError, match=r"A \(40,000 bytes\)") as error:
+        plan_of(version=V, environment={"A": LONG * 4, "B": "x" * 30_000, "C": "short"})
+    assert "B (30,000 bytes)" in str(error.value)
+    assert "C (" not in str(error.value)
+
+
+def test_what_fits():
+    """Long values that fit pass, and what the deploy fills in is not held against anybody."""
+    plan = plan_of(version=V, environment={"A": LONG, "B": LONG, **{f"V{i}": TOKEN for i in range(200)}})
+    assert max(map(definition_bytes, plan.components)) < TASK_DEFINITION_BYTES
+
+
+def test_many_ecs_tasks():
+    """ECS tasks are refused where their Airflow variables no longer fit into the components that run DAGs."""
+    tasks = tuple(EcsTask(name=f"etl{number}") for number in range(200))
+    assert plan_of(version=V, ecs_tasks=tasks[:40])
+    with pytest.raises(ValueError, match="task definition of DagProcessor"):
+        plan_of(version=V, ecs_tasks=tasks)
+
+
+def peer(text: str) -> SimpleNamespace:
+    """Stands in for a CDK peer."""
+    return SimpleNamespace(unique_id=text, can_inline_rule=True)
+
+
+def test_many_clients():
+    """More clients than a security group has rules are refused, whatever each of them is."""
+    blocks = [f"10.{number}.0.0/16" for number in range(80)]
+    certificate = SimpleNamespace(certificate_arn="arn:aws:acm:eu-west-1:123456789012:certificate/1")
+    with pytest.raises(ValueError, match=r"80 clients.*60 rules"):
+        Web(allow_from=blocks)
+    assert len(Web(allow_from=blocks[:60]).allow_from or ()) == 60
+    with pytest.raises(ValueError, match=r"31 clients.*two rules each.*60 rules"):
+        Web(certificate=certificate, allow_from=blocks[:31])
+    assert Web(certificate=certificate, allow_from=blocks[:30])
+    # IPv4 and IPv6 are counted apart; a security group or a prefix list counts as one of each.
+    sixes = [f"2001:db8:{number}::/48" for number in range(60)]
+    assert Web(allow_from=[*blocks[:60], *sixes])
+    with pytest.raises(ValueError, match="61 clients"):
+        Web(allow_from=[*sixes, peer("pl-0123456789abcdef0")])
+    with pytest.raises(ValueError, match="80 clients"):
+        Web(allow_from=list(map(peer, blocks)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Web(domain_name="*.example.com"), r"domain_name.*\*\.example\.com"),
+        (lambda: Web(domain_name=LONG), "domain_name.*253"),
+        (lambda: Web(domain_name=f"{'x' * 64}.example.com"), "domain_name.*63"),
+        (lambda: Web(base_url=f"https://{LONG}"), "base_url.*253"),
+        (lambda: Web(base_url="https://*.example.com"), r"base_url.*\*\.example\.com"),
+        (lambda: WorkerPool("heavy", queues=[LONG]), "queue.*256"),
+        (lambda: S3Logs(prefix=LONG), "prefix.*512"),
+        (lambda: S3Logs(prefix="ü" * 257), "prefix.*512"),
+        (lambda: S3Dags(bucket=SimpleNamespace(bucket_arn="arn:aws:s3:::b"), prefix=LONG), "prefix.*512"),
+    ],
+)
+def test_long_names(make, message):
+    """Names that AWS or Airflow would cut or refuse are refused, and not repeated when they are long."""
+    with pytest.raises(ValueError, match=message) as error:
+        make()
+    assert len(str(error.value)) < 400

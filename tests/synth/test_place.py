@@ -1,0 +1,95 @@
+"""What is given from another account or region is refused while it can be, and left alone while nobody can tell."""
+
+from __future__ import annotations
+
+import pytest
+from aws_cdk import App, CfnParameter, Environment, Stack
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+
+from cdk_airflow_ecs import AirflowVersion, Web
+from synthesis import add_cluster, env
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+OWNER = "999999999999"
+LOOKUP = (
+    f"vpc-provider:account=123456789012:filter.owner-id={OWNER}:filter.vpc-id=vpc-1:region=eu-central-1"
+    ":returnAsymmetricSubnets=true"
+)
+
+
+def found(owner: str) -> dict:
+    """What a lookup of a VPC with private subnets in two zones finds."""
+    zones = ("a", "b")
+    subnets = [
+        {"subnetId": f"s-{z}", "cidr": "10.0.0.0/24", "availabilityZone": f"eu-central-1{z}", "routeTableId": "r"}
+        for z in zones
+    ]
+    groups = [{"name": "Private", "type": "Private", "subnets": subnets}]
+    place = {"vpcId": "vpc-1", "vpcCidrBlock": "10.0.0.0/16", "ownerAccountId": owner}
+    return {**place, "availabilityZones": [], "subnetGroups": groups}
+
+
+def shared_vpc(stack: Stack, owner: str) -> ec2.IVpc:
+    """A VPC that another account shares with the stack's."""
+    stack.node.set_context(LOOKUP, found(owner))
+    return ec2.Vpc.from_lookup(stack, "Shared", vpc_id="vpc-1", owner_account_id=OWNER)
+
+
+def certificate(stack: Stack, arn: str) -> acm.ICertificate:
+    """A certificate by its ARN."""
+    return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
+
+
+def test_certificate_of_another_region():
+    """A certificate of another region is refused, with both regions."""
+    stack = Stack(App(), "Data", env=env("eu-west-1"))
+    web = Web(certificate=certificate(stack, "arn:aws:acm:us-east-1:123456789012:certificate/1"), domain_name="a.b")
+    with pytest.raises(ValueError, match=r"certificate is of us-east-1, and the stack is in eu-west-1"):
+        add_cluster(stack, web=web)
+
+
+def test_certificate_of_another_stack():
+    """The same holds for a certificate that another stack makes, whose ARN nobody knows yet."""
+    app = App()
+    other = Stack(app, "Other", env=env("us-east-1"), cross_region_references=True)
+    web = Web(certificate=acm.Certificate(other, "Certificate", domain_name="a.b"), domain_name="a.b")
+    with pytest.raises(ValueError, match="certificate is of us-east-1, and the stack is in eu-west-1"):
+        add_cluster(Stack(app, "Data", env=env("eu-west-1"), cross_region_references=True), web=web)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_certificate_that_may_be_right(known):
+    """A certificate of the stack's region, or of a region that nobody knows, is taken."""
+    stack = Stack(App(), "Data", env=env("us-east-1") if known else None)
+    arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    add_cluster(stack, web=Web(certificate=certificate(stack, arn), domain_name="a.b"))
+    other = Stack(App(), "Other", env=env("us-east-1") if known else None)
+    parameter = CfnParameter(other, "Arn").value_as_string
+    add_cluster(other, web=Web(certificate=certificate(other, parameter), domain_name="a.b"))
+
+
+def test_vpc_of_another_account():
+    """A shared VPC is refused where a private DNS zone would be made in it, which only its owner may."""
+    stack = Stack(App(), "Data", env=env())
+    with pytest.raises(ValueError, match=rf"vpc= belongs to the account {OWNER}, and the stack to 123456789012"):
+        add_cluster(stack, vpc=shared_vpc(stack, OWNER))
+
+
+def test_vpc_that_may_be_right():
+    """The stack's own VPC is taken, a shared one without a private zone, and one of an account that nobody knows."""
+    own = Stack(App(), "Data", env=env())
+    add_cluster(own, vpc=shared_vpc(own, "123456789012"))
+    without_zone = Stack(App(), "Data", env=env())
+    add_cluster(without_zone, vpc=shared_vpc(without_zone, OWNER), version=AirflowVersion.V2_11)
+    unknown = Stack(App(), "Data", env=Environment(region="eu-central-1"))
+    zones = ["eu-central-1a", "eu-central-1b"]
+    vpc = ec2.Vpc.from_vpc_attributes(
+        *(unknown, "Vpc"),
+        vpc_id="vpc-1",
+        availability_zones=zones,
+        private_subnet_ids=["s-1", "s-2"],
+        vpc_cidr_block="10.0.0.0/16",
+    )
+    add_cluster(unknown, vpc=vpc)
