@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.executors.ecs import EcsExecutor
     from cdk_airflow_ecs.executors.local import LocalExecutor
     from cdk_airflow_ecs.executors.several import SeveralExecutors
-    from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.logs.awslogs import AwsLogs
     from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
     from cdk_airflow_ecs.logs.firelens import FireLens
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # A name's module is imported when the name is first used: the command `airflow-ecs` needs no CDK and starts no Node.js.
 _MODULES = {
     "AirflowCluster": "cluster",
-    "AirflowImage": "images.registry",
+    "AirflowImage": "images.airflow_image",
     "AirflowVersion": "airflow",
     "AuroraDatabase": "databases.aurora",
     "AwsLogs": "logs.awslogs",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.databases.base import Database
     from cdk_airflow_ecs.executors.base import Executor
-    from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.plan import Architecture

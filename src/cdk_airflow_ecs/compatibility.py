@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.service import Service
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.executors.base import ExecutorPlan
-    from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.settings import Settings
@@ -169,14 +169,14 @@ def _names(value: object) -> set[str]:
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
     """Say what an image must hold that this library cannot add to it, and that it may be another one tomorrow."""
-    if image.moves:
+    if image.source.moves:
         yield Advice(
             f"cdk-airflow-ecs:moving-image:{name}",
             f"{_image(name)} has no tag of its own: no deploy would say which one runs, and tasks that start later may"
             " run another Airflow than their scheduler; name a tag that never moves, or a digest",
         )
     added = (*executor.requirements, *executor.image_files)
-    if added and not image.takes_requirements:
+    if added and not image.source.takes_requirements:
         yield Advice(
             f"cdk-airflow-ecs:image-requirements:{name}",
             f"{_image(name)} must hold {', '.join(added)}, which this library adds to the official image and to"
@@ -229,7 +229,7 @@ def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> No
         ValueError: saying what to choose from.
     """
     for name, image in images.items():
-        if dags is None and image.has_dags:
+        if dags is None and image.source.has_dags:
             raise ValueError(
                 f"{_image(name)} comes with DAGs, and dags= does not say whether they are the cluster's; pass"
                 " dags=ImageDags(), or another source, such as S3Dags(), which leaves them out of the image"
@@ -246,7 +246,7 @@ def check_cloudwatch(settings: Settings, images: Mapping[str, AirflowImage]) -> 
     if not isinstance(settings.logs, CloudWatchLogs) or not first <= settings.version <= last:
         return
     for name, image in images.items():
-        keeps = image.has_newer(_AMAZON, _KEEPS_LOGS)
+        keeps = image.source.has_newer(_AMAZON, _KEEPS_LOGS)
         if keeps is False:
             raise ValueError(
                 f"logs=CloudWatchLogs() loses logs with {_image(name)}, which has the amazon provider that Airflow"

@@ -180,7 +180,7 @@ def _environment(context: _Context, process: Process, workers: Workers | None, s
     line = settings.version.line
     user_options = [
         *settings.config,
-        (image.options_source, image.options),
+        (image.source.options_source, image.source.options),
         (f"environment of {process.component}", given_options),
     ]
     check_options(settings, context.executor, user_options)

@@ -22,7 +22,7 @@ from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.environment import read_config, split_environment
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Executor, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
-from cdk_airflow_ecs.images.registry import AirflowImage
+from cdk_airflow_ecs.images.airflow_image import AirflowImage
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.router import LogRouter
@@ -75,7 +75,7 @@ class Settings:
     def default_queue(self) -> Value:
         """Where Airflow sends a task that names no queue."""
         line = self.version.line
-        said = [item for _, given in (*self.config, ("image=", self.image.options)) for item in given.items()]
+        said = [item for _, given in (*self.config, ("image=", self.image.source.options)) for item in given.items()]
         return next((value for name, value in said if options.read_as(name, line) == _DEFAULT_QUEUE), "default")
 
     def executor_plan(self) -> ExecutorPlan:
@@ -181,9 +181,12 @@ def resolve(
         advice += _check_variables(task.component, task.service, version, secrets)
     images = images_of(settings, executor_plan)
     for name, own in images.items():
-        own.check(version, executor_plan.image_files)
-        found = options.check(_by_section(own.options), version.line)
-        advice += _advise([replace(finding, message=f"{own.options_source}: {finding.message}") for finding in found])
+        source = own.source
+        source.check(version, executor_plan.image_files)
+        found = options.check(_by_section(source.options), version.line)
+        advice += _advise(
+            [replace(finding, message=f"{source.options_source}: {finding.message}") for finding in found]
+        )
         advice += compatibility.check_image(name, own, executor_plan)
     compatibility.check_ecs_tasks(settings, executor_plan)
     compatibility.check_dags(images, dags)

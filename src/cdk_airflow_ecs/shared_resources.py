@@ -195,14 +195,15 @@ class SharedResources:
         if component.is_store:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))
         image = images_of(settings, executor)[component.image]
-        made = image.container_image(
+        source = image.source
+        made = source.container_image(
             self.scope(f"Images/{component.image.replace('/', '-')}"),
             version=settings.version,
             architecture=component.architecture,
             requirements=executor.requirements,
             files=executor.image_files,
         )
-        in_ecr = image.in_ecr or bool(image.takes_requirements and (executor.requirements or executor.image_files))
+        in_ecr = source.in_ecr or bool(source.takes_requirements and (executor.requirements or executor.image_files))
         return Image(container_image=made, entrypoint=image.entrypoint, in_ecr=in_ecr)
 
     @property

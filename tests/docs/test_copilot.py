@@ -247,8 +247,8 @@ def built() -> tuple[AirflowImage, dict[str, str]]:
             Path(folder, name).parent.mkdir(exist_ok=True)
             Path(folder, name).write_text(text)
         image = AirflowImage.build(folder)
-        assert isinstance(image, BuiltImage)
-        return image, {name: content.decode() for name, content in image.context(THEIRS).items()}
+        assert isinstance(image.source, BuiltImage)
+        return image, {name: content.decode() for name, content in image.source.context(THEIRS).items()}
 
 
 def builds(*lines: str) -> Callable[[], bool]:

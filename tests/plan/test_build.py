@@ -74,7 +74,7 @@ def folder(tmp_path):
 
 def context(image, line="3.3", **added):
     """The files that the builder gets, as text."""
-    return {name: content.decode() for name, content in image.context(VERSIONS[line], **added).items()}
+    return {name: content.decode() for name, content in image.source.context(VERSIONS[line], **added).items()}
 
 
 def image_in(**arguments):
@@ -114,7 +114,7 @@ def test_the_layout_of_the_walk_through(folder):
     moved = {"airflow.cfg": "configs/", "entrypoint.sh": "scripts/", "requirements.txt": "requirements/"}
     there = AirflowImage.build(folder({moved.get(name, "") + name: text for name, text in WHOLE.items()}, "copilot"))
     assert context(there) == context(AirflowImage.build(folder(WHOLE)))
-    assert there.options == {("core", "parallelism"): "7", ("reports", "sender"): "a@example.com"}
+    assert there.source.options == {("core", "parallelism"): "7", ("reports", "sender"): "a@example.com"}
 
 
 @pytest.mark.parametrize("line", VERSIONS)
@@ -175,7 +175,7 @@ def test_junk_stays_out(folder):
     }
     clean, dirty = (AirflowImage.build(folder(files, name)) for name, files in (("a", WHOLE), ("b", WHOLE | junk)))
     assert context(clean) == context(dirty)
-    assert list(clean.contents.files) == list(dirty.contents.files)
+    assert list(clean.source.contents.files) == list(dirty.source.contents.files)
 
 
 def test_links(folder, tmp_path):
@@ -480,8 +480,8 @@ def test_a_dockerfile_of_ones_own(folder):
         {"Dockerfile": "FROM apache/airflow:3.3.2\n", "airflow.cfg": WHOLE["airflow.cfg"], "src/x.py": ""}
     )
     image = AirflowImage.build(directory)
-    assert (image.is_official, image.takes_requirements, image.has_dags) == (False, False, False)
-    assert image.options[("core", "parallelism")] == "7"
+    assert (image.source.takes_requirements, image.source.has_dags) == (False, False)
+    assert image.source.options[("core", "parallelism")] == "7"
     assert (
         option(containers(plan(image=image, dags=ImageDags("/srv")))["dag-processor"], "core", "dags_folder") == "/srv"
     )
@@ -495,6 +495,6 @@ def test_a_dockerfile_of_ones_own(folder):
 
 def test_which_images_take_what_the_cluster_adds(folder):
     """The official image and one built from a directory do; those that a registry holds are as they are."""
-    assert AirflowImage.official().takes_requirements
-    assert AirflowImage.build(folder(WHOLE)).takes_requirements
-    assert not OWN_IMAGE.takes_requirements
+    assert AirflowImage.official().source.takes_requirements
+    assert AirflowImage.build(folder(WHOLE)).source.takes_requirements
+    assert not OWN_IMAGE.source.takes_requirements

@@ -27,10 +27,6 @@ DIGEST = "sha256:" + "0" * 64
             lambda: AirflowImage.registry("123456789012.dkr.ecr.eu-central-1.amazonaws.com/airflow:1"),
             r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)",
         ),
-        (
-            lambda: AirflowImage(repository=REPOSITORY, tag="1", credentials=SECRET),
-            "credentials are for other registries; ECR asks the execution roles, which may pull from the repository",
-        ),
     ],
 )
 def test_refused(make, words):

@@ -11,7 +11,6 @@ import pytest
 from aws_cdk import App, CfnParameter, Fn, IStableStringProducer, Lazy, RemovalPolicy, SecretValue, Stack, Token
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
@@ -406,13 +405,9 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"environment": {"METADATA_HOST": "db.example.com"}},
         "sets METADATA_HOST in .*, which this cluster sets itself",
     ),
-    "a repository and a name": (
-        lambda s: {"image": AirflowImage("a", repository=ecr.Repository.from_repository_name(s, "R", "r"), tag="1")},
-        "takes a name, or a repository with a tag",
-    ),
-    "a repository without a tag": (
-        lambda s: {"image": AirflowImage(repository=ecr.Repository.from_repository_name(s, "R", "r"))},
-        "takes a name, or a repository with a tag",
+    "the name of an image as its source": (
+        lambda s: {"image": AirflowImage(source="ghcr.io/acme/airflow:1")},
+        "AirflowImage source takes an ImageSource such as",
     ),
     # --- a name used twice
     "two pools of one name": (

@@ -118,7 +118,7 @@ def test_the_official_image_with_more():
         stack, version = Stack(app, "Data"), AirflowVersion.V3_3
         for requirements, files in (((), {}), (("kombu>=5.6,<6",), {"broker.py": "X = 1\n"}), (("kombu>=5.6,<6",), {})):
             for _ in range(2):
-                AirflowImage.official().container_image(
+                AirflowImage.official().source.container_image(
                     stack, version=version, architecture="arm64", requirements=requirements, files=files
                 )
 

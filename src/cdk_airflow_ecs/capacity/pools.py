@@ -11,7 +11,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import HealthCheck
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.images.registry import AirflowImage
+from cdk_airflow_ecs.images.airflow_image import AirflowImage
 from cdk_airflow_ecs.plan import Architecture
 from cdk_airflow_ecs.tokens import is_token
 

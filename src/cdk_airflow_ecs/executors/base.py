@@ -15,7 +15,7 @@ from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
 if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.cluster import AirflowCluster
-    from cdk_airflow_ecs.images.registry import AirflowImage
+    from cdk_airflow_ecs.images.airflow_image import AirflowImage
 
 SCHEDULER_WITH_TASKS_MIB: Final = 4096
 

@@ -1,29 +1,25 @@
-"""Images that CDK builds when it deploys: derived from Airflow's own, or from a Dockerfile of the user's."""
+"""Images that CDK builds, when it deploys, from a directory of the user's."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
-
-from aws_cdk import aws_ecr_assets as assets
-from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.images.directory import JUNK, ImageDirectory, read_directory
-from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, dockerfile
+from cdk_airflow_ecs.images.asset import asset_of, folder_asset
+from cdk_airflow_ecs.images.base import OFFICIAL_ENTRYPOINT, ImageSource
+from cdk_airflow_ecs.images.directory import ImageDirectory, read_directory
+from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, build_context
 from cdk_airflow_ecs.images.names import check_release
-from cdk_airflow_ecs.images.registry import OFFICIAL_ENTRYPOINT, AirflowImage, Architecture
 from cdk_airflow_ecs.images.requirements import asks_for
-from cdk_airflow_ecs.plan import Option
+from cdk_airflow_ecs.plan import Architecture, Option
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
     from constructs import Construct
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
@@ -32,57 +28,54 @@ _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltImage(AirflowImage):
+class BuiltImage(ImageSource):
     """An image that is built from a directory. Made by :meth:`AirflowImage.build`.
 
     Args:
         contents: what the directory holds.
         base: "official", "slim", or the name of another image to start from.
+        entrypoint: what the image starts with.
         dags: whether the image carries the directory's DAGs.
     """
 
     contents: ImageDirectory
     base: str = "official"
+    entrypoint: tuple[str, ...] = OFFICIAL_ENTRYPOINT
     dags: bool = True
 
     @property
-    def is_official(self) -> bool:
-        """See :attr:`AirflowImage.is_official`."""
-        return False
-
-    @property
     def in_ecr(self) -> bool:
-        """See :attr:`AirflowImage.in_ecr`."""
+        """See :attr:`ImageSource.in_ecr`."""
         return True
 
     @property
     def takes_requirements(self) -> bool:
-        """See :attr:`AirflowImage.takes_requirements`."""
+        """See :attr:`ImageSource.takes_requirements`."""
         return self.contents.dockerfile is None
 
     @property
     def has_dags(self) -> bool:
-        """See :attr:`AirflowImage.has_dags`."""
+        """See :attr:`ImageSource.has_dags`."""
         return self.contents.has("dags")
 
     @property
     def options(self) -> Mapping[Option, str]:
-        """See :attr:`AirflowImage.options`."""
+        """See :attr:`ImageSource.options`."""
         return self.contents.options
 
     @property
     def options_source(self) -> str:
-        """See :attr:`AirflowImage.options_source`."""
+        """See :attr:`ImageSource.options_source`."""
         return self.contents.options_file
 
     def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
-        """See :meth:`AirflowImage.has_newer`."""
+        """See :meth:`ImageSource.has_newer`."""
         if asks_for(self.contents.requirements, package, version):
             return True
         return None if self.contents.dockerfile is not None or self.base not in ("official", "slim") else False
 
     def check(self, version: AirflowVersion, files: Iterable[str] = ()) -> None:
-        """See :meth:`AirflowImage.check`."""
+        """See :meth:`ImageSource.check`."""
         self.contents.check(version)
         check_release(f"{self.contents.path}: base=", self.base, version)
         for name in _FROM.findall(self.contents.dockerfile or "")[-1:]:
@@ -91,8 +84,8 @@ class BuiltImage(AirflowImage):
             if own := self.contents.files.get(f"config/{name}"):
                 raise ValueError(f"{own}: the cluster brings a module of that name; rename yours")
 
-    def with_dags(self, folder: str | None) -> AirflowImage:
-        """See :meth:`AirflowImage.with_dags`."""
+    def with_dags(self, folder: str | None) -> ImageSource:
+        """See :meth:`ImageSource.with_dags`."""
         if folder is None:
             return replace(self, dags=False)
         path, own = self.contents.path, PurePosixPath(HOME, "dags")
@@ -114,11 +107,10 @@ class BuiltImage(AirflowImage):
         requirements: tuple[str, ...] = (),
         files: Mapping[str, str] | None = None,
     ) -> ecs.ContainerImage:
-        """See :meth:`AirflowImage.container_image`."""
+        """See :meth:`ImageSource.container_image`."""
         if self.contents.dockerfile is not None:
-            return _image(scope, architecture, self.contents.path, {"AIRFLOW_VERSION": str(version)})
-        context = self.context(version, requirements, files or {})
-        return _built(scope, architecture, context)
+            return folder_asset(scope, architecture, self.contents.path, {"AIRFLOW_VERSION": str(version)})
+        return asset_of(scope, architecture, self.context(version, requirements, files or {}))
 
     def context(
         self, version: AirflowVersion, requirements: tuple[str, ...] = (), files: Mapping[str, str] | None = None
@@ -135,18 +127,12 @@ class BuiltImage(AirflowImage):
                 for folder in ("config", "plugins", "dags")
                 if (folder == "config" and files) or any(name.startswith(f"{folder}/") for name in own)
             ),
-            entrypoint=tuple(self.entrypoint) if "entrypoint.sh" in own else (),
+            entrypoint=self.entrypoint if "entrypoint.sh" in own else (),
         )
-        return _context(recipe, files or {}) | {name: path.read_bytes() for name, path in own.items()}
+        return build_context(recipe, files or {}) | {name: path.read_bytes() for name, path in own.items()}
 
 
-def build_image(
-    directory: str | Path,
-    *,
-    base: str | None,
-    entrypoint: Sequence[str] | None,
-    architecture: Architecture,
-) -> BuiltImage:
+def build_image(directory: str | Path, *, base: str | None, entrypoint: Sequence[str] | None) -> BuiltImage:
     """Read *directory* and check it with the arguments of :meth:`AirflowImage.build`."""
     contents = read_directory(directory)
     validation.text("AirflowImage.build base", base, "slim")
@@ -173,63 +159,4 @@ def build_image(
             f"AirflowImage.build: entrypoint= does not start {contents.files['entrypoint.sh']}, which is {SCRIPT} in"
             " the image; name it there, or remove the file"
         )
-    return BuiltImage(contents=contents, base=base or "official", entrypoint=entrypoint, architecture=architecture)
-
-
-def derived_image(
-    scope: Construct,
-    *,
-    version: AirflowVersion,
-    architecture: Architecture,
-    requirements: tuple[str, ...],
-    files: Mapping[str, str],
-) -> ecs.ContainerImage:
-    """Add Python packages and modules to the official image."""
-    recipe = Recipe(version=version, requirements=requirements, folders=("config",) if files else ())
-    return _built(scope, architecture, _context(recipe, files))
-
-
-def _context(recipe: Recipe, files: Mapping[str, str]) -> dict[str, bytes]:
-    """The files that a builder gets and that come from no directory, by path."""
-    context = {"Dockerfile": dockerfile(recipe).encode()}
-    if recipe.requirements:
-        context["requirements.txt"] = "".join(f"{line}\n" for line in recipe.requirements).encode()
-    return context | {f"config/{name}": text.encode() for name, text in files.items()}
-
-
-def _built(scope: Construct, architecture: Architecture, context: Mapping[str, bytes]) -> ecs.ContainerImage:
-    """Make the asset of *context*; CDK copies its folder at once."""
-    with TemporaryDirectory() as name:
-        folder = Path(name, "context")
-        for path, content in context.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-            # Whatever the checkout says of modes, which a hash of contents would not notice.
-            target.chmod(0o755 if path == "entrypoint.sh" else 0o644)
-        digest = hashlib.sha256(repr(sorted(context.items())).encode()).hexdigest()
-        return _image(scope, architecture, folder, {}, digest)
-
-
-def _image(
-    scope: Construct,
-    architecture: Architecture,
-    folder: Path,
-    build_arguments: Mapping[str, str],
-    identity: str | None = None,
-) -> ecs.ContainerImage:
-    """Make the asset of *folder* under *scope*, once for each architecture."""
-    identity = identity or hashlib.sha256(json.dumps([str(folder), dict(build_arguments)]).encode()).hexdigest()
-    name = f"{architecture}-{identity[:8]}"
-    asset = scope.node.try_find_child(name)
-    if asset is None:
-        arm = architecture == "arm64"
-        asset = assets.DockerImageAsset(
-            scope,
-            name,
-            directory=str(folder.resolve()),
-            build_args=dict(build_arguments) or None,
-            exclude=[f"**/{pattern}" for pattern in JUNK],
-            platform=assets.Platform.LINUX_ARM64 if arm else assets.Platform.LINUX_AMD64,
-        )
-    return ecs.ContainerImage.from_docker_image_asset(asset)  # type: ignore[arg-type]  # what was made here
+    return BuiltImage(contents=contents, base=base or "official", entrypoint=entrypoint)

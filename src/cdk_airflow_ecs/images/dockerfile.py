@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +65,19 @@ def dockerfile(recipe: Recipe) -> str:
     if copies:
         paragraphs.append("\n".join(copies))
     return "\n\n".join(paragraphs) + "\n"
+
+
+def build_context(recipe: Recipe, files: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the files that a builder gets and that come from no directory, by path.
+
+    Args:
+        recipe: what goes into the image.
+        files: Python modules of the cluster's own, by file name.
+    """
+    context = {"Dockerfile": dockerfile(recipe).encode()}
+    if recipe.requirements:
+        context["requirements.txt"] = "".join(f"{line}\n" for line in recipe.requirements).encode()
+    return context | {f"config/{name}": text.encode() for name, text in files.items()}
 
 
 def base_image(version: AirflowVersion, base: str) -> str:

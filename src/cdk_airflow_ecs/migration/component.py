@@ -30,7 +30,7 @@ def migration_component(settings: Settings) -> Component:
             for option, value in given.items()
             if option[0] in _SECTIONS or option == ("core", "auth_manager")
         }
-        for source, given in (*settings.config, (settings.image.options_source, settings.image.options))
+        for source, given in (*settings.config, (settings.image.source.options_source, settings.image.source.options))
     }
     chosen = options.merge([("this cluster", own), *concerned.items()], settings.version.line)
     return Component(

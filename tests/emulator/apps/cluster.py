@@ -5,7 +5,7 @@ import os
 from aws_cdk import App, RemovalPolicy, Stack
 
 from cdk_airflow_ecs import AirflowCluster, AirflowVersion
-from cdk_airflow_ecs.images.registry import AirflowImage
+from cdk_airflow_ecs.images.airflow_image import AirflowImage
 
 image = os.environ.get("TEST_IMAGE")
 app = App()

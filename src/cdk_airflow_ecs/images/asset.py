@@ -1,0 +1,57 @@
+"""The assets from which CDK builds images when it deploys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_ecr_assets as assets
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs.images.directory import JUNK
+from cdk_airflow_ecs.plan import Architecture
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+
+def asset_of(scope: Construct, architecture: Architecture, context: Mapping[str, bytes]) -> ecs.ContainerImage:
+    """Create the asset of a build context, given as files by path; CDK copies its folder at once."""
+    with TemporaryDirectory() as name:
+        folder = Path(name, "context")
+        for path, content in context.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            # Whatever the checkout says of modes, which a hash of contents would not notice.
+            target.chmod(0o755 if path == "entrypoint.sh" else 0o644)
+        digest = hashlib.sha256(repr(sorted(context.items())).encode()).hexdigest()
+        return folder_asset(scope, architecture, folder, {}, digest)
+
+
+def folder_asset(
+    scope: Construct,
+    architecture: Architecture,
+    folder: Path,
+    build_arguments: Mapping[str, str],
+    identity: str | None = None,
+) -> ecs.ContainerImage:
+    """Create the asset of *folder* under *scope*, once for each architecture."""
+    identity = identity or hashlib.sha256(json.dumps([str(folder), dict(build_arguments)]).encode()).hexdigest()
+    name = f"{architecture}-{identity[:8]}"
+    asset = scope.node.try_find_child(name)
+    if asset is None:
+        arm = architecture == "arm64"
+        asset = assets.DockerImageAsset(
+            scope,
+            name,
+            directory=str(folder.resolve()),
+            build_args=dict(build_arguments) or None,
+            exclude=[f"**/{pattern}" for pattern in JUNK],
+            platform=assets.Platform.LINUX_ARM64 if arm else assets.Platform.LINUX_AMD64,
+        )
+    return ecs.ContainerImage.from_docker_image_asset(asset)  # type: ignore[arg-type]  # what was made here

@@ -1,0 +1,57 @@
+"""The image that the Apache Airflow project publishes, as it is or with packages that the cluster needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.images.asset import asset_of
+from cdk_airflow_ecs.images.base import ImageSource
+from cdk_airflow_ecs.images.dockerfile import Recipe, base_image, build_context
+from cdk_airflow_ecs.plan import Architecture
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficialImage(ImageSource):
+    """The full image of the cluster's release on Docker Hub."""
+
+    @property
+    def takes_requirements(self) -> bool:
+        """See :attr:`ImageSource.takes_requirements`."""
+        return True
+
+    def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
+        """See :meth:`ImageSource.has_newer`."""
+        del package, version
+        return False
+
+    def with_dags(self, folder: str | None) -> ImageSource:
+        """See :meth:`ImageSource.with_dags`."""
+        if folder is not None:
+            raise ValueError(
+                "dags=ImageDags() needs an image that holds your DAGs, and the official image holds none; pass"
+                ' image=AirflowImage.build("airflow/") or image=AirflowImage.registry("…"), or use dags=S3Dags()'
+            )
+        return self
+
+    def container_image(
+        self,
+        scope: Construct,
+        *,
+        version: AirflowVersion,
+        architecture: Architecture,
+        requirements: tuple[str, ...] = (),
+        files: Mapping[str, str] | None = None,
+    ) -> ecs.ContainerImage:
+        """See :meth:`ImageSource.container_image`."""
+        if not requirements and not files:
+            return ecs.ContainerImage.from_registry(base_image(version, "official"))
+        recipe = Recipe(version=version, requirements=requirements, folders=("config",) if files else ())
+        return asset_of(scope, architecture, build_context(recipe, files or {}))
