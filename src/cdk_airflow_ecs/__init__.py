@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdk_airflow_ecs.airflow import AirflowVersion, HealthCheck
+    from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.brokers.redis import RedisBroker
     from cdk_airflow_ecs.brokers.sqs import SqsBroker
     from cdk_airflow_ecs.capacity.pools import WorkerPool
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.local import LocalLogs
     from cdk_airflow_ecs.logs.s3 import S3Logs
     from cdk_airflow_ecs.plan import Permission
+    from cdk_airflow_ecs.process import HealthCheck
     from cdk_airflow_ecs.web.web import Web
 
 # A name's module is imported when the name is first used: the command `airflow-ecs` needs no CDK and starts no Node.js.
@@ -50,7 +51,7 @@ _MODULES = {
     "ExecutorPlan": "executors.base",
     "ExistingDatabase": "databases.existing",
     "FireLens": "logs.firelens",
-    "HealthCheck": "airflow",
+    "HealthCheck": "process",
     "ImageDags": "dags.image",
     "LocalExecutor": "executors.local",
     "LocalLogs": "logs.local",

@@ -1,4 +1,4 @@
-"""What differs between Airflow releases: processes, commands, ports, health checks, option names. Pure data.
+"""What differs between Airflow releases: processes, commands, ports, option names. Pure data.
 
 Sources: Airflow's own ``config.yml`` and ``cli_config.py`` of each release, and runs of 2.11.2 and 3.3.2. The table of
 needs is the "what each container gets" table in docs/security.md.
@@ -7,18 +7,16 @@ needs is the "what each container gets" table in docs/security.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.process import Need, Process, heartbeat_check, http_check
 
 WEB_PORT = 8080
 EXECUTION_API_PORT = 8081
 EXECUTION_API_NAME = "execution-api"
 WORKER_LOG_PORT = 8793  # [logging] worker_log_server_port
 TRIGGERER_LOG_PORT = 8794  # [logging] trigger_log_server_port
-HEARTBEAT_SECONDS = 120  # without one, a process counts as dead
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 # 43 letters and digits of Secrets Manager, and the "=" that makes them a key.
 FERNET_COMMAND = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
@@ -133,91 +131,6 @@ AirflowVersion.ALL = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthCheck:
-    """A command that ECS runs inside a container to learn whether it works.
-
-    Args:
-        command: the command and its arguments; no shell reads it.
-        interval_seconds: time between two runs, 5 to 300.
-        timeout_seconds: after which a run counts as failed, 2 to 120.
-        retries: failures in a row before the container is unhealthy, 1 to 10.
-        start_period_seconds: grace at start, 0 to 300. The default is 180: Airflow's start took up to 16 s of CPU time
-            when measured, which is over a minute on a quarter of a vCPU.
-    """
-
-    command: tuple[str, ...]
-    interval_seconds: int = 30
-    timeout_seconds: int = 10
-    retries: int = 5
-    start_period_seconds: int = 180
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "command", validation.items("HealthCheck command", self.command, '["true"]'))
-        if not self.command or not all(isinstance(word, str) for word in self.command):
-            raise ValueError(f"HealthCheck command is a list of words, got {self.command!r}")
-        for name, low, high in (
-            ("interval_seconds", 5, 300),
-            ("timeout_seconds", 2, 120),
-            ("retries", 1, 10),
-            ("start_period_seconds", 0, 300),
-        ):
-            validation.integer(f"HealthCheck {name}", getattr(self, name), low, high)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """One Airflow process: how it starts, and what it must be given to work.
-
-    Args:
-        name: the name of its container.
-        component: the component it belongs to; processes of one component share a task.
-        command: what the image's entry point runs.
-        needs: what it gets beyond the common configuration: "database", "fernet", "jwt", "session", "execution-api",
-            "dags", "executor", "load-executor", "read-logs", "write-logs".
-        port: the port that others reach it on, if any.
-        health_check: how ECS knows that it works.
-        environment: variables of this process alone.
-        runs_user_code: whether code of DAG authors runs in it.
-    """
-
-    name: str
-    component: str
-    command: tuple[str, ...]
-    needs: frozenset[str]
-    port: int | None = None
-    health_check: HealthCheck | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    runs_user_code: bool = False
-
-
-def http_check(url: str) -> HealthCheck:
-    """Check that *url* answers. Costs 0.1 s of CPU time; ``airflow jobs check`` costs 5 s.
-
-    The first answer of the execution API took 4.8 s when measured, later ones 2 ms; ECS itself waits 10 s.
-    """
-    return HealthCheck(command=("python3", "-ISc", f"import urllib.request as r;r.urlopen('{url}',timeout=9)"))
-
-
-def tcp_check(port: int) -> HealthCheck:
-    """Check that something listens on *port* of this container."""
-    return HealthCheck(command=("python3", "-ISc", f"import socket;socket.create_connection(('127.0.0.1',{port}),5)"))
-
-
-def heartbeat_check(job_type: str) -> HealthCheck:
-    """Check that this host's own job of *job_type* wrote a heartbeat to the database not long ago."""
-    script = (
-        "import os,socket,sys,psycopg2;e=os.environ;"  # noqa: S608 - the job type is one of ours
-        "c=psycopg2.connect(host=e['METADATA_HOST'],port=e['METADATA_PORT'],dbname=e['METADATA_NAME'],"
-        "user=e['METADATA_USER'],password=e['METADATA_PASSWORD'],connect_timeout=5).cursor();"
-        "c.execute('select 1 from job where job_type=%s and state=%s and hostname=%s"
-        " and latest_heartbeat>now()-interval %s',"
-        f"('{job_type}','running',socket.gethostbyname(socket.getfqdn()),'{HEARTBEAT_SECONDS} s'));"
-        "sys.exit(not c.fetchone())"
-    )
-    return HealthCheck(command=("python3", "-c", script))
-
-
 # ``airflow dag-processor`` of 2.x dies on an empty DAG folder, because nothing has imported this module by then
 # (apache/airflow#36885; seen with 2.11.2). A new cluster's bucket is empty.
 _DAG_PROCESSOR_2 = (
@@ -236,7 +149,7 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
         tasks_in_scheduler: whether the executor runs tasks inside the scheduler, as LocalExecutor does. The scheduler
             then needs what a worker needs.
     """
-    scheduler_needs = {"database", "fernet", "executor", "load-executor"}
+    scheduler_needs: set[Need] = {"database", "fernet", "executor", "load-executor"}
     if tasks_in_scheduler:
         scheduler_needs |= {"session", "execution-api", "dags", "write-logs"}
     if version.major >= 3:
@@ -286,7 +199,7 @@ def _web_processes(version: AirflowVersion) -> tuple[Process, ...]:
                 health_check=http_check(f"http://127.0.0.1:{WEB_PORT}/health"),
             ),
         )
-    api_needs = frozenset({"database", "fernet", "jwt"})
+    api_needs: frozenset[Need] = frozenset({"database", "fernet", "jwt"})
     return (
         Process(
             name="api-server",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from cdk_airflow_ecs.advice import Advice
-from cdk_airflow_ecs.airflow import HEARTBEAT_SECONDS, TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT, AirflowVersion
+from cdk_airflow_ecs.airflow import TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT, AirflowVersion
 from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.logs.cloudwatch import CloudWatchLogs
 from cdk_airflow_ecs.logs.local import LocalLogs
@@ -16,6 +16,7 @@ from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.option_names import known, read_as
 from cdk_airflow_ecs.options import merge
 from cdk_airflow_ecs.plan import Json, Option, Value
+from cdk_airflow_ecs.process import HEARTBEAT_SECONDS
 from cdk_airflow_ecs.tokens import is_known_int, is_token
 from cdk_airflow_ecs.web.base_url import check_base_url
 

@@ -14,7 +14,6 @@ from cdk_airflow_ecs.airflow import (
     FERNET_COMMAND,
     NO_DAGS,
     WEB_PORT,
-    Process,
     processes,
     web_component,
 )
@@ -25,7 +24,7 @@ from cdk_airflow_ecs.dags.base import DagPlan
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, ExecutorPlan, Workers
-from cdk_airflow_ecs.migration.component import migration_component
+from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import (
     ClusterPlan,
@@ -38,6 +37,7 @@ from cdk_airflow_ecs.plan import (
     SecretRef,
     Value,
 )
+from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.run_task import may_find, may_follow, may_read_log, may_run
 from cdk_airflow_ecs.settings import Settings, merged
 
@@ -324,13 +324,12 @@ def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edg
     for component in components:
         for volume in component.volumes:
             yield Edge(component.name, volume.file_system_id.of, NFS_PORT, "Files")
-        for container in component.containers:
-            # Of ours: a container of the user's own may have a variable of that name.
-            if isinstance(container.environment.get("METADATA_HOST"), Ref):
-                yield Edge(component.name, "Database", database.port, "Metadata database")
-            if component.name != context.web and container.port is not None and not component.is_store:
-                yield Edge(context.web, component.name, container.port, "Logs of running tasks")
+    yield Edge(MIGRATION, "Database", database.port, "Metadata database")
     for process in _all_processes(context):
+        if "database" in process.needs:
+            yield Edge(process.component, "Database", database.port, "Metadata database")
+        if process.component != context.web and process.port is not None:
+            yield Edge(context.web, process.component, process.port, "Logs of running tasks")
         if context.is_3 and "execution-api" in process.needs:
             yield Edge(process.component, context.web, EXECUTION_API_PORT, "Execution API of Airflow 3")
         if "dags" in process.needs:

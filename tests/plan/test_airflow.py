@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from plans import ACCEPTED, OWN_IMAGE, VERSIONS, containers, option, plan, services
 
-from cdk_airflow_ecs import AirflowVersion, HealthCheck, ImageDags
+from cdk_airflow_ecs import AirflowVersion, HealthCheck, ImageDags, RdsDatabase
 from cdk_airflow_ecs.airflow import NO_DAGS
-from cdk_airflow_ecs.plan import ClusterPlan, SecretRef
+from cdk_airflow_ecs.plan import ClusterPlan, Ref, SecretRef
+from cdk_airflow_ecs.process import Process
 
 TWO = ["2.8", "2.9", "2.10", "2.11"]
 THREE = ["3.0", "3.1", "3.2", "3.3"]
@@ -317,3 +318,25 @@ def test_limits_of_a_health_check(name, low, high):
     for value in (low - 1, high + 1, "30", True, None):
         with pytest.raises(ValueError, match=f"HealthCheck {name} is an integer, {low} to {high}; got"):
             HealthCheck(command=["true"], **{name: value})
+
+
+def test_a_need_is_spelled_right():
+    """A typo in a need is refused when the process is made: a worker with it would get no DAGs."""
+    with pytest.raises(ValueError, match="Process 'worker': 'dag' is not a need; accepted: dags, database, "):
+        Process(name="worker", component="Pools/acme", command=("work",), needs=frozenset({"dag", "session"}))
+
+
+class UnusualDatabase(RdsDatabase):
+    """A database whose clients find it by variables of other names."""
+
+    def environment(self):
+        """Name the host otherwise."""
+        return {"ACME_HOST": Ref("Database", "host")}
+
+
+@pytest.mark.parametrize("line", ["2.11", "3.3"])
+def test_database_edges_follow_from_needs(line):
+    """Whoever needs the database may reach it, whatever the variables that name its host."""
+    usual, unusual = (plan(line, database=database) for database in (RdsDatabase(), UnusualDatabase()))
+    assert unusual.edges == usual.edges
+    assert [edge.source for edge in usual.edges if edge.target == "Database"]

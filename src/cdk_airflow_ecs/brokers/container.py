@@ -10,13 +10,14 @@ from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
-from cdk_airflow_ecs.airflow import AirflowVersion, HealthCheck
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis_url import redis_plan
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
+from cdk_airflow_ecs.process import HealthCheck
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.tokens import is_known_int
 

@@ -8,11 +8,11 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.airflow import HealthCheck
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.images.airflow_image import AirflowImage
 from cdk_airflow_ecs.plan import Architecture
+from cdk_airflow_ecs.process import HealthCheck
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:

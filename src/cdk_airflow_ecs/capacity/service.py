@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.airflow import HealthCheck
 from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage
+from cdk_airflow_ecs.process import HealthCheck
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs

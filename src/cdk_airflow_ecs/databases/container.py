@@ -11,7 +11,6 @@ from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
-from cdk_airflow_ecs.airflow import HealthCheck
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.capacity.fargate import check_size
@@ -19,6 +18,7 @@ from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.efs import EfsFiles
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
+from cdk_airflow_ecs.process import HealthCheck
 from cdk_airflow_ecs.secrets import generated_secret
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cdk_airflow_ecs.airflow import AirflowVersion, Process
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
+from cdk_airflow_ecs.process import Process
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.pools import WorkerPool

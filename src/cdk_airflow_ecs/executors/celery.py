@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.airflow import WORKER_LOG_PORT, AirflowVersion, Process, tcp_check
+from cdk_airflow_ecs.airflow import WORKER_LOG_PORT, AirflowVersion
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis import RedisBroker
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.plan import Edge
+from cdk_airflow_ecs.process import Need, Process, tcp_check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class CeleryExecutor(Executor):
 
 
 def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> Workers:
-    needs = {"dags", "executor", "session", "write-logs"}
+    needs: set[Need] = {"dags", "executor", "session", "write-logs"}
     needs |= {"execution-api"} if version.major >= 3 else {"database", "fernet"}
     name = f"Pools/{pool.name}"
     return Workers(

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.airflow import AirflowVersion, Process
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
+from cdk_airflow_ecs.process import Need, Process
 from cdk_airflow_ecs.run_task import may_run
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class EcsExecutor(Executor):
                 f"EcsExecutor(spot=True) needs Airflow {_SPOT_SINCE} or newer, got {context.version}: the"
                 " amazon provider of older ones asks for the launch type FARGATE as well, and ECS starts no such task"
             )
-        needs = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
+        needs: set[Need] = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
         return ExecutorPlan(
             class_path="airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor",
             alias=self.alias,

@@ -13,6 +13,8 @@ from cdk_airflow_ecs.settings import Settings
 
 # It runs again when its task definition changes; of the user's options it gets only those that concern it.
 _SECTIONS: Final = ("database", "fab")
+# Its name in the plan.
+MIGRATION: Final = "Migration"
 
 
 def migration_component(settings: Settings) -> Component:
@@ -34,7 +36,7 @@ def migration_component(settings: Settings) -> Component:
     }
     chosen = options.merge([("this cluster", own), *concerned.items()], settings.version.line)
     return Component(
-        name="Migration",
+        name=MIGRATION,
         path="Gate",
         cpu=1024,
         memory_mib=2048,
