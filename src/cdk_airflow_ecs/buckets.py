@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
+from cdk_airflow_ecs.tokens import is_token
+
 if TYPE_CHECKING:
     from aws_cdk import CfnResource
     from constructs import Construct
 
     from cdk_airflow_ecs.bind_context import BindContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketFolder:
+    """A folder of a bucket that a user brings.
+
+    Args:
+        bucket: the bucket.
+        prefix: where in it; "" is all of it.
+    """
+
+    bucket: s3.IBucket
+    prefix: str
+
+    def overlaps(self, other: BucketFolder) -> bool:
+        """Whether one is known to be inside the other."""
+        places = [f"{folder.prefix.strip('/')}/".lstrip("/") for folder in (self, other)]
+        if any(map(is_token, places)) or self.bucket.bucket_name != other.bucket.bucket_name:
+            return False
+        return places[0].startswith(places[1]) or places[1].startswith(places[0])
 
 
 def private_bucket(

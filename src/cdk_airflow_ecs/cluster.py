@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import jsii
 from aws_cdk import Annotations, RemovalPolicy
@@ -14,6 +15,7 @@ from constructs import Construct
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.pools import WorkerPool
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.migration.gate import build_gate, wait_for
@@ -23,7 +25,7 @@ from cdk_airflow_ecs.place import check_place
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
-from cdk_airflow_ecs.settings import check_constructs, resolve
+from cdk_airflow_ecs.resolve import check_constructs, resolve
 from cdk_airflow_ecs.shared_resources import SharedResources
 from cdk_airflow_ecs.subnets import check_network
 
@@ -131,27 +133,27 @@ class AirflowCluster(Construct):
             encryption_key=encryption_key,
             removal_policy=removal_policy,
         )
-        self._arguments: dict[str, Any] = {
-            "version": version,
-            "executor": executor,
-            "database": database,
-            "dags": dags,
-            "image": image,
-            "logs": logs,
-            "log_router": log_router,
-            "web": web,
-            "config": config,
-            "environment": environment,
-            "services": {
+        self._arguments = ClusterArguments(
+            version=version,
+            executor=executor,
+            database=database,
+            dags=dags,
+            image=image,
+            logs=logs,
+            log_router=log_router,
+            web=web,
+            config=config,
+            environment=environment,
+            services={
                 "ApiServer": api_server,
                 "Scheduler": scheduler,
                 "DagProcessor": dag_processor,
                 "Triggerer": triggerer,
             },
-            "enable_exec": enable_exec,
-            "maintenance": maintenance,
-        }
-        settings = resolve(**self._arguments)
+            enable_exec=enable_exec,
+            maintenance=maintenance,
+        )
+        settings = resolve(self._arguments)
         plan = plan_cluster(settings)
         checks = [resource.check for resource in settings.resources().values()]
         check_network(vpc, subnets, checks, internet_facing=settings.web.internet_facing)
@@ -222,8 +224,8 @@ class AirflowCluster(Construct):
             True
         """
         validation.instance("add_worker_pool", pool, WorkerPool, 'WorkerPool("heavy")')
-        executor = self._arguments["executor"] or CeleryExecutor()
-        self._grow(executor=executor.with_pool(pool))
+        executor = self._arguments.executor or CeleryExecutor()
+        self._grow(replace(self._arguments, executor=executor.with_pool(pool)))
 
     def add_ecs_task(
         self,
@@ -292,13 +294,12 @@ class AirflowCluster(Construct):
             environment={} if environment is None else environment,
             task_role=task_role,
         )
-        self._grow(ecs_tasks=(*self._arguments.get("ecs_tasks", ()), task))
+        self._grow(replace(self._arguments, ecs_tasks=(*self._arguments.ecs_tasks, task)))
         return EcsTaskHandle(self._rendered[task.component], task.variable)
 
-    def _grow(self, **more: Any) -> None:
-        """Plan again with *more*, and make what is new; if it is refused, nothing has changed."""
-        arguments = {**self._arguments, **more}
-        settings = resolve(**arguments)
+    def _grow(self, arguments: ClusterArguments) -> None:
+        """Plan again with more *arguments*, and make what is new; if they are refused, nothing has changed."""
+        settings = resolve(arguments)
         plan = plan_cluster(settings)
         self._arguments = arguments
         self._build(settings, plan)

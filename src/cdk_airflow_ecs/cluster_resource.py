@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from cdk_airflow_ecs.option_owner import OptionOwner
 
 if TYPE_CHECKING:
     from constructs import Construct
 
     from cdk_airflow_ecs.advice import Advice
+    from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.bind_context import BindContext
     from cdk_airflow_ecs.binding import Binding
+    from cdk_airflow_ecs.buckets import BucketFolder
+    from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.network import Network
     from cdk_airflow_ecs.plan import Component
 
 
-class ClusterResource(ABC):
+class ClusterResource(OptionOwner, ABC):
     """Something that exists once in a cluster, and that components refer to by a name.
 
     The cluster calls every method below for each of its resources: the database, the broker, the DAG source, the log
@@ -31,7 +36,7 @@ class ClusterResource(ABC):
         then finds what it has made.
         """
 
-    def check(self, network: Network | None) -> None:  # noqa: B027 - optional by design
+    def check(self, network: Network | None) -> None:
         """Refuse a network that it cannot stand in, or be reached from, before anything is made.
 
         Args:
@@ -52,3 +57,20 @@ class ClusterResource(ABC):
     def advice(self) -> Sequence[Advice]:
         """Return what the user should know about it. Pure."""
         return ()
+
+    def check_images(self, version: AirflowVersion, images: Mapping[str, AirflowImage]) -> Iterable[Advice]:
+        """Refuse images that it does not work with, and return what the user should know about others. Pure.
+
+        Args:
+            version: the Airflow release.
+            images: every image that runs Airflow; "airflow" is the cluster's, others have their component's name.
+
+        Raises:
+            ValueError: naming the image.
+        """
+        del version, images
+        return ()
+
+    def bucket_folder(self) -> BucketFolder | None:
+        """Return the folder of a user's bucket that it reads or writes, if there is one. Pure."""
+        return None

@@ -22,7 +22,6 @@ from cdk_airflow_ecs.plan import Architecture, Component, Container, Json, Ref
 if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.render_context import RenderedComponent
-    from cdk_airflow_ecs.settings import Settings
 
 # The task definition of EcsExecutor has this name.
 _TAKEN: Final = "executor"
@@ -119,9 +118,15 @@ class EcsTask:
         )
 
 
-def task_component(settings: Settings, task: EcsTask) -> Component:
-    """A container of the user's own, as the plan has it; it gets nothing of Airflow's."""
-    plain, found = split_environment(task.component, task.environment, dict(settings.given_secrets))
+def task_component(task: EcsTask, *, architecture: Architecture, secrets: Mapping[str, ecs.Secret]) -> Component:
+    """Plan a container of the user's own; it gets nothing of Airflow's.
+
+    Args:
+        task: what the user says of it.
+        architecture: the processor of the cluster's image.
+        secrets: the secrets that the user has given so far.
+    """
+    plain, found = split_environment(task.component, task.environment, dict(secrets))
     waits_for_nothing = {"CONNECTION_CHECK_MAX_COUNT": "0"} if task.image is None else {}
     return Component(
         name=task.component,
@@ -140,7 +145,7 @@ def task_component(settings: Settings, task: EcsTask) -> Component:
         ephemeral_storage_gib=task.ephemeral_storage_gib,
         spot=task.spot,
         image="airflow" if task.image is None else task.component,
-        architecture=task.architecture or settings.image.architecture,
+        architecture=task.architecture or architecture,
     )
 
 

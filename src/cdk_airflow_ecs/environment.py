@@ -64,21 +64,16 @@ def split_environment(
     return plain, found
 
 
-def read_config(config: Mapping[str, Mapping[str, object]], secrets: dict[str, ecs.Secret]) -> dict[Option, Value]:
-    """Flatten ``config=``; secrets become references, kept in *secrets*.
+def read_config(config: Mapping[Option, object], secrets: dict[str, ecs.Secret]) -> dict[Option, Value]:
+    """Read the values of ``config=``; secrets become references, kept in *secrets*.
 
     Raises:
-        ValueError: for what is no mapping, or a value that is none.
+        ValueError: for a value that cannot be one.
     """
-    if not isinstance(config, Mapping):
-        raise ValueError(f'config= is a mapping such as {{"core": {{"parallelism": 64}}}}, got {config!r}')
-    found: dict[Option, Value] = {}
-    for section, values in config.items():
-        if not isinstance(values, Mapping):
-            raise ValueError(f'config={{"{section}": …}} takes a mapping of options to values, got {values!r}')
-        for name, value in values.items():
-            found[section, name] = _value("config=", f"{section}.{name}", value, secrets)
-    return found
+    return {
+        (section, name): _value("config=", f"{section}.{name}", value, secrets)
+        for (section, name), value in config.items()
+    }
 
 
 def looks_secret(name: str) -> bool:

@@ -33,6 +33,7 @@ __all__ = [
     "check",
     "environment_name",
     "exists",
+    "flatten",
     "known",
     "merge",
     "overlay",
@@ -116,23 +117,32 @@ def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str
     return {**{option: value for option, value in defaults.items() if option not in renamed}, **chosen}
 
 
-def check(user: Mapping[str, Mapping[str, object]], minor: str) -> tuple[Finding, ...]:
-    """Check a user's options against what a release of Airflow knows.
+def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
+    """Check a user's options against what a release of Airflow has.
 
     A value that is neither text, number nor truth value counts as a secret. A CDK token counts as the text
     or number that it stands in for. A section that neither Airflow nor a provider of its image ever had is
     taken for a plugin's own.
 
     Args:
-        user: section to option to value, as given in ``config=``.
+        given: values by option.
         minor: the release line, such as "3.3".
-
-    Raises:
-        ValueError: if the configuration does not have that shape, or a value is no single text.
     """
     known(minor)
-    found = (finding for option, value in _given(user) for finding in _judge(option, value, minor))
+    found = (finding for option, value in given.items() for finding in _judge(option, value, minor))
     return tuple(finding for finding in found if finding)
+
+
+def flatten(user: Mapping[str, Mapping[str, object]]) -> dict[Option, object]:
+    """Read ``config=``: values by option.
+
+    Args:
+        user: section to option to value.
+
+    Raises:
+        ValueError: if it does not have that shape, or a value cannot become one text.
+    """
+    return dict(_given(user))
 
 
 def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, object]]:

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, cast
 
-from cdk_airflow_ecs import limits, options
-from cdk_airflow_ecs.airflow import (
-    EXECUTION_API_NAME,
-    EXECUTION_API_PORT,
-    FAB,
-    FERNET_COMMAND,
-    NO_DAGS,
-    WEB_PORT,
-    processes,
-    web_component,
-)
+from cdk_airflow_ecs import limits
+from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, WEB_PORT, processes
 from cdk_airflow_ecs.capacity.fargate import check_size
-from cdk_airflow_ecs.capacity.service import Service
-from cdk_airflow_ecs.compatibility import check_options, check_router
-from cdk_airflow_ecs.dags.base import DagPlan
+from cdk_airflow_ecs.capacity.service import Service, merged
+from cdk_airflow_ecs.compatibility import check_router
 from cdk_airflow_ecs.ecs_task import task_component
-from cdk_airflow_ecs.environment import split_environment
-from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, ExecutorPlan, Workers
+from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
 from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
-from cdk_airflow_ecs.options import variables
-from cdk_airflow_ecs.plan import (
-    ClusterPlan,
-    Component,
-    Container,
-    Edge,
-    Option,
-    Permission,
-    Ref,
-    SecretRef,
-    Value,
-)
+from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Permission
+from cdk_airflow_ecs.plan_context import PlanContext
 from cdk_airflow_ecs.process import Process
+from cdk_airflow_ecs.process_environment import process_environment
 from cdk_airflow_ecs.run_task import may_find, may_follow, may_read_log, may_run
-from cdk_airflow_ecs.settings import Settings, merged
+from cdk_airflow_ecs.settings import Settings
 
 NFS_PORT: Final = 2049
 
@@ -61,9 +41,12 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     Raises:
         ValueError: if the user's configuration contradicts the cluster's own, or a size is impossible.
     """
-    context = _Context.of(settings)
+    context = PlanContext.of(settings)
     stores = [resource.component() for resource in settings.resources().values()]
-    ecs_tasks = [task_component(settings, task) for task in settings.ecs_tasks]
+    ecs_tasks = [
+        task_component(task, architecture=settings.image.architecture, secrets=settings.given_secrets)
+        for task in settings.ecs_tasks
+    ]
     # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
     tasks = [
         replace(_component(context, (task,), task.service), kind="executor task", count=None, enable_exec=False)
@@ -81,28 +64,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Context:
-    settings: Settings
-    executor: ExecutorPlan
-    dags: DagPlan
-    web: str
-
-    @classmethod
-    def of(cls, settings: Settings) -> _Context:
-        return cls(
-            settings=settings,
-            executor=settings.executor_plan(),
-            dags=settings.dags.plan(settings.version),
-            web=web_component(settings.version),
-        )
-
-    @property
-    def is_3(self) -> bool:
-        return self.settings.version.major >= 3
-
-
-def _services(context: _Context) -> Iterator[tuple[tuple[Process | Workers, ...], Service]]:
+def _services(context: PlanContext) -> Iterator[tuple[tuple[Process | Workers, ...], Service]]:
     core: dict[str, list[Process]] = {}
     for process in processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler):
         core.setdefault(process.component, []).append(process)
@@ -116,7 +78,7 @@ def _services(context: _Context) -> Iterator[tuple[tuple[Process | Workers, ...]
         yield (workers,), workers.service
 
 
-def _component(context: _Context, members: tuple[Process | Workers, ...], service: Service) -> Component:
+def _component(context: PlanContext, members: tuple[Process | Workers, ...], service: Service) -> Component:
     settings = context.settings
     parts = [(m.process, m) if isinstance(m, Workers) else (m, None) for m in members]
     processes_ = [process for process, _ in parts]
@@ -135,7 +97,7 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
                 command=process.command,
                 port=process.port,
                 health_check=check,
-                environment=_environment(context, process, workers, service),
+                environment=process_environment(context, process, workers, service),
             )
         )
     own = next((w for _, w in parts if w), None)
@@ -169,131 +131,7 @@ def _component(context: _Context, members: tuple[Process | Workers, ...], servic
     )
 
 
-def _environment(context: _Context, process: Process, workers: Workers | None, service: Service) -> dict[str, Value]:
-    settings = context.settings
-    image = (workers and workers.image) or settings.image
-    extra = workers.config if workers else {}
-    secrets = dict(settings.given_secrets)
-    given, given_options = split_environment(process.component, service.environment, secrets)
-    executor = context.executor.config if "executor" in process.needs else {}
-    loader = context.executor.loader_config if "load-executor" in process.needs else {}
-    line = settings.version.line
-    user_options = [
-        *settings.config,
-        (image.source.options_source, image.source.options),
-        (f"environment of {process.component}", given_options),
-    ]
-    check_options(settings, context.executor, user_options)
-    own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
-    chosen = options.overlay(_defaults(context, process), options.merge([*own, *user_options], line), line)
-    fixed, added = _own_environment(context, process), _task_variables(context, process)
-    ours = {**fixed, **added}
-    for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
-        if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
-            names = ", ".join(contradicted)
-            raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
-    return {**variables(chosen), **fixed, **settings.environment, **given, **added}
-
-
-def _defaults(context: _Context, process: Process) -> dict[Option, Value]:
-    """Options that this library prefers and the user may change."""
-    chosen: dict[Option, Value] = {
-        ("core", "load_examples"): "False",
-        # The gate has seen to the schema. After a rollback it is ahead of the image, and services must start anyway.
-        ("database", "check_migrations"): "False",
-        # Logs go to S3 when a task ends; without this a worker's disk fills.
-        ("logging", "delete_local_logs"): "True",
-        # Half an hour in the queue, for workers that are still starting; Airflow's own 600 s fails such tasks.
-        ("scheduler", "task_queued_timeout"): "1800",
-    }
-    if "executor" in process.needs and "CeleryExecutor" in context.executor.class_path:
-        # How long the scheduler tries to hand a command to the broker. After Airflow's own 1 s, four times, a task has
-        # failed that never began: seen with TLS and a busy CPU (apache/airflow#7143).
-        chosen["celery", "operation_timeout"] = "10"
-    if context.is_3:
-        # One process each: more of them is what count= is for. 3.0 would start four (apache/airflow config.yml).
-        chosen["api", "workers"] = "1"
-        # A task's token is made when it is queued. Airflow's own 600 s runs out before a slow worker starts the task
-        # (apache/airflow#53713).
-        chosen["execution_api", "jwt_expiration_time"] = "86400"
-        # While the web component is replaced, tasks ask again for about four minutes: nineteen waits that grow to 30 s.
-        # Airflow's own give up after 8 to 15 s, and what began or ended meanwhile failed (airflow/sdk/api/client.py).
-        # The scheduler gives up a task after 300 s without a heartbeat ([scheduler] task_instance_heartbeat_timeout).
-        chosen["workers", "execution_api_retries"] = "20"
-        chosen["workers", "execution_api_retry_wait_max"] = "30"
-    return chosen
-
-
-def _own_options(context: _Context, process: Process) -> dict[Option, Value]:
-    settings = context.settings
-    has_logs = process.needs & {"write-logs", "read-logs"}
-    chosen: dict[Option, Value] = {
-        ("core", "executor"): context.executor.class_path,
-        # Container host names resolve nowhere; the web component fetches live logs by address.
-        ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
-        **(settings.logs.config(settings.version) if has_logs else settings.logs.unconcerned(settings.version)),
-    }
-    if context.is_3:
-        chosen["core", "auth_manager"] = FAB
-        if settings.web.has_one_name:
-            chosen["api", "base_url"] = Ref("Web", "url")
-    else:
-        chosen["webserver", "base_url"] = Ref("Web", "url")
-        chosen["scheduler", "standalone_dag_processor"] = "True"
-    if process.component == context.web and not context.is_3:
-        chosen["webserver", "enable_proxy_fix"] = "True"
-        chosen["webserver", "cookie_secure"] = str(settings.web.certificate is not None)
-        chosen["api", "auth_backends"] = "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session"
-    if process.component == "Scheduler":
-        # See its health check.
-        chosen["scheduler", "enable_health_check"] = "False"
-    needs = process.needs
-    if "database" in needs:
-        chosen |= settings.database.config()
-    if "fernet" in needs:
-        chosen["core", "fernet_key_cmd"] = FERNET_COMMAND
-    if "jwt" in needs:
-        chosen["api_auth", "jwt_secret"] = SecretRef("Jwt")
-    if "session" in needs:
-        chosen[settings.version.session_section, "secret_key"] = SecretRef("Session")
-    if context.is_3 and needs & {"execution-api", "executor"}:
-        # The scheduler tells executors whose tasks run elsewhere where to call back.
-        chosen["core", "execution_api_server_url"] = Ref("ExecutionApi", "url")
-    if "dags" in needs:
-        chosen |= context.dags.config
-    else:
-        chosen["core", "dags_folder"] = NO_DAGS
-    return chosen
-
-
-def _own_environment(context: _Context, process: Process) -> dict[str, Value]:
-    needs = process.needs
-    # The official entry point must wait for nothing: it would put the broker's password on a command line.
-    variables: dict[str, Value] = {
-        "CONNECTION_CHECK_MAX_COUNT": "0",
-        "AWS_DEFAULT_REGION": Ref("Stack", "region"),
-        **context.settings.logs.environment(context.settings.version),
-    }
-    if "database" in needs:
-        variables |= context.settings.database.environment()
-    if "fernet" in needs:
-        variables["FERNET_SEED"] = SecretRef("Fernet")
-    if "dags" in needs:
-        variables |= context.dags.environment
-    if "executor" in needs:
-        variables |= context.executor.environment
-    return {**variables, **process.environment}
-
-
-def _task_variables(context: _Context, process: Process) -> dict[str, Value]:
-    """How DAGs find the ECS tasks: Airflow looks for variables in the environment before it asks its database."""
-    if not process.runs_user_code:
-        return {}
-    tasks, version = context.settings.ecs_tasks, context.settings.version
-    return {f"AIRFLOW_VAR_{task.variable.upper()}": task.operator_arguments(version) for task in tasks}
-
-
-def _permissions(context: _Context, process: Process) -> Iterator[Permission]:
+def _permissions(context: PlanContext, process: Process) -> Iterator[Permission]:
     logs = context.settings.logs
     if "dags" in process.needs:
         yield from context.dags.permissions
@@ -305,7 +143,7 @@ def _permissions(context: _Context, process: Process) -> Iterator[Permission]:
         yield from context.executor.permissions
 
 
-def _task_permissions(context: _Context, process: Process) -> Iterator[Permission]:
+def _task_permissions(context: PlanContext, process: Process) -> Iterator[Permission]:
     if process.runs_user_code and "write-logs" in process.needs:
         for task in context.settings.ecs_tasks:
             # Deferrable operators wait in the triggerer, which starts none.
@@ -314,7 +152,7 @@ def _task_permissions(context: _Context, process: Process) -> Iterator[Permissio
             yield may_read_log(task.component)
 
 
-def _edges(context: _Context, components: tuple[Component, ...]) -> Iterator[Edge]:
+def _edges(context: PlanContext, components: tuple[Component, ...]) -> Iterator[Edge]:
     database = context.settings.database
     web = context.settings.web
     for port, why in web.ports():
@@ -344,6 +182,6 @@ def _distinct(permissions: list[Permission]) -> tuple[Permission, ...]:
     return tuple(found)
 
 
-def _all_processes(context: _Context) -> Iterator[Process]:
+def _all_processes(context: PlanContext) -> Iterator[Process]:
     yield from processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler)
     yield from (workers.process for workers in (*context.executor.workers, *context.executor.tasks))

@@ -28,7 +28,6 @@ from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_nam
 from cdk_airflow_ecs.render import tasks_of
 from cdk_airflow_ecs.render_context import Image, RenderContext, RenderedComponent
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
-from cdk_airflow_ecs.settings import images_of
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -194,7 +193,7 @@ class SharedResources:
             return Image(container_image=given, in_ecr=not isinstance(given, ecs.RepositoryImage))
         if component.is_store:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))
-        image = images_of(settings, executor)[component.image]
+        image = settings.images()[component.image]
         source = image.source
         made = source.container_image(
             self.scope(f"Images/{component.image.replace('/', '-')}"),

@@ -8,11 +8,12 @@ from importlib import resources
 from typing import Any
 
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext
 from cdk_airflow_ecs.options import check
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
-from cdk_airflow_ecs.settings import resolve
+from cdk_airflow_ecs.resolve import resolve
 
 _ASSET_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
@@ -27,7 +28,7 @@ def plan_of(**arguments: Any) -> ClusterPlan:
         >>> plan_of(version=AirflowVersion.V3_3).component("Scheduler").containers[0].command
         ('airflow', 'scheduler')
     """
-    return plan_cluster(resolve(**arguments))
+    return plan_cluster(resolve(ClusterArguments(**arguments)))
 
 
 def normalize(template: dict[str, Any]) -> dict[str, Any]:
@@ -96,9 +97,8 @@ def _check_executor(executor: Executor, version: AirflowVersion) -> str | None:
         assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", store), f"{store!r} is no construct id"
     own = [workers.config for workers in (*first.workers, *first.tasks)]
     for config in (first.config, first.loader_config, *own):
-        for (section, option), value in config.items():
-            findings = check({section: {option: value}}, version.line)
-            assert not findings, findings[0].message
+        findings = check(config, version.line)
+        assert not findings, findings[0].message
     try:
         plan_of(executor=executor, version=version)
     except ValueError as contradiction:

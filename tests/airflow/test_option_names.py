@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from cdk_airflow_ecs import AirflowImage, AirflowVersion, ImageDags
-from cdk_airflow_ecs.compatibility import relied_upon
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.option_names import current_option, every_option
 from cdk_airflow_ecs.options import Option, environment_name, known
 from cdk_airflow_ecs.plan import Value
-from cdk_airflow_ecs.settings import resolve
+from cdk_airflow_ecs.relied_upon import relied_upon
+from cdk_airflow_ecs.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,10 +39,10 @@ class Airflow:
 
 def relied_on(minor: str) -> dict[Option, Value]:
     """Return what a cluster relies on and does not set."""
-    settings = resolve(version=AirflowVersion.of(minor), image=AirflowImage.registry("acme"), dags=ImageDags())
-    return {
-        option: value for _, given in relied_upon(settings, settings.executor_plan()) for option, value in given.items()
-    }
+    settings = resolve(
+        ClusterArguments(version=AirflowVersion.of(minor), image=AirflowImage.registry("acme"), dags=ImageDags())
+    )
+    return {option: value for _, given in relied_upon(settings) for option, value in given.items()}
 
 
 @pytest.fixture(scope="module", params=["3.3.2", "2.11.2"])

@@ -28,7 +28,9 @@ from cdk_airflow_ecs import (
     Web,
     WorkerPool,
 )
-from cdk_airflow_ecs.settings import resolve
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
+from cdk_airflow_ecs.resolve import resolve
+from cdk_airflow_ecs.settings import Settings
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import resources, template_of
 
@@ -89,6 +91,11 @@ def generated() -> bool:
     return all("GenerateSecretString" in secret["Properties"] for secret in secrets)
 
 
+def _misspelled() -> Settings:
+    """Settings with an option of a wrong name."""
+    return resolve(ClusterArguments(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}))
+
+
 # What the comparison says of this library, and how it is known. Who makes a "not yet" untrue breaks its row.
 OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "You write": ("Python, typed", (ROOT / "src/cdk_airflow_ecs/py.typed").exists),
@@ -108,10 +115,7 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "Secrets": ("made by Secrets Manager", generated),
     "Option names checked before deploy": (
         "yes",
-        lambda: (
-            [each.id for each in resolve(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}).advice]
-            == ["cdk-airflow-ecs:unknown-option"]
-        ),
+        lambda: [each.id for each in _misspelled().advice] == ["cdk-airflow-ecs:unknown-option"],
     ),
     "Autoscaling of workers": ("not yet", lambda: not hasattr(WorkerPool("default"), "scaling")),
     "Single sign-on": ("not yet", lambda: not any("sign" in field.name for field in dataclasses.fields(Web))),

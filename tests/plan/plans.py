@@ -16,7 +16,10 @@ from cdk_airflow_ecs import (
     SeveralExecutors,
     SqsBroker,
 )
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.plan import ClusterPlan, Component, Container
+from cdk_airflow_ecs.resolve import resolve
+from cdk_airflow_ecs.settings import Settings
 from cdk_airflow_ecs.testing import plan_of
 from contracts.foreign_executor import LambdaExecutor
 
@@ -58,6 +61,11 @@ ACCEPTED = [(line, name) for line in VERSIONS for name in EXECUTORS if line not 
 def plan(line: str = "3.3", executor: str = "celery", **arguments: Any) -> ClusterPlan:
     """Plan a cluster of a release line."""
     return plan_of(**{"version": VERSIONS[line], "executor": EXECUTORS[executor], **arguments})
+
+
+def settings_of(**arguments: Any) -> Settings:
+    """Fill in and check the arguments of a cluster."""
+    return resolve(ClusterArguments(**arguments))
 
 
 def containers(plan: ClusterPlan) -> dict[str, Container]:

@@ -6,11 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from plans import OWN_IMAGE, VERSIONS, containers, option, plan
+from plans import OWN_IMAGE, VERSIONS, containers, option, plan, settings_of
 
 from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, ImageDags, S3Dags, WorkerPool
-from cdk_airflow_ecs.executors.base import ExecutorPlan
-from cdk_airflow_ecs.settings import images_of, resolve
 from cdk_airflow_ecs.testing import plan_of
 
 SCRIPT = '#!/bin/bash\nexport TZ=UTC\nexec /entrypoint "$@"\n'
@@ -79,8 +77,7 @@ def context(image, line="3.3", **added):
 
 def image_in(**arguments):
     """The image of the cluster's components, as it is built."""
-    settings = resolve(version=AirflowVersion.V3_3, **arguments)
-    return images_of(settings, ExecutorPlan(class_path="x"))["airflow"]
+    return settings_of(version=AirflowVersion.V3_3, **arguments).images()["airflow"]
 
 
 def test_a_whole_directory(folder):
@@ -388,7 +385,7 @@ def test_unknown_options_are_advised(folder):
     files = {"airflow.cfg": "[core]\nparalelism = 7\n[reports]\nsender = a"}
     image = AirflowImage.build(folder(files))
     executor = CeleryExecutor(pools=[WorkerPool("default", image=image)])
-    (advice,) = resolve(version=AirflowVersion.V3_3, image=image, executor=executor).advice
+    (advice,) = settings_of(version=AirflowVersion.V3_3, image=image, executor=executor).advice
     assert advice.id == "cdk-airflow-ecs:unknown-option"
     assert "airflow.cfg: Airflow 3.3 has no option [core] paralelism; did you mean [core] parallelism?" in advice.text
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.option_names import current_option, every_option, minors
-from cdk_airflow_ecs.options import Finding, check, environment_name, exists, known, merge
+from cdk_airflow_ecs.options import Finding, environment_name, exists, flatten, known, merge
+from cdk_airflow_ecs.options import check as check_flat
 
 MINORS = ("2.8", "2.9", "2.10", "2.11", "3.0", "3.1", "3.2", "3.3")
 TOKEN = "${Token[TOKEN.123]}"  # what CDK puts in place of a text that only CloudFormation knows
@@ -22,6 +23,11 @@ PASSWORD = "hunter2-hunter2"
 
 class Secret:
     """Stands in for ecs.Secret: neither text nor number."""
+
+
+def check(user: dict[str, dict[str, object]], minor: str) -> tuple[Finding, ...]:
+    """Read and check a configuration as users write it."""
+    return check_flat(flatten(user), minor)
 
 
 def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str, str]:

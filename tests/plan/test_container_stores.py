@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from plans import NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, containers, option, plan
+from plans import NUMBER_TOKEN, TEXT_TOKEN, VERSIONS, containers, option, plan, settings_of
 
 from cdk_airflow_ecs import (
     AirflowVersion,
@@ -16,7 +16,6 @@ from cdk_airflow_ecs import (
     SeveralExecutors,
 )
 from cdk_airflow_ecs.plan import ClusterPlan, Edge, Permission, Ref, SecretRef
-from cdk_airflow_ecs.settings import resolve
 from cdk_airflow_ecs.testing import plan_of
 
 REDIS = CeleryExecutor(broker=RedisBroker.container())
@@ -198,12 +197,12 @@ def test_spot_is_for_others():
 
 def test_advice():
     """Each says that it is for development, once, with an id that can be acknowledged."""
-    advice = resolve(version=AirflowVersion.V3_3, database=ContainerDatabase(), executor=REDIS).advice
+    advice = settings_of(version=AirflowVersion.V3_3, database=ContainerDatabase(), executor=REDIS).advice
     assert [entry.id for entry in advice] == ["cdk-airflow-ecs:container-database", "cdk-airflow-ecs:container-broker"]
     for entry in advice:
         assert "for development" in entry.text
         assert "unencrypted" in entry.text
-    assert resolve(version=AirflowVersion.V3_3).advice == ()
+    assert settings_of(version=AirflowVersion.V3_3).advice == ()
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from plans import TEXT_TOKEN, VERSIONS, EcsSecret, containers, plan
+from plans import TEXT_TOKEN, VERSIONS, EcsSecret, containers, plan, settings_of
 
 from cdk_airflow_ecs import Service
 from cdk_airflow_ecs.ecs_task import EcsTask
-from cdk_airflow_ecs.settings import resolve
 
 SHOWN = {
     "FERNET_KEY": "hunter2",
@@ -87,7 +86,7 @@ def test_sections_with_dots():
         "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "s3://bucket",
         "AIRFLOW__PROVIDERS_ODBC__ALLOW_DRIVER_IN_EXTRA": "True",
     }
-    assert resolve(version=VERSIONS["3.3"], environment=given).advice == ()
+    assert settings_of(version=VERSIONS["3.3"], environment=given).advice == ()
     assert containers(plan(environment=given))["worker"].environment.items() >= given.items()
     with pytest.raises(ValueError, match=r"\[common.io\] xcom_objectstorage_path is given twice"):
         plan(config={"common.io": {"xcom_objectstorage_path": "s3://other"}}, environment=given)
@@ -97,7 +96,7 @@ def test_options_of_a_team():
     """The secret of a team is a secret."""
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(environment={"AIRFLOW__TEAM_A___CORE__FERNET_KEY": "x"})
-    assert resolve(version=VERSIONS["3.3"], environment={"AIRFLOW__TEAM_A___CORE__PARALLELISM": "4"}).advice == ()
+    assert settings_of(version=VERSIONS["3.3"], environment={"AIRFLOW__TEAM_A___CORE__PARALLELISM": "4"}).advice == ()
 
 
 def test_options_of_ecs_tasks():
@@ -105,5 +104,5 @@ def test_options_of_ecs_tasks():
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(ecs_tasks=(EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": "x"}),))
     etl = EcsTask(name="etl", environment={"AIRFLOW__CORE__PARALELISM": "4"})
-    (advice,) = resolve(version=VERSIONS["3.3"], ecs_tasks=(etl,)).advice
+    (advice,) = settings_of(version=VERSIONS["3.3"], ecs_tasks=(etl,)).advice
     assert advice.id == "cdk-airflow-ecs:unknown-option"

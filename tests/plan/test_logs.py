@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from plans import BUCKET, NUMBER_TOKEN, OWN_IMAGE, TEXT_TOKEN, VERSIONS, containers, option, plan
+from plans import BUCKET, NUMBER_TOKEN, OWN_IMAGE, TEXT_TOKEN, VERSIONS, containers, option, plan, settings_of
 
 from cdk_airflow_ecs import (
     AirflowImage,
@@ -18,7 +18,6 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.plan import Ref
-from cdk_airflow_ecs.settings import resolve
 from cdk_airflow_ecs.testing import plan_of
 
 FIND = (("s3:ListBucket",), (Ref("Logs", "bucket_arn"),))
@@ -112,7 +111,7 @@ def in_pool(image):
 
 def advised(**arguments):
     """The ids of what is advised, where they begin with that of this advice."""
-    found = resolve(logs=CloudWatchLogs(), **arguments).advice
+    found = settings_of(logs=CloudWatchLogs(), **arguments).advice
     return [each.id for each in found if each.id.startswith("cdk-airflow-ecs:cloudwatch-provider")]
 
 
@@ -173,7 +172,9 @@ def test_images_of_which_nobody_knows(built, tmp_path):
         assert advised(version=VERSIONS["3.0"], image=image) == [cluster]
         assert advised(version=VERSIONS["3.0"], image=good, executor=in_pool(image)) == [pool]
         assert advised(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == [cluster, pool]
-        assert not [each for each in resolve(version=VERSIONS["3.0"], image=image).advice if "cloudwatch" in each.id]
+        assert not [
+            each for each in settings_of(version=VERSIONS["3.0"], image=image).advice if "cloudwatch" in each.id
+        ]
 
 
 def test_cloudwatch_options():

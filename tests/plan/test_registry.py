@@ -5,10 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from plans import OWN_IMAGE, SECRET, TEXT_TOKEN, plan
+from plans import OWN_IMAGE, SECRET, TEXT_TOKEN, plan, settings_of
 
 from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, WorkerPool
-from cdk_airflow_ecs.settings import resolve
 from cdk_airflow_ecs.testing import plan_of
 
 REPOSITORY = SimpleNamespace(repository_arn="arn:aws:ecr:eu-central-1:123456789012:repository/airflow")
@@ -99,6 +98,6 @@ def test_the_same_release(text, tmp_path):
 def test_tags_that_move(image, moves):
     """A tag that moves is advised against: tasks that start later would run what their scheduler does not."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
-    found = resolve(version=AirflowVersion.V3_3, image=image, executor=pools).advice
+    found = settings_of(version=AirflowVersion.V3_3, image=image, executor=pools).advice
     names = ["airflow", "Pools/heavy"] if moves else []
     assert [each.id for each in found] == [f"cdk-airflow-ecs:moving-image:{name}" for name in names]

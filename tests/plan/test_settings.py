@@ -16,6 +16,7 @@ from plans import (
     option,
     plan,
     services,
+    settings_of,
 )
 
 from cdk_airflow_ecs import (
@@ -30,7 +31,6 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.plan import SecretRef
-from cdk_airflow_ecs.settings import resolve
 from cdk_airflow_ecs.testing import plan_of
 
 CORE = {"ApiServer": "api-server", "Scheduler": "scheduler", "DagProcessor": "dag-processor", "Triggerer": "triggerer"}
@@ -122,7 +122,7 @@ def test_maintenance_stops_every_service(line, executor):
     assert {part.count for part in services(found)} == {0}
     assert len(services(found)) == len(services(plan(line, executor)))
     assert found.component("Migration").kind == "one-shot task"
-    advice = resolve(version=VERSIONS[line], maintenance=True).advice
+    advice = settings_of(version=VERSIONS[line], maintenance=True).advice
     assert [entry.id for entry in advice] == ["cdk-airflow-ecs:maintenance"]
 
 
@@ -144,12 +144,12 @@ def test_who_may_open_a_shell(arguments, shells):
 
 def test_a_version_is_chosen_aloud():
     """Without a version the newest is taken, with advice that says what to write; with one there is none."""
-    settings = resolve()
+    settings = settings_of()
     assert settings.version == AirflowVersion.V3_3
     (advice,) = settings.advice
     assert advice.id == "cdk-airflow-ecs:version-not-pinned"
     assert "say version=AirflowVersion.V3_3," in advice.text
-    assert resolve(version=AirflowVersion.V3_3).advice == ()
+    assert settings_of(version=AirflowVersion.V3_3).advice == ()
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_secrets_stay_secret():
         "environment": {"API_TOKEN": secret},
         "services": {"Scheduler": Service(environment={"OTHER": secret})},
     }
-    settings = resolve(version=AirflowVersion.V3_3, **arguments)
+    settings = settings_of(version=AirflowVersion.V3_3, **arguments)
     assert settings.given_secrets == {
         "config=/smtp.smtp_password": secret,
         "environment=/API_TOKEN": secret,
@@ -444,7 +444,7 @@ def test_what_an_executor_wants_in_the_image(wanted):
         def plan(self, context):
             return ExecutorPlan(class_path="own.Executor", **wanted)
 
-    (advice,) = resolve(version=AirflowVersion.V3_3, executor=Own(), image=OWN_IMAGE).advice
+    (advice,) = settings_of(version=AirflowVersion.V3_3, executor=Own(), image=OWN_IMAGE).advice
     assert advice.id == "cdk-airflow-ecs:image-requirements:airflow"
     assert f"must hold {', '.join(*wanted.values())}," in advice.text
-    assert resolve(version=AirflowVersion.V3_3, executor=Own()).advice == ()
+    assert settings_of(version=AirflowVersion.V3_3, executor=Own()).advice == ()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from plans import TEXT_TOKEN, containers, option, plan
+from plans import TEXT_TOKEN, containers, option, plan, settings_of
 
 from cdk_airflow_ecs import AirflowVersion, Web
 from cdk_airflow_ecs.plan import Ref
-from cdk_airflow_ecs.settings import resolve
 
 CERTIFICATE = SimpleNamespace(certificate_arn="arn:aws:acm:eu-central-1:123456789012:certificate/1")
 ZONE = SimpleNamespace(hosted_zone_id="Z1")
@@ -60,7 +59,7 @@ def test_the_base_url(web, has_name):
 
 def test_a_certificate_wants_a_name():
     """A certificate without a name is advised against, not refused."""
-    (advice,) = resolve(version=AirflowVersion.V3_3, web=Web(certificate=CERTIFICATE)).advice
+    (advice,) = settings_of(version=AirflowVersion.V3_3, web=Web(certificate=CERTIFICATE)).advice
     assert advice.id == "cdk-airflow-ecs:certificate-without-domain-name"
     assert Web(certificate=CERTIFICATE, domain_name="airflow.example.com", hosted_zone=ZONE).advice() == []
 

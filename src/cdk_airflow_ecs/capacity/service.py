@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs import validation
@@ -51,3 +51,14 @@ class Service:
         check_ephemeral_storage("Service", self.ephemeral_storage_gib)
         if self.health_check is not None:
             validation.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')
+
+
+def merged(default: Service, given: Service | None) -> Service:
+    """Lay *given* over *default*."""
+    if given is None:
+        return default
+    values = {
+        item.name: getattr(default, item.name) if getattr(given, item.name) in (None, {}) else getattr(given, item.name)
+        for item in fields(Service)
+    }
+    return Service(**values)

@@ -36,3 +36,8 @@ class DagSource(ClusterResource):
     @abstractmethod
     def plan(self, version: AirflowVersion) -> DagPlan:
         """Say what those processes are given. Pure."""
+
+    @property
+    def image_folder(self) -> str | None:
+        """The folder of the image that holds the DAGs; None if they come from elsewhere."""
+        return None

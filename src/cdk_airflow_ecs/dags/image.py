@@ -35,6 +35,11 @@ class ImageDags(DagSource):
                 f" {validation.shown(self.folder)}"
             )
 
+    @property
+    def image_folder(self) -> str:
+        """See :meth:`DagSource.image_folder`."""
+        return self.folder
+
     def plan(self, version: AirflowVersion) -> DagPlan:
         """See :meth:`DagSource.plan`."""
         del version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -16,12 +17,12 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import private_bucket
+from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.nag import acknowledge, acknowledge_wildcards
-from cdk_airflow_ecs.plan import Json, Permission, Ref
+from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
@@ -108,6 +109,16 @@ class S3Dags(DagSource):
                 *(_SYNCED_FOLDER, str(self.refresh_seconds)),
             ),
         )
+
+    def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
+        """See :meth:`OptionOwner.relied_upon`."""
+        del version
+        refresh = str(self.refresh_seconds)
+        return {"whose DAG source says refresh_seconds=": {("dag_processor", "refresh_interval"): refresh}}
+
+    def bucket_folder(self) -> BucketFolder | None:
+        """See :meth:`ClusterResource.bucket_folder`."""
+        return None if self.bucket is None else BucketFolder(bucket=self.bucket, prefix=self.prefix)
 
     def _bundle(self, permissions: tuple[Permission, ...]) -> DagPlan:
         bundle = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 
@@ -38,6 +39,14 @@ class Database(ClusterResource):
     def config(self) -> Mapping[Option, Value]:
         """The options of every process that opens the database."""
         return {("database", "sql_alchemy_conn_cmd"): _URL_COMMAND}
+
+    def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
+        """See :meth:`OptionOwner.relied_upon`."""
+        del version
+        return {
+            "whose health checks look for tables without it": {("database", "sql_alchemy_schema"): ""},
+            "which makes both URLs of one database": {("database", "sql_alchemy_conn_async"): ""},
+        }
 
     def environment(self) -> Mapping[str, Value]:
         """The variables that those options and the health checks read."""

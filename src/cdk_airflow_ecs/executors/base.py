@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.cluster_resource import ClusterResource
+from cdk_airflow_ecs.option_owner import OptionOwner
 from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
 from cdk_airflow_ecs.process import Process
 
@@ -70,6 +71,7 @@ class ExecutorPlan:
         alias: what DAGs call it among :class:`SeveralExecutors`; the default is the name of its class.
         config: options for the scheduler and the executor's own workers, from one value: a result backend that
             differs between the two stalls scheduling while every health check is green.
+        defaults: options for the same containers that the executor prefers and the user may change.
         environment: variables for the same containers.
         loader_config: options of the processes that load the executor itself: the scheduler, and the web component,
             which asks it for the log of a running task.
@@ -90,6 +92,7 @@ class ExecutorPlan:
     class_path: str
     alias: str | None = None
     config: Mapping[Option, Value] = field(default_factory=dict)
+    defaults: Mapping[Option, Value] = field(default_factory=dict)
     environment: Mapping[str, Value] = field(default_factory=dict)
     loader_config: Mapping[Option, Value] = field(default_factory=dict)
     workers: tuple[Workers, ...] = ()
@@ -103,7 +106,7 @@ class ExecutorPlan:
     image_files: Mapping[str, str] = field(default_factory=dict)
 
 
-class Executor(ABC):
+class Executor(OptionOwner, ABC):
     """Runs Airflow tasks. Subclass it in your own code to bring an executor that this library does not know.
 
     Examples:
@@ -128,5 +131,5 @@ class Executor(ABC):
             " executor=CeleryExecutor(), alone or among SeveralExecutors([…])"
         )
 
-    def bind(self, cluster: AirflowCluster) -> None:  # noqa: B027 - optional by design
+    def bind(self, cluster: AirflowCluster) -> None:
         """Make grants that only this executor knows of. Called once, after everything is rendered."""

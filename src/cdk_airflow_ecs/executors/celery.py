@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final, cast
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import WORKER_LOG_PORT, AirflowVersion
@@ -11,8 +12,14 @@ from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis import RedisBroker
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
-from cdk_airflow_ecs.plan import Edge
+from cdk_airflow_ecs.option_owner import UserOptions, names_in
+from cdk_airflow_ecs.plan import Edge, Json, Option, Value
 from cdk_airflow_ecs.process import Need, Process, tcp_check
+
+_EXTRA: Final = ("celery", "extra_celery_config")
+_TRANSPORT: Final = "celery_broker_transport_options"
+# What [celery] extra_celery_config would set in place of others (default_celery.py of the celery provider).
+_OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +58,38 @@ class CeleryExecutor(Executor):
         """See :meth:`Executor.with_pool`."""
         return replace(self, pools=(*self.pools, pool))
 
+    def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
+        """See :meth:`OptionOwner.relied_upon`."""
+        del version
+        # It would go before worker_concurrency.
+        return {"whose worker pools say concurrency=": {("celery", "worker_autoscale"): ""}}
+
+    def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
+        """See :meth:`OptionOwner.check_options`."""
+        ours = self.broker.plan(version, self._queues).config
+        extra = ours.get(_EXTRA)
+        replaces = isinstance(extra, Json) and "broker_transport_options" in cast("Mapping[str, object]", extra.tree)
+        for source, options in given:
+            if twice := sorted(_OURS & names_in(options.get(_EXTRA))):
+                raise ValueError(
+                    f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which this cluster says itself:"
+                    " use broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
+                )
+            lost = [name for section, name in options if section == _TRANSPORT and (section, name) not in ours]
+            if lost and replaces:
+                raise ValueError(
+                    f"[{_TRANSPORT}] {lost[0]} by {source} would be lost: with this broker and this release of Airflow,"
+                    " [celery] extra_celery_config takes the place of the section; remove it"
+                )
+
+    @property
+    def _queues(self) -> tuple[str, ...]:
+        """The queues that workers serve, each once."""
+        return tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
+
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
-        queues = tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
+        queues = self._queues
         if context.default_queue not in queues:
             wanted = validation.shown(context.default_queue)
             raise ValueError(
@@ -67,6 +103,9 @@ class CeleryExecutor(Executor):
         return ExecutorPlan(
             class_path="CeleryExecutor",
             config=broker.config,
+            # How long the scheduler tries to hand a command to the broker. After Airflow's own 1 s, four times, a task
+            # has failed that never began: seen with TLS and a busy CPU (apache/airflow#7143).
+            defaults={("celery", "operation_timeout"): "10"},
             environment=broker.environment,
             workers=workers,
             stores={"Broker": self.broker.store(queues)},

@@ -12,6 +12,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.option_owner import UserOptions, names_in
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
 from cdk_airflow_ecs.process import Need, Process
 from cdk_airflow_ecs.run_task import may_run
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _TASK: Final = "Tasks/executor"
 _CONTAINER: Final = "task"
+_SECTION: Final = "aws_ecs_executor"
+# What the executor says to RunTask beyond its options of these names, or could not say beside them.
+_RUN_TASK: Final = ("capacity_provider_strategy", "launch_type", "network_configuration")
 # The first official image with amazon provider 8.18. In that of 2.8.1, 8.16, launch_type is FARGATE unless it is
 # something else, and RunTask takes no strategy beside it.
 _SPOT_SINCE: Final = AirflowVersion.of("2.8.2")
@@ -122,6 +126,24 @@ class EcsExecutor(Executor):
             spot=self.spot,
         )
 
+    def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
+        """See :meth:`OptionOwner.relied_upon`."""
+        del version
+        places = [(_SECTION, name) for name in ("launch_type", "capacity_provider_strategy")]
+        return {"whose executor says where its tasks run": {o: "" for o in places if o not in self._config()}}
+
+    def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
+        """See :meth:`OptionOwner.check_options`."""
+        del version
+        ours = [*(name for _, name in self._config()), *_RUN_TASK]
+        for source, options in given:
+            names = names_in(options.get((_SECTION, "run_task_kwargs")))
+            if twice := sorted(names & {spelled for name in ours for spelled in (name, _camel(name))}):
+                raise ValueError(
+                    f"[{_SECTION}] run_task_kwargs by {source} sets {', '.join(twice)}, which this cluster says itself;"
+                    " for Fargate Spot use EcsExecutor(spot=True)"
+                )
+
     def _config(self) -> dict[Option, Value]:
         # The option capacity_provider_strategy is of no use: the provider hands its text to an API that takes a list.
         # With neither strategy nor launch type it would call DescribeClusters.
@@ -147,4 +169,9 @@ class EcsExecutor(Executor):
             "check_health_on_startup": "True",
             **capacity,
         }
-        return {("aws_ecs_executor", name): value for name, value in chosen.items()}
+        return {(_SECTION, name): value for name, value in chosen.items()}
+
+
+def _camel(name: str) -> str:
+    """A name as the API of AWS has it; Airflow takes both."""
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)

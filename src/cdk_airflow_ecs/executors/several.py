@@ -14,6 +14,8 @@ from cdk_airflow_ecs.executors.celery import CeleryExecutor
 if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.cluster import AirflowCluster
+    from cdk_airflow_ecs.option_owner import UserOptions
+    from cdk_airflow_ecs.plan import Option, Value
 
 T = TypeVar("T")
 _EXAMPLE = "[CeleryExecutor(), EcsExecutor()]"
@@ -68,6 +70,7 @@ class SeveralExecutors(Executor):
         return ExecutorPlan(
             class_path=",".join(f"{p.alias}:{p.class_path}" if p.alias else p.class_path for p in members),
             config=options.merge([(name, plan.config) for name, plan in plans.items()], line),
+            defaults=options.merge([(name, plan.defaults) for name, plan in plans.items()], line),
             loader_config=options.merge([(name, plan.loader_config) for name, plan in plans.items()], line),
             environment=_union("the variable", {name: plan.environment for name, plan in plans.items()}),
             stores=_union("the store", {name: plan.stores for name, plan in plans.items()}),
@@ -80,6 +83,19 @@ class SeveralExecutors(Executor):
             requirements=tuple(dict.fromkeys(requirement for plan in members for requirement in plan.requirements)),
             image_files=_union("the file", {name: plan.image_files for name, plan in plans.items()}),
         )
+
+    def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
+        """See :meth:`OptionOwner.relied_upon`."""
+        found: dict[str, dict[Option, Value]] = {}
+        for executor in self.executors:
+            for why, relied in executor.relied_upon(version).items():
+                found.setdefault(why, {}).update(relied)
+        return found
+
+    def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
+        """See :meth:`OptionOwner.check_options`."""
+        for executor in self.executors:
+            executor.check_options(version, given)
 
     def with_pool(self, pool: WorkerPool) -> SeveralExecutors:
         """See :meth:`Executor.with_pool`."""

@@ -49,3 +49,8 @@ def moves(name: str) -> bool:
     if is_token(name) or "@" in name:
         return False
     return name.rpartition("/")[2].partition(":")[2] in ("", "latest")
+
+
+def image_of(name: str) -> str:
+    """How a message calls the image of *name*."""
+    return f"the image of {'this cluster' if name == 'airflow' else name}"

@@ -19,6 +19,11 @@ _CONNECTION: Final = "airflow_ecs_logs"
 class LogStore(ClusterResource):
     """Keeps the logs of Airflow tasks; what containers print is not its concern."""
 
+    @property
+    def outlive_tasks(self) -> bool:
+        """Whether the logs are still there after the ECS task that wrote them. The default is yes."""
+        return True
+
     @abstractmethod
     def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """The options of every process: writers write there, and the web component reads there."""

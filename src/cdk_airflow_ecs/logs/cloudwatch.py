@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +10,11 @@ from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.images.names import image_of
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.logs.retention import check_retention, keep
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -21,7 +23,13 @@ from cdk_airflow_ecs.tokens import is_token
 if TYPE_CHECKING:
     from constructs import Construct
 
+    from cdk_airflow_ecs.images.airflow_image import AirflowImage
+
 _RETENTION: Final = 90
+# Releases whose constraints name an amazon provider before 9.32.0, which came days after 3.3.0; 3.3.1 names 9.34.0.
+_LOSE_LOGS: Final = AirflowVersion(3, 0, 0), AirflowVersion(3, 3, 0)
+_AMAZON: Final = "apache-airflow-providers-amazon"
+_KEEPS_LOGS: Final = (9, 32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,26 @@ class CloudWatchLogs(LogStore):
         """See :meth:`LogStore.unconcerned`. From Airflow 3 on, the DAG processor would write there, and may not."""
         del version
         return {("logging", "remote_logging"): "False"}
+
+    def check_images(self, version: AirflowVersion, images: Mapping[str, AirflowImage]) -> Iterator[Advice]:
+        """See :meth:`ClusterResource.check_images`."""
+        first, last = _LOSE_LOGS
+        if not first <= version <= last:
+            return
+        for name, image in images.items():
+            keeps = image.source.has_newer(_AMAZON, _KEEPS_LOGS)
+            if keeps is False:
+                raise ValueError(
+                    f"logs=CloudWatchLogs() loses logs with {image_of(name)}, which has the amazon provider that"
+                    f" Airflow {version} came with: it shuts the handler before it is used (apache/airflow#57356); use"
+                    f" logs=S3Logs(), or AirflowImage.build(…) with {_AMAZON}>=9.32 in its requirements.txt"
+                )
+            if keeps is None:
+                yield Advice(
+                    f"cdk-airflow-ecs:cloudwatch-provider:{name}",
+                    f"logs=CloudWatchLogs() loses logs unless {image_of(name)} has amazon provider 9.32.0 or newer"
+                    f" (apache/airflow#57356), and Airflow {version} came with an older one",
+                )
 
     def readers(self) -> tuple[Permission, ...]:
         """See :meth:`LogStore.readers`."""

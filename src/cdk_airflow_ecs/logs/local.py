@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 class LocalLogs(LogStore):
     """Task logs stay with the worker that wrote them and are gone when it stops. For short-lived clusters."""
 
+    @property
+    def outlive_tasks(self) -> bool:
+        """See :meth:`LogStore.outlive_tasks`."""
+        return False
+
     def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """See :meth:`LogStore.config`."""
         del version

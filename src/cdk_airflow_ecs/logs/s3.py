@@ -11,7 +11,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import private_bucket
+from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -61,6 +61,10 @@ class S3Logs(LogStore):
                 f"S3Logs expire_days={self.expire_days} is for a bucket of its own; set the life of objects in yours"
                 " where you make it"
             )
+
+    def bucket_folder(self) -> BucketFolder | None:
+        """See :meth:`ClusterResource.bucket_folder`."""
+        return None if self.bucket is None else BucketFolder(bucket=self.bucket, prefix=self.prefix)
 
     def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
         """See :meth:`LogStore.config`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -14,11 +14,13 @@ from aws_cdk import aws_route53_targets as targets
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.airflow import WEB_PORT, AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.limits import check_clients
 from cdk_airflow_ecs.network import peers
+from cdk_airflow_ecs.option_names import read_as
 from cdk_airflow_ecs.subnets import check_subnets
 from cdk_airflow_ecs.tokens import is_token
 from cdk_airflow_ecs.web.base_url import check_base_url
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from cdk_airflow_ecs.network import Network
+    from cdk_airflow_ecs.option_owner import UserOptions
+    from cdk_airflow_ecs.plan import Option, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +123,24 @@ class Web(ClusterResource):
         relative.
         """
         return bool(self.base_url or self.domain_name or self.internet_facing)
+
+    def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
+        """See :meth:`OptionOwner.relied_upon`."""
+        section, server = ("api", "") if version.major >= 3 else ("webserver", "web_server_")
+        return {
+            "whose load balancer and health checks use it": {
+                (section, f"{server}host"): "0.0.0.0",  # noqa: S104 - its security group admits the load balancer alone
+                (section, f"{server}port"): str(WEB_PORT),
+            },
+            "whose load balancer ends TLS": {(section, f"{server}ssl_cert"): "", (section, f"{server}ssl_key"): ""},
+        }
+
+    def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
+        """See :meth:`OptionOwner.check_options`."""
+        for source, options in given:
+            for (section, name), value in options.items():
+                if read_as((section, name), version.line) == ("api", "base_url"):
+                    check_base_url(f"[{section}] {name} by {source}", value)
 
     def advice(self) -> list[Advice]:
         """What the user should know about this combination."""

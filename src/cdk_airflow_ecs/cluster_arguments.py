@@ -1,0 +1,46 @@
+"""The arguments of a cluster that say what runs, as one typed record. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
+
+    from cdk_airflow_ecs.airflow import AirflowVersion
+    from cdk_airflow_ecs.capacity.service import Service
+    from cdk_airflow_ecs.dags.base import DagSource
+    from cdk_airflow_ecs.databases.base import Database
+    from cdk_airflow_ecs.ecs_task import EcsTask
+    from cdk_airflow_ecs.executors.base import Executor
+    from cdk_airflow_ecs.images.airflow_image import AirflowImage
+    from cdk_airflow_ecs.logs.base import LogStore
+    from cdk_airflow_ecs.logs.router import LogRouter
+    from cdk_airflow_ecs.web.web import Web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClusterArguments:
+    """What a user says about a cluster, unchecked; ``AirflowCluster`` describes each argument.
+
+    Args:
+        services: sizes by component, such as ``{"Scheduler": Service(cpu=2048, memory_mib=4096)}``.
+        ecs_tasks: what ``add_ecs_task`` was given.
+    """
+
+    version: AirflowVersion | None = None
+    executor: Executor | None = None
+    database: Database | None = None
+    dags: DagSource | None = None
+    image: AirflowImage | None = None
+    logs: LogStore | None = None
+    log_router: LogRouter | None = None
+    web: Web | None = None
+    config: Mapping[str, Mapping[str, object]] | None = None
+    environment: Mapping[str, str | ecs.Secret] | None = None
+    services: Mapping[str, Service | None] | None = None
+    ecs_tasks: tuple[EcsTask, ...] = ()
+    enable_exec: bool | None = None
+    maintenance: bool = False

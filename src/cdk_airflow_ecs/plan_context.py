@@ -1,0 +1,49 @@
+"""What planning knows of the whole cluster when it plans one component. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cdk_airflow_ecs.airflow import web_component
+from cdk_airflow_ecs.dags.base import DagPlan
+from cdk_airflow_ecs.executors.base import ExecutorPlan
+from cdk_airflow_ecs.option_owner import OptionOwner
+from cdk_airflow_ecs.plan import Option, Value
+from cdk_airflow_ecs.relied_upon import option_owners, relied_upon
+from cdk_airflow_ecs.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanContext:
+    """The settings of a cluster, and what its executor and DAG source plan.
+
+    Args:
+        web: the component behind the load balancer.
+        owners: the parts of the cluster that have a say in options.
+        relied_upon: options that the cluster does not set, but relies on, by the reason.
+    """
+
+    settings: Settings
+    executor: ExecutorPlan
+    dags: DagPlan
+    web: str
+    owners: Sequence[OptionOwner]
+    relied_upon: Sequence[tuple[str, Mapping[Option, Value]]]
+
+    @classmethod
+    def of(cls, settings: Settings) -> PlanContext:
+        """Ask executor and DAG source once."""
+        return cls(
+            settings=settings,
+            executor=settings.executor_plan(),
+            dags=settings.dags.plan(settings.version),
+            web=web_component(settings.version),
+            owners=option_owners(settings),
+            relied_upon=relied_upon(settings),
+        )
+
+    @property
+    def is_3(self) -> bool:
+        """Whether it is Airflow 3 or newer, which has an execution API."""
+        return self.settings.version.major >= 3

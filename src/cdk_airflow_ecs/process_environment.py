@@ -1,0 +1,152 @@
+"""What one Airflow process is given: options, variables, secrets. Pure."""
+
+from __future__ import annotations
+
+from cdk_airflow_ecs import options
+from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
+from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.environment import split_environment
+from cdk_airflow_ecs.executors.base import Workers
+from cdk_airflow_ecs.options import variables
+from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
+from cdk_airflow_ecs.plan_context import PlanContext
+from cdk_airflow_ecs.process import Process
+from cdk_airflow_ecs.relied_upon import check_heartbeats
+
+
+def process_environment(
+    context: PlanContext, process: Process, workers: Workers | None, service: Service
+) -> dict[str, Value]:
+    """Decide the variables and secrets of one process.
+
+    Args:
+        context: the cluster.
+        process: the process.
+        workers: what the executor says of it, if it is the executor's.
+        service: what the user says of its component.
+
+    Raises:
+        ValueError: if the user's options or variables contradict the cluster's own.
+    """
+    settings = context.settings
+    image = (workers and workers.image) or settings.image
+    extra = workers.config if workers else {}
+    secrets = dict(settings.given_secrets)
+    given, given_options = split_environment(process.component, service.environment, secrets)
+    executor = context.executor.config if "executor" in process.needs else {}
+    loader = context.executor.loader_config if "load-executor" in process.needs else {}
+    line = settings.version.line
+    user_options = [
+        *settings.config,
+        (image.source.options_source, image.source.options),
+        (f"environment of {process.component}", given_options),
+    ]
+    options.merge([*context.relied_upon, *user_options], line)
+    for owner in context.owners:
+        owner.check_options(settings.version, user_options)
+    check_heartbeats(user_options, line)
+    own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
+    chosen = options.overlay(_defaults(context, process), options.merge([*own, *user_options], line), line)
+    fixed, added = _own_environment(context, process), _task_variables(context, process)
+    ours = {**fixed, **added}
+    for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
+        if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
+            names = ", ".join(contradicted)
+            raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
+    return {**variables(chosen), **fixed, **settings.environment, **given, **added}
+
+
+def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
+    """Options that this library prefers and the user may change."""
+    chosen: dict[Option, Value] = {
+        ("core", "load_examples"): "False",
+        # The gate has seen to the schema. After a rollback it is ahead of the image, and services must start anyway.
+        ("database", "check_migrations"): "False",
+        # Logs go to S3 when a task ends; without this a worker's disk fills.
+        ("logging", "delete_local_logs"): "True",
+        # Half an hour in the queue, for workers that are still starting; Airflow's own 600 s fails such tasks.
+        ("scheduler", "task_queued_timeout"): "1800",
+    }
+    if "executor" in process.needs:
+        chosen |= context.executor.defaults
+    if context.is_3:
+        # One process each: more of them is what count= is for. 3.0 would start four (apache/airflow config.yml).
+        chosen["api", "workers"] = "1"
+        # A task's token is made when it is queued. Airflow's own 600 s runs out before a slow worker starts the task
+        # (apache/airflow#53713).
+        chosen["execution_api", "jwt_expiration_time"] = "86400"
+        # While the web component is replaced, tasks ask again for about four minutes: nineteen waits that grow to 30 s.
+        # Airflow's own give up after 8 to 15 s, and what began or ended meanwhile failed (airflow/sdk/api/client.py).
+        # The scheduler gives up a task after 300 s without a heartbeat ([scheduler] task_instance_heartbeat_timeout).
+        chosen["workers", "execution_api_retries"] = "20"
+        chosen["workers", "execution_api_retry_wait_max"] = "30"
+    return chosen
+
+
+def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
+    settings = context.settings
+    has_logs = process.needs & {"write-logs", "read-logs"}
+    chosen: dict[Option, Value] = {
+        ("core", "executor"): context.executor.class_path,
+        # Container host names resolve nowhere; the web component fetches live logs by address.
+        ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
+        **(settings.logs.config(settings.version) if has_logs else settings.logs.unconcerned(settings.version)),
+    }
+    if context.is_3:
+        chosen["core", "auth_manager"] = FAB
+        if settings.web.has_one_name:
+            chosen["api", "base_url"] = Ref("Web", "url")
+    else:
+        chosen["webserver", "base_url"] = Ref("Web", "url")
+        chosen["scheduler", "standalone_dag_processor"] = "True"
+    if process.component == context.web and not context.is_3:
+        chosen["webserver", "enable_proxy_fix"] = "True"
+        chosen["webserver", "cookie_secure"] = str(settings.web.certificate is not None)
+        chosen["api", "auth_backends"] = "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session"
+    if process.component == "Scheduler":
+        # See its health check.
+        chosen["scheduler", "enable_health_check"] = "False"
+    needs = process.needs
+    if "database" in needs:
+        chosen |= settings.database.config()
+    if "fernet" in needs:
+        chosen["core", "fernet_key_cmd"] = FERNET_COMMAND
+    if "jwt" in needs:
+        chosen["api_auth", "jwt_secret"] = SecretRef("Jwt")
+    if "session" in needs:
+        chosen[settings.version.session_section, "secret_key"] = SecretRef("Session")
+    if context.is_3 and needs & {"execution-api", "executor"}:
+        # The scheduler tells executors whose tasks run elsewhere where to call back.
+        chosen["core", "execution_api_server_url"] = Ref("ExecutionApi", "url")
+    if "dags" in needs:
+        chosen |= context.dags.config
+    else:
+        chosen["core", "dags_folder"] = NO_DAGS
+    return chosen
+
+
+def _own_environment(context: PlanContext, process: Process) -> dict[str, Value]:
+    needs = process.needs
+    # The official entry point must wait for nothing: it would put the broker's password on a command line.
+    variables: dict[str, Value] = {
+        "CONNECTION_CHECK_MAX_COUNT": "0",
+        "AWS_DEFAULT_REGION": Ref("Stack", "region"),
+        **context.settings.logs.environment(context.settings.version),
+    }
+    if "database" in needs:
+        variables |= context.settings.database.environment()
+    if "fernet" in needs:
+        variables["FERNET_SEED"] = SecretRef("Fernet")
+    if "dags" in needs:
+        variables |= context.dags.environment
+    if "executor" in needs:
+        variables |= context.executor.environment
+    return {**variables, **process.environment}
+
+
+def _task_variables(context: PlanContext, process: Process) -> dict[str, Value]:
+    """How DAGs find the ECS tasks: Airflow looks for variables in the environment before it asks its database."""
+    if not process.runs_user_code:
+        return {}
+    tasks, version = context.settings.ecs_tasks, context.settings.version
+    return {f"AIRFLOW_VAR_{task.variable.upper()}": task.operator_arguments(version) for task in tasks}

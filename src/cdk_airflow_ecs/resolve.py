@@ -1,0 +1,188 @@
+"""From a cluster's arguments to its settings: defaults filled in, everything checked. Pure: no construct is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from aws_cdk import Stage
+from aws_cdk.aws_ec2 import SubnetSelection
+
+from cdk_airflow_ecs import compatibility, options, validation
+from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
+from cdk_airflow_ecs.dags.base import DagSource
+from cdk_airflow_ecs.dags.s3 import S3Dags
+from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.databases.rds import RdsDatabase
+from cdk_airflow_ecs.environment import read_config, split_environment
+from cdk_airflow_ecs.executors.base import Executor
+from cdk_airflow_ecs.executors.celery import CeleryExecutor
+from cdk_airflow_ecs.images.airflow_image import AirflowImage
+from cdk_airflow_ecs.logs.awslogs import AwsLogs
+from cdk_airflow_ecs.logs.base import LogStore
+from cdk_airflow_ecs.logs.router import LogRouter
+from cdk_airflow_ecs.logs.s3 import S3Logs
+from cdk_airflow_ecs.settings import Settings
+from cdk_airflow_ecs.web.web import Web
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
+
+T = TypeVar("T")
+# A bucket takes no snapshot; None does what suits each kind.
+_REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
+_SERVICES: Final = {
+    "ApiServer": "api_server",
+    "Scheduler": "scheduler",
+    "DagProcessor": "dag_processor",
+    "Triggerer": "triggerer",
+}
+
+
+def resolve(arguments: ClusterArguments) -> Settings:
+    """Fill in defaults and check everything that does not need CDK.
+
+    Raises:
+        ValueError: in the user's words, for anything that cannot work.
+    """
+    version, advice = _version(arguments)
+    secrets: dict[str, ecs.Secret] = {}
+    settings = _complete(arguments, version, secrets)
+    advice += _check_options(settings, secrets)
+    executor = settings.executor_plan()
+    images = settings.images()
+    for name, image in images.items():
+        source = image.source
+        source.check(version, executor.image_files)
+        found = options.check(source.options, version.line)
+        advice += _advise(
+            [replace(finding, message=f"{source.options_source}: {finding.message}") for finding in found]
+        )
+        advice += compatibility.check_image(name, image, executor)
+    compatibility.check_ecs_tasks(settings, executor)
+    compatibility.check_dags(images, arguments.dags)
+    compatibility.check_buckets(settings.logs, settings.dags)
+    compatibility.check_logs(settings, executor)
+    resources = settings.resources().values()
+    advice += [each for resource in resources for each in resource.check_images(version, images)]
+    advice += [each for resource in resources for each in resource.advice()]
+    return replace(settings, advice=tuple(dict.fromkeys(advice)))
+
+
+def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]:
+    """Choose the release, and check what is said beside it of the cluster as a whole."""
+    advice: list[Advice] = []
+    version = arguments.version
+    if version is None:
+        version = AirflowVersion.LATEST
+        advice.append(
+            Advice(
+                "cdk-airflow-ecs:version-not-pinned",
+                f"Airflow {version} was chosen for you; say version={version.constant}, so that an upgrade of this"
+                " library does not migrate your database by surprise",
+            )
+        )
+    validation.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
+    AirflowVersion.of(str(version))  # refuses one that was made by hand and is out of range
+    validation.flag("enable_exec=", arguments.enable_exec)
+    validation.flag("maintenance=", arguments.maintenance)
+    if arguments.maintenance:
+        advice.append(
+            Advice(
+                "cdk-airflow-ecs:maintenance",
+                "maintenance=True keeps every service at zero tasks; deploy without it to start Airflow again",
+            )
+        )
+    return version, advice
+
+
+def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dict[str, ecs.Secret]) -> Settings:
+    """Fill in defaults, and refuse objects of the wrong kind; *secrets* gets what is given as one."""
+    services = {name: service for name, service in (arguments.services or {}).items() if service is not None}
+    for name, service in services.items():
+        if name not in _SERVICES:
+            raise ValueError(f"there is no service {name!r} to size; there are {', '.join(_SERVICES)}")
+        validation.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
+    config = options.flatten({} if arguments.config is None else arguments.config)
+    environment = {} if arguments.environment is None else arguments.environment
+    variables, named = split_environment("environment=", environment, secrets)
+    return Settings(
+        version=version,
+        image=_default("image", arguments.image, AirflowImage, AirflowImage),
+        executor=_default("executor", arguments.executor, Executor, CeleryExecutor),
+        database=_default("database", arguments.database, Database, RdsDatabase),
+        dags=_default("dags", arguments.dags, DagSource, S3Dags),
+        logs=_default("logs", arguments.logs, LogStore, S3Logs),
+        log_router=_default("log_router", arguments.log_router, LogRouter, AwsLogs),
+        web=_default("web", arguments.web, Web, Web),
+        config=(("config=", read_config(config, secrets)), ("environment=", named)),
+        environment=variables,
+        services=services,
+        ecs_tasks=arguments.ecs_tasks,
+        enable_exec=arguments.enable_exec,
+        maintenance=arguments.maintenance,
+        given_secrets=secrets,
+        advice=(),
+    )
+
+
+def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[Advice]:
+    """Check each option of the user's against what the release has, wherever it is given."""
+    executor = settings.executor_plan()
+    found = [given for _, given in settings.config]
+    for owner, service in (
+        *settings.services.items(),
+        *((workers.process.component, workers.service) for workers in (*executor.workers, *executor.tasks)),
+        *((task.component, task.service) for task in settings.ecs_tasks),
+    ):
+        found.append(split_environment(owner, service.environment, secrets)[1])
+    return [advice for given in found for advice in _advise(options.check(given, settings.version.line))]
+
+
+def _advise(findings: Sequence[options.Finding]) -> list[Advice]:
+    for finding in findings:
+        if finding.is_error:
+            raise ValueError(finding.message)
+    return [Advice(finding.id, finding.message) for finding in findings]
+
+
+def check_constructs(
+    scope: object,
+    construct_id: object,
+    *,
+    subnets: Mapping[str, object],
+    vpc: object,
+    encryption_key: object,
+    removal_policy: object,
+) -> None:
+    """Refuse arguments of the wrong type: CDK would complain about them far from here, or not at all.
+
+    Raises:
+        ValueError: naming the argument, what it got and what it takes.
+    """
+    if isinstance(scope, Stage):
+        raise ValueError('an AirflowCluster belongs into a stack: AirflowCluster(Stack(app, "Data"), "Airflow")')
+    validation.construct("AirflowCluster", scope, "node", "a scope, such as a Stack, first", required=True)
+    validation.text("the id of an AirflowCluster", construct_id, "Airflow", required=True)
+    validation.construct("vpc=", vpc, "vpc_id", "an ec2.IVpc, such as ec2.Vpc.from_lookup(…)")
+    validation.construct("encryption_key=", encryption_key, "key_arn", "a kms.IKey")
+    for name, selection in subnets.items():
+        if selection is not None:
+            example = "ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)"
+            validation.instance(f"{name}=", selection, SubnetSelection, example)
+    if removal_policy is not None and getattr(removal_policy, "name", None) not in _REMOVAL_POLICIES:
+        raise ValueError(
+            f"removal_policy= takes RemovalPolicy.{' or RemovalPolicy.'.join(_REMOVAL_POLICIES)}; got"
+            f" {validation.shown(removal_policy)}. Leave it out to keep buckets and take a last snapshot of databases"
+        )
+
+
+def _default(name: str, given: T | None, kind: type, default: type[T]) -> T:
+    if given is None:
+        return default()
+    validation.instance(f"{name}=", given, kind, f"{default.__name__}()")
+    return given
