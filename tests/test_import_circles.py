@@ -13,8 +13,9 @@ SOURCES = Path(__file__).parents[1] / "src"
 KNOWN: list[frozenset[str]] = [
     frozenset(
         {
-            *("cluster", "compatibility", "ecs_task", "executors.base", "executors.celery"),
-            *("migration.component", "planning", "settings", "shared_resources"),
+            *("cluster", "cluster_arguments", "compatibility", "executors.base", "executors.celery"),
+            *("migration.component", "plan_context", "planning", "process_environment", "relied_upon", "resolve"),
+            *("settings", "shared_resources"),
         }
     ),
 ]
