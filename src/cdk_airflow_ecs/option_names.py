@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 
@@ -92,6 +92,7 @@ def base_option(option: Option) -> Option:
     return next((stem for stem in stems if option not in facts and stem in facts and facts[stem].sensitive), option)
 
 
+@lru_cache(maxsize=4096)  # a plan asks for each option once per process
 def read_as(option: Option, minor: str) -> Option:
     """Return the option of a release that this name sets, which may be an old name, a command or a path."""
     base = base_option(option)

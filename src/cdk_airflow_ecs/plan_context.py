@@ -34,13 +34,14 @@ class PlanContext:
     @classmethod
     def of(cls, settings: Settings) -> PlanContext:
         """Ask executor and DAG source once."""
+        owners = option_owners(settings)
         return cls(
             settings=settings,
             executor=settings.executor_plan(),
             dags=settings.dags.plan(settings.version),
             web=web_component(settings.version),
-            owners=option_owners(settings),
-            relied_upon=relied_upon(settings),
+            owners=owners,
+            relied_upon=relied_upon(settings, owners),
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cdk_airflow_ecs.airflow import TRIGGERER_LOG_PORT, WORKER_LOG_PORT
@@ -25,10 +25,10 @@ def option_owners(settings: Settings) -> list[OptionOwner]:
     return [settings.executor, *settings.resources().values()]
 
 
-def relied_upon(settings: Settings) -> list[tuple[str, dict[Option, Value]]]:
-    """Collect what the cluster's processes, executor and resources rely on, by what relies on it."""
+def relied_upon(settings: Settings, owners: Iterable[OptionOwner]) -> list[tuple[str, dict[Option, Value]]]:
+    """Collect what the cluster's processes and *owners* rely on, by what relies on it."""
     here = known(settings.version.line)
-    found = [_of_every_cluster(settings), *(owner.relied_upon(settings.version) for owner in option_owners(settings))]
+    found = [_of_every_cluster(settings), *(owner.relied_upon(settings.version) for owner in owners)]
     return [
         (f"this cluster, {why}", {option: value for option, value in options.items() if option in here})
         for each in found

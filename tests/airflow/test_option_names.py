@@ -15,7 +15,7 @@ from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.option_names import current_option, every_option
 from cdk_airflow_ecs.options import Option, environment_name, known
 from cdk_airflow_ecs.plan import Value
-from cdk_airflow_ecs.relied_upon import relied_upon
+from cdk_airflow_ecs.relied_upon import option_owners, relied_upon
 from cdk_airflow_ecs.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,9 @@ def relied_on(minor: str) -> dict[Option, Value]:
     settings = resolve(
         ClusterArguments(version=AirflowVersion.of(minor), image=AirflowImage.registry("acme"), dags=ImageDags())
     )
-    return {option: value for _, given in relied_upon(settings) for option, value in given.items()}
+    return {
+        option: value for _, given in relied_upon(settings, option_owners(settings)) for option, value in given.items()
+    }
 
 
 @pytest.fixture(scope="module", params=["3.3.2", "2.11.2"])

@@ -135,9 +135,11 @@ class EcsExecutor(Executor):
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
         """See :meth:`OptionOwner.check_options`."""
         del version
-        ours = [*(name for _, name in self._config()), *_RUN_TASK]
         for source, options in given:
             names = names_in(options.get((_SECTION, "run_task_kwargs")))
+            if not names:
+                continue
+            ours = [*(name for _, name in self._config()), *_RUN_TASK]
             if twice := sorted(names & {spelled for name in ours for spelled in (name, _camel(name))}):
                 raise ValueError(
                     f"[{_SECTION}] run_task_kwargs by {source} sets {', '.join(twice)}, which this cluster says itself;"
