@@ -1,0 +1,170 @@
+"""No example comes near a limit of AWS, and a template that is over one is found."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from judges.limits import LIMITS, REFERENCE, exceeded, size, text
+from synthesis import EXAMPLES, example
+
+pytestmark = pytest.mark.xdist_group("examples")
+
+ARN = {"Fn::GetAtt": ["Role", "Arn"]}
+# What an example may use of a limit: the rest is the user's.
+SHARE = 0.75
+
+
+def one(kind: str, **properties) -> dict:
+    """A template of one resource."""
+    return {"Resources": {"One": {"Type": kind, "Properties": properties}}}
+
+
+def rules(number: int, way: str = "Ingress") -> dict:
+    """A security group with rules of its own and rules beside it."""
+    beside = {
+        f"Rule{n}": {
+            "Type": f"AWS::EC2::SecurityGroup{way}",
+            "Properties": {"GroupId": {"Fn::GetAtt": ["One", "GroupId"]}, "SourceSecurityGroupId": "sg-1"},
+        }
+        for n in range(number - 1)
+    }
+    group = one("AWS::EC2::SecurityGroup", **{f"SecurityGroup{way}": [{"CidrIp": "10.0.0.0/8"}]})
+    return {"Resources": {**group["Resources"], **beside}}
+
+
+def policy(letters: int) -> dict:
+    """A policy document of about so many letters."""
+    return {"Statement": [{"Effect": "Allow", "Action": "s3:Get", "Resource": "x" * letters}]}
+
+
+def task(*containers: dict) -> dict:
+    """A task definition."""
+    return one("AWS::ECS::TaskDefinition", ContainerDefinitions=[{"Name": "one", **more} for more in containers])
+
+
+def variable(name: str, value: object) -> dict:
+    """A container with one variable."""
+    return {"Environment": [{"Name": name, "Value": value}]}
+
+
+def overriding(letters: int) -> str:
+    """Options of an executor that override something."""
+    return json.dumps({"overrides": {"containerOverrides": [{"environment": [{"name": "A", "value": "x" * letters}]}]}})
+
+
+GROUP = {"Fn::GetAtt": ["One", "GroupId"]}
+BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+MANY = {f"R{number}": {"Type": "AWS::SNS::Topic"} for number in range(501)}
+OVER = {
+    "bytes of a template": {"Resources": {}, "Metadata": "x" * 1_000_000},
+    "resources": {"Resources": MANY},
+    "outputs": {"Resources": {}, "Outputs": {str(number): {} for number in range(201)}},
+    "parameters": {"Resources": {}, "Parameters": {str(number): {} for number in range(201)}},
+    "characters of a logical id": {"Resources": {"x" * 256: {"Type": "AWS::SNS::Topic"}}},
+    "bytes of a task definition": task(*[variable("A", {"Fn::Join": ["", ["x" * 400, ARN]]})] * 130),
+    "containers of a task definition": task(*[{}] * 11),
+    "characters of a family": one("AWS::ECS::TaskDefinition", ContainerDefinitions=[], Family="x" * 256),
+    "characters of overrides": task(variable("AIRFLOW__AWS_ECS_EXECUTOR__RUN_TASK_KWARGS", overriding(5_000))),
+    "characters of a log stream's name": task({"LogConfiguration": {"Options": {"awslogs-stream-prefix": "x" * 480}}}),
+    "characters of inline policies of a role": {
+        "Resources": {
+            "Role": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": policy(4_000)}]}},
+            "A": {
+                "Type": "AWS::IAM::Policy",
+                "Properties": {"Roles": [{"Ref": "Role"}], "PolicyDocument": policy(3_100)},
+            },
+            "B": {
+                "Type": "AWS::IAM::Policy",
+                "Properties": {"Roles": [{"Ref": "Role"}], "PolicyDocument": policy(3_100)},
+            },
+        }
+    },
+    "characters of a trust policy": one("AWS::IAM::Role", AssumeRolePolicyDocument=policy(2_048)),
+    "characters of a managed policy": one("AWS::IAM::ManagedPolicy", PolicyDocument=policy(6_144)),
+    "managed policies of a role": one("AWS::IAM::Role", ManagedPolicyArns=["a"] * 11),
+    "rules of a security group": rules(61),
+    "security groups of a network interface": one(BALANCER, SecurityGroups=["sg"] * 6),
+    "rules of a network interface": {
+        "Resources": {
+            **rules(1_001, "Egress")["Resources"],
+            "Balancer": {"Type": BALANCER, "Properties": {"SecurityGroups": [GROUP]}},
+        }
+    },
+    "characters of a description": one("AWS::EC2::SecurityGroup", GroupDescription="x" * 256),
+    "characters of a rule's description": one(
+        "AWS::EC2::SecurityGroupIngress", Description="x" * 256, GroupId=GROUP, CidrIp="10.0.0.0/8"
+    ),
+    "characters of a load balancer's name": one(BALANCER, Name="x" * 33),
+    "characters of a target group's name": one("AWS::ElasticLoadBalancingV2::TargetGroup", Name="x" * 33),
+    "values of a listener rule": one(
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/a"] * 6}}],
+    ),
+    "characters of a namespace": one("AWS::ServiceDiscovery::PrivateDnsNamespace", Name=".".join(["x" * 60] * 5)),
+    "characters between two dots": one("AWS::ServiceDiscovery::PrivateDnsNamespace", Name=f"{'x' * 64}.internal"),
+    "characters of a service's name": one("AWS::ServiceDiscovery::Service", Name="x" * 64),
+    "bytes of variables of a function": one("AWS::Lambda::Function", Environment={"Variables": {"A": "x" * 4_097}}),
+    "characters of a log group's name": one("AWS::Logs::LogGroup", LogGroupName="x" * 513),
+    "bytes of a parameter": one("AWS::SSM::Parameter", Value="x" * 4_097),
+    "bytes of a key's policy": one("AWS::KMS::Key", KeyPolicy=policy(32_768)),
+    "bytes of a bucket's policy": one("AWS::S3::BucketPolicy", PolicyDocument=policy(20_480)),
+    "statements of a queue's policy": one("AWS::SQS::QueuePolicy", PolicyDocument={"Statement": [{}] * 21}),
+    "bytes of a queue's policy": one("AWS::SQS::QueuePolicy", PolicyDocument=policy(8_192)),
+    "characters of a password": one("AWS::SecretsManager::Secret", GenerateSecretString={"PasswordLength": 4_097}),
+    "characters of a secret's description": one("AWS::SecretsManager::Secret", Description="x" * 2_049),
+    "nodes of a replication group": one("AWS::ElastiCache::ReplicationGroup", NumCacheClusters=7),
+    "days of backups": one("AWS::RDS::DBInstance", BackupRetentionPeriod=36),
+    "days of backups of a cluster": one("AWS::RDS::DBCluster", BackupRetentionPeriod=36),
+    "subnets of a service": one(
+        "AWS::ECS::Service", NetworkConfiguration={"AwsvpcConfiguration": {"Subnets": ["s"] * 17}}
+    ),
+    "tags of a resource": one("AWS::SNS::Topic", Tags=[{"Key": str(n), "Value": ""} for n in range(51)]),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples(name):
+    """Each example stays well below every limit, with the longest texts that a deploy can fill in."""
+    near = [
+        f"{stack} {where}: {number:,} of {limit.most:,} {limit.name}"
+        for stack, template in example(name).templates.items()
+        for limit in LIMITS
+        for where, number in limit.count(template)
+        if number > limit.most * SHARE
+    ]
+    assert near == []
+
+
+def test_every_limit_is_counted_somewhere():
+    """Limits that concern what every cluster has are counted in the default cluster: a judge must see something."""
+    (template,) = example("quickstart").templates.values()
+    counted = {limit.name for limit in LIMITS if any(number for _, number in limit.count(template))}
+    # What the default cluster has not: names of its own, managed policies, Aurora, overrides, parameters of SSM.
+    assert {limit.name for limit in LIMITS} - counted == {
+        "bytes of a parameter",
+        "characters of a load balancer's name",
+        "characters of a log group's name",
+        "characters of a managed policy",
+        "characters of a target group's name",
+        "characters of overrides",
+        "days of backups of a cluster",
+        "managed policies of a role",
+    }
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=[limit.name for limit in LIMITS])
+def test_over(limit):
+    """A template over a limit is found, and the limit is named."""
+    assert any(limit.name in finding for finding in exceeded(OVER[limit.name]))
+
+
+def test_the_longest_text():
+    """References count as their longest text, joined parts as one, and a template's own text as it is."""
+    assert text({"Ref": "AWS::Region"}) == "r" * 14
+    assert len(text({"Fn::Join": ["-", ["a", {"Ref": "Bucket"}, "b"]]})) == REFERENCE + 4
+    assert len(text({"Fn::Sub": "${AWS::AccountId}.dkr.${A}"})) == 12 + 5 + REFERENCE
+    assert len(text({"Fn::Sub": ["${A}!", {"A": "abc"}]})) == 4
+    assert text({"Fn::If": ["c", "a", "bcd"]}) == "bcd"
+    assert size({"a": [{"Ref": "AWS::AccountId"}]}) == len('{"a":["123456789012"]}')
