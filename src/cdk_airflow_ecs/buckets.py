@@ -13,7 +13,7 @@ from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import CfnResource
-    from constructs import Construct
+    from constructs import Construct, IConstruct
 
     from cdk_airflow_ecs.bind_context import BindContext
 
@@ -72,7 +72,18 @@ def private_bucket(
     )
     _quieten_cleaner(bucket)
     _log_access(bucket, context.access_logs, prefix=f"{scope.node.id.lower()}/")
+    if context.removal_policy is RemovalPolicy.DESTROY:
+        bucket.node.add_dependency(*emptying(context.access_logs))
     return bucket
+
+
+def emptying(bucket: s3.IBucket) -> list[IConstruct]:
+    """Find what empties *bucket* when the stack is deleted, if anything does.
+
+    Whatever writes to the bucket must depend on it: CloudFormation then deletes the writer first.
+    """
+    found = bucket.node.try_find_child("AutoDeleteObjectsCustomResource")
+    return [] if found is None else [found]
 
 
 def _log_access(bucket: s3.Bucket, target: s3.Bucket, *, prefix: str) -> None:

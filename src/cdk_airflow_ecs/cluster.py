@@ -18,7 +18,7 @@ from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
-from cdk_airflow_ecs.migration.gate import build_gate, wait_for
+from cdk_airflow_ecs.migration.gate import awaited_by_gate, build_gate, wait_for
 from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.place import check_place
@@ -186,7 +186,6 @@ class AirflowCluster(Construct):
         context = shared.context(settings, plan)
         rendered = self._rendered = render_all(shared.scope, plan.components, context, before)
         new = [part for name, part in rendered.items() if name not in before]
-        stores = [part.scope for part in rendered.values() if part.component.is_store]
         if self._gate is None:
             migration = rendered["Migration"]
             self._gate = build_gate(shared.scope("Gate"), migration, context=context, key=shared.key)
@@ -195,16 +194,15 @@ class AirflowCluster(Construct):
         ends = {**shared.connectables(), **{name: part.peer for name, part in rendered.items()}}
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]
         connect(edges, ends, peers(settings.web.allow_from, shared.network.vpc))
-        if not before:
-            # A security group's rules are its children: waiting for the group is waiting for them.
-            wait_for(self._gate, [*shared.dependencies(), rendered["Migration"].peer, *stores])
+        wait_for(self._gate, [*([] if before else shared.dependencies()), *awaited_by_gate(new, spot=context.spot)])
         for part in new:
             if part.service is not None and not part.component.is_store:
-                part.service.node.add_dependency(self._gate)
+                execution_role = part.task_definition.obtain_execution_role()
+                part.service.node.add_dependency(self._gate, execution_role)
             if part.component.runs_user_code:
                 self._connections.add_security_group(part.peer)
                 if self._grants is not None:
-                    part.task_role.attach_inline_policy(self._grants)
+                    self._attach(self._grants, part)
         self._plan = plan
 
     def add_worker_pool(self, pool: WorkerPool) -> None:
@@ -324,8 +322,18 @@ class AirflowCluster(Construct):
         """The task roles that run DAG authors' code: ``bucket.grant_read(cluster)``."""
         if self._grants is None:
             # One policy on all of them, made when it is first needed: CDK refuses one without statements.
-            self._grants = iam.Policy(self, "Grants", roles=list(self.task_roles.values()))
+            self._grants = iam.Policy(self, "Grants")
+            for part in self._rendered.values():
+                if part.component.runs_user_code:
+                    self._attach(self._grants, part)
         return self._grants.grant_principal
+
+    def _attach(self, grants: iam.Policy, part: RenderedComponent) -> None:
+        """Let *part* do what *grants* allows from its start until its last task has ended."""
+        part.task_role.attach_inline_policy(grants)
+        waits = part.service or self._gate
+        if waits is not None:
+            waits.node.add_dependency(grants)
 
     @property
     def task_roles(self) -> Mapping[str, iam.IRole]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,6 +20,7 @@ from cdk_airflow_ecs.tokens import is_list_token, is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
+    from constructs import IDependable
 
     from cdk_airflow_ecs.plan import Edge
 
@@ -39,6 +40,7 @@ class Network:
 
     Args:
         vpc: the VPC of the cluster.
+        endpoints: gateway endpoints of a VPC of the cluster's own; connections break when one comes or goes.
         task_subnets: where tasks run; they need a way to AWS APIs and to the image registry.
         store_subnets: where the database and the broker stand; fixed at their creation.
         web_subnets: where the load balancer stands.
@@ -48,6 +50,7 @@ class Network:
     task_subnets: ec2.SubnetSelection
     store_subnets: ec2.SubnetSelection
     web_subnets: ec2.SubnetSelection
+    endpoints: Sequence[IDependable] = ()
 
     @cached_property
     def _tasks(self) -> ec2.SelectedSubnets:
@@ -131,7 +134,11 @@ def build_network(
     scope: Construct, *, vpc: ec2.IVpc | None, subnets: Subnets, internet_facing: bool, key: kms.IKey
 ) -> Network:
     """Take the VPC that is given, or make one of two zones with one NAT gateway."""
-    return choose_subnets(vpc or _make_vpc(scope, key), subnets, internet_facing=internet_facing, own=vpc is None)
+    if vpc is not None:
+        return choose_subnets(vpc, subnets, internet_facing=internet_facing)
+    made = _make_vpc(scope, key)
+    endpoint = made.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+    return replace(choose_subnets(made, subnets, internet_facing=internet_facing, own=True), endpoints=[endpoint])
 
 
 def choose_subnets(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
@@ -171,7 +178,6 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
         # CDK's own way to do this is a Lambda that may change any security group; nothing here uses that group.
         restrict_default_security_group=False,
         subnet_configuration=[subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in OWN_GROUPS.items()],
-        gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
     )
     group = logs.LogGroup(
         vpc,
@@ -184,7 +190,8 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
     role = iam.Role(
         vpc, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com", conditions=account)
     )
-    vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role))
+    flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role))
+    flow_log.node.add_dependency(role.node.find_child("DefaultPolicy"))
     return vpc
 
 

@@ -65,6 +65,7 @@ def render_all(
                 part.task_definition.obtain_execution_role(),
                 part.peer,
                 *(subnet.internet_connectivity_established for subnet in context.network.task_routes),
+                *context.network.endpoints,
                 *(dependency for binding in files for dependency in binding.dependencies),
             )
         rendered[component.name] = part

@@ -20,7 +20,7 @@ from constructs import Construct
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_component, web_health_path
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import access_log_bucket
+from cdk_airflow_ecs.buckets import access_log_bucket, emptying
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.logs.retention import keep
 from cdk_airflow_ecs.nag import acknowledge
@@ -216,10 +216,20 @@ class SharedResources:
         return {name: end for name, end in found.items() if end is not None}
 
     def dependencies(self) -> list[IDependable]:
-        """What the migration must wait for: the database, the rules that admit components to stores, and routes."""
+        """Return what the migration waits for: stores, the rules that admit components to them, and routes.
+
+        CloudFormation deletes the gate before all of it: tasks that no service runs use it until the gate stops them.
+        """
         stores = [end for name, end in self.connectables().items() if name != "Web"]
         groups = [group for end in stores for group in end.connections.security_groups]
-        return [*self._bindings["Database"].dependencies, *groups, *self.network.task_routes]
+        bound = [
+            dependency
+            for name, binding in self._bindings.items()
+            if name != "Web"
+            for dependency in binding.dependencies
+        ]
+        logs = emptying(self._context.access_logs)
+        return [*bound, *groups, *logs, *self.network.task_routes, *self.network.endpoints]
 
     def serve_web(self, settings: Settings, rendered: Mapping[str, RenderedComponent]) -> RenderedComponent:
         """Put the web component behind the load balancer."""

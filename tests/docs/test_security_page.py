@@ -170,7 +170,8 @@ def test_what_the_key_encrypts():
         using = {
             name: resource["Type"]
             for name, resource in template["Resources"].items()
-            if resource["Type"] not in ("AWS::IAM::Policy", "AWS::KMS::Key") and key in references(resource)
+            if resource["Type"] not in ("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Key")
+            and key in references(resource)
         }
         assert set(using.values()) == {
             *("AWS::SecretsManager::Secret", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::Lambda::Function"),

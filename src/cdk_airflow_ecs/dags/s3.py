@@ -17,7 +17,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
+from cdk_airflow_ecs.buckets import BucketFolder, emptying, private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.limits import check_prefix
@@ -154,6 +154,7 @@ class S3Dags(DagSource):
                 "uri": f"s3://{bucket.bucket_name}{path}",
             },
             key=bucket.encryption_key,
+            dependencies=emptying(bucket),
         )
 
 

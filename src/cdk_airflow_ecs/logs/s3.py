@@ -11,7 +11,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
+from cdk_airflow_ecs.buckets import BucketFolder, emptying, private_bucket
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -101,4 +101,5 @@ class S3Logs(LogStore):
                 "objects_arn": bucket.arn_for_objects(f"{prefix}/*"),
             },
             key=bucket.encryption_key,
+            dependencies=emptying(bucket),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +15,6 @@ from aws_cdk import aws_sqs as sqs
 from cdk_airflow_ecs.nag import acknowledge_wildcards
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_kms as kms
     from constructs import Construct, IDependable
 
@@ -42,7 +42,6 @@ def build_gate(
     cluster, network, log_group = context.cluster, context.network, context.log_group
     container = migration.component.containers[0].name
     prefix = migration.component.path
-    role = _role(scope, migration, cluster, log_group, container)
     own_logs = logs.LogGroup(
         scope,
         "HandlerLogs",
@@ -50,9 +49,6 @@ def build_gate(
         encryption_key=key,
         removal_policy=RemovalPolicy.DESTROY,
     )
-    own_logs.grant_write(role)
-    # For the messages of the queue below.
-    role.add_to_policy(iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]))
     lost = sqs.Queue(
         scope,
         "Lost",
@@ -61,6 +57,13 @@ def build_gate(
         enforce_ssl=True,
         retention_period=Duration.days(14),
     )
+    own = {
+        own_logs.log_group_arn: ["logs:CreateLogStream", "logs:PutLogEvents"],
+        lost.queue_arn: ["sqs:SendMessage"],
+        # For the messages of that queue.
+        key.key_arn: ["kms:Decrypt", "kms:GenerateDataKey"],
+    }
+    role = _role(scope, migration, context, own)
     function = lambda_.Function(
         scope,
         "Handler",
@@ -75,8 +78,6 @@ def build_gate(
         log_group=own_logs,
         timeout=Duration.minutes(15),
         memory_size=256,
-        # The function hands over to itself before its time is up; a hand-over that Lambda could not deliver ends here.
-        dead_letter_queue=lost,
         environment_encryption=key,
         environment={
             "CLUSTER": cluster.cluster_arn,
@@ -88,8 +89,12 @@ def build_gate(
             "LOG_PREFIX": prefix,
         },
     )
-    # The gate waits for the role's policies itself; CDK's dependency on the role repeats what its ARN says (W3005).
-    cast("lambda_.CfnFunction", function.node.default_child).add_deletion_override("DependsOn")
+    resource = cast("lambda_.CfnFunction", function.node.default_child)
+    # The function hands over to itself before its time is up; a hand-over that Lambda could not deliver ends here.
+    # CDK's own argument would give the role a second policy, and let nothing wait for it.
+    resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=lost.queue_arn)
+    # CDK's dependency on the role repeats what its ARN says (cfn-lint W3005).
+    resource.add_deletion_override("DependsOn")
     # Not a child of the role: the function depends on the role and all below it, which would close a circle.
     again = iam.Policy(
         scope,
@@ -105,8 +110,23 @@ def build_gate(
         service_timeout=Duration.hours(1),
         properties={"TaskDefinition": migration.task_definition.task_definition_arn},
     )
-    gate.node.add_dependency(again, role, migration.task_role, migration.scope.node.find_child("ExecutionRole"))
+    gate.node.add_dependency(again)
     return gate
+
+
+def awaited_by_gate(parts: Iterable[RenderedComponent], *, spot: IDependable | None) -> list[IDependable]:
+    """List what the gate waits for among *parts*: stores, and the rules and roles of what runs without a service.
+
+    A security group's rules are its children, so waiting for the group is waiting for them.
+    """
+    found: list[IDependable] = [] if spot is None else [spot]
+    for part in parts:
+        found.append(part.scope if part.component.is_store else part.peer)
+        if not part.component.has_service:
+            found += [part.security_group, part.task_role, part.task_definition.obtain_execution_role()]
+        if part.component.kind in ("executor task", "ECS task"):
+            found.append(part.task_definition)  # The gate refers to that of its own task.
+    return found
 
 
 def wait_for(gate: CustomResource, dependencies: list[IDependable]) -> None:
@@ -115,9 +135,17 @@ def wait_for(gate: CustomResource, dependencies: list[IDependable]) -> None:
 
 
 def _role(
-    scope: Construct, migration: RenderedComponent, cluster: ecs.ICluster, log_group: logs.ILogGroup, container: str
+    scope: Construct,
+    migration: RenderedComponent,
+    context: RenderContext,
+    own: Mapping[str, list[str]],
 ) -> iam.Role:
-    stack = Stack.of(scope)
+    """Make the role of the function with its policies inside; *own* is what it does with its own resources.
+
+    CreateFunction checks ``sqs:SendMessage`` of a function with a dead-letter queue, so a policy that CloudFormation
+    makes beside the function may come too late.
+    """
+    stack, cluster, log_group = Stack.of(scope), context.cluster, context.log_group
     definition = migration.task_definition
     family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
@@ -126,21 +154,27 @@ def _role(
     streams = stack.format_arn(
         service="logs",
         resource="log-group",
-        resource_name=f"{log_group.log_group_name}:log-stream:{migration.component.path}/{container}/*",
+        resource_name=f"{log_group.log_group_name}:log-stream:{migration.component.path}/"
+        f"{migration.component.containers[0].name}/*",
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
-    role = iam.Role(scope, "HandlerRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    for actions, resource_arns, conditions in (
-        (["ecs:RunTask"], [family], in_cluster),
-        (["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
-        (
-            ["iam:PassRole"],
-            [definition.task_role.role_arn, definition.obtain_execution_role().role_arn],
-            {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        ),
-        (["logs:GetLogEvents"], [streams], {}),
-    ):
-        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions))
+    pass_role = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    statements = [
+        iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions)
+        for actions, resource_arns, conditions in (
+            (["ecs:RunTask"], [family], in_cluster),
+            (["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
+            (["iam:PassRole"], [migration.task_role.role_arn, definition.obtain_execution_role().role_arn], pass_role),
+            (["logs:GetLogEvents"], [streams], {}),
+            *((actions, [resource], {}) for resource, actions in own.items()),
+        )
+    ]
+    role = iam.Role(
+        scope,
+        "HandlerRole",
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        inline_policies={"Gate": iam.PolicyDocument(statements=statements)},
+    )
     acknowledge_wildcards(
         role,
         [family, tasks, streams],

@@ -9,6 +9,7 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_iam as iam
 
+from cdk_airflow_ecs.buckets import emptying
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.tokens import is_token
 
@@ -73,4 +74,4 @@ def _log_access(balancer: elb.ApplicationLoadBalancer, context: BindContext) -> 
     balancer.set_attribute("access_logs.s3.bucket", bucket.bucket_name)
     balancer.set_attribute("access_logs.s3.prefix", _LOG_PREFIX)
     if bucket.policy is not None:
-        balancer.node.add_dependency(bucket.policy)
+        balancer.node.add_dependency(bucket.policy, *emptying(bucket))

@@ -1,0 +1,360 @@
+"""Judges the order in which CloudFormation creates and deletes what a template has; no emulator does.
+
+CloudFormation creates a resource after those that it refers to or names in ``DependsOn``, deletes it before them, and
+does everything else at the same time. :func:`faults` lists the pairs whose order matters to AWS and is left open.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from synthesis import references, strings
+
+Template = dict[str, Any]
+
+GATE = "Custom::AirflowMigration"
+EMPTIER = "Custom::S3AutoDeleteObjects"
+# These name a role and do nothing with it while they are created: policies, and what is run later.
+MENTION_ONLY = (
+    *("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::Role"),
+    *("AWS::IAM::InstanceProfile", "AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"),
+    *("AWS::SNS::TopicPolicy", "AWS::SecretsManager::ResourcePolicy", "AWS::EFS::FileSystem"),
+    *("AWS::ECS::TaskDefinition", "AWS::CloudWatch::Dashboard"),
+)
+# CreateFunction and UpdateFunctionConfiguration check these with the function's own role (AWS Lambda API Reference).
+CHECKED_BY_LAMBDA = ("DeadLetterConfig", "VpcConfig", "KmsKeyArn", "FileSystemConfigs")
+# Where a resource says in which security groups its network interfaces are.
+GROUPS_OF = {
+    "AWS::RDS::DBInstance": ("VPCSecurityGroups",),
+    "AWS::RDS::DBCluster": ("VpcSecurityGroupIds",),
+    "AWS::ElastiCache::ReplicationGroup": ("SecurityGroupIds",),
+    "AWS::EFS::MountTarget": ("SecurityGroups",),
+    "AWS::ECS::Service": ("NetworkConfiguration", "AwsvpcConfiguration", "SecurityGroups"),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": ("SecurityGroups",),
+    "AWS::EC2::VPCEndpoint": ("SecurityGroupIds",),
+    "AWS::EC2::Instance": ("SecurityGroupIds",),
+    "AWS::Lambda::Function": ("VpcConfig", "SecurityGroupIds"),
+}
+STORES = (
+    *("AWS::RDS::DBInstance", "AWS::RDS::DBCluster", "AWS::ElastiCache::ReplicationGroup"),
+    "AWS::EFS::MountTarget",
+)
+
+
+def faults(template: Template) -> list[str]:
+    """List each order that AWS needs and *template* does not have, as "A before B: why"."""
+    graph = Graph(template["Resources"])
+    found = [
+        f"{first} before {second}: {why}"
+        for rule in RULES
+        for second, first, why in rule(graph)
+        if first != second and first not in graph.before(second)
+    ]
+    return sorted({*found, *graph.circles()})
+
+
+class Graph:
+    """The resources of one template, and what stands before each."""
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.resources = resources
+        self._before: dict[str, frozenset[str]] = {}
+
+    def of(self, *types: str) -> list[str]:
+        """The logical ids of *types*."""
+        return [name for name, resource in self.resources.items() if resource["Type"] in types]
+
+    def get(self, name: str, *path: str) -> Any:
+        """A property of *name*, or None."""
+        found = self.resources[name].get("Properties", {})
+        for part in path:
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found
+
+    def named(self, node: Any, *types: str) -> list[str]:
+        """The resources that *node* refers to, of *types* if any are given."""
+        found = sorted(name for name in references(node) if name in self.resources)
+        return [name for name in found if not types or self.resources[name]["Type"] in types]
+
+    @cached_property
+    def direct(self) -> Mapping[str, set[str]]:
+        """What each resource refers to or depends on."""
+        return {name: self._direct(resource) for name, resource in self.resources.items()}
+
+    def _direct(self, resource: Mapping[str, Any]) -> set[str]:
+        properties, explicit = resource.get("Properties", {}), resource.get("DependsOn", [])
+        # Fn::Sub has its references in its text.
+        inside = {name for text in strings(properties) for name in re.findall(r"\$\{(\w+)", text)}
+        return {*references(properties), *([explicit] if isinstance(explicit, str) else explicit), *inside} & {
+            *self.resources
+        }
+
+    def before(self, name: str) -> frozenset[str]:
+        """Everything that CloudFormation creates before *name*, and deletes after it."""
+        if name not in self._before:
+            found: set[str] = set()
+            left = [name]
+            while left:
+                new = self.direct[left.pop()] - found
+                found |= new
+                left += new
+            self._before[name] = frozenset(found)
+        return self._before[name]
+
+    def circles(self) -> list[str]:
+        """Resources that wait for themselves."""
+        return [f"{name} before {name}: a circle" for name in self.resources if name in self.before(name)]
+
+    @cached_property
+    def policies(self) -> Mapping[str, list[str]]:
+        """The policies of each role that are resources of their own."""
+        found: dict[str, list[str]] = {role: [] for role in self.of("AWS::IAM::Role")}
+        for policy in self.of("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
+            for role in self.named([self.get(policy, "Roles"), self.get(policy, "RoleName")], "AWS::IAM::Role"):
+                found[role].append(policy)
+        return found
+
+    def groups(self, name: str) -> list[str]:
+        """The security groups that *name* has network interfaces in."""
+        path = GROUPS_OF.get(self.resources[name]["Type"])
+        return self.named(self.get(name, *path), "AWS::EC2::SecurityGroup") if path else []
+
+    def behind(self, group: str, *types: str) -> list[str]:
+        """What has network interfaces in *group*."""
+        return [name for name in self.of(*types) if group in self.groups(name)]
+
+    def rules(self, group: str) -> list[str]:
+        """The rules that let *group* open connections, or admit them."""
+        found = []
+        for rule in self.of("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"):
+            ends = [self.get(rule, end) for end in ("GroupId", "SourceSecurityGroupId", "DestinationSecurityGroupId")]
+            if group in self.named(ends):
+                found.append(rule)
+        return found
+
+    def targets(self, group: str) -> list[str]:
+        """The groups that admit *group*."""
+        return [
+            target
+            for rule in self.of("AWS::EC2::SecurityGroupIngress")
+            if group in self.named(self.get(rule, "SourceSecurityGroupId"))
+            for target in self.named(self.get(rule, "GroupId"))
+        ]
+
+    def ways_out(self, subnets: list[str]) -> list[str]:
+        """Routes and associations of *subnets*."""
+        associations = [
+            name
+            for name in self.of("AWS::EC2::SubnetRouteTableAssociation")
+            if {*self.named(self.get(name, "SubnetId"))} & {*subnets}
+        ]
+        tables = {table for name in associations for table in self.named(self.get(name, "RouteTableId"))}
+        routes = [name for name in self.of("AWS::EC2::Route") if {*self.named(self.get(name, "RouteTableId"))} & tables]
+        return [*associations, *routes]
+
+    def ways_to_images(self, subnets: list[str]) -> list[str]:
+        """The same and the VPC endpoints of *subnets*: open connections break when one comes or goes."""
+        ways = self.ways_out(subnets)
+        tables = {table for way in ways for table in self.named(self.get(way, "RouteTableId"))}
+        endpoints = [
+            name
+            for name in self.of("AWS::EC2::VPCEndpoint")
+            if {*self.named([self.get(name, "RouteTableIds"), self.get(name, "SubnetIds")])} & {*tables, *subnets}
+        ]
+        return [*ways, *endpoints]
+
+    @cached_property
+    def gates(self) -> list[str]:
+        """The custom resources that run migrations."""
+        return self.of(GATE)
+
+    @cached_property
+    def free_definitions(self) -> list[str]:
+        """Task definitions that no service runs: executors, operators and the gate start their tasks."""
+        services = self.of("AWS::ECS::Service")
+        used = {name for service in services for name in self.named(self.get(service, "TaskDefinition"))}
+        return [name for name in self.of("AWS::ECS::TaskDefinition") if name not in used]
+
+    def works_on_database(self, service: str) -> bool:
+        """Whether a service runs Airflow; stores in containers are there before its database is upgraded."""
+        definitions = self.named(self.get(service, "TaskDefinition"), "AWS::ECS::TaskDefinition")
+        return any("AIRFLOW__" in text for name in definitions for text in strings(self.resources[name]))
+
+    def roles_of(self, definition: str) -> list[str]:
+        """The task role and the execution role of a task definition."""
+        return self.named(
+            [self.get(definition, role) for role in ("TaskRoleArn", "ExecutionRoleArn")], "AWS::IAM::Role"
+        )
+
+    def emptiers(self, bucket: str) -> list[str]:
+        """What empties *bucket* before it is deleted."""
+        return [name for name in self.of(EMPTIER) if bucket in self.named(self.get(name, "BucketName"))]
+
+
+Found = Iterator[tuple[str, str, str]]
+
+
+def roles_are_complete(graph: Graph) -> Found:
+    """A role has its policies before AWS acts in it, and until it is done."""
+    for name, resource in graph.resources.items():
+        kind = resource["Type"]
+        roles = graph.named(resource.get("Properties", {}), "AWS::IAM::Role")
+        if kind == "AWS::Lambda::Function":
+            roles = roles if any(graph.get(name, option) for option in CHECKED_BY_LAMBDA) else []
+        elif kind == "AWS::ECS::Service":
+            roles += [
+                role
+                for definition in graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition")
+                for role in graph.roles_of(definition)
+            ]
+        elif graph.get(name, "ServiceToken"):
+            roles = [
+                role
+                for function in graph.named(graph.get(name, "ServiceToken"), "AWS::Lambda::Function")
+                for role in graph.named(graph.get(function, "Role"), "AWS::IAM::Role")
+            ]
+        elif kind in MENTION_ONLY:
+            continue
+        for role in roles:
+            for policy in graph.policies[role]:
+                # The policy that names what is made cannot come before it.
+                if name not in graph.before(policy):
+                    yield name, policy, f"{kind} acts in {role}"
+
+
+def _task_needs(graph: Graph, definition: str, groups: list[str], *kinds: str) -> Iterator[tuple[str, str]]:
+    """What must be there before a task of *definition* in *groups* starts, with the reason."""
+    for secret in graph.named(graph.get(definition, "ContainerDefinitions"), "AWS::SecretsManager::Secret"):
+        for attachment in graph.of("AWS::SecretsManager::SecretTargetAttachment"):
+            if secret in graph.named(graph.get(attachment, "SecretId")):
+                yield attachment, "it completes a secret of the task"
+    for system in graph.named(graph.get(definition, "Volumes"), "AWS::EFS::FileSystem"):
+        for target in graph.of("AWS::EFS::MountTarget"):
+            if system in graph.named(graph.get(target, "FileSystemId")):
+                yield target, "the task mounts its file system"
+                for group in graph.groups(target):
+                    yield from ((rule, "it admits the task to its files") for rule in graph.rules(group))
+    for group in groups:
+        for rule in graph.rules(group):
+            ends = {*graph.named(graph.resources[rule]["Properties"])} - {group}
+            if not any(graph.behind(end, "AWS::ElasticLoadBalancingV2::LoadBalancer") for end in ends):
+                yield rule, "it is a rule of the task's security group"
+        for target in graph.targets(group):
+            for store in graph.behind(target, *STORES, *kinds):
+                yield store, "the task connects to it"
+                for instance in graph.of("AWS::RDS::DBInstance"):
+                    if store in graph.named(graph.get(instance, "DBClusterIdentifier")):
+                        yield instance, "the database answers through its instances"
+
+
+def services_find_what_they_need(graph: Graph) -> Found:
+    """A service starts its tasks at once, and a deployment whose tasks fail too often is given up."""
+    for name in graph.of("AWS::ECS::Service"):
+        network = graph.get(name, "NetworkConfiguration", "AwsvpcConfiguration") or {}
+        for definition in graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition"):
+            for first, why in _task_needs(graph, definition, graph.groups(name)):
+                yield name, first, why
+        for way in graph.ways_to_images(graph.named(network.get("Subnets"), "AWS::EC2::Subnet")):
+            yield name, way, "its tasks pull images and read secrets through it"
+        if "SPOT" in str(graph.get(name, "CapacityProviderStrategy")):
+            for offer in graph.of("AWS::ECS::ClusterCapacityProviderAssociations"):
+                yield name, offer, "it runs on Spot"
+        for group in graph.named(graph.get(name, "LoadBalancers"), "AWS::ElasticLoadBalancingV2::TargetGroup"):
+            listeners = graph.of("AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::ListenerRule")
+            for listener in listeners:
+                if group in graph.named(graph.resources[listener]["Properties"]):
+                    yield name, listener, "ECS takes no target group without a load balancer"
+        if graph.works_on_database(name):
+            for gate in graph.gates:
+                yield name, gate, "it works on the upgraded database"
+
+
+def migration_finds_what_it_needs(graph: Graph) -> Found:
+    """The gate runs its task as it is created."""
+    for name in graph.gates:
+        (definition,) = graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition")
+        (function,) = graph.named(graph.get(name, "ServiceToken"), "AWS::Lambda::Function")
+        variables = graph.get(function, "Environment", "Variables")
+        groups = graph.named(variables["SECURITY_GROUP"], "AWS::EC2::SecurityGroup")
+        for first, why in _task_needs(graph, definition, groups, "AWS::ECS::Service"):
+            yield name, first, why
+        for way in graph.ways_to_images(graph.named(variables["SUBNETS"], "AWS::EC2::Subnet")):
+            yield name, way, "the migration pulls its image and reads secrets through it"
+        for role in graph.roles_of(definition):
+            for policy in graph.policies[role]:
+                yield name, policy, f"the migration acts in {role}"
+        # The function's own role: Lambda calls ECS in it, on delete too.
+        for role in graph.named(graph.get(function, "Role"), "AWS::IAM::Role"):
+            for policy in graph.policies[role]:
+                yield name, policy, f"the gate acts in {role}"
+
+
+def free_tasks_end_first(graph: Graph) -> Found:
+    """The gate stops tasks that no service runs; what they use is deleted after it, as ECS refuses or they fail."""
+    for name in graph.gates:
+        for definition in graph.free_definitions:
+            yield name, definition, "the gate stops its tasks before it is deleted"
+            for role in graph.roles_of(definition):
+                for policy in graph.policies[role]:
+                    yield name, policy, "tasks that the gate stops act in its role"
+        occupied = {group for each in graph.resources for group in graph.groups(each)}
+        for group in graph.of("AWS::EC2::SecurityGroup"):
+            if group not in occupied:
+                yield name, group, "tasks that the gate stops have network interfaces in it"
+        for kind in ("AWS::ECS::Cluster", "AWS::ECS::ClusterCapacityProviderAssociations"):
+            for each in graph.of(kind):
+                yield name, each, "ECS deletes nothing that tasks use"
+
+
+def buckets_stay_empty(graph: Graph) -> Found:
+    """A bucket is emptied after the last writer has gone, and by somebody who still may."""
+    for bucket in graph.of("AWS::S3::Bucket"):
+        emptiers = graph.emptiers(bucket)
+        policies = [
+            name for name in graph.of("AWS::S3::BucketPolicy") if bucket in graph.named(graph.get(name, "Bucket"))
+        ]
+        for emptier in emptiers:
+            for policy in policies:
+                yield emptier, policy, "it allows the emptying"
+            for writer in _writers(graph, bucket):
+                yield writer, emptier, f"it writes to {bucket} until it is gone"
+
+
+def _writers(graph: Graph, bucket: str) -> Iterator[str]:
+    yield from graph.gates
+    yield from filter(graph.works_on_database, graph.of("AWS::ECS::Service"))
+    for balancer in graph.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        if bucket in graph.named(graph.get(balancer, "LoadBalancerAttributes")):
+            yield balancer
+    for other in graph.of("AWS::S3::Bucket"):
+        if bucket in graph.named(graph.get(other, "LoggingConfiguration")):
+            yield other
+            yield from graph.emptiers(other)
+    for flow_log in graph.of("AWS::EC2::FlowLog"):
+        if bucket in graph.named(graph.get(flow_log, "LogDestination")):
+            yield flow_log
+
+
+def balancers_may_log_and_be_reached(graph: Graph) -> Found:
+    """A load balancer tries its bucket as it is created; one on the internet needs the VPC's gateway."""
+    for name in graph.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        for bucket in graph.named(graph.get(name, "LoadBalancerAttributes"), "AWS::S3::Bucket"):
+            for policy in graph.of("AWS::S3::BucketPolicy"):
+                if bucket in graph.named(graph.get(policy, "Bucket")):
+                    yield name, policy, "it tries to write its log"
+        if graph.get(name, "Scheme") == "internet-facing":
+            for way in graph.ways_out(graph.named(graph.get(name, "Subnets"), "AWS::EC2::Subnet")):
+                yield name, way, "it is on the internet"
+
+
+RULES: tuple[Callable[[Graph], Found], ...] = (
+    roles_are_complete,
+    services_find_what_they_need,
+    migration_finds_what_it_needs,
+    free_tasks_end_first,
+    buckets_stay_empty,
+    balancers_may_log_and_be_reached,
+)
