@@ -1,6 +1,7 @@
 """The emulator's process: the AWS API on loopback, with a few hooks for tests."""
 
 import json
+import signal
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ from . import rehearsal
 
 
 def main() -> None:
-    """Serves on a free port, and prints it as the first line."""
+    """Serves on a free port, and prints it as the first line: its address and key."""
     account = Account()
     agent = rehearsal.Agent(account)
 
@@ -27,9 +28,11 @@ def main() -> None:
 
     gaps.fill(account, agent.start)
     rehearsal.steady_services()
-    api = app.Api("127.0.0.1", app.Application(account, hook))
-    print(api.server.server_port, flush=True)
-    api.server.serve_forever()
+    api = app.Api(app.Application(account, hook))
+    print(json.dumps([account.url, account.key.id, account.key.secret]), flush=True)
+    api.start()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    api.stop()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import tempfile
-import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from unittest import mock
 
 import boto3
 
+from signed import ask
 from synthesis import cdk_program, run_app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -39,14 +39,14 @@ class Emulator(AbstractContextManager):
             stderr=self.log,
             text=True,
         )
-        port = self.process.stdout.readline().strip()
-        if not port:
+        line = self.process.stdout.readline().strip()
+        if not line:
             raise RuntimeError(f"The emulator did not start: {log.read_text()[-2000:]}")
-        self.url = f"http://127.0.0.1:{port}"
+        self.url, *self.key = json.loads(line)
         self.env = {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": self.key[0],
+            "AWS_SECRET_ACCESS_KEY": self.key[1],
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -65,15 +65,13 @@ class Emulator(AbstractContextManager):
                 service,
                 endpoint_url=self.url,
                 region_name=REGION,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
+                aws_access_key_id=self.key[0],
+                aws_secret_access_key=self.key[1],
             )
         return self.clients[service]
 
     def _hook(self, path: str, value: Any = None) -> Any:
-        body = json.dumps(value).encode()
-        with urllib.request.urlopen(f"{self.url}/_emulator/{path}", data=body) as answer:
-            return json.load(answer)
+        return ask(f"{self.url}/_emulator/{path}", self.key, value)
 
     def plan(self, *plans: dict) -> None:
         """Decides what becomes of tasks: see `gaps.Agent`. Without arguments all end well."""

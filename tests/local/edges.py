@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import boto3
 from permissions import Grant, grants
 from wire import Wire
+
+from signed import ask
 
 # What has no security group of its own.
 MACHINE, AWS, AGENT, CLIENTS, OUTSIDE = "this machine", "AWS API", "ECS agent", "Clients", "unknown"
@@ -133,13 +134,16 @@ class Account:
 
     state: Path
     _run: dict[str, Any] = field(default_factory=dict)
+    _key: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         self._run = json.loads((self.state / "run.json").read_text())
+        key = json.loads((self.state / "key.json").read_text())
+        self._key = key["id"], key["secret"]
 
     def client(self, service: str) -> Any:
         """A client of a service."""
-        session = boto3.Session("x", "x", region_name=self._run["region"])
+        session = boto3.Session(*self._key, region_name=self._run["region"])
         return session.client(service, endpoint_url=self._run["api"])
 
     def rules(self) -> Rules:
@@ -160,7 +164,7 @@ class Account:
         return {**dict(self._tasks()), **dict(self._stores())}
 
     def _stores(self) -> Iterator[tuple[str, str]]:
-        (number,) = re.findall(r"//198\.18\.(\d+)\.1:", self._run["api"])
+        (number,) = re.findall(r"//198\.18\.(\d+)\.1:", self._run["task_api"])
         hosts = next(Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")).read_text()  # all say the same
         places = {name: line.split()[0] for line in hosts.splitlines() for name in line.split()[1:]}
         for instance in self.client("rds").describe_db_instances()["DBInstances"]:
@@ -212,8 +216,8 @@ class Account:
 
     def calls(self) -> list[list[Any]]:
         """Who asked the AWS API for what: address, service, operation, bucket, times."""
-        with urllib.request.urlopen(f"{self._run['api']}/_emulator/calls") as answer:
-            return json.load(answer)
+        found: list[list[Any]] = ask(f"{self._run['api']}/_emulator/calls", self._key)
+        return found
 
     def buckets(self) -> dict[str, str]:
         """The buckets' names, by what they hold."""

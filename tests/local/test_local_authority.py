@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from cdk_airflow_ecs.local.network import certificate_authority as module
 from cdk_airflow_ecs.local.network.certificate_authority import Authority, Issued
 
 
@@ -67,12 +66,10 @@ def test_the_same_again(tmp_path: Path):
     assert (issued.certificate.read_bytes(), again.certificate.read_bytes()) == before
 
 
-def test_what_expires_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An authority at its end is replaced, with all that it signed."""
-    monkeypatch.setattr(module, "_DAYS", 20)
-    old = Authority(tmp_path / "a")
+def test_what_expires_is_made_anew(tmp_path: Path):
+    """A certificate at its end is replaced."""
+    old = Authority(tmp_path / "a", days=20)
     issued = old.issue(["a"])
-    monkeypatch.undo()
     new = Authority(tmp_path / "a")
     assert new.issue(["a"]) == issued
     shake_hands(issued, new.certificate, "a")
@@ -86,7 +83,8 @@ def test_the_rest_of_the_world_is_still_trusted(tmp_path: Path):
     """The bundle has many authorities, ours among them; keys are for the owner alone."""
     authority = Authority(tmp_path / "a")
     context = ssl.create_default_context(cafile=str(authority.bundle))
-    names = [dict(pair[0] for pair in each["subject"]).get("commonName") for each in context.get_ca_certs()]
+    subjects = [dict(pair[0] for pair in each["subject"]) for each in context.get_ca_certs()]
+    names = [each.get("organizationalUnitName") for each in subjects]
     assert "cdk-airflow-ecs local authority" in names
     assert len(names) > 50
     authority.issue(["a"])

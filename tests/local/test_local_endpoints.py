@@ -95,9 +95,9 @@ def test_protection(agent):
     assert (status, found["protection"]["ProtectionEnabled"]) == (200, True)
     ends = datetime.strptime(found["protection"]["ExpirationDate"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     assert 59 < (ends - datetime.now(timezone.utc)).total_seconds() / 60 <= 60
-    assert endpoints._identities["4711"].is_protected
+    assert endpoints.is_protected("4711")
     call(address, {"ProtectionEnabled": False}, "PUT")
-    assert not endpoints._identities["4711"].is_protected
+    assert not endpoints.is_protected("4711")
 
 
 def test_a_caller_that_hangs_up_is_no_news(agent, capfd):

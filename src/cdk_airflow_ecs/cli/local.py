@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,6 +181,20 @@ def password(state: StateOption = None) -> None:
     """Print the first password of the user admin."""
     with _refusals():
         print(Running.of(_directory(state)).password())
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    command: Annotated[list[str], typer.Argument(help="A command and its arguments, such as aws s3 ls.")],
+    state: StateOption = None,
+) -> None:
+    """Run a command whose AWS clients ask the local API, with the key of this run."""
+    with _refusals():
+        running = Running.of(_directory(state))
+        if shutil.which(command[0]) is None:
+            raise Refusal(f"there is no program {command[0]}")
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        os.execvpe(command[0], command, {**mine, **running.environment})  # noqa: S606  # what the user asked for
 
 
 @app.command()

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,7 @@ class Running:
         api: where the AWS API is.
         region: its region.
         admin_secret: the secret of the user admin; empty if the template has none.
+        key: the key of this run that its API asks for: its id and its secret.
     """
 
     pid: int
@@ -35,6 +36,7 @@ class Running:
     api: str
     region: str
     admin_secret: str
+    key: tuple[str, str] = field(repr=False)
 
     @classmethod
     def of(cls, directory: Path) -> Running:
@@ -43,12 +45,15 @@ class Running:
         Raises:
             Refusal: if none does.
         """
-        found = State.open(directory).read("run") if directory.is_dir() else None
+        state = State.open(directory) if directory.is_dir() else None
+        found = state.read("run") if state else None
         if not found or not _lives(int(found["pid"])):
             raise Refusal(f"nothing runs on {directory}; start it with `airflow-ecs local up`, or name it with --state")
         if "api" not in found:
             raise Refusal(f"the cluster on {directory} is starting (process {found['pid']}); try again in a moment")
-        return cls(**{name: found[name] for name in ("pid", "url", "api", "region", "admin_secret")})
+        key = (state.read("key") if state else None) or {"id": "", "secret": ""}
+        given = {name: found[name] for name in ("pid", "url", "api", "region", "admin_secret")}
+        return cls(**given, key=(key["id"], key["secret"]))
 
     @staticmethod
     def end(directory: Path) -> bool:
@@ -76,8 +81,19 @@ class Running:
         """A client of its API."""
         import boto3  # noqa: PLC0415
 
-        session: Any = boto3.Session("x", "x", region_name=self.region)
+        session: Any = boto3.Session(*self.key, region_name=self.region)
         return session.client(service, endpoint_url=self.api)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which every AWS client asks its API instead of AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.api,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.key[0],
+            "AWS_SECRET_ACCESS_KEY": self.key[1],
+        }
 
     def services(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each component's name, and its service as the API describes it."""

@@ -91,6 +91,13 @@ SUBSTITUTIONS = (
         why="there is no load balancer",
     ),
     Substitution(
+        name="servers",
+        says="servers of a container listen on all of its addresses",
+        here="where tasks share the loopback: on 127.0.0.1 only, by a `sitecustomize.py` on PYTHONPATH; the "
+        "container's host name is localhost",
+        why="all addresses would be those of this machine, which the local network reaches",
+    ),
+    Substitution(
         name="metadata address",
         says="169.254.170.2",
         here="where tasks share the loopback: AWS_CONTAINER_CREDENTIALS_FULL_URI on 127.0.0.1",

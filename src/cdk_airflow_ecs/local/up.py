@@ -22,7 +22,7 @@ from cdk_airflow_ecs.local.images.environments import Environment, Environments
 from cdk_airflow_ecs.local.images.image import ImageBuild
 from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.network.certificate_authority import Authority
-from cdk_airflow_ecs.local.network.load_balancer import refuse_taken
+from cdk_airflow_ecs.local.network.load_balancer import refuse_shared, refuse_taken
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 
@@ -103,6 +103,7 @@ class Run:
         self._undo.callback(self.addresses.close)
         if not self.addresses.isolated:
             self.say("network", f"all tasks share the loopback ({self.addresses.reason})")
+            refuse_shared(self.options.port, _ports(files))
         self.authority = Authority(self.state.folder("authority"))
         self.environments = Environments(say=lambda text: self.say("environment", text))
         self._undo.callback(self._builders.shutdown, wait=False, cancel_futures=True)
@@ -126,11 +127,12 @@ class Run:
 
         temporary = self._temporary()
         self.account = Account(region)
-        api = app.Api(self.addresses.host, app.Application(self.account), app.Quiet)
+        api = app.Api(app.Application(self.account), self.addresses.inside, app.Quiet)
         api.start()
         self._undo.callback(api.stop)
-        self.api_url = api.url
-        credentials = Credentials(api.url, region)
+        self.state.write("key", {"id": self.account.key.id, "secret": self.account.key.secret})
+        self._undo.callback(self.state.write, "key", {})
+        credentials = Credentials(self.account)
         endpoints = Endpoints(credentials.assume)
         endpoints.start(self.addresses.metadata())
         self._undo.callback(endpoints.stop)
@@ -147,7 +149,7 @@ class Run:
                 secret=credentials.secret,
                 endpoints=endpoints,
                 variables={
-                    "AWS_ENDPOINT_URL": api.url,
+                    "AWS_ENDPOINT_URL": self.account.task_url,
                     "SSL_CERT_FILE": bundle,
                     "REQUESTS_CA_BUNDLE": bundle,
                     "AWS_CA_BUNDLE": bundle,
@@ -164,11 +166,11 @@ class Run:
 
     def _temporary(self) -> Path:
         """A folder of ours for what containers have in /tmp, empty."""
-        folder = Path(tempfile.gettempdir()) / f"airflow-ecs-{self.state.id}"
-        if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-            raise Refusal(f"{folder} belongs to someone else; name another place with TMPDIR")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        prefix = f"airflow-ecs-{self.state.id}-"
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # of a run that was killed
+            if not left.is_symlink() and left.stat().st_uid == os.geteuid():
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=prefix))  # a new name each time: nobody can make it first
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
@@ -192,7 +194,7 @@ class Run:
         stores.watch()
         self.outputs = {name: str(value["OutputValue"]) for name, value in outputs(self.stacks).items()}
         for arn in resources(self.stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer").values():
-            balancer = Balancer(arn=arn, client=lambda: account.client("elbv2"))
+            balancer = Balancer(arn=arn, client=lambda: account.client("elbv2"), connect=self.addresses.connect)
             balancer.start(self.options.port if not self.url else 0)
             self._undo.callback(balancer.stop)
             self.url = self.url or balancer.url
@@ -295,7 +297,8 @@ class Run:
         return {
             "pid": os.getpid(),
             "url": self.url,
-            "api": self.api_url,
+            "api": self.account.url,
+            "task_api": self.account.task_url,
             "region": self.region,
             "admin_secret": self.admin_secret,
             "outputs": self.outputs,
@@ -315,6 +318,19 @@ class Run:
 def _prefix(text: str | None) -> str:
     stripped = (text or "").strip("/")
     return f"{stripped}/" if stripped else ""
+
+
+def _ports(files: Sequence[assembly.StackFile]) -> set[int]:
+    """The ports on which the template's containers listen."""
+    return {
+        int(mapping["ContainerPort"])
+        for file in files
+        for resource in file.template["Resources"].values()
+        if resource["Type"] == "AWS::ECS::TaskDefinition"
+        for container in resource["Properties"].get("ContainerDefinitions", [])
+        for mapping in container.get("PortMappings", [])
+        if str(mapping.get("ContainerPort")).isdecimal()
+    }
 
 
 def _literal_images(files: Sequence[assembly.StackFile]) -> set[str]:

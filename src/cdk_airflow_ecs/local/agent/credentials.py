@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-
+from cdk_airflow_ecs.local.aws.account import Account
+from cdk_airflow_ecs.local.aws.authentication import Key
 from cdk_airflow_ecs.local.refusal import Refusal
 
 
@@ -17,19 +17,17 @@ class Credentials:
     """Assumes roles at the local API.
 
     Args:
-        url: where the API is.
-        region: the region.
+        account: whose roles they are.
     """
 
-    url: str
-    region: str
+    account: Account
     roles: dict[str, str] = field(default_factory=dict)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def assume(self, role: str, session: str) -> dict[str, Any]:
         """Credentials of a role. Whose an access key is stands in `roles`."""
-        client = self._client("sts", "")
+        client = self.account.client("sts")
         found: dict[str, Any] = client.assume_role(RoleArn=role, RoleSessionName=session[:64])["Credentials"]
         self.roles[found["AccessKeyId"]] = role
         return found
@@ -59,16 +57,14 @@ class Credentials:
 
     def _client(self, service: str, role: str) -> Any:
         """A client, made once: that takes longer than what it is asked."""
+        if not role:
+            return self.account.client(service)
         with self._lock:
             made = self._clients.get((service, role))
         if made is None:
-            found = self.assume(role, "execution") if role else {}
+            found = self.assume(role, "execution")
+            key = Key(id=found["AccessKeyId"], secret=found["SecretAccessKey"], token=found["SessionToken"])
             with self._lock:  # a session may be used by one thread at a time, a client by many
-                session: Any = boto3.Session(
-                    found.get("AccessKeyId", "x"),
-                    found.get("SecretAccessKey", "x"),
-                    found.get("SessionToken"),
-                    region_name=self.region,
-                )
-                made = self._clients[service, role] = session.client(service, endpoint_url=self.url)
+                session = self.account.session(key)
+                made = self._clients[service, role] = session.client(service, endpoint_url=self.account.url)
         return made

@@ -55,14 +55,19 @@ class Endpoints:
     _server: _Server | None = None
 
     def add(self, identity: str, task_identity: TaskIdentity) -> None:
-        """Know a task by the last part of its ARN, and get its credentials: its SDKs wait two seconds."""
+        """Know a task by a name that nobody can guess, and get its credentials: its SDKs wait two seconds."""
         if task_identity.role:
             self._refresh(task_identity)
         self._identities[identity] = task_identity
 
     def remove(self, identity: str) -> None:
-        """Know it no more."""
+        """Forget it."""
         self._identities.pop(identity, None)
+
+    def is_protected(self, identity: str) -> bool:
+        """Whether a task that is known here is protected from scale-in now."""
+        found = self._identities.get(identity)
+        return found is not None and found.is_protected
 
     def start(self, listening: socket.socket) -> None:
         """Serve in the background."""
@@ -70,7 +75,7 @@ class Endpoints:
         threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """End serving."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -136,7 +141,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            status, answer = self.server.endpoints.answer(self.command, self.path, body)
+            # Pages of a browser give an origin, or a name that leads here by DNS.
+            if self.headers.get("Origin") or self.headers.get("Host") not in self.server.hosts:
+                status, answer = 403, {"message": "only tasks may ask"}
+            else:
+                status, answer = self.server.endpoints.answer(self.command, self.path, body)
         except Exception as error:  # the caller learns of it
             status, answer = 500, {"message": f"{type(error).__name__}: {error}"}
         text = json.dumps(answer, default=str).encode()
@@ -160,6 +169,8 @@ class _Server(ThreadingMixIn, TCPServer):
         self.socket.close()
         self.socket = listening
         self.endpoints = endpoints
+        host, port = listening.getsockname()[:2]
+        self.hosts = {f"{host}:{port}", *([host] if port == 80 else [])}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that hung up is no news to the user; everything else is."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -76,6 +78,7 @@ class Task:
     task_identity: TaskIdentity | None = None
     stopping: bool = False
     failed_start: str = ""
+    endpoint: str = field(default_factory=lambda: secrets.token_hex(16))
     _longest: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -151,7 +154,7 @@ class Task:
         self._describe("PENDING")
         role = (self.record.overrides or {}).get("taskRoleArn") or self.definition.task_role_arn or ""
         self.task_identity = TaskIdentity(arn=self.record.task_arn, role=role, describe=self.metadata)
-        runtime.endpoints.add(self.record.id, self.task_identity)
+        runtime.endpoints.add(self.endpoint, self.task_identity)
         for spec in self.definition.container_definitions:
             if self.stopping:
                 return
@@ -191,9 +194,9 @@ class Task:
         self, spec: Mapping[str, Any], environment: Environment, home: Path, override: Mapping[str, Any]
     ) -> dict[str, str]:
         """What the image, ECS, the substitutions and the definition say, the later the stronger."""
-        runtime, identity = self.runtime, f"{self.record.id}-c-{spec['name']}"
+        runtime, identity = self.runtime, f"{self.endpoint}-c-{spec['name']}"
         base = runtime.addresses.metadata_url
-        credentials = f"/v2/credentials/{self.record.id}"
+        credentials = f"/v2/credentials/{self.endpoint}"
         found = {
             "HOME": str(home),
             "TMPDIR": str(self._temporary(spec["name"])),
@@ -219,6 +222,9 @@ class Task:
         for item in spec.get("secrets", []):
             text = runtime.secret(item["valueFrom"], self.definition.execution_role_arn or "")
             found[item["name"]] = runtime.addresses.resolve(text)
+        if runtime.addresses.python_path:
+            given = found.get("PYTHONPATH")
+            found["PYTHONPATH"] = os.pathsep.join(filter(None, (runtime.addresses.python_path, given)))
         return found
 
     def _temporary(self, name: str) -> Path:
@@ -302,7 +308,7 @@ class Task:
             self.record.stopped_reason, self.record.stop_code = self.failed_start, "TaskFailedToStart"
         if self.address is not None:
             self.runtime.addresses.release(self.address)
-        self.runtime.endpoints.remove(self.record.id)
+        self.runtime.endpoints.remove(self.endpoint)
         self.record.stopped_at = datetime.now(timezone.utc)
         self._describe("STOPPED")
 

@@ -1,5 +1,7 @@
 """One emulated AWS account, and the stacks in it."""
 
+import secrets
+import string
 import threading
 import uuid
 from collections.abc import Callable
@@ -9,8 +11,11 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
 
 from .answers import Answers
+from .authentication import Key
 
 
 def now() -> datetime:
@@ -83,7 +88,9 @@ class Account:
         region: Its only region.
 
     Attributes:
-        url: Where its API listens.
+        key: The key of this run, which its API accepts from whoever has it.
+        url: Where its API listens for programs of this machine.
+        task_url: Where tasks find it.
         stacks: Every stack, also those that were deleted.
         created: Who is told of each resource that was created: its type, logical id, physical id and properties.
         answers: What functions answer to CloudFormation.
@@ -97,7 +104,8 @@ class Account:
 
     def __init__(self, region: str = "us-east-1") -> None:
         self.region = region
-        self.url = ""
+        self.key = Key(id=f"AKIA{_random(16)}", secret=secrets.token_urlsafe(30))
+        self.url = self.task_url = ""
         self.stacks: list[Stack] = []
         self.created: list[Callable[[str, str, str, dict], None]] = []
         self.answers = Answers()
@@ -120,12 +128,33 @@ class Account:
                 return stack
         return None
 
+    def session(self, key: Key) -> Any:
+        """A boto3 session with a key."""
+        return boto3.Session(key.id, key.secret, key.token or None, region_name=self.region)
+
+    def issued(self, identity: str) -> Key | None:
+        """A key that the API issued, by its id: of an assumed role, or of a user."""
+        role = sts_backends[self.id]["aws"].get_assumed_role_from_access_key(identity)
+        if role is not None:
+            expires = role.expiration.replace(tzinfo=timezone.utc)
+            return Key(id=identity, secret=role.secret_access_key, token=role.session_token, expires=expires)
+        for user in iam_backends[self.id]["aws"].users.values():
+            for made in user.access_keys:
+                if made.access_key_id == identity and made.status == "Active":
+                    return Key(id=identity, secret=made.secret_access_key)
+        return None
+
     def client(self, service: str) -> Any:
         """A boto3 client of this account's API, made once."""
         # One session, for each reads all of the world's endpoints; it makes clients for one thread at a time.
         with self._making:
-            self._session = self._session or boto3.Session("x", "x", region_name=self.region)
+            self._session = self._session or self.session(self.key)
             if service not in self._clients:
                 config = Config(retries={"total_max_attempts": 1})
                 self._clients[service] = self._session.client(service, endpoint_url=self.url, config=config)
             return self._clients[service]
+
+
+def _random(length: int) -> str:
+    alphabet = string.ascii_uppercase + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -24,6 +24,10 @@ class Answers:
         self._waiting[token] = threading.Event()
         return token
 
+    def is_expected(self, token: str) -> bool:
+        """Whether a function was given the token and has not answered: nobody else has it."""
+        return token in self._waiting and token not in self._came
+
     def take(self, token: str, body: bytes) -> None:
         """Keeps the answer and wakes who waits."""
         self._came[token] = json.loads(body)

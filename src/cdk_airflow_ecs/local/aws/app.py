@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,6 +17,7 @@ from werkzeug.serving import make_server
 
 from . import databases, ecs, identity, lambdas, monitoring, nested, network, stores, web
 from .account import Account
+from .authentication import Doorkeeper, Refused
 from .calls import Calls
 from .cloudformation import responses
 
@@ -40,14 +42,24 @@ class Application:
         # It lists a folder at each request, to know a service by its name: a fifth of what an answer takes.
         self.moto.get_backend_for_host = functools.cache(self.moto.get_backend_for_host)
         self.hook = hook
+        self.doorkeeper = Doorkeeper(key=account.key, issued=account.issued, hosts=())
         self.calls = Calls()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-        """Answers one request."""
+        """Answers one request of a caller that may ask."""
         path = environ["PATH_INFO"]
-        if not path.startswith("/_emulator/"):
+        own, token = path.startswith("/_emulator/"), path.removeprefix("/_emulator/answers/")
+        try:
+            self.doorkeeper.refuse_strangers(environ)
+            if path.startswith(("/moto-api", "/latest/")):  # moto's own switches, and what EC2 tells its instances
+                raise Refused("AccessDenied", "This API has no such path")
+            if not self.account.answers.is_expected(token):  # such a URL is a secret, as a presigned one of S3 is
+                self.doorkeeper.refuse_unsigned(environ, own=own)
+        except Refused as refused:
+            return _refuse(refused, environ, start_response)
+        if not own:
             self.calls.add(environ)
-            return self.moto(environ, start_response)
+            return self.moto(environ, _without_cors(start_response))
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         answer = self._own(path.removeprefix("/_emulator/"), body)
         start_response("200 OK", [("Content-Type", "application/json")])
@@ -61,6 +73,29 @@ class Application:
         return self.hook(path, body)
 
 
+def _refuse(refused: Refused, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+    """Says why a request is refused, as the service that was asked would."""
+    if "HTTP_X_AMZ_TARGET" in environ or "json" in environ.get("CONTENT_TYPE", ""):
+        kind, text = "application/json", json.dumps({"__type": refused.code, "message": str(refused)})
+    else:
+        error = f"<Error><Code>{refused.code}</Code><Message>{refused}</Message></Error>"
+        kind, text = "text/xml", f"<ErrorResponse>{error}</ErrorResponse>"
+    headers = [("Content-Type", kind), ("Connection", "close"), ("x-amzn-errortype", refused.code)]
+    start_response("403 Forbidden", headers)
+    return [text.encode()]
+
+
+def _without_cors(start_response: Callable) -> Callable:
+    """Takes out what moto says to browsers: that pages of every origin may read the answer."""
+
+    def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        return start_response(
+            status, [each for each in headers if not each[0].lower().startswith("access-control-")], *rest
+        )
+
+    return start
+
+
 class Quiet(MotoRequestHandler):
     """Writes no line for each request."""
 
@@ -69,22 +104,41 @@ class Quiet(MotoRequestHandler):
 
 
 class Api:
-    """The running API.
+    """The running API, on loopback for programs of this machine.
 
-    Attributes:
-        url: Where it listens.
+    Args:
+        application: What answers.
+        inside: Makes a socket on a port where tasks with a network of their own reach it, or says that there is none.
+        handler: What reads requests.
     """
 
-    def __init__(self, host: str, application: Application, handler: type = MotoRequestHandler) -> None:
-        self.server = make_server(host, 0, application, threaded=True, request_handler=handler)
-        self.url = application.account.url = f"http://{host}:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+    def __init__(
+        self,
+        application: Application,
+        inside: Callable[[int], socket.socket | None] = lambda port: None,
+        handler: type = MotoRequestHandler,
+    ) -> None:
+        account = application.account
+        loopback = make_server("127.0.0.1", 0, application, threaded=True, request_handler=handler)
+        self.port = loopback.server_port
+        self.servers = [loopback]
+        account.url = account.task_url = f"http://127.0.0.1:{self.port}"
+        application.doorkeeper.hosts |= {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
+        listening = inside(self.port)
+        if listening is not None:
+            host, fd = listening.getsockname()[0], listening.detach()
+            server = make_server(host, self.port, application, threaded=True, request_handler=handler, fd=fd)
+            self.servers.append(server)
+            account.task_url = f"http://{host}:{self.port}"
+            application.doorkeeper.hosts.add(f"{host}:{self.port}")
 
     def start(self) -> None:
         """Serves in the background."""
-        self.thread.start()
+        for server in self.servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
-        """Serves no more."""
-        self.server.shutdown()
-        self.server.server_close()
+        """Ends serving."""
+        for server in self.servers:
+            server.shutdown()
+            server.server_close()

@@ -307,6 +307,7 @@ def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[T
     run_tasks(start)
     functions(account)
     final_cache_snapshots(account)
+    queues.where_tasks_are(account)
     if stop:
         stop_tasks(stop)
         tasks_of_services()

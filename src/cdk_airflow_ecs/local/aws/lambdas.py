@@ -245,12 +245,15 @@ def run(account: Account, function, event: dict, seconds: float | None = None) -
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
             archive.extractall(folder)
+        session = f"{function.function_name}-run"[-64:]
+        role = account.client("sts").assume_role(RoleArn=function.role, RoleSessionName=session)["Credentials"]
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": folder,
             "AWS_ENDPOINT_URL": account.url,
-            "AWS_ACCESS_KEY_ID": "x",
-            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_ACCESS_KEY_ID": role["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": role["SessionToken"],
             "AWS_REGION": account.region,
             "AWS_DEFAULT_REGION": account.region,
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,

@@ -42,6 +42,11 @@ def one_at_a_time() -> None:
     SQSBackend.receive_message, Queue.delete_message = receive_message, delete_message
 
 
+def where_tasks_are(account: Account) -> None:
+    """Gives queues the address at which tasks find them, whoever asks: Celery sends to a queue's URL as it is."""
+    Queue.url = lambda self, request_url: f"{account.task_url}/{self.account_id}/{self.name}"
+
+
 def messages(account: Account, queues: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     """What queues hold, received or not.
 

@@ -1,8 +1,8 @@
 """An address for each task: a network namespace where this machine allows it, a loopback address where not.
 
 The addresses of namespaces are of 198.18.0.0/15, which is kept for tests inside one network (RFC 2544) and therefore
-collides with no office, home or VPN. Their bridge stands in a namespace of its own, where no firewall rule of this
-machine filters what tasks say to each other.
+collides with no office, home or VPN. Their bridge stands in a namespace of its own, which no interface and no route
+connects with this machine: other users and the local network cannot reach it. This process opens its sockets inside.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ class Network(Protocol):
 
     isolated: bool
     host: str
+    hub: str
+    python_path: str
     metadata_url: str
 
     def add(self, name: str) -> TaskAddress: ...
     def release(self, task: TaskAddress) -> None: ...
     def publish(self, names: Mapping[str, Sequence[str]]) -> None: ...
     def metadata(self) -> socket.socket: ...
+    def inside(self, port: int) -> socket.socket | None: ...
+    def connect(self, address: tuple[str, int], seconds: float) -> socket.socket: ...
     def close(self) -> None: ...
 
 
@@ -39,7 +43,9 @@ class Addresses:
     Attributes:
         isolated: whether each task has a network of its own.
         reason: if not, why.
-        host: where servers of this process listen so that tasks reach them.
+        host: the address at which tasks reach servers of this process.
+        hub: the namespace that holds the bridge of all tasks; empty if there is none.
+        python_path: a folder with a program that Python is to run at its start in each task; empty for none.
         metadata_url: where tasks find what :meth:`metadata` serves.
     """
 
@@ -49,6 +55,8 @@ class Addresses:
         self.reason = reason
         self.isolated = network.isolated
         self.host = network.host
+        self.hub = network.hub
+        self.python_path = network.python_path
         self.metadata_url = network.metadata_url
         self._names: dict[str, tuple[str, ...]] = {}
         self._lock = threading.Lock()
@@ -109,6 +117,18 @@ class Addresses:
         listening = self._network.metadata()
         self.metadata_url = self._network.metadata_url
         return listening
+
+    def inside(self, port: int) -> socket.socket | None:
+        """Make a socket that listens on a port where only tasks reach it; None where they share the loopback."""
+        return self._network.inside(port)
+
+    def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
+        """Connect this process to a port of a task.
+
+        Raises:
+            OSError: if nothing answers.
+        """
+        return self._network.connect(address, seconds)
 
     def close(self) -> None:
         """Remove every namespace and interface of this run."""

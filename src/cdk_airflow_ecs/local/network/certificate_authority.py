@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import ssl
 from collections.abc import Sequence
@@ -11,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import certifi
+import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_DAYS = 825  # what Apple accepts of a server's certificate (support.apple.com/103769)
+_AUTHORITY = "cdk-airflow-ecs local authority"
 _RENEW = timedelta(days=30)
 
 
@@ -33,9 +31,12 @@ class Authority:
 
     Args:
         folder: where its key and all certificates are kept; only the owner can read the keys.
+        days: how long a server's certificate is valid. The default is the longest that Apple accepts
+            (support.apple.com/103769).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, days: int = 825) -> None:
+        self._days = days
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self.certificate = folder / "ca.crt"
@@ -57,68 +58,19 @@ class Authority:
         issued = Issued(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         if _is_fresh(issued.certificate) and issued.key.exists():
             return issued
-        key = ec.generate_private_key(ec.SECP256R1())
-        signer = serialization.load_pem_private_key((self._folder / "ca.key").read_bytes(), None)
-        issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes())
-        certificate = (
-            _builder("cdk-airflow-ecs local server")
-            .issuer_name(issuer.subject)
-            .public_key(key.public_key())
-            .add_extension(x509.SubjectAlternativeName([_general_name(each) for each in wanted]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),
-                critical=False,
-            )
-            .sign(signer, hashes.SHA256())
-        )
-        _write_key(issued.key, key)
-        _write(issued.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+        signer = trustme.CA.from_pem(self.certificate.read_bytes(), (self._folder / "ca.key").read_bytes())
+        made = signer.issue_cert(*wanted, common_name="cdk-airflow-ecs local server", not_after=self._end())
+        _write(issued.key, made.private_key_pem.bytes())
+        _write(issued.certificate, b"".join(each.bytes() for each in made.cert_chain_pems))
         return issued
 
+    def _end(self) -> datetime:
+        return datetime.now(timezone.utc) + timedelta(days=self._days)
+
     def _create(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder("cdk-airflow-ecs local authority")
-        certificate = (
-            builder.issuer_name(_name("cdk-airflow-ecs local authority"))
-            .public_key(key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(_usage_of_an_authority(), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        _write_key(self._folder / "ca.key", key)
-        _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _builder(subject: str) -> x509.CertificateBuilder:
-    now = datetime.now(timezone.utc)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(_name(subject))
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=_DAYS))
-    )
-
-
-def _usage_of_an_authority() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-
-
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+        made = trustme.CA(organization_name="cdk-airflow-ecs", organization_unit_name=_AUTHORITY)
+        _write(self._folder / "ca.key", made.private_key_pem.bytes())
+        _write(self.certificate, made.cert_pem.bytes())
 
 
 def _is_fresh(certificate: Path) -> bool:
@@ -132,18 +84,7 @@ def _is_fresh(certificate: Path) -> bool:
 def _trusted() -> bytes:
     """The authorities that this machine trusts: a container must go on reaching the rest of the world."""
     file = ssl.get_default_verify_paths().cafile
-    if file is None:
-        try:
-            import certifi  # noqa: PLC0415  # comes with boto3's relatives; not a requirement of its own
-        except ImportError:
-            return b""
-        file = certifi.where()
-    return Path(file).read_bytes().rstrip() + b"\n"
-
-
-def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    form = serialization.PrivateFormat.PKCS8
-    _write(file, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return Path(file or certifi.where()).read_bytes().rstrip() + b"\n"
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,6 +47,28 @@ def refuse_taken(port: int) -> None:
         raise _taken(port, error) from error
 
 
+def refuse_shared(port: int, others: Iterable[int]) -> None:
+    """Check the ports of tasks that share the loopback with everything else on it.
+
+    Args:
+        port: that of the load balancer; 0 is any free one.
+        others: the ports of the tasks.
+
+    Raises:
+        Refusal: if the load balancer is to have one of them, or a program outside of this run has it.
+    """
+    for other in sorted(others):
+        if port == other:
+            raise Refusal(f"port {port} is also that of a task, and all share the loopback; name another with --port")
+        try:
+            socket.create_server(("127.0.0.1", other)).close()
+        except OSError as error:
+            raise Refusal(
+                f"port {other} of 127.0.0.1, which a task of this template needs, cannot be had"
+                f" ({os.strerror(error.errno or 0)}); end what listens there, or run as root, with --isolated"
+            ) from error
+
+
 def _taken(port: int, error: OSError) -> Refusal:
     return Refusal(
         f"port {port} of 127.0.0.1 cannot be had ({os.strerror(error.errno or 0)}); name another with --port"
@@ -60,10 +82,12 @@ class Balancer:
     Args:
         arn: its ARN.
         client: gives a client of the load balancers' API.
+        connect: connects to a port of a task, within so many seconds.
     """
 
     arn: str
     client: Callable[[], Any]
+    connect: Callable[[tuple[str, int], float], socket.socket]
     _server: _Server | None = None
     _turn: Iterator[int] = field(default_factory=itertools.count)
     _rules: list[dict[str, Any]] = field(default_factory=list)
@@ -92,7 +116,7 @@ class Balancer:
         threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """End serving."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -141,6 +165,14 @@ def _holds(condition: dict[str, Any], method: str, path: str, host: str) -> bool
     return any(fnmatchcase(given, value) for value in values)
 
 
+def _appended(given: list[str], client: str) -> str:
+    """The header as an Application Load Balancer sends it: what the client claims, then where it came from.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+    """
+    return ", ".join([*given, client])
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -160,16 +192,17 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _do
 
     def _forward(self, action: dict[str, Any], body: bytes, host: str) -> None:
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        dropped = _HOP_BY_HOP | {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-port"}
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
         headers |= {
-            "X-Forwarded-For": self.client_address[0],
+            "X-Forwarded-For": _appended(self.headers.get_all("X-Forwarded-For", []), self.client_address[0]),
             "X-Forwarded-Proto": "http",
             "X-Forwarded-Port": host.partition(":")[2] or "80",
         }
         for address in self.server.balancer.targets(action):
             connection = http.client.HTTPConnection(*address, timeout=120)
             try:
-                connection.connect()
+                connection.sock = self.server.balancer.connect(address, 120)
             except OSError:
                 continue
             try:

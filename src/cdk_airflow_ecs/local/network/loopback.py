@@ -19,9 +19,11 @@ class Loopback:
 
     isolated = False
     host = _LOOPBACK
+    hub = ""
+    python_path = str(Path(__file__).with_name("loopback_only"))
 
     def __init__(self) -> None:
-        self._number = Number.take(Path("/tmp") / f"airflow-ecs-{os.getuid()}")  # noqa: S108  # no secret in it
+        self._number = Number.take(_folder())
         self._used: set[int] = set()
         self._names: Mapping[str, Sequence[str]] = {}
         self.metadata_url = ""
@@ -51,9 +53,27 @@ class Loopback:
         self.metadata_url = f"http://{_LOOPBACK}:{listening.getsockname()[1]}"
         return listening
 
+    def inside(self, port: int) -> socket.socket | None:
+        """See :class:`Addresses`: the loopback is shared."""
+        del port
+        return None
+
+    def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
+        """See :class:`Addresses`. Servers that ask for all addresses are given 127.0.0.1, see `sitecustomize.py`."""
+        try:
+            return socket.create_connection((_LOOPBACK, address[1]), seconds)
+        except ConnectionRefusedError:
+            return socket.create_connection(address, seconds)
+
     def close(self) -> None:
         """See :class:`Addresses`."""
         self._number.release()
+
+
+def _folder() -> Path:
+    """Where the runs of this user keep their locks: not in /tmp, where others could make it first."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "airflow-ecs" / "runs"
 
 
 def _is_ours(ip: str) -> bool:

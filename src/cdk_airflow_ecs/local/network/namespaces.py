@@ -36,13 +36,14 @@ class Namespaces:
     """One network for one run."""
 
     isolated = True
+    python_path = ""
     metadata_url = f"http://{METADATA_HOST}"
 
     def __init__(self, number: Number) -> None:
         """Prefer :meth:`open`."""
         self._number = number
         self._prefix = f"airflow-ecs-{number.value}-"
-        self._hub = f"{self._prefix}hub"
+        self.hub = f"{self._prefix}hub"
         self._tasks: dict[str, TaskAddress] = {}
         self._ever = 9
         self.host = self._ip(1)
@@ -85,7 +86,7 @@ class Namespaces:
         _ip(f"-n {namespace} route add {METADATA_HOST}/32 dev eth0")
         (_FILES / namespace).mkdir(parents=True, exist_ok=True)
         prefix = ["ip", "netns", "exec", namespace, "unshare", "--uts", "sh", "-c", _NAMED, hostname]
-        task = TaskAddress(name=name, ip=ip, hostname=hostname, command_prefix=prefix)
+        task = TaskAddress(name=name, ip=ip, hostname=hostname, command_prefix=prefix, opener=self.connect)
         self._tasks[namespace] = task
         return task
 
@@ -110,7 +111,22 @@ class Namespaces:
 
     def metadata(self) -> socket.socket:
         """See :class:`Addresses`. A socket stays where it was made, whatever process uses it."""
-        return _within(self._hub, lambda: socket.create_server((METADATA_HOST, 80)))
+        return _within(self.hub, lambda: socket.create_server((METADATA_HOST, 80)))
+
+    def inside(self, port: int) -> socket.socket | None:
+        """See :class:`Addresses`."""
+        return _within(self.hub, lambda: socket.create_server((self.host, port)))
+
+    def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
+        """See :class:`Addresses`. The namespace is where the socket is made; whoever has it may use it."""
+        made = _within(self.hub, socket.socket)
+        try:
+            made.settimeout(seconds)
+            made.connect(address)
+        except OSError:
+            made.close()
+            raise
+        return made
 
     def close(self) -> None:
         """See :class:`Addresses`."""
@@ -123,49 +139,49 @@ class Namespaces:
         return f"198.18.{self._number.value}.{last}"
 
     def _build(self) -> None:
-        """Make the hub: a bridge, with this machine on one end, and the address of the metadata.
+        """Make the hub: a bridge with the address of this process and that of the metadata.
+
+        No interface leads out of it: with one, a neighbour in the local network or a container of Docker would reach
+        every task over this machine, which accepts packets for all of its addresses and may route.
 
         The bridge keeps its hardware address. By itself it takes the lowest of its ports, so that one that comes or
         goes changes it, and every task asks for the metadata in vain until it has noticed: 20 seconds.
         """
-        _remove(self._hub)
-        device = f"airflow-ecs-{self._number.value}"[:15]
-        _ip(f"netns add {self._hub}")
+        _remove(self.hub)
+        _ip(f"netns add {self.hub}")
         _ip(
-            f"-n {self._hub} link add br0 address 02:00:00:00:{self._number.value:02x}:01 type bridge",
-            f"-n {self._hub} link set lo up",
-            f"-n {self._hub} addr add {self._ip(2)}/24 dev br0",
-            f"-n {self._hub} addr add {METADATA_HOST}/32 dev br0",
-            f"-n {self._hub} link set br0 up",
-            f"link add {device} type veth peer name p1 netns {self._hub}",
-            f"addr add {self._ip(1)}/24 dev {device}",
-            f"link set {device} up",
-            f"-n {self._hub} link set p1 master br0 up",
+            f"-n {self.hub} link add br0 address 02:00:00:00:{self._number.value:02x}:01 type bridge",
+            f"-n {self.hub} link set lo up",
+            f"-n {self.hub} addr add {self.host}/24 dev br0",
+            f"-n {self.hub} addr add {METADATA_HOST}/32 dev br0",
+            f"-n {self.hub} link set br0 up",
         )
 
     def _make(self, namespace: str, port: str, ip: str) -> None:
         _ip(
             f"netns add {namespace}",
-            f"-n {self._hub} link add {port} type veth peer name eth0 netns {namespace}",
-            f"-n {self._hub} link set {port} master br0 up",
+            f"-n {self.hub} link add {port} type veth peer name eth0 netns {namespace}",
+            f"-n {self.hub} link set {port} master br0 up",
             f"-n {namespace} addr add {ip}/24 dev eth0",
             f"-n {namespace} link set eth0 up",
             f"-n {namespace} link set lo up",
         )
 
     def _probe(self) -> None:
-        """Try all that a task does: run under a host name, reach this machine, and be reached."""
+        """Try all that a task does: run under a host name, reach this process, and be reached."""
         task = self.add("probe")
         self.publish({})
         code = "import socket;assert socket.gethostbyname(socket.getfqdn()).startswith('198.18.')"
         try:
-            with socket.create_server((self.host, 0)) as server:
+            server = self.inside(0)
+            assert server is not None
+            with server:
                 reach = f"{code};socket.create_connection({server.getsockname()!r}, 5)"
                 command = [*task.command_prefix, "python3", "-ISc", reach]
                 subprocess.run(command, check=True, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:
             line = (error.stderr.strip() or "no reason was told").splitlines()[-1]
-            raise OSError(f"a process in a namespace does not reach this machine: {line}") from error
+            raise OSError(f"a process in a namespace does not reach this process: {line}") from error
         finally:
             self.release(task)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,9 @@ class Number:
     @classmethod
     def free(cls, folder: Path) -> Iterator[Number]:
         """Hold one after the other that nobody holds; the caller releases what it does not want."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         for value in range(1, 255):
-            file = os.open(folder / f"{value}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            file = os.open(folder / f"{value}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -60,3 +61,19 @@ class Number:
 
     def __del__(self) -> None:
         self.release()
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder for its owner only, or check one that exists.
+
+    Raises:
+        Refusal: if someone else made it, can write to it, or put a link in its place.
+    """
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise Refusal(f"the folder {folder} cannot be made: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise Refusal(f"{folder} is not a folder that only you can write to; remove it, or have its owner do so")

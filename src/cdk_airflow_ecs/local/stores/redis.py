@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -164,7 +163,7 @@ class RedisServer:
 
     def command(self, *words: str) -> str:
         """Send one command; return the first line of the answer as the protocol writes it."""
-        with socket.create_connection((self.address.ip, self.port), timeout=5) as plain:
+        with self.address.connect(self.port) as plain:
             client = plain
             if self._authority is not None:
                 context = ssl.create_default_context(cafile=str(self._authority.certificate))

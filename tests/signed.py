@@ -1,0 +1,22 @@
+"""Requests to the local AWS API's own paths, signed with a key."""
+
+import json
+import urllib.request
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+
+def signed(url: str, key: tuple[str, str], body: bytes = b"", service: str = "emulator") -> urllib.request.Request:
+    """Make a POST that is signed."""
+    request = AWSRequest("POST", url, data=body)
+    SigV4Auth(Credentials(*key), service, "us-east-1").add_auth(request)
+    return urllib.request.Request(url, body, dict(request.headers), method="POST")
+
+
+def ask(url: str, key: tuple[str, str], value: Any = None) -> Any:
+    """Send JSON, and return the JSON that is answered."""
+    with urllib.request.urlopen(signed(url, key, json.dumps(value).encode()), timeout=60) as answer:
+        return json.load(answer)
