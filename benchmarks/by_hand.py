@@ -167,7 +167,7 @@ class Cluster(Construct):
 
         # Database
         credentials = secret("Credentials", 40, '{"username": "airflow"}')
-        engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17.10", "17"))
+        engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17", "17"))
         monitoring = iam.Role(
             self,
             "Monitoring",

@@ -59,7 +59,7 @@ def test_the_demo_says_what_the_template_says(demo):
     for words in (
         "Scheduler 1 vCPU 2 GiB 1 task scheduler secrets: Broker, Database, Fernet, Jwt",
         "Pools/default 1 vCPU 2 GiB 1 task worker secrets: Broker, Session",
-        "Database PostgreSQL 17.10 on RDS db.t4g.small 20 GB, a standby in another zone",
+        "Database PostgreSQL 17 on RDS db.t4g.small 20 GB, a standby in another zone",
         "Broker Valkey 8.0 on ElastiCache cache.t4g.micro 1 node",
         "Pools/default -> ApiServer 8081 Execution API of Airflow 3",
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,9 @@ def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     monkeypatch.setitem(sys.modules, "airflow_ecs_sync", sync)
     for name in ("airflow", "airflow.dag_processing", "airflow.dag_processing.bundles", base.__name__):
         monkeypatch.setitem(sys.modules, name, base)
+    for name in ("AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW_ECS_DAGS_FOLDER"):
+        monkeypatch.setenv(name, "")  # so that it is as before when the test is over
+        monkeypatch.delenv(name)
     made = module("airflow_ecs_bundle", "dag_bundle.py").S3DagBundle
     return lambda: made(name="dags", bucket_name="bucket", prefix="team/", refresh_interval=30)
 
@@ -72,6 +76,21 @@ def test_each_task_keeps_what_it_began_with(bundle: Callable, bucket: Bucket):
 
     assert (files(first.path), files(second.path)) == ({"a.py": "1"}, {"b.py": "2"})
     assert (first.get_current_version(), first.supports_versioning) == (None, False)
+
+
+def test_the_option_dags_folder_names_the_files(bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+    """A DAG factory that reads ``[core] dags_folder`` finds what is imported beside it, of the same revision."""
+    for content in (b"1", b"2"):
+        bucket.objects = {"team/a.yaml": content}
+        task = bundle()
+        task.initialize()
+        assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == str(task.path)
+        assert files(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])) == {"a.yaml": content.decode()}
+    task.refresh()
+    assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == str(task.path)
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/theirs")
+    bundle().initialize()
+    assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == "/theirs"
 
 
 def test_the_dag_processor_has_one_path(bundle: Callable, bucket: Bucket):

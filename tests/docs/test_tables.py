@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from typing import Any
 
@@ -218,9 +219,17 @@ def test_what_survives():
 
 # What CloudFormation replaces a resource for (create-only properties of their resource schemas).
 CREATE_ONLY = {
-    "AWS::RDS::DBInstance": ("DBInstanceIdentifier", "DBName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername"),
-    "AWS::RDS::DBCluster": ("DBClusterIdentifier", "DatabaseName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername"),
-    "AWS::ElastiCache::ReplicationGroup": ("CacheSubnetGroupName", "KmsKeyId", "Port", "ReplicationGroupId"),
+    "AWS::RDS::DBInstance": (
+        *("DBClusterIdentifier", "DBInstanceIdentifier", "DBName", "DBSubnetGroupName", "Engine", "KmsKeyId"),
+        *("MasterUsername", "StorageEncrypted"),
+    ),
+    "AWS::RDS::DBCluster": (
+        *("DBClusterIdentifier", "DatabaseName", "DBSubnetGroupName", "Engine", "KmsKeyId", "MasterUsername"),
+        *("StorageEncrypted",),
+    ),
+    "AWS::ElastiCache::ReplicationGroup": (
+        *("AtRestEncryptionEnabled", "AuthToken", "CacheSubnetGroupName", "KmsKeyId", "Port", "ReplicationGroupId"),
+    ),
     "AWS::S3::Bucket": ("BucketName",),
     "AWS::Logs::LogGroup": ("LogGroupName",),
     "AWS::SQS::Queue": ("QueueName", "FifoQueue"),
@@ -229,6 +238,34 @@ CREATE_ONLY = {
     "AWS::EFS::FileSystem": ("Encrypted", "KmsKeyId", "PerformanceMode"),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": ("Name", "Scheme", "Type"),
 }
+
+
+# Properties that the registry calls create-only on a condition that no template of ours meets: read replicas, restored
+# snapshots, SQL Server (CloudFormation guide, "AWS::RDS::DBInstance").
+IN_PLACE = {
+    "AWS::RDS::DBInstance": (
+        *("AutoMinorVersionUpgrade", "BackupRetentionPeriod", "DBParameterGroupName", "MultiAZ"),
+        *("PreferredMaintenanceWindow",),
+    )
+}
+_SCHEMAS = ROOT / ".venvs/cfn-lint/lib"
+
+
+@pytest.mark.skipif(not _SCHEMAS.exists(), reason="needs the environment of cfn-lint: make environments")
+def test_create_only_is_what_the_registry_says():
+    """Each property of a store in any of the examples that CloudFormation's registry calls create-only is watched."""
+    (schemas,) = _SCHEMAS.glob("python3*/site-packages/cfnlint/data/schemas")
+    files = json.loads((schemas / "providers/us-east-1.json").read_text())
+    used: dict[str, set[str]] = {kind: set() for kind in CREATE_ONLY}
+    for name, stack in COSTED.items():
+        for resource in resources(example(name).templates[stack], *CREATE_ONLY).values():
+            used[resource["Type"]] |= set(resource["Properties"])
+    for kind, watched in CREATE_ONLY.items():
+        schema = json.loads((schemas / f"resources/{files[kind]}.json").read_text())
+        listed = [*schema.get("createOnlyProperties", ()), *schema.get("conditionalCreateOnlyProperties", ())]
+        create_only = {pointer.removeprefix("/properties/") for pointer in listed}
+        assert create_only & used[kind] - {*IN_PLACE.get(kind, ())} <= {*watched}, kind
+        assert {*watched} - create_only <= {"MasterUsername", "KeySchema"}, kind
 
 
 def fate(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
@@ -392,6 +429,54 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
 def test_change_in_place(after: dict[str, Any]):
     """What is in none of the rows replaces and drops nothing."""
     assert fate(template_of(), template_of(**after)) == {}
+
+
+def test_another_scheme_takes_another_target_group():
+    """A target group cannot belong to two load balancers, and the new one is made before the old one goes."""
+    groups = [
+        set(resources(template_of(web=web), "AWS::ElasticLoadBalancingV2::TargetGroup")) for web in (Web(), PUBLIC)
+    ]
+    assert groups[0] & groups[1] == set()
+
+
+def test_the_first_replica_takes_two_deploys():
+    """CloudFormation turns failover on before it adds the replica: with failover=False neither deploy does both."""
+    steps = [{}, {"replicas": 1, "failover": False}, {"replicas": 1}]
+    found = []
+    for given in steps:
+        template = template_of(executor=CeleryExecutor(broker=RedisBroker(**given)))
+        (cache,) = resources(template, "AWS::ElastiCache::ReplicationGroup").values()
+        names = ("NumCacheClusters", "AutomaticFailoverEnabled", "MultiAZEnabled")
+        found.append(tuple(cache["Properties"][name] for name in names))
+    assert found == [(1, False, False), (2, False, False), (2, True, True)]
+    text = page("what-a-change-replaces.md")
+    assert "`RedisBroker(replicas=1, failover=False)`" in text
+
+
+@pytest.mark.parametrize("release", ["7.2", "8.0", "9.0"])
+def test_the_parameters_are_of_the_cache_s_release(release: str):
+    """ElastiCache refuses parameters of another major release; AWS moves minor releases by itself."""
+    broker = RedisBroker(engine_version=release)
+    template = template_of(executor=CeleryExecutor(broker=broker))
+    (cache,) = resources(template, "AWS::ElastiCache::ReplicationGroup").values()
+    (parameters,) = resources(template, "AWS::ElastiCache::ParameterGroup").values()
+    assert cache["Properties"]["EngineVersion"] == broker.engine_version
+    assert cache["Properties"]["AutoMinorVersionUpgrade"] is True
+    family = f"valkey{broker.engine_version.partition('.')[0]}"
+    assert parameters["Properties"]["CacheParameterGroupFamily"] == family
+
+
+@pytest.mark.parametrize("database", [RdsDatabase(), AuroraDatabase()])
+def test_minor_releases_of_postgresql_are_those_of_aws(database: RdsDatabase | AuroraDatabase):
+    """The template names a major release: no deploy can ask for an older minor one than RDS has installed."""
+    template = template_of(database=database)
+    engines = resources(template, "AWS::RDS::DBInstance", "AWS::RDS::DBCluster").values()
+    versions = {each["Properties"]["EngineVersion"] for each in engines if "EngineVersion" in each["Properties"]}
+    assert versions == {"17"}
+    instances = resources(template, "AWS::RDS::DBInstance").values()
+    assert all(each["Properties"]["AutoMinorVersionUpgrade"] is True for each in instances)
+    groups = resources(template, "AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup").values()
+    assert {re.sub("[a-z-]", "", each["Properties"]["Family"]) for each in groups} == {"17"}
 
 
 def test_costs_of_sqs():

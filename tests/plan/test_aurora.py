@@ -57,7 +57,11 @@ def test_what_aurora_has(arguments):
         ({"readers": -1}, "readers is an integer, 0 to 15; got -1"),
         ({"readers": True}, "readers is an integer, 0 to 15; got True"),
         ({"backup_retention_days": 0}, "backup_retention_days is an integer, 1 to 35; got 0"),
-        ({"engine_version": "17"}, "engine_version is a release of Aurora PostgreSQL as text, 14 to 18, .* got '17'"),
+        ({"engine_version": "13"}, "engine_version is a release of Aurora PostgreSQL as text, 14 to 18, .* got '13'"),
+        (
+            {"engine_version": "17."},
+            r"engine_version is a release of Aurora PostgreSQL as text, 14 to 18, .* got '17\.'",
+        ),
         ({"engine_version": "13.20"}, "engine_version is a release of Aurora PostgreSQL .* got '13.20'"),
         ({"engine_version": 17.9}, "engine_version is a release of Aurora PostgreSQL as text.* got 17.9"),
         ({"engine_version": TEXT_TOKEN}, "engine_version is .* got a text that only the deploy knows"),

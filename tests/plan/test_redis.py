@@ -62,6 +62,7 @@ def test_no_cluster(arguments):
     [
         {"replicas": 5, "snapshot_retention_days": 0},
         {"engine_version": "7.2", "snapshot_retention_days": 35},
+        {"engine_version": "9.0", "replicas": 1, "failover": False},
         {"node_type": TEXT_TOKEN},
     ],
 )
@@ -79,7 +80,12 @@ def test_what_elasticache_has(arguments):
         ({"snapshot_retention_days": 36}, "snapshot_retention_days is an integer, 0 to 35; got 36"),
         ({"node_type": "t4g.micro"}, r'an ElastiCache type such as "cache\.t4g\.micro", got \'t4g\.micro\''),
         ({"node_type": None}, "node_type is text"),
-        ({"engine_version": "6.2"}, r"engine_version is a release of Valkey, .*; got '6\.2'"),
+        ({"engine_version": "6.2"}, r"engine_version is a release of Valkey with two numbers, .*; got '6\.2'"),
+        ({"engine_version": "7.0"}, r"engine_version is a release of Valkey with two numbers, .*; got '7\.0'"),
+        ({"engine_version": "8"}, r"engine_version is a release of Valkey with two numbers, .*; got '8'"),
+        ({"engine_version": "8.0.1"}, r"engine_version is a release of Valkey with two numbers, .*; got '8\.0\.1'"),
+        ({"failover": True}, r"failover=True needs a replica that takes over\. Say replicas=1"),
+        ({"replicas": 1, "failover": "no"}, "failover is True or False"),
     ],
 )
 def test_what_elasticache_has_not(arguments, words):

@@ -273,7 +273,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"database": AuroraDatabase(max_capacity=number(s))},
         "max_capacity is a number of ACU, 1 to 256 in half steps; got a number that only the deploy knows",
     ),
-    "an RDS release for Aurora": (lambda s: {"database": AuroraDatabase(engine_version="17")}, 'such as "17.9"; got'),
+    "an RDS release for Aurora": (lambda s: {"database": AuroraDatabase(engine_version="13")}, 'such as "17"; got'),
     "no backups": (lambda s: {"database": RdsDatabase(backup_retention_days=0)}, "is an integer, 1 to 35; got 0"),
     "a restless sync": (
         lambda s: {"dags": S3Dags(refresh_seconds=1)},

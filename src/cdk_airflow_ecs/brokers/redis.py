@@ -44,7 +44,11 @@ class RedisBroker(Broker):
     Args:
         node_type: ElastiCache node type.
         replicas: further nodes in other zones. With one or more, ElastiCache fails over by itself.
-        engine_version: Valkey release. Its parameter family follows from it.
+        failover: whether a replica takes over by itself. The default is yes if there is one. A deployed broker without
+            replicas gets its first one with ``failover=False``, and failover in the next deploy: CloudFormation turns
+            failover on before it makes the replica, and ElastiCache refuses that.
+        engine_version: Valkey release, 7.2 to 9.x, in ElastiCache's shortest form of two numbers such as "8.0".
+            ElastiCache installs patch releases by itself. Its parameter family follows from it.
         snapshot_retention_days: daily snapshots kept, 0 to 35.
         visibility_timeout_seconds: how long a task may run before its command is given to a second worker. The default
             is Airflow's own, one day.
@@ -61,6 +65,7 @@ class RedisBroker(Broker):
 
     node_type: str = "cache.t4g.micro"
     replicas: int = 0
+    failover: bool | None = None
     engine_version: str = "8.0"
     snapshot_retention_days: int = 1
     visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
@@ -130,13 +135,18 @@ class RedisBroker(Broker):
             raise ValueError(
                 f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got {self.node_type!r}'
             )
-        if not re.fullmatch(r"[78]\.\d+", str(self.engine_version)):
+        if not re.fullmatch(r"7\.[2-9]|[89]\.\d", str(self.engine_version)):
             raise ValueError(
-                f'RedisBroker engine_version is a release of Valkey, "7.2" or "8.0"; got'
+                f'RedisBroker engine_version is a release of Valkey with two numbers, "7.2" to "9.x"; got'
                 f" {validation.shown(self.engine_version)}"
             )
         object.__setattr__(self, "engine_version", str(self.engine_version))
         validation.integer("RedisBroker replicas", self.replicas, 0, 5)
+        validation.flag("RedisBroker failover", self.failover)
+        if self.failover and self.replicas == 0:
+            raise ValueError(
+                "RedisBroker failover=True needs a replica that takes over. Say replicas=1, or leave failover= out"
+            )
         validation.integer("RedisBroker visibility_timeout_seconds", self.visibility_timeout_seconds, 60)
         validation.integer("RedisBroker snapshot_retention_days", self.snapshot_retention_days, 0, 35)
 
@@ -169,6 +179,7 @@ class RedisBroker(Broker):
             description="Celery broker of Airflow: a full broker refuses commands, it never drops them",
             properties={"maxmemory-policy": "noeviction"},
         )
+        fails_over = self.replicas > 0 if self.failover is None else self.failover
         cache = elasticache.CfnReplicationGroup(
             scope,
             "Cache",
@@ -177,8 +188,8 @@ class RedisBroker(Broker):
             engine_version=self.engine_version,
             cache_node_type=self.node_type,
             num_cache_clusters=1 + self.replicas,
-            automatic_failover_enabled=self.replicas > 0,
-            multi_az_enabled=self.replicas > 0,
+            automatic_failover_enabled=fails_over,
+            multi_az_enabled=fails_over,
             cluster_mode="disabled",
             cache_subnet_group_name=subnets.ref,
             cache_parameter_group_name=parameters.ref,
@@ -193,7 +204,7 @@ class RedisBroker(Broker):
             snapshot_retention_limit=self.snapshot_retention_days,
             auto_minor_version_upgrade=True,
         )
-        if self.replicas == 0:
+        if not fails_over:
             acknowledge(cache, "AwsSolutions-AEC4", "Airflow sends commands again that a lost broker took with it")
         # Commands in flight are not worth keeping: Airflow sends them again. A snapshot of them would be.
         cache.apply_removal_policy(context.removal_policy or RemovalPolicy.SNAPSHOT)

@@ -47,8 +47,9 @@ class AuroraDatabase(Database):
             capacity, and the price, of the writer. The default is one. With none, Aurora makes a new writer, in up to
             ten minutes; data is in three zones anyway.
         backup_retention_days: days that automatic backups are kept, 1 to 35.
-        engine_version: release of Aurora PostgreSQL, 14 to 18, such as "17.9". RDS installs later minor ones by
-            itself.
+        engine_version: major release of Aurora PostgreSQL, 14 to 18, such as "17": RDS chooses the minor one, and
+            installs later ones by itself. A minor one such as "17.9" is accepted; once RDS has gone past it, or has
+            retired it, a deploy that sends it again fails.
         io_optimized: whether to pay nothing for reads and writes, 30 % more for capacity and 2.25 times as much for
             storage. It is cheaper once reads and writes are a quarter of the bill.
         deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
@@ -66,7 +67,7 @@ class AuroraDatabase(Database):
     max_capacity: float = 4
     readers: int = 1
     backup_retention_days: int = 7
-    engine_version: str = "17.9"
+    engine_version: str = "17"
     io_optimized: bool = False
     deletion_protection: bool | None = None
 
@@ -85,9 +86,9 @@ class AuroraDatabase(Database):
             )
         validation.integer("AuroraDatabase readers", self.readers, 0, 15)
         validation.integer("AuroraDatabase backup_retention_days", self.backup_retention_days, 1, 35)
-        if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[4-8]\.\d+", self.engine_version):
+        if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[4-8](\.\d+)?", self.engine_version):
             raise ValueError(
-                'AuroraDatabase engine_version is a release of Aurora PostgreSQL as text, 14 to 18, such as "17.9"; got'
+                'AuroraDatabase engine_version is a release of Aurora PostgreSQL as text, 14 to 18, such as "17"; got'
                 f" {validation.shown(self.engine_version)}"
             )
         validation.flag("AuroraDatabase io_optimized", self.io_optimized)

@@ -41,8 +41,9 @@ class RdsDatabase(Database):
         allocated_storage_gib: first size of the disk, 20 to 65536.
         max_allocated_storage_gib: size up to which RDS grows the disk by itself.
         backup_retention_days: days that automatic backups are kept, 1 to 35.
-        engine_version: release of PostgreSQL, 13 to 18, such as "17.10". RDS installs later minor ones
-            by itself.
+        engine_version: major release of PostgreSQL, 13 to 18, such as "17": RDS chooses the minor one, and installs
+            later ones by itself. A minor one such as "17.10" is accepted; once RDS has gone past it, or has retired
+            it, a deploy that sends it again fails.
         deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
             ``removal_policy`` is DESTROY.
 
@@ -59,7 +60,7 @@ class RdsDatabase(Database):
     allocated_storage_gib: int = 20
     max_allocated_storage_gib: int = 100
     backup_retention_days: int = 7
-    engine_version: str = "17.10"
+    engine_version: str = "17"
     deletion_protection: bool | None = None
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class RdsDatabase(Database):
             )
         if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[3-8](\.\d+)?", self.engine_version):
             raise ValueError(
-                'RdsDatabase engine_version is a PostgreSQL release as text, 13 to 18, such as "17.10"; got'
+                'RdsDatabase engine_version is a PostgreSQL release as text, 13 to 18, such as "17"; got'
                 f" {validation.shown(self.engine_version)}"
             )
         validation.flag("RdsDatabase multi_az", self.multi_az)

@@ -12,6 +12,10 @@ from typing import Any
 from airflow.dag_processing.bundles.base import BaseDagBundle  # type: ignore[import-not-found]
 from airflow_ecs_sync import Mirror, first_sync, hold, next_sync  # type: ignore[import-not-found]
 
+# DAG factories look there for their files. Airflow itself has read the option before any bundle is made.
+_OPTION = "AIRFLOW__CORE__DAGS_FOLDER"
+_OWN = "AIRFLOW_ECS_DAGS_FOLDER"  # the value that this module has set: another one is the user's
+
 
 class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
     """Processes of a container share the bucket's revisions; new ones change nothing in those that are there.
@@ -33,6 +37,7 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         self.refresh()
         self._folder = Path(os.path.realpath(self._link))
         self._held = hold(str(self._folder))
+        self._name_folder()
         super().initialize()
 
     def refresh(self) -> None:
@@ -46,6 +51,12 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         if self._held is not None:
             os.close(self._held)
             self._held = None
+        self._name_folder()
+
+    def _name_folder(self) -> None:
+        """Let ``[core] dags_folder`` name the files that are imported, for this process and its children."""
+        if os.environ.get(_OPTION) == os.environ.get(_OWN):
+            os.environ[_OPTION] = os.environ[_OWN] = str(self._folder)
 
     @property
     def path(self) -> Path:

@@ -22,6 +22,7 @@ def listen(
     *,
     certificate: acm.ICertificate | None,
     health_path: str,
+    internet_facing: bool,
 ) -> None:
     """Forward requests to *service*, except those to its execution API, which get 404.
 
@@ -31,11 +32,14 @@ def listen(
         service: the web component.
         certificate: serves HTTPS on 443 and redirects 80 to it; None serves HTTP on 80.
         health_path: the path that the load balancer checks.
+        internet_facing: the scheme of the load balancer.
     """
     # A target group of its own, not listener.add_targets: that adds a dependency which cfn-lint finds redundant.
+    # Another scheme replaces the load balancer, and a target group cannot belong to the old and the new one at once
+    # (cloudformation-coverage-roadmap#780): so there is one for each scheme.
     group = elb.ApplicationTargetGroup(
         scope,
-        "Targets",
+        "PublicTargets" if internet_facing else "Targets",
         vpc=balancer.vpc,
         port=WEB_PORT,
         protocol=elb.ApplicationProtocol.HTTP,

@@ -215,7 +215,14 @@ class Web(ClusterResource):
             service: the web component.
             health_path: what the load balancer checks.
         """
-        listen(scope, balancer, service, certificate=self.certificate, health_path=health_path)
+        listen(
+            scope,
+            balancer,
+            service,
+            certificate=self.certificate,
+            health_path=health_path,
+            internet_facing=self.internet_facing,
+        )
 
 
 def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
