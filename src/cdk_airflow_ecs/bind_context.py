@@ -20,6 +20,7 @@ class BindContext:
     Args:
         network: VPC and subnets.
         key: encrypts what the cluster stores.
+        bucket_key: encrypts buckets, if the user gave the key; None for keys of S3's own.
         removal_policy: what happens to data when the store leaves the stack; None leaves each kind its safe default.
         access_logs: the bucket that receives access logs of other buckets.
         namespace: the name of the cluster's private DNS zone.
@@ -27,6 +28,7 @@ class BindContext:
 
     network: Network
     key: kms.IKey
+    bucket_key: kms.IKey | None = None
     access_logs: s3.Bucket
     removal_policy: RemovalPolicy | None
     namespace: str

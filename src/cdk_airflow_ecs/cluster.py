@@ -78,8 +78,8 @@ class AirflowCluster(Construct):
             ones of yours. Fixed at creation: AWS moves neither of them.
         web_subnets: where the load balancer stands. The default is one in each zone, public if internet-facing,
             else private.
-        encryption_key: encrypts secrets, database, broker and container logs. The default is a key of its own. Fixed at
-            creation.
+        encryption_key: encrypts secrets, database, broker, container logs and buckets. The default is a key of its own,
+            which leaves buckets to keys of S3's. Fixed at creation.
         enable_exec: whether ``aws ecs execute-command`` may open a shell in tasks. The default is only in the web
             component, and only while the load balancer is internal: it is how the output OpenCommand reaches the UI.
         maintenance: keep every service at zero tasks, as moving from Airflow 2 to 3 needs.

@@ -175,7 +175,7 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
         "Vpc",
         max_azs=2,
         nat_gateways=1,
-        # CDK's own way to do this is a Lambda that may change any security group; nothing here uses that group.
+        # CDK closes the VPC's default group with a function whose role has a managed policy; nothing here is in it.
         restrict_default_security_group=False,
         subnet_configuration=[subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in OWN_GROUPS.items()],
     )

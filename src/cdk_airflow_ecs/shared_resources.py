@@ -94,6 +94,8 @@ class SharedResources:
         self._context = BindContext(
             network=self.network,
             key=self.key,
+            # Whoever uploads DAGs needs rights to the key then, so a key that nobody asked for does not reach buckets.
+            bucket_key=None if encryption_key is None else self.key,
             access_logs=access_log_bucket(logs_scope, removal_policy=removal_policy),
             removal_policy=removal_policy,
             namespace=namespace_name(root),

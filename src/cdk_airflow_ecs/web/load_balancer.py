@@ -15,6 +15,7 @@ from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
+    from aws_cdk import aws_wafv2 as wafv2
     from constructs import Construct
 
     from cdk_airflow_ecs.bind_context import BindContext
@@ -49,6 +50,15 @@ def load_balancer(
     _log_access(balancer, context)
     _acknowledge_clients(group, clients)
     return balancer
+
+
+def filter_requests(scope: Construct, balancer: elb.ApplicationLoadBalancer, web_acl: str | wafv2.CfnWebACL) -> None:
+    """Let a web ACL of AWS WAF see each request before the load balancer forwards it."""
+    arn = web_acl if isinstance(web_acl, str) else web_acl.attr_arn
+    # Imported here: few clusters have a web ACL, and each module of CDK takes time to load.
+    from aws_cdk import aws_wafv2 as wafv2  # noqa: PLC0415
+
+    wafv2.CfnWebACLAssociation(scope, "WebAcl", resource_arn=balancer.load_balancer_arn, web_acl_arn=arn)
 
 
 def _acknowledge_clients(group: ec2.SecurityGroup, clients: Sequence[str] | None) -> None:

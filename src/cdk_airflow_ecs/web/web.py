@@ -25,12 +25,13 @@ from cdk_airflow_ecs.subnets import check_subnets
 from cdk_airflow_ecs.tokens import is_token
 from cdk_airflow_ecs.web.base_url import check_base_url
 from cdk_airflow_ecs.web.listeners import listen
-from cdk_airflow_ecs.web.load_balancer import load_balancer
+from cdk_airflow_ecs.web.load_balancer import filter_requests, load_balancer
 
 if TYPE_CHECKING:
     from aws_cdk import aws_certificatemanager as acm
     from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_elasticloadbalancingv2 as elb
+    from aws_cdk import aws_wafv2 as wafv2
     from constructs import Construct
 
     from cdk_airflow_ecs.network import Network
@@ -52,6 +53,10 @@ class Web(ClusterResource):
         allow_from: who may connect: CIDR blocks such as "10.8.0.0/16", or CDK peers. The default is the VPC.
         allow_insecure_http: accept an internet-facing load balancer without a certificate. Any other refuses it.
         base_url: the URL that Airflow builds links with, if a proxy of yours stands in front. It has no path.
+        web_acl: a web ACL of AWS WAF, scope REGIONAL, by its ARN or as ``wafv2.CfnWebACL``. It limits requests before
+            they reach Airflow, such as tries to sign in at ``/auth/token``. The default is none.
+        deletion_protection: True if AWS refuses to delete the load balancer. The default is False: a first deploy that
+            fails would leave it behind.
 
     Raises:
         ValueError: if these contradict each other.
@@ -68,6 +73,8 @@ class Web(ClusterResource):
     allow_from: Sequence[ec2.IPeer | str] | None = None
     allow_insecure_http: bool = False
     base_url: str | None = None
+    web_acl: str | wafv2.CfnWebACL | None = None
+    deletion_protection: bool = False
 
     def __post_init__(self) -> None:
         validation.construct(
@@ -78,7 +85,7 @@ class Web(ClusterResource):
         )
         validation.construct("Web hosted_zone", self.hosted_zone, "hosted_zone_id", "a route53.IHostedZone")
         validation.host("Web domain_name", self.domain_name)
-        for name in ("internet_facing", "allow_insecure_http"):
+        for name in ("internet_facing", "allow_insecure_http", "deletion_protection"):
             validation.flag(f"Web {name}", getattr(self, name))
         if self.allow_from is not None:
             object.__setattr__(
@@ -106,6 +113,7 @@ class Web(ClusterResource):
             if self.domain_name is None:
                 raise ValueError("Web hosted_zone= needs domain_name=, the name to make in it")
             _check_zone(self.domain_name, self.hosted_zone)
+        _check_web_acl(self.web_acl)
         validation.text("Web base_url", self.base_url, "https://airflow.example.com")
         if self.base_url is not None and not is_token(self.base_url) and not re.match("https?://.", self.base_url):
             raise ValueError(f'Web base_url is a URL such as "https://airflow.example.com", got {self.base_url!r}')
@@ -176,6 +184,10 @@ class Web(ClusterResource):
     def bind(self, scope: Construct, context: BindContext) -> Binding:
         """See :meth:`ClusterResource.bind`."""
         balancer = load_balancer(scope, context, internet_facing=self.internet_facing, clients=self._clients())
+        if self.deletion_protection:
+            balancer.set_attribute("deletion_protection.enabled", "true")
+        if self.web_acl is not None:
+            filter_requests(scope, balancer, self.web_acl)
         if self.hosted_zone is not None:
             route53.ARecord(
                 scope,
@@ -234,6 +246,18 @@ def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
     known = not (is_token(domain_name) or is_token(parent))
     if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):
         raise ValueError(f"Web domain_name={domain_name!r} is not in the zone {parent!r} of hosted_zone=")
+
+
+def _check_web_acl(web_acl: object) -> None:
+    if not isinstance(web_acl, str):
+        takes = 'the ARN of a web ACL, such as "arn:aws:wafv2:…:regional/webacl/…", or a wafv2.CfnWebACL'
+        validation.construct("Web web_acl", web_acl, "attr_arn", takes)
+    elif not is_token(web_acl) and not re.fullmatch(r"arn:[^:]+:wafv2:[^:]+:\d+:regional/webacl/[^/]+/[^/]+", web_acl):
+        hint = ": that of CloudFront is of no use to a load balancer" if ":global/" in web_acl else ""
+        raise ValueError(
+            'Web web_acl is the ARN of a regional web ACL, such as "arn:aws:wafv2:eu-west-1:123456789012:regional/'
+            f'webacl/airflow/1a2b3c", got {validation.shown(web_acl)}{hint}'
+        )
 
 
 def _check_client(entry: object) -> None:

@@ -1,0 +1,83 @@
+"""A key that the user gives encrypts buckets too; the bucket of access logs cannot use it."""
+
+from __future__ import annotations
+
+import pytest
+from aws_cdk import App, RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
+
+from cdk_airflow_ecs import EcsExecutor, S3Dags
+from synthesis import add_cluster, references, resources, synthesize, template_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+
+def encryption(template: dict) -> dict[str, dict]:
+    """How each bucket is encrypted by default, by the part of the cluster that it belongs to."""
+    found = {}
+    for name, bucket in resources(template, "AWS::S3::Bucket").items():
+        (rule,) = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        found[next(part for part in ("AccessLogs", "Tasks", "Dags") if part in name)] = rule
+    return found
+
+
+def with_key(**arguments) -> dict:
+    """A cluster with a key of the user's."""
+
+    def build(app: App) -> None:
+        stack = Stack(app, "Data")
+        add_cluster(stack, encryption_key=kms.Key(stack, "Key"), **arguments)
+
+    return synthesize(build).templates["Data"]
+
+
+def test_own_key():
+    """The cluster's own key reaches no bucket: whoever uploads DAGs would need rights to it."""
+    default = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert encryption(template_of()) == {"AccessLogs": default, "Tasks": default, "Dags": default}
+
+
+def test_given_key():
+    """A given key encrypts DAGs and logs, but not access logs, which load balancers would then not write."""
+    found = encryption(with_key())
+    assert found.pop("AccessLogs") == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    for rule in found.values():
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+        assert references(rule) == {next(iter(references(rule)))}
+        assert next(iter(references(rule))).startswith("Key")
+        assert rule["BucketKeyEnabled"] is True
+    assert found.keys() == {"Tasks", "Dags"}
+
+
+@pytest.mark.parametrize("executor", [None, EcsExecutor()])
+def test_rights_to_the_key(executor):
+    """Whoever reads a bucket may decrypt with the key, and whoever writes may make data keys: nobody else."""
+    template = with_key(executor=executor)
+    for name, policy in resources(template, "AWS::IAM::Policy").items():
+        if "TaskRole" not in name:
+            continue
+        said = [
+            (action, statement)
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+        ]
+        actions = {action for action, _ in said}
+        keyed = {action for action, statement in said if any(ref.startswith("Key") for ref in references(statement))}
+        assert ("kms:Decrypt" in keyed) == ("s3:GetObject" in actions), name
+        assert ("kms:GenerateDataKey" in keyed) == ("s3:PutObject" in actions), name
+
+
+def test_nothing_is_replaced():
+    """Buckets keep their logical ids, so that S3 changes the encryption of new objects in place."""
+    before, after = (set(resources(template, "AWS::S3::Bucket")) for template in (template_of(), with_key()))
+    assert before == after
+
+
+def test_upload(tmp_path):
+    """The function that uploads DAGs may use the key, and removal works as without."""
+    (tmp_path / "dag.py").write_text("")
+    template = with_key(dags=S3Dags(tmp_path), removal_policy=RemovalPolicy.DESTROY)
+    (name,) = (name for name in resources(template, "AWS::IAM::Policy") if "UploadRole" in name)
+    statements = resources(template, "AWS::IAM::Policy")[name]["Properties"]["PolicyDocument"]["Statement"]
+    keyed = [each for each in statements if any(ref.startswith("Key") for ref in references(each))]
+    assert "kms:GenerateDataKey*" in str(keyed)

@@ -1,0 +1,82 @@
+"""The load balancer's web ACL and its protection from deletion."""
+
+from __future__ import annotations
+
+import pytest
+from aws_cdk import App, RemovalPolicy, Stack
+from aws_cdk import aws_wafv2 as wafv2
+
+from cdk_airflow_ecs import Web
+from synthesis import add_cluster, resources, synthesize, template_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+ARN = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/airflow/11111111-2222-3333-4444-555555555555"
+
+
+def associations(template: dict) -> list[dict]:
+    """The properties of every association of a web ACL."""
+    return [each["Properties"] for each in resources(template, "AWS::WAFv2::WebACLAssociation").values()]
+
+
+def attributes(template: dict) -> dict[str, str]:
+    """The attributes of the load balancer."""
+    (balancer,) = resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+    return {each["Key"]: each["Value"] for each in balancer["Properties"]["LoadBalancerAttributes"]}
+
+
+def test_web_acl_by_its_arn():
+    """A web ACL that exists sees each request to the load balancer."""
+    (association,) = associations(template_of(web=Web(web_acl=ARN)))
+    assert association["WebACLArn"] == ARN
+    assert "AirflowWebLoadBalancer" in str(association["ResourceArn"])
+
+
+def test_web_acl_of_the_app():
+    """So does one that the app makes."""
+
+    def build(app: App) -> None:
+        stack = Stack(app, "Data")
+        visible = wafv2.CfnWebACL.VisibilityConfigProperty(
+            cloud_watch_metrics_enabled=True, metric_name="airflow", sampled_requests_enabled=True
+        )
+        allow = wafv2.CfnWebACL.DefaultActionProperty(allow=wafv2.CfnWebACL.AllowActionProperty())
+        acl = wafv2.CfnWebACL(stack, "WebAcl", scope="REGIONAL", default_action=allow, visibility_config=visible)
+        add_cluster(stack, web=Web(web_acl=acl))
+
+    (association,) = associations(synthesize(build).templates["Data"])
+    assert association["WebACLArn"] == {"Fn::GetAtt": ["WebAcl", "Arn"]}
+
+
+def test_no_web_acl():
+    """There is none by default: it costs money, and its rules are the user's."""
+    assert associations(template_of()) == []
+
+
+@pytest.mark.parametrize(
+    ("arn", "message"),
+    [
+        (ARN.replace("regional", "global"), "that of CloudFront"),
+        ("airflow", "got 'airflow'"),
+        ("", "got ''"),
+        (wafv2.CfnWebACL, "web_acl takes"),
+        (7, "web_acl takes"),
+    ],
+)
+def test_no_such_web_acl(arn, message):
+    """What cannot be a web ACL of a load balancer is refused."""
+    with pytest.raises(ValueError, match=message):
+        Web(web_acl=arn)
+
+
+def test_deletion_protection():
+    """The load balancer is protected from deletion when the user says so, whatever becomes of data."""
+    assert "deletion_protection.enabled" not in {
+        name for name, value in attributes(template_of()).items() if value == "true"
+    }
+    protected = Web(deletion_protection=True)
+    for policy in (None, RemovalPolicy.DESTROY):
+        template = template_of(web=protected, removal_policy=policy)
+        assert attributes(template)["deletion_protection.enabled"] == "true"
+    with pytest.raises(ValueError, match="deletion_protection is True or False"):
+        Web(deletion_protection="yes")
