@@ -49,10 +49,10 @@ HEARTBEAT = (
 LIBRARY = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs"
 HANDLER = LIBRARY / "in_lambda" / "migration_gate"
 MIGRATE = (LIBRARY / "in_container" / "migrate.py").read_text()
-HANDOVER, SYNC, BUNDLE = (
-    (LIBRARY / "in_container" / f"{name}.py").read_text() for name in ("handover", "dag_sync", "dag_bundle")
+INSTALL, SYNC, BUNDLE = (
+    (LIBRARY / "in_container" / f"{name}.py").read_text() for name in ("install_modules", "dag_sync", "dag_bundle")
 )
-WITH_DAGS = [*ENTRYPOINT, "python", "-c", HANDOVER, "airflow_ecs_sync", SYNC, "airflow_ecs_bundle", BUNDLE, "--"]
+WITH_DAGS = [*ENTRYPOINT, "python", "-c", INSTALL, "airflow_ecs_sync", SYNC, "airflow_ecs_bundle", BUNDLE, "--"]
 
 
 class Cluster(Construct):

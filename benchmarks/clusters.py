@@ -25,7 +25,7 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.brokers.base import BrokerPlan
-from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
+from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 
 WORKLOAD = Path(__file__).parent / "workload"
 # What this library prefers, said as Airflow itself has it: config.yml of 3.3.2 and of celery provider 3.24.0.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.dags.image import ImageDags
     from cdk_airflow_ecs.dags.s3 import S3Dags
     from cdk_airflow_ecs.databases.aurora import AuroraDatabase
-    from cdk_airflow_ecs.databases.container import ContainerDatabase
-    from cdk_airflow_ecs.databases.existing import ExistingDatabase
+    from cdk_airflow_ecs.databases.existing_postgres import ExistingDatabase
+    from cdk_airflow_ecs.databases.postgres_container import ContainerDatabase
     from cdk_airflow_ecs.databases.rds import RdsDatabase
     from cdk_airflow_ecs.ecs_task import EcsTaskHandle
     from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
@@ -43,13 +43,13 @@ _MODULES = {
     "AwsLogs": "logs.awslogs",
     "CeleryExecutor": "executors.celery",
     "CloudWatchLogs": "logs.cloudwatch",
-    "ContainerDatabase": "databases.container",
+    "ContainerDatabase": "databases.postgres_container",
     "EcsExecutor": "executors.ecs",
     "EcsTaskHandle": "ecs_task",
     "Executor": "executors.base",
     "ExecutorContext": "executors.base",
     "ExecutorPlan": "executors.base",
-    "ExistingDatabase": "databases.existing",
+    "ExistingDatabase": "databases.existing_postgres",
     "FireLens": "logs.firelens",
     "HealthCheck": "process",
     "ImageDags": "dags.image",

@@ -18,7 +18,7 @@ from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Permis
 from cdk_airflow_ecs.plan_context import PlanContext
 from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.process_environment import process_environment
-from cdk_airflow_ecs.run_task import may_find, may_follow, may_read_log, may_run
+from cdk_airflow_ecs.run_task_permissions import may_find, may_follow, may_read_log, may_run
 from cdk_airflow_ecs.settings import Settings
 
 NFS_PORT: Final = 2049

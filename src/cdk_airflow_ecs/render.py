@@ -12,7 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_airflow_ecs.executors.sidecars import NoSidecars
+from cdk_airflow_ecs.executors.no_sidecars import NoSidecars
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.router import LogRouter
 from cdk_airflow_ecs.nag import acknowledge_wildcards

@@ -13,8 +13,8 @@ from cdk_airflow_ecs import (
     S3Logs,
     Web,
 )
-from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
-from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
+from cdk_airflow_ecs.brokers.existing_redis import ExistingRedisBroker
+from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.sqs_queues import SqsQueues
 from cdk_airflow_ecs.efs import EfsFiles
 

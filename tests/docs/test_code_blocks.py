@@ -59,7 +59,7 @@ def test_docstrings_run(name: str):
     """The examples of one module."""
     module = importlib.import_module(name)
     known = {public: getattr(cdk_airflow_ecs, public) for public in cdk_airflow_ecs.__all__}
-    if name.endswith("databases.existing"):
+    if name.endswith("databases.existing_postgres"):
         known["secret"] = secretsmanager.Secret.from_secret_name_v2(Stack(App(), "Docs"), "Login", "login")
     result = doctest.testmod(module, extraglobs=known, optionflags=OPTIONS)
     assert result.failed == 0

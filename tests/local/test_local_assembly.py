@@ -102,3 +102,5 @@ def test_substitutions_are_told_apart():
     names = [each.name for each in SUBSTITUTIONS]
     assert len(set(names)) == len(names)
     assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)
+    for service in ("EFS", "RDS", "ElastiCache", "ElasticLoadBalancing", "NAT"):
+        assert [service in each.says for each in SUBSTITUTIONS].count(True) == 1, service

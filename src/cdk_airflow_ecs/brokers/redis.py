@@ -17,8 +17,8 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
-from cdk_airflow_ecs.brokers.container import ContainerRedisBroker
-from cdk_airflow_ecs.brokers.existing import ExistingRedisBroker
+from cdk_airflow_ecs.brokers.existing_redis import ExistingRedisBroker
+from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.redis_url import VISIBILITY_TIMEOUT_SECONDS, redis_plan
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.secrets import generated_secret

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdk_airflow_ecs.cli import synthesis
-from cdk_airflow_ecs.cli.board import Board
+from cdk_airflow_ecs.cli.progress import Board
 from cdk_airflow_ecs.cli.running import Running
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State

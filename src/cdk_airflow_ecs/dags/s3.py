@@ -137,7 +137,7 @@ class S3Dags(DagSource):
         return DagPlan(
             config={("dag_processor", "dag_bundle_config_list"): Json([bundle])},
             permissions=permissions,
-            prefix=() if self.provider_bundle else ("python", "-c", program("handover"), *modules, "--"),
+            prefix=() if self.provider_bundle else ("python", "-c", program("install_modules"), *modules, "--"),
         )
 
     def bind(self, scope: Construct, context: BindContext) -> Binding:

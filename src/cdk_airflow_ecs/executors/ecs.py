@@ -15,7 +15,7 @@ from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPl
 from cdk_airflow_ecs.option_owner import UserOptions, names_in
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
 from cdk_airflow_ecs.process import Need, Process
-from cdk_airflow_ecs.run_task import may_run
+from cdk_airflow_ecs.run_task_permissions import may_run
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs

@@ -1,4 +1,7 @@
-"""Programs that run inside users' Airflow images, on Python 3.8 and newer, without this package."""
+"""Programs that run inside users' Airflow images, without this package.
+
+Floor: Python 3.8, the oldest in images of Airflow 2.8. They import the standard library, boto3 and Airflow only.
+"""
 
 from functools import cache
 from importlib import resources

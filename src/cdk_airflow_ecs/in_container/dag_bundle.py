@@ -1,6 +1,7 @@
 """A bucket as a DAG bundle of Airflow 3 with which a task keeps the files that it began with.
 
-handover.py puts this into an image as the module ``airflow_ecs_bundle``, and sync.py as ``airflow_ecs_sync``.
+install_modules.py puts this into an image as the module ``airflow_ecs_bundle``, and dag_sync.py as
+``airflow_ecs_sync``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 For Airflow 2, which cannot read a bucket itself: a component starts as ``python -c <this text>
 s3://bucket/prefix /opt/airflow/dags-live 30 airflow scheduler``. TARGET is a symbolic link to one complete
-revision and is replaced as a whole, so no revision is half of a change. bundle.py uses it on Airflow 3.
+revision and is replaced as a whole, so no revision is half of a change. dag_bundle.py uses it on Airflow 3.
 Python 3.8 is enough: images of Airflow 2.8 have no newer one.
 """
 

@@ -81,7 +81,7 @@ SUBSTITUTIONS = (
     Substitution(
         name="volumes",
         says="EFS file systems and their mounts",
-        here="described by the API and not mounted; stores in containers keep their data in the state directory",
+        here="described by the API and not mounted; a container's store is in the state directory",
         why="there is no EFS",
     ),
     Substitution(
@@ -120,12 +120,6 @@ SUBSTITUTIONS = (
         says="functions of CDK's own, which upload a folder, empty a bucket or restrict a default security group",
         here="what they do, done by the API; any other function that is not in Python stops the run",
         why="there is no Lambda; the functions of this library run as they ship",
-    ),
-    Substitution(
-        name="file systems",
-        says="a folder on Amazon EFS",
-        here="not mounted; PostgreSQL in a container has its data in a folder of this machine",
-        why="there is no EFS",
     ),
     Substitution(
         name="internet",

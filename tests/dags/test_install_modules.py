@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 DAGS = Path(__file__).parents[2] / "src/cdk_airflow_ecs/in_container"
-HANDOVER = (DAGS / "handover.py").read_text()
+INSTALL = (DAGS / "install_modules.py").read_text()
 COMMAND = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))"
 
 
@@ -25,7 +25,7 @@ def test_modules_arrive_before_the_command(tmp_path: Path, has_config: bool):
     texts = {"one": "x = '$HOME'\n", "two": "y = 2\n"}
     words = [*(word for pair in texts.items() for word in pair), "--", sys.executable, "-c", COMMAND, "--", "a b"]
     with subprocess.Popen(
-        [sys.executable, "-c", HANDOVER, *words],
+        [sys.executable, "-c", INSTALL, *words],
         env={**os.environ, "AIRFLOW_HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
     ) as process:

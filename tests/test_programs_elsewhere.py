@@ -1,0 +1,150 @@
+"""Programs that run in users' images and in Lambda keep to their floor of Python, and to what is installed there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthesis import example
+
+SOURCES = Path(__file__).parents[1] / "src/cdk_airflow_ecs"
+IN_CONTAINER = sorted(path for path in (SOURCES / "in_container").rglob("*.py") if path.name != "__init__.py")
+IN_LAMBDA = sorted(path for path in (SOURCES / "in_lambda").rglob("*.py") if path.name != "__init__.py")
+# The names under which install_modules.py puts programs of ours beside others.
+INSTALLED = {"airflow_ecs_sync", "airflow_ecs_bundle"}
+# Modules of the standard library that came after Python 3.8.
+NEWER = {"graphlib", "tomllib", "zoneinfo", "annotationlib", "compression"}
+FAKE_BOTO3 = """
+import datetime, io
+BODIES = {"team/a.py": b"one", "team/sub/b.py": b"two"}
+def client(name):
+    assert name == "s3"
+    return S3()
+class S3:
+    def get_paginator(self, name):
+        return self
+    def paginate(self, Bucket, Prefix):
+        written = datetime.datetime.fromtimestamp(0, tz=datetime.timezone.utc)
+        yield {"Contents": [{"Key": key, "Size": len(body), "ETag": key, "LastModified": written}
+                            for key, body in BODIES.items()]}
+    def get_object(self, Bucket, Key, IfMatch):
+        return {"Body": io.BytesIO(BODIES[Key])}
+"""
+
+
+def floor_of(folder: str) -> tuple[int, int]:
+    """Read the floor that the docstring of a folder states."""
+    docstring = ast.get_docstring(ast.parse((SOURCES / folder / "__init__.py").read_text())) or ""
+    (major, minor) = re.search(r"^Floor: Python (\d+)\.(\d+)", docstring, re.MULTILINE).groups()
+    return int(major), int(minor)
+
+
+def imported(text: str) -> set[str]:
+    """Name the top-level modules that *text* imports when it runs, in functions too."""
+    found = set()
+    tree = ast.parse(text)
+    blocks = [each for each in ast.walk(tree) if isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test)]
+    for_checkers = {node for block in blocks for each in block.body for node in ast.walk(each)}
+    for node in {*ast.walk(tree)} - for_checkers:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." if node.level else str(node.module).partition(".")[0])
+    return found
+
+
+@pytest.fixture(scope="module")
+def python38() -> str:
+    """Find Python 3.8; a machine without it says so by name."""
+    places = (shutil.which("python3.8"), *Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
+    for place in filter(None, places):
+        if subprocess.run([place, "--version"], capture_output=True, check=False).returncode == 0:
+            return str(place)
+    pytest.xfail("NOT RUN: Python 3.8, which this machine has not")
+
+
+def test_floors():
+    """Containers have Python 3.8 or newer; the functions in the template have the runtime that their floor names."""
+    assert IN_CONTAINER
+    assert IN_LAMBDA
+    assert floor_of("in_container") == (3, 8)
+    (template,) = example("quickstart").templates.values()
+    resources = template["Resources"].values()
+    own = [each["Properties"] for each in resources if each["Type"] == "AWS::Lambda::Function"]
+    runtimes = {each["Runtime"] for each in own if each["Handler"] == "index.handler" and "python" in each["Runtime"]}
+    assert "python{}.{}".format(*floor_of("in_lambda")) in runtimes
+
+
+@pytest.mark.parametrize("path", IN_CONTAINER, ids=lambda path: path.stem)
+def test_programs_for_containers(path: Path):
+    """Their syntax is that of the floor, and they import what images of Airflow have."""
+    text = path.read_text(encoding="utf-8")
+    ast.parse(text, feature_version=floor_of("in_container"))
+    assert imported(text) <= (sys.stdlib_module_names - NEWER) | INSTALLED | {"airflow", "boto3", "botocore"}
+
+
+@pytest.mark.parametrize("path", IN_LAMBDA, ids=lambda path: path.stem)
+def test_programs_for_lambda(path: Path):
+    """They import what the Lambda runtime has."""
+    assert imported(path.read_text(encoding="utf-8")) <= sys.stdlib_module_names | {"boto3", "botocore"}
+
+
+@pytest.mark.parametrize("text", ["match 1:\n    case 1: pass\n", "try:\n    pass\nexcept* ValueError:\n    pass\n"])
+def test_newer_syntax_is_noticed(text: str):
+    """The check of syntax refuses what is newer than the floor."""
+    ast.parse(text)
+    with pytest.raises(SyntaxError):
+        ast.parse(text, feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("path", IN_CONTAINER, ids=lambda path: path.stem)
+def test_they_load_on_the_floor(path: Path, python38: str, tmp_path: Path):
+    """Python 3.8 compiles and runs all that a program does when it is imported."""
+    (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
+    (tmp_path / "airflow_ecs_sync.py").write_text((SOURCES / "in_container/dag_sync.py").read_text())
+    bundles = tmp_path / "airflow/dag_processing/bundles"
+    bundles.mkdir(parents=True)
+    for folder in (bundles, *bundles.parents[:2]):
+        (folder / "__init__.py").write_text("")
+    (bundles / "base.py").write_text("class BaseDagBundle: pass\n")
+    shutil.copy(path, tmp_path / "program.py")
+    subprocess.run([python38, "-W", "error", "-c", "import program"], cwd=tmp_path, check=True)
+
+
+def test_dag_sync_runs_on_the_floor(python38: str, tmp_path: Path):
+    """A first sync publishes the bucket's files, and the command follows."""
+    (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
+    text = (SOURCES / "in_container/dag_sync.py").read_text(encoding="utf-8")
+    show = (
+        "import json, pathlib; print(json.dumps({p.name: p.read_text() for p in pathlib.Path('dags').rglob('*.py')}))"
+    )
+    done = subprocess.run(
+        [python38, "-c", text, "s3://bucket/team", "dags", "60", python38, "-c", show],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == {"a.py": "one", "b.py": "two"}
+
+
+def test_modules_are_installed_on_the_floor(python38: str, tmp_path: Path):
+    """A module is written, and the command follows."""
+    text = (SOURCES / "in_container/install_modules.py").read_text(encoding="utf-8")
+    command = [python38, "-c", "import config.extra; print(config.extra.x)"]
+    done = subprocess.run(
+        [python38, "-c", text, "extra", "x = 38\n", "--", *command],
+        cwd=tmp_path,
+        env={"AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "38\n"
