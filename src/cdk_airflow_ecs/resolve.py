@@ -58,6 +58,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
     for name, image in images.items():
         source = image.source
         source.check(version, executor.image_files)
+        advice += source.advice(version)
         found = options.check(source.options, version.line)
         advice += _advise(
             [replace(finding, message=f"{source.options_source}: {finding.message}") for finding in found]

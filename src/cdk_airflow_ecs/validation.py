@@ -77,21 +77,6 @@ def host(name: str, given: object, *, required: bool = False) -> None:
         )
 
 
-def public_image(name: str, given: object, example: str) -> None:
-    """Refuse what is no image that anyone may pull, and one whose name does not say which."""
-    text(name, given, example, required=True)
-    if not isinstance(given, str) or is_token(given):
-        return
-    if any(letter.isspace() for letter in given) or ".dkr.ecr." in given:
-        what = "of a private registry" if ".dkr.ecr." in given else "no image name"
-        raise ValueError(f'{name} is an image that needs no login, such as "{example}"; {given!r} is {what}')
-    tag = given.rpartition("/")[2].partition("@" if "@" in given else ":")[2]
-    if tag in ("", "latest"):
-        raise ValueError(
-            f'{name} names a release, such as "{example}", so that a restart starts the same; got {given!r}'
-        )
-
-
 def items(name: str, given: Iterable[T], example: str) -> tuple[T, ...]:
     """Read a list, tuple or generator once; refuse one text, which Python would take for a list of letters."""
     if isinstance(given, (str, bytes, Mapping, type)) or not isinstance(given, Iterable):

@@ -37,7 +37,7 @@ FILES = {
 }
 # They say what of one value, or of the files of an image, is not taken.
 LOOKUP = "vpc-provider:account=123456789012:filter.vpc-id=vpc-1:region=eu-central-1:returnAsymmetricSubnets=true"
-ELSEWHERE = ("validation.py", "directory.py")
+ELSEWHERE = ("validation.py", "directory.py", "shared_files.py")
 SOURCE = Path(cdk_airflow_ecs.__file__).parent
 # What is said of one value by itself; of files, which custom-image.md is about; of the name of a task that an executor
 # of somebody's own has taken; and what no user can reach.

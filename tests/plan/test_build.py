@@ -177,9 +177,9 @@ def test_junk_stays_out(folder):
 
 def test_links(folder, tmp_path):
     """A link to a file or folder counts as what it points to; one that leads nowhere or back is refused."""
-    directory, shared = folder({"dags/a.py": "A\n"}), folder({"common/b.py": "B\n"}, "shared")
-    os.symlink(shared / "common", directory / "dags" / "common")
-    os.symlink(shared / "common" / "b.py", directory / "dags" / "b.py")
+    directory = folder({"dags/a.py": "A\n", "plugins/common/b.py": "B\n"})
+    os.symlink(directory / "plugins" / "common", directory / "dags" / "common")
+    os.symlink(directory / "plugins" / "common" / "b.py", directory / "dags" / "b.py")
     found = context(AirflowImage.build(directory))
     assert (found["dags/common/b.py"], found["dags/b.py"]) == ("B\n", "B\n")
     os.symlink("nowhere", directory / "dags" / "c.py")
@@ -225,6 +225,26 @@ REFUSED = {
         "'-r base.txt' names another file, and the build",
     ),
     "constraints": ({"requirements.txt": "--constraint=c.txt"}, "names another file"),
+    "the constraints of Airflow": (
+        {"requirements.txt": '--constraint "https://x.example/constraints-3.3.2/constraints-3.12.txt"\npandas'},
+        r"repeats what the build does\. It gives pip the constraints of the cluster's Airflow: remove the line",
+    ),
+    "the constraints of Airflow in short": (
+        {"requirements.txt": "-c /usr/local/airflow/dags/constraints-3.11-mod.txt"},
+        "repeats what the build does",
+    ),
+    "what MWAA runs first": (
+        {"requirements.txt": "pandas", "startup.sh": "export A=1"},
+        r"startup\.sh would not be .*; put the Debian packages that it installs into packages\.txt",
+    ),
+    "plugins as MWAA takes them": (
+        {"plugins.zip": "", "dags/a.py": ""},
+        r"plugins\.zip would not be .*; unpack it into plugins/",
+    ),
+    "what DAGs include": (
+        {"dags/a.py": "", "include/q.sql": ""},
+        "include would not be .*; move it into the folder of your DAGs, as dags/include",
+    ),
     "an editable package": ({"requirements.txt": "-e git+https://example.com/x#egg=x"}, "names another file"),
     "a local package": (
         {"requirements.txt": "./wheels/x.whl"},

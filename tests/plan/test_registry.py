@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from plans import OWN_IMAGE, SECRET, TEXT_TOKEN, plan, settings_of
 
-from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, WorkerPool
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, ContainerDatabase, RedisBroker, WorkerPool
 from cdk_airflow_ecs.testing import plan_of
 
 REPOSITORY = SimpleNamespace(repository_arn="arn:aws:ecr:eu-central-1:123456789012:repository/airflow")
@@ -32,6 +32,70 @@ def test_refused(make, words):
     """An image that could not be pulled is refused, and one left empty by mistake is not the official one."""
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+        "123456789012.dkr-ecr.eu-west-1.on.aws",
+        "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com",
+        "123456789012.dkr-ecr-fips.us-gov-west-1.on.aws",
+        "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+        "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
+        "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov",
+        "123456789012.DKR.ECR.eu-west-1.amazonaws.com",
+        f"{TEXT_TOKEN}.dkr-ecr.eu-west-1.on.aws",
+    ],
+)
+def test_hosts_of_ecr(host):
+    """Amazon ECR is recognised by each of its host names, for Airflow's image and for those of container stores."""
+    with pytest.raises(ValueError, match=r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)"):
+        AirflowImage.registry(f"{host}/airflow:3.3.2")
+    for store in (ContainerDatabase, RedisBroker.container):
+        with pytest.raises(ValueError, match=r"image is an image that needs no login, .* is in a private registry"):
+            store(image=f"{host}/store:17")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("ghcr.io/acme/airflow@", "after @ stands a digest"),
+        ("ghcr.io/acme/airflow@sha256:12", "after @ stands a digest"),
+        ("ghcr.io/Acme/airflow:1", "'Acme' is not in lower case, as names of repositories are"),
+        ("Airflow", "'Airflow' is not in lower case"),
+        ("ghcr.io/acme/airflow:", "'' is not a tag"),
+        ("ghcr.io/acme/air flow:1", "'air flow' is not a name"),
+        ("https://ghcr.io/acme/airflow:1", "is not "),
+        ("ghcr.io//airflow:1", "'' is not a name"),
+        ("ghcr_io.x/airflow:1", "'ghcr_io.x' is not the host name of a registry"),
+    ],
+)
+def test_names_of_images(name, why):
+    """What Docker and ECS would refuse is refused wherever an image is named, with the reason."""
+    with pytest.raises(ValueError, match=rf"AirflowImage\.registry name takes the name of an image .*{why}"):
+        AirflowImage.registry(name)
+    for store in (ContainerDatabase, RedisBroker.container):
+        with pytest.raises(ValueError, match=rf"image takes the name of an image .*{why}"):
+            store(image=name)
+
+
+def test_another_airflow_in_the_name(tmp_path):
+    """A name that speaks of another Airflow is warned about, with a stable id; numbers of one's own are not."""
+
+    def said(**arguments):
+        found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
+        return {each.id: each.text for each in found if "other-airflow" in each.id}
+
+    (tmp_path / "Dockerfile").write_text("FROM puckel/docker-airflow:1.10.9\n")
+    ((identity, message),) = said(image=AirflowImage.build(tmp_path)).items()
+    assert identity == "cdk-airflow-ecs:other-airflow:puckel/docker-airflow:1.10.9"
+    assert (
+        "Dockerfile: FROM puckel/docker-airflow:1.10.9 seems to have Airflow 1.10.9, and version= says 3.3.2" in message
+    )
+    assert said(image=AirflowImage.registry("ghcr.io/acme/airflow:2.11.2-4"))
+    for name in ("ghcr.io/acme/airflow:3.3.2-4", "acme/airflow:1.0.3", "acme/etl:2.11.2", "acme/airflow:3.3"):
+        assert not said(image=AirflowImage.registry(name))
 
 
 def test_accepted():

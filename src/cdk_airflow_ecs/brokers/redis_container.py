@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
@@ -16,6 +15,7 @@ from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis_url import redis_plan
 from cdk_airflow_ecs.capacity.fargate import check_size
+from cdk_airflow_ecs.images.names import check_public_image
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
 from cdk_airflow_ecs.process import HealthCheck
 from cdk_airflow_ecs.secrets import generated_secret
@@ -38,7 +38,7 @@ class ContainerRedisBroker(Broker):
     memory_mib: int = 512
 
     def __post_init__(self) -> None:
-        validation.public_image("RedisBroker.container image", self.image, "public.ecr.aws/docker/library/redis:7.2")
+        check_public_image("RedisBroker.container image", self.image, "public.ecr.aws/docker/library/redis:7.2")
         check_size("RedisBroker.container", self.cpu, self.memory_mib)
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
@@ -23,6 +23,7 @@ from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.nag import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
+from cdk_airflow_ecs.shared_files import JUNK, shared_files
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
@@ -43,8 +44,9 @@ class S3Dags(DagSource):
     appears at once, by swapping one link. DAGs only: plugins and requirements belong in the image.
 
     Args:
-        folder: a folder of yours that each deploy uploads; files that left it leave the bucket. The default uploads
-            nothing: use ``aws s3 sync``, the command is an output of the stack.
+        folder: a folder of yours that each deploy uploads, without what tools leave behind, such as ``.git``; files
+            that left it leave the bucket. The default uploads nothing: use ``aws s3 sync``, the command is an output
+            of the stack.
         bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
         prefix: where in a bucket of yours the DAGs are. The default is the whole bucket.
         refresh_seconds: how often changes are looked for.
@@ -52,8 +54,9 @@ class S3Dags(DagSource):
             while tasks import them, and with a *prefix* wants at least one object there before it starts.
 
     Raises:
-        ValueError: if *folder* is no folder, or *refresh_seconds* is less than 5; when the cluster is made, if
-            *provider_bundle* is for an Airflow whose official image has none that misses nothing.
+        ValueError: if *folder* is no folder, holds what looks like a secret or a link that leaves it, or
+            *refresh_seconds* is less than 5; when the cluster is made, if *provider_bundle* is for an Airflow whose
+            official image has none that misses nothing.
 
     Examples:
         >>> S3Dags(refresh_seconds=60).refresh_seconds
@@ -72,6 +75,10 @@ class S3Dags(DagSource):
                 f"S3Dags: {validation.shown(self.folder)} is no folder here ({Path.cwd()}); give the folder of your"
                 " DAGs"
             )
+        if self.folder is not None:
+            folder = Path(self.folder)
+            for _ in shared_files("S3Dags", folder, within=folder, readers="read the bucket"):
+                pass
         validation.integer("S3Dags refresh_seconds", self.refresh_seconds, 5)
         validation.flag("S3Dags provider_bundle", self.provider_bundle)
         validation.construct(
@@ -171,7 +178,7 @@ def _upload(scope: Construct, context: BindContext, folder: Path, bucket: s3.IBu
     group.grant_write(role)
     stack = Stack.of(scope)
     there = {child.node.id for child in stack.node.children}
-    asset = assets.Asset(scope, "Folder", path=str(folder.resolve()), exclude=["**/__pycache__/**", "**/*.pyc"])
+    asset = assets.Asset(scope, "Folder", path=str(folder.resolve()), exclude=[*JUNK], ignore_mode=IgnoreMode.GIT)
     upload = deployment.BucketDeployment(
         scope,
         "Upload",

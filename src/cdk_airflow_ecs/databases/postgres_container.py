@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
@@ -17,6 +16,7 @@ from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.efs import EfsFiles
+from cdk_airflow_ecs.images.names import check_public_image
 from cdk_airflow_ecs.plan import Component, Container, SecretRef
 from cdk_airflow_ecs.process import HealthCheck
 from cdk_airflow_ecs.secrets import generated_secret
@@ -62,7 +62,7 @@ class ContainerDatabase(Database):
     memory_mib: int = 1024
 
     def __post_init__(self) -> None:
-        validation.public_image("ContainerDatabase image", self.image, "public.ecr.aws/docker/library/postgres:17")
+        check_public_image("ContainerDatabase image", self.image, "public.ecr.aws/docker/library/postgres:17")
         official = re.search(r"(?:^|/)postgres:(\d+)", self.image)
         if official is not None and not 13 <= int(official[1]) <= 18:
             raise ValueError(

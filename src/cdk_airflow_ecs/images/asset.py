@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_ecr_assets as assets
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs.images.directory import JUNK
 from cdk_airflow_ecs.plan import Architecture
+from cdk_airflow_ecs.shared_files import JUNK, PRIVATE
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -51,7 +51,7 @@ def folder_asset(
             name,
             directory=str(folder.resolve()),
             build_args=dict(build_arguments) or None,
-            exclude=[f"**/{pattern}" for pattern in JUNK],
+            exclude=[f"**/{pattern}" for pattern in (*JUNK, *PRIVATE)],
             platform=assets.Platform.LINUX_ARM64 if arm else assets.Platform.LINUX_AMD64,
         )
     return ecs.ContainerImage.from_docker_image_asset(asset)  # type: ignore[arg-type]  # what was made here

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.images.names import other_release
 from cdk_airflow_ecs.plan import Architecture, Option
 
 if TYPE_CHECKING:
@@ -62,6 +64,11 @@ class ImageSource(ABC):
             ValueError: naming both sides.
         """
 
+    def advice(self, version: AirflowVersion) -> Sequence[Advice]:
+        """Return what the user should know about the image in a cluster of *version*."""
+        del version
+        return ()
+
     def with_dags(self, folder: str | None) -> ImageSource:
         """Return the image for a cluster that reads its DAGs from *folder* of the image; None if from elsewhere.
 
@@ -91,3 +98,23 @@ class ImageSource(ABC):
                 them must have them.
             files: Python modules that the cluster needs, by file name. Airflow imports them by their plain names.
         """
+
+
+def other_airflow(source: str, name: str, version: AirflowVersion) -> Sequence[Advice]:
+    """Advise where the name of an image names another Airflow than the cluster has.
+
+    Args:
+        source: where the name stands, as the user knows it.
+        name: the name of the image.
+        version: the cluster's release.
+    """
+    named = other_release(name, version)
+    if named is None:
+        return ()
+    return [
+        Advice(
+            f"cdk-airflow-ecs:other-airflow:{name}",
+            f"{source} {name} seems to have Airflow {named}, and version= says {version}: commands, options and the"
+            " database's schema are those of version=; change one of them, unless that number is not Airflow's",
+        )
+    ]

@@ -9,20 +9,21 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.asset import asset_of, folder_asset
-from cdk_airflow_ecs.images.base import OFFICIAL_ENTRYPOINT, ImageSource
+from cdk_airflow_ecs.images.base import OFFICIAL_ENTRYPOINT, ImageSource, other_airflow
 from cdk_airflow_ecs.images.directory import ImageDirectory, read_directory
 from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, build_context
-from cdk_airflow_ecs.images.names import check_release
+from cdk_airflow_ecs.images.names import check_release, fault
 from cdk_airflow_ecs.images.requirements import asks_for
 from cdk_airflow_ecs.plan import Architecture, Option
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
     from constructs import Construct
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MULTILINE)
 
@@ -78,11 +79,21 @@ class BuiltImage(ImageSource):
         """See :meth:`ImageSource.check`."""
         self.contents.check(version)
         check_release(f"{self.contents.path}: base=", self.base, version)
-        for name in _FROM.findall(self.contents.dockerfile or "")[-1:]:
+        for name in self._starts_from():
             check_release(f"{self.contents.path / 'Dockerfile'}: FROM", name, version)
         for name in files:
             if own := self.contents.files.get(f"config/{name}"):
                 raise ValueError(f"{own}: the cluster brings a module of that name; rename yours")
+
+    def advice(self, version: AirflowVersion) -> Sequence[Advice]:
+        """See :meth:`ImageSource.advice`."""
+        names = [(f"{self.contents.path}: base=", self.base)]
+        names += [(f"{self.contents.path / 'Dockerfile'}: FROM", name) for name in self._starts_from()]
+        return [advice for source, name in names for advice in other_airflow(source, name, version)]
+
+    def _starts_from(self) -> list[str]:
+        """The image that the last stage of a Dockerfile starts from, if there is a Dockerfile."""
+        return _FROM.findall(self.contents.dockerfile or "")[-1:]
 
     def with_dags(self, folder: str | None) -> ImageSource:
         """See :meth:`ImageSource.with_dags`."""
@@ -136,9 +147,10 @@ def build_image(directory: str | Path, *, base: str | None, entrypoint: Sequence
     """Read *directory* and check it with the arguments of :meth:`AirflowImage.build`."""
     contents = read_directory(directory)
     validation.text("AirflowImage.build base", base, "slim")
-    if base is not None and not _NAME.fullmatch(base):
+    if base is not None and (is_token(base) or fault(base)):
+        why = f": {fault(base)}" if fault(base) else ""
         raise ValueError(
-            f'AirflowImage.build base is "official", "slim" or the name of an image, got {validation.shown(base)}'
+            f'AirflowImage.build base is "official", "slim" or the name of an image, got {validation.shown(base)}{why}'
         )
     if contents.dockerfile is not None:
         if base is not None:

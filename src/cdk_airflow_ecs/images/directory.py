@@ -11,7 +11,6 @@ from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from os import walk
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.requirements import check_airflow, check_requirements, whole_lines
 from cdk_airflow_ecs.plan import Option
+from cdk_airflow_ecs.shared_files import JUNK, shared_files
 from cdk_airflow_ecs.tokens import is_token
 
 # By what the image needs: where it may stand.
@@ -30,16 +30,25 @@ _PLACES: Final = {
     "Dockerfile": ("Dockerfile",),
 }
 _FOLDERS: Final = ("config", "plugins", "dags")
-# What tools leave behind. An image must not change with it.
-JUNK: Final = (
-    *("__pycache__", "*.py[cod]", ".git", ".hg", ".svn", ".DS_Store", "Thumbs.db", ".idea", ".vscode", "*.sw[op]"),
-    *("*~", "#*#", ".#*", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", "cdk.out"),
-)
 _DOCUMENTS: Final = (".*", "*.md", "*.rst", "LICENSE*", "NOTICE*")
-_SECRETS: Final = (".env", ".netrc", ".pypirc", "id_rsa", "id_ecdsa", "id_ed25519")
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
 # Half of what ECS takes for one task definition, which is 64 KiB: a task may have two containers.
 _MOST_OPTIONS: Final = 24_000
+# Files that other platforms read (Amazon MWAA User Guide; Astro CLI, "Project structure"), and where each belongs here.
+_ADVICE: Final = {
+    "startup.sh": (
+        "put the Debian packages that it installs into packages.txt, its variables into environment=, and its other"
+        " commands into entrypoint.sh"
+    ),
+    "plugins.zip": "unpack it into plugins/",
+    "include": (
+        "move it into the folder of your DAGs, as dags/include: `import include` works there, and DAGs in S3 bring it"
+        " along"
+    ),
+    "airflow_settings.yaml": (
+        "it is for a laptop; put its connections and variables into Secrets Manager, or pass them in environment="
+    ),
+}
 _NOT_ALONE: Final = "; or write a Dockerfile of your own in that directory"
 
 
@@ -98,7 +107,11 @@ def read_directory(directory: str | Path) -> ImageDirectory:
         text = _read(found["Dockerfile"])
         return ImageDirectory(path=path, options=options, options_file=options_file, files={}, dockerfile=text)
     _refuse_others(path)
-    files = {f"{name}/{inner}": file for name in _FOLDERS for inner, file in _files(path / name)}
+    files = {
+        f"{name}/{inner}": file
+        for name in _FOLDERS
+        for inner, file in shared_files("AirflowImage.build", path / name, within=path, readers="pull the image")
+    }
     if misplaced := files.get("config/airflow.cfg"):
         raise ValueError(f"{misplaced} would not be read; move it to {path / 'airflow.cfg'}, whose options count")
     if "entrypoint.sh" in found:
@@ -210,32 +223,9 @@ def _refuse_others(path: Path) -> None:
                 continue
             if any(fnmatch(entry.name, pattern) for pattern in (*JUNK, *_DOCUMENTS)):
                 continue
-            raise ValueError(
-                f"AirflowImage.build: {entry} would not be in the image, which takes {_accepted()}; move it out of"
-                f" {path}, or into config/, where Python finds it{_NOT_ALONE}"
+            advice = _ADVICE.get(entry.name) or (
+                f"move it out of {path}, or into config/, where Python finds it{_NOT_ALONE}"
             )
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below *folder*, by its path there, in one order everywhere; links are followed."""
-    for place, folders, names in walk(folder, followlinks=True):
-        real, above = Path(place).resolve(), Path(place).parent.resolve()
-        if real in (above, *above.parents):
-            raise ValueError(f"AirflowImage.build: {place} is a link back to {real}; remove it")
-        folders[:] = sorted(name for name in folders if not _is_junk(name))
-        for name in sorted(names):
-            file = Path(place, name)
-            if _is_junk(name):
-                continue
-            if any(fnmatch(name, pattern) for pattern in _SECRETS):
-                raise ValueError(
-                    f"AirflowImage.build: {file} looks like a secret, and everyone who may pull the image could read"
-                    " it; move it out, and put what it holds into Secrets Manager"
-                )
-            if not file.is_file():
-                raise ValueError(f"AirflowImage.build: {file} is no file, or a link to none; remove it")
-            yield file.relative_to(folder).as_posix(), file
-
-
-def _is_junk(name: str) -> bool:
-    return any(fnmatch(name, pattern) for pattern in JUNK)
+            raise ValueError(
+                f"AirflowImage.build: {entry} would not be in the image, which takes {_accepted()}; {advice}"
+            )

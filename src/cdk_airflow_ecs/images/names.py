@@ -11,7 +11,15 @@ from cdk_airflow_ecs.tokens import is_token
 
 _OFFICIAL: Final = re.compile(r"(?:docker\.io/)?apache/airflow:(?:slim-)?(\d+\.\d+\.\d+)(?:[-@].*)?")
 # Amazon ECR API Reference, ImageIdentifier; the OCI distribution specification.
-_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
+_LABEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_PART: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?")
+# Amazon ECR User Guide, "Private registries" and "Dual-stack endpoints": 123456789012.dkr.ecr.REGION.amazonaws.com,
+# dkr.ecr-fips, dkr-ecr.REGION.on.aws, and the domains of other partitions. The account may be a token.
+_ECR: Final = re.compile(r"[.}]dkr[.-]ecr(-fips)?\.")
+# Releases of Airflow, so that a number of somebody's own, such as 1.0.3, is not taken for one.
+_AIRFLOW_RELEASE: Final = re.compile(r"(?:slim-|v)?(1\.10\.\d+|[23]\.\d+\.\d+)(?!\d)")
 
 
 def check_release(source: str, name: str, version: AirflowVersion) -> None:
@@ -33,10 +41,107 @@ def check_tag(name: str, tag: str) -> None:
     Raises:
         ValueError: naming the argument.
     """
-    if not is_token(tag) and not _TAG.fullmatch(tag):
+    if not (is_token(tag) or _LABEL.fullmatch(tag) or _DIGEST.fullmatch(tag)):
         raise ValueError(
             f'{name} is a tag such as "3.3.2-1", or a digest of 64 digits after "sha256:"; got {validation.shown(tag)}'
         )
+
+
+def in_ecr(name: str) -> bool:
+    """Whether *name* is in a private registry of Amazon ECR, where only AWS permissions admit.
+
+    Examples:
+        >>> in_ecr("123456789012.dkr-ecr.eu-west-1.on.aws/airflow:1"), in_ecr("public.ecr.aws/acme/airflow:1")
+        (True, False)
+    """
+    return bool(_ECR.search(name.partition("/")[0].lower()))
+
+
+def fault(name: str) -> str | None:
+    """Return what keeps *name* from being the name of an image; None for a good one, or one that may be.
+
+    Examples:
+        >>> fault("ghcr.io/Acme/airflow:1"), fault("localhost:5000/airflow:1")
+        ("'Acme' is not in lower case, as names of repositories are", None)
+    """
+    if is_token(name):
+        return None
+    rest, at, digest = name.partition("@")
+    if at and not _DIGEST.fullmatch(digest):
+        return "after @ stands a digest, sha256: and 64 hexadecimal digits"
+    first, _, path = rest.partition("/")
+    # As Docker tells a registry from a folder of Docker Hub.
+    if path and ("." in first or ":" in first or first == "localhost"):
+        if not _HOST.fullmatch(first):
+            return f"{first!r} is not the host name of a registry"
+    else:
+        path = rest
+    path, colon, tag = path.partition(":")
+    if colon and not _LABEL.fullmatch(tag):
+        return f"{tag!r} is not a tag"
+    for part in path.split("/"):
+        if not _PART.fullmatch(part):
+            why = "in lower case, as names of repositories are" if _PART.fullmatch(part.lower()) else "a name"
+            return f"{part!r} is not {why}"
+    return None
+
+
+def check_name(argument: str, name: str, example: str) -> None:
+    """Refuse what is not the name of an image.
+
+    Raises:
+        ValueError: naming the *argument* and what is wrong.
+    """
+    if why := fault(name):
+        given = validation.shown(name)
+        raise ValueError(f'{argument} takes the name of an image such as "{example}", got {given}: {why}')
+
+
+def check_public_image(argument: str, given: object, example: str) -> None:
+    """Refuse what is not an image that anyone may pull, and one whose name does not say which.
+
+    Raises:
+        ValueError: naming the *argument*.
+    """
+    validation.text(argument, given, example, required=True)
+    if not isinstance(given, str):
+        return
+    if in_ecr(given):
+        raise ValueError(
+            f'{argument} is an image that needs no login, such as "{example}", got {validation.shown(given)}, which is'
+            " in a private registry"
+        )
+    check_name(argument, given, example)
+    if moves(given):
+        raise ValueError(
+            f'{argument} names a release, such as "{example}", so that a restart starts the same; got'
+            f" {validation.shown(given)}"
+        )
+
+
+def other_release(name: str, version: AirflowVersion) -> str | None:
+    """Return the release of Airflow that *name* seems to hold, if it is not the cluster's.
+
+    Examples:
+        >>> other_release("puckel/docker-airflow:1.10.9", AirflowVersion.V3_3)
+        '1.10.9'
+    """
+    repository, _, tag = name.partition("@")[0].rpartition(":")
+    match = _AIRFLOW_RELEASE.match(tag)
+    named = match[1] if match and "airflow" in repository and not is_token(name) else None
+    return None if named == str(version) else named
+
+
+def on_docker_hub(name: str) -> bool:
+    """Whether *name* is pulled from Docker Hub.
+
+    Examples:
+        >>> [on_docker_hub(name) for name in ("acme/airflow:1", "docker.io/acme/airflow:1", "ghcr.io/acme/airflow:1")]
+        [True, True, False]
+    """
+    host, slash, _ = name.partition("/")
+    elsewhere = slash and ("." in host or ":" in host or host == "localhost")
+    return not is_token(name) and (not elsewhere or host in ("docker.io", "index.docker.io", "registry-1.docker.io"))
 
 
 def moves(name: str) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.images.base import ImageSource
-from cdk_airflow_ecs.images.names import check_release, check_tag, moves
+from cdk_airflow_ecs.images.base import ImageSource, other_airflow
+from cdk_airflow_ecs.images.names import check_name, check_release, check_tag, in_ecr, moves
 from cdk_airflow_ecs.plan import Architecture
-from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecr as ecr
@@ -35,14 +35,13 @@ class RegistryImage(ImageSource):
 
     def __post_init__(self) -> None:
         validation.text("AirflowImage.registry name", self.name, "ghcr.io/acme/airflow:3.3.2-1", required=True)
-        if not is_token(self.name) and any(c.isspace() for c in self.name):
-            raise ValueError(f"AirflowImage: {self.name!r} is no image name")
         validation.secret("AirflowImage credentials", self.credentials)
-        if ".dkr.ecr." in self.name:
+        if in_ecr(self.name):
             raise ValueError(
                 f"AirflowImage: {self.name!r} is in Amazon ECR, where the name alone admits nobody; use"
                 " AirflowImage.ecr(repository, tag)"
             )
+        check_name("AirflowImage.registry name", self.name, "ghcr.io/acme/airflow:3.3.2-1")
 
     @property
     def moves(self) -> bool:
@@ -53,6 +52,10 @@ class RegistryImage(ImageSource):
         """See :meth:`ImageSource.check`."""
         del files
         check_release("AirflowImage", self.name, version)
+
+    def advice(self, version: AirflowVersion) -> Sequence[Advice]:
+        """See :meth:`ImageSource.advice`."""
+        return other_airflow("AirflowImage.registry", self.name, version)
 
     def container_image(
         self,

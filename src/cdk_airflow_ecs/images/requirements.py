@@ -14,6 +14,8 @@ _LINE: Final = re.compile(
 _ELSEWHERE: Final = re.compile(
     r"-[rce]|--(requirement|constraint|editable)\b|\.{0,2}/|file:|.+@\s*file:|(-f|--find-links)[\s=]*(?!\S*://)\S"
 )
+# The first line of requirements.txt in Amazon MWAA, and what many Dockerfiles pass to pip.
+_AIRFLOW_CONSTRAINTS: Final = re.compile(r"(-c|--constraint)\b[\s=]*[\"']?(\S*/)?constraints-[^/\s]*\.txt")
 _LOGIN: Final = re.compile(r"://(?!git@)[^/\s]*@")
 _OWN_DOCKERFILE: Final = "; or write a Dockerfile of your own in that directory"
 
@@ -41,6 +43,11 @@ def check_requirements(source: str, lines: Iterable[str]) -> None:
             raise ValueError(
                 f"{source}: a line has a login in its address, which everyone who may pull the image could read; take"
                 f" the package from an index without one{_OWN_DOCKERFILE}, with a build secret"
+            )
+        if _AIRFLOW_CONSTRAINTS.match(line):
+            raise ValueError(
+                f"{source}: {line!r} repeats what the build does. It gives pip the constraints of the cluster's"
+                " Airflow: remove the line"
             )
         if _ELSEWHERE.match(line):
             raise ValueError(

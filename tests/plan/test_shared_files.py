@@ -1,0 +1,84 @@
+"""What leaves this machine in an image or a bucket, and what stays at home: the same for both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cdk_airflow_ecs import AirflowImage, S3Dags
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n"
+# How a folder of DAGs is given away, and who could read it then.
+WAYS: dict[str, Callable[[Path], object]] = {
+    "S3Dags": lambda folder: S3Dags(folder / "dags"),
+    "AirflowImage.build": AirflowImage.build,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a directory with one DAG."""
+    (tmp_path / "airflow/dags").mkdir(parents=True)
+    (tmp_path / "airflow/dags/report.py").write_text("")
+    return tmp_path / "airflow"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        *((name, "A=1") for name in (".env", ".env.prod", ".ENV", ".netrc", ".pgpass", "sub/.envrc")),
+        *((name, "x") for name in (".aws/credentials", ".ssh/config", ".kube/config", ".docker/config.json")),
+        *(
+            (name, "x")
+            for name in ("id_rsa", "id_ed25519", "id_ecdsa_sk", "server.key", "store.p12", "tls.pem", "a.PEM")
+        ),
+        *((name, KEY) for name in ("deploy_key", "keys.txt", "both.pem")),
+        ("google.json", '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nAAAA"}'),
+    ],
+)
+def test_secrets_stay_at_home(folder: Path, way: str, path: str, text: str):
+    """Logins and private keys are refused by name, whichever way the folder would go."""
+    file = folder / "dags" / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    with pytest.raises(ValueError, match=rf"^{way}: .* looks like a secret, and everyone who may .* could read it"):
+        WAYS[way](folder)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_only_looks_like_a_secret_goes(folder: Path, way: str):
+    """Certificates, public keys, templates, and programs that speak of keys are no secrets."""
+    files = {"ca.pem": CERTIFICATE, "id_rsa.pub": "ssh-rsa A", ".env.example": "A=", "keys.py": f"HEAD = {KEY!r}"}
+    for name, text in files.items():
+        (folder / "dags" / name).write_text(text)
+    WAYS[way](folder)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_tools_leave_behind_is_passed_over(folder: Path, way: str):
+    """A secret in there goes nowhere, so it is not refused."""
+    for name in (".git", ".venv", "__pycache__"):
+        (folder / "dags" / name).mkdir()
+        (folder / "dags" / name / "id_rsa").write_text(KEY)
+    WAYS[way](folder)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_links_stay_within(folder: Path, way: str):
+    """A link to a file or folder elsewhere is refused by name; one within the folder is followed."""
+    (folder / "dags/sub").mkdir()
+    os.symlink("../report.py", folder / "dags/sub/again.py")
+    WAYS[way](folder)
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "b.py").write_text("")
+    for name, target in {"b.py": outside / "b.py", "shared": outside}.items():
+        os.symlink(target, folder / "dags" / name)
+        with pytest.raises(ValueError, match=rf"^{way}: .*dags/{name} is a link to {target}, out of .*Copy what it"):
+            WAYS[way](folder)
+        (folder / "dags" / name).unlink()
