@@ -232,16 +232,20 @@ def ordered(bodies: dict[str, dict]) -> list[str]:
     """An order that the dependencies allow, and the one most likely to show a dependency that is missing.
 
     CloudFormation starts a resource as soon as it may. Custom resources and services, which need more than they
-    refer to, therefore come as early as the template lets them.
+    refer to, therefore come as early as the template lets them. Only names of Cloud Map come before services:
+    where tasks share the loopback, a task is given the address of a name when it starts, and does not look it up later.
     """
     waits = {name: needs(body, bodies) for name, body in bodies.items()}
+    named = _before_names(bodies, waits)
     order: list[str] = []
 
     def eagerness(name: str) -> int:
         kind = bodies[name]["Type"]
         if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
             return 0
-        return 1 if kind == "AWS::ECS::Service" else 2
+        if kind == "AWS::ECS::Service":
+            return 2
+        return 1 if name in named else 3
 
     while waits:
         ready = [name for name, others in waits.items() if not others]
@@ -253,3 +257,15 @@ def ordered(bodies: dict[str, dict]) -> list[str]:
         for others in waits.values():
             others.discard(chosen)
     return order
+
+
+def _before_names(bodies: dict[str, dict], waits: dict[str, set[str]]) -> set[str]:
+    """The services of Cloud Map with all that they wait for."""
+    found: set[str] = set()
+    left = [name for name, body in bodies.items() if body["Type"] == "AWS::ServiceDiscovery::Service"]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += waits[name]
+    return found

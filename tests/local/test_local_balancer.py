@@ -1,0 +1,84 @@
+"""The load balancer before a server: what it passes on, and which ports are refused."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from cdk_airflow_ecs.local.network.load_balancer import Balancer, refuse_shared
+from cdk_airflow_ecs.local.refusal import Refusal
+
+FORWARD = {"Type": "forward", "TargetGroupArn": "group"}
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the headers that it got."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        body = json.dumps([[name, value] for name, value in self.headers.items()]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *words: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def balancer() -> Iterator[Balancer]:
+    """Serve one target behind a load balancer."""
+    server = HTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    target = {"Target": {"Id": "198.18.7.11", "Port": 8080}}
+    api = SimpleNamespace(
+        describe_listeners=lambda **_: {"Listeners": [{"ListenerArn": "l", "DefaultActions": [FORWARD]}]},
+        describe_rules=lambda **_: {"Rules": []},
+        describe_target_health=lambda **_: {"TargetHealthDescriptions": [target]},
+    )
+
+    def connect(address: tuple[str, int], seconds: float) -> socket.socket:
+        assert address == ("198.18.7.11", 8080)
+        return socket.create_connection(server.server_address[:2], seconds)
+
+    made = Balancer(arn="a", client=lambda: api, connect=connect)
+    made.start()
+    yield made
+    made.stop()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"), [(None, "127.0.0.1"), ("1.2.3.4", "1.2.3.4, 127.0.0.1"), ("a, b", "a, b, 127.0.0.1")]
+)
+def test_the_address_of_the_client_is_appended(balancer, given, passed):
+    """As an Application Load Balancer does: who trusts the load balancer alone reads the address that it saw."""
+    headers = {"X-Forwarded-For": given, "x-forwarded-proto": "https"} if given else {}
+    with urllib.request.urlopen(urllib.request.Request(balancer.url, headers=headers), timeout=60) as answer:
+        got = [(name.lower(), value) for name, value in json.load(answer)]
+    assert [value for name, value in got if name == "x-forwarded-for"] == [passed]
+    assert [value for name, value in got if name == "x-forwarded-proto"] == ["http"]
+
+
+def test_a_stranger_on_a_port_of_the_template_is_refused():
+    """The load balancer would send requests to it, and the API server could not start."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        with pytest.raises(Refusal, match=f"port {port} of 127.0.0.1, which a task of this template needs"):
+            refuse_shared(0, {port})
+    refuse_shared(0, {port})
+
+
+def test_the_port_of_a_task_is_not_that_of_the_load_balancer():
+    """`--shared --port 8080`: both would take it."""
+    with pytest.raises(Refusal, match=r"port 8080 is also that of a task.*--port"):
+        refuse_shared(8080, {8080, 8081})
