@@ -168,8 +168,10 @@ def test_a_check_that_hangs_fails():
 def test_what_nothing_here_does_is_refused():
     """A property without a counterpart is named, with its container; an empty one says nothing."""
     refuse_unknown({"name": "it", "command": ["x"], "mountPoints": [{}], "firelensConfiguration": None})
-    with pytest.raises(Refusal, match="the container it uses firelensConfiguration, repositoryCredentials"):
-        refuse_unknown({"name": "it", "repositoryCredentials": {"a": 1}, "firelensConfiguration": {"type": "x"}})
+    with pytest.raises(Refusal, match="the container it uses credentialSpecs, resourceRequirements"):
+        refuse_unknown({"name": "it", "resourceRequirements": [{"a": 1}], "credentialSpecs": ["x"]})
+    # An image that the user gives with --image needs no login.
+    refuse_unknown({"name": "it", "repositoryCredentials": {"credentialsParameter": "arn"}})
 
 
 def test_an_images_own_script_calls_the_official_one(tmp_path):

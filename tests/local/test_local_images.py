@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from cdk_airflow_ecs.local.images.build import read_image
 from cdk_airflow_ecs.local.images.environments import Environments, _date
 from cdk_airflow_ecs.local.images.image import ImageBuild, kind_of
 from cdk_airflow_ecs.local.images.interpreters import Interpreter, choose
+from cdk_airflow_ecs.local.images.official_extras import explain_missing
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.up import Run, RunOptions
 
@@ -123,7 +125,9 @@ echo "$@" >> {tmp_path}/told
 case "$1 $2" in
     "venv "*) for last; do :; done; mkdir -p "$last/bin"; touch "$last/bin/python";;
     "pip freeze") printf 'pandas==1.0\\nnumpy==2.0\\n';;
-    "pip install") for file; do if grep -qs -e broken -- "$file"; then echo "no solution" >&2; exit 1; fi; done;;
+    "pip install") case "$*" in *constraints.txt*) for last; do :; done
+        grep -qs conflict "${{last%/*}}/requirements.txt" && {{ echo "conflicting pins" >&2; exit 1; }};; esac
+        for file; do if grep -qs -e broken -- "$file"; then echo "no solution" >&2; exit 1; fi; done;;
 esac
 """)
     program.chmod(0o755)
@@ -138,7 +142,9 @@ def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
     done: list[str] = []
     made = [Environments(tmp_path / "cache", done.append).of("apache/airflow:3.3.2-python3.12") for _ in range(2)]
     assert made[0] == made[1]
-    assert made[0].substitutions == ()
+    (difference,) = made[0].substitutions
+    assert "more extras (async, cncf-kubernetes, " in difference
+    assert "--extras NAME,NAME" in difference
     assert done == ["installing Airflow 3.3.2 for Python 3.12, once"]
     told = uv.read_text().splitlines()
     assert len(told) == 2
@@ -176,6 +182,20 @@ def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
             environments.of("label", ImageBuild(folder=folder))
 
 
+def test_requirements_that_the_lock_does_not_admit(tmp_path: Path, uv: Path):
+    """The release and the requirements are then resolved together, as of the release's day."""
+    folder = tmp_path / "context"
+    context(folder, "FROM apache/airflow:3.3.2\nRUN pip install conflict==1\n")
+    done: list[str] = []
+    Environments(tmp_path / "cache", done.append).of("label", ImageBuild(folder=folder))
+    assert "resolved together" in done[-1]
+    last = uv.read_text().splitlines()[-1]
+    assert "apache-airflow[" in last
+    assert "--exclude-newer 2026-09-18" in last
+    assert "-r " in last
+    assert "constraints.txt" not in last
+
+
 def test_files_of_the_image_are_laid_into_the_home(tmp_path: Path, uv: Path):
     """Folders and files are where the image has them below AIRFLOW_HOME."""
     text = "FROM apache/airflow:3.3.2\nCOPY plugins/ /opt/airflow/plugins/\nCOPY a.cfg /opt/airflow/airflow.cfg\n"
@@ -189,8 +209,57 @@ def test_files_of_the_image_are_laid_into_the_home(tmp_path: Path, uv: Path):
 
 def test_another_python_is_told(tmp_path: Path, uv: Path):
     """A Python that is not the image's is a named difference."""
-    environment = Environments(tmp_path / "cache").of("apache/airflow:2.8.1-python3.8")
+    environment = Environments(tmp_path / "cache").of("apache/airflow:slim-2.8.1-python3.8")
     assert environment.substitutions == ("the image has Python 3.8; here it is 3.11.1",)
+
+
+def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
+    """They are resolved with the release as of its day, in an environment of their own; a slim image has none."""
+    environments = Environments(tmp_path / "cache", extras=["virtualenv", "google", "pandas"])
+    made = environments.of("apache/airflow:3.3.2-python3.12")
+    told = uv.read_text()
+    assert "pip sync" not in told
+    assert "--exclude-newer 2026-09-18" in told
+    assert f"apache-airflow[{extras_of('3.3.2')},google,pandas]==3.3.2 virtualenv" in told
+    assert "flask-session" not in told
+    assert made.bin != Environments(tmp_path / "cache").of("apache/airflow:3.3.2-python3.12").bin
+    assert not any("google" in each for each in made.substitutions)
+    slim = environments.of("apache/airflow:slim-3.3.2-python3.12")
+    assert slim.substitutions == ()
+    with pytest.raises(Refusal, match=r"--extras nothing: the official image has no such extra.*snowflake"):
+        Environments(tmp_path / "cache", extras=["nothing"])
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import pandas", "--extras pandas"),
+        ("from snowflake.connector import connect", "--extras snowflake"),
+        ("import airflow.providers.microsoft.azure.hooks", "--extras microsoft-azure"),
+    ],
+)
+def test_an_import_that_fails_names_the_remedy(tmp_path: Path, code: str, words: str):
+    """For modules that the official image has; all others, and those who only ask, are answered as ever."""
+    explain_missing(tmp_path, "3.3.2")
+    (tmp_path / "airflow/providers/microsoft").mkdir(parents=True)
+    probe = f"""
+import site; site.addsitedir({str(tmp_path)!r})
+from importlib.util import find_spec
+assert find_spec("pandas") is None
+try:
+    import nothing_of_this_name
+except ModuleNotFoundError as error:
+    assert "airflow-ecs" not in str(error)
+try:
+    {code}
+except ImportError as error:
+    assert error.name in {code!r}
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", probe], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "The official image of Airflow 3.3.2 has it, and this local environment does not" in done.stdout
+    assert words in done.stdout
 
 
 def test_locks_are_whole():

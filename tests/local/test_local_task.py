@@ -18,6 +18,7 @@ from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime
 from cdk_airflow_ecs.local.images.environments import Environment
 from cdk_airflow_ecs.local.images.image import AirflowImageParts
 from cdk_airflow_ecs.local.network.addresses import Addresses
+from cdk_airflow_ecs.local.refusal import Refusal
 
 BIN = Path(sys.executable).parent
 
@@ -30,19 +31,60 @@ def runtime() -> Iterator[TaskRuntime]:
     image.set_result(
         Environment(python=Path(sys.executable), bin=BIN, path=f"{BIN}:/bin", airflow_version="", image=parts)
     )
+    unknown: Future[Environment] = Future()
+    unknown.set_exception(Refusal("the image acme/agent:1 cannot run here; say `--image acme/agent:1=DIR`"))
+    told: list[tuple[str, str]] = []
     with temporary_state() as state, closing(Addresses.open(isolated=False)) as addresses:
         yield TaskRuntime(
             state=state,
             temporary=state.folder("tmp"),
             addresses=addresses,
-            image=lambda _: image,
+            image=lambda name: unknown if name == "acme/agent:1" else image,
             secret=lambda *_: "",
             endpoints=Endpoints(assume=lambda *_: {}),
             variables={},
             region="eu-west-1",
             ship=lambda *_: None,
-            say=lambda *_: None,
+            say=lambda about, text: told.append((about, text)),
         )
+
+
+def test_a_sidecar_that_cannot_run_is_skipped_by_name(runtime):
+    """Which is not essential; what waits for it begins, and the task's end is that of the others."""
+    waits = {"dependsOn": [{"containerName": "agent", "condition": "HEALTHY"}]}
+    agent = {"name": "agent", "image": "acme/agent:1", "essential": False}
+    for _ in range(2):
+        record = ended(runtime, agent, {"name": "main", "command": ["raise SystemExit(3)"], **waits})
+        assert (record.stop_code, record.containers[1]["exitCode"]) == ("EssentialContainerExited", 3)
+        assert record.containers[0]["lastStatus"] == "STOPPED"
+    ((about, text),) = runtime.say.__closure__[0].cell_contents  # once, however many tasks there are
+    assert about == "it/agent"
+    assert "is not essential and is not run here: the image acme/agent:1" in text
+    assert "--image acme/agent:1=DIR" in text
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"essential": False, "resourceRequirements": [{"type": "GPU", "value": "1"}]},
+        {"essential": True, "image": "acme/agent:1", "firelensConfiguration": {"type": "fluentbit"}},
+    ],
+    ids=["a property", "a log router"],
+)
+def test_what_else_is_skipped(runtime, spec):
+    """A sidecar with a property that nothing here does, and a FireLens router, which is always essential."""
+    record = ended(runtime, {"name": "agent", **spec}, {"name": "main", "command": ["pass"]})
+    assert record.containers[1]["exitCode"] == 0
+
+
+def test_an_essential_container_that_cannot_run_is_refused(runtime):
+    """With its name, the reason and what to do; the others do not begin."""
+    record = ended(runtime, {"name": "agent", "image": "acme/agent:1"}, {"name": "main", "command": ["pass"]})
+    assert record.stop_code == "TaskFailedToStart"
+    assert "the container agent is essential, and cannot run here" in record.stopped_reason
+    assert "--image acme/agent:1=DIR" in record.stopped_reason
+    assert "essential=False" in record.stopped_reason
+    assert record.started_at is None
 
 
 def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
@@ -59,6 +101,7 @@ def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
     )
     definition = SimpleNamespace(
         container_definitions=[{"image": "it", "entryPoint": ["python", "-c"], **each} for each in containers],
+        family="it",
         task_role_arn=None,
         execution_role_arn=None,
     )

@@ -54,6 +54,9 @@ def up(  # noqa: PLR0917  # one for each option
     image: Annotated[
         list[str] | None, typer.Option(help="NAME=DIR: the folder with the Dockerfile of an image of yours.")
     ] = None,
+    extras: Annotated[
+        str, typer.Option(help="Extras of the official image to install too, such as google,pandas.")
+    ] = "",
     detach: Annotated[bool, typer.Option(help="Return when all is ready.")] = False,
     explain: Annotated[bool, typer.Option(help="Print what differs here from AWS, and stop.")] = False,
     isolated: Annotated[
@@ -80,6 +83,7 @@ def up(  # noqa: PLR0917  # one for each option
             dags=_dags(dags),
             port=port,
             images=dict(_pair(each) for each in image or []),
+            extras=[name.strip() for name in extras.split(",") if name.strip()],
             isolated=isolated,
             patience=patience,
         )

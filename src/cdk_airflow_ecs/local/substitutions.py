@@ -79,6 +79,24 @@ SUBSTITUTIONS = (
         why="nobody waits 30 seconds to learn what is true after 10",
     ),
     Substitution(
+        name="log router",
+        says="a container with a FireLens configuration",
+        here="not run; what containers print is in `airflow-ecs local logs`",
+        why="there is no Fluent Bit",
+    ),
+    Substitution(
+        name="sidecars",
+        says="a container that is not essential, with an image that cannot run here",
+        here="not run, and named; containers that wait for it do not wait; `--image NAME=DIR` runs it",
+        why="there is no Docker",
+    ),
+    Substitution(
+        name="extras",
+        says="apache/airflow:X.Y.Z, with all extras of the official image",
+        here="those that a cluster needs; `--extras google,pandas` adds others, and an import that fails names them",
+        why="all of them take 2.6 GB and minutes, the needed ones 0.5 GB",
+    ),
+    Substitution(
         name="volumes",
         says="EFS file systems and their mounts",
         here="described by the API and not mounted; a container's store is in the state directory",

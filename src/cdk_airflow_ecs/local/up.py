@@ -46,6 +46,7 @@ class RunOptions:
         dags: a folder that the bucket of the DAGs is to follow.
         port: where the UI is to be; 0 is any free port.
         images: Docker contexts for images that nothing here knows.
+        extras: extras of the official image to install beyond those that a cluster needs.
         isolated: network namespaces: yes, no, or where they are allowed.
         patience: seconds until every component must be ready.
     """
@@ -55,6 +56,7 @@ class RunOptions:
     dags: Path | None = None
     port: int = 0
     images: Mapping[str, Path] = field(default_factory=dict)
+    extras: Sequence[str] = ()
     isolated: bool | None = None
     patience: float = 900.0
 
@@ -105,7 +107,7 @@ class Run:
             self.say("network", f"all tasks share the loopback ({self.addresses.reason})")
             refuse_shared(self.options.port, _ports(files))
         self.authority = Authority(self.state.folder("authority"))
-        self.environments = Environments(say=lambda text: self.say("environment", text))
+        self.environments = Environments(say=lambda text: self.say("environment", text), extras=self.options.extras)
         self._undo.callback(self._builders.shutdown, wait=False, cancel_futures=True)
         for image in _literal_images(files):
             self.image(image)

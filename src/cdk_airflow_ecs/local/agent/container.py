@@ -62,6 +62,7 @@ _WITHOUT_EFFECT: Final = frozenset(
         "dockerLabels",
         "versionConsistency",
         "privileged",
+        "repositoryCredentials",
     }
 )
 

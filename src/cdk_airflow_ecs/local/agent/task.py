@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cdk_airflow_ecs.local.agent.container import Container, refuse_unknown, script
+from cdk_airflow_ecs.local.agent.container import Container, script
 from cdk_airflow_ecs.local.agent.description import described, metadata
 from cdk_airflow_ecs.local.agent.endpoints import Endpoints, TaskIdentity
+from cdk_airflow_ecs.local.agent.sidecars import runnable_containers
 from cdk_airflow_ecs.local.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class TaskRuntime:
         region: the region.
         ship: is told of a new log: file, group, stream.
         say: is told what people should read: task, text.
+        skipped: the families and containers that people have been told are not run.
     """
 
     state: State
@@ -56,6 +58,7 @@ class TaskRuntime:
     region: str
     ship: Callable[[Path, str, str], None]
     say: Callable[[str, str], None]
+    skipped: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass(kw_only=True)
@@ -143,8 +146,7 @@ class Task:
 
     def _provide(self) -> None:
         runtime, overrides = self.runtime, self._overrides()
-        for spec in self.definition.container_definitions:
-            refuse_unknown(spec)
+        runnable = runnable_containers(self.definition.container_definitions, runtime.image, self._say_once)
         self.address = runtime.addresses.add(f"{self.name}-{self.record.id[:8]}")
         for detail in self.record.attachments[0]["details"] if self.record.attachments else ():
             if detail["name"] == "privateIPv4Address":
@@ -155,19 +157,17 @@ class Task:
         role = (self.record.overrides or {}).get("taskRoleArn") or self.definition.task_role_arn or ""
         self.task_identity = TaskIdentity(arn=self.record.task_arn, role=role, describe=self.metadata)
         runtime.endpoints.add(self.endpoint, self.task_identity)
-        for spec in self.definition.container_definitions:
+        for spec, environment in runnable:
             if self.stopping:
                 return
-            environment = runtime.image(spec["image"]).result()
             home = runtime.state.folder("homes", self.record.id, spec["name"])
             environment.prepare(home)
             if environment.image.script:
                 script(environment.image.script, home)
-            merged = spec | {
-                name: value for name, value in overrides.get(spec["name"], {}).items() if name == "command" and value
-            }
-            if not (merged.get("command") or merged.get("entryPoint")):
-                merged |= {"command": list(environment.image.command)}
+            override = overrides.get(spec["name"], {})
+            merged = {**spec, "command": override.get("command") or spec.get("command") or []}
+            if not (merged["command"] or merged.get("entryPoint")):
+                merged["command"] = list(environment.image.command)
             resolve = runtime.addresses.resolve
             merged |= {
                 key: [resolve(word) for word in merged[key]] for key in ("command", "entryPoint") if merged.get(key)
@@ -175,7 +175,7 @@ class Task:
             self.containers.append(
                 Container(
                     spec=merged,
-                    environment=self._environment(merged, environment, home, overrides.get(spec["name"], {})),
+                    environment=self._environment(merged, environment, home, override),
                     home=home,
                     prefix=self.address.command_prefix,
                     log=self._log(spec),
@@ -186,6 +186,11 @@ class Task:
                     label=f"{self.name}/{spec['name']}",
                 )
             )
+
+    def _say_once(self, container: str, text: str) -> None:
+        if (self.definition.family, container) not in self.runtime.skipped:
+            self.runtime.skipped.add((self.definition.family, container))
+            self.runtime.say(f"{self.name}/{container}", text)
 
     def _overrides(self) -> dict[str, dict[str, Any]]:
         return {item["name"]: item for item in (self.record.overrides or {}).get("containerOverrides", [])}
@@ -280,7 +285,9 @@ class Task:
     def _may_start(self, container: Container) -> bool:
         named = {other.name: other for other in self.containers}
         for need in container.spec.get("dependsOn", []):
-            other, condition = named[need["containerName"]], need["condition"]
+            other, condition = named.get(need["containerName"]), need["condition"]
+            if other is None:
+                continue  # it cannot run here, and is not essential
             if condition in ("COMPLETE", "SUCCESS") and other.exit_code is not None:
                 if condition == "SUCCESS" and other.exit_code:
                     self.stop(f"Container {other.name} exited with {other.exit_code}", "TaskFailedToStart")

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from cdk_airflow_ecs.local.images.build import read_image
 from cdk_airflow_ecs.local.images.container_home import fill, located, search_path
 from cdk_airflow_ecs.local.images.image import AirflowImageParts, ImageBuild, Kind, kind_of
 from cdk_airflow_ecs.local.images.interpreters import Interpreter, choose
+from cdk_airflow_ecs.local.images.official_extras import OFFICIAL_EXTRAS, checked_extras, explain_missing
 from cdk_airflow_ecs.local.images.requirement_lines import package_of, packages_of, requirement_lines
 from cdk_airflow_ecs.local.images.store_images import programs
 from cdk_airflow_ecs.local.refusal import Refusal
@@ -86,12 +87,20 @@ class Environments:
     Args:
         cache: where they are kept. The default is ``~/.cache/cdk-airflow-ecs``, or below ``XDG_CACHE_HOME``.
         say: is told what takes long.
+        extras: extras of the official image that are installed beyond those that a cluster needs.
     """
 
-    def __init__(self, cache: Path | None = None, say: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self,
+        cache: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
+        *,
+        extras: Iterable[str] = (),
+    ) -> None:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self._cache = cache or base / "cdk-airflow-ecs"
         self._say = say
+        self._extras = checked_extras(extras)
 
     def of(self, image: str, build: ImageBuild | None = None) -> Environment:
         """Find or make the environment of an image.
@@ -109,17 +118,22 @@ class Environments:
         parts = read_image(image, build)
         lock = _LOCKS / f"{parts.version}.txt"
         python = choose(parts.version, parts.python, locked=lock.exists())
-        requirements = requirement_lines(parts)
-        content = [lock.read_text() if lock.exists() else _date(parts.version), python.version, *requirements]
-        content += [file.read_text() for file in parts.constraints]
-        digest = hashlib.sha256("\0".join(content).encode()).hexdigest()[:10]
-        folder = self._cache / "environments" / f"airflow-{parts.version}-python{python.minor}-{digest}"
+        recipe = _Recipe(
+            parts=parts,
+            python=python,
+            lock=lock if lock.exists() else None,
+            requirements=requirement_lines(parts),
+            extras=() if parts.slim else self._extras,
+        )
+        folder = self._cache / "environments" / f"airflow-{parts.version}-python{python.minor}-{recipe.digest()}"
         folder.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{folder}.lock", "w") as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
             if not (folder / ".ready").exists():
                 self._say(f"installing Airflow {parts.version} for Python {python.minor}, once")
-                self._make(folder, parts, python, lock, requirements)
+                self._make(folder, recipe)
+                if not parts.slim:
+                    explain_missing(next(folder.glob("lib/python3*/site-packages"), folder), parts.version)
                 (folder / ".ready").touch()
         scripts = folder / "bin"
         return Environment(
@@ -128,7 +142,7 @@ class Environments:
             path=f"{scripts}:/usr/local/bin:/usr/bin:/bin",
             airflow_version=parts.version,
             image=parts,
-            substitutions=tuple(_substitutions(parts, python)),
+            substitutions=tuple(_substitutions(parts, python, recipe.extras)),
         )
 
     def kind_of(self, image: str) -> Kind | None:
@@ -148,37 +162,92 @@ class Environments:
             substitutions=(f"the image is {image}; here {runs} runs",),
         )
 
-    def _make(
-        self, folder: Path, parts: AirflowImageParts, python: Interpreter, lock: Path, requirements: list[str]
-    ) -> None:
+    def _make(self, folder: Path, recipe: _Recipe) -> None:
         if shutil.disk_usage(folder.parent).free < 2 * 10**9:
             raise Refusal(f"less than 2 GB are free below {folder.parent}; Airflow needs one. Set XDG_CACHE_HOME")
-        _uv("venv", "--quiet", "--clear", "--python", str(python.path), str(folder))
-        to = ("--quiet", "--python", str(folder / "bin/python"))
-        compiled = ("--compile-bytecode",)
-        if lock.exists():
-            _uv("pip", "sync", *to, *compiled, "--require-hashes", str(lock))
+        lock, version, requirements = recipe.lock, recipe.parts.version, recipe.requirements
+        recipe.venv(folder)
+        # The locks hold no other extras, and versions that some of them do not admit.
+        if lock is not None and not recipe.extras:
+            recipe.install(folder, "sync", "--require-hashes", str(lock))
         else:
-            wanted = f"apache-airflow[{extras_of(parts.version)}]=={parts.version}"
-            broken = _BROKEN if parts.version.startswith("3.") else _BROKEN_2
-            _uv("pip", "install", *to, *compiled, *_BINARIES, *_newest(parts.version), wanted, *broken)
-        if requirements:
-            self._say(f"installing {len(requirements)} requirements of the image")
-            frozen = _uv("pip", "freeze", "--python", str(folder / "bin/python"))
-            named = packages_of(requirements)
-            constraints = folder / "constraints.txt"
-            constraints.write_text("\n".join(line for line in frozen.splitlines() if package_of(line) not in named))
-            wanted_file = folder / "requirements.txt"
-            wanted_file.write_text("\n".join([f"apache-airflow=={parts.version}", *requirements]))
-            _uv("pip", "install", *to, *compiled, "-r", str(wanted_file), "-c", str(constraints))
+            recipe.install(folder, "install", *recipe.resolved())
+        if not requirements:
+            return
+        self._say(f"installing {len(requirements)} requirements of the image")
+        frozen = _uv("pip", "freeze", "--python", str(folder / "bin/python"))
+        named = packages_of(requirements)
+        pins = "\n".join(line for line in frozen.splitlines() if package_of(line) not in named)
+        text = "\n".join([f"apache-airflow=={version}", *requirements])
+        (folder / "constraints.txt").write_text(pins)
+        (folder / "requirements.txt").write_text(text)
+        wanted = ("-r", str(folder / "requirements.txt"))
+        try:
+            recipe.install(folder, "install", *wanted, "-c", str(folder / "constraints.txt"))
+        except Refusal as pinned:
+            # Airflow admits other versions than those that are installed, and the official image may have them.
+            self._say("they do not go with the installed versions; all of them are resolved together")
+            try:
+                recipe.venv(folder)
+                (folder / "requirements.txt").write_text(text)
+                recipe.install(folder, "install", *recipe.resolved(), *wanted)
+            except Refusal:
+                raise pinned from None
 
 
-def _substitutions(parts: AirflowImageParts, python: Interpreter) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipe:
+    """The packages of one environment.
+
+    Args:
+        parts: the image.
+        python: the interpreter.
+        lock: the lock of its release, if there is one.
+        requirements: the lines that the image installs.
+        extras: extras of the official image.
+    """
+
+    parts: AirflowImageParts
+    python: Interpreter
+    lock: Path | None
+    requirements: list[str]
+    extras: tuple[str, ...]
+
+    def digest(self) -> str:
+        """Return a text that is another one for other packages."""
+        content = [self.lock.read_text() if self.lock else _date(self.parts.version), self.python.version]
+        content += [*self.requirements, *(file.read_text() for file in self.parts.constraints)]
+        content += ["slim" if self.parts.slim else "full", *self.extras]
+        return hashlib.sha256("\0".join(content).encode()).hexdigest()[:10]
+
+    def venv(self, folder: Path) -> None:
+        """Make an empty environment."""
+        _uv("venv", "--quiet", "--clear", "--python", str(self.python.path), str(folder))
+
+    def install(self, folder: Path, action: str, *words: str) -> None:
+        """Let uv install packages."""
+        _uv("pip", action, "--quiet", "--python", str(folder / "bin/python"), "--compile-bytecode", *words)
+
+    def resolved(self) -> tuple[str, ...]:
+        """Return what uv is told to resolve the release, with its extras, as of its day."""
+        version = self.parts.version
+        names = ",".join([extras_of(version), *(name for name in self.extras if name != "virtualenv")])
+        wanted = [f"apache-airflow[{names}]=={version}", *(name for name in self.extras if name == "virtualenv")]
+        broken = _BROKEN if version.startswith("3.") else _BROKEN_2
+        return (*_BINARIES, *_newest(version), *wanted, *broken)
+
+
+def _substitutions(parts: AirflowImageParts, python: Interpreter, extras: tuple[str, ...]) -> list[str]:
     found = []
     if python.minor != parts.python:
         found.append(f"the image has Python {parts.python}; here it is {python.version}")
     if parts.packages:
         found.append(f"the image installs Debian packages that this machine may lack: {', '.join(parts.packages)}")
+    missing = [] if parts.slim else [name for name in OFFICIAL_EXTRAS if name not in extras]
+    if missing:
+        found.append(
+            f"the official image has more extras ({', '.join(missing)}); `--extras NAME,NAME` installs those you name"
+        )
     return [*found, *parts.differences]
 
 
