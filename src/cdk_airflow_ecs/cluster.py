@@ -82,6 +82,8 @@ class AirflowCluster(Construct):
             which leaves buckets to keys of S3's. Fixed at creation.
         enable_exec: whether ``aws ecs execute-command`` may open a shell in tasks. The default is only in the web
             component, and only while the load balancer is internal: it is how the output OpenCommand reaches the UI.
+        container_insights: whether CloudWatch keeps metrics of each service and task family, $0.30 a month each. The
+            default is yes: about $30 for a cluster of five services. Services have CPU and memory metrics without.
         maintenance: keep every service at zero tasks, as moving from Airflow 2 to 3 needs.
         removal_policy: what happens to data when it leaves the stack. The default keeps buckets, keys and secrets, and
             takes a last snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
@@ -121,6 +123,7 @@ class AirflowCluster(Construct):
         web_subnets: ec2.SubnetSelection | None = None,
         encryption_key: kms.IKey | None = None,
         enable_exec: bool | None = None,
+        container_insights: bool = True,
         maintenance: bool = False,
         removal_policy: RemovalPolicy | None = None,
     ) -> None:
@@ -151,6 +154,7 @@ class AirflowCluster(Construct):
                 "Triggerer": triggerer,
             },
             enable_exec=enable_exec,
+            container_insights=container_insights,
             maintenance=maintenance,
         )
         settings = resolve(self._arguments)

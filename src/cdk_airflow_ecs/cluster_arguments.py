@@ -43,4 +43,5 @@ class ClusterArguments:
     services: Mapping[str, Service | None] | None = None
     ecs_tasks: tuple[EcsTask, ...] = ()
     enable_exec: bool | None = None
+    container_insights: bool = True
     maintenance: bool = False

@@ -90,6 +90,7 @@ def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]
     validation.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
     AirflowVersion.of(str(version))  # refuses one that was made by hand and is out of range
     validation.flag("enable_exec=", arguments.enable_exec)
+    validation.flag("container_insights=", arguments.container_insights)
     validation.flag("maintenance=", arguments.maintenance)
     if arguments.maintenance:
         advice.append(
@@ -125,6 +126,7 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
         services=services,
         ecs_tasks=arguments.ecs_tasks,
         enable_exec=arguments.enable_exec,
+        container_insights=bool(arguments.container_insights),
         maintenance=arguments.maintenance,
         given_secrets=secrets,
         advice=(),

@@ -49,6 +49,7 @@ class Settings:
     services: Mapping[str, Service]
     ecs_tasks: tuple[EcsTask, ...]
     enable_exec: bool | None
+    container_insights: bool
     maintenance: bool
     given_secrets: Mapping[str, ecs.Secret] = field(compare=False)
     advice: tuple[Advice, ...]

@@ -112,13 +112,19 @@ class SharedResources:
             root,
             "Cluster",
             vpc=self.network.vpc,
-            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            container_insights_v2=(
+                ecs.ContainerInsights.ENABLED if settings.container_insights else ecs.ContainerInsights.DISABLED
+            ),
             # Says nothing of whether a shell may be opened; if one is, what is typed there is logged.
             execute_command_configuration=ecs.ExecuteCommandConfiguration(
                 logging=ecs.ExecuteCommandLogging.OVERRIDE,
                 log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=self.log_group),
             ),
         )
+        if not settings.container_insights:
+            acknowledge(
+                self._cluster, "AwsSolutions-ECS4", "Each metric costs $0.30 a month; the user asked for none of them"
+            )
         stack = Stack.of(root)
         self._trust = tasks_of(stack)
         self._stores: dict[str, ClusterResource] = {}

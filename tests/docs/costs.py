@@ -16,6 +16,9 @@ GP3 = 0.115  # per GiB and month
 ACU = 0.12  # of Aurora Serverless v2, per hour
 # An environment and a worker more, per hour; its source is in the README.
 MWAA = {"small": (0.49, 0.055), "medium": (0.74, 0.11), "large": (0.99, 0.22)}
+# Of custom metrics, the first 10,000. Container Insights has so many for each cluster, task family and service
+# (aws.amazon.com/cloudwatch/pricing, example "Container Insights for Amazon ECS"); its log events are not counted.
+METRIC, PER_CLUSTER, PER_FAMILY, PER_SERVICE = 0.30, 8, 6, 11
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
 
 
@@ -61,6 +64,11 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
         addresses = 2 if balancer["Scheme"] == "internet-facing" else 0
         text = "Load balancer, a quarter of a load unit" + (", two addresses" if addresses else "")
         rows.append((text, BALANCER + LOAD_UNIT / 4 + addresses * ADDRESS))
+    for cluster in _of(template, "AWS::ECS::Cluster"):
+        if {"Name": "containerInsights", "Value": "enabled"} in cluster.get("ClusterSettings", ()):
+            services, families = (len(_of(template, f"AWS::ECS::{kind}")) for kind in ("Service", "TaskDefinition"))
+            metrics = PER_CLUSTER + PER_FAMILY * families + PER_SERVICE * services
+            rows.append((f"Container Insights, {metrics} metrics", metrics * METRIC))
     secrets = len(_of(template, "AWS::SecretsManager::Secret"))
     return [*rows, (f"Secrets Manager, {secrets} secrets", secrets * SECRET)]
 

@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
-from costs import HOURS, cost_table
+from costs import HOURS, cost_rows, cost_table
 from pages import ROOT, page, table
 
 from cdk_airflow_ecs import (
@@ -429,6 +429,15 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
 def test_change_in_place(after: dict[str, Any]):
     """What is in none of the rows replaces and drops nothing."""
     assert fate(template_of(), template_of(**after)) == {}
+
+
+@pytest.mark.parametrize(("wanted", "value"), [(True, "enabled"), (False, "disabled")])
+def test_container_insights_is_an_argument(wanted: bool, value: str):
+    """Its price is in the sums, and only if it is on."""
+    template = template_of(container_insights=wanted)
+    (cluster,) = resources(template, "AWS::ECS::Cluster").values()
+    assert {"Name": "containerInsights", "Value": value} in cluster["Properties"]["ClusterSettings"]
+    assert any(what.startswith("Container Insights") for what, _ in cost_rows(template)) is wanted
 
 
 def test_another_scheme_takes_another_target_group():

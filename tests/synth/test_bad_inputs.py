@@ -178,6 +178,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a service as a mapping": (lambda s: {"scheduler": {"cpu": 512}}, r"scheduler= takes a Service such as Service\("),
     "a service as a class": (lambda s: {"api_server": Service}, r"api_server= takes a Service .*Service\(…\)"),
     "exec as text": (lambda s: {"enable_exec": "yes"}, "enable_exec= is True or False, got 'yes'"),
+    "insights as text": (lambda s: {"container_insights": "no"}, "container_insights= is True or False, got 'no'"),
     "maintenance as a number": (lambda s: {"maintenance": 1}, "maintenance= is True or False, got 1"),
     "a health check as a list": (
         lambda s: {"triggerer": Service(health_check=["CMD", "true"])},
