@@ -1,0 +1,132 @@
+"""Every change that the documentation lists can be deployed, and what it says cannot is refused by the judge too."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from test_tables import CHANGES
+
+from cdk_airflow_ecs import AuroraDatabase, CeleryExecutor, ContainerDatabase, RdsDatabase, RedisBroker, WorkerPool
+from judges.updates import SCHEMAS, create_only, refused, replaced
+from synthesis import resources, template_of
+
+pytestmark = pytest.mark.skipif(SCHEMAS is None, reason="needs the environment of cfn-lint: make environments")
+# What keeps data, or is what keeps data stands on.
+KEEPS = (
+    *("RDS::DB", "S3::Bucket", "KMS::", "SecretsManager::Secret", "EFS::File", "DynamoDB::", "SQS::Queue"),
+    *("EC2::Subnet", "EC2::VPC", "ElastiCache::Replication", "Logs::LogGroup", "ServiceDiscovery::PrivateDns"),
+)
+# They hold nothing by themselves.
+NOTHING = {"SQS::QueuePolicy", "S3::BucketPolicy", "SecretsManager::SecretTargetAttachment"}
+REPLICAS = CeleryExecutor(broker=RedisBroker(replicas=1))
+
+
+def keeping(before: dict, after: dict) -> set[str]:
+    """The kinds of what keeps data and is replaced."""
+    kinds = {after["Resources"][name]["Type"].removeprefix("AWS::") for name in replaced(before, after)}
+    return {kind for kind in kinds if kind.startswith(KEEPS) and kind not in NOTHING}
+
+
+@pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
+def test_table(change):
+    """No service refuses a change that the table lists, and the registry replaces no store that it does not."""
+    pairs, expected = CHANGES[change]
+    for before, after in pairs:
+        old, new = template_of(**before), template_of(**after)
+        assert refused(old, new) == []
+        assert bool(keeping(old, new)) == ("replaced" in expected.values() and change != "`web=Web(internet_facing=…)`")
+
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "the first replica": ({}, {"executor": REPLICAS}, "failover and the number of nodes change at once"),
+    "the last replica": ({"executor": REPLICAS}, {}, "failover and the number of nodes change at once"),
+    "an older PostgreSQL": (
+        {"database": RdsDatabase(engine_version="17.10")},
+        {"database": RdsDatabase(engine_version="17.9")},
+        "RDS takes no older engine version",
+    ),
+    "an older Aurora": (
+        {"database": AuroraDatabase(engine_version="17.9")},
+        {"database": AuroraDatabase(engine_version="16.9")},
+        "RDS takes no older engine version",
+    ),
+    "another major release": (
+        {"database": RdsDatabase(engine_version="16.9")},
+        {"database": RdsDatabase(engine_version="17.5")},
+        "AllowMajorVersionUpgrade",
+    ),
+    "an older Valkey": (
+        {"executor": CeleryExecutor(broker=RedisBroker(engine_version="8.0"))},
+        {"executor": CeleryExecutor(broker=RedisBroker(engine_version="7.2"))},
+        "ElastiCache takes no older engine version",
+    ),
+    "a smaller disk": (
+        {"database": RdsDatabase(allocated_storage_gib=50)},
+        {"database": RdsDatabase(allocated_storage_gib=20)},
+        "RDS takes no smaller disk",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_refused(change):
+    """What the page says that AWS refuses, the judge refuses."""
+    before, after, why = REFUSED[change]
+    findings = refused(template_of(**before), template_of(**after))
+    assert any(why in finding for finding in findings), findings
+
+
+IN_PLACE = [
+    ({"executor": REPLICAS}, {"executor": CeleryExecutor(broker=RedisBroker(replicas=2))}),
+    ({}, {"executor": CeleryExecutor(broker=RedisBroker(replicas=1, failover=False))}),
+    ({"executor": CeleryExecutor(broker=RedisBroker(replicas=1, failover=False))}, {"executor": REPLICAS}),
+    ({"database": RdsDatabase(engine_version="17.10")}, {"database": RdsDatabase(engine_version="17")}),
+    ({}, {"executor": CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy")])}),
+    ({"database": ContainerDatabase()}, {"database": ContainerDatabase(memory_mib=2048)}),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), IN_PLACE)
+def test_in_place(before, after):
+    """What the page says happens in place replaces nothing that keeps data, and no service refuses it."""
+    old, new = template_of(**before), template_of(**after)
+    assert refused(old, new) == []
+    assert keeping(old, new) == set()
+
+
+def test_a_target_group_of_two_load_balancers():
+    """A load balancer that is replaced, with the same target group behind it, is refused; so it was before."""
+    old = template_of()
+    new = copy.deepcopy(old)
+    (balancer,) = resources(new, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
+    balancer["Properties"]["Scheme"] = "internet-facing"
+    assert any("would belong to two load balancers" in finding for finding in refused(old, new))
+
+
+def test_a_name_that_is_taken():
+    """A resource with a name of its own cannot be replaced: the new one would have the old one's name."""
+    old = copy.deepcopy(template_of())
+    (queue,) = resources(old, "AWS::SQS::Queue").values()
+    queue["Properties"]["QueueName"] = "airflow.fifo"
+    new = copy.deepcopy(old)
+    (queue,) = resources(new, "AWS::SQS::Queue").values()
+    queue["Properties"]["FifoQueue"] = True
+    assert any("the same QueueName" in finding for finding in refused(old, new))
+
+
+def test_subnets_that_are_in_use():
+    """A subnet group that loses a subnet is refused."""
+    old = template_of()
+    new = copy.deepcopy(old)
+    for group in resources(new, "AWS::RDS::DBSubnetGroup", "AWS::ElastiCache::SubnetGroup").values():
+        group["Properties"]["SubnetIds"].pop()
+    assert sum("leaves the subnet group" in finding for finding in refused(old, new)) == 2
+
+
+def test_the_registry():
+    """The registry is read: what it calls create-only is, and a custom resource has nothing of the kind."""
+    assert {"DBName", "MasterUsername"} <= create_only("AWS::RDS::DBInstance")
+    assert "Scheme" in create_only("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    assert create_only("Custom::AirflowMigration") == frozenset()
