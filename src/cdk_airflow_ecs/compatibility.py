@@ -13,6 +13,7 @@ from cdk_airflow_ecs.images.names import image_of
 from cdk_airflow_ecs.tokens import is_known_int
 
 if TYPE_CHECKING:
+    from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.capacity.service import Service
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.executors.base import ExecutorPlan
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.settings import Settings
 
 
-def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Iterator[Advice]:
+def check_image(name: str, image: AirflowImage, executor: ExecutorPlan, version: AirflowVersion) -> Iterator[Advice]:
     """Say what an image must hold that this library cannot add to it, and that it may be another one tomorrow."""
     if image.source.moves:
         yield Advice(
@@ -36,6 +37,23 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan) -> Itera
             f"cdk-airflow-ecs:image-requirements:{name}",
             f"{image_of(name)} must hold {', '.join(added)}, which this library adds to the official image and to"
             f" AirflowImage.build(…) alone{_modules(executor)}",
+        )
+    built = bool(added) and image.source.takes_requirements
+    if built and image.source.credentials is not None:
+        yield Advice(
+            f"cdk-airflow-ecs:login-of-a-build:{name}",
+            f"{image_of(name)} is built when CDK deploys, because executor= adds to it, and is then pulled from ECR: no"
+            " task needs credentials=. For the build, run `docker login` on the machine that deploys",
+        )
+    runs_tasks = name == "airflow" and any(tasks.image is None for tasks in executor.tasks)
+    runs_tasks = runs_tasks or name in [tasks.process.component for tasks in executor.tasks]
+    hub = image.source.anonymous_on_docker_hub(version)
+    if runs_tasks and hub and not built:
+        yield Advice(
+            f"cdk-airflow-ecs:docker-hub-pulls:{name}",
+            f"each Airflow task pulls {hub} from Docker Hub, which admits a hundred pulls without a login in six hours"
+            " from one address, such as that of a NAT gateway. Use a copy in ECR, AirflowImage.ecr(repository, tag), or"
+            " pass credentials=",
         )
 
 

@@ -65,9 +65,13 @@ def allow(role: iam.IRole, component: Component, context: RenderContext, done: S
 
 
 def secret_key_statements(component: Component, context: RenderContext) -> Iterator[iam.PolicyStatement]:
-    """Allow the keys of the component's secrets, through Secrets Manager alone; their own policies stay as they are."""
+    """Allow the keys of the component's secrets, only through Secrets Manager; their own policies stay as they are.
+
+    The login to the registry of its image is one of them.
+    """
     values = [value for container in component.containers for value in container.environment.values()]
-    keys = dict.fromkeys(context.bindings[value.of].key for value in values if isinstance(value, SecretRef))
+    bound = (context.bindings[value.of].key for value in values if isinstance(value, SecretRef))
+    keys = dict.fromkeys([*bound, context.image(component).login_key])
     region = context.text(Ref("Stack", "region"))
     for key in keys:
         if key is not None:

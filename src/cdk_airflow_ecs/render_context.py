@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
     from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_kms as kms
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_servicediscovery as servicediscovery
     from constructs import Construct, IDependable
@@ -31,11 +32,13 @@ class Image:
     Args:
         entrypoint: what its containers start with; nothing means what the image itself says.
         in_ecr: whether it is known to be pulled from Amazon ECR.
+        login_key: the key that encrypts the login to its registry, for the execution role.
     """
 
     container_image: ecs.ContainerImage
     entrypoint: Sequence[str] = ()
     in_ecr: bool = False
+    login_key: kms.IKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
         advice += _advise(
             [replace(finding, message=f"{source.options_source}: {finding.message}") for finding in found]
         )
-        advice += compatibility.check_image(name, image, executor)
+        advice += compatibility.check_image(name, image, executor, version)
     compatibility.check_ecs_tasks(settings, executor)
     compatibility.check_dags(images, arguments.dags)
     compatibility.check_buckets(settings.logs, settings.dags)

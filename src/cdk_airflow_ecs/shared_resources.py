@@ -211,7 +211,9 @@ class SharedResources:
             files=executor.image_files,
         )
         in_ecr = source.in_ecr or bool(source.takes_requirements and (executor.requirements or executor.image_files))
-        return Image(container_image=made, entrypoint=image.entrypoint, in_ecr=in_ecr)
+        login = None if in_ecr else source.credentials
+        key = None if login is None else login.encryption_key
+        return Image(container_image=made, entrypoint=image.entrypoint, in_ecr=in_ecr, login_key=key)
 
     @property
     def url(self) -> str:

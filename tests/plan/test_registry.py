@@ -7,7 +7,18 @@ from types import SimpleNamespace
 import pytest
 from plans import OWN_IMAGE, SECRET, TEXT_TOKEN, plan, settings_of
 
-from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, ContainerDatabase, RedisBroker, WorkerPool
+from cdk_airflow_ecs import (
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    ContainerDatabase,
+    EcsExecutor,
+    LocalExecutor,
+    RedisBroker,
+    SeveralExecutors,
+    SqsBroker,
+    WorkerPool,
+)
 from cdk_airflow_ecs.testing import plan_of
 
 REPOSITORY = SimpleNamespace(repository_arn="arn:aws:ecr:eu-central-1:123456789012:repository/airflow")
@@ -96,6 +107,48 @@ def test_another_airflow_in_the_name(tmp_path):
     assert said(image=AirflowImage.registry("ghcr.io/acme/airflow:2.11.2-4"))
     for name in ("ghcr.io/acme/airflow:3.3.2-4", "acme/airflow:1.0.3", "acme/etl:2.11.2", "acme/airflow:3.3"):
         assert not said(image=AirflowImage.registry(name))
+
+
+def hub(**arguments):
+    """The images that each task pulls from Docker Hub without a login."""
+    found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
+    return {each.id: each.text for each in found if "docker-hub-pulls" in each.id}
+
+
+def test_pulls_from_docker_hub():
+    """Where each task pulls from Docker Hub without a login, its limit is warned about; services pull rarely."""
+    ((identity, text),) = hub(executor=EcsExecutor()).items()
+    assert identity == "cdk-airflow-ecs:docker-hub-pulls:airflow"
+    assert text.startswith(
+        "each Airflow task pulls apache/airflow:3.3.2-python3.12 from Docker Hub, which admits a hundred"
+    )
+    assert hub(executor=EcsExecutor(), image=AirflowImage.registry("acme/airflow:3.3.2"))
+    assert hub(executor=SeveralExecutors([LocalExecutor(), EcsExecutor()]))
+    for image in (
+        AirflowImage.official(credentials=SECRET),
+        AirflowImage.registry("acme/airflow:3.3.2", credentials=SECRET),
+        AirflowImage.registry("public.ecr.aws/acme/airflow:3.3.2"),
+        AirflowImage.registry("ghcr.io/acme/airflow:3.3.2"),
+        AirflowImage.ecr(REPOSITORY, "3.3.2"),
+    ):
+        assert not hub(executor=EcsExecutor(), image=image)
+    assert not hub()
+    both = SeveralExecutors([CeleryExecutor(broker=SqsBroker()), EcsExecutor()])
+    assert not hub(executor=both), "the official image with packages for SQS is built, and pulled from ECR"
+
+
+def test_a_login_that_only_the_build_needs():
+    """Credentials for an image that is built are accepted, and who has to log in is said."""
+    sqs = CeleryExecutor(broker=SqsBroker())
+    found = settings_of(
+        version=AirflowVersion.V3_3, executor=sqs, image=AirflowImage.official(credentials=SECRET)
+    ).advice
+    (advice,) = [each for each in found if "login-of-a-build" in each.id]
+    assert "run `docker login` on the machine that deploys" in advice.text
+    with pytest.raises(
+        ValueError, match=r"AirflowImage\.official credentials takes a secretsmanager\.ISecret, never the"
+    ):
+        AirflowImage.official(credentials="user:password")
 
 
 def test_accepted():

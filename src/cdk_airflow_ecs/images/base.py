@@ -13,6 +13,7 @@ from cdk_airflow_ecs.plan import Architecture, Option
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_secretsmanager as secretsmanager
     from constructs import Construct
 
 # The first words of apache/airflow images (docker-stack documentation, "Entrypoint").
@@ -51,6 +52,16 @@ class ImageSource(ABC):
     def moves(self) -> bool:
         """Whether its name may be another image tomorrow."""
         return False
+
+    @property
+    def credentials(self) -> secretsmanager.ISecret | None:
+        """The login to its registry."""
+        return None
+
+    def anonymous_on_docker_hub(self, version: AirflowVersion) -> str | None:
+        """Return its name, if ECS pulls it from Docker Hub without a login."""
+        del version
+        return None
 
     def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
         """Whether it has *version* of *package* or newer, when its Airflow comes with an older one; None if unknown."""

@@ -6,21 +6,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_ecs as ecs
-
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.asset import asset_of
 from cdk_airflow_ecs.images.base import ImageSource
 from cdk_airflow_ecs.images.dockerfile import Recipe, base_image, build_context
+from cdk_airflow_ecs.images.registry_login import image_with_login
 from cdk_airflow_ecs.plan import Architecture
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_secretsmanager as secretsmanager
     from constructs import Construct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfficialImage(ImageSource):
-    """The full image of the cluster's release on Docker Hub."""
+    """The full image of the cluster's release on Docker Hub.
+
+    Args:
+        login: a secret with username and password for Docker Hub.
+    """
+
+    login: secretsmanager.ISecret | None = None
+
+    def __post_init__(self) -> None:
+        validation.secret("AirflowImage.official credentials", self.login)
+
+    @property
+    def credentials(self) -> secretsmanager.ISecret | None:
+        """See :attr:`ImageSource.credentials`."""
+        return self.login
+
+    def anonymous_on_docker_hub(self, version: AirflowVersion) -> str | None:
+        """See :meth:`ImageSource.anonymous_on_docker_hub`."""
+        return base_image(version, "official") if self.login is None else None
 
     @property
     def takes_requirements(self) -> bool:
@@ -52,6 +72,6 @@ class OfficialImage(ImageSource):
     ) -> ecs.ContainerImage:
         """See :meth:`ImageSource.container_image`."""
         if not requirements and not files:
-            return ecs.ContainerImage.from_registry(base_image(version, "official"))
+            return image_with_login(scope, base_image(version, "official"), self.login)
         recipe = Recipe(version=version, requirements=requirements, folders=("config",) if files else ())
         return asset_of(scope, architecture, build_context(recipe, files or {}))

@@ -12,7 +12,8 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.base import ImageSource, other_airflow
-from cdk_airflow_ecs.images.names import check_name, check_release, check_tag, in_ecr, moves
+from cdk_airflow_ecs.images.names import check_name, check_release, check_tag, in_ecr, moves, on_docker_hub
+from cdk_airflow_ecs.images.registry_login import image_with_login
 from cdk_airflow_ecs.plan import Architecture
 
 if TYPE_CHECKING:
@@ -27,15 +28,15 @@ class RegistryImage(ImageSource):
 
     Args:
         name: its name with tag or digest.
-        credentials: a secret with username and password for the registry.
+        login: a secret with username and password for the registry.
     """
 
     name: str
-    credentials: secretsmanager.ISecret | None = None
+    login: secretsmanager.ISecret | None = None
 
     def __post_init__(self) -> None:
         validation.text("AirflowImage.registry name", self.name, "ghcr.io/acme/airflow:3.3.2-1", required=True)
-        validation.secret("AirflowImage credentials", self.credentials)
+        validation.secret("AirflowImage credentials", self.login)
         if in_ecr(self.name):
             raise ValueError(
                 f"AirflowImage: {self.name!r} is in Amazon ECR, where the name alone admits nobody; use"
@@ -47,6 +48,16 @@ class RegistryImage(ImageSource):
     def moves(self) -> bool:
         """See :attr:`ImageSource.moves`."""
         return moves(self.name)
+
+    @property
+    def credentials(self) -> secretsmanager.ISecret | None:
+        """See :attr:`ImageSource.credentials`."""
+        return self.login
+
+    def anonymous_on_docker_hub(self, version: AirflowVersion) -> str | None:
+        """See :meth:`ImageSource.anonymous_on_docker_hub`."""
+        del version
+        return self.name if self.login is None and on_docker_hub(self.name) else None
 
     def check(self, version: AirflowVersion, files: Iterable[str] = ()) -> None:
         """See :meth:`ImageSource.check`."""
@@ -67,8 +78,8 @@ class RegistryImage(ImageSource):
         files: Mapping[str, str] | None = None,
     ) -> ecs.ContainerImage:
         """See :meth:`ImageSource.container_image`."""
-        del scope, version, architecture, requirements, files
-        return ecs.ContainerImage.from_registry(self.name, credentials=self.credentials)
+        del version, architecture, requirements, files
+        return image_with_login(scope, self.name, self.login)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
