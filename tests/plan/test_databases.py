@@ -46,6 +46,15 @@ def test_port_and_tls_come_from_the_database():
     assert not [c for c in clients if "sslmode" in option(c, "database", "sql_alchemy_conn_cmd")]
 
 
+def test_authorities_of_the_database():
+    """The bundle of authorities that an image brings is named to every client, so that verify-full finds it."""
+    checked = ExistingDatabase(endpoint="db", secret=SECRET, ssl_mode="verify-full")
+    found = plan(database=checked, environment={"PGSSLROOTCERT": "/opt/rds/global-bundle.pem"})
+    clients = [c for c in containers(found).values() if "METADATA_HOST" in c.environment]
+    assert len(clients) > 4
+    assert {c.environment["PGSSLROOTCERT"] for c in clients} == {"/opt/rds/global-bundle.pem"}
+
+
 def test_the_url_is_composed_in_the_container():
     """Airflow gets a command without a shell, and no secret stands in it."""
     command = option(containers(plan())["scheduler"], "database", "sql_alchemy_conn_cmd")

@@ -48,6 +48,8 @@ def migration_component(settings: Settings) -> Component:
                 command=("python", "-c", program("migrate")),
                 environment={
                     **options.variables(chosen),
+                    # What libpq reads, such as PGSSLROOTCERT: the migration opens the database as services do.
+                    **{name: value for name, value in settings.environment.items() if name.startswith("PG")},
                     **settings.database.environment(),
                     "CONNECTION_CHECK_MAX_COUNT": "0",
                     "FERNET_SEED": SecretRef("Fernet"),
