@@ -26,6 +26,7 @@ from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_all
 from cdk_airflow_ecs.resolve import check_constructs, resolve
+from cdk_airflow_ecs.secret_names import check_secret_names
 from cdk_airflow_ecs.shared_resources import SharedResources
 from cdk_airflow_ecs.subnets import check_network
 
@@ -182,7 +183,7 @@ class AirflowCluster(Construct):
 
     def _build(self, settings: Settings, plan: ClusterPlan) -> None:
         """Make what *plan* has and the cluster has not: all of it at first, later what was added."""
-        for advice in settings.advice:
+        for advice in (*settings.advice, *check_secret_names(settings.may_hold_secrets())):
             if advice.id not in self._advice:
                 Annotations.of(self).add_warning_v2(advice.id, advice.text)
                 self._advice.add(advice.id)

@@ -64,9 +64,15 @@ def key_peer(scope: Construct, key: kms.IKey) -> kms.IKey:
 
 def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmanager.ISecret:
     """A given secret as the parts of the cluster see it; see :func:`key_peer`."""
-    if secret.encryption_key is None or secret.secret_full_arn is None:
+    if secret.encryption_key is None:
         return secret
-    return secretsmanager.Secret.from_secret_complete_arn(scope, "SecretPeer", secret.secret_full_arn)
+    there = scope.node.try_find_child("SecretPeer")
+    if there is not None:
+        return there  # type: ignore[return-value]  # what was made here
+    full = secret.secret_full_arn
+    return secretsmanager.Secret.from_secret_attributes(
+        scope, "SecretPeer", secret_complete_arn=full, secret_partial_arn=None if full else secret.secret_arn
+    )
 
 
 def let_logs_use(key: kms.IKey) -> None:

@@ -82,6 +82,11 @@ class Settings:
         }
         return own | {name: part for resource in own.values() for name, part in resource.parts().items()}
 
+    def may_hold_secrets(self) -> list[object]:
+        """The secrets that the user passed, and the objects that may hold others."""
+        sources = [image.source for image in self.images().values()]
+        return [*self.given_secrets.values(), self.log_router, self.executor, *self.resources().values(), *sources]
+
     def images(self) -> dict[str, AirflowImage]:
         """The images that run Airflow, by the names that components know them by.
 
