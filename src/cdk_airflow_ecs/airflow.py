@@ -208,8 +208,6 @@ def _web_processes(version: AirflowVersion) -> tuple[Process, ...]:
             needs=api_needs | {"session", "read-logs", "load-executor"},
             port=WEB_PORT,
             health_check=http_check(f"http://127.0.0.1:{WEB_PORT}/api/v2/version"),
-            # The load balancer is the only peer that the security group admits on this port.
-            environment={"FORWARDED_ALLOW_IPS": "*"},
         ),
         Process(
             name="execution-api",

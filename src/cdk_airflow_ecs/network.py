@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aws_cdk import NestedStack, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -30,6 +30,8 @@ Subnets: TypeAlias = "Mapping[str, ec2.SubnetSelection | None]"
 _tcp = cache(ec2.Port.tcp)
 _PRIVATE = ec2.SubnetType.PRIVATE_WITH_EGRESS
 _ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
+# RFC 1918 and RFC 6598: where load balancers in a VPC have their own addresses.
+PRIVATE_BLOCKS: Final = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10"
 # The subnets of a VPC of the cluster's own, in the order in which they get addresses.
 OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _ISOLATED}
 
@@ -59,6 +61,18 @@ class Network:
     @cached_property
     def _stores(self) -> ec2.SelectedSubnets:
         return self.select(self.store_subnets)
+
+    @property
+    def web_blocks(self) -> str:
+        """The CIDR blocks of the load balancer's subnets, in which its own addresses are, with commas.
+
+        Where CDK does not have them, the blocks of private networks.
+        """
+        try:
+            blocks = [subnet.ipv4_cidr_block for subnet in self.select(self.web_subnets).subnets]
+        except RuntimeError:  # imported by its id alone
+            return PRIVATE_BLOCKS
+        return ",".join(blocks) or PRIVATE_BLOCKS
 
     @property
     def assign_public_ip(self) -> bool:

@@ -141,6 +141,9 @@ def _own_environment(context: PlanContext, process: Process) -> dict[str, Value]
         variables |= context.dags.environment
     if "executor" in needs:
         variables |= context.executor.environment
+    if context.is_3 and process.component == context.web and "session" in process.needs:
+        # uvicorn takes the last address of X-Forwarded-For that is not of a proxy: a client cannot make one up.
+        variables["FORWARDED_ALLOW_IPS"] = Ref("Web", "proxies")
     return {**variables, **process.environment}
 
 

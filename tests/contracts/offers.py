@@ -38,7 +38,7 @@ OFFERS = {
     CloudWatchLogs: ("Logs", {"uri", "streams_arn", "groups_arn"}, set()),
     S3Logs: ("Logs", {"uri", "bucket_arn", "objects_arn"}, set()),
     LocalLogs: ("Logs", set(), set()),
-    Web: ("Web", {"url"}, set()),
+    Web: ("Web", {"url", "proxies"}, set()),
 }
 ALWAYS = {
     "Stack": ({"region"}, set()),

@@ -200,7 +200,7 @@ class Web(ClusterResource):
         scheme = "http" if self.certificate is None else "https"
         name = self.domain_name or balancer.load_balancer_dns_name
         return Binding(
-            attributes={"url": self.base_url or f"{scheme}://{name}"},
+            attributes={"url": self.base_url or f"{scheme}://{name}", "proxies": context.network.web_blocks},
             connectable=balancer,
             dependencies=[balancer],
         )
