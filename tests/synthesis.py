@@ -120,7 +120,8 @@ def example(name: str) -> Assembly:
     return run_example(name, nag=True)
 
 
-_CACHE: dict[str, Template] = {}
+# The arguments stay beside the template, so that no other object gets the address that stands in their text.
+_CACHE: dict[str, tuple[Mapping[str, Any], Template]] = {}
 
 
 def template_of(**arguments: Any) -> Template:
@@ -133,8 +134,8 @@ def template_of(**arguments: Any) -> Template:
     if key not in _CACHE:
         app = App()
         add_cluster(Stack(app, "Data"), **arguments)
-        _CACHE[key] = Assembly(Path(app.synth().directory)).templates["Data"]
-    return _CACHE[key]
+        _CACHE[key] = arguments, Assembly(Path(app.synth().directory)).templates["Data"]
+    return _CACHE[key][1]
 
 
 def add_cluster(stack: Stack, construct_id: str = "Airflow", **arguments: Any) -> AirflowCluster:

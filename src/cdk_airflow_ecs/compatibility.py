@@ -14,7 +14,7 @@ from cdk_airflow_ecs.tokens import is_known_int
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
-    from cdk_airflow_ecs.capacity.service import Service
+    from cdk_airflow_ecs.capacity.task_size import TaskSize
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.executors.base import ExecutorPlan
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
@@ -63,16 +63,16 @@ def _modules(executor: ExecutorPlan) -> str:
     return "".join(shown.format(name) for name in executor.image_files)
 
 
-def check_router(router: LogRouter, name: str, service: Service) -> None:
+def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
     """Refuse a log router that would take all of a component's memory, if that is known.
 
     Raises:
         ValueError: naming the router and the component.
     """
-    if is_known_int(service.memory_mib) and router.memory_mib >= service.memory_mib:
+    if is_known_int(size.memory_mib) and router.memory_mib >= size.memory_mib:
         raise ValueError(
             f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) leaves nothing to {name}, which has"
-            f" {service.memory_mib} MiB; keep less for the router, or give that service more memory_mib"
+            f" {size.memory_mib} MiB; keep less for the router, or give that service more memory_mib"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -13,8 +12,8 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import Architecture, Component, Container, Json, Ref
@@ -28,27 +27,20 @@ _TAKEN: Final = "executor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EcsTask:
+class EcsTask(TaskSize):
     """What ``AirflowCluster.add_ecs_task`` was told; its arguments are described there."""
 
     name: str
     image: ecs.ContainerImage | None = None
     entrypoint: Sequence[str] = ()
     command: Sequence[str] = ()
-    cpu: int = 1024
-    memory_mib: int = 2048
-    ephemeral_storage_gib: int | None = None
     spot: bool = False
     architecture: Architecture | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     task_role: iam.IRole | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", self.name):
-            raise ValueError(
-                "an ECS task's name is a letter, then letters, digits and hyphens, at most 32; got"
-                f" {validation.shown(self.name)}"
-            )
+        validation.name("an ECS task's name", self.name)
         if self.name.lower() == _TAKEN:
             raise ValueError(f"an ECS task cannot be named {self.name!r}: the tasks of EcsExecutor are")
         task = f"ECS task {self.name!r}"
@@ -59,7 +51,7 @@ class EcsTask:
             if not all(isinstance(word, str) for word in given):
                 raise ValueError(f"{task}: {words} is a list of words, got {validation.shown(getattr(self, words))}")
             object.__setattr__(self, words, given)
-        check_size(task, self.cpu, self.memory_mib)
+        self.check_size(task)
         if not isinstance(self.spot, bool):
             raise ValueError(f"{task}: spot is True or False, got {validation.shown(self.spot)}")
         if self.architecture not in (None, "x86_64", "arm64"):
@@ -75,12 +67,7 @@ class EcsTask:
     @property
     def service(self) -> Service:
         """Its size and variables."""
-        return Service(
-            cpu=self.cpu,
-            memory_mib=self.memory_mib,
-            ephemeral_storage_gib=self.ephemeral_storage_gib,
-            environment=self.environment,
-        )
+        return Service.of(self, environment=self.environment)
 
     @property
     def variable(self) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
 from typing import TypeVar
 
 from cdk_airflow_ecs.environment import shows_secret
@@ -64,6 +65,7 @@ class Finding:
     is_error: bool = False
 
 
+@lru_cache(maxsize=4096)  # a plan asks for each option once per process
 def environment_name(section: str, option: str) -> str:
     """Name the environment variable that sets an option.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
+from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.process import HealthCheck
 
 Option: TypeAlias = tuple[str, str]
@@ -101,7 +102,7 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
+class Component(TaskSize):
     """One ECS service, or a task that others start: one task definition, security group and pair of roles.
 
     Args:
@@ -124,11 +125,8 @@ class Component:
     name: str
     path: str
     containers: tuple[Container, ...]
-    cpu: int
-    memory_mib: int
     kind: ComponentKind = "service"
     count: int | None = None
-    ephemeral_storage_gib: int | None = None
     enable_exec: bool = False
     permissions: tuple[Permission, ...] = ()
     runs_user_code: bool = False

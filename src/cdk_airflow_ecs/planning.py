@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 from cdk_airflow_ecs import limits
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, WEB_PORT, processes
-from cdk_airflow_ecs.capacity.fargate import check_size
-from cdk_airflow_ecs.capacity.service import Service, merged
+from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.compatibility import check_router
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
@@ -26,13 +26,13 @@ NFS_PORT: Final = 2049
 # Default sizes: a vCPU for what serves or schedules, half a one for what mostly waits. Measured, idle: API core and
 # execution together 457 MB, scheduler 234, DAG processor 198, triggerer 236 (3.3.2), webserver 607 (2.11.2).
 _SIZES: Final = {
-    "ApiServer": Service(cpu=1024, memory_mib=2048, count=1),
-    "Webserver": Service(cpu=1024, memory_mib=2048, count=1),
-    "Scheduler": Service(cpu=1024, memory_mib=2048, count=1),
-    "DagProcessor": Service(cpu=512, memory_mib=1024, count=1),
-    "Triggerer": Service(cpu=512, memory_mib=1024, count=1),
+    "ApiServer": TaskSize(cpu=1024, memory_mib=2048),
+    "Webserver": TaskSize(cpu=1024, memory_mib=2048),
+    "Scheduler": TaskSize(cpu=1024, memory_mib=2048),
+    "DagProcessor": TaskSize(cpu=512, memory_mib=1024),
+    "Triggerer": TaskSize(cpu=512, memory_mib=1024),
 }
-_SCHEDULER_WITH_TASKS: Final = Service(cpu=2048, memory_mib=SCHEDULER_WITH_TASKS_MIB, count=1)
+_SCHEDULER_WITH_TASKS: Final = TaskSize(cpu=2048, memory_mib=SCHEDULER_WITH_TASKS_MIB)
 
 
 def plan_cluster(settings: Settings) -> ClusterPlan:
@@ -49,10 +49,12 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     ]
     # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
     tasks = [
-        replace(_component(context, (task,), task.service), kind="executor task", count=None, enable_exec=False)
+        replace(
+            _component(context, (task,), task.service, TaskSize()), kind="executor task", count=None, enable_exec=False
+        )
         for task in context.executor.tasks
     ]
-    services = [_component(context, processes_, size) for processes_, size in _services(context)]
+    services = [_component(context, *service) for service in _services(context)]
     components = (
         *(replace(store, enable_exec=bool(settings.enable_exec)) for store in stores if store is not None),
         *ecs_tasks,
@@ -64,7 +66,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
 
-def _services(context: PlanContext) -> Iterator[tuple[tuple[Process | Workers, ...], Service]]:
+def _services(context: PlanContext) -> Iterator[tuple[tuple[Process | Workers, ...], Service, TaskSize]]:
     core: dict[str, list[Process]] = {}
     for process in processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler):
         core.setdefault(process.component, []).append(process)
@@ -73,19 +75,22 @@ def _services(context: PlanContext) -> Iterator[tuple[tuple[Process | Workers, .
         if name == "Scheduler" and context.executor.tasks_in_scheduler:
             size = _SCHEDULER_WITH_TASKS
         given = context.settings.services.get("ApiServer" if name == context.web else name)
-        yield tuple(members), merged(size, given)
+        yield tuple(members), given or Service(), size
     for workers in context.executor.workers:
-        yield (workers,), workers.service
+        yield (workers,), workers.service, TaskSize()
 
 
-def _component(context: PlanContext, members: tuple[Process | Workers, ...], service: Service) -> Component:
+def _component(
+    context: PlanContext, members: tuple[Process | Workers, ...], service: Service, default: TaskSize
+) -> Component:
     settings = context.settings
     parts = [(m.process, m) if isinstance(m, Workers) else (m, None) for m in members]
     processes_ = [process for process, _ in parts]
     name = processes_[0].component
-    check_size(name, service.cpu, service.memory_mib)
+    size = service.size(default)
+    size.check_size(name)
     router = settings.log_router
-    check_router(router, name, service)
+    check_router(router, name, size)
     containers = []
     for position, (process, workers) in enumerate(parts):
         check = service.health_check if position == 0 and service.health_check else process.health_check
@@ -108,10 +113,10 @@ def _component(context: PlanContext, members: tuple[Process | Workers, ...], ser
         name=name,
         path=f"Components/{name}" if own is None else own.path,
         containers=tuple(containers),
-        cpu=cast("int", service.cpu),
-        memory_mib=cast("int", service.memory_mib),
+        cpu=size.cpu,
+        memory_mib=size.memory_mib,
         count=0 if settings.maintenance else 1 if service.count is None else service.count,
-        ephemeral_storage_gib=service.ephemeral_storage_gib,
+        ephemeral_storage_gib=size.ephemeral_storage_gib,
         enable_exec=default_exec if service.enable_exec is None else service.enable_exec,
         permissions=_distinct(
             [

@@ -86,7 +86,8 @@ class Process:
     runs_user_code: bool = False
 
     def __post_init__(self) -> None:
-        if unknown := sorted(self.needs - _NEEDS):
+        if not self.needs <= _NEEDS:
+            unknown = sorted(self.needs - _NEEDS)
             raise ValueError(
                 f"Process {self.name!r}: {', '.join(map(repr, unknown))} is not a need; accepted:"
                 f" {', '.join(sorted(_NEEDS))}"

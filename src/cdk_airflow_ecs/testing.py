@@ -14,6 +14,7 @@ from cdk_airflow_ecs.options import check
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.resolve import resolve
+from cdk_airflow_ecs.validation import NAME
 
 _ASSET_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
@@ -90,9 +91,7 @@ def _check_executor(executor: Executor, version: AirflowVersion) -> str | None:
         names = [workers.path for workers in members]
         assert len(names) == len(set(names)), f"two services share a path: {names}"
         for name in names:
-            assert re.fullmatch(rf"{kind}/[A-Za-z][A-Za-z0-9-]*", name), (
-                f'{name!r} is no path of the form "{kind}/name"'
-            )
+            assert re.fullmatch(rf"{kind}/{NAME}", name), f'{name!r} is no path of the form "{kind}/name"'
     for store in first.stores:
         assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", store), f"{store!r} is no construct id"
     own = [workers.config for workers in (*first.workers, *first.tasks)]

@@ -6,12 +6,15 @@ unless it is *required*.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token, is_token
 
 T = TypeVar("T")
+# What part of a construct id is named by: worker pools, ECS tasks, executors.
+NAME: Final = r"[A-Za-z][A-Za-z0-9-]{0,31}"
 
 _HOST_LENGTH: Final = 253
 _LABEL_LENGTH: Final = 63
@@ -75,6 +78,13 @@ def host(name: str, given: object, *, required: bool = False) -> None:
             f"{name} is a host name of {_HOST_LENGTH} characters at most, {_LABEL_LENGTH} between two dots; got"
             f" {shown(given)}"
         )
+
+
+def name(what: str, given: object, *, underscores: bool = False) -> None:
+    """Refuse what cannot be part of a construct id, such as the name of a pool; with *underscores*, accept those."""
+    if not isinstance(given, str) or not re.fullmatch(NAME, given.replace("_", "-") if underscores else given):
+        letters = "letters, digits, underscores and hyphens" if underscores else "letters, digits and hyphens"
+        raise ValueError(f"{what} is a letter, then {letters}, at most 32; got {shown(given)}")
 
 
 def items(name: str, given: Iterable[T], example: str) -> tuple[T, ...]:

@@ -42,12 +42,16 @@ OFFERS = {
 }
 ALWAYS = {
     "Stack": ({"region"}, set()),
-    "Cluster": ({"arn", "name", "tasks_arn"}, set()),
-    "Network": ({"task_subnets", "assign_public_ip"}, set()),
+    "Cluster": ({"arn", "name", "tasks_arn", "instances_arn"}, set()),
+    "Network": ({"task_subnets", "task_subnet_list", "assign_public_ip", "assign_public_ip_word"}, set()),
+    "ContainerLogs": ({"name"}, set()),
     "Fernet": ({"arn"}, {""}),
     "Session": ({"arn"}, {""}),
     "Admin": ({"arn"}, {""}),
 }
 SINCE_3 = {"Jwt": ({"arn"}, {""}), "ExecutionApi": ({"url"}, set())}
-# What a task that an executor starts offers to the components after it.
-STARTED = {"task_definition_arn", "family_arn", "task_role_arn", "execution_role_arn", "security_group_id"}
+# What a task that others start offers to the components after it.
+STARTED = {
+    *("task_definition_arn", "family", "family_arn", "task_role_arn", "execution_role_arn", "security_group_id"),
+    "log_streams_arn",
+}

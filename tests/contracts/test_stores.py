@@ -32,8 +32,12 @@ from cdk_airflow_ecs import (
 )
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.bind_context import BindContext
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.network import build_network
+from cdk_airflow_ecs.planning import plan_cluster
+from cdk_airflow_ecs.resolve import resolve
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key
+from cdk_airflow_ecs.shared_resources import SharedResources
 from contracts.offers import ALWAYS, OFFERS, SINCE_3
 from synthesis import resources
 
@@ -98,6 +102,17 @@ def test_the_cluster_offers_its_secrets(foundation, execution_api):
     assert {name: (set(b.attributes), set(b.secrets)) for name, b in bound.items()} == {
         name: offer for name, offer in expected.items() if offer[1]
     }
+
+
+def test_the_cluster_offers_what_the_table_says():
+    """The table has every symbol that the cluster itself binds, by the same attributes."""
+    stack = Stack(App(), "Stack")
+    settings = resolve(ClusterArguments(version=AirflowVersion.V3_3))
+    shared = SharedResources(stack, settings, vpc=None, subnets={}, encryption_key=None, removal_policy=None)
+    bindings = shared.context(settings, plan_cluster(settings)).bindings
+    resources_, given = {*settings.resources()}, {"Given"}
+    offered = {name: (set(b.attributes), set(b.secrets)) for name, b in bindings.items()}
+    assert {name: offer for name, offer in offered.items() if name not in resources_ | given} == ALWAYS | SINCE_3
 
 
 def foreign(base: type, name: str) -> Any:

@@ -203,10 +203,10 @@ def test_logs_must_be_remote(executor):
         ({"spot": "yes"}, "EcsExecutor spot is True or False, got 'yes'"),
         ({"spot": None}, "EcsExecutor spot is True or False, got None"),
         ({"max_run_task_attempts": 0}, "EcsExecutor max_run_task_attempts is an integer, 1 or more; got 0"),
-        ({"alias": "my ecs"}, 'EcsExecutor alias is a word such as "ecs"'),
+        ({"alias": "my ecs"}, "EcsExecutor alias is a letter, then letters, digits, underscores and hyphens"),
         ({"alias": "CeleryExecutor"}, "EcsExecutor alias 'CeleryExecutor' is the name of an executor of Airflow's own"),
         ({"alias": "KubernetesExecutor"}, "EcsExecutor alias 'KubernetesExecutor' is the name of an executor of"),
-        ({"alias": None}, 'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got None'),
+        ({"alias": None}, "hyphens, at most 32; got None"),
     ],
 )
 def test_what_is_refused(arguments, words):

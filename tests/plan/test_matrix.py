@@ -13,6 +13,7 @@ import pytest
 from plans import ACCEPTED, BUCKET, EXECUTORS, EXISTING, LACKING, OWN_IMAGE, VERSIONS, plan
 
 from cdk_airflow_ecs import AirflowImage, AuroraDatabase, ContainerDatabase, ImageDags, RdsDatabase, S3Dags, S3Logs, Web
+from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.executors.base import ExecutorContext
 from cdk_airflow_ecs.options import exists
 from cdk_airflow_ecs.plan import ClusterPlan, Component, Json, Ref, SecretRef
@@ -28,6 +29,7 @@ CODE = {
     "image-registry": {"dags": ImageDags(), "image": OWN_IMAGE},
     "image-build": {"dags": ImageDags(), "image": BUILT},
 }
+ETL = EcsTask(name="etl")
 MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, CODE))
 # What is refused, and in which words.
 NEEDS = {"lambda": "LambdaExecutor needs Airflow 2.11", "several": "SeveralExecutors needs Airflow 2.10"}
@@ -41,7 +43,7 @@ CELLS = pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 
 def make(line: str, executor: str, database: str, code: str) -> ClusterPlan:
     """Plan one cell of the matrix."""
-    return plan(line, executor, database=DATABASES[database], **CODE[code])
+    return plan(line, executor, database=DATABASES[database], ecs_tasks=(ETL,), **CODE[code])
 
 
 def cells(line: str, executor: str) -> Iterator[tuple[str, str, Component]]:
@@ -73,7 +75,7 @@ def offered(line: str, executor: str, database: str, code: str) -> set[Ref | Sec
     stores += executors.stores.values()
     stores += [part for store in stores for part in store.parts().values()]
     rows = {**ALWAYS, **(SINCE_3 if VERSIONS[line].major >= 3 else {})}
-    rows |= {task.process.component: (STARTED, ()) for task in executors.tasks}
+    rows |= dict.fromkeys((ETL.component, *(task.process.component for task in executors.tasks)), (STARTED, ()))
     rows |= {name: (attributes, fields) for name, attributes, fields in (OFFERS[type(store)] for store in stores)}
     return {Ref(name, attribute) for name, (attributes, _) in rows.items() for attribute in attributes} | {
         SecretRef(name, field) for name, (_, fields) in rows.items() for field in fields

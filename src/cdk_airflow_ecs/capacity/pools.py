@@ -8,8 +8,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.images.airflow_image import AirflowImage
 from cdk_airflow_ecs.plan import Architecture
 from cdk_airflow_ecs.process import HealthCheck
@@ -24,7 +24,7 @@ _QUEUE_LENGTH: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPool:
+class WorkerPool(TaskSize):
     """Celery workers of one size that serve one or more queues.
 
     Args:
@@ -56,12 +56,9 @@ class WorkerPool:
     name: str
     _: KW_ONLY
     queues: Sequence[str] = ()
-    cpu: int = 1024
-    memory_mib: int = 2048
     concurrency: int | None = None
     count: int = 1
     enable_exec: bool | None = None
-    ephemeral_storage_gib: int | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     health_check: HealthCheck | None = None
     spot: bool = False
@@ -69,11 +66,7 @@ class WorkerPool:
     image: AirflowImage | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", self.name):
-            raise ValueError(
-                "a worker pool's name is a letter, then letters, digits and hyphens, at most 32; got"
-                f" {validation.shown(self.name)}"
-            )
+        validation.name("a worker pool's name", self.name)
         pool = f"pool {self.name!r}"
         queues = validation.items(f"{pool}: queues", self.queues, '["heavy"]') or (self.name,)
         for queue in queues:
@@ -82,7 +75,7 @@ class WorkerPool:
             if len(queue) > _QUEUE_LENGTH:
                 raise ValueError(f"{pool}: a queue's name has {_QUEUE_LENGTH} characters at most, got {len(queue):,}")
         object.__setattr__(self, "queues", queues)
-        check_size(pool, self.cpu, self.memory_mib)
+        self.check_size(pool)
         if self.concurrency is not None:
             validation.integer(f"{pool}: concurrency", self.concurrency, 1, tokens=True)
         elif is_token(self.memory_mib):
@@ -98,12 +91,10 @@ class WorkerPool:
     @property
     def service(self) -> Service:
         """Its workers as an ECS service."""
-        return Service(
-            cpu=self.cpu,
-            memory_mib=self.memory_mib,
+        return Service.of(
+            self,
             count=self.count,
             enable_exec=self.enable_exec,
-            ephemeral_storage_gib=self.ephemeral_storage_gib,
             environment=self.environment,
             health_check=self.health_check,
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage
+from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.process import HealthCheck
 
 if TYPE_CHECKING:
@@ -52,13 +53,32 @@ class Service:
         if self.health_check is not None:
             validation.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')
 
+    def size(self, default: TaskSize) -> TaskSize:
+        """Return the size of its tasks: what is said here, and *default* for the rest."""
+        disk = self.ephemeral_storage_gib
+        return TaskSize(
+            cpu=default.cpu if self.cpu is None else self.cpu,
+            memory_mib=default.memory_mib if self.memory_mib is None else self.memory_mib,
+            ephemeral_storage_gib=default.ephemeral_storage_gib if disk is None else disk,
+        )
 
-def merged(default: Service, given: Service | None) -> Service:
-    """Lay *given* over *default*."""
-    if given is None:
-        return default
-    values = {
-        item.name: getattr(default, item.name) if getattr(given, item.name) in (None, {}) else getattr(given, item.name)
-        for item in fields(Service)
-    }
-    return Service(**values)
+    @classmethod
+    def of(
+        cls,
+        size: TaskSize,
+        *,
+        environment: Mapping[str, str | ecs.Secret],
+        count: int | None = None,
+        enable_exec: bool | None = None,
+        health_check: HealthCheck | None = None,
+    ) -> Service:
+        """Make a service whose tasks have *size*; the other arguments are those of the class."""
+        return cls(
+            cpu=size.cpu,
+            memory_mib=size.memory_mib,
+            ephemeral_storage_gib=size.ephemeral_storage_gib,
+            environment=environment,
+            count=count,
+            enable_exec=enable_exec,
+            health_check=health_check,
+        )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.capacity.fargate import check_size
 from cdk_airflow_ecs.capacity.service import Service
+from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.option_owner import UserOptions, names_in
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
@@ -36,7 +36,7 @@ _AIRFLOWS_OWN: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EcsExecutor(Executor):
+class EcsExecutor(Executor, TaskSize):
     """Run each task as a Fargate task of its own: nothing is paid for while nothing runs, and tasks share no machine.
 
     A task starts 30 to 90 seconds after it was scheduled, the time that Fargate takes to pull the image. ``queue=`` of
@@ -60,24 +60,17 @@ class EcsExecutor(Executor):
         'ecs'
     """
 
-    cpu: int = 1024
-    memory_mib: int = 2048
-    ephemeral_storage_gib: int | None = None
     spot: bool = False
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     max_run_task_attempts: int = 5
     alias: str = "ecs"
 
     def __post_init__(self) -> None:
-        check_size("EcsExecutor", self.cpu, self.memory_mib)
+        self.check_size("EcsExecutor")
         if not isinstance(self.spot, bool):
             raise ValueError(f"EcsExecutor spot is True or False, got {validation.shown(self.spot)}")
         validation.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1, tokens=True)
-        if not isinstance(self.alias, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.alias):
-            raise ValueError(
-                f'EcsExecutor alias is a word such as "ecs", of letters, digits, _ and -; got'
-                f" {validation.shown(self.alias)}"
-            )
+        validation.name("EcsExecutor alias", self.alias, underscores=True)
         if self.alias in _AIRFLOWS_OWN:
             raise ValueError(
                 f"EcsExecutor alias {self.alias!r} is the name of an executor of Airflow's own, and DAGs that mean that"
@@ -87,12 +80,7 @@ class EcsExecutor(Executor):
 
     @property
     def _service(self) -> Service:
-        return Service(
-            cpu=self.cpu,
-            memory_mib=self.memory_mib,
-            ephemeral_storage_gib=self.ephemeral_storage_gib,
-            environment=self.environment,
-        )
+        return Service.of(self, environment=self.environment)
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
