@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from typing import TypeVar
@@ -25,13 +25,16 @@ from cdk_airflow_ecs.option_names import (
     known,
     minors,
     read_as,
+    section_of,
 )
 
 __all__ = [
     "Finding",
     "KnownOption",
     "Option",
+    "OptionConflictError",
     "check",
+    "conflicts",
     "environment_name",
     "exists",
     "flatten",
@@ -39,10 +42,28 @@ __all__ = [
     "merge",
     "overlay",
     "read_as",
+    "together",
     "variables",
 ]
 
 T = TypeVar("T")
+_INSTEAD_BROKER = "use executor=CeleryExecutor(broker=RedisBroker.existing(…))"
+_GENERATED = "leave it out, the cluster generates one and keeps it in Secrets Manager"
+# What the cluster sets itself, and the argument by which a user brings their own.
+_INSTEAD: Mapping[Option, str] = {
+    ("database", "sql_alchemy_conn"): "use database=ExistingDatabase(endpoint=…, secret=…)",
+    ("celery", "broker_url"): _INSTEAD_BROKER,
+    (
+        "celery",
+        "result_backend",
+    ): _INSTEAD_BROKER,
+    ("core", "fernet_key"): _GENERATED,
+    ("api", "secret_key"): _GENERATED,
+    ("webserver", "secret_key"): _GENERATED,
+    ("api_auth", "jwt_secret"): _GENERATED,
+}
+# The "%%" of airflow.cfg before the name of a field or of a part of a date.
+_ESCAPED = re.compile(r"%%[(A-Za-z]")
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _ENVIRONMENT_NAME = re.compile(r"AIRFLOW_{1,2}([A-Z].*?)__(.+)", re.IGNORECASE)
@@ -55,14 +76,21 @@ class Finding:
     """Something about a user's configuration that the user should know.
 
     Args:
-        id: names the rule, so that a warning can be acknowledged.
+        option: what it is about.
+        id: names the rule.
         message: what was given, what Airflow makes of it, what to do.
         is_error: whether it must not be deployed.
     """
 
+    option: Option
     id: str
     message: str
     is_error: bool = False
+
+    @property
+    def warning_id(self) -> str:
+        """The id of its warning: acknowledging one hides no other."""
+        return f"{self.id}:{'.'.join(self.option)}"
 
 
 @lru_cache(maxsize=4096)  # a plan asks for each option once per process
@@ -95,22 +123,60 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict
     Raises:
         ValueError: if two sources give one option different values, or one gives an option and another its command.
     """
-    merged: dict[Option, tuple[str, Option, T]] = {}
+    if found := conflicts(sources, minor):
+        raise OptionConflictError(found)
+    merged: dict[Option, tuple[Option, T]] = {}
+    for _, options in sources:
+        for option, value in options.items():
+            merged.setdefault(read_as(option, minor), (option, value))
+    return dict(merged.values())
+
+
+class OptionConflictError(ValueError):
+    """Two sources give one option different values.
+
+    Args:
+        found: what to say of each such option, by its current name.
+    """
+
+    def __init__(self, found: Mapping[Option, str]) -> None:
+        super().__init__(together([*found.values()]))
+        self.found = found
+
+
+def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:
+    """Return what to say of each option that two sources give different values, or by different names.
+
+    Args:
+        sources: (the source's name for an error message, its options).
+        minor: the release line, such as "3.3", which says what names are one option.
+    """
+    first: dict[Option, tuple[str, Option, object]] = {}
+    found: dict[Option, str] = {}
     for source, options in sources:
         for option, value in options.items():
-            earlier, name, given = merged.setdefault(read_as(option, minor), (source, option, value))
+            current = read_as(option, minor)
+            earlier, name, given = first.setdefault(current, (source, option, value))
             agree = type(given) is type(value) and given == value
+            instead = f": {_INSTEAD[current]}" if current in _INSTEAD else ""
             if name != option and not (agree and base_option(name) == name and base_option(option) == option):
-                raise ValueError(
-                    f"{_spell(name)} by {earlier}, and {_spell(option)} by {source}, are one option; "
-                    "remove one of the two"
-                )
-            if not agree:
-                raise ValueError(
+                message = f"{_spell(name)} by {earlier}, and {_spell(option)} by {source}, are one option"
+            elif not agree:
+                message = (
                     f"{_spell(option)} is given twice: as {_show(option, given)} by {earlier}, "
-                    f"and as {_show(option, value)} by {source}; remove one of the two"
+                    f"and as {_show(option, value)} by {source}"
                 )
-    return {option: value for _, option, value in merged.values()}
+            else:
+                continue
+            found.setdefault(current, f"{message}; remove one of the two{instead}")
+    return found
+
+
+def together(messages: Sequence[str]) -> str:
+    """Write several errors as one, so that they can be mended at once."""
+    if len(messages) == 1:
+        return messages[0]
+    return "\n- ".join([f"{len(messages)} settings cannot be used:", *messages])
 
 
 def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str) -> dict[Option, T]:
@@ -131,8 +197,9 @@ def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
         minor: the release line, such as "3.3".
     """
     known(minor)
-    found = (finding for option, value in given.items() for finding in _judge(option, value, minor))
-    return tuple(finding for finding in found if finding)
+    found = ((option, finding) for option, value in given.items() for finding in _judge(option, value, minor))
+    # As the user wrote it: of two teams, each has a warning of its own.
+    return tuple(replace(finding, option=option) for option, finding in found if finding)
 
 
 def flatten(user: Mapping[str, Mapping[str, object]]) -> dict[Option, object]:
@@ -144,7 +211,16 @@ def flatten(user: Mapping[str, Mapping[str, object]]) -> dict[Option, object]:
     Raises:
         ValueError: if it does not have that shape, or a value cannot become one text.
     """
-    return dict(_given(user))
+    found: dict[Option, object] = {}
+    for (section, name), value in _given(user):
+        option = (section_of(section), name)
+        if option in found:
+            raise ValueError(
+                f"config: [{section}] is [{option[0]}] in variables, which have no dots, so {_spell(option)} is there"
+                f" twice; keep the one of [{option[0]}]"
+            )
+        found[option] = value
+    return found
 
 
 def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, object]]:
@@ -155,6 +231,11 @@ def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, o
         _check_name("section", section)
         if not isinstance(options, Mapping):
             given = type(options).__name__
+            place, dot, name = section.rpartition(".")
+            if dot and place in {known_section for known_section, _ in every_option()}:
+                raise ValueError(
+                    f"config: options are in sections of their own, got {section!r}; {_example(place, name)}"
+                )
             raise ValueError(f"config[{section!r}] must map options to values, got {given}; {_example(section)}")
         for option, value in options.items():
             _check_name("option", option, section)
@@ -196,6 +277,11 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     sensitive = facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != ""
     if shows_secret(value) or sensitive:
         yield _plain_text(option, value, minor)
+    if isinstance(value, str) and _ESCAPED.search(value):
+        message = (
+            f'{_spell(option)} has "%%", which is how airflow.cfg spells "%"; here Airflow would take both. Write "%"'
+        )
+        yield Finding(option=option, id="cdk-airflow-ecs:escaped-percent", message=message, is_error=True)
     if FREE_FORM.fullmatch(option[0]):
         return
     if facts is None:
@@ -206,18 +292,19 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
         yield _absent(base, facts, minor)
     elif facts.deprecated and _version(facts.deprecated)[:2] <= _version(minor):
         message = f"{_spell(base)} is deprecated since Airflow {facts.deprecated}. {facts.advice or ''}"
-        yield Finding(id="cdk-airflow-ecs:deprecated-option", message=message.rstrip())
+        yield Finding(option=option, id="cdk-airflow-ecs:deprecated-option", message=message.rstrip())
 
 
 def _plain_text(option: Option, value: object, minor: str) -> Finding:
     """Say that a sensitive option stands in the template for all to read."""
     place = current_option(option, minor) or option
-    remedy = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
+    secret = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
+    remedy = _INSTEAD.get(place, secret)
     if _MAY_BE_SECRET.fullmatch(option[1]) and not shows_secret(value):
         message = f"{_spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
-        return Finding(id="cdk-airflow-ecs:possibly-secret-option", message=message)
+        return Finding(option=option, id="cdk-airflow-ecs:possibly-secret-option", message=message)
     message = f"{_spell(option)} is a secret, and would be readable in the template; {remedy}"
-    return Finding(id="cdk-airflow-ecs:plain-text-secret", message=message, is_error=True)
+    return Finding(option=option, id="cdk-airflow-ecs:plain-text-secret", message=message, is_error=True)
 
 
 def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
@@ -225,7 +312,7 @@ def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
     new = current_option(option, minor) or option
     since = f"since Airflow {facts.since}" if facts.since else "by now"
     message = f"{_spell(option)} is called {_spell(new)} {since}. Airflow {minor} still reads the old name"
-    return Finding(id="cdk-airflow-ecs:deprecated-option", message=f"{message}; {_example(*new)}")
+    return Finding(option=option, id="cdk-airflow-ecs:deprecated-option", message=f"{message}; {_example(*new)}")
 
 
 def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
@@ -240,12 +327,12 @@ def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
         old = next((old for old, its in known(minor).items() if option in its.renamed), None)
         remedy = f"; {_example(*old)}" if old else ""
         message = f"{airflow} has no {_spell(option)} and ignores it; Airflow {later[0]} has it{remedy}"
-        return Finding(id="cdk-airflow-ecs:newer-option", message=message)
+        return Finding(option=option, id="cdk-airflow-ecs:newer-option", message=message)
     gone = f"in Airflow {minors()[minors().index(earlier[-1]) + 1]}" if earlier else f"before Airflow {minors()[0]}"
     message = f"{_spell(option)} was removed {gone}, and {airflow} ignores it"
     new = current_option(option, minor)
     message += f"; {_example(*new)}" if new else f". {facts.advice or 'Nothing replaces it: remove it.'}"
-    return Finding(id="cdk-airflow-ecs:removed-option", message=message)
+    return Finding(option=option, id="cdk-airflow-ecs:removed-option", message=message)
 
 
 def _unknown(option: Option, minor: str) -> Finding | None:
@@ -264,7 +351,7 @@ def _unknown(option: Option, minor: str) -> Finding | None:
         message += f": it reads _cmd and _secret of sensitive options alone, and {_spell((section, stem))} is none"
     elif hints:
         message += f"; did you mean {' or '.join(hints)}?"
-    return Finding(id="cdk-airflow-ecs:unknown-option", message=message)
+    return Finding(option=option, id="cdk-airflow-ecs:unknown-option", message=message)
 
 
 def _suggestions(option: Option, minor: str) -> list[Option]:

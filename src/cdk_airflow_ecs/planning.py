@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from cdk_airflow_ecs import limits
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, WEB_PORT, processes
@@ -14,7 +14,8 @@ from cdk_airflow_ecs.compatibility import check_router
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
 from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
-from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Permission
+from cdk_airflow_ecs.options import OptionConflictError, together
+from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Option, Permission
 from cdk_airflow_ecs.plan_context import PlanContext
 from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.process_environment import process_environment
@@ -22,6 +23,8 @@ from cdk_airflow_ecs.run_task_permissions import may_find, may_follow, may_read_
 from cdk_airflow_ecs.settings import Settings
 
 NFS_PORT: Final = 2049
+# The processes of a component, what is said of it, and its size where nothing is said.
+_Part: TypeAlias = "tuple[tuple[Process | Workers, ...], Service, TaskSize]"
 
 # Default sizes: a vCPU for what serves or schedules, half a one for what mostly waits. Measured, idle: API core and
 # execution together 457 MB, scheduler 234, DAG processor 198, triggerer 236 (3.3.2), webserver 607 (2.11.2).
@@ -47,18 +50,13 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         task_component(task, architecture=settings.image.architecture, secrets=settings.given_secrets)
         for task in settings.ecs_tasks
     ]
-    # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
-    tasks = [
-        replace(
-            _component(context, (task,), task.service, TaskSize()), kind="executor task", count=None, enable_exec=False
-        )
-        for task in context.executor.tasks
-    ]
-    services = [_component(context, *service) for service in _services(context)]
+    started = [((task,), task.service, TaskSize()) for task in context.executor.tasks]
+    tasks, services = _components(context, started), _components(context, _services(context))
     components = (
         *(replace(store, enable_exec=bool(settings.enable_exec)) for store in stores if store is not None),
         *ecs_tasks,
-        *tasks,
+        # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
+        *(replace(task, kind="executor task", count=None, enable_exec=False) for task in tasks),
         *services,
         migration_component(settings),
     )
@@ -66,7 +64,21 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
 
-def _services(context: PlanContext) -> Iterator[tuple[tuple[Process | Workers, ...], Service, TaskSize]]:
+def _components(context: PlanContext, parts: Iterable[_Part]) -> list[Component]:
+    """Plan the components of Airflow's processes, and refuse what contradicts any of them at once."""
+    planned: list[Component] = []
+    found: dict[Option, str] = {}
+    for members, service, default in parts:
+        try:
+            planned.append(_component(context, members, service, default))
+        except OptionConflictError as conflict:
+            found = {**conflict.found, **found}
+    if found:
+        raise ValueError(together([*found.values()]))
+    return planned
+
+
+def _services(context: PlanContext) -> Iterator[_Part]:
     core: dict[str, list[Process]] = {}
     for process in processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler):
         core.setdefault(process.component, []).append(process)

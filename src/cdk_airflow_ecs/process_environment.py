@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cdk_airflow_ecs import options
 from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
 from cdk_airflow_ecs.capacity.service import Service
@@ -12,6 +14,8 @@ from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 from cdk_airflow_ecs.plan_context import PlanContext
 from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.relied_upon import check_heartbeats
+
+_DAGS_FOLDER: Final = ("core", "dags_folder")
 
 
 def process_environment(
@@ -41,12 +45,16 @@ def process_environment(
         (image.source.options_source, image.source.options),
         (f"environment of {process.component}", given_options),
     ]
-    options.merge([*context.relied_upon, *user_options], line)
+    own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
+    relied = options.conflicts([*context.relied_upon, *user_options], line)
+    if conflicts := relied | options.conflicts([*own, *user_options], line):
+        raise options.OptionConflictError(conflicts)
     for owner in context.owners:
         owner.check_options(settings.version, user_options)
     check_heartbeats(user_options, line)
-    own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
     chosen = options.overlay(_defaults(context, process), options.merge([*own, *user_options], line), line)
+    if "dags" not in process.needs:
+        chosen[_DAGS_FOLDER] = NO_DAGS
     fixed, added = _own_environment(context, process), _task_variables(context, process)
     ours = {**fixed, **added}
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
@@ -121,7 +129,8 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     if "dags" in needs:
         chosen |= context.dags.config
     else:
-        chosen["core", "dags_folder"] = NO_DAGS
+        # What a user may say of it is what holds where DAGs are; the folder goes when that is settled.
+        chosen[_DAGS_FOLDER] = context.dags.config.get(_DAGS_FOLDER, NO_DAGS)
     return chosen
 
 

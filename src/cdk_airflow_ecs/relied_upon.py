@@ -63,6 +63,12 @@ def _of_every_cluster(settings: Settings) -> Mapping[str, Mapping[Option, Value]
             ("logging", "trigger_log_server_port"): str(TRIGGERER_LOG_PORT),
         },
         "whose processes must agree on it": {("operators", "default_queue"): settings.default_queue},
+        # Its secret is the web component's, and workers have it too: with it, code of a DAG would sign in as anybody.
+        "whose workers hold the key of session cookies": {
+            ("fab", "session_backend"): "database",
+            ("webserver", "session_backend"): "database",
+        },
+        "where nobody signs in without a password": {("fab", "auth_role_public"): ""},
         "which starts no health server": {
             ("scheduler", "scheduler_health_check_server_host"): "0.0.0.0",  # noqa: S104
             ("scheduler", "scheduler_health_check_server_port"): "8974",

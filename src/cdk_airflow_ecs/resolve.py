@@ -60,9 +60,8 @@ def resolve(arguments: ClusterArguments) -> Settings:
         source.check(version, executor.image_files)
         advice += source.advice(version)
         found = options.check(source.options, version.line)
-        advice += _advise(
-            [replace(finding, message=f"{source.options_source}: {finding.message}") for finding in found]
-        )
+        named = [replace(each, message=f"{source.options_source}: {each.message}") for each in found]
+        advice += _advise(named, "" if source == settings.image.source else f":{name}")
         advice += compatibility.check_image(name, image, executor, version)
     compatibility.check_ecs_tasks(settings, executor)
     compatibility.check_dags(images, arguments.dags)
@@ -143,14 +142,14 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
         *((task.component, task.service) for task in settings.ecs_tasks),
     ):
         found.append(split_environment(owner, service.environment, secrets)[1])
-    return [advice for given in found for advice in _advise(options.check(given, settings.version.line))]
+    return _advise([finding for given in found for finding in options.check(given, settings.version.line)])
 
 
-def _advise(findings: Sequence[options.Finding]) -> list[Advice]:
-    for finding in findings:
-        if finding.is_error:
-            raise ValueError(finding.message)
-    return [Advice(finding.id, finding.message) for finding in findings]
+def _advise(findings: Sequence[options.Finding], owner: str = "") -> list[Advice]:
+    """Make advice of *findings*, each with an id of its own, or refuse all that are errors at once."""
+    if wrong := [finding.message for finding in findings if finding.is_error]:
+        raise ValueError(options.together(wrong))
+    return [Advice(f"{finding.warning_id}{owner}", finding.message) for finding in findings]
 
 
 def check_constructs(

@@ -115,7 +115,7 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "Secrets": ("made by Secrets Manager", generated),
     "Option names checked before deploy": (
         "yes",
-        lambda: [each.id for each in _misspelled().advice] == ["cdk-airflow-ecs:unknown-option"],
+        lambda: [each.id for each in _misspelled().advice] == ["cdk-airflow-ecs:unknown-option:core.paralelism"],
     ),
     "Autoscaling of workers": ("not yet", lambda: not hasattr(WorkerPool("default"), "scaling")),
     "Single sign-on": ("not yet", lambda: not any("sign" in field.name for field in dataclasses.fields(Web))),

@@ -397,19 +397,25 @@ def test_plain_text_secret(section, option, value):
     """A sensitive option given as text, number or token is an error that shows the remedy and not the value."""
     (finding,) = check({section: {option: value}}, "3.3")
     place = section.rpartition("_")[2]
+    remedy = f'pass an ecs.Secret: config={{"{place}": {{"{option}": ecs.Secret.from_secrets_manager(...)}}}}'
+    instead = {
+        "core": "leave it out, the cluster generates one and keeps it in Secrets Manager",
+        "celery": "use executor=CeleryExecutor(broker=RedisBroker.existing(…))",
+        "database": "use database=ExistingDatabase(endpoint=…, secret=…)",
+    }
     assert finding == Finding(
+        option=(section, option),
         id="cdk-airflow-ecs:plain-text-secret",
-        message=f"[{place}] {option} is a secret, and would be readable in the template; pass an ecs.Secret: "
-        f'config={{"{place}": {{"{option}": ecs.Secret.from_secrets_manager(...)}}}}',
+        message=f"[{place}] {option} is a secret, and would be readable in the template; {instead.get(place, remedy)}",
         is_error=True,
     )
 
 
 def test_plain_text_secret_of_an_old_name():
-    """A secret under an old name is an error too, and the remedy names the new one."""
+    """A secret under an old name is an error too, with the remedy of the new one."""
     secret, renamed = check({"webserver": {"secret_key": PASSWORD}}, "3.3")
     assert secret.is_error
-    assert 'config={"api": {"secret_key": ecs.Secret' in secret.message
+    assert "leave it out, the cluster generates one" in secret.message
     assert renamed.id == "cdk-airflow-ecs:deprecated-option"
 
 

@@ -25,6 +25,7 @@ from cdk_airflow_ecs import (
     Executor,
     ExecutorPlan,
     HealthCheck,
+    ImageDags,
     LocalExecutor,
     Service,
     Web,
@@ -448,3 +449,91 @@ def test_what_an_executor_wants_in_the_image(wanted):
     assert advice.id == "cdk-airflow-ecs:image-requirements:airflow"
     assert f"must hold {', '.join(*wanted.values())}," in advice.text
     assert settings_of(version=AirflowVersion.V3_3, executor=Own()).advice == ()
+
+
+def test_every_finding_is_a_warning_of_its_own():
+    """Two wrong names are two warnings, so that acknowledging one does not hide the other."""
+    config = {"core": {"paralelism": 64, "max_active_taks_per_dag": 5}}
+    ids = [advice.id for advice in settings_of(version=AirflowVersion.V3_3, config=config).advice]
+    assert ids == [f"cdk-airflow-ecs:unknown-option:core.{name}" for name in config["core"]]
+
+
+def test_errors_are_told_together():
+    """What airflow.cfg brings along is refused in one message, whichever process it concerns."""
+    wrong = {
+        "core": {"executor": "LocalExecutor", "hostname_callable": "socket.gethostname"},
+        "logging": {"remote_logging": False},
+        "api": {"port": 9090},
+    }
+    with pytest.raises(ValueError, match="4 settings cannot be used:") as caught:
+        plan(config=wrong)
+    for section, names in wrong.items():
+        for name in names:
+            assert f"[{section}] {name}" in str(caught.value)
+    with pytest.raises(
+        ValueError, match=r"2 settings cannot be used:\n- \[sentry\] sentry_dsn .*\n- \[celery\] flower_basic_auth "
+    ):
+        plan(config={"sentry": {"sentry_dsn": "a"}, "celery": {"flower_basic_auth": "b:c"}})
+
+
+def test_the_folder_of_an_images_dags_may_be_said():
+    """Who repeats where ImageDags has its DAGs changes nothing; another folder is refused by the right value."""
+    given = {"image": OWN_IMAGE, "dags": ImageDags()}
+    assert plan(**given, config={"core": {"dags_folder": "/opt/airflow/dags"}}) == plan(**given)
+    with pytest.raises(ValueError, match="as '/opt/airflow/dags' by this cluster, and as '/dags' by config="):
+        plan(**given, config={"core": {"dags_folder": "/dags"}})
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "instead"),
+    [
+        ("database", "sql_alchemy_conn", "use database=ExistingDatabase("),
+        ("celery", "broker_url", "RedisBroker.existing("),
+        ("celery", "result_backend", "RedisBroker.existing("),
+        ("core", "fernet_key", "leave it out, the cluster generates one"),
+        ("api", "secret_key", "leave it out, the cluster generates one"),
+        ("api_auth", "jwt_secret", "leave it out, the cluster generates one"),
+    ],
+)
+@pytest.mark.parametrize("value", ["hunter2-hunter2", EcsSecret()])
+def test_what_to_use_instead(section, name, value, instead):
+    """Text and secret alike lead to the argument that is meant for it, never to each other."""
+    with pytest.raises(ValueError, match=re.escape(instead)) as caught:
+        plan(config={section: {name: value}})
+    assert "pass an ecs.Secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"logging": {"log_format": "[%%(asctime)s] %%(message)s"}}, '[logging] log_format has "%%"'),
+        ({"core.default_task_retries": 3}, 'write config={"core": {"default_task_retries": ...}}'),
+        ({"common.io": {"a": "1"}, "common_io": {"a": "2"}}, "[common_io] is [common.io] in variables"),
+        ({"fab": {"session_backend": "securecookie"}}, "whose workers hold the key of session cookies"),
+        ({"fab": {"auth_role_public": "Admin"}}, "where nobody signs in without a password"),
+        ({"celery": {"extra_celery_config": '{"accept_content": ["json", "pickle"]}'}}, "lets workers read pickle"),
+    ],
+)
+def test_what_is_refused_with_its_reason(config, words):
+    """What would be ignored, misread or dangerous says why, and what to write."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        plan(config=config)
+
+
+def test_percent_signs_that_are_meant():
+    """A format of one "%", and a doubled one before anything else, pass as they are."""
+    plan(config={"logging": {"log_format": "[%(asctime)s] %(message)s 100%%"}})
+
+
+def test_one_section_in_two_spellings():
+    """A section is the same by the name that variables have, so its options are checked and set as the others."""
+    dotted, other = ({section: {"xcom_objectstorage_path": "s3://b/x"}} for section in ("common.io", "common_io"))
+    assert plan(config=dotted) == plan(config=other)
+
+
+@pytest.mark.parametrize("value", ["not json", '["a"]', "3"])
+def test_arguments_of_run_task_are_an_object(value):
+    """The executor would not start with any other."""
+    with pytest.raises(ValueError, match="run_task_kwargs by config= must be a JSON object such as"):
+        plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": value}})
+    plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": '{"enableExecuteCommand": true}'}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
@@ -20,6 +21,9 @@ _EXTRA: Final = ("celery", "extra_celery_config")
 _TRANSPORT: Final = "celery_broker_transport_options"
 # What [celery] extra_celery_config would set in place of others (default_celery.py of the celery provider).
 _OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
+
+# What kombu calls the serializers that make objects of any class (kombu/serialization.py).
+_UNSAFE: Final = {"pickle", "application/x-python-serialize", "yaml", "application/x-yaml"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,11 @@ class CeleryExecutor(Executor):
                 raise ValueError(
                     f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which this cluster says itself:"
                     " use broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
+                )
+            if unsafe := sorted(_UNSAFE & _texts(options.get(_EXTRA))):
+                raise ValueError(
+                    f"[celery] extra_celery_config by {source} lets workers read {', '.join(unsafe)}: who can write to"
+                    " the broker would then run code in scheduler and workers. Leave serializers at json"
                 )
             lost = [name for section, name in options if section == _TRANSPORT and (section, name) not in ours]
             if lost and replaces:
@@ -151,3 +160,18 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         architecture=pool.architecture,
         spot=pool.spot,
     )
+
+
+def _texts(value: object) -> set[str]:
+    """Return every text among the values of JSON."""
+    try:
+        tree = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        return set()
+    waiting, found = [tree], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            found.add(node)
+        waiting.extend(node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
+    return found

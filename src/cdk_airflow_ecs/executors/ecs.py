@@ -16,6 +16,7 @@ from cdk_airflow_ecs.option_owner import UserOptions, names_in
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
 from cdk_airflow_ecs.process import Need, Process
 from cdk_airflow_ecs.run_task_permissions import may_run
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
@@ -124,9 +125,13 @@ class EcsExecutor(Executor, TaskSize):
         """See :meth:`OptionOwner.check_options`."""
         del version
         for source, options in given:
-            names = names_in(options.get((_SECTION, "run_task_kwargs")))
-            if not names:
-                continue
+            said = options.get((_SECTION, "run_task_kwargs"), "")
+            names = names_in(said)
+            if not names and isinstance(said, str) and not is_token(said) and said.strip() not in ("", "{}"):
+                raise ValueError(
+                    f"[{_SECTION}] run_task_kwargs by {source} must be a JSON object such as"
+                    ' {"enableExecuteCommand": true}, got text that is not one: the executor would not start'
+                )
             ours = [*(name for _, name in self._config()), *_RUN_TASK]
             if twice := sorted(names & {spelled for name in ours for spelled in (name, _camel(name))}):
                 raise ValueError(
