@@ -1,4 +1,4 @@
-"""A user's Airflow options: merged with the library's own, checked against what an Airflow knows. Pure.
+"""A user's Airflow options: checked against what an Airflow knows. Pure.
 
 An option is ``(section, option)`` in lower case, as in ``airflow.cfg``.
 """
@@ -6,13 +6,14 @@ An option is ``(section, option)`` in lower case, as in ``airflow.cfg``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from typing import TypeVar
 
 from cdk_airflow_ecs.environment import shows_secret
+from cdk_airflow_ecs.option_conflicts import INSTEAD, spell
 from cdk_airflow_ecs.option_names import (
     COMMAND_SUFFIXES,
     FREE_FORM,
@@ -32,36 +33,16 @@ __all__ = [
     "Finding",
     "KnownOption",
     "Option",
-    "OptionConflictError",
     "check",
-    "conflicts",
     "environment_name",
     "exists",
     "flatten",
     "known",
-    "merge",
-    "overlay",
     "read_as",
-    "together",
     "variables",
 ]
 
 T = TypeVar("T")
-_INSTEAD_BROKER = "use executor=CeleryExecutor(broker=RedisBroker.existing(…))"
-_GENERATED = "leave it out, the cluster generates one and keeps it in Secrets Manager"
-# What the cluster sets itself, and the argument by which a user brings their own.
-_INSTEAD: Mapping[Option, str] = {
-    ("database", "sql_alchemy_conn"): "use database=ExistingDatabase(endpoint=…, secret=…)",
-    ("celery", "broker_url"): _INSTEAD_BROKER,
-    (
-        "celery",
-        "result_backend",
-    ): _INSTEAD_BROKER,
-    ("core", "fernet_key"): _GENERATED,
-    ("api", "secret_key"): _GENERATED,
-    ("webserver", "secret_key"): _GENERATED,
-    ("api_auth", "jwt_secret"): _GENERATED,
-}
 # The "%%" of airflow.cfg before the name of a field or of a part of a date.
 _ESCAPED = re.compile(r"%%[(A-Za-z]")
 
@@ -113,78 +94,6 @@ def variables(chosen: Mapping[Option, T]) -> dict[str, T]:
     return {environment_name(*option): value for option, value in chosen.items()}
 
 
-def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict[Option, T]:
-    """Merge the options of several sources, of which no two may disagree.
-
-    Args:
-        sources: (the source's name for an error message, its options), the first to come first in the result.
-        minor: the release line, such as "3.3", which says what names are one option.
-
-    Raises:
-        ValueError: if two sources give one option different values, or one gives an option and another its command.
-    """
-    if found := conflicts(sources, minor):
-        raise OptionConflictError(found)
-    merged: dict[Option, tuple[Option, T]] = {}
-    for _, options in sources:
-        for option, value in options.items():
-            merged.setdefault(read_as(option, minor), (option, value))
-    return dict(merged.values())
-
-
-class OptionConflictError(ValueError):
-    """Two sources give one option different values.
-
-    Args:
-        found: what to say of each such option, by its current name.
-    """
-
-    def __init__(self, found: Mapping[Option, str]) -> None:
-        super().__init__(together([*found.values()]))
-        self.found = found
-
-
-def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:
-    """Return what to say of each option that two sources give different values, or by different names.
-
-    Args:
-        sources: (the source's name for an error message, its options).
-        minor: the release line, such as "3.3", which says what names are one option.
-    """
-    first: dict[Option, tuple[str, Option, object]] = {}
-    found: dict[Option, str] = {}
-    for source, options in sources:
-        for option, value in options.items():
-            current = read_as(option, minor)
-            earlier, name, given = first.setdefault(current, (source, option, value))
-            agree = type(given) is type(value) and given == value
-            instead = f": {_INSTEAD[current]}" if current in _INSTEAD else ""
-            if name != option and not (agree and base_option(name) == name and base_option(option) == option):
-                message = f"{_spell(name)} by {earlier}, and {_spell(option)} by {source}, are one option"
-            elif not agree:
-                message = (
-                    f"{_spell(option)} is given twice: as {_show(option, given)} by {earlier}, "
-                    f"and as {_show(option, value)} by {source}"
-                )
-            else:
-                continue
-            found.setdefault(current, f"{message}; remove one of the two{instead}")
-    return found
-
-
-def together(messages: Sequence[str]) -> str:
-    """Write several errors as one, so that they can be mended at once."""
-    if len(messages) == 1:
-        return messages[0]
-    return "\n- ".join([f"{len(messages)} settings cannot be used:", *messages])
-
-
-def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str) -> dict[Option, T]:
-    """Lay *chosen* over *defaults*, where it may set one by an old name: Airflow would read the new name alone."""
-    renamed = {read_as(option, minor) for option in chosen} - chosen.keys()
-    return {**{option: value for option, value in defaults.items() if option not in renamed}, **chosen}
-
-
 def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
     """Check a user's options against what a release of Airflow has.
 
@@ -216,7 +125,7 @@ def flatten(user: Mapping[str, Mapping[str, object]]) -> dict[Option, object]:
         option = (section_of(section), name)
         if option in found:
             raise ValueError(
-                f"config: [{section}] is [{option[0]}] in variables, which have no dots, so {_spell(option)} is there"
+                f"config: [{section}] is [{option[0]}] in variables, which have no dots, so {spell(option)} is there"
                 f" twice; keep the one of [{option[0]}]"
             )
         found[option] = value
@@ -261,11 +170,11 @@ def _check_value(option: Option, value: object) -> None:
     """Refuse a value that cannot become the text of one environment variable."""
     if value is None:
         raise ValueError(
-            f'config: {_spell(option)} is None; leave it out for Airflow\'s default, or give "" for no value'
+            f'config: {spell(option)} is None; leave it out for Airflow\'s default, or give "" for no value'
         )
     if isinstance(value, (Mapping, list, tuple, set, frozenset, bytes)):
         remedy = "give text" if isinstance(value, bytes) else "give text, such as json.dumps(...) of it"
-        raise ValueError(f"config: {_spell(option)} is a {type(value).__name__}; {remedy}")
+        raise ValueError(f"config: {spell(option)} is a {type(value).__name__}; {remedy}")
 
 
 def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None]:
@@ -279,7 +188,7 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
         yield _plain_text(option, value, minor)
     if isinstance(value, str) and _ESCAPED.search(value):
         message = (
-            f'{_spell(option)} has "%%", which is how airflow.cfg spells "%"; here Airflow would take both. Write "%"'
+            f'{spell(option)} has "%%", which is how airflow.cfg spells "%"; here Airflow would take both. Write "%"'
         )
         yield Finding(option=option, id="cdk-airflow-ecs:escaped-percent", message=message, is_error=True)
     if FREE_FORM.fullmatch(option[0]):
@@ -291,7 +200,7 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     elif minor not in facts.minors:
         yield _absent(base, facts, minor)
     elif facts.deprecated and _version(facts.deprecated)[:2] <= _version(minor):
-        message = f"{_spell(base)} is deprecated since Airflow {facts.deprecated}. {facts.advice or ''}"
+        message = f"{spell(base)} is deprecated since Airflow {facts.deprecated}. {facts.advice or ''}"
         yield Finding(option=option, id="cdk-airflow-ecs:deprecated-option", message=message.rstrip())
 
 
@@ -299,11 +208,11 @@ def _plain_text(option: Option, value: object, minor: str) -> Finding:
     """Say that a sensitive option stands in the template for all to read."""
     place = current_option(option, minor) or option
     secret = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
-    remedy = _INSTEAD.get(place, secret)
+    remedy = INSTEAD.get(place, secret)
     if _MAY_BE_SECRET.fullmatch(option[1]) and not shows_secret(value):
-        message = f"{_spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
+        message = f"{spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
         return Finding(option=option, id="cdk-airflow-ecs:possibly-secret-option", message=message)
-    message = f"{_spell(option)} is a secret, and would be readable in the template; {remedy}"
+    message = f"{spell(option)} is a secret, and would be readable in the template; {remedy}"
     return Finding(option=option, id="cdk-airflow-ecs:plain-text-secret", message=message, is_error=True)
 
 
@@ -311,7 +220,7 @@ def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
     """Say that Airflow reads an option by an old name."""
     new = current_option(option, minor) or option
     since = f"since Airflow {facts.since}" if facts.since else "by now"
-    message = f"{_spell(option)} is called {_spell(new)} {since}. Airflow {minor} still reads the old name"
+    message = f"{spell(option)} is called {spell(new)} {since}. Airflow {minor} still reads the old name"
     return Finding(option=option, id="cdk-airflow-ecs:deprecated-option", message=f"{message}; {_example(*new)}")
 
 
@@ -326,10 +235,10 @@ def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
     if later:
         old = next((old for old, its in known(minor).items() if option in its.renamed), None)
         remedy = f"; {_example(*old)}" if old else ""
-        message = f"{airflow} has no {_spell(option)} and ignores it; Airflow {later[0]} has it{remedy}"
+        message = f"{airflow} has no {spell(option)} and ignores it; Airflow {later[0]} has it{remedy}"
         return Finding(option=option, id="cdk-airflow-ecs:newer-option", message=message)
     gone = f"in Airflow {minors()[minors().index(earlier[-1]) + 1]}" if earlier else f"before Airflow {minors()[0]}"
-    message = f"{_spell(option)} was removed {gone}, and {airflow} ignores it"
+    message = f"{spell(option)} was removed {gone}, and {airflow} ignores it"
     new = current_option(option, minor)
     message += f"; {_example(*new)}" if new else f". {facts.advice or 'Nothing replaces it: remove it.'}"
     return Finding(option=option, id="cdk-airflow-ecs:removed-option", message=message)
@@ -342,13 +251,13 @@ def _unknown(option: Option, minor: str) -> Finding | None:
     nearby = [section] if section in sections else get_close_matches(section, sections, 1, 0.8)
     if not nearby:
         return None
-    hints = [_spell(hint) for hint in _suggestions((nearby[0], name), minor)]
+    hints = [spell(hint) for hint in _suggestions((nearby[0], name), minor)]
     if nearby != [section] and not hints:
         hints = [f"[{nearby[0]}]"]
-    message = f"Airflow {minor} has no option {_spell(option)}"
+    message = f"Airflow {minor} has no option {spell(option)}"
     stem = next((name.removesuffix(suffix) for suffix in COMMAND_SUFFIXES if name.endswith(suffix)), name)
     if (section, stem) in known(minor):
-        message += f": it reads _cmd and _secret of sensitive options alone, and {_spell((section, stem))} is none"
+        message += f": it reads _cmd and _secret of sensitive options alone, and {spell((section, stem))} is none"
     elif hints:
         message += f"; did you mean {' or '.join(hints)}?"
     return Finding(option=option, id="cdk-airflow-ecs:unknown-option", message=message)
@@ -374,11 +283,6 @@ def _nearest(section: str, others: Iterable[Option]) -> list[Option]:
     return sorted(others, key=lambda other: (-SequenceMatcher(None, other[0], section).ratio(), other))[:2]
 
 
-def _spell(option: Option) -> str:
-    """Write an option the way Airflow's documentation does."""
-    return f"[{option[0]}] {option[1]}"
-
-
 def _config(section: str = "core", option: str = "<option>", value: str = "...") -> str:
     """Write an option the way it is given in ``config=``."""
     return f'config={{"{section}": {{"{option}": {value}}}}}'
@@ -387,14 +291,6 @@ def _config(section: str = "core", option: str = "<option>", value: str = "...")
 def _example(*option: str) -> str:
     """Say how to write an option."""
     return f"write {_config(*option)}"
-
-
-def _show(option: Option, value: object) -> str:
-    """Write a value in a message, unless it is or may be a secret."""
-    facts = every_option().get(option)
-    if facts and facts.sensitive:
-        return "a secret"
-    return repr(value) if isinstance(value, (str, int, float)) else "what only the deploy knows"
 
 
 def _version(text: str) -> tuple[int, ...]:

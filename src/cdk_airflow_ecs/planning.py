@@ -14,7 +14,7 @@ from cdk_airflow_ecs.compatibility import check_router
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
 from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
-from cdk_airflow_ecs.options import OptionConflictError, together
+from cdk_airflow_ecs.option_conflicts import OptionConflictError, together
 from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Option, Permission
 from cdk_airflow_ecs.plan_context import PlanContext
 from cdk_airflow_ecs.process import Process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cdk_airflow_ecs import options
+from cdk_airflow_ecs import option_conflicts
 from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.environment import split_environment
@@ -46,13 +46,15 @@ def process_environment(
         (f"environment of {process.component}", given_options),
     ]
     own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
-    relied = options.conflicts([*context.relied_upon, *user_options], line)
-    if conflicts := relied | options.conflicts([*own, *user_options], line):
-        raise options.OptionConflictError(conflicts)
+    relied = option_conflicts.conflicts([*context.relied_upon, *user_options], line)
+    if conflicts := relied | option_conflicts.conflicts([*own, *user_options], line):
+        raise option_conflicts.OptionConflictError(conflicts)
     for owner in context.owners:
         owner.check_options(settings.version, user_options)
     check_heartbeats(user_options, line)
-    chosen = options.overlay(_defaults(context, process), options.merge([*own, *user_options], line), line)
+    chosen = option_conflicts.overlay(
+        _defaults(context, process), option_conflicts.merge([*own, *user_options], line), line
+    )
     if "dags" not in process.needs:
         chosen[_DAGS_FOLDER] = NO_DAGS
     fixed, added = _own_environment(context, process), _task_variables(context, process)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from aws_cdk import Stage
 from aws_cdk.aws_ec2 import SubnetSelection
 
-from cdk_airflow_ecs import compatibility, options, validation
+from cdk_airflow_ecs import compatibility, option_conflicts, options, validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.service import Service
@@ -61,7 +61,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
         advice += source.advice(version)
         found = options.check(source.options, version.line)
         named = [replace(each, message=f"{source.options_source}: {each.message}") for each in found]
-        advice += _advise(named, "" if source == settings.image.source else f":{name}")
+        advice += _advise(named, "" if source.options == images["airflow"].source.options else f":{name}")
         advice += compatibility.check_image(name, image, executor, version)
     compatibility.check_ecs_tasks(settings, executor)
     compatibility.check_dags(images, arguments.dags)
@@ -148,7 +148,7 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
 def _advise(findings: Sequence[options.Finding], owner: str = "") -> list[Advice]:
     """Make advice of *findings*, each with an id of its own, or refuse all that are errors at once."""
     if wrong := [finding.message for finding in findings if finding.is_error]:
-        raise ValueError(options.together(wrong))
+        raise ValueError(option_conflicts.together(wrong))
     return [Advice(f"{finding.warning_id}{owner}", finding.message) for finding in findings]
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.option_conflicts import merge
 from cdk_airflow_ecs.option_names import current_option, every_option, minors
-from cdk_airflow_ecs.options import Finding, environment_name, exists, flatten, known, merge
+from cdk_airflow_ecs.options import Finding, environment_name, exists, flatten, known
 from cdk_airflow_ecs.options import check as check_flat
 
 MINORS = ("2.8", "2.9", "2.10", "2.11", "3.0", "3.1", "3.2", "3.3")

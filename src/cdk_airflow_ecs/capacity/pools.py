@@ -29,14 +29,14 @@ class WorkerPool(TaskSize):
 
     Args:
         name: its name, also its construct id: renaming a pool replaces its service, and nothing that keeps data.
-        queues: the Celery queues it serves. The default is one queue of the pool's name.
         cpu: CPU units of each worker; 1024 is one vCPU.
         memory_mib: memory of each worker in MiB.
+        ephemeral_storage_gib: disk of each worker, 21 to 200 GiB. The default is Fargate's 20 GiB.
+        queues: the Celery queues it serves. The default is one queue of the pool's name.
         concurrency: Airflow tasks that one worker runs at a time. The default is one per 512 MiB: measured, a worker
             with four empty tasks peaks at 430 MB (Airflow 3.3.2) to 520 MB (2.11.2), with sixteen at 1.1 to 1.25 GB.
         count: number of workers.
         enable_exec: whether ``aws ecs execute-command`` may open a shell in it. The default is the cluster's.
-        ephemeral_storage_gib: disk of each worker, 21 to 200 GiB. The default is Fargate's 20 GiB.
         environment: more environment variables, as for :class:`Service`.
         health_check: instead of the default, which connects to the worker's log server.
         spot: run them on Fargate Spot, for up to 70 % less. AWS may stop such a worker two minutes after a warning: it

@@ -1,0 +1,110 @@
+"""Options of several sources: merged into one, unless two sources contradict each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from cdk_airflow_ecs.option_names import Option, base_option, every_option, read_as
+
+T = TypeVar("T")
+_INSTEAD_BROKER = "use executor=CeleryExecutor(broker=RedisBroker.existing(…))"
+_GENERATED = "leave it out, the cluster generates one and keeps it in Secrets Manager"
+# What the cluster sets itself, and the argument by which a user brings their own.
+INSTEAD: Mapping[Option, str] = {
+    ("database", "sql_alchemy_conn"): "use database=ExistingDatabase(endpoint=…, secret=…)",
+    ("celery", "broker_url"): _INSTEAD_BROKER,
+    (
+        "celery",
+        "result_backend",
+    ): _INSTEAD_BROKER,
+    ("core", "fernet_key"): _GENERATED,
+    ("api", "secret_key"): _GENERATED,
+    ("webserver", "secret_key"): _GENERATED,
+    ("api_auth", "jwt_secret"): _GENERATED,
+}
+
+
+def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict[Option, T]:
+    """Merge the options of several sources, of which no two may disagree.
+
+    Args:
+        sources: (the source's name for an error message, its options), the first to come first in the result.
+        minor: the release line, such as "3.3", which says what names are one option.
+
+    Raises:
+        ValueError: if two sources give one option different values, or one gives an option and another its command.
+    """
+    if found := conflicts(sources, minor):
+        raise OptionConflictError(found)
+    merged: dict[Option, tuple[Option, T]] = {}
+    for _, options in sources:
+        for option, value in options.items():
+            merged.setdefault(read_as(option, minor), (option, value))
+    return dict(merged.values())
+
+
+class OptionConflictError(ValueError):
+    """Two sources give one option different values.
+
+    Args:
+        found: what to say of each such option, by its current name.
+    """
+
+    def __init__(self, found: Mapping[Option, str]) -> None:
+        super().__init__(together([*found.values()]))
+        self.found = found
+
+
+def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:
+    """Return what to say of each option that two sources give different values, or by different names.
+
+    Args:
+        sources: (the source's name for an error message, its options).
+        minor: the release line, such as "3.3", which says what names are one option.
+    """
+    first: dict[Option, tuple[str, Option, object]] = {}
+    found: dict[Option, str] = {}
+    for source, options in sources:
+        for option, value in options.items():
+            current = read_as(option, minor)
+            earlier, name, given = first.setdefault(current, (source, option, value))
+            agree = type(given) is type(value) and given == value
+            instead = f": {INSTEAD[current]}" if current in INSTEAD else ""
+            if name != option and not (agree and base_option(name) == name and base_option(option) == option):
+                message = f"{spell(name)} by {earlier}, and {spell(option)} by {source}, are one option"
+            elif not agree:
+                message = (
+                    f"{spell(option)} is given twice: as {_show(option, given)} by {earlier}, "
+                    f"and as {_show(option, value)} by {source}"
+                )
+            else:
+                continue
+            found.setdefault(current, f"{message}; remove one of the two{instead}")
+    return found
+
+
+def together(messages: Sequence[str]) -> str:
+    """Write several errors as one, so that they can be mended at once."""
+    if len(messages) == 1:
+        return messages[0]
+    return "\n- ".join([f"{len(messages)} settings cannot be used:", *messages])
+
+
+def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str) -> dict[Option, T]:
+    """Lay *chosen* over *defaults*, where it may set one by an old name: Airflow would read the new name alone."""
+    renamed = {read_as(option, minor) for option in chosen} - chosen.keys()
+    return {**{option: value for option, value in defaults.items() if option not in renamed}, **chosen}
+
+
+def spell(option: Option) -> str:
+    """Write an option the way Airflow's documentation does."""
+    return f"[{option[0]}] {option[1]}"
+
+
+def _show(option: Option, value: object) -> str:
+    """Write a value in a message, unless it is or may be a secret."""
+    facts = every_option().get(option)
+    if facts and facts.sensitive:
+        return "a secret"
+    return repr(value) if isinstance(value, (str, int, float)) else "what only the deploy knows"
