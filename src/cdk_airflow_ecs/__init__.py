@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.brokers.redis import RedisBroker
     from cdk_airflow_ecs.brokers.sqs import SqsBroker
+    from cdk_airflow_ecs.capacity.base import Capacity, ProviderShare
+    from cdk_airflow_ecs.capacity.fargate import Fargate
     from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.capacity.service import Service
     from cdk_airflow_ecs.cluster import AirflowCluster
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.databases.postgres_container import ContainerDatabase
     from cdk_airflow_ecs.databases.rds import RdsDatabase
     from cdk_airflow_ecs.ecs_task import EcsTaskHandle
-    from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+    from cdk_airflow_ecs.executors.base import Executor, ExecutorBindContext, ExecutorContext, ExecutorPlan, Workers
     from cdk_airflow_ecs.executors.celery import CeleryExecutor
     from cdk_airflow_ecs.executors.ecs import EcsExecutor
     from cdk_airflow_ecs.executors.local import LocalExecutor
@@ -41,21 +43,25 @@ _MODULES = {
     "AirflowVersion": "airflow",
     "AuroraDatabase": "databases.aurora",
     "AwsLogs": "logs.awslogs",
+    "Capacity": "capacity.base",
     "CeleryExecutor": "executors.celery",
     "CloudWatchLogs": "logs.cloudwatch",
     "ContainerDatabase": "databases.postgres_container",
     "EcsExecutor": "executors.ecs",
     "EcsTaskHandle": "ecs_task",
     "Executor": "executors.base",
+    "ExecutorBindContext": "executors.base",
     "ExecutorContext": "executors.base",
     "ExecutorPlan": "executors.base",
     "ExistingDatabase": "databases.existing_postgres",
+    "Fargate": "capacity.fargate",
     "FireLens": "logs.firelens",
     "HealthCheck": "process",
     "ImageDags": "dags.image",
     "LocalExecutor": "executors.local",
     "LocalLogs": "logs.local",
     "Permission": "plan",
+    "ProviderShare": "capacity.base",
     "RdsDatabase": "databases.rds",
     "RedisBroker": "brokers.redis",
     "S3Dags": "dags.s3",
@@ -74,21 +80,25 @@ __all__ = [
     "AirflowVersion",
     "AuroraDatabase",
     "AwsLogs",
+    "Capacity",
     "CeleryExecutor",
     "CloudWatchLogs",
     "ContainerDatabase",
     "EcsExecutor",
     "EcsTaskHandle",
     "Executor",
+    "ExecutorBindContext",
     "ExecutorContext",
     "ExecutorPlan",
     "ExistingDatabase",
+    "Fargate",
     "FireLens",
     "HealthCheck",
     "ImageDags",
     "LocalExecutor",
     "LocalLogs",
     "Permission",
+    "ProviderShare",
     "RdsDatabase",
     "RedisBroker",
     "S3Dags",

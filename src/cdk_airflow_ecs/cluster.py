@@ -1,4 +1,4 @@
-"""AirflowCluster: resolve, plan, bind, render, connect, and what others may do with the result."""
+"""AirflowCluster: resolve, plan, then five steps: bind, render, gate, connect, observe."""
 
 from __future__ import annotations
 
@@ -7,31 +7,36 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import jsii
-from aws_cdk import Annotations, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.advice import warn
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
+from cdk_airflow_ecs.dag_authors import DagAuthors
 from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
+from cdk_airflow_ecs.executors.bind import bind_executor
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
-from cdk_airflow_ecs.migration.gate import awaited_by_gate, build_gate, wait_for
+from cdk_airflow_ecs.migration.order import gate_services
+from cdk_airflow_ecs.monitoring.observe import observe
+from cdk_airflow_ecs.monitoring.outputs import add_outputs
 from cdk_airflow_ecs.network import connect, peers
-from cdk_airflow_ecs.outputs import add_outputs
 from cdk_airflow_ecs.place import check_place
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.planning import plan_cluster
-from cdk_airflow_ecs.render import render_all
+from cdk_airflow_ecs.render import render_components
 from cdk_airflow_ecs.resolve import check_constructs, resolve
 from cdk_airflow_ecs.secret_names import check_secret_names
-from cdk_airflow_ecs.shared_resources import SharedResources
+from cdk_airflow_ecs.shared_resources import SharedResources, serve_web
 from cdk_airflow_ecs.subnets import check_network
 
 if TYPE_CHECKING:
     from aws_cdk import CustomResource
+    from aws_cdk import aws_elasticloadbalancingv2 as elb
     from aws_cdk import aws_kms as kms
 
     from cdk_airflow_ecs.airflow import AirflowVersion
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
+    from cdk_airflow_ecs.monitoring.observed import ObservedCluster
     from cdk_airflow_ecs.plan import Architecture
     from cdk_airflow_ecs.render_context import RenderedComponent
     from cdk_airflow_ecs.settings import Settings
@@ -172,43 +178,37 @@ class AirflowCluster(Construct):
             encryption_key=encryption_key,
             removal_policy=removal_policy,
         )
+        self._authors = DagAuthors(self)
         self._plan = ClusterPlan(components=(), edges=())
         self._rendered: dict[str, RenderedComponent] = {}
-        self._advice: set[str] = set()
+        self._warned: set[str] = set()
         self._gate: CustomResource | None = None
-        self._grants: iam.Policy | None = None
-        self._connections = ec2.Connections()
+        self._targets: elb.ApplicationTargetGroup | None = None
+        self._observed: ObservedCluster | None = None
         self._build(settings, plan)
-        settings.executor.bind(self)
+        bind_executor(settings.executor, self._rendered, self._shared.ecs_cluster)
 
     def _build(self, settings: Settings, plan: ClusterPlan) -> None:
-        """Make what *plan* has and the cluster has not: all of it at first, later what was added."""
-        for advice in (*settings.advice, *check_secret_names(settings.may_hold_secrets())):
-            if advice.id not in self._advice:
-                Annotations.of(self).add_warning_v2(advice.id, advice.text)
-                self._advice.add(advice.id)
-        shared, before = self._shared, self._rendered
-        context = shared.context(settings, plan)
-        rendered = self._rendered = render_all(shared.scope, plan.components, context, before)
-        new = [part for name, part in rendered.items() if name not in before]
-        if self._gate is None:
-            migration = rendered["Migration"]
-            self._gate = build_gate(shared.scope("Gate"), migration, context=context, key=shared.key)
-            web = shared.serve_web(settings, rendered)
-            add_outputs(self, context.bindings, web, internal=not settings.web.internet_facing)
-        ends = {**shared.connectables(), **{name: part.peer for name, part in rendered.items()}}
+        """Make what *plan* adds to the cluster in five steps: everything at first, later what was added."""
+        warn(self, (*settings.advice, *check_secret_names(settings.may_hold_secrets())), self._warned)
+        # Bind: what exists once.
+        context = self._shared.bind(settings, plan)
+        # Render: task definitions and services.
+        rendered = render_components(plan.components, context, self._rendered)
+        added = [part for name, part in rendered.items() if name not in self._rendered]
+        # Gate: services wait for the migration.
+        self._gate = gate_services(self._gate, context, rendered, added)
+        # Connect: the load balancer, the plan's edges, DAG authors.
+        self._targets = self._targets or serve_web(settings, context, rendered)
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]
-        connect(edges, ends, peers(settings.web.allow_from, shared.network.vpc))
-        wait_for(self._gate, [*([] if before else shared.dependencies()), *awaited_by_gate(new, spot=context.spot)])
-        for part in new:
-            if part.service is not None and not part.component.is_store:
-                execution_role = part.task_definition.obtain_execution_role()
-                part.service.node.add_dependency(self._gate, execution_role)
-            if part.component.runs_user_code:
-                self._connections.add_security_group(part.peer)
-                if self._grants is not None:
-                    self._attach(self._grants, part)
-        self._plan = plan
+        ends = {**context.connectables(), **{name: part.peer for name, part in rendered.items()}}
+        connect(edges, ends, peers(settings.web.allow_from, context.network.vpc))
+        self._authors.admit(added, self._gate)
+        # Observe: outputs.
+        observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)
+        if self._observed is None:
+            add_outputs(self, observed)
+        self._plan, self._rendered, self._observed = plan, rendered, observed
 
     def add_worker_pool(self, pool: WorkerPool) -> None:
         """Add a pool of Celery workers; the template is the same as if the executor had been given it.
@@ -320,38 +320,24 @@ class AirflowCluster(Construct):
     @property
     def connections(self) -> ec2.Connections:
         """The components that run DAG authors' code: ``cluster.connections.allow_to_default_port(db)``."""
-        return self._connections
+        return self._authors.connections
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
         """The task roles that run DAG authors' code: ``bucket.grant_read(cluster)``."""
-        if self._grants is None:
-            # One policy on all of them, made when it is first needed: CDK refuses one without statements.
-            self._grants = iam.Policy(self, "Grants")
-            for part in self._rendered.values():
-                if part.component.runs_user_code:
-                    self._attach(self._grants, part)
-        return self._grants.grant_principal
-
-    def _attach(self, grants: iam.Policy, part: RenderedComponent) -> None:
-        """Let *part* do what *grants* allows from its start until its last task has ended."""
-        part.task_role.attach_inline_policy(grants)
-        waits = part.service or self._gate
-        if waits is not None:
-            waits.node.add_dependency(grants)
+        return self._authors.grant_principal
 
     @property
     def task_roles(self) -> Mapping[str, iam.IRole]:
         """The same roles by component, for resource policies, which take no group of roles."""
-        authors = (part for part in self._rendered.values() if part.component.runs_user_code)
-        return {part.component.name: part.task_role for part in authors}
+        return dict(self._authors.task_roles)
 
     @property
     def execution_roles(self) -> Mapping[str, iam.IRole]:
         """The roles that read secrets and pull images as tasks start, by component: ``key.grant_decrypt(role)``."""
-        return {name: part.task_definition.obtain_execution_role() for name, part in self._rendered.items()}
+        return {name: part.execution_role for name, part in self._rendered.items()}
 
-    def service(self, component: str) -> ecs.FargateService:
+    def service(self, component: str) -> ecs.BaseService:
         """The ECS service of *component*, such as "Scheduler"; their names are in ``cluster.plan``.
 
         Raises:

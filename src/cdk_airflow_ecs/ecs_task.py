@@ -12,6 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.environment import split_environment
@@ -70,17 +71,17 @@ class EcsTask(TaskSize):
         return Service.of(self, environment=self.environment)
 
     @property
+    def capacity(self) -> Fargate:
+        """The machines that it is started on."""
+        return Fargate(spot=self.spot)
+
+    @property
     def variable(self) -> str:
         """The Airflow variable by which DAGs know it."""
         return f"ecs_{self.name.lower().replace('-', '_')}"
 
     def operator_arguments(self, version: AirflowVersion) -> Json:
         """What ``EcsRunTaskOperator`` of that release must be given, but for ``task_id`` and ``overrides``."""
-        capacity = (
-            {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
-            if self.spot
-            else {"launch_type": "FARGATE"}
-        )
         # Amazon provider 9.4 has this argument, 9.2 refuses it. From 9.22 on, without it, the operator sleeps for ten
         # seconds and asks AWS. The official images of 2.10 hold 9.2 at most, those of 2.11 and 3.0 at least 9.6.
         named = {"container_name": self.name} if (version.major, version.minor) >= (2, 11) else {}
@@ -89,7 +90,7 @@ class EcsTask(TaskSize):
                 "cluster": Ref("Cluster", "name"),
                 # Without its revision: a DAG that was parsed before a deploy starts what is there after it.
                 "task_definition": Ref(self.component, "family"),
-                **capacity,
+                **self.capacity.run_task(),
                 "network_configuration": {
                     "awsvpcConfiguration": {
                         "subnets": Ref("Network", "task_subnet_list"),
@@ -130,7 +131,7 @@ def task_component(task: EcsTask, *, architecture: Architecture, secrets: Mappin
         memory_mib=task.memory_mib,
         kind="ECS task",
         ephemeral_storage_gib=task.ephemeral_storage_gib,
-        spot=task.spot,
+        capacity=task.capacity,
         image="airflow" if task.image is None else task.component,
         architecture=task.architecture or architecture,
     )
@@ -165,6 +166,6 @@ class EcsTaskHandle:
         return self._part.task_role
 
     @property
-    def task_definition(self) -> ecs.FargateTaskDefinition:
+    def task_definition(self) -> ecs.TaskDefinition:
         """Its task definition."""
         return self._part.task_definition

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
 from cdk_airflow_ecs.nag import acknowledge_wildcards
@@ -32,6 +33,17 @@ _VIA_SERVICE: Final = ("sqs", "dynamodb")
 _REASON = "Objects of one bucket, revisions of one family, tasks of one cluster: not known beforehand"
 
 Statements = Sequence[tuple[Permission, iam.PolicyStatement]]
+
+
+def tasks_of(stack: Stack) -> iam.IPrincipal:
+    """Return the tasks of this account and region only; CDK's own trust policy admits any (confused deputy)."""
+    return iam.ServicePrincipal(
+        "ecs-tasks.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
+        },
+    )
 
 
 def allow(role: iam.IRole, component: Component, context: RenderContext, done: Statements = ()) -> Statements:

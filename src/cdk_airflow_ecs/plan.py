@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
+from cdk_airflow_ecs.capacity.base import Capacity
+from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.process import HealthCheck
 
@@ -117,7 +119,7 @@ class Component(TaskSize):
             over zones: elsewhere it would interrupt work.
         image: the image that its containers run, by name; "airflow" is the cluster's.
         architecture: the processor it runs on, "x86_64" or "arm64".
-        spot: whether it runs on Fargate Spot, or is started there.
+        capacity: the machines that its tasks run on, or are started on. The default is Fargate.
         dns_name: its name in the cluster's private DNS zone, if others find it there.
         volumes: folders that its containers may mount.
     """
@@ -133,7 +135,7 @@ class Component(TaskSize):
     serves_web: bool = False
     image: str = "airflow"
     architecture: Architecture = "x86_64"
-    spot: bool = False
+    capacity: Capacity = field(default_factory=Fargate)
     dns_name: str | None = None
     volumes: tuple[Volume, ...] = ()
 
@@ -149,6 +151,11 @@ class Component(TaskSize):
     def has_service(self) -> bool:
         """Whether ECS keeps its tasks running."""
         return self.kind in _SERVICES
+
+    @property
+    def spot(self) -> bool:
+        """Whether AWS may stop its tasks two minutes after a warning."""
+        return self.capacity.spot
 
     @property
     def is_store(self) -> bool:

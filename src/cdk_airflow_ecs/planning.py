@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from cdk_airflow_ecs import limits
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, WEB_PORT, processes
+from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.compatibility import check_router
@@ -100,7 +101,8 @@ def _component(
     processes_ = [process for process, _ in parts]
     name = processes_[0].component
     size = service.size(default)
-    size.check_size(name)
+    capacity = next((workers.capacity for _, workers in parts if workers), Fargate())
+    capacity.check(name, size.cpu, size.memory_mib, size.ephemeral_storage_gib)
     router = settings.log_router
     check_router(router, name, size)
     containers = []
@@ -143,7 +145,7 @@ def _component(
         serves_web=name == context.web,
         image="airflow" if own is None or own.image is None else name,
         architecture=(own.architecture if own else None) or image.architecture,
-        spot=own is not None and own.spot,
+        capacity=capacity,
         dns_name=EXECUTION_API_NAME if name == context.web and context.is_3 else None,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -28,16 +28,12 @@ _GRACE = Duration.seconds(180)
 _DNS_TTL = Duration.seconds(10)
 
 
-def render_all(
-    scope: Callable[[str], Construct],
-    components: Sequence[Component],
-    context: RenderContext,
-    done: Mapping[str, RenderedComponent],
+def render_components(
+    components: Sequence[Component], context: RenderContext, done: Mapping[str, RenderedComponent]
 ) -> dict[str, RenderedComponent]:
     """Render *components* in order; each may refer to those before it, and waits for those that it refers to.
 
     Args:
-        scope: finds or makes the construct at a path.
         components: all of them.
         context: where they are rendered.
         done: what is rendered already; it gets what the plan has added to it since.
@@ -48,21 +44,21 @@ def render_all(
         if component.name in done:
             part = _extend(done[component.name], component, here)
         else:
-            part = _render(scope(component.path), component, here)
+            part = _render(context.scope(component.path), component, here)
         if part.service is not None:
             needed = [rendered[name] for name in dict.fromkeys(ref.of for ref in component.refs()) if name in rendered]
             for other in needed:
                 part.service.node.add_dependency(other.scope)
-            on_spot = any(each.spot for each in (component, *(other.component for other in needed)))
-            if context.spot is not None and on_spot:
-                # AWS starts nothing on Spot before this is there, and lets nobody take it away while it is used
-                # (aws/aws-cdk#19275).
-                part.service.node.add_dependency(context.spot)
+            started = (component, *(other.component for other in needed))
+            if context.providers is not None and any(each.capacity.providers for each in started):
+                # ECS starts no task on a capacity provider before the cluster offers it, and refuses to withdraw the
+                # offer while it is used (aws/aws-cdk#19275).
+                part.service.node.add_dependency(context.providers)
         if part.service is not None and component.is_store:
             # Other services wait for the gate, and so for a way out, for the policies of their roles, for their rules.
             files = [context.bindings[volume.file_system_id.of] for volume in component.volumes]
             part.service.node.add_dependency(
-                part.task_definition.obtain_execution_role(),
+                part.execution_role,
                 part.peer,
                 *(subnet.internet_connectivity_established for subnet in context.network.task_routes),
                 *context.network.endpoints,
@@ -70,17 +66,6 @@ def render_all(
             )
         rendered[component.name] = part
     return rendered
-
-
-def tasks_of(stack: Stack) -> iam.IPrincipal:
-    """Tasks of this account and region alone; CDK's own trust policy admits those of any (confused deputy)."""
-    return iam.ServicePrincipal(
-        "ecs-tasks.amazonaws.com",
-        conditions={
-            "StringEquals": {"aws:SourceAccount": stack.account},
-            "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
-        },
-    )
 
 
 @cache
@@ -100,16 +85,7 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Its image, secrets and log")
     task_role = context.task_roles.get(component.name) or iam.Role(scope, "TaskRole", assumed_by=context.trust)
     execution_role = iam.Role(scope, "ExecutionRole", assumed_by=context.trust)
-    definition = ecs.FargateTaskDefinition(
-        scope,
-        "TaskDefinition",
-        cpu=component.cpu,
-        memory_limit_mib=component.memory_mib,
-        ephemeral_storage_gib=component.ephemeral_storage_gib,
-        task_role=task_role,
-        execution_role=execution_role,
-        runtime_platform=_linux_on(component.architecture),
-    )
+    definition = _task_definition(scope, component, task_role, execution_role)
     for volume in component.volumes:
         definition.add_volume(
             name=volume.name,
@@ -142,6 +118,7 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
         scope=scope,
         task_definition=definition,
         task_role=task_role,
+        execution_role=execution_role,
         security_group=group,
         peer=ec2.SecurityGroup.from_security_group_id(
             scope, "Peer", group.security_group_id, allow_all_outbound=not store
@@ -149,6 +126,36 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
         service=_service(scope, component, definition, group, context) if component.has_service else None,
         log_group=context.log_group,
         statements=statements,
+    )
+
+
+def _task_definition(
+    scope: Construct, component: Component, task_role: iam.IRole, execution_role: iam.IRole
+) -> ecs.TaskDefinition:
+    """Make the task definition, without containers, for the machines of the component's capacity."""
+    if component.capacity.compatibility == "FARGATE":
+        return ecs.FargateTaskDefinition(
+            scope,
+            "TaskDefinition",
+            cpu=component.cpu,
+            memory_limit_mib=component.memory_mib,
+            ephemeral_storage_gib=component.ephemeral_storage_gib,
+            task_role=task_role,
+            execution_role=execution_role,
+            runtime_platform=_linux_on(component.architecture),
+        )
+    compatibility = component.capacity.compatibility
+    return ecs.TaskDefinition(
+        scope,
+        "TaskDefinition",
+        compatibility=ecs.Compatibility[compatibility],
+        network_mode=ecs.NetworkMode.AWS_VPC,
+        cpu=str(component.cpu),
+        memory_mib=str(component.memory_mib),
+        task_role=task_role,
+        execution_role=execution_role,
+        # On EC2 it is that of the machines, and ECS refuses a task definition that says it.
+        runtime_platform=None if compatibility == "EC2" else _linux_on(component.architecture),
     )
 
 
@@ -170,7 +177,7 @@ def _extend(part: RenderedComponent, component: Component, context: RenderContex
 
 
 def _add_container(
-    definition: ecs.FargateTaskDefinition,
+    definition: ecs.TaskDefinition,
     component: Component,
     container: Container,
     context: RenderContext,
@@ -223,19 +230,27 @@ def _prefix(component: Component) -> str:
 def _service(
     scope: Construct,
     component: Component,
-    definition: ecs.FargateTaskDefinition,
+    definition: ecs.TaskDefinition,
     group: ec2.SecurityGroup,
     context: RenderContext,
-) -> ecs.FargateService:
+) -> ecs.BaseService:
     balance = ecs.AvailabilityZoneRebalancing
-    service = ecs.FargateService(
+    # FargateService is also the service of managed instances.
+    on_ec2 = component.capacity.compatibility == "EC2"
+    service = (ecs.Ec2Service if on_ec2 else ecs.FargateService)(
         scope,
         "Service",
-        cluster=context.cluster,
+        cluster=_with_ec2(scope, context) if on_ec2 else context.cluster,
         task_definition=definition,
         desired_count=component.count,
         capacity_provider_strategies=(
-            [ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1)] if component.spot else None
+            [
+                ecs.CapacityProviderStrategy(
+                    capacity_provider=share.provider, weight=share.weight, base=share.base or None
+                )
+                for share in component.capacity.strategy
+            ]
+            or None
         ),
         security_groups=[group],
         vpc_subnets=context.network.task_subnets,
@@ -253,6 +268,13 @@ def _service(
     if component.dns_name is not None:
         service.enable_cloud_map(name=component.dns_name, cloud_map_namespace=context.namespace, dns_ttl=_DNS_TTL)
     return service
+
+
+def _with_ec2(scope: Construct, context: RenderContext) -> ecs.ICluster:
+    """Return the ECS cluster as one that has EC2 machines: CDK only sees those that it made itself."""
+    return ecs.Cluster.from_cluster_attributes(
+        scope, "Ec2Cluster", cluster_name=context.cluster.cluster_name, vpc=context.network.vpc, has_ec2_capacity=True
+    )
 
 
 def _acknowledge_exec(scope: Construct, context: RenderContext) -> None:

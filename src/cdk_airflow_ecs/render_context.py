@@ -54,11 +54,12 @@ class RenderedComponent:
 
     component: Component
     scope: Construct
-    task_definition: ecs.FargateTaskDefinition
+    task_definition: ecs.TaskDefinition
     task_role: iam.IRole
+    execution_role: iam.IRole
     security_group: ec2.SecurityGroup
     peer: ec2.ISecurityGroup
-    service: ecs.FargateService | None
+    service: ecs.BaseService | None
     log_group: logs.ILogGroup
     statements: Sequence[tuple[Permission, iam.PolicyStatement]]
 
@@ -81,7 +82,7 @@ class RenderedComponent:
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             ),
             "task_role_arn": lambda: self.task_role.role_arn,
-            "execution_role_arn": lambda: definition.obtain_execution_role().role_arn,
+            "execution_role_arn": lambda: self.execution_role.role_arn,
             "security_group_id": lambda: self.security_group.security_group_id,
         }
         return found[name]()
@@ -92,8 +93,10 @@ class RenderContext:
     """Where and with what components are rendered.
 
     Args:
+        scope: finds or makes the construct at a path below the cluster.
+        key: encrypts what the cluster stores.
         cluster: the ECS cluster.
-        spot: the cluster's offer of Fargate Spot, if something runs there.
+        providers: the cluster's offer of capacity providers, if a task needs one.
         network: VPC and subnets.
         image: finds the image of a component.
         log_group: where containers log, but for what the router takes elsewhere.
@@ -105,8 +108,10 @@ class RenderContext:
         rendered: the components that later ones may refer to.
     """
 
+    scope: Callable[[str], Construct]
+    key: kms.IKey
     cluster: ecs.Cluster
-    spot: IDependable | None
+    providers: IDependable | None
     network: Network
     image: Callable[[Component], Image]
     log_group: logs.ILogGroup
@@ -116,6 +121,11 @@ class RenderContext:
     namespace: servicediscovery.INamespace | None
     task_roles: Mapping[str, iam.IRole] = field(default_factory=dict)
     rendered: Mapping[str, RenderedComponent] = field(default_factory=dict)
+
+    def connectables(self) -> dict[str, ec2.IConnectable]:
+        """Return what stands at the ends of edges, by name: what exists once, and the components."""
+        bound = {name: binding.connectable for name, binding in self.bindings.items()}
+        return {name: end for name, end in bound.items() if end is not None}
 
     def text(self, value: str | Ref) -> str:
         """Replace a reference by the text it stands for."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
-from cdk_airflow_ecs import AirflowCluster, AirflowVersion, Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs import AirflowVersion, Executor, ExecutorBindContext, ExecutorContext, ExecutorPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class LambdaExecutor(Executor):
             },
         )
 
-    def bind(self, cluster: AirflowCluster) -> None:
+    def bind(self, context: ExecutorBindContext) -> None:
         """Let the scheduler call the function and read the queue."""
-        scheduler = cluster.service("Scheduler").task_definition.task_role
+        scheduler = context.task_roles["Scheduler"]
         self.function.grant_invoke(scheduler)
         self.queue.grant_consume_messages(scheduler)

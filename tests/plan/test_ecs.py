@@ -10,7 +10,6 @@ from plans import NUMBER_TOKEN, OWN_IMAGE, TEXT_TOKEN, VERSIONS, EcsSecret, cont
 from cdk_airflow_ecs import (
     AirflowVersion,
     EcsExecutor,
-    ExecutorContext,
     ImageDags,
     LocalExecutor,
     LocalLogs,
@@ -75,8 +74,11 @@ def test_spot():
     strategy = {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
     assert spot["run_task_kwargs"] == Json(strategy)
     assert not {"launch_type", "capacity_provider_strategy"} & set(spot)
-    context = ExecutorContext(version=VERSIONS["3.3"])
-    assert [EcsExecutor(spot=given).plan(context).spot for given in (True, False)] == [True, False]
+    offers = [
+        plan_of(executor=EcsExecutor(spot=given)).component("Tasks/executor").capacity.providers
+        for given in (True, False)
+    ]
+    assert offers == [("FARGATE_SPOT",), ()]
 
 
 @pytest.mark.parametrize("release", ["2.8.0", "2.8.1"])

@@ -66,7 +66,7 @@ def everything(stack: Stack, secret: secretsmanager.ISecret, vpc: ec2.IVpc, db: 
     cluster.connections.allow_to_default_port(db)
     name: str = cluster.plan.components[0].name
     url: str = cluster.url
-    service: ecs.FargateService = cluster.service(name)
+    service: ecs.BaseService = cluster.service(name)
     del url, service
 
 
@@ -94,7 +94,7 @@ def growth(
     etl.connections.allow_to_default_port(db)
     variable: str = etl.variable
     task_role: iam.IRole = etl.task_role
-    definition: ecs.FargateTaskDefinition = etl.task_definition
+    definition: ecs.TaskDefinition = etl.task_definition
     execution_role: iam.IRole = cluster.execution_roles["Tasks/etl"]
     del variable, task_role, definition, execution_role
     return etl

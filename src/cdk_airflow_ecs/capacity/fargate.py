@@ -1,11 +1,14 @@
-"""The task sizes that AWS Fargate accepts.
+"""AWS Fargate, and the task sizes that it accepts.
 
 Source: Amazon ECS developer guide, "Task CPU and memory" (fargate-tasks-services). Pure.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.capacity.base import Capacity, Compatibility, ProviderShare
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token
 
 _GIB = 1024
@@ -18,6 +21,45 @@ MEMORY_MIB_BY_CPU: dict[int, tuple[int, ...]] = {
     8192: tuple(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
     16384: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fargate(Capacity):
+    """Machines of AWS Fargate: each task has one of its own.
+
+    Args:
+        spot: use Fargate Spot, for up to 70 % less. AWS may stop such a task two minutes after a warning.
+
+    Raises:
+        ValueError: if *spot* is not a boolean.
+
+    Examples:
+        >>> Fargate(spot=True).run_task()
+        {'capacity_provider_strategy': [{'capacityProvider': 'FARGATE_SPOT', 'weight': 1}]}
+        >>> Fargate().run_task()
+        {'launch_type': 'FARGATE'}
+    """
+
+    spot: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.spot, bool):
+            raise ValueError(f"Fargate spot is True or False, got {validation.shown(self.spot)}")
+
+    @property
+    def compatibility(self) -> Compatibility:
+        """See :attr:`Capacity.compatibility`."""
+        return "FARGATE"
+
+    @property
+    def strategy(self) -> tuple[ProviderShare, ...]:
+        """See :attr:`Capacity.strategy`."""
+        return (ProviderShare("FARGATE_SPOT"),) if self.spot else ()
+
+    def check(self, owner: str, cpu: object, memory_mib: object, ephemeral_storage_gib: object = None) -> None:
+        """See :meth:`Capacity.check`."""
+        check_size(owner, cpu, memory_mib)
+        check_ephemeral_storage(owner, ephemeral_storage_gib)
 
 
 def check_size(owner: str, cpu: object, memory_mib: object) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.capacity.base import Capacity
+from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.option_owner import OptionOwner
@@ -15,8 +17,11 @@ from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
 from cdk_airflow_ecs.process import Process
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_ec2 as ec2
+    from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_iam as iam
+
     from cdk_airflow_ecs.capacity.pools import WorkerPool
-    from cdk_airflow_ecs.cluster import AirflowCluster
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
 
 SCHEDULER_WITH_TASKS_MIB: Final = 4096
@@ -49,7 +54,7 @@ class Workers:
         permissions: what its own task role may do.
         image: its image, if it is not the cluster's.
         architecture: its processor, if it is not that of its image.
-        spot: whether it runs on Fargate Spot.
+        capacity: the machines that it runs on. The default is Fargate.
     """
 
     process: Process
@@ -59,7 +64,7 @@ class Workers:
     permissions: tuple[Permission, ...] = ()
     image: AirflowImage | None = None
     architecture: Architecture | None = None
-    spot: bool = False
+    capacity: Capacity = field(default_factory=Fargate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,6 @@ class ExecutorPlan:
         edges: connections it needs beyond those that components always have.
         permissions: what the scheduler's task role may do.
         tasks_in_scheduler: whether tasks run inside the scheduler.
-        spot: whether the ECS cluster must offer Fargate Spot.
         requirements: Python packages that every image must hold beyond Airflow's own, as pip names them.
         image_files: Python modules that every image must hold, text by file name.
     """
@@ -101,9 +105,25 @@ class ExecutorPlan:
     edges: tuple[Edge, ...] = ()
     permissions: tuple[Permission, ...] = ()
     tasks_in_scheduler: bool = False
-    spot: bool = False
     requirements: tuple[str, ...] = ()
     image_files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorBindContext:
+    """What exists when an executor binds. Each mapping has every component by its name, such as "Scheduler".
+
+    Args:
+        cluster: the ECS cluster.
+        task_roles: what the containers of a component may do on AWS.
+        execution_roles: the roles that pull images and read secrets as tasks start.
+        connections: the security groups, for ``connections["Scheduler"].connections.allow_to(…)``.
+    """
+
+    cluster: ecs.ICluster
+    task_roles: Mapping[str, iam.IRole]
+    execution_roles: Mapping[str, iam.IRole]
+    connections: Mapping[str, ec2.IConnectable]
 
 
 class Executor(OptionOwner, ABC):
@@ -131,5 +151,9 @@ class Executor(OptionOwner, ABC):
             " executor=CeleryExecutor(), alone or among SeveralExecutors([…])"
         )
 
-    def bind(self, cluster: AirflowCluster) -> None:
-        """Make grants that only this executor knows of. Called once, after everything is rendered."""
+    def bind(self, context: ExecutorBindContext) -> None:
+        """Make the grants and connections that only this executor needs. Called once, after everything is rendered.
+
+        Args:
+            context: the roles and security groups of the components, and the ECS cluster.
+        """

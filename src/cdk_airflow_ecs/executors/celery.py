@@ -11,6 +11,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import WORKER_LOG_PORT, AirflowVersion
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis import RedisBroker
+from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.option_owner import UserOptions, names_in
@@ -124,7 +125,6 @@ class CeleryExecutor(Executor):
                 if broker.port is not None
             ),
             permissions=broker.permissions,
-            spot=any(pool.spot for pool in self.pools),
             requirements=broker.requirements,
             image_files=broker.image_files,
         )
@@ -158,7 +158,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         permissions=tuple(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ())),
         image=pool.image,
         architecture=pool.architecture,
-        spot=pool.spot,
+        capacity=Fargate(spot=pool.spot),
     )
 
 

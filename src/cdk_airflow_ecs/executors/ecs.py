@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
@@ -80,6 +81,10 @@ class EcsExecutor(Executor, TaskSize):
         _ = self._service  # which checks the rest
 
     @property
+    def _capacity(self) -> Fargate:
+        return Fargate(spot=self.spot)
+
+    @property
     def _service(self) -> Service:
         return Service.of(self, environment=self.environment)
 
@@ -107,12 +112,11 @@ class EcsExecutor(Executor, TaskSize):
                         runs_user_code=True,
                     ),
                     service=self._service,
-                    spot=self.spot,
+                    capacity=self._capacity,
                 ),
             ),
             # The check at start stops a task that does not exist; a scheduler that may not does not start.
             permissions=may_run(_TASK),
-            spot=self.spot,
         )
 
     def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
@@ -142,11 +146,11 @@ class EcsExecutor(Executor, TaskSize):
     def _config(self) -> dict[Option, Value]:
         # The option capacity_provider_strategy is of no use: the provider hands its text to an API that takes a list.
         # With neither strategy nor launch type it would call DescribeClusters.
-        strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
-        capacity: dict[str, Value] = (
-            {"run_task_kwargs": Json({"capacity_provider_strategy": strategy})}
-            if self.spot
-            else {"launch_type": "FARGATE"}
+        capacity = self._capacity
+        started: dict[str, Value] = (
+            {"run_task_kwargs": Json(capacity.run_task())}
+            if capacity.strategy
+            else {"launch_type": capacity.compatibility}
         )
         chosen: dict[str, Value] = {
             # Empty means the task role; a name would be looked up in the database first.
@@ -162,7 +166,7 @@ class EcsExecutor(Executor, TaskSize):
             "assign_public_ip": Ref("Network", "assign_public_ip"),
             "max_run_task_attempts": str(self.max_run_task_attempts),
             "check_health_on_startup": "True",
-            **capacity,
+            **started,
         }
         return {(_SECTION, name): value for name, value in chosen.items()}
 

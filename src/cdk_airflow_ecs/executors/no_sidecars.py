@@ -21,7 +21,7 @@ class NoSidecars:
         own: the names of the containers that it was made with.
     """
 
-    def __init__(self, definition: ecs.FargateTaskDefinition, own: list[str]) -> None:
+    def __init__(self, definition: ecs.TaskDefinition, own: list[str]) -> None:
         self._definition, self._own = definition, own
 
     def validate(self) -> list[str]:

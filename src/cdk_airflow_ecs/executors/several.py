@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from cdk_airflow_ecs import option_conflicts, validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.executors.base import Executor, ExecutorBindContext, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.pools import WorkerPool
-    from cdk_airflow_ecs.cluster import AirflowCluster
     from cdk_airflow_ecs.option_owner import UserOptions
     from cdk_airflow_ecs.plan import Option, Value
 
@@ -79,7 +78,6 @@ class SeveralExecutors(Executor):
             edges=tuple(edge for plan in members for edge in plan.edges),
             permissions=tuple(permission for plan in members for permission in plan.permissions),
             tasks_in_scheduler=any(plan.tasks_in_scheduler for plan in members),
-            spot=any(plan.spot for plan in members),
             requirements=tuple(dict.fromkeys(requirement for plan in members for requirement in plan.requirements)),
             image_files=_union("the file", {name: plan.image_files for name, plan in plans.items()}),
         )
@@ -106,10 +104,10 @@ class SeveralExecutors(Executor):
         # Not super(): the class that it would ask for is gone when a dataclass gets its slots.
         return cast("SeveralExecutors", Executor.with_pool(self, pool))
 
-    def bind(self, cluster: AirflowCluster) -> None:
+    def bind(self, context: ExecutorBindContext) -> None:
         """See :meth:`Executor.bind`."""
         for executor in self.executors:
-            executor.bind(cluster)
+            executor.bind(context)
 
 
 def _repeated(names: Iterable[str]) -> str:

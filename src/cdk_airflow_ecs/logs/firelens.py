@@ -114,7 +114,7 @@ class FireLens(LogRouter):
         secrets = {name: value for name, value in self.options.items() if not isinstance(value, str)}
         return ecs.LogDrivers.firelens(options=dict(self.log_options), secret_options=secrets or None)
 
-    def attach(self, definition: ecs.FargateTaskDefinition, group: logs.ILogGroup, prefix: str) -> None:
+    def attach(self, definition: ecs.TaskDefinition, group: logs.ILogGroup, prefix: str) -> None:
         """See :meth:`LogRouter.attach`."""
         definition.add_firelens_log_router(
             _ROUTER,

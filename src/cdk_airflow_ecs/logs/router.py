@@ -57,5 +57,5 @@ class LogRouter(ABC):
             prefix: what the names of its log streams begin with.
         """
 
-    def attach(self, definition: ecs.FargateTaskDefinition, group: logs.ILogGroup, prefix: str) -> None:  # noqa: B027
+    def attach(self, definition: ecs.TaskDefinition, group: logs.ILogGroup, prefix: str) -> None:  # noqa: B027
         """Add to a task what the driver needs. Called after its containers were added."""

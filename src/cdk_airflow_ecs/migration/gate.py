@@ -123,7 +123,7 @@ def awaited_by_gate(parts: Iterable[RenderedComponent], *, spot: IDependable | N
     for part in parts:
         found.append(part.scope if part.component.is_store else part.peer)
         if not part.component.has_service:
-            found += [part.security_group, part.task_role, part.task_definition.obtain_execution_role()]
+            found += [part.security_group, part.task_role, part.execution_role]
         if part.component.kind in ("executor task", "ECS task"):
             found.append(part.task_definition)  # The gate refers to that of its own task.
     return found
@@ -164,7 +164,7 @@ def _role(
         for actions, resource_arns, conditions in (
             (["ecs:RunTask"], [family], in_cluster),
             (["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
-            (["iam:PassRole"], [migration.task_role.role_arn, definition.obtain_execution_role().role_arn], pass_role),
+            (["iam:PassRole"], [migration.task_role.role_arn, migration.execution_role.role_arn], pass_role),
             (["logs:GetLogEvents"], [streams], {}),
             *((actions, [resource], {}) for resource, actions in own.items()),
         )

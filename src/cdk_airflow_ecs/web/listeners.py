@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def listen(
     scope: Construct,
     balancer: elb.ApplicationLoadBalancer,
-    service: ecs.FargateService,
+    service: ecs.BaseService,
     *,
     certificate: acm.ICertificate | None,
     health_path: str,
     internet_facing: bool,
-) -> None:
-    """Forward requests to *service*, except those to its execution API, which get 404.
+) -> elb.ApplicationTargetGroup:
+    """Forward requests to *service*, except those to its execution API, which get 404. Return the group of its tasks.
 
     Args:
         scope: the construct named Web.
@@ -65,6 +65,7 @@ def listen(
         conditions=[elb.ListenerCondition.path_patterns(["/execution", "/execution/*"])],
         action=elb.ListenerAction.fixed_response(404, content_type="text/plain", message_body="Not found"),
     )
+    return group
 
 
 def _listener(balancer: elb.ApplicationLoadBalancer, certificate: acm.ICertificate | None) -> elb.ApplicationListener:

@@ -215,11 +215,11 @@ class Web(ClusterResource):
         self,
         scope: Construct,
         balancer: elb.ApplicationLoadBalancer,
-        service: ecs.FargateService,
+        service: ecs.BaseService,
         *,
         health_path: str,
-    ) -> None:
-        """Send requests to *service*, and none to its execution API.
+    ) -> elb.ApplicationTargetGroup:
+        """Send requests to *service*, and none to its execution API. Return the group of its tasks.
 
         Args:
             scope: the construct named Web.
@@ -227,7 +227,7 @@ class Web(ClusterResource):
             service: the web component.
             health_path: what the load balancer checks.
         """
-        listen(
+        return listen(
             scope,
             balancer,
             service,

@@ -1,8 +1,7 @@
-"""What the stack tells its user after a deploy: where Airflow is, and the commands to use it."""
+"""The outputs of the stack: where Airflow is, and the commands to use it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Stack
@@ -12,21 +11,14 @@ from cdk_airflow_ecs.airflow import WEB_PORT
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from cdk_airflow_ecs.binding import Binding
-    from cdk_airflow_ecs.render_context import RenderedComponent
+    from cdk_airflow_ecs.monitoring.observed import ObservedCluster
 
 
-def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: RenderedComponent, *, internal: bool) -> None:
-    """Add the outputs of a cluster.
-
-    Args:
-        scope: the cluster.
-        bindings: what exists.
-        web: the web component.
-        internal: whether the load balancer has no public address.
-    """
+def add_outputs(scope: Construct, observed: ObservedCluster) -> None:
+    """Add the outputs of a cluster under *scope*, which is the cluster."""
     region = Stack.of(scope).region
-    url = bindings["Web"].text("url")
+    resources = observed.resources
+    url = resources["Web"].text("url")
     CfnOutput(scope, "Url", value=url, description="Airflow")
     CfnOutput(
         scope,
@@ -34,10 +26,10 @@ def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered
         description="Prints the first password of the user admin",
         value=(
             f"aws secretsmanager get-secret-value --region {region} --query SecretString --output text"
-            f" --secret-id {bindings['Admin'].text('arn')}"
+            f" --secret-id {resources['Admin'].text('arn')}"
         ),
     )
-    dags = bindings["Dags"]
+    dags = resources["Dags"]
     if "uri" in dags.attributes:
         CfnOutput(scope, "DagsBucket", value=dags.text("bucket_name"), description="Bucket of the DAGs")
         CfnOutput(
@@ -46,24 +38,24 @@ def add_outputs(scope: Construct, bindings: Mapping[str, Binding], web: Rendered
             value=f"aws s3 sync --region {region} --delete dags/ {dags.text('uri')}",
             description="Makes the cluster's DAGs equal to the folder dags/",
         )
-    if internal:
+    if observed.internal:
         CfnOutput(
             scope,
             "OpenCommand",
-            value=_tunnel(web, region),
+            value=_tunnel(observed, region),
             description=(
                 f"Brings the internal UI to http://localhost:{WEB_PORT} (needs the Session Manager plugin)"
-                if web.component.enable_exec
+                if observed.services[observed.web].enable_exec
                 else "The UI is internal"
             ),
         )
 
 
-def _tunnel(web: RenderedComponent, region: str) -> str:
-    if web.service is None or not web.component.enable_exec:
+def _tunnel(observed: ObservedCluster, region: str) -> str:
+    web = observed.services[observed.web]
+    if not web.enable_exec:
         return "Connect to the VPC to open the URL, or say enable_exec=True and read this output again"
-    cluster, service = web.service.cluster.cluster_name, web.service.service_name
-    container = web.component.containers[0].name
+    cluster, service, container = observed.ecs_cluster, web.resource.service_name, web.containers[0]
     # On Fargate a container's runtime id starts with the id of its task.
     return (
         f"id=$(aws ecs describe-tasks --region {region} --cluster {cluster} --tasks"

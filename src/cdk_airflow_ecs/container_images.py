@@ -1,0 +1,54 @@
+"""The images of the components, each found or built once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs.render_context import Image
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from cdk_airflow_ecs.plan import Component
+    from cdk_airflow_ecs.settings import Settings
+
+
+class ContainerImages:
+    """The images of the components: one for each image and processor, however many components run it."""
+
+    def __init__(self, scope: Callable[[str], Construct]) -> None:
+        """Remember where images are built: *scope* finds or makes the construct at a path."""
+        self._scope = scope
+        self._made: dict[tuple[str, str], Image] = {}
+
+    def find(self, settings: Settings, component: Component) -> Image:
+        """Return the image of *component*."""
+        place = component.image, component.architecture
+        if place not in self._made:
+            self._made[place] = self._make(settings, component)
+        return self._made[place]
+
+    def _make(self, settings: Settings, component: Component) -> Image:
+        given = {task.component: task.image for task in settings.ecs_tasks}.get(component.image)
+        if given is not None:
+            # Whatever is not in another registry: a repository, or an asset.
+            return Image(container_image=given, in_ecr=not isinstance(given, ecs.RepositoryImage))
+        if component.is_store:
+            return Image(container_image=ecs.ContainerImage.from_registry(component.image))
+        executor = settings.executor_plan()
+        image = settings.images()[component.image]
+        source = image.source
+        made = source.container_image(
+            self._scope(f"Images/{component.image.replace('/', '-')}"),
+            version=settings.version,
+            architecture=component.architecture,
+            requirements=executor.requirements,
+            files=executor.image_files,
+        )
+        in_ecr = source.in_ecr or bool(source.takes_requirements and (executor.requirements or executor.image_files))
+        login = None if in_ecr else source.credentials
+        key = None if login is None else login.encryption_key
+        return Image(container_image=made, entrypoint=image.entrypoint, in_ecr=in_ecr, login_key=key)

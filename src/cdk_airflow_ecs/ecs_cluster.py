@@ -1,0 +1,83 @@
+"""The ECS cluster, and the capacity providers that it offers to tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import Stack
+from aws_cdk import aws_ecs as ecs
+
+from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.nag import acknowledge
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_logs as logs
+    from constructs import Construct, IDependable
+
+    from cdk_airflow_ecs.network import Network
+
+# AWS gives both to every cluster that asks for them.
+_FARGATE: Final = ("FARGATE", "FARGATE_SPOT")
+
+
+class EcsCluster:
+    """The ECS cluster. It offers more capacity providers as components that need them are added."""
+
+    def __init__(self, scope: Construct, *, network: Network, log_group: logs.ILogGroup, insights: bool) -> None:
+        """Create it under *scope*, with Container Insights if *insights*. *log_group* gets what is typed in ECS Exec."""
+        self.resource = ecs.Cluster(
+            scope,
+            "Cluster",
+            vpc=network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED if insights else ecs.ContainerInsights.DISABLED,
+            # Whether a shell may be opened is a matter of each service.
+            execute_command_configuration=ecs.ExecuteCommandConfiguration(
+                logging=ecs.ExecuteCommandLogging.OVERRIDE,
+                log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=log_group),
+            ),
+        )
+        if not insights:
+            acknowledge(
+                self.resource, "AwsSolutions-ECS4", "Each metric costs $0.30 a month; the user asked for none of them"
+            )
+        self.name = self.resource.cluster_name
+        self._association: ecs.CfnClusterCapacityProviderAssociations | None = None
+        self._wanted: tuple[str, ...] = ()
+
+    def binding(self) -> Binding:
+        """Return what a plan may refer to by "Cluster"."""
+        stack = Stack.of(self.resource)
+        return Binding(
+            attributes={
+                "arn": self.resource.cluster_arn,
+                "name": self.name,
+                "tasks_arn": stack.format_arn(service="ecs", resource="task", resource_name=f"{self.name}/*"),
+                "instances_arn": stack.format_arn(
+                    service="ecs", resource="container-instance", resource_name=f"{self.name}/*"
+                ),
+            }
+        )
+
+    def offer(self, providers: Iterable[str]) -> IDependable | None:
+        """Offer *providers* beside those offered already, and return what must exist before a task starts on one.
+
+        Args:
+            providers: names of capacity providers. Without any, tasks need a launch type only, and it returns None.
+        """
+        wanted = (*self._wanted, *(name for name in providers if name not in self._wanted))
+        if wanted and wanted != self._wanted:
+            self._wanted = wanted
+            offered = [*_FARGATE, *sorted({*wanted} - {*_FARGATE})]
+            if self._association is None:
+                # As the cluster's own method would make it, which does so too late for others to depend on it.
+                self._association = ecs.CfnClusterCapacityProviderAssociations(
+                    self.resource,
+                    self.resource.node.id,
+                    cluster=self.name,
+                    capacity_providers=offered,
+                    default_capacity_provider_strategy=[],
+                )
+            else:
+                self._association.capacity_providers = offered
+        return self._association

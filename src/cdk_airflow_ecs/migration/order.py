@@ -1,0 +1,49 @@
+"""The order around the gate: the migration waits for what it needs, and services wait for the migration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cdk_airflow_ecs.migration.gate import awaited_by_gate, build_gate, wait_for
+
+if TYPE_CHECKING:
+    from aws_cdk import CustomResource
+    from constructs import IDependable
+
+    from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
+
+
+def gate_services(
+    gate: CustomResource | None,
+    context: RenderContext,
+    rendered: Mapping[str, RenderedComponent],
+    added: Sequence[RenderedComponent],
+) -> CustomResource:
+    """Let the services among *added* wait for the migration. Return its gate.
+
+    Args:
+        gate: the gate; None makes it.
+        context: where the components were rendered.
+        rendered: the components by name.
+        added: those that are new. Stores do not wait, since the migration needs them.
+    """
+    if gate is None:
+        gate = build_gate(context.scope("Gate"), rendered["Migration"], context=context, key=context.key)
+        wait_for(gate, _bound_before(context))
+    wait_for(gate, awaited_by_gate(added, spot=context.providers))
+    for part in added:
+        if part.service is not None and part.component.kind == "service":
+            part.service.node.add_dependency(gate, part.execution_role)
+    return gate
+
+
+def _bound_before(context: RenderContext) -> list[IDependable]:
+    """Return what the migration waits for: stores, the rules that admit components to them, and routes.
+
+    CloudFormation deletes the gate before all of it: tasks that no service runs use it until the gate stops them.
+    """
+    bound = {name: binding for name, binding in context.bindings.items() if name != "Web"}
+    ends = [binding.connectable for binding in bound.values() if binding.connectable is not None]
+    groups = [group for end in ends for group in end.connections.security_groups]
+    return [*(dependency for binding in bound.values() for dependency in binding.dependencies), *groups]

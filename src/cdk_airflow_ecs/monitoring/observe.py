@@ -1,0 +1,51 @@
+"""The last step: hand the finished cluster to those who observe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from cdk_airflow_ecs.monitoring.observed import ObservedCluster, ObservedService
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_elasticloadbalancingv2 as elb
+
+    from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
+
+
+def observe(
+    rendered: Mapping[str, RenderedComponent],
+    context: RenderContext,
+    *,
+    targets: elb.ApplicationTargetGroup,
+    internal: bool,
+) -> ObservedCluster:
+    """Gather what was bound and rendered; make nothing.
+
+    Args:
+        rendered: the components by name.
+        context: where they were rendered.
+        targets: the tasks that the load balancer sends requests to.
+        internal: whether the load balancer has no public address.
+    """
+    services = {
+        name: ObservedService(
+            name=name,
+            resource=part.service,
+            containers=tuple(container.name for container in part.component.containers),
+            keeps_data=part.component.is_store,
+            enable_exec=part.component.enable_exec,
+        )
+        for name, part in rendered.items()
+        if part.service is not None
+    }
+    return ObservedCluster(
+        ecs_cluster=context.bindings["Cluster"].text("name"),
+        services=services,
+        web=next(part.component.name for part in rendered.values() if part.component.serves_web),
+        load_balancer=cast("elb.ApplicationLoadBalancer", context.bindings["Web"].connectable),
+        target_group=targets,
+        internal=internal,
+        resources=context.bindings,
+        log_group=context.log_group,
+    )

@@ -1,0 +1,101 @@
+"""The contract of capacities, kept by Fargate and by machines that are not ours."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+from aws_cdk import Stack
+
+from cdk_airflow_ecs import Capacity, CeleryExecutor, Executor, ExecutorContext, ExecutorPlan, Fargate, WorkerPool
+from cdk_airflow_ecs.testing import check_executor, plan_of
+from contracts.foreign_capacity import TASK, Ec2Capacity, TrainingExecutor
+from synthesis import add_cluster, flat, references, resources, synthesize
+
+OWN = Ec2Capacity(provider="gpu-machines")
+MANAGED = Ec2Capacity(provider="managed-machines", managed=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CeleryOn(Executor):
+    """Celery workers on other machines."""
+
+    capacity: Capacity
+
+    def plan(self, context: ExecutorContext) -> ExecutorPlan:
+        """Take the plan of CeleryExecutor, with its pool elsewhere."""
+        plan = CeleryExecutor(pools=[WorkerPool("default")]).plan(context)
+        return replace(plan, workers=tuple(replace(workers, capacity=self.capacity) for workers in plan.workers))
+
+
+def template(executor, **arguments):
+    """Synthesize a cluster with *executor*."""
+    build = lambda app: add_cluster(Stack(app, "Data"), executor=lambda _: executor, **arguments)  # noqa: E731
+    return synthesize(build).templates["Data"]
+
+
+def of(found, kind, prefix):
+    """The properties of the one resource of that kind whose logical id begins with *prefix*."""
+    ((_, resource),) = ((key, each) for key, each in resources(found, kind).items() if key.startswith(prefix))
+    return resource["Properties"]
+
+
+@pytest.mark.parametrize("capacity", [OWN, MANAGED])
+def test_the_foreign_executor_keeps_the_contract(capacity):
+    """An executor whose tasks run on other machines passes the check."""
+    check_executor(TrainingExecutor(capacity=capacity))
+
+
+@pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
+def test_tasks_of_an_executor_on_other_machines(capacity, compatibility):
+    """The task definition is written for the machines, the cluster offers their provider, RunTask asks for it."""
+    found = template(TrainingExecutor(capacity=capacity))
+    definition = of(found, "AWS::ECS::TaskDefinition", "AirflowTaskstraining")
+    assert definition["RequiresCompatibilities"] == [compatibility]
+    assert (definition["Cpu"], definition["Memory"], definition["NetworkMode"]) == ("3000", "5000", "awsvpc")
+    offer = of(found, "AWS::ECS::ClusterCapacityProviderAssociations", "Airflow")
+    assert offer["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT", capacity.provider]
+    scheduler = of(found, "AWS::ECS::TaskDefinition", "AirflowComponentsScheduler")
+    (container,) = scheduler["ContainerDefinitions"]
+    told = {item["Name"]: flat(item["Value"]) for item in container["Environment"]}
+    strategy = [{"capacityProvider": capacity.provider, "weight": 1}]
+    assert json.loads(told["AIRFLOW__AWS_ECS_EXECUTOR__RUN_TASK_KWARGS"]) == {"capacity_provider_strategy": strategy}
+
+
+@pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
+def test_a_service_on_other_machines(capacity, compatibility):
+    """A service starts on the provider, after the cluster offers it; the other services stay on Fargate."""
+    found = template(CeleryOn(capacity=capacity))
+    service = of(found, "AWS::ECS::Service", "AirflowPoolsdefault")
+    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": capacity.provider, "Weight": 1}]
+    assert "LaunchType" not in service
+    (offer,) = resources(found, "AWS::ECS::ClusterCapacityProviderAssociations")
+    waiting = [key for key, each in resources(found, "AWS::ECS::Service").items() if offer in each["DependsOn"]]
+    assert [key[: len("AirflowPoolsdefault")] for key in waiting] == ["AirflowPoolsdefault"]
+    definition = of(found, "AWS::ECS::TaskDefinition", "AirflowPoolsdefault")
+    assert definition["RequiresCompatibilities"] == [compatibility]
+    others = [each["Properties"] for key, each in resources(found, "AWS::ECS::Service").items() if key not in waiting]
+    assert {each["LaunchType"] for each in others} == {"FARGATE"}
+    groups = references(service["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"])
+    assert [group for group in groups if group.startswith("AirflowPoolsdefaultSecurityGroup")]
+
+
+@pytest.mark.parametrize(
+    ("executor", "message"),
+    [
+        (TrainingExecutor(capacity=OWN, cpu=32768), "Tasks/training: cpu=32768; a machine of gpu-machines has 16384"),
+        (TrainingExecutor(capacity=Fargate()), "Tasks/training: cpu=3000 is no Fargate size"),
+    ],
+)
+def test_a_size_that_the_machines_do_not_have(executor, message):
+    """The capacity of a component checks its size before anything is made."""
+    with pytest.raises(ValueError, match=message):
+        plan_of(executor=executor)
+
+
+def test_the_plan_says_where_tasks_run():
+    """The capacity of each component is data."""
+    found = plan_of(executor=TrainingExecutor(capacity=OWN))
+    assert found.component(TASK).capacity == OWN
+    assert found.component("Scheduler").capacity == Fargate()
