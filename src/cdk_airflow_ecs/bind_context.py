@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aws_cdk import RemovalPolicy
     from aws_cdk import aws_kms as kms
-    from aws_cdk import aws_s3 as s3
 
+    from cdk_airflow_ecs.access_logs import AccessLogs
     from cdk_airflow_ecs.network import Network
+    from cdk_airflow_ecs.stack_facts import StackFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class BindContext:
     """What a cluster resource is built on.
 
     Args:
+        stack: the stack of the cluster.
         network: VPC and subnets.
         key: encrypts what the cluster stores.
         bucket_key: encrypts buckets, if the user gave the key; None for keys of S3's own.
@@ -26,9 +28,10 @@ class BindContext:
         namespace: the name of the cluster's private DNS zone.
     """
 
+    stack: StackFacts
     network: Network
     key: kms.IKey
     bucket_key: kms.IKey | None = None
-    access_logs: s3.Bucket
+    access_logs: AccessLogs
     removal_policy: RemovalPolicy | None
     namespace: str

@@ -136,12 +136,7 @@ class AirflowCluster(Construct):
     ) -> None:
         subnets = {"task_subnets": task_subnets, "store_subnets": store_subnets, "web_subnets": web_subnets}
         check_constructs(
-            scope,
-            construct_id,
-            subnets=subnets,
-            vpc=vpc,
-            encryption_key=encryption_key,
-            removal_policy=removal_policy,
+            scope, construct_id, subnets=subnets, vpc=vpc, encryption_key=encryption_key, removal_policy=removal_policy
         )
         self._arguments = ClusterArguments(
             version=version,
@@ -171,12 +166,7 @@ class AirflowCluster(Construct):
         check_place(scope, plan, vpc=vpc, certificate=settings.web.certificate)
         super().__init__(scope, construct_id)
         self._shared = SharedResources(
-            self,
-            settings,
-            vpc=vpc,
-            subnets=subnets,
-            encryption_key=encryption_key,
-            removal_policy=removal_policy,
+            self, settings, vpc=vpc, subnets=subnets, encryption_key=encryption_key, removal_policy=removal_policy
         )
         self._authors = DagAuthors(self)
         self._plan = ClusterPlan(components=(), edges=())
@@ -201,8 +191,8 @@ class AirflowCluster(Construct):
         # Connect: the load balancer, the plan's edges, DAG authors.
         self._targets = self._targets or serve_web(settings, context, rendered)
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]
-        ends = {**context.connectables(), **{name: part.peer for name, part in rendered.items()}}
-        connect(edges, ends, peers(settings.web.allow_from, context.network.vpc))
+        groups = {name: part.peer for name, part in rendered.items()}
+        connect(edges, groups, context.connectables(), peers(settings.web.allow_from, context.network.vpc))
         self._authors.admit(added, self._gate)
         # Observe: outputs.
         observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)

@@ -25,7 +25,8 @@ class DagAuthors:
         """Remember *scope*, below which the policy of the grants is made."""
         self._scope = scope
         self._policy: iam.Policy | None = None
-        self.connections = ec2.Connections()
+        self._connections: ec2.Connections | None = None
+        self._groups: list[ec2.ISecurityGroup] = []
         self.task_roles: dict[str, iam.IRole] = {}
         self._users: dict[str, IConstruct] = {}
 
@@ -40,7 +41,9 @@ class DagAuthors:
             if not part.component.runs_user_code:
                 continue
             self.task_roles[part.component.name] = part.task_role
-            self.connections.add_security_group(part.peer)
+            self._groups.append(part.peer)
+            if self._connections is not None:
+                self._connections.add_security_group(part.peer)
             self._users[part.component.name] = part.service or gate
             if self._policy is not None:
                 self._attach(self._policy, part.component.name)
@@ -49,6 +52,13 @@ class DagAuthors:
         """Let the component *name* do what *policy* allows from its start until its last task has ended."""
         self.task_roles[name].attach_inline_policy(policy)
         self._users[name].node.add_dependency(policy)
+
+    @property
+    def connections(self) -> ec2.Connections:
+        """The security groups of the components."""
+        if self._connections is None:
+            self._connections = ec2.Connections(security_groups=self._groups)
+        return self._connections
 
     @property
     def grant_principal(self) -> iam.IPrincipal:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from aws_cdk import Stack
 from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs.binding import Binding
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from constructs import Construct, IDependable
 
     from cdk_airflow_ecs.network import Network
+    from cdk_airflow_ecs.stack_facts import StackFacts
 
 # AWS gives both to every cluster that asks for them.
 _FARGATE: Final = ("FARGATE", "FARGATE_SPOT")
@@ -24,8 +24,10 @@ _FARGATE: Final = ("FARGATE", "FARGATE_SPOT")
 class EcsCluster:
     """The ECS cluster. It offers more capacity providers as components that need them are added."""
 
-    def __init__(self, scope: Construct, *, network: Network, log_group: logs.ILogGroup, insights: bool) -> None:
-        """Create it under *scope*, with Container Insights if *insights*. *log_group* gets what is typed in ECS Exec."""
+    def __init__(
+        self, scope: Construct, stack: StackFacts, *, network: Network, log_group: logs.ILogGroup, insights: bool
+    ) -> None:
+        """Create it under *scope*, with Container Insights if *insights*; *log_group* gets what ECS Exec is told."""
         self.resource = ecs.Cluster(
             scope,
             "Cluster",
@@ -41,13 +43,14 @@ class EcsCluster:
             acknowledge(
                 self.resource, "AwsSolutions-ECS4", "Each metric costs $0.30 a month; the user asked for none of them"
             )
+        self._stack = stack
         self.name = self.resource.cluster_name
         self._association: ecs.CfnClusterCapacityProviderAssociations | None = None
         self._wanted: tuple[str, ...] = ()
 
     def binding(self) -> Binding:
         """Return what a plan may refer to by "Cluster"."""
-        stack = Stack.of(self.resource)
+        stack = self._stack.stack
         return Binding(
             attributes={
                 "arn": self.resource.cluster_arn,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import IConstruct
+
+from cdk_airflow_ecs.tokens import is_token
 
 _CDK: Final = tuple(int(part) for part in version("aws-cdk-lib").split(".")[:2])
 # Older releases refuse ids with a further "::" in them; then cdk-nag shows these findings.
@@ -23,8 +25,16 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
         rule: the rule's name, such as "AwsSolutions-RDS11".
         reason: why it is accepted.
     """
-    if "::" not in rule or _CDK >= WILDCARDS_SINCE:
-        Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason))
+    acknowledge_all(construct, {rule: reason})
+
+
+def acknowledge_all(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Accept several rules on *construct* in one call: *reasons* by rule."""
+    known = {rule: reason for rule, reason in reasons.items() if "::" not in rule or _CDK >= WILDCARDS_SINCE}
+    if known:
+        Validations.of(construct).acknowledge(
+            *(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason) for rule, reason in known.items())
+        )
 
 
 def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reason: str) -> None:
@@ -35,13 +45,24 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reaso
         resources: ARNs as they stand in the policy.
         reason: why no list of ARNs exists.
     """
-    if _CDK < WILDCARDS_SINCE:
+    acknowledge_each([(construct, list(resources))], reason)
+
+
+def acknowledge_each(findings: Sequence[tuple[IConstruct, Sequence[str]]], reason: str) -> None:
+    """Accept wildcards of several constructs of one stack, which is asked once what the ARNs look like.
+
+    Args:
+        findings: constructs, and the ARNs in their policies that end in a wildcard.
+        reason: why no list of ARNs exists.
+    """
+    found = [(construct, texts) for construct, texts in findings if texts]
+    if not found or _CDK < WILDCARDS_SINCE:
         return
-    if texts := list(resources):
-        found = [f"AwsSolutions-IAM5[Resource::{_flat(text)}]" for text in Stack.of(construct).resolve(texts)]
-        Validations.of(construct).acknowledge(
-            *(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason) for rule in found)
-        )
+    resolved = [texts for _, texts in found]
+    if any(is_token(text) for texts in resolved for text in texts):
+        resolved = Stack.of(found[0][0]).resolve(resolved)
+    for (construct, _), texts in zip(found, resolved, strict=True):
+        acknowledge_all(construct, {f"AwsSolutions-IAM5[Resource::{_flat(text)}]": reason for text in texts})
 
 
 def _flat(node: object) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from constructs import IDependable
 
     from cdk_airflow_ecs.plan import Edge
+    from cdk_airflow_ecs.stack_facts import StackFacts
 
 # The arguments that select subnets, by name.
 Subnets: TypeAlias = "Mapping[str, ec2.SubnetSelection | None]"
@@ -145,12 +146,18 @@ class Network:
 
 
 def build_network(
-    scope: Construct, *, vpc: ec2.IVpc | None, subnets: Subnets, internet_facing: bool, key: kms.IKey
+    scope: Construct,
+    stack: StackFacts,
+    *,
+    vpc: ec2.IVpc | None,
+    subnets: Subnets,
+    internet_facing: bool,
+    key: kms.IKey,
 ) -> Network:
     """Take the VPC that is given, or make one of two zones with one NAT gateway."""
     if vpc is not None:
         return choose_subnets(vpc, subnets, internet_facing=internet_facing)
-    made = _make_vpc(scope, key)
+    made = _make_vpc(scope, stack, key)
     endpoint = made.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
     return replace(choose_subnets(made, subnets, internet_facing=internet_facing, own=True), endpoints=[endpoint])
 
@@ -179,7 +186,7 @@ def choose_subnets(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, ow
     )
 
 
-def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
+def _make_vpc(scope: Construct, stack: StackFacts, key: kms.IKey) -> ec2.Vpc:
     def subnets(name: str, kind: ec2.SubnetType, mask: int) -> ec2.SubnetConfiguration:
         public = {"map_public_ip_on_launch": False} if kind == ec2.SubnetType.PUBLIC else {}
         return ec2.SubnetConfiguration(name=name, subnet_type=kind, cidr_mask=mask, **public)
@@ -200,7 +207,7 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
         encryption_key=key,
         removal_policy=RemovalPolicy.DESTROY,
     )
-    account = {"StringEquals": {"aws:SourceAccount": Stack.of(vpc).account}}
+    account = {"StringEquals": {"aws:SourceAccount": stack.account}}
     role = iam.Role(
         vpc, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com", conditions=account)
     )
@@ -209,26 +216,38 @@ def _make_vpc(scope: Construct, key: kms.IKey) -> ec2.Vpc:
     return vpc
 
 
-def connect(edges: Sequence[Edge], ends: Mapping[str, ec2.IConnectable], clients: Sequence[ec2.IPeer]) -> None:
+def connect(
+    edges: Sequence[Edge],
+    components: Mapping[str, ec2.ISecurityGroup],
+    resources: Mapping[str, ec2.IConnectable],
+    clients: Sequence[ec2.IPeer],
+) -> None:
     """Turn *edges* into security group rules; nothing else makes any.
 
     Args:
         edges: who opens connections to whom.
-        ends: what stands at the ends, by name. An end that is missing has no security group of its own to change.
+        components: the security groups of components, by name.
+        resources: what exists once and admits connections, by name. An end that is missing in both has no security
+            group of its own to change.
         clients: whom the edge from "Clients" means.
     """
-    # Each end has several edges, and each question to it is one to another process.
-    connections = cache(lambda name: ends[name].connections)
+    # One call makes the rules of all components that reach a target in the same way.
+    together: dict[tuple[str, int, str], list[str]] = {}
     for edge in edges:
-        target = ends.get(edge.target)
+        target = components.get(edge.target) or resources.get(edge.target)
         if target is None or edge.source == "Web":  # The target group makes the rule from the load balancer.
             continue
         if edge.source == "Clients":
             for client in clients:
-                connections(edge.target).allow_from(client, _tcp(edge.port), edge.why)
+                target.connections.allow_from(client, _tcp(edge.port), edge.why)
+        elif edge.source in components:
+            together.setdefault((edge.target, edge.port, edge.why), []).append(edge.source)
         else:
-            # From our side, so that a store in another stack never depends on this one.
-            connections(edge.source).allow_to(target, _tcp(edge.port), edge.why)
+            resources[edge.source].connections.allow_to(target, _tcp(edge.port), edge.why)
+    for (name, port, why), sources in together.items():
+        # From our side, so that a store in another stack never depends on this one.
+        groups = ec2.Connections(security_groups=[components[source] for source in sources])
+        groups.allow_to(components.get(name) or resources[name], _tcp(port), why)
 
 
 def namespace_name(scope: Construct) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
 from cdk_airflow_ecs.nag import acknowledge_wildcards
@@ -13,6 +12,7 @@ from cdk_airflow_ecs.plan import Component, Permission, Ref, SecretRef
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.render_context import RenderContext
+    from cdk_airflow_ecs.stack_facts import StackFacts
 
 # What else an action takes where a customer key encrypts its object.
 _KEY_ACTIONS: Final = {
@@ -35,7 +35,7 @@ _REASON = "Objects of one bucket, revisions of one family, tasks of one cluster:
 Statements = Sequence[tuple[Permission, iam.PolicyStatement]]
 
 
-def tasks_of(stack: Stack) -> iam.IPrincipal:
+def tasks_of(stack: StackFacts) -> iam.IPrincipal:
     """Return the tasks of this account and region only; CDK's own trust policy admits any (confused deputy)."""
     return iam.ServicePrincipal(
         "ecs-tasks.amazonaws.com",
@@ -61,7 +61,7 @@ def allow(role: iam.IRole, component: Component, context: RenderContext, done: S
             more = permission.resources
             statement = _statement(permission, context)
             for new in (statement, *_key_statements(permission, context)):
-                role.add_to_principal_policy(new)
+                add_to_policy(role, new)
         else:
             left.remove(there)
             more = permission.resources[len(there[0].resources) :]
@@ -76,6 +76,14 @@ def allow(role: iam.IRole, component: Component, context: RenderContext, done: S
     return made
 
 
+def add_to_policy(role: iam.IRole, statement: iam.PolicyStatement) -> None:
+    """Add *statement* to *role*; of a role that is not imported, in one call instead of three."""
+    if isinstance(role, iam.Role):
+        role.add_to_policy(statement)
+    else:
+        role.add_to_principal_policy(statement)
+
+
 def secret_key_statements(component: Component, context: RenderContext) -> Iterator[iam.PolicyStatement]:
     """Allow the keys of the component's secrets, only through Secrets Manager; their own policies stay as they are.
 
@@ -84,15 +92,11 @@ def secret_key_statements(component: Component, context: RenderContext) -> Itera
     values = [value for container in component.containers for value in container.environment.values()]
     bound = (context.bindings[value.of].key for value in values if isinstance(value, SecretRef))
     keys = dict.fromkeys([*bound, context.image(component).login_key])
-    region = context.text(Ref("Stack", "region"))
+    # In China the name ends with ".cn".
+    via = f"secretsmanager.{context.text(Ref('Stack', 'region'))}.amazonaws.com*"
     for key in keys:
         if key is not None:
-            yield iam.PolicyStatement(
-                actions=["kms:Decrypt"],
-                resources=[key.key_arn],
-                # In China the name ends with ".cn".
-                conditions={"StringLike": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com*"}},
-            )
+            yield context.key_statements.find(key, ("kms:Decrypt",), via_service=via)
 
 
 def _grows_to(before: Permission, after: Permission) -> bool:
@@ -113,7 +117,7 @@ def _statement(permission: Permission, context: RenderContext) -> iam.PolicyStat
 
 def _key_statements(permission: Permission, context: RenderContext) -> Iterator[iam.PolicyStatement]:
     """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
-    actions = [key_action for action in permission.actions for key_action in _KEY_ACTIONS.get(action, ())]
+    actions = tuple(each for action in permission.actions for each in _KEY_ACTIONS.get(action, ()))
     if not actions:
         return
     service = permission.actions[0].partition(":")[0]
@@ -121,8 +125,4 @@ def _key_statements(permission: Permission, context: RenderContext) -> Iterator[
     for store in dict.fromkeys(resource.of for resource in permission.resources if isinstance(resource, Ref)):
         key = context.bindings[store].key
         if key is not None:
-            yield iam.PolicyStatement(
-                actions=actions,
-                resources=[key.key_arn],
-                conditions={"StringLike": {"kms:ViaService": via}} if service in _VIA_SERVICE else {},
-            )
+            yield context.key_statements.find(key, actions, via_service=via if service in _VIA_SERVICE else "")

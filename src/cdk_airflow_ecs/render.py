@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_airflow_ecs.durations import seconds
 from cdk_airflow_ecs.executors.no_sidecars import NoSidecars
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.router import LogRouter
@@ -21,11 +22,10 @@ from cdk_airflow_ecs.plan import Architecture, Component, Container, SecretRef
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
 # The longest that Fargate gives a container between SIGTERM and SIGKILL.
-_STOP_TIMEOUT = Duration.seconds(120)
-_seconds = cache(Duration.seconds)
+_STOP_TIMEOUT = seconds(120)
 # As long as a container may take to become healthy.
-_GRACE = Duration.seconds(180)
-_DNS_TTL = Duration.seconds(10)
+_GRACE = seconds(180)
+_DNS_TTL = seconds(10)
 
 
 def render_components(
@@ -202,10 +202,10 @@ def _add_container(
         health_check=(
             ecs.HealthCheck(
                 command=["CMD", *check.command],
-                interval=_seconds(check.interval_seconds),
-                timeout=_seconds(check.timeout_seconds),
+                interval=seconds(check.interval_seconds),
+                timeout=seconds(check.timeout_seconds),
                 retries=check.retries,
-                start_period=_seconds(check.start_period_seconds),
+                start_period=seconds(check.start_period_seconds),
             )
             if check
             else None

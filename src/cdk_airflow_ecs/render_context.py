@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_servicediscovery as servicediscovery
     from constructs import Construct, IDependable
 
+    from cdk_airflow_ecs.key_statements import KeyStatements
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.network import Network
 
@@ -102,6 +103,7 @@ class RenderContext:
         log_group: where containers log, but for what the router takes elsewhere.
         log_router: takes the output of services to where it belongs.
         bindings: what exists once, by name.
+        key_statements: the IAM statements about keys.
         trust: who may assume task and execution roles.
         namespace: the private DNS zone, if anything has a name there.
         task_roles: roles that were given, by component.
@@ -117,6 +119,7 @@ class RenderContext:
     log_group: logs.ILogGroup
     log_router: LogRouter
     bindings: Mapping[str, Binding]
+    key_statements: KeyStatements
     trust: iam.IPrincipal
     namespace: servicediscovery.INamespace | None
     task_roles: Mapping[str, iam.IRole] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -13,6 +13,7 @@ from constructs import Construct
 
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.stack_facts import StackFacts
 
 ADMIN_USERNAME = "admin"
 
@@ -75,12 +76,11 @@ def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmana
     )
 
 
-def let_logs_use(key: kms.IKey) -> None:
-    """Let CloudWatch Logs encrypt log groups of this account with *key* (in another stack: without a cycle)."""
-    stack = Stack.of(key)
+def let_logs_use(key: kms.IKey, stack: StackFacts) -> None:
+    """Let CloudWatch Logs encrypt log groups of this account with *key*, which is in *stack* (without a cycle)."""
     key.add_to_resource_policy(
         iam.PolicyStatement(
-            principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
+            principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.stack.url_suffix}")],
             actions=[
                 "kms:Encrypt*",
                 "kms:Decrypt*",

@@ -10,24 +10,26 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
+from cdk_airflow_ecs.access_logs import AccessLogs
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_component, web_health_path
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import access_log_bucket, emptying
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.container_images import ContainerImages
 from cdk_airflow_ecs.ecs_cluster import EcsCluster
+from cdk_airflow_ecs.key_statements import KeyStatements
 from cdk_airflow_ecs.logs.retention import keep
-from cdk_airflow_ecs.nag import acknowledge
+from cdk_airflow_ecs.nag import acknowledge_all
 from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
 from cdk_airflow_ecs.permissions import tasks_of
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
+from cdk_airflow_ecs.stack_facts import StackFacts
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -69,30 +71,33 @@ class SharedResources:
     ) -> None:
         """Make or find what every cluster has. The arguments are those of ``AirflowCluster``, its subnets by name."""
         self._root = root
+        stack = StackFacts(root)
         self._scope = Scopes(root)
-        acknowledge(
+        acknowledge_all(
             root,
-            "AwsSolutions-ECS2",
-            "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager",
-        )
-        acknowledge(
-            root,
-            "AwsSolutions-SMG4",
-            "ECS reads secrets when a task starts: a rotation that does not restart the services is an outage",
+            {
+                "AwsSolutions-ECS2": (
+                    "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager"
+                ),
+                "AwsSolutions-SMG4": (
+                    "ECS reads secrets when a task starts: a rotation that does not restart the services is an outage"
+                ),
+            },
         )
         secrets_scope, logs_scope = self._scope("Secrets"), self._scope("Logs")
         key = encryption_key or cluster_key(secrets_scope, removal_policy=removal_policy)
-        let_logs_use(key)
+        let_logs_use(key, stack if encryption_key is None else StackFacts(key))
         key = key_peer(secrets_scope, key)
         self._network = build_network(
-            root, vpc=vpc, subnets=subnets, internet_facing=settings.web.internet_facing, key=key
+            root, stack, vpc=vpc, subnets=subnets, internet_facing=settings.web.internet_facing, key=key
         )
         self._context = BindContext(
+            stack=stack,
             network=self._network,
             key=key,
             # Whoever uploads DAGs needs rights to the key then, so a key that nobody asked for does not reach buckets.
             bucket_key=None if encryption_key is None else key,
-            access_logs=access_log_bucket(logs_scope, removal_policy=removal_policy),
+            access_logs=AccessLogs(logs_scope, stack, removal_policy=removal_policy),
             removal_policy=removal_policy,
             namespace=namespace_name(root),
         )
@@ -105,18 +110,18 @@ class SharedResources:
         )
         keep(self._log_group, settings.log_router.kept_days)
         self._cluster = EcsCluster(
-            root, network=self._network, log_group=self._log_group, insights=settings.container_insights
+            root, stack, network=self._network, log_group=self._log_group, insights=settings.container_insights
         )
         self._images = ContainerImages(self._scope)
         self._namespace: servicediscovery.INamespace | None = None
-        stack = Stack.of(root)
         self._trust = tasks_of(stack)
+        self._key_statements = KeyStatements()
         self._resources: dict[str, ClusterResource] = {}
         self._bindings = {
             "Stack": Binding(attributes={"region": stack.region}),
             **bind_secrets(secrets_scope, self._context, execution_api=settings.version.major >= 3),
             "Cluster": self._cluster.binding(),
-            "AccessLogs": Binding(dependencies=emptying(self._context.access_logs)),
+            "AccessLogs": Binding(dependencies=self._context.access_logs.emptying),
             "Network": Binding(
                 attributes=self._network.attributes,
                 dependencies=[*self._network.task_routes, *self._network.endpoints],
@@ -159,6 +164,7 @@ class SharedResources:
             log_group=self._log_group,
             log_router=settings.log_router,
             bindings=self._bindings,
+            key_statements=self._key_statements,
             trust=self._trust,
             namespace=self._namespace,
             task_roles={task.component: task.task_role for task in settings.ecs_tasks if task.task_role is not None},

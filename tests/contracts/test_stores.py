@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
@@ -30,6 +29,7 @@ from cdk_airflow_ecs import (
     SqsBroker,
     Web,
 )
+from cdk_airflow_ecs.access_logs import AccessLogs
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
@@ -38,6 +38,7 @@ from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.resolve import resolve
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key
 from cdk_airflow_ecs.shared_resources import SharedResources
+from cdk_airflow_ecs.stack_facts import StackFacts
 from contracts.offers import ALWAYS, OFFERS, SINCE_3
 from synthesis import resources
 
@@ -64,12 +65,14 @@ STORES = {
 def foundation():
     """What stores stand on, in a stack of its own."""
     stack = Stack(App(), "Stack")
+    facts = StackFacts(stack)
     key = cluster_key(stack, removal_policy=None)
-    network = build_network(stack, vpc=ec2.Vpc(stack, "Given"), subnets={}, internet_facing=False, key=key)
+    network = build_network(stack, facts, vpc=ec2.Vpc(stack, "Given"), subnets={}, internet_facing=False, key=key)
     return BindContext(
+        stack=facts,
         network=network,
         key=key,
-        access_logs=s3.Bucket(stack, "AccessLogs"),
+        access_logs=AccessLogs(stack, facts, removal_policy=None),
         removal_policy=None,
         namespace="airflow-0.airflow.internal",
     )

@@ -19,6 +19,7 @@ from cdk_airflow_ecs import (
     SqsBroker,
     WorkerPool,
 )
+from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.plan import ClusterPlan
 from cdk_airflow_ecs.testing import plan_of
 
@@ -162,7 +163,7 @@ def test_a_pool_chooses_its_machines():
     plain = with_pools(*(WorkerPool(pool.name) for pool in pools))
     assert others == [part for part in plain.components if not part.path.startswith("Pools/")]
     assert found.edges == plain.edges
-    same = {"spot": False, "architecture": "x86_64", "image": "airflow"}
+    same = {"capacity": Fargate(), "architecture": "x86_64", "image": "airflow"}
     for pool in pools:
         part = found.component(f"Pools/{pool.name}")
         assert replace(part, **same) == plain.component(part.name)

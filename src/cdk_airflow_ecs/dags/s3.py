@@ -17,7 +17,8 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import BucketFolder, emptying, private_bucket
+from cdk_airflow_ecs.bucket_cleaner import emptying
+from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.limits import check_prefix
@@ -149,19 +150,20 @@ class S3Dags(DagSource):
 
     def bind(self, scope: Construct, context: BindContext) -> Binding:
         """See :meth:`ClusterResource.bind`."""
-        bucket = self.bucket if self.bucket is not None else private_bucket(scope, "Bucket", context)
+        bucket = self.bucket if self.bucket is not None else private_bucket(scope, "Bucket", context, prefix="dags/")
         if self.folder is not None:
             _upload(scope, context, Path(self.folder), bucket, self.prefix)
         path = f"/{self.prefix}" if self.prefix else ""
+        name = bucket.bucket_name
         return Binding(
             attributes={
-                "bucket_name": bucket.bucket_name,
+                "bucket_name": name,
                 "bucket_arn": bucket.bucket_arn,
                 "objects_arn": bucket.arn_for_objects(f"{self.prefix}/*" if self.prefix else "*"),
-                "uri": f"s3://{bucket.bucket_name}{path}",
+                "uri": f"s3://{name}{path}",
             },
-            key=bucket.encryption_key,
-            dependencies=emptying(bucket),
+            key=context.bucket_key if self.bucket is None else bucket.encryption_key,
+            dependencies=emptying(bucket, context.removal_policy) if self.bucket is None else emptying(bucket),
         )
 
 

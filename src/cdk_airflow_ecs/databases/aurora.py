@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
@@ -15,6 +15,7 @@ from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
+from cdk_airflow_ecs.durations import days, seconds
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.subnets import check_subnets
@@ -156,7 +157,7 @@ class AuroraDatabase(Database):
             storage_type=rds.DBClusterStorageType.AURORA_IOPT1 if self.io_optimized else None,
             storage_encrypted=True,
             storage_encryption_key=context.key,
-            backup=rds.BackupProps(retention=Duration.days(self.backup_retention_days)),
+            backup=rds.BackupProps(retention=days(self.backup_retention_days)),
             delete_automated_backups=context.removal_policy is RemovalPolicy.DESTROY,
             copy_tags_to_snapshot=True,
             iam_authentication=True,
@@ -164,8 +165,8 @@ class AuroraDatabase(Database):
                 context.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
             ),
             cloudwatch_logs_exports=["postgresql"],
-            monitoring_interval=Duration.seconds(60),
-            monitoring_role=monitoring_role(scope),
+            monitoring_interval=seconds(60),
+            monitoring_role=monitoring_role(scope, context.stack),
             removal_policy=context.removal_policy or RemovalPolicy.SNAPSHOT,
         )
         if context.removal_policy is RemovalPolicy.DESTROY or protection is False:

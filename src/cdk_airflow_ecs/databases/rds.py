@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
@@ -16,6 +16,7 @@ from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
+from cdk_airflow_ecs.durations import days, seconds
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.subnets import check_subnets
@@ -146,7 +147,7 @@ class RdsDatabase(Database):
             max_allocated_storage=self.max_allocated_storage_gib,
             storage_encrypted=True,
             storage_encryption_key=context.key,
-            backup_retention=Duration.days(self.backup_retention_days),
+            backup_retention=days(self.backup_retention_days),
             delete_automated_backups=context.removal_policy is RemovalPolicy.DESTROY,
             copy_tags_to_snapshot=True,
             auto_minor_version_upgrade=True,
@@ -156,8 +157,8 @@ class RdsDatabase(Database):
                 context.removal_policy is not RemovalPolicy.DESTROY if protection is None else protection
             ),
             cloudwatch_logs_exports=["postgresql", "upgrade"],
-            monitoring_interval=Duration.seconds(60),
-            monitoring_role=monitoring_role(scope),
+            monitoring_interval=seconds(60),
+            monitoring_role=monitoring_role(scope, context.stack),
             removal_policy=context.removal_policy or RemovalPolicy.SNAPSHOT,
         )
         acknowledge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import ArnFormat
 from aws_cdk import aws_iam as iam
 
 from cdk_airflow_ecs.nag import acknowledge_wildcards
@@ -12,11 +12,12 @@ from cdk_airflow_ecs.nag import acknowledge_wildcards
 if TYPE_CHECKING:
     from constructs import Construct
 
+    from cdk_airflow_ecs.stack_facts import StackFacts
 
-def monitoring_role(scope: Construct) -> iam.Role:
+
+def monitoring_role(scope: Construct, stack: StackFacts) -> iam.Role:
     """What AmazonRDSEnhancedMonitoringRole allows, on the one log group that it is for."""
-    stack = Stack.of(scope)
-    group = stack.format_arn(
+    group = stack.stack.format_arn(
         service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
     streams = f"{group}:log-stream:*"

@@ -11,7 +11,8 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.buckets import BucketFolder, emptying, private_bucket
+from cdk_airflow_ecs.bucket_cleaner import emptying
+from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -92,7 +93,7 @@ class S3Logs(LogStore):
         """See :meth:`ClusterResource.bind`."""
         bucket = self.bucket
         if bucket is None:
-            bucket = private_bucket(scope, "Tasks", context, expire_days=self.expire_days)
+            bucket = private_bucket(scope, "Tasks", context, prefix="logs/", expire_days=self.expire_days)
         prefix = self.prefix.strip("/")
         return Binding(
             attributes={
@@ -100,6 +101,6 @@ class S3Logs(LogStore):
                 "bucket_arn": bucket.bucket_arn,
                 "objects_arn": bucket.arn_for_objects(f"{prefix}/*"),
             },
-            key=bucket.encryption_key,
-            dependencies=emptying(bucket),
+            key=context.bucket_key if self.bucket is None else bucket.encryption_key,
+            dependencies=emptying(bucket, context.removal_policy) if self.bucket is None else emptying(bucket),
         )

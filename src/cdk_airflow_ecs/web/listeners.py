@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 
 from cdk_airflow_ecs.airflow import WEB_PORT
+from cdk_airflow_ecs.durations import seconds
 
 if TYPE_CHECKING:
     from aws_cdk import aws_certificatemanager as acm
@@ -45,11 +45,11 @@ def listen(
         protocol=elb.ApplicationProtocol.HTTP,
         target_type=elb.TargetType.IP,
         targets=[service],
-        deregistration_delay=Duration.seconds(60),
+        deregistration_delay=seconds(60),
         health_check=elb.HealthCheck(
             path=health_path,
-            interval=Duration.seconds(30),
-            timeout=Duration.seconds(10),
+            interval=seconds(30),
+            timeout=seconds(10),
             healthy_threshold_count=2,
             unhealthy_threshold_count=5,
         ),

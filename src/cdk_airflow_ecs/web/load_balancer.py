@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from aws_cdk import Duration, Stack
 from aws_cdk import aws_elasticloadbalancingv2 as elb
-from aws_cdk import aws_iam as iam
 
-from cdk_airflow_ecs.buckets import emptying
+from cdk_airflow_ecs.durations import seconds
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.tokens import is_token
 
@@ -45,7 +43,7 @@ def load_balancer(
         security_group=group,
         drop_invalid_header_fields=True,
         # uvicorn keeps connections for 120 s; a load balancer that kept them longer would answer 502.
-        idle_timeout=Duration.seconds(60),
+        idle_timeout=seconds(60),
     )
     _log_access(balancer, context)
     _acknowledge_clients(group, clients)
@@ -71,17 +69,10 @@ def _acknowledge_clients(group: ec2.SecurityGroup, clients: Sequence[str] | None
 
 def _log_access(balancer: elb.ApplicationLoadBalancer, context: BindContext) -> None:
     """Turn access logs on for any region: CDK's own way needs to know the region, and asks for an account id."""
-    bucket = context.access_logs
-    stack = Stack.of(balancer)
-    bucket.add_to_resource_policy(
-        iam.PolicyStatement(
-            principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
-            actions=["s3:PutObject"],
-            resources=[bucket.arn_for_objects(f"{_LOG_PREFIX}/AWSLogs/{stack.account}/*")],
-        )
-    )
+    logs = context.access_logs
+    account = context.stack.account
+    logs.admit("logdelivery.elasticloadbalancing.amazonaws.com", f"{_LOG_PREFIX}/AWSLogs/{account}/*")
     balancer.set_attribute("access_logs.s3.enabled", "true")
-    balancer.set_attribute("access_logs.s3.bucket", bucket.bucket_name)
+    balancer.set_attribute("access_logs.s3.bucket", logs.name)
     balancer.set_attribute("access_logs.s3.prefix", _LOG_PREFIX)
-    if bucket.policy is not None:
-        balancer.node.add_dependency(bucket.policy, *emptying(bucket))
+    balancer.node.add_dependency(logs.policy, *logs.emptying)

@@ -1,0 +1,11 @@
+"""Durations, each made once: every one is a call to another process."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from aws_cdk import Duration
+
+days: Final = cache(Duration.days)
+seconds: Final = cache(Duration.seconds)
