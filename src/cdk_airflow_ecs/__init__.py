@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.base import Capacity, ProviderShare
     from cdk_airflow_ecs.capacity.fargate import Fargate
     from cdk_airflow_ecs.capacity.pools import WorkerPool
+    from cdk_airflow_ecs.capacity.scaling import ExternalScaling, Scaling
     from cdk_airflow_ecs.capacity.service import Service
     from cdk_airflow_ecs.cluster import AirflowCluster
     from cdk_airflow_ecs.dags.image import ImageDags
@@ -54,6 +55,7 @@ _MODULES = {
     "ExecutorContext": "executors.base",
     "ExecutorPlan": "executors.base",
     "ExistingDatabase": "databases.existing_postgres",
+    "ExternalScaling": "capacity.scaling",
     "Fargate": "capacity.fargate",
     "FireLens": "logs.firelens",
     "HealthCheck": "process",
@@ -66,6 +68,7 @@ _MODULES = {
     "RedisBroker": "brokers.redis",
     "S3Dags": "dags.s3",
     "S3Logs": "logs.s3",
+    "Scaling": "capacity.scaling",
     "Service": "capacity.service",
     "SeveralExecutors": "executors.several",
     "SqsBroker": "brokers.sqs",
@@ -91,6 +94,7 @@ __all__ = [
     "ExecutorContext",
     "ExecutorPlan",
     "ExistingDatabase",
+    "ExternalScaling",
     "Fargate",
     "FireLens",
     "HealthCheck",
@@ -103,6 +107,7 @@ __all__ = [
     "RedisBroker",
     "S3Dags",
     "S3Logs",
+    "Scaling",
     "Service",
     "SeveralExecutors",
     "SqsBroker",

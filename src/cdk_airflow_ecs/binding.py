@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from constructs import IDependable
 
 
+@dataclass(frozen=True, slots=True)
+class MetricSource:
+    """Where CloudWatch keeps the metrics of a resource: ``MetricSource("AWS/RDS", {"DBInstanceIdentifier": "…"})``.
+
+    Args:
+        namespace: the namespace of the metrics.
+        dimensions: what tells them apart from those of other resources; values may be tokens.
+    """
+
+    namespace: str
+    dimensions: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """How to reach something that exists: the values behind :class:`~cdk_airflow_ecs.plan.Ref` and ``SecretRef``.
@@ -23,6 +36,7 @@ class Binding:
         connectable: what admits connections; None if connections need no rule of ours.
         key: the customer key that encrypts it, which whoever may use the store may use too.
         dependencies: what must exist before a task may use it.
+        metrics: where its metrics are, one for each node, queue or table.
     """
 
     attributes: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
@@ -30,6 +44,7 @@ class Binding:
     connectable: ec2.IConnectable | None = None
     key: kms.IKey | None = None
     dependencies: Sequence[IDependable] = ()
+    metrics: Sequence[MetricSource] = ()
 
     def text(self, name: str) -> str:
         """The attribute *name*, which is one text."""

@@ -22,7 +22,7 @@ from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.bind import bind_executor
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.migration.order import gate_services
-from cdk_airflow_ecs.monitoring.observe import observe
+from cdk_airflow_ecs.monitoring.observe import attach_scaling, observe
 from cdk_airflow_ecs.monitoring.outputs import add_outputs
 from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.place import check_place
@@ -194,10 +194,11 @@ class AirflowCluster(Construct):
         groups = {name: part.peer for name, part in rendered.items()}
         connect(edges, groups, context.connectables(), peers(settings.web.allow_from, context.network.vpc))
         self._authors.admit(added, self._gate)
-        # Observe: outputs.
+        # Observe: outputs, scaling.
         observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)
         if self._observed is None:
             add_outputs(self, observed)
+        attach_scaling(added, observed)
         self._plan, self._rendered, self._observed = plan, rendered, observed
 
     def add_worker_pool(self, pool: WorkerPool) -> None:

@@ -10,7 +10,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
 
 from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Permission, Ref, Volume
 from cdk_airflow_ecs.subnets import check_subnets
@@ -124,6 +124,7 @@ class EfsFiles(ClusterResource):
             },
             connectable=ec2.Connections(security_groups=[group]),
             key=context.key,
+            metrics=[MetricSource("AWS/EFS", {"FileSystemId": system.ref})],
             # The group with its rules: without them a task waits for its files until it is given up.
             dependencies=[group, *targets],
         )

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from cdk_airflow_ecs.capacity.base import Capacity
 from cdk_airflow_ecs.capacity.fargate import Fargate
+from cdk_airflow_ecs.capacity.scaling import Scaling
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.process import HealthCheck
 
@@ -113,7 +114,8 @@ class Component(TaskSize):
         kind: what ECS makes of it. "service" is a service of Airflow's. "store" is a service that keeps data: it
             never has two tasks at once, and the components that use it wait for it. The other kinds have no service:
             the gate starts a "one-shot task", an executor an "executor task", and a DAG an "ECS task".
-        count: the number of tasks that a service keeps running; None for a task.
+        count: the number of tasks that a service keeps running; None for a task, and where *scaling* decides.
+        scaling: decides the number of a service's tasks after a deploy.
         runs_user_code: whether DAG authors' code runs here, and ``cluster.grant_principal`` reaches it.
         serves_web: whether the load balancer sends it requests. Only then may ECS stop a task to spread the service
             over zones: elsewhere it would interrupt work.
@@ -129,6 +131,7 @@ class Component(TaskSize):
     containers: tuple[Container, ...]
     kind: ComponentKind = "service"
     count: int | None = None
+    scaling: Scaling | None = None
     enable_exec: bool = False
     permissions: tuple[Permission, ...] = ()
     runs_user_code: bool = False
@@ -142,10 +145,12 @@ class Component(TaskSize):
     def __post_init__(self) -> None:
         if self.kind not in get_args(ComponentKind):
             raise ValueError(f"{self.name}: kind={self.kind!r} is not one of {', '.join(get_args(ComponentKind))}")
-        if self.has_service and self.count is None:
+        if self.has_service and self.count is None and self.scaling is None:
             raise ValueError(f"{self.name}: a {self.kind} needs count=, the number of its tasks")
-        if not self.has_service and self.count is not None:
-            raise ValueError(f"{self.name}: count= is only for services, and kind={self.kind!r} has none. Leave it out")
+        if not self.has_service and (self.count is not None or self.scaling is not None):
+            raise ValueError(
+                f"{self.name}: count= and scaling= are only for services. Leave them out of kind={self.kind!r}"
+            )
 
     @property
     def has_service(self) -> bool:

@@ -129,7 +129,8 @@ def _component(
         containers=tuple(containers),
         cpu=size.cpu,
         memory_mib=size.memory_mib,
-        count=0 if settings.maintenance else 1 if service.count is None else service.count,
+        count=0 if settings.maintenance else _count(service),
+        scaling=service.scaling,
         ephemeral_storage_gib=size.ephemeral_storage_gib,
         enable_exec=default_exec if service.enable_exec is None else service.enable_exec,
         permissions=_distinct(
@@ -191,6 +192,13 @@ def _edges(context: PlanContext, components: tuple[Component, ...]) -> Iterator[
             yield Edge(process.component, context.web, EXECUTION_API_PORT, "Execution API of Airflow 3")
         if "dags" in process.needs:
             yield from (replace(edge, source=process.component) for edge in context.dags.edges)
+
+
+def _count(service: Service) -> int | None:
+    """Return the number of tasks, or None where a scaling decides it."""
+    if service.scaling is not None:
+        return None
+    return 1 if service.count is None else service.count
 
 
 def _distinct(permissions: list[Permission]) -> tuple[Permission, ...]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdk_airflow_ecs.run_task import may_run
-
 from cdk_airflow_ecs import Capacity, Executor, ExecutorContext, ExecutorPlan, ProviderShare, Service, Workers
 from cdk_airflow_ecs.airflow import Process
 from cdk_airflow_ecs.capacity.base import Compatibility
 from cdk_airflow_ecs.plan import Json, Ref
+from cdk_airflow_ecs.run_task_permissions import may_run
 
 TASK = "Tasks/training"
 

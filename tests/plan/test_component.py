@@ -57,7 +57,10 @@ def test_each_component_has_its_kind():
         ({"kind": "servic", "count": 1}, "X: kind='servic' is not one of service, store, one-shot task"),
         ({}, "X: a service needs count="),
         ({"kind": "store"}, "X: a store needs count="),
-        ({"kind": "one-shot task", "count": 1}, "X: count= is only for services, and kind='one-shot task' has none"),
+        (
+            {"kind": "one-shot task", "count": 1},
+            "X: count= and scaling= are only for services. Leave them out of kind='one-shot task'",
+        ),
     ],
 )
 def test_a_kind_and_a_count_that_contradict(arguments, message):

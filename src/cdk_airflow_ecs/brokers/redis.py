@@ -15,7 +15,7 @@ from aws_cdk import aws_elasticache as elasticache
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.existing_redis import ExistingRedisBroker
 from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
@@ -208,10 +208,16 @@ class RedisBroker(Broker):
             acknowledge(cache, "AwsSolutions-AEC4", "Airflow sends commands again that a lost broker took with it")
         # Commands in flight are not worth keeping: Airflow sends them again. A snapshot of them would be.
         cache.apply_removal_policy(context.removal_policy or RemovalPolicy.SNAPSHOT)
+        name = cache.ref
         return Binding(
             attributes={"host": cache.attr_primary_end_point_address, "port": str(_PORT)},
             secrets={"token": ecs.Secret.from_secrets_manager(token)},
             connectable=ec2.Connections(security_groups=[group], default_port=ec2.Port.tcp(_PORT)),
             key=context.key,
             dependencies=[cache],
+            # ElastiCache keeps metrics by node, and numbers the nodes of a replication group from 001 on.
+            metrics=[
+                MetricSource("AWS/ElastiCache", {"CacheClusterId": f"{name}-{node:03}"})
+                for node in range(1, self.replicas + 2)
+            ],
         )

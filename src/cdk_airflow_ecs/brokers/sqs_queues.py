@@ -11,7 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.nag import acknowledge
 
@@ -48,16 +48,22 @@ class SqsQueues(ClusterResource):
             for name in self.names
         }
         table = _table(scope, context)
+        table_name = table.table_name
         attributes = {
             "results_arn": table.table_arn,
-            "results_url": f"dynamodb://@{Stack.of(scope).region}/{table.table_name}?ttl_seconds={_RESULT_SECONDS}",
+            "results_url": f"dynamodb://@{Stack.of(scope).region}/{table_name}?ttl_seconds={_RESULT_SECONDS}",
             "dead_letters_name": dead_letters.queue_name,
         }
         for name, queue in queues.items():
             attributes[f"url/{name}"] = queue.queue_url
             attributes[f"arn/{name}"] = queue.queue_arn
             attributes[f"name/{name}"] = queue.queue_name
-        return Binding(attributes=attributes, key=context.key)
+        names = [*(attributes[f"name/{name}"] for name in queues), attributes["dead_letters_name"]]
+        metrics = [
+            *(MetricSource("AWS/SQS", {"QueueName": name}) for name in names),
+            MetricSource("AWS/DynamoDB", {"TableName": table_name}),
+        ]
+        return Binding(attributes=attributes, key=context.key, metrics=metrics)
 
 
 def _queue(

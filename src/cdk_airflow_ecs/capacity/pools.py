@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.capacity.scaling import Scaling
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.images.airflow_image import AirflowImage
@@ -35,7 +36,8 @@ class WorkerPool(TaskSize):
         queues: the Celery queues it serves. The default is one queue of the pool's name.
         concurrency: Airflow tasks that one worker runs at a time. The default is one per 512 MiB: measured, a worker
             with four empty tasks peaks at 430 MB (Airflow 3.3.2) to 520 MB (2.11.2), with sixteen at 1.1 to 1.25 GB.
-        count: number of workers.
+        count: number of workers. The default is 1.
+        scaling: decides the number of workers instead of *count*, as for :class:`Service`.
         enable_exec: whether ``aws ecs execute-command`` may open a shell in it. The default is the cluster's.
         environment: more environment variables, as for :class:`Service`.
         health_check: instead of the default, which connects to the worker's log server.
@@ -57,7 +59,8 @@ class WorkerPool(TaskSize):
     _: KW_ONLY
     queues: Sequence[str] = ()
     concurrency: int | None = None
-    count: int = 1
+    count: int | None = None
+    scaling: Scaling | None = None
     enable_exec: bool | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     health_check: HealthCheck | None = None
@@ -94,6 +97,7 @@ class WorkerPool(TaskSize):
         return Service.of(
             self,
             count=self.count,
+            scaling=self.scaling,
             enable_exec=self.enable_exec,
             environment=self.environment,
             health_check=self.health_check,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage
+from cdk_airflow_ecs.capacity.scaling import Scaling
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.process import HealthCheck
 
@@ -23,6 +24,7 @@ class Service:
         cpu: CPU units of the task; 1024 is one vCPU.
         memory_mib: memory of the task in MiB.
         count: number of tasks. The default is 1.
+        scaling: decides the number of tasks instead of *count*. ``ExternalScaling()`` is for a scaler of your own.
         enable_exec: whether ``aws ecs execute-command`` may open a shell in it. The default is the cluster's.
         ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is Fargate's 20 GiB.
         environment: more environment variables. Values are text or ``ecs.Secret``; names of the form
@@ -40,6 +42,7 @@ class Service:
     cpu: int | None = None
     memory_mib: int | None = None
     count: int | None = None
+    scaling: Scaling | None = None
     enable_exec: bool | None = None
     ephemeral_storage_gib: int | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
@@ -48,6 +51,10 @@ class Service:
     def __post_init__(self) -> None:
         if self.count is not None:
             validation.integer("count", self.count, 0, tokens=True)
+        if self.scaling is not None:
+            validation.instance("scaling", self.scaling, Scaling, "ExternalScaling()")
+            if self.count is not None:
+                raise ValueError("count= and scaling= both decide the number of tasks. Leave one of them out")
         validation.flag("enable_exec", self.enable_exec)
         check_ephemeral_storage("Service", self.ephemeral_storage_gib)
         if self.health_check is not None:
@@ -69,6 +76,7 @@ class Service:
         *,
         environment: Mapping[str, str | ecs.Secret],
         count: int | None = None,
+        scaling: Scaling | None = None,
         enable_exec: bool | None = None,
         health_check: HealthCheck | None = None,
     ) -> Service:
@@ -79,6 +87,7 @@ class Service:
             ephemeral_storage_gib=size.ephemeral_storage_gib,
             environment=environment,
             count=count,
+            scaling=scaling,
             enable_exec=enable_exec,
             health_check=health_check,
         )

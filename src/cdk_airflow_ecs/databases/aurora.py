@@ -12,7 +12,7 @@ from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
@@ -182,6 +182,7 @@ class AuroraDatabase(Database):
             key=context.key,
             # With all its instances: a cluster answers when its writer does.
             dependencies=[cluster],
+            metrics=[MetricSource("AWS/RDS", {"DBClusterIdentifier": cluster.cluster_identifier})],
         )
 
     @staticmethod

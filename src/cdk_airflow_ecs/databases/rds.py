@@ -13,7 +13,7 @@ from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
@@ -188,4 +188,5 @@ class RdsDatabase(Database):
             connectable=instance,
             key=context.key,
             dependencies=[instance],
+            metrics=[MetricSource("AWS/RDS", {"DBInstanceIdentifier": instance.instance_identifier})],
         )

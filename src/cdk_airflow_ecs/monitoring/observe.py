@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from cdk_airflow_ecs.monitoring.observed import ObservedCluster, ObservedService
@@ -49,3 +49,11 @@ def observe(
         resources=context.bindings,
         log_group=context.log_group,
     )
+
+
+def attach_scaling(added: Iterable[RenderedComponent], cluster: ObservedCluster) -> None:
+    """Let the scaling of each component among *added* make what scales its service, but not in maintenance."""
+    for part in added:
+        component = part.component
+        if component.scaling is not None and component.count is None:
+            component.scaling.attach(cluster.services[component.name], cluster)

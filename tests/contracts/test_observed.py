@@ -1,0 +1,215 @@
+"""The observe step: what scaling, alarms and dashboards get of a finished cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from aws_cdk import Stack
+from constructs import Construct
+
+from cdk_airflow_ecs import (
+    AuroraDatabase,
+    CeleryExecutor,
+    ContainerDatabase,
+    ExternalScaling,
+    RdsDatabase,
+    RedisBroker,
+    Scaling,
+    Service,
+    SqsBroker,
+    WorkerPool,
+)
+from cdk_airflow_ecs.binding import Binding, MetricSource
+from cdk_airflow_ecs.testing import plan_of
+from synthesis import add_cluster, resources, synthesize
+
+
+@dataclass(frozen=True)
+class Recorder(Scaling):
+    """A scaling of somebody else's, which keeps what it was given and lets CDK scale by CPU."""
+
+    seen: list = field(default_factory=list, compare=False)
+
+    def attach(self, service, cluster):
+        """Scale between one and four tasks."""
+        self.seen.append((service, cluster))
+        service.resource.auto_scale_task_count(min_capacity=1, max_capacity=4).scale_on_cpu_utilization(
+            "Cpu", target_utilization_percent=60
+        )
+
+
+def observed(**arguments):
+    """Synthesize a cluster, and return what its scheduler's scaling was given, and the template."""
+    recorder = Recorder()
+    build = lambda app: add_cluster(  # noqa: E731
+        Stack(app, "Data"), **{"scheduler": Service(scaling=recorder), **arguments}
+    )
+    template = synthesize(build).templates["Data"]
+    ((service, cluster),) = recorder.seen
+    return service, cluster, template
+
+
+def resolved(cluster, name):
+    """The metric sources of a store as they stand in a template."""
+    stack = Stack.of(cluster.load_balancer)
+    return [(source.namespace, stack.resolve(dict(source.dimensions))) for source in cluster.resources[name].metrics]
+
+
+def test_a_scaling_gets_the_finished_cluster():
+    """It gets its service, every other service, the load balancer with its targets, and the log group."""
+    service, cluster, template = observed()
+    assert (service.name, service.containers, service.keeps_data) == ("Scheduler", ("scheduler",), False)
+    assert list(cluster.services) == ["ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Pools/default"]
+    assert cluster.web == "ApiServer"
+    stack = Stack.of(cluster.load_balancer)
+    for construct, kind in (
+        (cluster.load_balancer, "AWS::ElasticLoadBalancingV2::LoadBalancer"),
+        (cluster.target_group, "AWS::ElasticLoadBalancingV2::TargetGroup"),
+        (cluster.log_group, "AWS::Logs::LogGroup"),
+        (cluster.services["Pools/default"].resource, "AWS::ECS::Service"),
+    ):
+        assert stack.get_logical_id(construct.node.default_child or construct.node.find_child("Service")) in resources(
+            template, kind
+        )
+    ((cluster_id, _),) = resources(template, "AWS::ECS::Cluster").items()
+    assert stack.resolve(cluster.ecs_cluster) == {"Ref": cluster_id}
+
+
+def test_what_a_scaling_makes_is_in_the_template():
+    """The service has no count of its own, and what the scaling made scales it."""
+    _, _, template = observed()
+    ((key, scheduler),) = (
+        (key, each)
+        for key, each in resources(template, "AWS::ECS::Service").items()
+        if key.startswith("AirflowComponentsScheduler")
+    )
+    assert "DesiredCount" not in scheduler["Properties"]
+    ((_, target),) = resources(template, "AWS::ApplicationAutoScaling::ScalableTarget").items()
+    assert key in str(target["Properties"]["ResourceId"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "namespace", "dimension", "kinds"),
+    [
+        ({"database": RdsDatabase()}, "Database", "AWS/RDS", "DBInstanceIdentifier", ["AWS::RDS::DBInstance"]),
+        ({"database": AuroraDatabase()}, "Database", "AWS/RDS", "DBClusterIdentifier", ["AWS::RDS::DBCluster"]),
+        (
+            {"database": ContainerDatabase()},
+            "Database/Files",
+            "AWS/EFS",
+            "FileSystemId",
+            ["AWS::EFS::FileSystem"],
+        ),
+        (
+            {"executor": CeleryExecutor(broker=RedisBroker(replicas=1))},
+            "Broker",
+            "AWS/ElastiCache",
+            "CacheClusterId",
+            ["AWS::ElastiCache::ReplicationGroup"] * 2,
+        ),
+        (
+            {"executor": CeleryExecutor(broker=SqsBroker())},
+            "Broker",
+            "AWS/SQS",
+            "QueueName",
+            ["AWS::SQS::Queue"] * 2,
+        ),
+    ],
+)
+def test_the_metrics_of_a_store(arguments, name, namespace, dimension, kinds):
+    """Each kind of store names where CloudWatch keeps its metrics, by the resource of this template."""
+    _, cluster, template = observed(**arguments)
+    found = [dimensions for space, dimensions in resolved(cluster, name) if space == namespace]
+    assert len(found) == len(kinds)
+    for dimensions, kind in zip(found, kinds, strict=True):
+        assert set(dimensions) == {dimension}
+        assert any(key in str(dimensions[dimension]) for key in resources(template, kind)), dimensions
+    assert len({str(dimensions) for dimensions in found}) == len(found)
+
+
+def test_the_nodes_of_a_cache():
+    """ElastiCache numbers the nodes of a replication group from 001 on, and keeps metrics by node."""
+    _, cluster, _ = observed(executor=CeleryExecutor(broker=RedisBroker(replicas=2)))
+    names = [dimensions["CacheClusterId"]["Fn::Join"][1][-1] for _, dimensions in resolved(cluster, "Broker")]
+    assert names == ["-001", "-002", "-003"]
+
+
+class Mainframe(RdsDatabase):
+    """A database of somebody else's, with metrics of its own."""
+
+    def bind(self, scope: Construct, context) -> Binding:
+        """Bind as RDS does, and name other metrics."""
+        bound = RdsDatabase.bind(self, scope, context)
+        return Binding(
+            attributes=bound.attributes,
+            secrets=bound.secrets,
+            connectable=bound.connectable,
+            key=bound.key,
+            dependencies=bound.dependencies,
+            metrics=[MetricSource("Acme/Mainframe", {"Partition": "airflow"})],
+        )
+
+
+def test_the_metrics_of_a_foreign_store():
+    """What a store of somebody else's names arrives."""
+    _, cluster, _ = observed(database=Mainframe())
+    assert cluster.resources["Database"].metrics == [MetricSource("Acme/Mainframe", {"Partition": "airflow"})]
+
+
+@pytest.mark.parametrize("maintenance", [False, True])
+def test_a_scaler_of_the_users_own(maintenance):
+    """With ExternalScaling the template has no count but in maintenance, and other services keep theirs."""
+    pools = CeleryExecutor(pools=[WorkerPool("default", scaling=ExternalScaling()), WorkerPool("heavy", count=2)])
+
+    def build(app):
+        cluster = add_cluster(Stack(app, "Data"), executor=lambda _: pools, maintenance=maintenance)
+        cluster.service("Pools/default").auto_scale_task_count(min_capacity=0, max_capacity=20)
+
+    template = synthesize(build).templates["Data"]
+    counts = {
+        key: each["Properties"].get("DesiredCount") for key, each in resources(template, "AWS::ECS::Service").items()
+    }
+    ((scaled, count),) = ((key, count) for key, count in counts.items() if key.startswith("AirflowPoolsdefault"))
+    assert count == (0 if maintenance else None)
+    others = {count for key, count in counts.items() if key != scaled}
+    assert others == ({0} if maintenance else {1, 2})
+    assert len(resources(template, "AWS::ApplicationAutoScaling::ScalableTarget")) == 1
+
+
+def test_a_pool_that_is_added_is_scaled():
+    """The scaling of a pool that is added is attached once, and those of before are not attached again."""
+    before, later = Recorder(), Recorder()
+
+    def build(app):
+        cluster = add_cluster(Stack(app, "Data"), scheduler=Service(scaling=before))
+        cluster.add_worker_pool(WorkerPool("heavy", scaling=later))
+
+    synthesize(build)
+    assert [service.name for service, _ in before.seen] == ["Scheduler"]
+    assert [service.name for service, _ in later.seen] == ["Pools/heavy"]
+    assert "Pools/heavy" in later.seen[0][1].services
+
+
+def test_the_plan_has_the_scaling():
+    """A component whose count is left to a scaling says so, and has no count."""
+    part = plan_of(services={"ApiServer": Service(cpu=2048, memory_mib=4096, scaling=ExternalScaling())})
+    found = part.component("ApiServer")
+    assert (found.count, found.scaling, found.cpu) == (None, ExternalScaling(), 2048)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Service(count=2, scaling=ExternalScaling()), "count= and scaling= both decide the number of tasks"),
+        (
+            lambda: WorkerPool("heavy", count=2, scaling=ExternalScaling()),
+            "count= and scaling= both decide the number of tasks",
+        ),
+        (lambda: Service(scaling="cpu"), "scaling takes a Scaling such as"),
+    ],
+)
+def test_a_scaling_that_is_refused(make, message):
+    """A count beside a scaling, and what is no scaling, are refused where they are given."""
+    with pytest.raises(ValueError, match=message):
+        make()
