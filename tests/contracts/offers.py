@@ -41,6 +41,7 @@ OFFERS = {
     Web: ("Web", {"url", "proxies"}, set()),
 }
 ALWAYS = {
+    "AccessLogs": (set(), set()),
     "Stack": ({"region"}, set()),
     "Cluster": ({"arn", "name", "tasks_arn", "instances_arn"}, set()),
     "Network": ({"task_subnets", "task_subnet_list", "assign_public_ip", "assign_public_ip_word"}, set()),
