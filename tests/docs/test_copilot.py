@@ -364,7 +364,7 @@ DOCKERFILES: dict[str, Callable[[], bool]] = {
     "`FROM apache/airflow:slim-2.8.1-python3.11`": lambda: image(template()) == "apache/airflow:2.8.1-python3.11",
     "`COPY configs/airflow.cfg`": lambda: (
         everywhere("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG")()
-        and built()[0].options["logging", "logging_level"] == "DEBUG"
+        and built()[0].source.options["logging", "logging_level"] == "DEBUG"
     ),
     "`COPY scripts/entrypoint.sh`": lambda: (
         builds("COPY --chown=airflow:root entrypoint.sh /entrypoint.sh")()

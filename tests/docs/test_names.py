@@ -138,10 +138,3 @@ def test_site_builds(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     made = (tmp_path / "site/reference/cluster/index.html").read_text()
     assert "removal_policy" in made
-
-
-def test_fields_of_an_executor_plan():
-    """extending.md says what each field means."""
-    rows = table((ROOT / "docs/extending.md").read_text(encoding="utf-8"), "## What a plan may say")[1:]
-    told = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
-    assert told == {field.name for field in dataclasses.fields(cdk_airflow_ecs.ExecutorPlan)}

@@ -42,7 +42,7 @@ SOURCE = Path(cdk_airflow_ecs.__file__).parent
 # What is said of one value by itself; of files, which custom-image.md is about; of the name of a task that an executor
 # of somebody's own has taken; and what no user can reach.
 PLAIN = re.compile(
-    r"\bgot\b|\b(is|are) no\b|\bis (a|None)\b|not accepted|looks like a secret|in lower case|neither text"
+    r"\bgot\b|\b(is|are) no\b|\bis (a|None)\b|not accepted|is not a need|looks like a secret|in lower case|neither text"
     r"|Fargate accepts 21|not supported|not known|name of an environment variable|no output plugin|has a \"#\""
     r"|\{self\.kind|belongs into a stack|names another file|has a (hash|login)|a line has a login"
     r"|the tasks of executor=|lost its secret|has lost permissions|is rendered already|has no service"
