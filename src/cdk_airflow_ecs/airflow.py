@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.process import Need, Process, heartbeat_check, http_check
 
 WEB_PORT = 8080
@@ -68,7 +69,7 @@ class AirflowVersion:
         """
         match = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?", version) if isinstance(version, str) else None
         if match is None:
-            raise ValueError(f'AirflowVersion.of takes a release such as "3.3.2", got {version!r}')
+            raise ValueError(f'AirflowVersion.of takes a release such as "3.3.2", got {validation.shown(version)}')
         major, minor, patch = (int(part or 0) for part in match.groups())
         for known in cls.ALL:
             if (known.major, known.minor) == (major, minor):

@@ -21,13 +21,13 @@ from cdk_airflow_ecs.dag_authors import DagAuthors
 from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.bind import bind_executor
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
+from cdk_airflow_ecs.late_secrets import plan_without_late_secrets
 from cdk_airflow_ecs.migration.order import gate_services
 from cdk_airflow_ecs.monitoring.observe import attach_scaling, observe
 from cdk_airflow_ecs.monitoring.outputs import add_outputs
 from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.place import check_place
 from cdk_airflow_ecs.plan import ClusterPlan
-from cdk_airflow_ecs.planning import plan_cluster
 from cdk_airflow_ecs.render import render_components
 from cdk_airflow_ecs.resolve import check_constructs, resolve
 from cdk_airflow_ecs.secret_names import check_secret_names
@@ -160,7 +160,7 @@ class AirflowCluster(Construct):
             maintenance=maintenance,
         )
         settings = resolve(self._arguments)
-        plan = plan_cluster(settings)
+        plan = plan_without_late_secrets(scope, settings)
         checks = [resource.check for resource in settings.resources().values()]
         check_network(vpc, subnets, checks, internet_facing=settings.web.internet_facing)
         check_place(scope, plan, vpc=vpc, certificate=settings.web.certificate)
@@ -294,7 +294,7 @@ class AirflowCluster(Construct):
     def _grow(self, arguments: ClusterArguments) -> None:
         """Plan again with more *arguments*, and make what is new; if they are refused, nothing has changed."""
         settings = resolve(arguments)
-        plan = plan_cluster(settings)
+        plan = plan_without_late_secrets(self, settings)
         self._arguments = arguments
         self._build(settings, plan)
 

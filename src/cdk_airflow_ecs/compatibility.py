@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.images.names import image_of
 from cdk_airflow_ecs.tokens import is_known_int
@@ -118,9 +119,9 @@ def check_buckets(logs: LogStore, dags: DagSource) -> None:
     written, read = logs.bucket_folder(), dags.bucket_folder()
     if written is not None and read is not None and written.overlaps(read):
         raise ValueError(
-            f"logs={type(logs).__name__}(…, prefix={written.prefix!r}) and dags={type(dags).__name__}(…,"
-            f" prefix={read.prefix!r}) lie in one another, in one bucket: tasks, which may write logs, could write"
-            " DAGs; give each its own folder, or its own bucket"
+            f"logs={type(logs).__name__}(…, prefix={validation.shown(written.prefix)}) and"
+            f" dags={type(dags).__name__}(…, prefix={validation.shown(read.prefix)}) lie in one another, in one bucket:"
+            " tasks, which may write logs, could write DAGs; give each its own folder, or its own bucket"
         )
 
 

@@ -18,6 +18,7 @@ from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import Architecture, Component, Container, Json, Ref
+from cdk_airflow_ecs.secret_detection import refuse_command
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
@@ -43,14 +44,15 @@ class EcsTask(TaskSize):
     def __post_init__(self) -> None:
         validation.name("an ECS task's name", self.name)
         if self.name.lower() == _TAKEN:
-            raise ValueError(f"an ECS task cannot be named {self.name!r}: the tasks of EcsExecutor are")
-        task = f"ECS task {self.name!r}"
+            raise ValueError(f"an ECS task cannot be named {validation.shown(self.name)}: the tasks of EcsExecutor are")
+        task = f"ECS task {validation.shown(self.name)}"
         if self.image is not None:
             validation.instance(f"{task}: image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
         for words in ("entrypoint", "command"):
             given = validation.items(f"{task}: {words}", getattr(self, words), '["python", "etl.py"]')
             if not all(isinstance(word, str) for word in given):
                 raise ValueError(f"{task}: {words} is a list of words, got {validation.shown(getattr(self, words))}")
+            refuse_command(f"{task}: {words}", given)
             object.__setattr__(self, words, given)
         self.check_size(task)
         if not isinstance(self.spot, bool):

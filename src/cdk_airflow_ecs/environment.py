@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.option_names import section_of
 from cdk_airflow_ecs.plan import Option, SecretRef, Value
-from cdk_airflow_ecs.tokens import holds_login, is_secret, is_token
+from cdk_airflow_ecs.secret_detection import refusal, secret_of
+from cdk_airflow_ecs.tokens import is_secret
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
@@ -25,11 +25,6 @@ _ENTRYPOINT_VARIABLES: Final = {
     "_AIRFLOW_WWW_USER_CREATE": "the migration gate creates the admin",
     "_PIP_ADDITIONAL_REQUIREMENTS": "it installs at every start; build an image instead",
 }
-# What CloudFormation would replace by the secret itself, in the task definition for all to read.
-_DYNAMIC_REFERENCE: Final = "{{resolve:secretsmanager:"
-_SECRET_NAME: Final = re.compile(
-    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|PRIVATE|SECRET|ACCESS|FERNET|ENCRYPTION)_?KEY)S?$"
-)
 
 
 def split_environment(
@@ -41,12 +36,12 @@ def split_environment(
         ValueError: for a name that is none, or a value that would put a secret into the template.
     """
     if not isinstance(environment, Mapping):
-        raise ValueError(f"{owner} is a mapping of names to text, got {environment!r}")
+        raise ValueError(f"{owner} is a mapping of names to text, got {validation.shown(environment)}")
     plain: dict[str, Value] = {}
     found: dict[Option, Value] = {}
     for name, value in environment.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(f"{owner}: {name!r} is no name of an environment variable")
+            raise ValueError(f"{owner}: {validation.shown(name)} is no name of an environment variable")
         if name in _ENTRYPOINT_VARIABLES:
             raise ValueError(f"{owner}: {name} is not accepted: {_ENTRYPOINT_VARIABLES[name]}")
         if match := _OPTION_NAME.fullmatch(name):
@@ -54,12 +49,8 @@ def split_environment(
             continue
         if name.upper().startswith(("AIRFLOW__", "AIRFLOW_CORE_")):
             raise ValueError(f"{owner}: {name} is no Airflow option; the form is AIRFLOW__SECTION__OPTION")
-        shows = (not is_token(value) and looks_secret(name)) or holds_login(value)
-        if isinstance(value, str) and (shows or _DYNAMIC_REFERENCE in value):
-            raise ValueError(
-                f"{owner}: {name} looks like a secret and would stand in plain text in the task definition; pass"
-                " ecs.Secret.from_secrets_manager(...) as its value"
-            )
+        if why := secret_of(name, value):
+            raise ValueError(refusal(f"{owner}: {name}", why))
         plain[name] = _value(owner, name, value, secrets)
     return plain, found
 
@@ -74,28 +65,6 @@ def read_config(config: Mapping[Option, object], secrets: dict[str, ecs.Secret])
         (section, name): _value("config=", f"{section}.{name}", value, secrets)
         for (section, name), value in config.items()
     }
-
-
-def looks_secret(name: str) -> bool:
-    """Whether what has this name is a secret, as far as a name can tell."""
-    return name.startswith("AIRFLOW_CONN_") or bool(_SECRET_NAME.search(name.upper()))
-
-
-def shows_secret(value: object) -> bool:
-    """Whether the value of an option is a secret, as far as a login in a URL or a name in JSON can tell."""
-    try:
-        tree = json.loads(value) if isinstance(value, str) and value.lstrip().startswith(("{", "[")) else None
-    except ValueError:
-        tree = None
-    return holds_login(value) or _names_secret(tree)
-
-
-def _names_secret(tree: object) -> bool:
-    if isinstance(tree, Mapping):
-        texts = {name: value for name, value in tree.items() if isinstance(value, str)}
-        shown = any(looks_secret(name) and value and not value.startswith("$") for name, value in texts.items())
-        return shown or any(map(_names_secret, tree.values()))
-    return isinstance(tree, list) and any(map(_names_secret, tree))
 
 
 def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret]) -> Value:

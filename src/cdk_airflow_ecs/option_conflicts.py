@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.option_names import Option, base_option, every_option, read_as
 
 T = TypeVar("T")
@@ -103,8 +104,10 @@ def spell(option: Option) -> str:
 
 
 def _show(option: Option, value: object) -> str:
-    """Write a value in a message, unless it is or may be a secret."""
+    """Write a value in a message, unless it is or may be a secret: a plugin's option may be one too."""
     facts = every_option().get(option)
-    if facts and facts.sensitive:
+    if facts is None:
+        return "a command" if option[1].endswith("_cmd") else f"a {type(value).__name__}"
+    if facts.sensitive:
         return "a secret"
-    return repr(value) if isinstance(value, (str, int, float)) else "what only the deploy knows"
+    return validation.shown(value) if isinstance(value, (str, int, float)) else "what only the deploy knows"

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from typing import TypeVar
 
-from cdk_airflow_ecs.environment import shows_secret
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.option_conflicts import INSTEAD, spell
 from cdk_airflow_ecs.option_names import (
     COMMAND_SUFFIXES,
@@ -28,6 +28,7 @@ from cdk_airflow_ecs.option_names import (
     read_as,
     section_of,
 )
+from cdk_airflow_ecs.secret_detection import secret_in, secret_in_backend, secret_of
 
 __all__ = [
     "Finding",
@@ -143,9 +144,12 @@ def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, o
             place, dot, name = section.rpartition(".")
             if dot and place in {known_section for known_section, _ in every_option()}:
                 raise ValueError(
-                    f"config: options are in sections of their own, got {section!r}; {_example(place, name)}"
+                    f"config: options are in sections of their own, got {validation.shown(section)};"
+                    f" {_example(place, name)}"
                 )
-            raise ValueError(f"config[{section!r}] must map options to values, got {given}; {_example(section)}")
+            raise ValueError(
+                f"config[{validation.shown(section)}] must map options to values, got {given}; {_example(section)}"
+            )
         for option, value in options.items():
             _check_name("option", option, section)
             _check_value((section, option), value)
@@ -155,15 +159,21 @@ def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, o
 def _check_name(kind: str, name: object, section: str = "core") -> None:
     """Refuse a name that is no lower-case section or option name, and say how to write it."""
     if not isinstance(name, str):
-        raise ValueError(f"config: {kind} names are text, got {name!r} ({type(name).__name__}); {_example()}")
+        raise ValueError(
+            f"config: {kind} names are text, got {validation.shown(name)} ({type(name).__name__}); {_example()}"
+        )
     if match := _ENVIRONMENT_NAME.fullmatch(name):
         example = _example(*(part.lower() for part in match.groups()))
-        raise ValueError(f"config: {name!r} is the name of an environment variable; {example}")
+        raise ValueError(f"config: {validation.shown(name)} is the name of an environment variable; {example}")
     if name != name.lower():
         example = _example(*((section,) if kind == "option" else ()), name.lower())
-        raise ValueError(f"config: {kind} names are in lower case, as in airflow.cfg, got {name!r}; {example}")
+        raise ValueError(
+            f"config: {kind} names are in lower case, as in airflow.cfg, got {validation.shown(name)}; {example}"
+        )
     if not _NAME.fullmatch(name):
-        raise ValueError(f"config: {name!r} is no {kind} name; those hold letters, digits and _ . - alone")
+        raise ValueError(
+            f"config: {validation.shown(name)} is no {kind} name; those hold letters, digits and _ . - alone"
+        )
 
 
 def _check_value(option: Option, value: object) -> None:
@@ -184,8 +194,11 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
     base = base_option(option)
     facts = every_option().get(base)
     sensitive = facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != ""
-    if shows_secret(value) or sensitive:
-        yield _plain_text(option, value, minor)
+    why = secret_in_backend(value) if name.endswith("backend_kwargs") else secret_in(value)
+    if why or sensitive:
+        yield _plain_text(option, why, minor)
+    elif facts is None and secret_of(name, value):
+        yield _named_secret(option)
     if isinstance(value, str) and _ESCAPED.search(value):
         message = (
             f'{spell(option)} has "%%", which is how airflow.cfg spells "%"; here Airflow would take both. Write "%"'
@@ -204,15 +217,26 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
         yield Finding(option=option, id="cdk-airflow-ecs:deprecated-option", message=message.rstrip())
 
 
-def _plain_text(option: Option, value: object, minor: str) -> Finding:
-    """Say that a sensitive option stands in the template for all to read."""
+def _plain_text(option: Option, why: str | None, minor: str) -> Finding:
+    """Say that a sensitive option, or one that holds a secret, stands in the template for all to read."""
     place = current_option(option, minor) or option
     secret = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
     remedy = INSTEAD.get(place, secret)
-    if _MAY_BE_SECRET.fullmatch(option[1]) and not shows_secret(value):
+    if _MAY_BE_SECRET.fullmatch(option[1]) and not why:
         message = f"{spell(option)} is readable in the template. If it holds a password or a key, {remedy}"
         return Finding(option=option, id="cdk-airflow-ecs:possibly-secret-option", message=message)
-    message = f"{spell(option)} is a secret, and would be readable in the template; {remedy}"
+    what = f"holds {why}" if why else "is a secret"
+    message = f"{spell(option)} {what}, and would be readable in the template; {remedy}"
+    return Finding(option=option, id="cdk-airflow-ecs:plain-text-secret", message=message, is_error=True)
+
+
+def _named_secret(option: Option) -> Finding:
+    """Say that an option of a plugin, or one with a typing error, has the name of a secret."""
+    message = (
+        f"{spell(option)} looks like a secret by its name, and would be readable in the template; pass an ecs.Secret:"
+        f" {_config(*option, 'ecs.Secret.from_secrets_manager(...)')}. Where it is not a secret,"
+        " ecs.Secret.from_ssm_parameter(...) takes a plain parameter too"
+    )
     return Finding(option=option, id="cdk-airflow-ecs:plain-text-secret", message=message, is_error=True)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.secret_detection import refuse_command
 
 HEARTBEAT_SECONDS: Final = 120  # without one, a process counts as dead
 # What a process may need beyond the common configuration.
@@ -47,7 +48,8 @@ class HealthCheck:
     def __post_init__(self) -> None:
         object.__setattr__(self, "command", validation.items("HealthCheck command", self.command, '["true"]'))
         if not self.command or not all(isinstance(word, str) for word in self.command):
-            raise ValueError(f"HealthCheck command is a list of words, got {self.command!r}")
+            raise ValueError(f"HealthCheck command is a list of words, got {validation.shown(self.command)}")
+        refuse_command("HealthCheck command", self.command)
         for name, low, high in (
             ("interval_seconds", 5, 300),
             ("timeout_seconds", 2, 120),

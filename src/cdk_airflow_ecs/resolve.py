@@ -106,7 +106,7 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
     services = {name: service for name, service in (arguments.services or {}).items() if service is not None}
     for name, service in services.items():
         if name not in _SERVICES:
-            raise ValueError(f"there is no service {name!r} to size; there are {', '.join(_SERVICES)}")
+            raise ValueError(f"there is no service {validation.shown(name)} to size; there are {', '.join(_SERVICES)}")
         validation.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
     config = options.flatten({} if arguments.config is None else arguments.config)
     environment = {} if arguments.environment is None else arguments.environment

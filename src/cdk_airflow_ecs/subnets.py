@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ec2 as ec2
 
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.network import OWN_GROUPS, choose_subnets
 from cdk_airflow_ecs.tokens import is_list_token, is_token
 
@@ -49,8 +50,8 @@ def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None)
             raise ValueError(f"{name}= names subnets, which a VPC of the cluster's own has not: pass vpc= too")
         if selection.subnet_group_name not in (None, *OWN_GROUPS):
             raise ValueError(
-                f"{name}= names the group {selection.subnet_group_name!r}; a VPC of the cluster's own has"
-                f" {', '.join(OWN_GROUPS)}: take one of them, or pass vpc="
+                f"{name}= names the group {validation.shown(selection.subnet_group_name)}; a VPC of the cluster's"
+                f" own has {', '.join(OWN_GROUPS)}: take one of them, or pass vpc="
             )
         return
     for subnet in selection.subnets or ():

@@ -7,14 +7,11 @@ in it, or a number far below any real one, which may be written as text like any
 
 from __future__ import annotations
 
-import re
-from typing import Final, TypeGuard
+from typing import TypeGuard
 
 _STRING_MARKER = "${Token["
 _LIST_MARKER = "#{Token["
 _LARGEST_NUMBER_TOKEN = -1e280
-# A URL with a password, but for one that only the container puts in: redis://:${REDIS_PASSWORD}@cache.
-_LOGIN: Final = re.compile(r"""://[^/@\s:"']*:(?!\$)[^/@\s"',;{}?#]+@""")
 
 
 def is_token(value: object) -> bool:
@@ -37,11 +34,6 @@ def is_list_token(value: str) -> bool:
 def is_secret(value: object) -> bool:
     """Tell whether *value* is an ``ecs.Secret``, by what its class has."""
     return not isinstance(value, type) and hasattr(type(value), "has_field")
-
-
-def holds_login(value: object) -> bool:
-    """Tell whether *value* is text with a URL that has a password in it."""
-    return isinstance(value, str) and _LOGIN.search(value) is not None
 
 
 def is_known_int(value: object) -> TypeGuard[int]:

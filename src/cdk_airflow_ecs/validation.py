@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import Any, Final, TypeVar
 
+from cdk_airflow_ecs.secret_detection import secret_in
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token, is_token
 
 T = TypeVar("T")
@@ -95,10 +97,20 @@ def items(name: str, given: Iterable[T], example: str) -> tuple[T, ...]:
 
 
 def shown(given: Any) -> str:
-    """Write a value in a message, so that whoever gave it recognises it. Of a long one, only the beginning."""
+    """Write a value in a message as whoever gave it knows it; name what may hold a secret by its type.
+
+    Of a long text, write only the beginning.
+    """
     if is_token(given):
         return f"a {'text' if isinstance(given, str) else 'number'} that only the deploy knows (a CDK token)"
     if isinstance(given, type):
         return f"the class {given.__name__}: make an object of it, {given.__name__}(…)"
-    text = repr(given)
-    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}… ({len(text):,} characters)"
+    if type(given) is str:
+        if why := secret_in(given):
+            return f"a text that is not repeated here: it holds {why}"
+        text = repr(given)
+        return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}… ({len(text):,} characters)"
+    if given is None or isinstance(given, (bool, int, float, Enum)):
+        return str(given)
+    kind = type(given).__name__
+    return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"

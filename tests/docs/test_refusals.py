@@ -46,7 +46,7 @@ PLAIN = re.compile(
     r"|Fargate accepts 21|not supported|not known|name of an environment variable|no output plugin|has a \"#\""
     r"|\{self\.kind|belongs into a stack|names another file|has a (hash|login)|a line has a login"
     r"|the tasks of executor=|lost its secret|has lost permissions|is rendered already|has no service"
-    r"|is not a need|^option_conflicts\.together"
+    r"|is not a need|^option_conflicts\.together|^finding\.message|^refusal\("
 )
 
 

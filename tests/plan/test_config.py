@@ -15,6 +15,7 @@ from cdk_airflow_ecs.option_conflicts import merge
 from cdk_airflow_ecs.option_names import current_option, every_option, minors
 from cdk_airflow_ecs.options import Finding, environment_name, exists, flatten, known
 from cdk_airflow_ecs.options import check as check_flat
+from cdk_airflow_ecs.validation import shown
 
 MINORS = ("2.8", "2.9", "2.10", "2.11", "3.0", "3.1", "3.2", "3.3")
 TOKEN = "${Token[TOKEN.123]}"  # what CDK puts in place of a text that only CloudFormation knows
@@ -197,7 +198,7 @@ def test_conflict_names_both_sources(first, second):
             [("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})], "3.3"
         )
     assert str(caught.value) == (
-        f"[core] parallelism is given twice: as {first!r} by config=, and as {second!r} by LocalExecutor; "
+        f"[core] parallelism is given twice: as {shown(first)} by config=, and as {shown(second)} by LocalExecutor; "
         "remove one of the two"
     )
 

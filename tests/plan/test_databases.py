@@ -131,7 +131,7 @@ def test_the_port_is_the_databases_own(end, port):
         ({"database": "db.example.com"}, "or a host name as endpoint=, got 'db.example.com'"),
         ({"database": RdsDatabase}, "the class RdsDatabase"),
         ({"database": rds.DatabaseCluster}, "the class DatabaseCluster"),
-        ({"database": SimpleNamespace(connections=object())}, "or a host name as endpoint=, got namespace"),
+        ({"database": SimpleNamespace(connections=object())}, "or a host name as endpoint=, got a SimpleNamespace"),
         ({"database": rds_database(secret=None)}, "knows no login: pass secret="),
         ({"database": rds_database(engine="mysql")}, "takes PostgreSQL, got 'mysql'"),
         ({"database": rds_database("cluster", engine="aurora-mysql")}, "takes PostgreSQL, got 'aurora-mysql'"),

@@ -152,7 +152,7 @@ BROKER = RedisBroker(replicas=1)
         ),
         (
             {"class_path": "acme.Executor", "config": {("celery", "broker_url_cmd"): "x"}},
-            "[celery] broker_url_cmd is given twice: as 'python3",
+            "[celery] broker_url_cmd is given twice: as a command by CeleryExecutor",
         ),
         (
             {"class_path": "acme.Executor", "loader_config": {("aws_ecs_executor", "cluster"): "x"}},

@@ -174,7 +174,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "an option as a list": (lambda s: {"config": {"core": {"parallelism": [64]}}}, "give text, such as json.dumps"),
     "an option as None": (lambda s: {"config": {"core": {"parallelism": None}}}, "leave it out for Airflow's default"),
     "environment as a list": (lambda s: {"environment": ["STAGE=dev"]}, "environment= is a mapping of names to text"),
-    "a variable as a list": (lambda s: {"environment": {"A": ["x"]}}, r"A is \['x'\], neither text, a number nor"),
+    "a variable as a list": (lambda s: {"environment": {"A": ["x"]}}, r"A is a list, neither text, a number nor"),
     "a variable as None": (lambda s: {"environment": {"A": None}}, "A is None, neither text, a number nor"),
     "a service as a mapping": (lambda s: {"scheduler": {"cpu": 512}}, r"scheduler= takes a Service such as Service\("),
     "a service as a class": (lambda s: {"api_server": Service}, r"api_server= takes a Service .*Service\(…\)"),

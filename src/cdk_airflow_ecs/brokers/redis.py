@@ -133,7 +133,8 @@ class RedisBroker(Broker):
         validation.text("RedisBroker node_type", self.node_type, "cache.t4g.micro", required=True)
         if not self.node_type.startswith("cache.") and not is_token(self.node_type):
             raise ValueError(
-                f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got {self.node_type!r}'
+                f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got'
+                f" {validation.shown(self.node_type)}"
             )
         if not re.fullmatch(r"7\.[2-9]|[89]\.\d", str(self.engine_version)):
             raise ValueError(

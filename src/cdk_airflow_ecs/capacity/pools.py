@@ -74,7 +74,7 @@ class WorkerPool(TaskSize):
         queues = validation.items(f"{pool}: queues", self.queues, '["heavy"]') or (self.name,)
         for queue in queues:
             if not isinstance(queue, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", queue):
-                raise ValueError(f"{pool}: {queue!r} is no queue name; use letters, digits, _ . and -")
+                raise ValueError(f"{pool}: {validation.shown(queue)} is no queue name; use letters, digits, _ . and -")
             if len(queue) > _QUEUE_LENGTH:
                 raise ValueError(f"{pool}: a queue's name has {_QUEUE_LENGTH} characters at most, got {len(queue):,}")
         object.__setattr__(self, "queues", queues)

@@ -88,7 +88,9 @@ class S3Dags(DagSource):
         if not isinstance(self.prefix, str):
             raise ValueError(f'S3Dags prefix is text such as "dags/", got {validation.shown(self.prefix)}')
         if self.prefix and self.bucket is None:
-            raise ValueError(f"S3Dags prefix={self.prefix!r} goes with a bucket of yours: pass bucket= too")
+            raise ValueError(
+                f"S3Dags prefix={validation.shown(self.prefix)} goes with a bucket of yours: pass bucket= too"
+            )
         check_prefix("S3Dags prefix", self.prefix)
         object.__setattr__(self, "prefix", self.prefix.strip("/"))
 

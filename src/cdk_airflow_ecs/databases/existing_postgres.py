@@ -68,7 +68,7 @@ class ExistingDatabase(Database):
         endpoint = _endpoint(self.database)
         engine = getattr(getattr(self.database, "engine", None), "engine_type", "postgres")
         if "postgres" not in engine:
-            raise ValueError(f"ExistingDatabase takes PostgreSQL, got {engine!r}")
+            raise ValueError(f"ExistingDatabase takes PostgreSQL, got {validation.shown(engine)}")
         validation.secret("ExistingDatabase secret", self.secret)
         validation.construct(
             "ExistingDatabase security_group", self.security_group, "security_group_id", "an ec2.ISecurityGroup"
@@ -81,7 +81,7 @@ class ExistingDatabase(Database):
         if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
             raise ValueError(
                 "ExistingDatabase database_name is letters, digits, _, -, . and ~, for it is part of a URL; got"
-                f" {self.database_name!r}"
+                f" {validation.shown(self.database_name)}"
             )
         if self.secret is None and getattr(self.database, "secret", None) is None:
             raise ValueError(

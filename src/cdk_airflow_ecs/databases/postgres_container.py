@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_ecs as ecs
 
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
@@ -67,7 +68,7 @@ class ContainerDatabase(Database):
         if official is not None and not 13 <= int(official[1]) <= 18:
             raise ValueError(
                 f"ContainerDatabase image is PostgreSQL 13 to 18, such as"
-                f' "public.ecr.aws/docker/library/postgres:17"; got {self.image!r}'
+                f' "public.ecr.aws/docker/library/postgres:17"; got {validation.shown(self.image)}'
             )
         check_size("ContainerDatabase", self.cpu, self.memory_mib)
 

@@ -75,8 +75,8 @@ class EcsExecutor(Executor, TaskSize):
         validation.name("EcsExecutor alias", self.alias, underscores=True)
         if self.alias in _AIRFLOWS_OWN:
             raise ValueError(
-                f"EcsExecutor alias {self.alias!r} is the name of an executor of Airflow's own, and DAGs that mean that"
-                ' one would get this; take another, such as "ecs"'
+                f"EcsExecutor alias {validation.shown(self.alias)} is the name of an executor of Airflow's own, and"
+                ' DAGs that mean that one would get this; take another, such as "ecs"'
             )
         _ = self._service  # which checks the rest
 

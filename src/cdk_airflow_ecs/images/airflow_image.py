@@ -13,6 +13,7 @@ from cdk_airflow_ecs.images.built import build_image
 from cdk_airflow_ecs.images.official import OfficialImage
 from cdk_airflow_ecs.images.registry import EcrImage, RegistryImage
 from cdk_airflow_ecs.plan import Architecture
+from cdk_airflow_ecs.secret_detection import refuse_command
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecr as ecr
@@ -40,10 +41,13 @@ class AirflowImage:
         validation.instance("AirflowImage source", self.source, ImageSource, "the one of AirflowImage.official()")
         entrypoint = validation.items("AirflowImage entrypoint", self.entrypoint, '["/usr/bin/dumb-init", "--"]')
         if not all(isinstance(word, str) for word in entrypoint):
-            raise ValueError(f"AirflowImage entrypoint is a list of words, got {self.entrypoint!r}")
+            raise ValueError(f"AirflowImage entrypoint is a list of words, got {validation.shown(self.entrypoint)}")
+        refuse_command("AirflowImage entrypoint", entrypoint)
         object.__setattr__(self, "entrypoint", entrypoint)
         if self.architecture not in ("x86_64", "arm64"):
-            raise ValueError(f'AirflowImage architecture is "x86_64" or "arm64", got {self.architecture!r}')
+            raise ValueError(
+                f'AirflowImage architecture is "x86_64" or "arm64", got {validation.shown(self.architecture)}'
+            )
 
     @classmethod
     def official(

@@ -156,7 +156,8 @@ def _packages(file: Path) -> Iterator[str]:
     for line in whole_lines(_read(file)):
         if not _PACKAGE.fullmatch(line):
             raise ValueError(
-                f"{file}: {line!r} is no Debian package; write one name a line, such as git or libpq5=15.14-0+deb12u1"
+                f"{file}: {validation.shown(line)} is no Debian package; write one name a line, such as git or"
+                " libpq5=15.14-0+deb12u1"
             )
         yield line
 
@@ -181,7 +182,9 @@ def _read_options(file: Path) -> dict[Option, str]:
     if parser.defaults():
         raise ValueError(f"{file}: Airflow has no section [DEFAULT]; write each option in its section")
     if odd := [name for option in found for name in option if name != name.lower()]:
-        raise ValueError(f"{file}: Airflow does not find {odd[0]!r}; sections and options are in lower case")
+        raise ValueError(
+            f"{file}: Airflow does not find {validation.shown(odd[0])}; sections and options are in lower case"
+        )
     if any("{{resolve:" in value for value in found.values()):
         raise ValueError(
             f"{file}: a dynamic reference would put the secret itself into the task definition; remove the option and"
@@ -203,7 +206,8 @@ def _check_script(file: Path) -> None:
     first = text.splitlines()[0]
     if text.partition("\n")[0].endswith("\r"):
         raise ValueError(
-            f"{file} has Windows line ends, and Linux would look for {first[2:]!r} with one; save it with \\n"
+            f"{file} has Windows line ends, and Linux would look for {validation.shown(first[2:])} with one; save it"
+            " with \\n"
         )
     if "sh" in first and not re.search(r'^\s*exec\s.*"\$(@|\{@\})"', text, re.MULTILINE):
         raise ValueError(

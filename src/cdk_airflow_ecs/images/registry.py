@@ -39,7 +39,7 @@ class RegistryImage(ImageSource):
         validation.secret("AirflowImage credentials", self.login)
         if in_ecr(self.name):
             raise ValueError(
-                f"AirflowImage: {self.name!r} is in Amazon ECR, where the name alone admits nobody; use"
+                f"AirflowImage: {validation.shown(self.name)} is in Amazon ECR, where the name alone admits nobody; use"
                 " AirflowImage.ecr(repository, tag)"
             )
         check_name("AirflowImage.registry name", self.name, "ghcr.io/acme/airflow:3.3.2-1")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 
 _LINE: Final = re.compile(
@@ -51,16 +52,18 @@ def check_requirements(source: str, lines: Iterable[str]) -> None:
             )
         if _ELSEWHERE.match(line):
             raise ValueError(
-                f"{source}: {line!r} names another file, and the build has this one alone; write its lines here"
-                f"{_OWN_DOCKERFILE}"
+                f"{source}: {validation.shown(line)} names another file, and the build has this one alone; write its"
+                f" lines here{_OWN_DOCKERFILE}"
             )
         if "--hash" in line:
             raise ValueError(
-                f"{source}: {line.split()[0]!r} has a hash; pip would then want hashes of Airflow and of all that it"
-                f" needs. Remove the hashes{_OWN_DOCKERFILE}"
+                f"{source}: {validation.shown(line.split()[0])} has a hash; pip would then want hashes of Airflow and"
+                f" of all that it needs. Remove the hashes{_OWN_DOCKERFILE}"
             )
         if not (line.startswith("-") or "://" in line or _LINE.fullmatch(line)):
-            raise ValueError(f"{source}: {line!r} is no requirement; write one a line, such as pandas>=2.2")
+            raise ValueError(
+                f"{source}: {validation.shown(line)} is no requirement; write one a line, such as pandas>=2.2"
+            )
 
 
 def check_airflow(source: str, lines: Iterable[str], version: AirflowVersion) -> None:
@@ -76,8 +79,8 @@ def check_airflow(source: str, lines: Iterable[str], version: AirflowVersion) ->
         pin = re.fullmatch(r"={2,3}\s*([^\s,]+)\s*", match["version"] or "")
         if pin and pin[1] != str(version):
             raise ValueError(
-                f"{source}: {line!r} is not the Airflow {version} that version= says; remove the line: the image has"
-                " Airflow, and pip is told to keep it as it is"
+                f"{source}: {validation.shown(line)} is not the Airflow {version} that version= says; remove the line:"
+                " the image has Airflow, and pip is told to keep it as it is"
             )
 
 

@@ -75,7 +75,8 @@ class CloudWatchLogs(LogStore):
         name = self.log_group.log_group_name
         if not is_token(name) and "#" in name:
             raise ValueError(
-                f'CloudWatchLogs log_group {name!r} has a "#" in its name, after which Airflow reads no further'
+                f'CloudWatchLogs log_group {validation.shown(name)} has a "#" in its name, after which Airflow reads no'
+                " further"
             )
 
     def config(self, version: AirflowVersion) -> Mapping[Option, Value]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.environment import looks_secret
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.router import LogRouter
 from cdk_airflow_ecs.plan import Permission, Ref
+from cdk_airflow_ecs.secret_detection import refusal, secret_of
 from cdk_airflow_ecs.tokens import is_secret
 
 if TYPE_CHECKING:
@@ -71,11 +71,8 @@ class FireLens(LogRouter):
                 raise ValueError(
                     f"FireLens options: {name} is {validation.shown(value)}, neither text nor an ecs.Secret"
                 )
-            if isinstance(value, str) and (looks_secret(name) or "{{resolve:secretsmanager:" in value):
-                raise ValueError(
-                    f"FireLens options: {name} looks like a secret and would stand in plain text in the task"
-                    " definition; pass ecs.Secret.from_secrets_manager(...) as its value"
-                )
+            if why := secret_of(name, value):
+                raise ValueError(refusal(f"FireLens options: {name}", why))
         # As Fluent Bit reads them.
         names = [name.lower() for name in self.options]
         if repeated := [name for name in names if names.count(name) > 1]:

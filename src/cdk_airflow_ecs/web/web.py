@@ -116,7 +116,9 @@ class Web(ClusterResource):
         _check_web_acl(self.web_acl)
         validation.text("Web base_url", self.base_url, "https://airflow.example.com")
         if self.base_url is not None and not is_token(self.base_url) and not re.match("https?://.", self.base_url):
-            raise ValueError(f'Web base_url is a URL such as "https://airflow.example.com", got {self.base_url!r}')
+            raise ValueError(
+                f'Web base_url is a URL such as "https://airflow.example.com", got {validation.shown(self.base_url)}'
+            )
         if self.base_url is not None and not is_token(self.base_url):
             # Airflow 2 refuses to start with a slash at the end.
             object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
@@ -245,7 +247,10 @@ def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
         return
     known = not (is_token(domain_name) or is_token(parent))
     if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):
-        raise ValueError(f"Web domain_name={domain_name!r} is not in the zone {parent!r} of hosted_zone=")
+        raise ValueError(
+            f"Web domain_name={validation.shown(domain_name)} is not in the zone"
+            f" {validation.shown(parent)} of hosted_zone="
+        )
 
 
 def _check_web_acl(web_acl: object) -> None:
@@ -268,4 +273,6 @@ def _check_client(entry: object) -> None:
         try:
             ip_network(entry)
         except ValueError as error:
-            raise ValueError(f'Web allow_from: {entry!r} is no CIDR block such as "10.8.0.0/16" ({error})') from None
+            given = validation.shown(entry)
+            why = f" ({error})" if given == repr(entry) else ""
+            raise ValueError(f'Web allow_from: {given} is no CIDR block such as "10.8.0.0/16"{why}') from None

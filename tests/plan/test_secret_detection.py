@@ -1,0 +1,219 @@
+"""Secrets in plain text: which names and values are taken for one, and which are not."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from cdk_airflow_ecs.secret_detection import secret_in, secret_in_backend, secret_in_command, secret_of
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEhunter2\n-----END RSA PRIVATE KEY-----"
+AWS_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+NAMES = (
+    "PASSWORD DB_PASSWORD DB_PASSWORD_1 PASSWORD_PROD PASSWORD2 dbPassword PGPASSWORD spring.datasource.password "
+    "PASS DB_PASS PASS_PROD DBPASS MYSQL_PWD KEY_PASSPHRASE SECRET CLIENT_SECRET SECRET_KEY_BASE "
+    "AWS_SECRET_ACCESS_KEY TOKEN GITHUB_TOKEN TOKEN_GITHUB TOKENS SESSION_TOKEN authToken GITHUB_PAT PAT_GITHUB "
+    "API_KEY API_KEY_PROD APIKEY apiKey SSH_KEY SSH_KEY_DEPLOY STRIPE_KEY LICENSE_KEY license_key shared_key "
+    "FERNET_KEY SIGNING_KEY ACCESS_KEY ACCOUNT_KEY GCP_CREDENTIALS CREDENTIALS CREDENTIAL_JSON SNOWFLAKE_CREDS "
+    "SLACK_WEBHOOK SLACK_WEBHOOK_URL WEBHOOK_URL_PROD AIRFLOW_VAR_DB_PASSWORD http_passwd "
+)
+
+# The names of fields and files, and what is said about a secret.
+OTHER_NAMES = (
+    "SORT_KEY PARTITION_KEY PRIMARY_KEY PUBLIC_KEY CACHE_KEY S3_KEY ROUTING_KEY AWS_ACCESS_KEY_ID KMS_KEY_ID "
+    "KEY_PREFIX KEY KEYS label_keys log_key time_key json_date_key include_tag_key TOKEN_URL TOKEN_EXPIRY_SECONDS "
+    "SECRET_NAME SECRET_ARN DB_SECRET_ID PASSWORD_FILE PASSWORD_MIN_LENGTH PASSWORD_RESET_URL CREDENTIALS_FILE "
+    "API_KEY_HEADER SLACK_WEBHOOK_CONN_ID TOKENIZERS_PARALLELISM BYPASS_PROXY COMPASS_URL PATH PATTERN MONKEY "
+    "SECRETS_BACKEND AUTHOR KEYBOARD PASSENGERS PASS_THROUGH PATIENT_ID SECRETARY TURKEY "
+)
+
+VALUES = {
+    "a key": PEM,
+    "a key in base64": base64.b64encode(PEM.encode()).decode(),
+    "PGP": "-----BEGIN PGP PRIVATE KEY BLOCK-----",
+    "bearer": "Bearer hunter2hunter",
+    "in a header": "X-Forwarded: Authorization: Basic aHVudGVyMg==",
+    "splunk": "Authorization Splunk hunter2",
+    "ADO.NET": "Server=db;Database=x;User Id=me;Password=hunter2;",
+    "ODBC": "Driver={ODBC Driver 18};UID=me;PWD=hunter2",
+    "storage": "DefaultEndpointsProtocol=https;AccountName=me;AccountKey=hunter2==;EndpointSuffix=core.windows.net",
+    "libpq": "host=db user=me password='hunter2'",
+    "JDBC": "jdbc:postgresql://db/x?user=me&password=hunter2",
+    "SAS": "https://me.blob.core.windows.net/x?sv=2022&sig=hunter2hunter2%3D",
+    "URL": "postgresql+psycopg2://me:hunter2@db/x",
+    "URL without a user": "rediss://:hunter2@cache:6379/0",
+    "URL with a hash in the password": "postgresql://me:hunt#er2@db/x",
+    "URL with a dollar in the password": "postgresql://me:$hunter2!@db/x",
+    "URL among others": "http://a:8080/x,http://me:hunter2@b",
+    "JSON": '{"user": "me", "password": "hunter2"}',
+    "JSON in depth": '{"list": [{"clientSecret": "hunter2"}]}',
+    "JSON with a key": json.dumps({"type": "service_account", "private_key": PEM}),
+    "JSON of a variable": '[{"name": "DB_PASSWORD", "value": "hunter2"}]',
+    "JSON with a token": '{"a": ["ghp_hunter2hunter2"]}',
+    "JSON of Vault": '{"role_id": "x", "secret_id": "hunter2"}',
+    "a Python literal": "{'user': 'me', 'password': 'hunter2'}",
+    "YAML": "user: me\npassword: hunter2\n",
+    "AWS id": "AKIAIOSFODNN7EXAMPLE",
+    "AWS key": AWS_KEY,
+    "AWS profile": f"[default]\naws_secret_access_key = '{AWS_KEY}'",
+    "GitHub": "ghp_hunter2hunter2",
+    "GitHub in a URL": "https://ghp_hunter2hunter2@github.com/acme/dags",
+    "GitHub, fine-grained": "github_pat_hunter2hunter2",
+    "GitLab": "glpat-hunter2hunter2",
+    "Slack": "xoxb-hunter2-hunter2",
+    "Slack's webhook": "https://hooks.slack.com/services/T0/B0/hunter2",
+    "Stripe": "sk_live_hunter2hunter2",
+    "JWT": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJodW50ZXIyIn0.c2ln",
+    "Secrets Manager": "{{resolve:secretsmanager:db:SecretString:password}}",
+    "SecureString": "x{{resolve:ssm-secure:/db/password:1}}",
+}
+
+HARMLESS = {
+    "path": "/run/google.json",
+    "id": "AKIAEXAMPLE",
+    "proxy": "http://me@proxy:3128",
+    "ssh": "ssh://git@github.com:acme/dags",
+    "placeholders": "postgresql://${WAREHOUSE_USER}:${WAREHOUSE_PASSWORD}@db/x",
+    "one placeholder": "rediss://:$REDIS_TOKEN@cache:6379",
+    "format": "postgresql://{user}:{password}@db/x",
+    "ports": '{"url": "http://a:8080", "mail": "me@example.com"}',
+    "port and path": "http://a:8080/me@example.com",
+    "ports in a list": "kafka://a:9092,b:9092;me@example.com",
+    "IPv6": "http://[::1]:8080/me@example.com",
+    "hash": "f67f51d7c19a8b9eb76bee7be9fdf4bd95aef1ad",
+    "digest": "sha256:1e76053cd7dfc3ffcfcd9b1a4b80d8b0eb2bd9d4c1c1cb3f54ab8a4d8d27d7e2",
+    "camel": "AirflowClusterWithAVeryLongNameForATask01",
+    "certificate": "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",
+    "certificate in base64": base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----").decode(),
+    "public key": "-----BEGIN PUBLIC KEY-----",
+    "prose": "Bearer authentication, basic authorization: see the password policy",
+    "tags": '{"tags": [{"key": "team", "value": "data"}]}',
+    "sizes": '{"max_tokens": 4096, "token": "$TOKEN", "password": ""}',
+    "parameter": "{{resolve:ssm:/stage:1}}",
+    "template": "{{ conn.db.password }}",
+    "connection string": "Server=db;Database=x;Trusted_Connection=yes;Password=${DB_PASSWORD};",
+    "query": "https://example.com/?next_token_id=5&sort_key=a",
+    "webhook's docs": "https://api.slack.com/messaging/webhooks",
+    "token": "postgresql://me:${Token[TOKEN.1]}@db/x",
+}
+
+COMMANDS = [
+    ["etl", "--password", "hunter2"],
+    ["etl", "--db-password=hunter2"],
+    ["sh", "-c", "etl --api-key hunter2"],
+    ["sh", "-c", "PGPASSWORD=hunter2 psql -h db"],
+    ["sh", "-c", "curl -u me:hunter2 https://example.com"],
+    ["curl", "-H", "Authorization: Bearer hunter2"],
+    ["python", "-c", "connect(host='db', password='hunter2')"],
+    ["etl", "postgresql://me:hunter2@db/x"],
+    ["etl", "{{resolve:secretsmanager:db}}"],
+]
+
+HARMLESS_COMMANDS = [
+    ["etl", "--password", "$DB_PASSWORD"],
+    ["etl", "--password-file", "/run/password"],
+    ["etl", "--token", "--verbose"],
+    ["docker", "login", "--password-stdin", "example.com"],
+    ["sh", "-c", "etl --api-key $API_KEY --tokens=${TOKENS}"],
+    ["sh", "-c", "export PGPASSWORD=$(cat /run/password); psql"],
+    ["python", "-c", "import os;connect(host='db', password=os.environ['DB_PASSWORD'])"],
+    ["python", "-c", "password = settings.password\nconnect(password=password)"],
+    ["python", "-c", "if password == expected: pass"],
+    ["airflow", "celery", "worker", "--queues", "default"],
+]
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_a_name_that_is_a_secrets(name):
+    """What the name says is a secret is one, as text and as a number."""
+    assert secret_of(name, "hunter2") == "its name"
+    assert secret_of(name, 12345) == "its name" or name == "TOKENS"
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES.split())
+def test_a_name_that_is_not(name):
+    """A word that only contains such a word, or says something about a secret, is not one."""
+    assert secret_of(name, "hunter2") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/run/google.json"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "keys/google.json"),
+        ("DB_PASSWORD", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf"),
+        ("SSH_KEY", "/opt/airflow/.ssh/id_ed25519"),
+        ("DB_PASSWORD", "$OTHER_PASSWORD"),
+        ("DB_PASSWORD", ""),
+        ("USE_TOKEN", "true"),
+        ("USE_TOKEN", True),
+        ("MAX_TOKENS", "4096"),
+        ("MAX_OUTPUT_TOKENS", 4096),
+        ("DB_PASSWORD", "${Token[TOKEN.1]}"),
+        ("PWD", "/opt/airflow"),
+    ],
+)
+def test_what_only_points_to_a_secret(name, value):
+    """A path, an ARN, a placeholder, a switch or an amount is not the secret itself."""
+    assert secret_of(name, value) is None
+
+
+@pytest.mark.parametrize("what", VALUES)
+def test_a_value_that_is_a_secret(what):
+    """Under any name."""
+    found = secret_of("SETTING", VALUES[what])
+    assert found
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+def test_a_value_that_is_not(what):
+    """Hashes, ports, placeholders, certificates and prose are none."""
+    assert secret_of("SETTING", HARMLESS[what]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "is_secret"),
+    [
+        ("http://example.com", False),
+        ("aws://", False),
+        ("postgres://me@db/x?sslmode=require", False),
+        ('{"conn_type": "http", "host": "example.com"}', False),
+        ("http://me:hunter2@example.com", True),
+        ("aws://?aws_secret_access_key=hunter2", True),
+        ('{"conn_type": "http", "password": "hunter2"}', True),
+        ("hunter2", True),
+    ],
+)
+def test_a_connection_of_airflow(value, is_secret):
+    """A connection without a password may be given as text."""
+    assert bool(secret_of("AIRFLOW_CONN_X", value)) == is_secret
+
+
+def test_the_login_of_a_program_at_vault():
+    """A secret_id stands for a password among the arguments of a secrets backend; elsewhere it is a name."""
+    assert secret_in_backend('{"url": "http://vault:8200", "secret_id": "hunter2"}') == "a secret_id"
+    assert secret_in_backend('{"connections_prefix": "airflow/connections"}') is None
+    assert secret_in('{"secret_id": "prod/db"}') is None
+
+
+def test_settings_of_a_log_router():
+    """Fluent Bit takes a header's name and value as one text, and Elasticsearch a login."""
+    assert secret_of("Header", "X-Api-Key hunter2") == "its name"
+    assert secret_of("Header", "X-Team data") is None
+    assert secret_of("Cloud_Auth", "elastic:hunter2") == "a login"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_with_a_secret(command):
+    """As an argument, an assignment, a header or a literal in code."""
+    assert secret_in_command(command)
+
+
+@pytest.mark.parametrize("command", HARMLESS_COMMANDS)
+def test_a_command_without(command):
+    """What a command reads from its environment or from a file is not in the command."""
+    assert secret_in_command(command) is None

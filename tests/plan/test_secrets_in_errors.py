@@ -1,0 +1,156 @@
+"""No error of the public API repeats a secret, whatever it was given where."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck as Check
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plans import EXISTING, SECRET, VERSIONS
+
+import cdk_airflow_ecs
+from cdk_airflow_ecs import AirflowImage, AirflowVersion, RedisBroker
+from cdk_airflow_ecs.cluster_arguments import ClusterArguments
+from cdk_airflow_ecs.ecs_task import EcsTask
+from cdk_airflow_ecs.options import merge
+from cdk_airflow_ecs.testing import plan_of
+
+WORD = "hunter2"
+
+
+class Login:
+    """An object that shows what it holds, as many do."""
+
+    def __repr__(self) -> str:
+        return f"Login(password='{WORD}')"
+
+
+# Recognized by its form anywhere.
+TEXTS = st.sampled_from(
+    [
+        f"rediss://:{WORD}@h",
+        f"https://me:{WORD}@example.com/x",
+        f"Bearer {WORD}",
+        f"Server=db;Password={WORD};",
+        f'{{"password": "{WORD}"}}',
+        f"-----BEGIN PRIVATE KEY-----\n{WORD}",
+    ]
+)
+# Anything may be a secret beside a name that says so, in bytes, and in an object that shows what it holds. A short text
+# that is given itself, or in a list, is repeated, such as 'vpc-0abc' where a VPC is wanted.
+PARTS = st.one_of(TEXTS, st.just(WORD))
+SHAPES = st.recursive(
+    st.one_of(PARTS.map(str.encode), st.builds(Login), PARTS.map(lambda text: ("DB_PASSWORD", text))),
+    lambda inner: st.one_of(
+        st.lists(st.one_of(inner, TEXTS), min_size=1, max_size=2),
+        st.lists(st.one_of(inner, TEXTS), min_size=1, max_size=2).map(tuple),
+        st.dictionaries(st.just("DB_PASSWORD"), st.one_of(inner, PARTS), min_size=1),
+    ),
+    max_leaves=4,
+)
+NEEDED: Mapping[str, Any] = {
+    "name": "etl",
+    "host": "redis.example.com",
+    "auth_token": SECRET,
+    "options": {"Name": "null"},
+    "actions": ("s3:GetObject",),
+    "resources": ("arn:aws:s3:::b/x",),
+    "command": ("true",),
+    "executors": [cdk_airflow_ecs.LocalExecutor()],
+    "tag": "1",
+    "version": VERSIONS["3.3"],
+}
+# What is wrong in a list of texts is repeated, unless its form says that it is a secret.
+TEXT_LISTS = {"allow_from", "queues", "command", "entrypoint"}
+# What is no choice of an executor's author is left to Python: these hold anything.
+CONTRACTS = {
+    "LocalLogs",
+    "Executor",
+    "ExecutorContext",
+    "ExecutorPlan",
+    "Workers",
+    "EcsTaskHandle",
+    "AirflowCluster",
+    "Permission",
+}
+CALLS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(cdk_airflow_ecs, name) for name in cdk_airflow_ecs.__all__ if name not in CONTRACTS},
+    "AirflowVersion": AirflowVersion.of,
+    "AirflowImage.build": AirflowImage.build,
+    "AirflowImage.ecr": AirflowImage.ecr,
+    "AirflowImage.registry": AirflowImage.registry,
+    "RedisBroker.existing": RedisBroker.existing,
+    "RedisBroker.container": RedisBroker.container,
+    "add_ecs_task": EcsTask,
+    "AirflowCluster": plan_of,
+}
+
+
+def arguments_of(call: Callable[..., Any]) -> list[str]:
+    """The names of its arguments."""
+    source = ClusterArguments if call is plan_of else call
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [name for name, parameter in inspect.signature(source).parameters.items() if parameter.kind in kinds]
+
+
+def said(call: Callable[..., Any], **arguments: Any) -> str:
+    """What is said against *arguments*, with every error that it came from."""
+    try:
+        call(**arguments)
+    except Exception as error:
+        return "".join(traceback.format_exception(error))
+    return ""
+
+
+@pytest.mark.parametrize("name", CALLS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[Check.too_slow])
+def test_no_error_repeats_a_secret(name, data):
+    """Lists of pairs, bytes, tuples, mappings, objects, and texts that are secrets by their form."""
+    call = CALLS[name]
+    argument = data.draw(st.sampled_from(arguments_of(call)))
+    needed = {
+        other: NEEDED[other]
+        for other, parameter in inspect.signature(call).parameters.items()
+        if parameter.default is inspect.Parameter.empty and other in NEEDED
+    }
+    if call is plan_of:
+        needed = {"version": VERSIONS["3.3"], "database": EXISTING}
+    given_value = data.draw(st.one_of(TEXTS, st.lists(TEXTS) if argument in TEXT_LISTS else SHAPES))
+    assert WORD not in said(call, **{**needed, argument: given_value})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"environment": [("DB_PASSWORD", WORD)]},
+        {"environment": {"DB_PASSWORD": WORD}},
+        {"environment": {"DB_PASSWORD": WORD.encode()}},
+        {"environment": {"DB_PASSWORD": (WORD,)}},
+        {"environment": {"DB_PASSWORD": {"value": WORD}}},
+        {"environment": {("DB_PASSWORD", WORD): "x"}},
+        {"config": [("smtp", WORD)]},
+        {"config": {"smtp": [("smtp_password", WORD)]}},
+        {"config": {"smtp": WORD}},
+        {"config": {"my_plugin": {"url": WORD}}, "environment": {"AIRFLOW__MY_PLUGIN__URL": "other"}},
+        {"config": {"core": {"fernet_key_cmd": f"echo {WORD}"}}},
+        {"web": {"certificate": WORD}},
+    ],
+)
+def test_variables_and_options(arguments):
+    """What these hold may be a secret, so it is not repeated, whatever it looks like."""
+    found = said(plan_of, version=VERSIONS["3.3"], **arguments)
+    assert "ValueError" in found
+    assert WORD not in found
+
+
+def test_two_values_of_an_option():
+    """Airflow does not know a plugin's option, which may be a secret."""
+    found = said(lambda: merge([("a", {("my", "x"): WORD}), ("b", {("my", "x"): "other"})], "3.3"))
+    assert "[my] x is given twice: as a str by a, and as a str by b" in found
+    assert WORD not in found

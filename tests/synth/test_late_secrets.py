@@ -1,0 +1,88 @@
+"""Secrets behind tokens: no template gets them in a plain variable, a command or an option of a log router."""
+
+from __future__ import annotations
+
+import jsii
+import pytest
+from aws_cdk import App, CfnParameter, Fn, IStringProducer, Lazy, SecretValue, Stack
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk.assertions import Template
+
+from cdk_airflow_ecs import AirflowCluster, AirflowVersion, FireLens, HealthCheck, Service
+
+VERSION = AirflowVersion.V3_3
+SECRETS = {
+    "Secrets Manager": lambda stack: SecretValue.secrets_manager("x").unsafe_unwrap(),
+    "SecureString": lambda stack: SecretValue.ssm_secure("/x", "1").unsafe_unwrap(),
+    "a secret of the stack, in a URL": lambda stack: (
+        f"redis://:{secretsmanager.Secret(stack, 'Mine').secret_value.unsafe_unwrap()}@cache"
+    ),
+    "a secret in Fn::Sub": lambda stack: Fn.sub("${x}", {"x": SecretValue.secrets_manager("x").unsafe_unwrap()}),
+    "a parameter with NoEcho": lambda stack: CfnParameter(stack, "Password", no_echo=True).value_as_string,
+}
+PLACES = {
+    "environment": lambda text: {"environment": {"SETTING": text}},
+    "config": lambda text: {"config": {"my_plugin": {"url": text}}},
+    "health check": lambda text: {"scheduler": Service(health_check=HealthCheck(command=["check", text]))},
+    "log router": lambda text: {"log_router": FireLens(options={"Name": "http", "Header": text})},
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_token_that_becomes_a_secret(kind):
+    """Whatever makes it."""
+    stack = Stack(App(), "Data")
+    value = SECRETS[kind](stack)
+    with pytest.raises(ValueError, match=r"the variable DB_PASSWORD of ApiServer looks like a secret \(by (a|the) "):
+        AirflowCluster(stack, "Airflow", version=VERSION, environment={"DB_PASSWORD": value})
+    assert stack.node.try_find_child("Airflow") is None
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_wherever_it_would_be_readable(place):
+    """In variables, options, checks and settings of a log router."""
+    with pytest.raises(ValueError, match="looks like a secret"):
+        AirflowCluster(
+            Stack(App(), "Data"), "Airflow", version=VERSION, **PLACES[place](SECRETS["Secrets Manager"](None))
+        )
+
+
+def test_what_is_added_later():
+    """The command of an ECS task, too; nothing of it is made."""
+    cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=VERSION)
+    image = ecs.ContainerImage.from_registry("python:3.13")
+    with pytest.raises(ValueError, match="the command of Tasks/etl looks like a secret"):
+        cluster.add_ecs_task("etl", image=image, command=["etl", SECRETS["SecureString"](None)])
+    assert cluster.add_ecs_task("etl", image=image).variable == "ecs_etl"
+
+
+@jsii.implements(IStringProducer)
+class Later:
+    """A value that is there when the app is synthesized, and an error before."""
+
+    ready = False
+
+    def produce(self, context):
+        """Give the value."""
+        if not self.ready:
+            raise RuntimeError("too early")
+        return "later"
+
+
+def test_other_tokens():
+    """ARNs, parameters, references to other stacks and values that are not there yet are accepted."""
+    app, later = App(), Later()
+    stack, other = Stack(app, "Data"), Stack(app, "Other")
+    AirflowCluster(
+        stack,
+        "Airflow",
+        version=VERSION,
+        environment={
+            "SECRET": secretsmanager.Secret(other, "Secret").secret_arn,
+            "STAGE": CfnParameter(stack, "Stage").value_as_string,
+            "LATER": Lazy.uncached_string(later),
+        },
+    )
+    later.ready = True
+    assert "'Name': 'LATER', 'Value': 'later'" in str(Template.from_stack(stack).to_json())
