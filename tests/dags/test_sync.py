@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import importlib.util
 import io
@@ -126,6 +127,86 @@ def test_no_key_escapes(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> Non
 
     assert files(tmp_path / "dags") == {"good.py": "good", "..fine.py": "fine"}
     assert sorted(path.name for path in tmp_path.rglob("*.py")) == ["..fine.py", "good.py"]
+
+
+BAD = {
+    "reports": "it is a folder too",
+    "x" * 256 + ".py": "more than 255 bytes",
+    "deep/" + "é" * 128 + "/a.py": "more than 255 bytes",
+    "../evil.py": "is empty",
+    "a//b.py": "is empty",
+    "nul\0.py": "has a NUL",
+}
+GOOD = {"new_dag.py": b"1", "reports/r.py": b"2", "con.py": b"3", "aux": b"4", "x" * 255: b"5", 'w: "?*<>|\\.py': b"6"}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_key_without_a_place_keeps_no_other_away(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named once; the rest arrives, after a restart as well, and later changes do."""
+    bucket.objects = {**GOOD, bad: b"bad"}
+    for _ in range(2):
+        sync.first_sync(sync.Mirror("s3://bucket", str(tmp_path / "dags")))
+    bucket.objects["later.py"] = b"7"
+    sync.next_sync(sync.Mirror("s3://bucket", str(tmp_path / "dags")))
+
+    expected = {path: body.decode() for path, body in GOOD.items()}
+    assert files(tmp_path / "dags") == {**expected, "later.py": "7"}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "skipped '" in line or 'skipped "' in line] == [lines[0]]
+    assert BAD[bad] in lines[0]
+    assert repr(bad) in lines[0]
+    assert lines[1:] == [
+        "dags: 6 files from s3://bucket/, 1 skipped",
+        "dags: 7 files from s3://bucket/, 1 skipped",
+    ]
+
+
+def test_a_name_that_the_file_system_refuses(
+    sync: ModuleType,
+    bucket: Bucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Some take shorter names; what one refuses is skipped, and not tried again until it changes."""
+    monkeypatch.setattr(sync, "LONGEST", 1000)
+    bucket.objects = {"a.py": b"1", "x" * 300: b"bad"}
+    for _ in range(3):
+        sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
+
+    assert files(tmp_path / "dags") == {"a.py": "1"}
+    assert bucket.downloads == ["a.py"]
+    skipped, count = capsys.readouterr().out.splitlines()
+    assert "File name too long" in skipped
+    assert count == "dags: 1 files from s3://bucket/, 1 skipped"
+
+
+def test_a_key_that_gets_its_place(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """When the folder is gone, the file of its name arrives; and the other way round."""
+    mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
+    bucket.objects = {"reports": b"1", "reports/r.py": b"2"}
+    mirror.sync()
+    assert files(tmp_path / "dags") == {"reports/r.py": "2"}
+    del bucket.objects["reports/r.py"]
+    mirror.sync()
+    assert files(tmp_path / "dags") == {"reports": "1"}
+    bucket.objects["reports/r.py"] = b"2"
+    mirror.sync()
+    assert files(tmp_path / "dags") == {"reports/r.py": "2"}
+
+
+def test_a_full_disk_is_an_error(sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch) -> None:
+    """Only names are skipped."""
+    bucket.objects = {"a.py": b"1"}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sync.os, "makedirs", full)
+    with pytest.raises(OSError, match="No space left"):
+        sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
 
 
 def test_empty_bucket_is_an_empty_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ Python 3.8 is enough: images of Airflow 2.8 have no newer one.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,8 @@ import boto3
 KEEP = 600  # seconds for which a replaced revision stays, for tasks that are just importing from it
 QUIET = 3  # seconds without a write after which an upload of several files counts as complete
 LOOKS = 3  # looks at a bucket that is being written to; what the last one finds must do
+LONGEST = 255  # bytes of a file's name on Linux
+NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ)
 FIRST_DELAYS = (1, 2, 4, 8, 16, 30, 30, 30)  # seconds between the tries of the first sync
 
 
@@ -52,13 +55,17 @@ class Mirror:
         listing = self._settled(known)
         if listing == known:
             return
+        files, skipped = placeable(listing)
         revision = f"{self.revisions}/{time.time_ns()}"
         folder = f"{revision}/dags"
         try:
             os.makedirs(folder)
-            for path, entry in listing.items():
+            for path, entry in files.items():
                 is_same = known is not None and known.get(path) == entry
-                self._place(path, entry, folder, current if is_same else "")
+                same = os.path.join(current, path) if is_same else ""
+                why = self._place(entry, os.path.join(folder, path), same if os.path.isfile(same) else "")
+                if why:
+                    skipped[path] = why
             with open(f"{revision}/listing.json", "w") as file:
                 json.dump(listing, file)
             os.symlink(folder, f"{revision}/link")
@@ -66,7 +73,11 @@ class Mirror:
         except BaseException:
             shutil.rmtree(revision, ignore_errors=True)
             raise
-        say(f"{len(listing)} files from s3://{self.bucket}/{self.prefix}")
+        for path, why in sorted(skipped.items()):
+            if known is None or known.get(path) != listing[path]:
+                say(f"skipped {listing[path][0]!r}: {why}")
+        left_out = f", {len(skipped)} skipped" if skipped else ""
+        say(f"{len(listing) - len(skipped)} files from s3://{self.bucket}/{self.prefix}{left_out}")
 
     def _known(self) -> dict[str, list[Any]] | None:
         if not self.current:
@@ -88,28 +99,34 @@ class Mirror:
     def _listing(self) -> tuple[dict[str, list[Any]], float]:
         """Return key, size and ETag by path, and the time of the last write.
 
-        Without folder markers and keys that are no proper path.
+        Without folder markers, such as "team/".
         """
         found, written = {}, 0.0
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix):
             for item in page.get("Contents", ()):
                 path = item["Key"][len(self.prefix) :]
-                if not {"", ".", ".."} & set(path.split("/")):
+                if path and not path.endswith("/"):
                     found[path] = [item["Key"], item["Size"], item["ETag"]]
                     written = max(written, item["LastModified"].timestamp())
         return found, written
 
-    def _place(self, path: str, entry: list[Any], folder: str, same_in: str) -> None:
-        file = os.path.join(folder, path)
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        if same_in:
-            os.link(os.path.join(same_in, path), file)
-            return
+    def _place(self, entry: list[Any], file: str, same: str) -> str:
+        """Put one object at *file*, from *same* if that is it already; say why this file system cannot take it."""
         key, _, etag = entry
-        # A file that changed since it was listed is an error, and the next round's business.
-        body = self.s3.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)["Body"]
-        with open(file, "wb") as output:
-            shutil.copyfileobj(body, output)
+        try:
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            if same:
+                os.link(same, file)
+                return ""
+            output = open(file, "wb")  # noqa: SIM115 (an error of the download below is not one of the name)
+        except OSError as error:
+            if error.errno not in NAME_ERRORS:
+                raise
+            return str(error.strerror)
+        with output:
+            # A file that changed since it was listed is an error, and the next round's business.
+            shutil.copyfileobj(self.s3.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)["Body"], output)
+        return ""
 
     def _forget(self, current: str) -> None:
         """Remove revisions that were replaced long ago and that nobody holds."""
@@ -118,6 +135,31 @@ class Mirror:
             folder = f"{self.revisions}/{names[at]}/dags"
             if int(successor) < (time.time() - KEEP) * 1e9 and folder != current and is_free(folder):
                 shutil.rmtree(os.path.dirname(folder), ignore_errors=True)
+
+
+def placeable(listing: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """Part a listing into what can be files of one folder, and why the rest cannot.
+
+    One key that has no place must not keep the others away.
+    """
+    skipped = {path: why for path in listing for why in [misfit(path)] if why}
+    folders = set()
+    for path in listing.keys() - skipped.keys():
+        parts = path.split("/")
+        folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
+    for path in folders & listing.keys() - skipped.keys():
+        skipped[path] = "it is a folder too"
+    return {path: entry for path, entry in listing.items() if path not in skipped}, skipped
+
+
+def misfit(path: str) -> str:
+    """Say why a key is not the path of a file on Linux, below a folder."""
+    parts = path.split("/")
+    if {"", ".", ".."} & set(parts):
+        return "a part of its name is empty, '.' or '..'"
+    if "\0" in path or any(len(part.encode("utf-8", "surrogatepass")) > LONGEST for part in parts):
+        return f"a part of its name has a NUL, or more than {LONGEST} bytes"
+    return ""
 
 
 def hold(folder: str) -> int:
