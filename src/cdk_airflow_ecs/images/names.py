@@ -7,6 +7,7 @@ from typing import Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.secret_detection import secret_in
 from cdk_airflow_ecs.tokens import is_token
 
 _OFFICIAL: Final = re.compile(r"(?:docker\.io/)?apache/airflow:(?:slim-)?(\d+\.\d+\.\d+)(?:[-@].*)?")
@@ -64,8 +65,8 @@ def fault(name: str) -> str | None:
         >>> fault("ghcr.io/Acme/airflow:1"), fault("localhost:5000/airflow:1")
         ("'Acme' is not in lower case, as names of repositories are", None)
     """
-    if is_token(name):
-        return None
+    if is_token(name) or secret_in(name):
+        return None if is_token(name) else f"it holds {secret_in(name)}"
     rest, at, digest = name.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         return "after @ stands a digest, sha256: and 64 hexadecimal digits"
@@ -73,16 +74,16 @@ def fault(name: str) -> str | None:
     # As Docker tells a registry from a folder of Docker Hub.
     if path and ("." in first or ":" in first or first == "localhost"):
         if not _HOST.fullmatch(first):
-            return f"{first!r} is not the host name of a registry"
+            return f"{validation.shown(first)} is not the host name of a registry"
     else:
         path = rest
     path, colon, tag = path.partition(":")
     if colon and not _LABEL.fullmatch(tag):
-        return f"{tag!r} is not a tag"
+        return f"{validation.shown(tag)} is not a tag"
     for part in path.split("/"):
         if not _PART.fullmatch(part):
             why = "in lower case, as names of repositories are" if _PART.fullmatch(part.lower()) else "a name"
-            return f"{part!r} is not {why}"
+            return f"{validation.shown(part)} is not {why}"
     return None
 
 

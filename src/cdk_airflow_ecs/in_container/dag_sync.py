@@ -143,7 +143,7 @@ def placeable(listing: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], dict
     One key that has no place must not keep the others away.
     """
     skipped = {path: why for path in listing for why in [misfit(path)] if why}
-    folders = set()
+    folders: set[str] = set()
     for path in listing.keys() - skipped.keys():
         parts = path.split("/")
         folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
