@@ -17,7 +17,7 @@ import cdk_airflow_ecs
 from cdk_airflow_ecs import AirflowImage, AirflowVersion, RedisBroker
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.ecs_task import EcsTask
-from cdk_airflow_ecs.options import merge
+from cdk_airflow_ecs.option_conflicts import merge
 from cdk_airflow_ecs.testing import plan_of
 
 WORD = "hunter2"
@@ -77,6 +77,9 @@ CONTRACTS = {
     "EcsTaskHandle",
     "AirflowCluster",
     "Permission",
+    "Capacity",
+    "Scaling",
+    "ExternalScaling",
 }
 CALLS: dict[str, Callable[..., Any]] = {
     **{name: getattr(cdk_airflow_ecs, name) for name in cdk_airflow_ecs.__all__ if name not in CONTRACTS},
