@@ -145,7 +145,8 @@ def test_migration_runs_once_before_any_service(account):
     for name in kinds:
         needed = (
             kinds[name]["Type"] in ("AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")
-            or re.search(r"Gate.*(Policy|Role|HandOver)", name)
+            # The policy of the queue for lost calls grants nothing: it denies requests without TLS.
+            or (re.search(r"Gate.*(Policy|Role|HandOver)", name) and kinds[name]["Type"] != "AWS::SQS::QueuePolicy")
             or re.search(r"DatabaseSecurityGroupfrom.*Gate", name)
             or re.search(r"PrivateSubnet\dDefaultRoute", name)
         )
