@@ -9,11 +9,13 @@ from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from places import temporary_state
 
 from cdk_airflow_ecs.local.agent.endpoints import Endpoints
+from cdk_airflow_ecs.local.agent.homes import Homes
 from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime
 from cdk_airflow_ecs.local.images.environments import Environment
 from cdk_airflow_ecs.local.images.image import AirflowImageParts
@@ -37,6 +39,7 @@ def runtime() -> Iterator[TaskRuntime]:
     with temporary_state() as state, closing(Addresses.open(isolated=False)) as addresses:
         yield TaskRuntime(
             state=state,
+            homes=Homes(state.folder("homes")),
             temporary=state.folder("tmp"),
             addresses=addresses,
             image=lambda name: unknown if name == "acme/agent:1" else image,
@@ -88,10 +91,22 @@ def test_an_essential_container_that_cannot_run_is_refused(runtime):
 
 
 def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
-    """The record of a task of these containers, when it is over."""
+    """Run a task of these containers; return its record when it is over."""
+    record = begun(runtime, *containers)
+    end = time.monotonic() + 120
+    while record.status != "STOPPED":
+        record.last_status = record.status
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return record
+
+
+def begun(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
+    """Start a task of these containers; return its record."""
+    identifier = uuid4().hex
     record = SimpleNamespace(
-        id="0" * 32,
-        task_arn=f"arn:aws:ecs:eu-west-1:123456789012:task/c/{'0' * 32}",
+        id=identifier,
+        task_arn=f"arn:aws:ecs:eu-west-1:123456789012:task/c/{identifier}",
         attachments=[],
         overrides=None,
         desired_status="RUNNING",
@@ -107,11 +122,6 @@ def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
     )
     task = Task(record=record, definition=definition, runtime=runtime, name="it")
     task.begin()
-    end = time.monotonic() + 120
-    while record.status != "STOPPED":
-        record.last_status = record.status
-        assert time.monotonic() < end
-        time.sleep(0.05)
     return record
 
 
@@ -143,3 +153,53 @@ def test_what_waited_for_a_failure_is_described_as_stopped(runtime):
     assert record.stop_code == "TaskFailedToStart"
     assert [each["lastStatus"] for each in record.containers] == ["STOPPED", "STOPPED"]
     assert record.started_at is None
+
+
+HOME = """
+import os, time
+home = os.environ["AIRFLOW_HOME"]
+print(home, os.listdir(home), flush=True)
+open(home + "/left", "w").close()
+while {wait} and not os.path.exists("{end}"):
+    time.sleep(0.05)
+"""
+
+
+def homes(runtime: TaskRuntime) -> list[tuple[str, str]]:
+    """Return the home that each task printed, and what was in it."""
+    logs = sorted(runtime.state.folder("logs").iterdir(), key=lambda file: file.stat().st_ctime_ns)
+    return [tuple(file.read_text().strip().split(" ", 1)) for file in logs if file.read_text()]
+
+
+def test_a_task_has_the_path_of_the_one_before(runtime, tmp_path):
+    """Its home is empty at that path; only a task that runs beside another of its name gets another path.
+
+    Airflow 2 keeps the path of the folder of DAGs with each import error and each DAG, and removes only those of the
+    folder that it has itself. Where each task had a new path, import errors stayed listed for ever.
+    """
+    end = tmp_path / "end"
+    for _ in range(2):
+        ended(runtime, {"name": "main", "command": [HOME.format(wait=False, end=end)]})
+    first, second = homes(runtime)
+    assert first == second
+    assert first[1] == "[]"
+    running = begun(runtime, {"name": "main", "command": [HOME.format(wait=True, end=end)]})
+    deadline = time.monotonic() + 120
+    while len(homes(runtime)) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ended(runtime, {"name": "main", "command": [HOME.format(wait=False, end=end)]})
+    beside = {home for home, _ in homes(runtime)} - {first[0]}
+    assert len(beside) == 1
+    end.touch()
+    while running.status != "STOPPED":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_long_name_has_a_home(runtime):
+    """A family may have 255 characters, as many as the name of a folder, to which a number is appended."""
+    homes = Homes(runtime.state.folder("homes"))
+    taken = [homes.take("f" * 255), homes.take("f" * 255)]
+    assert len(set(taken)) == 2
+    assert all(path.is_dir() for path in taken)

@@ -122,6 +122,7 @@ class Run:
 
         from cdk_airflow_ecs.local.agent.agent import Agent  # noqa: PLC0415
         from cdk_airflow_ecs.local.agent.credentials import Credentials  # noqa: PLC0415
+        from cdk_airflow_ecs.local.agent.homes import Homes  # noqa: PLC0415
         from cdk_airflow_ecs.local.agent.log_shipping import Shipping  # noqa: PLC0415
         from cdk_airflow_ecs.local.agent.task import TaskRuntime  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws import app, gaps  # noqa: PLC0415
@@ -145,6 +146,7 @@ class Run:
         self.agent = Agent(
             TaskRuntime(
                 state=self.state,
+                homes=Homes(self.state.folder("homes")),
                 temporary=temporary,
                 addresses=self.addresses,
                 image=self.image,

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from moto.ecs.models import ecs_backends
 
+from cdk_airflow_ecs.local.agent.description import title
 from cdk_airflow_ecs.local.agent.service import Service
-from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime, title
+from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime
 from cdk_airflow_ecs.local.aws.account import Account
 
 _PACE: Final = 0.5  # seconds

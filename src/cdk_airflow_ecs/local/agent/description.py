@@ -73,3 +73,9 @@ def metadata(record: Any, definition: Any, ip: str, containers: Sequence[Contain
             for container in containers
         ],
     }
+
+
+def title(definition: Any, otherwise: str) -> str:
+    """Return the name of a task definition's tasks: the stream prefix of its first container, if it has one."""
+    options = (definition.container_definitions[0].get("logConfiguration") or {}).get("options", {})
+    return str(options.get("awslogs-stream-prefix") or otherwise)

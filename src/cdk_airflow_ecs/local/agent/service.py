@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from cdk_airflow_ecs.local.agent.task import Task, title
+from cdk_airflow_ecs.local.agent.description import title
+from cdk_airflow_ecs.local.agent.task import Task
 
 _LONGEST_DELAY: Final = 60.0  # seconds between two starts of a service whose tasks keep dying
 _QUIET_SECONDS: Final = 300.0  # a task that lived longer did not die of its start

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cdk_airflow_ecs.local.agent.container import Container, script
 from cdk_airflow_ecs.local.agent.description import described, metadata
 from cdk_airflow_ecs.local.agent.endpoints import Endpoints, TaskIdentity
+from cdk_airflow_ecs.local.agent.homes import Homes
 from cdk_airflow_ecs.local.agent.sidecars import runnable_containers
 from cdk_airflow_ecs.local.refusal import Refusal
 
@@ -35,7 +36,8 @@ class TaskRuntime:
     """What tasks stand on.
 
     Args:
-        state: where homes and logs are.
+        state: where logs are.
+        homes: gives each task a folder for the homes of its containers.
         temporary: where each container has its /tmp.
         addresses: gives each task its own.
         image: gives the environment of an image; it may still be made.
@@ -49,6 +51,7 @@ class TaskRuntime:
     """
 
     state: State
+    homes: Homes
     temporary: Path
     addresses: Addresses
     image: Callable[[str], Future[Environment]]
@@ -78,6 +81,7 @@ class Task:
     name: str
     containers: list[Container] = field(default_factory=list)
     address: TaskAddress | None = None
+    home: Path | None = None
     task_identity: TaskIdentity | None = None
     stopping: bool = False
     failed_start: str = ""
@@ -157,10 +161,11 @@ class Task:
         role = (self.record.overrides or {}).get("taskRoleArn") or self.definition.task_role_arn or ""
         self.task_identity = TaskIdentity(arn=self.record.task_arn, role=role, describe=self.metadata)
         runtime.endpoints.add(self.endpoint, self.task_identity)
+        self.home = runtime.homes.take(self.name)
         for spec, environment in runnable:
             if self.stopping:
                 return
-            home = runtime.state.folder("homes", self.record.id, spec["name"])
+            home = self.home / spec["name"]
             environment.prepare(home)
             if environment.image.script:
                 script(environment.image.script, home)
@@ -315,6 +320,7 @@ class Task:
             self.record.stopped_reason, self.record.stop_code = self.failed_start, "TaskFailedToStart"
         if self.address is not None:
             self.runtime.addresses.release(self.address)
+        self.runtime.homes.release(self.home)
         self.runtime.endpoints.remove(self.endpoint)
         self.record.stopped_at = datetime.now(timezone.utc)
         self._describe("STOPPED")
@@ -342,9 +348,3 @@ class Task:
     @property
     def _address_on_network(self) -> str:
         return self.address.ip if self.address else ""
-
-
-def title(definition: Any, otherwise: str) -> str:
-    """What a task definition's tasks are called: the stream prefix of its first container, if it has one."""
-    options = (definition.container_definitions[0].get("logConfiguration") or {}).get("options", {})
-    return str(options.get("awslogs-stream-prefix") or otherwise)
