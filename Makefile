@@ -51,11 +51,11 @@ e2e: environments ## Run whole clusters on this machine. An hour and a half.
 	.venv/bin/pytest -m e2e
 
 .PHONY: bench
-bench: .venv/.ready ## Measure what a synthesis costs, and write docs/benchmarks.md. Minutes, on an idle machine.
+bench: .venv/.ready ## Measure what a synthesis costs, and write docs/concepts/benchmarks.md. Minutes, on an idle machine.
 	.venv/bin/python benchmarks/synthesis.py --write
 
 .PHONY: bench-run
-bench-run: environments ## Measure clusters that run on this machine, and write docs/benchmarks-run.md. A quarter of an hour.
+bench-run: environments ## Measure clusters that run on this machine, and write docs/concepts/benchmarks-run.md. A quarter of an hour.
 	.venv/bin/python benchmarks/run.py --write
 
 .PHONY: docs

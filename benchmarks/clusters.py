@@ -1,6 +1,6 @@
 """The clusters that are compared, each as an app: ``python clusters.py ours|near|wide|compose|seed|ours-2``.
 
-docs/benchmarks-run.md says what is compared with what, and where the values come from.
+docs/concepts/benchmarks-run.md says what is compared with what, and where the values come from.
 """
 
 from __future__ import annotations

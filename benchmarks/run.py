@@ -1,7 +1,7 @@
 """What a cluster does: tasks a minute, how long tasks wait, and memory, of clusters that run on this machine.
 
 ``python benchmarks/run.py [ours near wide compose seed ours-2] [--repetitions 3] [--write]``; ``--write`` puts the
-tables into docs/benchmarks-run.md, which says what is measured, and how.
+tables into docs/concepts/benchmarks-run.md, which says what is measured, and how.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clusters", nargs="*", help=f"of {', '.join(CLUSTERS)}; the default is all")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks-run.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/concepts/benchmarks-run.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.clusters) - set(CLUSTERS):
         parser.error(f"there is no cluster {', '.join(sorted(unknown))}; there are {', '.join(CLUSTERS)}")

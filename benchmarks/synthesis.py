@@ -1,6 +1,7 @@
 """What a synthesis costs: CPU and wall seconds of whole processes, Node.js included, interleaved, medians.
 
-``python benchmarks/synthesis.py [--rounds 25] [--write]``; ``--write`` puts the tables into docs/benchmarks.md.
+``python benchmarks/synthesis.py [--rounds 25] [--write]``; ``--write`` puts the tables into
+docs/concepts/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ def main() -> None:
     """Measure, print, and write if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/concepts/benchmarks.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -47,7 +47,7 @@ def main() -> None:
         "What next",
         [
             ("examples/quickstart/app.py", "the ten lines that made this; change one and run this again"),
-            ("docs/tutorial.md", "from here to a running Airflow"),
+            ("docs/get-started/tutorial.md", "from here to a running Airflow"),
             ("npx aws-cdk@2 deploy", "in examples/quickstart, with Node.js and an AWS account"),
             ("make test", "every test, linter and judge"),
         ],

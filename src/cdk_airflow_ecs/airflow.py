@@ -1,7 +1,7 @@
 """What differs between Airflow releases: processes, commands, ports, option names. Pure data.
 
 Sources: Airflow's own ``config.yml`` and ``cli_config.py`` of each release, and runs of 2.11.2 and 3.3.2. The table of
-needs is the "what each container gets" table in docs/security.md.
+needs is the "what each container gets" table in docs/concepts/security.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything that exists once, made in the construct tree that is frozen from the first release.
 
 ``Vpc, Cluster, Namespace, Database, Broker, Dags, Logs, Secrets/<name>, Web, Gate, Components/<name>, Pools/<name>,
-Tasks/<name>, Images/<name>``; docs/how-to/escape-hatches.md has all of it.
+Tasks/<name>, Images/<name>``; docs/guides/configure/escape-hatches.md has all of it.
 """
 
 from __future__ import annotations

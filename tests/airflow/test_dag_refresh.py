@@ -52,7 +52,8 @@ def files(version: int, gate: Path) -> dict[str, str]:
     ("dags", "first"),
     [
         pytest.param(S3Dags(), ([1, 1, 1], 1), id="ours"),
-        # The amazon provider's bundle changes the files below those who read them; docs/how-to/dags.md says so.
+        # The amazon provider's bundle changes the files below those who read them
+        # (docs/guides/dags/deliver-dags.md).
         pytest.param(S3Dags(provider_bundle=True), ([1, 1, 2], 2), id="provider's"),
     ],
 )

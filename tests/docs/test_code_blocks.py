@@ -66,21 +66,21 @@ def test_docstrings_run(name: str):
 
 
 def test_the_executor_of_the_docs_is_the_one_that_is_tested():
-    """extending.md shows the file as it is."""
+    """guides/extend/executors.md shows the file as it is."""
     source = (ROOT / "tests/contracts/foreign_executor.py").read_text(encoding="utf-8")
-    assert f"```python\n{source}```" in page("extending.md")
+    assert f"```python\n{source}```" in page("guides/extend/executors.md")
 
 
 def test_the_module_of_the_docs_is_the_one_that_images_get():
     """celery-on-sqs.md shows what an image of the user's own must hold."""
     broker = cdk_airflow_ecs.SqsBroker().plan(cdk_airflow_ecs.AirflowVersion.V2_9, ["default"])
-    assert f"```py\n{broker.image_files['airflow_ecs_celery.py']}```" in page("how-to/celery-on-sqs.md")
+    assert f"```py\n{broker.image_files['airflow_ecs_celery.py']}```" in page("guides/tasks/celery-on-sqs.md")
 
 
 @pytest.mark.airflow
 def test_the_dag_of_the_tutorial_is_one():
     """A real Airflow finds one DAG with one task in it."""
-    text = page("tutorial.md")
+    text = page("get-started/tutorial.md")
     source = text[text.index("<!-- dag -->") :].partition("```py\n")[2].partition("```")[0]
     check = f"{source}\nimport airflow.sdk as s\nprint(sorted(hello().task_ids))"
     python = ROOT / ".venvs/airflow-3.3.2/bin/python"

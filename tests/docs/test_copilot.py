@@ -304,7 +304,7 @@ MANIFEST: dict[str, Callable[[], bool]] = {
     "`http: healthcheck: '/health'`": health,
     "`cpu: 512`": each("cpu", 512),
     "`memory: 1024`": each("memory_mib", 1024),
-    "`count: 1`": lambda: each("count", 1)() and WorkerPool("default").count == 1,
+    "`count: 1`": lambda: each("count", 1)() and plan_of().component("Pools/default").count == 1,
     "`exec: true`": lambda: each("enable_exec", True)() and one_service(),
     "`network: connect: true`": connect,
     "`storage: ephemeral: 50`": each("ephemeral_storage_gib", 50),
@@ -442,7 +442,7 @@ SEED_COMMANDS = (
 
 def rows(heading: str) -> list[list[str]]:
     """The rows of one of the page's tables."""
-    return table(page("coming-from-copilot.md"), heading)[1:]
+    return table(page("guides/migrate/copilot.md"), heading)[1:]
 
 
 def shortened(instruction: str) -> str:

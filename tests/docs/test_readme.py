@@ -117,7 +117,7 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
         "yes",
         lambda: [each.id for each in _misspelled().advice] == ["cdk-airflow-ecs:unknown-option:core.paralelism"],
     ),
-    "Autoscaling of workers": ("not yet", lambda: not hasattr(WorkerPool("default"), "scaling")),
+    "Autoscaling of workers": ("not yet", lambda: not hasattr(cdk_airflow_ecs, "QueueScaling")),
     "Single sign-on": ("not yet", lambda: not any("sign" in field.name for field in dataclasses.fields(Web))),
 }
 

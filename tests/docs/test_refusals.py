@@ -28,7 +28,7 @@ from synthesis import env
 
 pytestmark = pytest.mark.xdist_group("refusals")
 
-PAGE = page("what-does-not-go-together.md")
+PAGE = page("reference/incompatible-arguments.md")
 ROWS = [row[0] for section in re.findall("^## .*$", PAGE, re.MULTILINE) for row in table(PAGE, section)[1:]]
 FILES = {
     "Dockerfile": "FROM apache/airflow:3.3.2\n",

@@ -64,7 +64,7 @@ LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EXEC = {f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")}
 # A row, to an example, the beginning of a role's logical id there, and all actions of that role.
 RENDERED: dict[str, tuple[str, str, set[str]]] = {
-    "[ECS task](how-to/ecs-operator.md)": ("ecs-operator", "AirflowTasksnightlyreportTaskRole", set()),
+    "[ECS task](../guides/tasks/ecs-operator.md)": ("ecs-operator", "AirflowTasksnightlyreportTaskRole", set()),
     "PostgreSQL in a container": (
         "celery-redis-container",
         "AirflowDatabaseTaskRole",
@@ -109,7 +109,7 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
 
 def rows() -> dict[str, str]:
     """The table of roles."""
-    return dict(table(page("security.md"), "## Permissions")[1:])
+    return dict(table(page("concepts/security.md"), "## Permissions")[1:])
 
 
 def actions(template: Template, prefix: str) -> set[str]:
@@ -183,4 +183,4 @@ def test_what_the_key_encrypts():
 
 def test_when_wildcards_are_acknowledged():
     """The page names the release of CDK that the source does."""
-    assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} takes no acknowledgement" in page("security.md")
+    assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} takes no acknowledgement" in page("concepts/security.md")

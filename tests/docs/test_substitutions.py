@@ -8,5 +8,5 @@ from docs.pages import page, table
 
 def test_every_difference_is_on_the_page():
     """The table is what ``--explain`` prints, in its order."""
-    rows = table(page("how-to/run-locally.md"), "Each difference has a name")[1:]
+    rows = table(page("get-started/run-locally.md"), "Each difference has a name")[1:]
     assert rows == [[each.name, each.says, each.here, each.why] for each in SUBSTITUTIONS]

@@ -57,13 +57,13 @@ def plan(version: str, executor: str) -> ClusterPlan:
     ("version", "executor"), [("3.3", "celery"), ("3.3", "local"), ("3.3", "ecs"), ("2.11", "celery")]
 )
 def test_edges(version: str, executor: str):
-    """networking.md has each edge once, and no other."""
-    rows = table(page("networking.md"), f"<!-- edges: {version} {executor} -->")[1:]
+    """concepts/network.md has each edge once, and no other."""
+    rows = table(page("concepts/network.md"), f"<!-- edges: {version} {executor} -->")[1:]
     said = sorted((source, target, int(port), why) for source, target, port, why in rows)
     assert said == sorted((e.source, e.target, e.port, e.why) for e in plan(version, executor).edges)
 
 
-SQS_IMAGES = table(page("how-to/celery-on-sqs.md"), "## An image of yours")[1:]
+SQS_IMAGES = table(page("guides/tasks/celery-on-sqs.md"), "## An image of yours")[1:]
 
 
 @pytest.mark.parametrize(("releases", "packages", "module"), SQS_IMAGES, ids=[row[0] for row in SQS_IMAGES])
@@ -99,8 +99,8 @@ VARIABLES = {
 
 @pytest.mark.parametrize("version", ["3.3", "2.11"])
 def test_what_each_container_gets(version: str):
-    """security.md says of each container what its plan says."""
-    head, *rows = table(page("security.md"), f"<!-- needs: {version} -->")
+    """concepts/security.md says of each container what its plan says."""
+    head, *rows = table(page("concepts/security.md"), f"<!-- needs: {version} -->")
     assert {row[0] for row in rows} >= set(VARIABLES) - ({"JWT secret"} if version == "2.11" else set())
     for row in rows:
         for column, cell in zip(head[1:], row[1:], strict=True):
@@ -117,7 +117,7 @@ def test_what_each_container_gets(version: str):
 
 
 def test_references_that_cloudformation_resolves():
-    """Two properties of the template refer to a secret's value, as security.md says, and no other."""
+    """Two properties of the template refer to a secret's value, as concepts/security.md says, and no other."""
     found = set()
     for resource in template_of()["Resources"].values():
         for name, value in resource.get("Properties", {}).items():
@@ -130,15 +130,15 @@ def test_references_that_cloudformation_resolves():
 
 
 def test_acknowledged_rules():
-    """security.md gives a reason for each rule that the source acknowledges."""
+    """concepts/security.md gives a reason for each rule that the source acknowledges."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     used = set(re.findall(r"AwsSolutions-[A-Z]+[0-9]+", source))
-    assert {row[0] for row in table(page("security.md"), "## Findings that we accept")[1:]} == used
+    assert {row[0] for row in table(page("concepts/security.md"), "## Findings that we accept")[1:]} == used
 
 
 def test_sizes():
     """sizes.md has the default of each component."""
-    rows = table(page("how-to/sizes.md"), "## Defaults")[1:]
+    rows = table(page("guides/tasks/sizes.md"), "## Defaults")[1:]
     three, two = plan("3.3", "celery"), plan("2.11", "celery")
     components: dict[str, Component] = {
         "API server (both containers)": three.component("ApiServer"),
@@ -193,7 +193,9 @@ def test_how_dags_arrive(version: str, provider_bundle: bool, how: str):
 def test_options_that_we_choose():
     """configure.md has their values."""
     environment = plan("3.3", "celery").component("Pools/default").containers[0].environment
-    for option, value, _ in table(page("how-to/configure.md"), "## Options we choose and you may change")[1:]:
+    for option, value, _ in table(
+        page("guides/configure/airflow-options.md"), "## Options we choose and you may change"
+    )[1:]:
         section, name = re.match(r"`\[(\w+)\] (\w+)`", option).groups()
         assert environment[f"AIRFLOW__{section}__{name}".upper()] == value
 
@@ -209,8 +211,8 @@ def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def test_what_survives():
-    """what-survives-destroy.md names each resource that is kept, and with DESTROY there is none."""
-    rows = table(page("what-survives-destroy.md"), "# What survives destroy")[1:]
+    """concepts/removal.md names each resource that is kept, and with DESTROY there is none."""
+    rows = table(page("concepts/removal.md"), "# What survives destroy")[1:]
     said = {row[0].strip("`").replace("/", ""): row[2] for row in rows}
     assert said == {place: policy for place, (policy, _) in stores(template_of()).items()}
     assert {row[3] for row in rows} == {"deleted"}
@@ -385,7 +387,7 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
 
 def test_every_change_is_tested():
     """The table and the cases are the same."""
-    rows = table(page("what-a-change-replaces.md"), "# What a change replaces")[1:]
+    rows = table(page("concepts/replacement.md"), "# What a change replaces")[1:]
     assert [row[0] for row in rows] == list(CHANGES)
     for change, cell in rows:
         expected = CHANGES[change][1]
@@ -458,7 +460,7 @@ def test_the_first_replica_takes_two_deploys():
         names = ("NumCacheClusters", "AutomaticFailoverEnabled", "MultiAZEnabled")
         found.append(tuple(cache["Properties"][name] for name in names))
     assert found == [(1, False, False), (2, False, False), (2, True, True)]
-    text = page("what-a-change-replaces.md")
+    text = page("concepts/replacement.md")
     assert "`RedisBroker(replicas=1, failover=False)`" in text
 
 
@@ -490,7 +492,7 @@ def test_minor_releases_of_postgresql_are_those_of_aws(database: RdsDatabase | A
 
 def test_costs_of_sqs():
     """celery-on-sqs.md multiplies its prices with what an hour has seconds and a month has hours."""
-    text = page("how-to/celery-on-sqs.md")
+    text = page("guides/tasks/celery-on-sqs.md")
     request, read, write = (float(each) / 1e6 for each in re.findall(r"\$(0\.\d+) for a\s+million", text))
     polls, reads, tasks = HOURS * 3600 / 20, HOURS * 3600, 1e6
     assert [row[1:] for row in table(text, "## What it costs")[1:]] == [
@@ -537,7 +539,7 @@ def test_existing_database_takes_an_imported_one():
 
 
 def test_what_a_plan_may_say():
-    """extending.md has each field of an executor's plan, and no other."""
-    rows = table(page("extending.md"), "## What a plan may say")[1:]
+    """guides/extend/executors.md has each field of an executor's plan, and no other."""
+    rows = table(page("guides/extend/executors.md"), "## What a plan may say")[1:]
     described = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
     assert sorted(described) == sorted(field.name for field in dataclasses.fields(ExecutorPlan))

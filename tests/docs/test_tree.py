@@ -26,7 +26,7 @@ UNNAMED = ("Peer", "KeyPeer")
 def promised() -> set[str]:
     """Every path of the page's table."""
     paths: set[str] = set()
-    for places, below, _ in table(page("how-to/escape-hatches.md"), "# Use escape hatches")[1:]:
+    for places, below, _ in table(page("guides/configure/escape-hatches.md"), "# Use escape hatches")[1:]:
         for place in re.findall("`(.+?)`", places):
             paths |= {f"{place}/{name}" for name in re.findall("`(.+?)`", below)} or {place}
     return paths

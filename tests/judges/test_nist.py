@@ -1,4 +1,4 @@
-"""What cdk-nag's NIST 800-53 r5 pack finds in the production example is what docs/security.md gives reasons for."""
+"""What cdk-nag's NIST 800-53 r5 pack finds in the production example has its reasons in docs/concepts/security.md."""
 
 from __future__ import annotations
 

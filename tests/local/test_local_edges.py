@@ -232,7 +232,7 @@ def test_no_secret_is_told(watched):
         scan.add(kind, name, text)
     scan.add("output of the command", "up", watched.cluster.started)
     found = scan.findings()
-    if watched.executor == "ecs":  # docs/security.md says so: the executor puts it there
+    if watched.executor == "ecs":  # docs/concepts/security.md says so: the executor puts it there
         known = [each for each in found if each.startswith("command line: ") and each.endswith(": a token")]
         assert known
         found = [each for each in found if each not in known]

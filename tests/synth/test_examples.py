@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 
 CFN_LINT = REPOSITORY / ".venvs/cfn-lint/bin/cfn-lint"
 CHECKOV = REPOSITORY / ".venvs/checkov/bin/checkov"
-# What checkov finds, and in which resources; each has its reason in docs/security.md.
+# What checkov finds, and in which resources; each has its reason in docs/concepts/security.md.
 UPLOAD = "CustomCDKBucketDeployment"  # CDK's function that uploads DAGs
 EMPTYING = "CustomS3AutoDeleteObjectsCustomResourceProviderHandler"  # CDK's function, with removal_policy=DESTROY
 ZERO_ARGUMENTS_FINDINGS = {

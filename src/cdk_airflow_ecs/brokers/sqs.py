@@ -25,7 +25,8 @@ _WORKING_KOMBU: Final = ("celery==5.6.2", "kombu==5.6.2")
 # The official images lack it, and workers need it. 7.45.7 has wheels for all their Pythons and both processors.
 _PYCURL: Final = "pycurl==7.45.7"
 # The first official images whose celery provider reads extra_celery_config (3.10.0, 2.10.4 has 3.8.5), and a mapping
-# among the transport options (3.24.0, 3.3.1 has 3.23.1). docs/how-to/upgrade.md says where the numbers are from.
+# among the transport options (3.24.0, 3.3.1 has 3.23.1). Sources of the numbers:
+# docs/guides/operate/upgrade.md.
 _READS_EXTRA_CONFIG: Final = AirflowVersion.of("2.10.5")
 _READS_MAPPINGS: Final = AirflowVersion.of("3.3.2")
 # Before, every option reaches kombu as text; a module of ours reads it.
