@@ -136,7 +136,7 @@ def test_migration_runs_once_before_any_service(account):
     """The gate ran its task when all it needs existed, and no service was begun before it was done."""
     events = account.events()
     (ran,) = account.ran
-    assert ran["startedBy"] == "cdk-airflow-ecs-migration"
+    assert ran["startedBy"].startswith("cdk-airflow-ecs-migration/")
     done = position(events, "Custom::AirflowMigration", "CREATE_COMPLETE")
     assert done < position(events, "AWS::ECS::Service", "CREATE_IN_PROGRESS")
     begun = position(events, "Custom::AirflowMigration", "CREATE_IN_PROGRESS")

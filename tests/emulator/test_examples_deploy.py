@@ -104,7 +104,7 @@ def test_each_migration_ran_once(emulator, deployed):
     assert len(ran) == len(HERE)
     images = [{*run_by(emulator, app)} for app in apps.values()]
     for task in ran:
-        assert task["startedBy"] == "cdk-airflow-ecs-migration"
+        assert task["startedBy"].startswith("cdk-airflow-ecs-migration/")
         assert any(task["containers"][0]["image"] in each for each in images)
 
 

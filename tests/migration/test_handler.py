@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:gate"
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "CLUSTER": "arn:aws:ecs:eu-west-1:111122223333:cluster/airflow",
+    "DRAINED": "arn:aws:ecs:eu-west-1:111122223333:cluster/airflow,arn:aws:ecs:eu-west-1:111122223333:cluster/tasks",
     "SUBNETS": "subnet-1,subnet-2",
     "SECURITY_GROUP": "sg-1",
     "ASSIGN_PUBLIC_IP": "DISABLED",
@@ -37,6 +40,11 @@ def running() -> dict:
 def stopped(*containers: dict, reason: str = "Essential container in task exited") -> dict:
     """Describe a task that is done."""
     return {"taskArn": TASK, "lastStatus": "STOPPED", "stoppedReason": reason, "containers": list(containers)}
+
+
+def other(name: str, **more: object) -> dict:
+    """Describe a task that somebody else started."""
+    return {"taskArn": name, "desiredStatus": "RUNNING", "lastStatus": "RUNNING", "group": "family:x", **more}
 
 
 class Clock:
@@ -63,6 +71,8 @@ class Aws:
         self.life: Callable[[float], dict] = lambda age: stopped({"name": "migrate", "exitCode": 0})
         self.lines: list[str] = []
         self.launched: dict[str, float] = {}  # client token to time
+        self.others: dict[str, list[dict]] = {}  # the other tasks of each cluster, by its name
+        self.stubborn = False  # whether those never stop
         self.calls: list[tuple[str, dict]] = []
 
     def client(self, service: str, **_: object) -> Aws:
@@ -88,12 +98,33 @@ class Aws:
     def describe_tasks(self, **arguments) -> dict:
         """Describe the task by its age; like ECS, not at all in its first moments."""
         self.calls.append(("describe_tasks", arguments))
-        age = self.clock.now - min(self.launched.values())
+        others = [task for tasks in self.others.values() for task in tasks if task["taskArn"] in arguments["tasks"]]
+        if others:
+            return {"tasks": others}
+        age = self.clock.now - max(self.launched.values())
         return {"tasks": [self.life(age)] if age > 12 else []}
+
+    def get_paginator(self, operation: str) -> Aws:
+        """Stand in for the paginator of ListTasks."""
+        assert operation == "list_tasks"
+        return self
+
+    def paginate(self, *, cluster: str, desiredStatus: str) -> Iterator[dict]:  # boto3's own name
+        """List the other tasks of a cluster, one on each page; what was asked to stop does so after 30 seconds."""
+        for task in self.others.get(cluster.rpartition("/")[2], []):
+            if self.clock.now > task.get("asked", self.clock.now) + 30 and not self.stubborn:
+                task["lastStatus"] = "STOPPED"
+            if task["desiredStatus"] == desiredStatus:
+                yield {"taskArns": [task["taskArn"]]}
+        yield {"taskArns": []}
 
     def stop_task(self, **arguments) -> None:
         """Note that the task was stopped."""
         self.calls.append(("stop_task", arguments))
+        for tasks in self.others.values():
+            for task in tasks:
+                if task["taskArn"] == arguments["task"]:
+                    task.update(desiredStatus="STOPPED", asked=self.clock.now)
 
     def get_log_events(self, **arguments) -> dict:
         """Return the log lines of the one stream that exists."""
@@ -242,12 +273,138 @@ def test_update_keeps_the_physical_id(gate: Gate) -> None:
     assert len(gate.aws.launched) == 1
 
 
-def test_delete_runs_nothing(gate: Gate) -> None:
-    """A delete succeeds without one call of AWS."""
+def test_delete_of_an_idle_cluster_only_looks(gate: Gate) -> None:
+    """A delete that finds no task succeeds, having asked for tasks and nothing else."""
     answer = gate.run(gate.event("Delete", PhysicalResourceId="AirflowGateSchema1A2B3C4D"))
 
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
     assert gate.aws.calls == []
+
+
+def test_delete_stops_and_awaits_tasks(gate: Gate) -> None:
+    """Tasks of executors and operators, in both clusters, have ended before the delete is answered; services stay."""
+    gate.aws.others = {
+        "airflow": [other("executor"), other("migration", startedBy="cdk-airflow-ecs-migration/1")],
+        "tasks": [other("etl"), other("ending", desiredStatus="STOPPED", lastStatus="DEPROVISIONING", asked=1e6)],
+    }
+    store = other("store", group="service:Database")
+    gate.aws.others["airflow"].append(store)
+
+    assert gate.run(gate.event("Delete"))["Status"] == "SUCCESS"
+
+    stopped_tasks = [(asked["cluster"].rpartition("/")[2], asked["task"]) for asked in gate.aws.named("stop_task")]
+    assert sorted(stopped_tasks) == [("airflow", "executor"), ("airflow", "migration"), ("tasks", "etl")]
+    states = {task["taskArn"]: task["lastStatus"] for tasks in gate.aws.others.values() for task in tasks}
+    assert states.pop("store") == "RUNNING"
+    assert {*states.values()} == {"STOPPED"}
+    assert gate.aws.named("run_task") == []
+
+
+def test_delete_says_which_tasks_do_not_stop(gate: Gate) -> None:
+    """After twenty minutes, more than one invocation has, the delete fails and names them."""
+    gate.aws.others = {"airflow": [other("stuck")]}
+    gate.aws.stubborn = True
+
+    answer = gate.run(gate.event("Delete"))
+
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == "1 tasks do not stop: stuck"
+    assert len(gate.aws.named("stop_task")) == 1
+    assert len(gate.aws.named("invoke")) == 1
+
+
+def test_delete_after_the_cluster_is_gone(gate: Gate) -> None:
+    """A cluster that somebody has deleted has no tasks, and keeps no stack from going."""
+    error = ClientError({"Error": {"Code": "ClusterNotFoundException"}}, "ListTasks")
+    gate.aws.paginate = lambda **_: (_ for _ in ()).throw(error)
+
+    assert gate.run(gate.event("Delete"))["Status"] == "SUCCESS"
+
+
+def not_started(reason: str) -> dict:
+    """Describe a task of which no container was started."""
+    return {**stopped({"name": "migrate"}, reason=reason), "stopCode": "TaskFailedToStart"}
+
+
+def test_task_that_failed_to_start_is_tried_again(gate: Gate) -> None:
+    """A pull that timed out has run nothing: the next try, with a client token of its own, succeeds."""
+    lives = [
+        not_started("CannotPullContainerError: pull image manifest has been retried: i/o timeout"),
+        not_started("ResourceInitializationError: unable to pull secrets: AccessDeniedException"),
+        stopped({"name": "migrate", "exitCode": 0}),
+    ]
+    gate.aws.life = lambda age: lives[len(gate.aws.launched) - 1]
+
+    assert gate.run(gate.event())["Status"] == "SUCCESS"
+    assert len({asked["clientToken"] for asked in gate.aws.named("run_task")}) == 3
+
+
+def test_slow_failures_to_start_get_three_tries(gate: Gate) -> None:
+    """A pull that takes four minutes to fail is tried more than once, and the last reason is told."""
+    gate.aws.life = lambda age: not_started("CannotPullContainerError: timeout") if age > 240 else running()
+
+    answer = gate.run(gate.event())
+
+    assert answer["Status"] == "FAILED"
+    assert "CannotPullContainerError: timeout" in answer["Reason"]
+    assert len(gate.aws.launched) == 3
+
+
+def test_quick_failures_to_start_end_with_patience(gate: Gate) -> None:
+    """An image that does not exist fails the deployment after the minutes that a busy registry gets."""
+    gate.aws.life = lambda age: not_started("CannotPullContainerError: not found")
+    start = gate.clock.now
+
+    assert gate.run(gate.event())["Status"] == "FAILED"
+    assert 300 < gate.clock.now - start < 600
+
+
+def test_task_that_ran_is_not_tried_again(gate: Gate) -> None:
+    """With an exit code, something has run, whatever ECS calls the stop."""
+    life = {**stopped({"name": "migrate", "exitCode": 1}), "stopCode": "TaskFailedToStart"}
+    gate.aws.life = lambda age: life
+
+    assert gate.run(gate.event())["Status"] == "FAILED"
+    assert len(gate.aws.launched) == 1
+
+
+def test_earlier_migration_is_stopped_first(gate: Gate) -> None:
+    """A cancelled deployment's migration has ended before the next one starts; other tasks go on."""
+    rival = other("rival", startedBy="cdk-airflow-ecs-migration/earlier", createdAt=datetime.fromtimestamp(1, UTC))
+    gate.aws.others = {"airflow": [rival, other("executor", startedBy="airflow")]}
+
+    assert gate.run(gate.event("Update"))["Status"] == "SUCCESS"
+
+    assert [asked["task"] for asked in gate.aws.named("stop_task")] == ["rival"]
+    assert rival["lastStatus"] == "STOPPED"
+    assert min(gate.aws.launched.values()) > rival["asked"] + 30
+
+
+def test_later_deployment_wins(gate: Gate) -> None:
+    """A request that waited for capacity while another one began starts nothing beside it."""
+    late = datetime.fromtimestamp(gate.clock.now + 1, UTC)
+    gate.aws.others = {"airflow": [other("rival", startedBy="cdk-airflow-ecs-migration/later", createdAt=late)]}
+
+    answer = gate.run(gate.event("Update"))
+
+    assert (answer["Status"], answer["Reason"]) == ("FAILED", "A later deployment has started its own migration")
+    assert gate.aws.named("run_task") == gate.aws.named("stop_task") == []
+
+
+def test_own_migration_is_no_rival(gate: Gate) -> None:
+    """An event that Lambda delivers twice finds its own task, and does not stop it."""
+    event = gate.event()
+    gate.aws.others = {"airflow": [other("own", startedBy=f"cdk-airflow-ecs-migration/{event['RequestId']}")]}
+
+    assert gate.run(event)["Status"] == "SUCCESS"
+    assert gate.aws.named("stop_task") == []
+
+
+def test_started_by_fits(gate: Gate) -> None:
+    """The mark has the letters and the length that RunTask takes (ECS API Reference: 128)."""
+    gate.run(gate.event())
+    (asked,) = gate.aws.named("run_task")
+    assert re.fullmatch(r"[A-Za-z0-9/_-]{1,128}", asked["startedBy"])
 
 
 SECRETS = {

@@ -81,6 +81,7 @@ def build_gate(
         environment_encryption=key,
         environment={
             "CLUSTER": cluster.cluster_arn,
+            "DRAINED": cluster.cluster_arn,
             "SUBNETS": ",".join(network.task_subnet_ids),
             "SECURITY_GROUP": migration.security_group.security_group_id,
             "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
@@ -149,6 +150,10 @@ def _role(
     definition = migration.task_definition
     family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
+    # The resource that AWS's service authorization reference has for ListTasks, also for tasks on Fargate.
+    instances = stack.format_arn(
+        service="ecs", resource="container-instance", resource_name=f"{cluster.cluster_name}/*"
+    )
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
     # Not from the log group's ARN, which ends with ":*" already and would match no stream.
     streams = stack.format_arn(
@@ -164,6 +169,7 @@ def _role(
         for actions, resource_arns, conditions in (
             (["ecs:RunTask"], [family], in_cluster),
             (["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
+            (["ecs:ListTasks"], [instances], in_cluster),
             (["iam:PassRole"], [migration.task_role.role_arn, migration.execution_role.role_arn], pass_role),
             (["logs:GetLogEvents"], [streams], {}),
             *((actions, [resource], {}) for resource, actions in own.items()),
@@ -177,7 +183,7 @@ def _role(
     )
     acknowledge_wildcards(
         role,
-        [family, tasks, streams],
+        [family, tasks, instances, streams],
         "Revisions of one family, tasks of one cluster, streams of one container",
     )
     return role

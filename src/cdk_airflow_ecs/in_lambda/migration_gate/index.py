@@ -1,8 +1,9 @@
 """The migration gate: a CloudFormation custom resource that runs one migration task and waits for it.
 
 CloudFormation waits an hour, a Lambda fifteen minutes: shortly before its time is over the function invokes
-itself with the same event and what it knows about the task. Environment: CLUSTER, SUBNETS (comma-separated),
-SECURITY_GROUP, ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
+itself with the same event and what it knows about the task. When the stack is deleted it stops every task that no
+service runs, since ECS deletes no cluster that has tasks. Environment: CLUSTER, DRAINED (comma-separated clusters),
+SUBNETS (comma-separated), SECURITY_GROUP, ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import time
 import traceback
 import urllib.request
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 DEADLINE = 55 * 60  # seconds since the first invocation; CloudFormation gives up after 60 minutes
 LAUNCH_PATIENCE = 5 * 60  # seconds for capacity, network interfaces and fresh permissions to turn up
+UNSTARTED = 3  # tasks in a row that did not start, however long each of them took to fail
+DRAIN_PATIENCE = 20 * 60  # seconds for tasks to stop; ECS kills them two minutes after it was asked to stop them
+STARTED_BY = "cdk-airflow-ecs-migration"
 POLL = 5  # seconds between two looks at the task
 HAND_OVER = 90_000  # milliseconds left at which the next invocation takes over; answering needs up to 60 s
 REASON_BYTES = 3072  # of the encoded reason; CloudFormation refuses answers over 4096 bytes
@@ -61,7 +66,7 @@ def handler(event: dict[str, Any], context: Context) -> None:
     """Answer one request of CloudFormation, unless the next invocation will."""
     reason = ""
     try:
-        if event["RequestType"] != "Delete" and not migrate(event, context):
+        if not (drain if event["RequestType"] == "Delete" else migrate)(event, context):
             return
     except MigrationFailed as error:
         reason = str(error)
@@ -78,10 +83,13 @@ def migrate(event: dict[str, Any], context: Context) -> bool:
         MigrationFailed: If it failed, could not be launched, or took too long.
     """
     ecs = boto3.client("ecs", config=PATIENT)
-    state = event.setdefault("Gate", {"started": time.time(), "attempt": 0, "task": None})
+    state = event.setdefault("Gate", {"started": time.time(), "attempt": 0, "task": None, "unstarted": 0})
     while True:
         age = time.time() - state["started"]
-        if state["task"] is None:
+        if state["task"] is None and earlier(ecs, event):
+            if age > LAUNCH_PATIENCE:
+                raise MigrationFailed("An earlier migration does not stop")
+        elif state["task"] is None:
             state["task"], refusal = launch(ecs, event, state["attempt"])
             state["attempt"] += 1
             if state["task"] is None and age > LAUNCH_PATIENCE:
@@ -92,13 +100,87 @@ def migrate(event: dict[str, Any], context: Context) -> bool:
         else:
             found = ecs.describe_tasks(cluster=os.environ["CLUSTER"], tasks=[state["task"]])["tasks"]
             if found and found[0]["lastStatus"] == "STOPPED":
-                return judge(found[0])
-        if context.get_remaining_time_in_millis() < HAND_OVER:
-            boto3.client("lambda", config=PATIENT).invoke(
-                FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=json.dumps(event)
-            )
+                state["unstarted"] += 1
+                if ran(found[0]) or (state["unstarted"] >= UNSTARTED and age > LAUNCH_PATIENCE):
+                    return judge(found[0])
+                state["task"] = None  # a registry or network that was busy, a secret that is not readable yet
+        if hand_over(event, context):
             return False
         time.sleep(POLL if state["task"] else 3 * POLL)
+
+
+def drain(event: dict[str, Any], context: Context) -> bool:
+    """Stop the tasks that no service runs, and wait for their end; False if the next invocation has taken over.
+
+    Raises:
+        MigrationFailed: If some do not stop.
+    """
+    ecs = boto3.client("ecs", config=PATIENT)
+    state = event.setdefault("Gate", {"started": time.time()})
+    while True:
+        left = []
+        for cluster in os.environ["DRAINED"].split(","):
+            for task in unfinished(ecs, cluster):
+                if task.get("group", "").startswith("service:"):  # of a store, which is deleted after the gate
+                    continue
+                left.append(task["taskArn"])
+                if task["desiredStatus"] != "STOPPED":
+                    ecs.stop_task(cluster=cluster, task=task["taskArn"], reason="The stack is deleted")
+        if not left:
+            return True
+        if time.time() - state["started"] > DRAIN_PATIENCE:
+            raise MigrationFailed(f"{len(left)} tasks do not stop: {', '.join(left[:5])}")
+        if hand_over(event, context):
+            return False
+        time.sleep(POLL)
+
+
+def hand_over(event: dict[str, Any], context: Context) -> bool:
+    """Invoke the function again with *event* if the time of this invocation is nearly over; say whether it is."""
+    if context.get_remaining_time_in_millis() >= HAND_OVER:
+        return False
+    boto3.client("lambda", config=PATIENT).invoke(
+        FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=json.dumps(event)
+    )
+    return True
+
+
+def unfinished(ecs: ECSClient, cluster: str) -> Iterator[TaskTypeDef]:
+    """Yield the tasks of *cluster* that have not stopped, those that are being stopped included."""
+    for status in ("RUNNING", "STOPPED"):
+        try:
+            for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
+                if page["taskArns"]:
+                    tasks = ecs.describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]
+                    yield from (task for task in tasks if task["lastStatus"] != "STOPPED")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ClusterNotFoundException":
+                raise
+
+
+def earlier(ecs: ECSClient, event: dict[str, Any]) -> bool:
+    """Stop the migrations of earlier requests, which were cancelled or are rolled back; True while one still runs.
+
+    Raises:
+        MigrationFailed: If a later request has started its own.
+    """
+    found = False
+    for task in unfinished(ecs, os.environ["CLUSTER"]):
+        by = task.get("startedBy", "")
+        if not by.startswith(STARTED_BY) or by == started_by(event):
+            continue
+        if "createdAt" in task and task["createdAt"].timestamp() > event["Gate"]["started"]:
+            raise MigrationFailed("A later deployment has started its own migration")
+        found = True
+        if task["desiredStatus"] != "STOPPED":
+            reason = "Another deployment starts its migration"
+            ecs.stop_task(cluster=os.environ["CLUSTER"], task=task["taskArn"], reason=reason)
+    return found
+
+
+def started_by(event: dict[str, Any]) -> str:
+    """Return what marks the migrations of one request of CloudFormation."""
+    return f"{STARTED_BY}/{event['RequestId']}"
 
 
 def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | None, str]:
@@ -117,7 +199,7 @@ def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | N
             taskDefinition=event["ResourceProperties"]["TaskDefinition"],
             launchType="FARGATE",
             clientToken=f"{event['RequestId']}-{attempt}",
-            startedBy="cdk-airflow-ecs-migration",
+            startedBy=started_by(event),
             networkConfiguration={"awsvpcConfiguration": network},
         )
     except ClientError as error:  # a role or policy made seconds ago may not be known everywhere
@@ -125,6 +207,12 @@ def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | N
     if answer["tasks"]:
         return answer["tasks"][0]["taskArn"], ""
     return None, "; ".join(f"{f.get('reason', '')} {f.get('detail', '')}".strip() for f in answer["failures"])
+
+
+def ran(task: TaskTypeDef) -> bool:
+    """Return whether *task* may have run something; one that failed to start has not."""
+    exits = [container for container in task["containers"] if "exitCode" in container]
+    return bool(exits) or task.get("stopCode") != "TaskFailedToStart"
 
 
 def judge(task: TaskTypeDef) -> bool:
