@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from aws_cdk import NestedStack, RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -248,22 +246,6 @@ def connect(
         # From our side, so that a store in another stack never depends on this one.
         groups = ec2.Connections(security_groups=[components[source] for source in sources])
         groups.allow_to(components.get(name) or resources[name], _tcp(port), why)
-
-
-def namespace_name(scope: Construct) -> str:
-    """The name of the cluster's private DNS zone: its id and a digest of where it stands.
-
-    Two clusters in a VPC, and one app deployed under two stack names, get different names; the same cluster always
-    gets the same. It is the only physical name that this library gives.
-    """
-    stack = Stack.of(scope)
-    path = scope.node.path
-    while isinstance(parent := stack.nested_stack_parent, Stack) and NestedStack.is_nested_stack(stack):
-        stack = parent
-    relative = path.removeprefix(stack.node.path + "/")
-    digest = sha256(f"{stack.stack_name}/{relative}".encode()).hexdigest()[:8]
-    slug = re.sub(r"[^a-z0-9]+", "-", scope.node.id.lower()).strip("-")[:24] or "airflow"
-    return f"{slug}-{digest}.airflow.internal"
 
 
 def bind_namespace(scope: Construct, network: Network, name: str) -> servicediscovery.PrivateDnsNamespace:

@@ -85,7 +85,7 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Its image, secrets and log")
     task_role = context.task_roles.get(component.name) or iam.Role(scope, "TaskRole", assumed_by=context.trust)
     execution_role = iam.Role(scope, "ExecutionRole", assumed_by=context.trust)
-    definition = _task_definition(scope, component, task_role, execution_role)
+    definition = _task_definition(scope, component, context, task_role, execution_role)
     for volume in component.volumes:
         definition.add_volume(
             name=volume.name,
@@ -130,13 +130,19 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
 
 
 def _task_definition(
-    scope: Construct, component: Component, task_role: iam.IRole, execution_role: iam.IRole
+    scope: Construct,
+    component: Component,
+    context: RenderContext,
+    task_role: iam.IRole,
+    execution_role: iam.IRole,
 ) -> ecs.TaskDefinition:
     """Make the task definition, without containers, for the machines of the component's capacity."""
+    family = f"{context.family_prefix}-{component.path.replace('/', '-')}"
     if component.capacity.compatibility == "FARGATE":
         return ecs.FargateTaskDefinition(
             scope,
             "TaskDefinition",
+            family=family,
             cpu=component.cpu,
             memory_limit_mib=component.memory_mib,
             ephemeral_storage_gib=component.ephemeral_storage_gib,
@@ -148,6 +154,7 @@ def _task_definition(
     return ecs.TaskDefinition(
         scope,
         "TaskDefinition",
+        family=family,
         compatibility=ecs.Compatibility[compatibility],
         network_mode=ecs.NetworkMode.AWS_VPC,
         cpu=str(component.cpu),

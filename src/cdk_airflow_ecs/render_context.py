@@ -106,6 +106,7 @@ class RenderContext:
         key_statements: the IAM statements about keys.
         trust: who may assume task and execution roles.
         namespace: the private DNS zone, if anything has a name there.
+        family_prefix: what the families of task definitions begin with.
         task_roles: roles that were given, by component.
         rendered: the components that later ones may refer to.
     """
@@ -122,6 +123,7 @@ class RenderContext:
     key_statements: KeyStatements
     trust: iam.IPrincipal
     namespace: servicediscovery.INamespace | None
+    family_prefix: str
     task_roles: Mapping[str, iam.IRole] = field(default_factory=dict)
     rendered: Mapping[str, RenderedComponent] = field(default_factory=dict)
 

@@ -25,7 +25,8 @@ from cdk_airflow_ecs.ecs_cluster import EcsCluster
 from cdk_airflow_ecs.key_statements import KeyStatements
 from cdk_airflow_ecs.logs.retention import keep
 from cdk_airflow_ecs.nag import acknowledge_all
-from cdk_airflow_ecs.network import bind_namespace, build_network, namespace_name
+from cdk_airflow_ecs.names import family_prefix, namespace_name
+from cdk_airflow_ecs.network import bind_namespace, build_network
 from cdk_airflow_ecs.permissions import tasks_of
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
@@ -91,6 +92,7 @@ class SharedResources:
         self._network = build_network(
             root, stack, vpc=vpc, subnets=subnets, internet_facing=settings.web.internet_facing, key=key
         )
+        self._family_prefix = family_prefix(root)
         self._context = BindContext(
             stack=stack,
             network=self._network,
@@ -167,6 +169,7 @@ class SharedResources:
             key_statements=self._key_statements,
             trust=self._trust,
             namespace=self._namespace,
+            family_prefix=self._family_prefix,
             task_roles={task.component: task.task_role for task in settings.ecs_tasks if task.task_role is not None},
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from aws_cdk import NestedStack, Stack, Stage
@@ -68,6 +69,15 @@ def test_two_in_one_stack():
     assert assembly.nag["violations"] == []
 
 
+def families(assembly):
+    """The families of the task definitions of all stacks."""
+    return {
+        definition["Properties"]["Family"]
+        for template in assembly.templates.values()
+        for definition in resources(template, "AWS::ECS::TaskDefinition").values()
+    }
+
+
 def test_two_in_one_vpc():
     """Two clusters in two stacks but one VPC have different zone names, so that neither answers for the other."""
 
@@ -81,15 +91,22 @@ def test_two_in_one_vpc():
 
 
 def test_one_app_under_two_stack_names():
-    """One app deployed twice under different stack names gives two zones, and otherwise the same template."""
+    """One app deployed twice under different stack names gives two zones and families, and else the same template."""
 
     def deploy(name):
-        return synthesize(lambda app: add_cluster(Stack(app, STACK, stack_name=name)))
+        return synthesize(lambda app: add_cluster(Stack(app, STACK, stack_name=name)).add_ecs_task("etl"))
 
     blue, green = deploy("blue"), deploy("green")
     assert namespaces(blue) != namespaces(green)
     (one,), (other,) = namespaces(blue), namespaces(green)
-    assert json.dumps(blue.templates).replace(one, "") == json.dumps(green.templates).replace(other, "")
+    assert families(blue) & families(green) == set()
+
+    def common(assembly, zone, stack):
+        digest = zone.split(".")[0].rpartition("-")[2]
+        text = json.dumps(assembly.templates)
+        return text.replace(zone, "").replace(f"{stack}-Airflow-{digest}-", "")
+
+    assert common(blue, one, "blue") == common(green, other, "green")
     assert namespaces(blue) == namespaces(deploy("blue"))
 
 
@@ -111,8 +128,23 @@ def test_two_nested_stacks():
         for name in ("First", "Second"):
             add_cluster(NestedStack(stack, name))
 
-    first, second = namespaces(synthesize(build))
+    assembly = synthesize(build)
+    first, second = namespaces(assembly)
     assert first != second
+    assert len(families(assembly)) == 12
+
+
+def test_long_names():
+    """The longest name of a stack and a long id leave a family that ECS takes, and that is still its own."""
+    assembly = synthesize(
+        lambda app: [
+            add_cluster(Stack(app, "One", stack_name="s" * 128), "Cluster" * 20),
+            add_cluster(Stack(app, "Other", stack_name="s" * 127 + "t"), "Cluster" * 20),
+        ]
+    )
+    found = families(assembly)
+    assert len(found) == 12
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,255}", family) for family in found)
 
 
 def test_stages():

@@ -456,7 +456,7 @@ def test_removal_for_development():
 
 @clusters
 def test_names(name):
-    """CloudFormation names everything but the private DNS zone, which makes copies and replacement possible."""
+    """CloudFormation names all but the private DNS zone and families: copies and replacements are possible."""
     given = {
         (resource["Type"], key, value)
         for resource in template_of(**CLUSTERS[name])["Resources"].values()
@@ -465,7 +465,7 @@ def test_names(name):
     }
     kinds = {(kind, key) for kind, key, _ in given}
     expected = {
-        ("AWS::ECS::TaskDefinition", "Family"),  # CDK's own; another name would only be another family
+        ("AWS::ECS::TaskDefinition", "Family"),  # unique for each deployed stack
         ("AWS::RDS::DBParameterGroup", "Family"),  # the release that it is for
         ("AWS::IAM::Policy", "PolicyName"),  # inside a role
         ("AWS::RDS::DBInstance", "DBName"),  # inside the server

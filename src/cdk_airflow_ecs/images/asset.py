@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ecr_assets as assets
@@ -14,22 +13,16 @@ from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs.plan import Architecture
 from cdk_airflow_ecs.shared_files import JUNK, PRIVATE
+from cdk_airflow_ecs.staging import folder_of
 
 if TYPE_CHECKING:
     from constructs import Construct
 
 
 def asset_of(scope: Construct, architecture: Architecture, context: Mapping[str, bytes]) -> ecs.ContainerImage:
-    """Create the asset of a build context, given as files by path; CDK copies its folder at once."""
-    with TemporaryDirectory() as name:
-        folder = Path(name, "context")
-        for path, content in context.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-            # Whatever the checkout says of modes, which a hash of contents would not notice.
-            target.chmod(0o755 if path == "entrypoint.sh" else 0o644)
-        digest = hashlib.sha256(repr(sorted(context.items())).encode()).hexdigest()
+    """Create the asset of a build context, given as files by path."""
+    digest = hashlib.sha256(repr(sorted(context.items())).encode()).hexdigest()
+    with folder_of(scope, context) as folder:
         return folder_asset(scope, architecture, folder, {}, digest)
 
 

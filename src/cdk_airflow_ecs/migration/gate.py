@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 
 from cdk_airflow_ecs.nag import acknowledge_wildcards
+from cdk_airflow_ecs.staging import folder_of
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -64,32 +65,31 @@ def build_gate(
         key.key_arn: ["kms:Decrypt", "kms:GenerateDataKey"],
     }
     role = _role(scope, migration, context, own)
-    function = lambda_.Function(
-        scope,
-        "Handler",
-        description="Upgrades the Airflow database before services start",
-        runtime=lambda_.Runtime.PYTHON_3_14,
-        handler="index.handler",
-        code=lambda_.Code.from_asset(
-            str(resources.files("cdk_airflow_ecs.in_lambda").joinpath("migration_gate")),
-            exclude=["__pycache__", "*.pyc"],
-        ),
-        role=role,
-        log_group=own_logs,
-        timeout=Duration.minutes(15),
-        memory_size=256,
-        environment_encryption=key,
-        environment={
-            "CLUSTER": cluster.cluster_arn,
-            "DRAINED": cluster.cluster_arn,
-            "SUBNETS": ",".join(network.task_subnet_ids),
-            "SECURITY_GROUP": migration.security_group.security_group_id,
-            "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
-            "CONTAINER": container,
-            "LOG_GROUP": log_group.log_group_name,
-            "LOG_PREFIX": prefix,
-        },
-    )
+    program = resources.files("cdk_airflow_ecs.in_lambda").joinpath("migration_gate", "index.py").read_bytes()
+    with folder_of(scope, {"index.py": program}) as folder:
+        function = lambda_.Function(
+            scope,
+            "Handler",
+            description="Upgrades the Airflow database before services start",
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            handler="index.handler",
+            code=lambda_.Code.from_asset(str(folder)),
+            role=role,
+            log_group=own_logs,
+            timeout=Duration.minutes(15),
+            memory_size=256,
+            environment_encryption=key,
+            environment={
+                "CLUSTER": cluster.cluster_arn,
+                "DRAINED": cluster.cluster_arn,
+                "SUBNETS": ",".join(network.task_subnet_ids),
+                "SECURITY_GROUP": migration.security_group.security_group_id,
+                "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
+                "CONTAINER": container,
+                "LOG_GROUP": log_group.log_group_name,
+                "LOG_PREFIX": prefix,
+            },
+        )
     resource = cast("lambda_.CfnFunction", function.node.default_child)
     # The function hands over to itself before its time is up; a hand-over that Lambda could not deliver ends here.
     # CDK's own argument would give the role a second policy, and let nothing wait for it.

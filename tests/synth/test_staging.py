@@ -1,0 +1,59 @@
+"""Assets: readable, the same, and there, whatever the machine and however CDK is called."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib import resources as package
+
+import pytest
+from aws_cdk import Stack
+
+from cdk_airflow_ecs import AirflowImage, CeleryExecutor, S3Dags, SqsBroker
+from synthesis import REPOSITORY, add_cluster, synthesize
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+DAGS = REPOSITORY / "examples/production/dags"
+CLUSTERS = {
+    "gate": {},
+    "SQS": {"executor": CeleryExecutor(broker=SqsBroker())},
+    "built image": {"image": AirflowImage.build(REPOSITORY / "examples/custom-image/airflow"), "dags": S3Dags()},
+    "uploaded DAGs": {"dags": S3Dags(DAGS)},
+}
+
+
+def sources(assembly):
+    """Every file and folder that a deploy publishes, but for templates."""
+    listed = json.loads((assembly.folder / "Data.assets.json").read_text())
+    files = [asset["source"]["path"] for asset in listed["files"].values()]
+    images = [asset["source"]["directory"] for asset in listed.get("dockerImages", {}).values()]
+    return [assembly.folder / path for path in (*files, *images) if not path.endswith(".template.json")]
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_no_staging(name, tmp_path):
+    """With ``cdk synth --no-staging``, what a deploy zips and builds is there after the synthesis (case 6)."""
+    assembly = synthesize(
+        lambda app: add_cluster(Stack(app, "Data"), **CLUSTERS[name]),
+        context={"aws:cdk:disable-asset-staging": True},
+        outdir=str(tmp_path / "out"),
+    )
+    found = sources(assembly)
+    assert found
+    assert [path for path in found if not path.exists()] == []
+    assert all(any(path.iterdir()) for path in found if path.is_dir())
+
+
+def test_private_installation(tmp_path, monkeypatch):
+    """Lambda can read its program where every installed file is its owner's alone; the asset is the same."""
+    installed = tmp_path / "in_lambda"
+    shutil.copytree(package.files("cdk_airflow_ecs.in_lambda"), installed)
+    for path in installed.rglob("*.py"):
+        path.chmod(0o600)
+    public = synthesize(lambda app: add_cluster(Stack(app, "Data")))
+    monkeypatch.setattr("cdk_airflow_ecs.migration.gate.resources.files", lambda name: installed)
+    private = synthesize(lambda app: add_cluster(Stack(app, "Data")))
+    (folder,) = (path for path in sources(private) if (path / "index.py").is_file())
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {"index.py": 0o644}
+    assert [path.name for path in sources(private)] == [path.name for path in sources(public)]
