@@ -84,7 +84,7 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
     "the gate's function": (
         "quickstart",
         "AirflowGateHandlerRole",
-        {"ecs:RunTask", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole", "logs:GetLogEvents", *LOG}
+        {"ecs:RunTask", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole", "logs:GetLogEvents", *LOG}
         | {"lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
     ),
     "RDS": (

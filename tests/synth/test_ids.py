@@ -196,6 +196,7 @@ CHANGES = {
         f"RemovalPolicy.{policy.name}": Change({"removal_policy": policy})
         for policy in (RemovalPolicy.DESTROY, RemovalPolicy.RETAIN)
     },
+    "Container Insights": Change({"container_insights": False}),
 }
 
 
