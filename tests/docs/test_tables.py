@@ -212,7 +212,7 @@ def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 def test_what_survives():
     """concepts/removal.md names each resource that is kept, and with DESTROY there is none."""
-    rows = table(page("concepts/removal.md"), "# What survives destroy")[1:]
+    rows = table(page("concepts/removal.md"), "# Removal")[1:]
     said = {row[0].strip("`").replace("/", ""): row[2] for row in rows}
     assert said == {place: policy for place, (policy, _) in stores(template_of()).items()}
     assert {row[3] for row in rows} == {"deleted"}
@@ -365,15 +365,15 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
         [({"executor": SQS}, {})],
         dict.fromkeys(("BrokerQueuesdefault", "BrokerDeadLetters", "BrokerResults"), "dropped"),
     ),
-    "`dags=S3Dags()` to a bucket of yours, or to `ImageDags()`": (
+    "`dags=S3Dags()` to your own bucket, or to `ImageDags()`": (
         [({}, {"dags": _dags}), ({"image": IMAGE}, {"image": IMAGE, "dags": ImageDags()})],
         {"DagsBucket": "dropped"},
     ),
-    "`logs=S3Logs()` to a bucket of yours, to `CloudWatchLogs()` or `LocalLogs()`": (
+    "`logs=S3Logs()` to your own bucket, to `CloudWatchLogs()` or `LocalLogs()`": (
         [({}, {"logs": store}) for store in (_logs, CloudWatchLogs(), LocalLogs())],
         {"LogsTasks": "dropped"},
     ),
-    "`logs=CloudWatchLogs()` to a log group of yours, to `S3Logs()` or `LocalLogs()`": (
+    "`logs=CloudWatchLogs()` to your own log group, to `S3Logs()` or `LocalLogs()`": (
         [({"logs": CloudWatchLogs()}, {"logs": store}) for store in (_log_group, S3Logs(), LocalLogs())],
         {"LogsTaskGroup": "dropped"},
     ),
@@ -387,7 +387,7 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
 
 def test_every_change_is_tested():
     """The table and the cases are the same."""
-    rows = table(page("concepts/replacement.md"), "# What a change replaces")[1:]
+    rows = table(page("concepts/replacement.md"), "# Resource replacement")[1:]
     assert [row[0] for row in rows] == list(CHANGES)
     for change, cell in rows:
         expected = CHANGES[change][1]
