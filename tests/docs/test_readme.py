@@ -1,4 +1,4 @@
-"""The README: its first screen, what it says of each backend, and its prices beside MWAA's."""
+"""The README: its first screen, its statements about each backend, and its prices compared with MWAA's."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BACKENDS: dict[str, Executor] = {
 
 
 def test_first_screen():
-    """Before the first heading stand a sample, exactly two commands, the backends with advice, and a picture."""
+    """The first screen has a sample, exactly two commands, the backends with advice, and a picture."""
     blocks = re.findall(r"```(\w+)\n(.*?)```", FIRST, re.DOTALL)
     assert [kind for kind, _ in blocks] == ["python", "bash"]
     assert [line.partition("#")[0].strip() for line in blocks[1][1].splitlines()] == ["make demo", "make test"]
@@ -57,7 +57,7 @@ def test_first_screen():
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backend(backend: str):
-    """Where tasks run, and whether a deploy builds an image, is so in the plan."""
+    """The plan confirms where tasks run and whether a deploy builds an image."""
     (row,) = (row for row in table(FIRST, "make test")[1:] if f"**{backend}**" in row[0])
     executor = BACKENDS[backend]
     (runs,) = {
@@ -69,7 +69,7 @@ def test_backend(backend: str):
     assert row[1] == {
         "Pools": "on workers that stay up",
         "Scheduler": "inside the scheduler",
-        "Tasks": "in a Fargate task of its own",
+        "Tasks": "in its own Fargate task",
     }.get(runs)
     built = executor.plan(ExecutorContext(version=AirflowVersion.V3_3)).requirements
     assert row[4].partition(",")[0] == ("yes" if built else "no")
@@ -79,24 +79,24 @@ LINES = f"{AirflowVersion.ALL[0].line} to {AirflowVersion.ALL[-1].line}"
 
 
 def gated() -> bool:
-    """Every service waits for the migration."""
+    """Return whether every service waits for the migration."""
     template = template_of()
     (gate,) = resources(template, "Custom::AirflowMigration")
     return all(gate in service["DependsOn"] for service in resources(template, "AWS::ECS::Service").values())
 
 
 def generated() -> bool:
-    """Secrets Manager makes every secret."""
+    """Return whether Secrets Manager generates every secret."""
     secrets = resources(template_of(), "AWS::SecretsManager::Secret").values()
     return all("GenerateSecretString" in secret["Properties"] for secret in secrets)
 
 
 def _misspelled() -> Settings:
-    """Settings with an option of a wrong name."""
+    """Return settings with a misspelled option."""
     return resolve(ClusterArguments(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}))
 
 
-# What the comparison says of this library, and how it is known. Who makes a "not yet" untrue breaks its row.
+# The comparison's statements about this library, each with its check. Implementing a "not yet" breaks its row.
 OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "You write": ("Python, typed", (ROOT / "src/cdk_airflow_ecs/py.typed").exists),
     "Airflow": (LINES, lambda: f"Apache Airflow {LINES} on Amazon ECS" in FIRST),
@@ -107,7 +107,7 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
             == {"CeleryExecutor", "EcsExecutor", "LocalExecutor", "SeveralExecutors"}
         ),
     ),
-    "Image of yours": (
+    "Your own image": (
         "yes, also built from a folder",
         lambda: {"build", "registry", "ecr"} <= {*vars(AirflowImage)},
     ),
@@ -123,16 +123,16 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
 
 
 @pytest.mark.parametrize("row", OURS)
-def test_what_the_comparison_says_of_us(row: str):
-    """What stands in our column is so."""
+def test_our_column_of_the_comparison(row: str):
+    """Each statement in our column is true."""
     said, check = OURS[row]
-    assert [row, said] in [cells[:2] for cells in table(TEXT, "## What else there is")]
+    assert [row, said] in [cells[:2] for cells in table(TEXT, "## Alternatives")]
     assert check()
 
 
 LARGE: dict[str, Any] = {"cpu": 2048, "memory_mib": 4096, "count": 2}
 REDUNDANT: dict[str, Any] = {"api_server": Service(count=2), "scheduler": Service(count=2)}
-# A row's first word or words, to the arguments of our cluster, and to MWAA's class and its workers beyond the first.
+# By a row's first words: the arguments of our cluster, MWAA's class, and its number of additional workers.
 COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
     "Small:": ({"database": RdsDatabase(multi_az=False)}, ("small", 0)),
     "Small with": (REDUNDANT, ("small", 0)),
@@ -165,7 +165,7 @@ COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
 
 @pytest.mark.parametrize("row", COMPARED)
 def test_costs_beside_mwaa(row: str):
-    """Size and sum are those of a template, MWAA's those of its prices, and the last cell names the cheaper."""
+    """Sizes and sums match templates and MWAA's prices, and the last cell names the cheaper."""
     arguments, (kind, more) = COMPARED[row]
     (cells,) = (cells for cells in table(TEXT, "## What it costs")[1:] if cells[0].startswith(row))
     rows = [
@@ -180,6 +180,6 @@ def test_costs_beside_mwaa(row: str):
     environment, worker = MWAA[kind]
     theirs = HOURS * (environment + more * worker)
     assert (cells[1], cells[2].rpartition(" ")[2]) == (f"${ours:,.0f}", f"${theirs:,.0f}")
-    assert cells[3].startswith("here" if ours < theirs else "**MWAA**")
+    assert cells[3].startswith("this library" if ours < theirs else "**MWAA**")
     assert f"${environment}" in TEXT
     assert not more or f"${worker}" in TEXT
