@@ -63,7 +63,7 @@ def test_edges(version: str, executor: str):
     assert said == sorted((e.source, e.target, e.port, e.why) for e in plan(version, executor).edges)
 
 
-SQS_IMAGES = table(page("guides/tasks/celery-on-sqs.md"), "## An image of yours")[1:]
+SQS_IMAGES = table(page("guides/tasks/celery-on-sqs.md"), "## Use your own image")[1:]
 
 
 @pytest.mark.parametrize(("releases", "packages", "module"), SQS_IMAGES, ids=[row[0] for row in SQS_IMAGES])
