@@ -193,9 +193,7 @@ def test_how_dags_arrive(version: str, provider_bundle: bool, how: str):
 def test_options_that_we_choose():
     """configure.md has their values."""
     environment = plan("3.3", "celery").component("Pools/default").containers[0].environment
-    for option, value, _ in table(
-        page("guides/configure/airflow-options.md"), "## Options we choose and you may change"
-    )[1:]:
+    for option, value, _ in table(page("guides/configure/airflow-options.md"), "## Defaults that you may change")[1:]:
         section, name = re.match(r"`\[(\w+)\] (\w+)`", option).groups()
         assert environment[f"AIRFLOW__{section}__{name}".upper()] == value
 
@@ -540,6 +538,6 @@ def test_existing_database_takes_an_imported_one():
 
 def test_what_a_plan_may_say():
     """guides/extend/executors.md has each field of an executor's plan, and no other."""
-    rows = table(page("guides/extend/executors.md"), "## What a plan may say")[1:]
+    rows = table(page("guides/extend/executors.md"), "## Fields of a plan")[1:]
     described = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
     assert sorted(described) == sorted(field.name for field in dataclasses.fields(ExecutorPlan))
