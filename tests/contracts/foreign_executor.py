@@ -1,4 +1,4 @@
-"""An executor as somebody else would write it: one file, public names only. It breaks when the contract does."""
+"""An executor written outside the library: one file that uses only public names, to test the contract."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cdk_airflow_ecs import AirflowVersion, Executor, ExecutorBindContext, Execu
 
 @dataclass(frozen=True, kw_only=True)
 class LambdaExecutor(Executor):
-    """Runs each Airflow task in a Lambda function, which reports through a queue."""
+    """An executor that runs each Airflow task in a Lambda function, which reports through a queue."""
 
     function: lambda_.IFunction
     queue: sqs.IQueue
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Name the executor, and tell the scheduler where function and queue are."""
+        """Return the executor's class, and the scheduler's options for function and queue."""
         if context.version < AirflowVersion.of("2.11.0"):
             raise ValueError(f"LambdaExecutor needs Airflow 2.11 or newer, got {context.version}")
         return ExecutorPlan(
@@ -30,7 +30,7 @@ class LambdaExecutor(Executor):
         )
 
     def bind(self, context: ExecutorBindContext) -> None:
-        """Let the scheduler call the function and read the queue."""
+        """Let the scheduler invoke the function and read the queue."""
         scheduler = context.task_roles["Scheduler"]
         self.function.grant_invoke(scheduler)
         self.queue.grant_consume_messages(scheduler)
