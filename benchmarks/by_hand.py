@@ -590,34 +590,44 @@ class Cluster(Construct):
         )
 
         # Migration
-        role = iam.Role(self, "HandlerRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        for actions, resources in (
-            (["ecs:RunTask"], [migrate_task.task_definition_arn]),
-            (["ecs:DescribeTasks", "ecs:StopTask"], [f"{cluster.cluster_arn}/*"]),
-            (["iam:PassRole"], [migrate_task.task_role.role_arn, migrate_task.execution_role.role_arn]),
-            (["logs:GetLogEvents"], [f"{container_logs.log_group_arn}:log-stream:*"]),
-        ):
-            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
         handler_logs = logs.LogGroup(self, "HandlerLogs", retention=logs.RetentionDays.ONE_MONTH, encryption_key=key)
-        handler_logs.grant_write(role)
+        lost = sqs.Queue(
+            self,
+            "Lost",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        statements = [
+            iam.PolicyStatement(actions=actions, resources=resources)
+            for actions, resources in (
+                (["ecs:RunTask"], [migrate_task.task_definition_arn]),
+                (["ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask"], [f"{cluster.cluster_arn}/*"]),
+                (["iam:PassRole"], [migrate_task.task_role.role_arn, migrate_task.execution_role.role_arn]),
+                (["logs:GetLogEvents"], [f"{container_logs.log_group_arn}:log-stream:*"]),
+                (["logs:CreateLogStream", "logs:PutLogEvents"], [handler_logs.log_group_arn]),
+                (["sqs:SendMessage"], [lost.queue_arn]),
+                (["kms:Decrypt", "kms:GenerateDataKey"], [key.key_arn]),
+            )
+        ]
+        role = iam.Role(
+            self,
+            "HandlerRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={"Gate": iam.PolicyDocument(statements=statements)},
+        )
         handler = lambda_.Function(
             self,
             "Handler",
             runtime=lambda_.Runtime.PYTHON_3_14,
             handler="index.handler",
             code=lambda_.Code.from_asset(str(HANDLER), exclude=["__pycache__", "*.pyc"]),
-            role=role,
+            role=role.without_policy_updates(),
             log_group=handler_logs,
             timeout=Duration.minutes(15),
             memory_size=256,
-            dead_letter_queue=sqs.Queue(
-                self,
-                "Lost",
-                encryption=sqs.QueueEncryption.KMS,
-                encryption_master_key=key,
-                enforce_ssl=True,
-                retention_period=Duration.days(14),
-            ),
+            dead_letter_queue=lost,
             environment_encryption=key,
             environment={
                 "CLUSTER": cluster.cluster_arn,

@@ -27,14 +27,14 @@ from tables import processor, table
 
 from cdk_airflow_ecs import AirflowVersion
 
-PAGE = REPOSITORY / "docs" / "benchmarks-run.md"
+PAGE = REPOSITORY / "docs" / "concepts" / "benchmarks-run.md"
 MARK = "<!-- bench-run -->"
 LABELS = {
     "ours": "`AirflowCluster()`",
     "near": "`AirflowCluster()`, DAGs in the image, logs on the worker",
-    "wide": "the same with `WorkerPool(concurrency=16)`",
+    "wide": "as before, with `WorkerPool(concurrency=16)`",
     "compose": "Airflow's own defaults, as in its docker-compose.yaml",
-    "seed": "the settings that this project began with",
+    "seed": "this project's initial settings",
     "ours-2": "`AirflowCluster()` with Airflow 2.11.2",
 }
 ALONE = 4  # runs of the single task in each repetition
@@ -157,24 +157,24 @@ def page(results: Sequence[Result], repetitions: int) -> str:
     ]
     head = (
         "Cluster",
-        "Tasks a minute (repetitions)",
-        "CPU s of the machine for each",
-        "First task of a run waits: p50 / p95 s",
-        "Next task waits: p50 / p95 s",
-        "It takes: p50 / p95 s",
+        "Tasks per minute (repetitions)",
+        "CPU s per task",
+        "Wait of the first task: p50 / p95 s",
+        "Wait of the next task: p50 / p95 s",
+        "Duration: p50 / p95 s",
         "Load before",
     )
     first = results[0].began
     return "\n".join(
         [
-            f"Medians of {repetitions} repetitions, one with Airflow 2; waits are of {len(results[0].first)} first and"
+            f"Medians of {repetitions} repetitions, one with Airflow 2; waits of {len(results[0].first)} first and"
             f" {len(results[0].next)} next tasks.",
             f"Written by `make bench-run` on {first:%d %B %Y}, on {processor()}, {platform.system()}, Airflow"
             f" {AirflowVersion.V3_3} and {AirflowVersion.V2_11}.",
             "",
             *table(head, rows),
             "",
-            "Memory at its highest, all processes of a task together (PSS), of what its template gives it:",
+            "Peak memory of all processes of a task (PSS), and the memory that its template sets:",
             "",
             *table(("Component", *(LABELS[each.name] for each in results)), memory(results)),
         ]

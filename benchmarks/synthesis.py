@@ -25,13 +25,13 @@ from tables import processor, table
 from cdk_airflow_ecs.testing import normalize
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "benchmarks.md"
+PAGE = HERE.parent / "docs" / "concepts" / "benchmarks.md"
 MARK = "<!-- bench -->"
 SIZES = (1, 5, 10, 20)
 EVERY = 5  # rounds between two runs of apps with more than one cluster, which take longest
 KINDS = {
     "empty": "an empty CDK app",
-    "by-hand": "the same resources by hand",
+    "by-hand": "the same resources, written by hand",
     "include": "the same template through CfnInclude",
     "ours": "`AirflowCluster`",
 }
@@ -132,13 +132,13 @@ def tables(processes: list[Process], resources: int, rounds: int, load: float) -
         [
             f"Medians of {rounds} interleaved rounds of whole processes ({-(-rounds // EVERY)} beyond one cluster),",
             "Python and Node.js together, from start to exit.",
-            f"Each process but the first makes the same {resources} resources.",
+            f"Every process except the first creates the same {resources} resources.",
             f"Written by `make bench` on {machine()};",
             f"load average at the start {load:.1f}.",
             "",
             *table(
                 (
-                    "One process that makes",
+                    "Process creates",
                     "CPU s",
                     "Wall s",
                     "CPU, by hand = 1 (rounds)",
@@ -147,7 +147,7 @@ def tables(processes: list[Process], resources: int, rounds: int, load: float) -
                 first,
             ),
             "",
-            *table(("Clusters in one app", "CPU s", "Wall s", "CPU s of each further cluster"), second),
+            *table(("Clusters in one app", "CPU s", "Wall s", "CPU s per additional cluster"), second),
         ]
     )
 

@@ -40,7 +40,7 @@ def containers(template):
 
 def test_the_page_keeps_the_promise():
     """The recorded run has the cluster at most a tenth above the same resources by hand, and growing linearly."""
-    page = (REPOSITORY / "docs" / "benchmarks.md").read_text().partition("<!-- bench -->")[2]
+    page = (REPOSITORY / "docs" / "concepts" / "benchmarks.md").read_text().partition("<!-- bench -->")[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     costs = {row[0]: row[1:] for row in rows}
     assert float(costs["`AirflowCluster`"][2].split()[0]) <= 1.10
