@@ -124,7 +124,7 @@ def test_others_run_with_defaults_of_airflow(name, memory):
 
 def results():
     """The two tables of the page, by row and column."""
-    page = (REPOSITORY / "docs" / "benchmarks-run.md").read_text().partition(module("run").MARK)[2]
+    page = (REPOSITORY / "docs" / "concepts" / "benchmarks-run.md").read_text().partition(module("run").MARK)[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     second = next(number for number, row in enumerate(rows) if row[0] == "Component")
     tables = rows[:second], rows[second:]
@@ -139,5 +139,7 @@ def test_the_page_keeps_its_promise():
     for row in components.values():
         for name in ("ours", "near", "wide", "ours-2"):
             assert "**" not in row[labels[name]], row
-    rates = {name: int(clusters[label]["Tasks a minute (repetitions)"].split("*")[2]) for name, label in labels.items()}
+    rates = {
+        name: int(clusters[label]["Tasks per minute (repetitions)"].split("*")[2]) for name, label in labels.items()
+    }
     assert rates["wide"] > 0.9 * rates["compose"]
