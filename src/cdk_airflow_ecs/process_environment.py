@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cdk_airflow_ecs import option_conflicts
+from cdk_airflow_ecs import option_conflicts, option_names
 from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.environment import split_environment
@@ -16,6 +16,7 @@ from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.relied_upon import check_heartbeats
 
 _DAGS_FOLDER: Final = ("core", "dags_folder")
+_COOKIE_SECURE: Final = ("fab", "cookie_secure")
 
 
 def process_environment(
@@ -109,10 +110,8 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     else:
         chosen["webserver", "base_url"] = Ref("Web", "url")
         chosen["scheduler", "standalone_dag_processor"] = "True"
-    if process.component == context.web and not context.is_3:
-        chosen["webserver", "enable_proxy_fix"] = "True"
-        chosen["webserver", "cookie_secure"] = str(settings.web.certificate is not None)
-        chosen["api", "auth_backends"] = "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session"
+    if process.name in ("webserver", "api-server"):
+        chosen |= _ui_options(context)
     if process.component == "Scheduler":
         # See its health check.
         chosen["scheduler", "enable_health_check"] = "False"
@@ -134,6 +133,20 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
         # What a user may say of it is what holds where DAGs are; the folder goes when that is settled.
         chosen[_DAGS_FOLDER] = context.dags.config.get(_DAGS_FOLDER, NO_DAGS)
     return chosen
+
+
+def _ui_options(context: PlanContext) -> dict[Option, Value]:
+    """Return the options of the process that serves the UI."""
+    has_https = context.settings.web.certificate is not None
+    if not context.is_3:
+        return {
+            ("webserver", "enable_proxy_fix"): "True",
+            ("webserver", "cookie_secure"): str(has_https),
+            ("api", "auth_backends"): "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session",
+        }
+    # The FAB provider of 3.0 has no such option.
+    exists = option_names.exists(_COOKIE_SECURE, context.settings.version.line)
+    return {_COOKIE_SECURE: "True"} if has_https and exists else {}
 
 
 def _own_environment(context: PlanContext, process: Process) -> dict[str, Value]:

@@ -299,6 +299,14 @@ def load_balancer(stack: "Stack", arn: str, _: dict) -> dict:
     return found
 
 
+def listener(stack: "Stack", arn: str, _: dict) -> dict:
+    """A listener and its attributes."""
+    elb = stack.client("elbv2")
+    found = elb.describe_listeners(ListenerArns=[arn])["Listeners"][0]
+    found["ListenerAttributes"] = elb.describe_listener_attributes(ListenerArn=arn)["Attributes"]
+    return found
+
+
 def target_group(stack: "Stack", arn: str, _: dict) -> dict:
     """A target group and its attributes."""
     elb = stack.client("elbv2")
@@ -547,7 +555,7 @@ VIEWS: dict[str, View] = {
     "AWS::ECS::TaskDefinition": View(task_definition),
     "AWS::ECS::Service": View(service, attributes={"Name": "serviceName"}),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": View(load_balancer, {"Subnets": "AvailabilityZones[].SubnetId"}),
-    "AWS::ElasticLoadBalancingV2::Listener": View(one("elbv2", "describe_listeners", "ListenerArns", "Listeners[0]")),
+    "AWS::ElasticLoadBalancingV2::Listener": View(listener),
     "AWS::ElasticLoadBalancingV2::ListenerRule": View(
         one("elbv2", "describe_rules", "RuleArns", "Rules[0]"), silent={"ListenerArn": "part of the rule's ARN"}
     ),

@@ -26,6 +26,8 @@ class Echo(BaseHTTPRequestHandler):
         body = json.dumps([[name, value] for name, value in self.headers.items()]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Set-Cookie", "session=secure; Secure; HttpOnly; Path=/; SameSite=Lax")
+        self.send_header("Set-Cookie", "theme=dark;secure")
         self.end_headers()
         self.wfile.write(body)
 
@@ -82,3 +84,10 @@ def test_the_port_of_a_task_is_not_that_of_the_load_balancer():
     """`--shared --port 8080`: both would take it."""
     with pytest.raises(Refusal, match=r"port 8080 is also that of a task.*--port"):
         refuse_shared(8080, {8080, 8081})
+
+
+def test_cookies_are_for_http_too(balancer):
+    """Safari and programs return no Secure cookie over HTTP, which is what the load balancer speaks here."""
+    with urllib.request.urlopen(balancer.url, timeout=60) as answer:
+        cookies = answer.headers.get_all("Set-Cookie")
+    assert cookies == ["session=secure; HttpOnly; Path=/; SameSite=Lax", "theme=dark"]

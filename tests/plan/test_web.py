@@ -41,6 +41,16 @@ def test_cookies_are_secure_under_https():
         assert option(webserver, "webserver", "enable_proxy_fix") == "True"
 
 
+@pytest.mark.parametrize(("version", "secure"), [("3.0", None), ("3.1", "True"), ("3.2", "True"), ("3.3", "True")])
+def test_cookies_of_airflow_3_are_secure_under_https(version, secure):
+    """The session cookie of Airflow 3 is Secure where there is a certificate; the FAB provider of 3.0 has no option."""
+    found = containers(plan(version, web=Web(certificate=CERTIFICATE)))
+    assert option(found["api-server"], "fab", "cookie_secure") == secure
+    assert option(found["execution-api"], "fab", "cookie_secure") is None
+    assert option(found["scheduler"], "fab", "cookie_secure") is None
+    assert option(containers(plan(version))["api-server"], "fab", "cookie_secure") is None
+
+
 @pytest.mark.parametrize(
     ("web", "has_name"),
     [

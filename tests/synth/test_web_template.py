@@ -1,9 +1,10 @@
-"""The load balancer's web ACL and its protection from deletion."""
+"""The load balancer's web ACL, its protection from deletion, and what browsers are told."""
 
 from __future__ import annotations
 
 import pytest
 from aws_cdk import App, RemovalPolicy, Stack
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_wafv2 as wafv2
 
 from cdk_airflow_ecs import Web
@@ -80,3 +81,24 @@ def test_deletion_protection():
         assert attributes(template)["deletion_protection.enabled"] == "true"
     with pytest.raises(ValueError, match="deletion_protection is True or False"):
         Web(deletion_protection="yes")
+
+
+def test_browsers_keep_to_https():
+    """With a certificate, the HTTPS listener sends HSTS for its own name; without one, no listener does."""
+
+    def build(app: App) -> None:
+        stack = Stack(app, "Data")
+        arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+        certificate = acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
+        add_cluster(stack, web=Web(certificate=certificate, domain_name="airflow.example.com"))
+
+    def said(template: dict) -> dict[int, object]:
+        listeners = resources(template, "AWS::ElasticLoadBalancingV2::Listener").values()
+        return {each["Properties"]["Port"]: each["Properties"].get("ListenerAttributes") for each in listeners}
+
+    header = "routing.http.response.strict_transport_security.header_value"
+    assert said(synthesize(build).templates["Data"]) == {
+        80: None,
+        443: [{"Key": header, "Value": "max-age=31536000"}],
+    }
+    assert said(template_of()) == {80: None}

@@ -105,7 +105,8 @@ SUBSTITUTIONS = (
     Substitution(
         name="load balancer",
         says="AWS::ElasticLoadBalancingV2::LoadBalancer",
-        here="a small HTTP proxy on 127.0.0.1 with the template's rules, without certificates",
+        here="a small HTTP proxy on 127.0.0.1 with the template's rules, without certificates, HSTS and `Secure` in "
+        "cookies",
         why="there is no load balancer",
     ),
     Substitution(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from aws_cdk import aws_certificatemanager as acm
     from aws_cdk import aws_ecs as ecs
     from constructs import Construct
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/header-modification.html
+_STRICT_TRANSPORT_SECURITY: Final = "routing.http.response.strict_transport_security.header_value"
+# Of this name only: what stands below it may be somebody else's and speak HTTP.
+_A_YEAR: Final = "max-age=31536000"
 
 
 def listen(
@@ -78,7 +83,7 @@ def _listener(balancer: elb.ApplicationLoadBalancer, certificate: acm.ICertifica
         open=False,
         default_action=elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
     )
-    return balancer.add_listener(
+    listener = balancer.add_listener(
         "Https",
         port=443,
         protocol=elb.ApplicationProtocol.HTTPS,
@@ -86,3 +91,5 @@ def _listener(balancer: elb.ApplicationLoadBalancer, certificate: acm.ICertifica
         ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
         open=False,
     )
+    listener.set_attribute(_STRICT_TRANSPORT_SECURITY, _A_YEAR)
+    return listener

@@ -64,6 +64,21 @@ class Listener(Resource):
     describes = ("describe_listeners", "ListenerArns", "Listeners[0]")
     attributes = {"ListenerArn": "ListenerArn"}
 
+    def create(self, unique, p):
+        values = p.pop("ListenerAttributes", [])
+        arn = self.make(self.named(unique, p))
+        self._attributes(arn, values)
+        return arn
+
+    def _attributes(self, arn, values):
+        if values:
+            self.api.modify_listener_attributes(ListenerArn=arn, Attributes=pairs(values))
+
+    def update(self, physical_id, p, old):
+        self._attributes(physical_id, p.pop("ListenerAttributes", []))
+        old.pop("ListenerAttributes", None)
+        return super().update(physical_id, p, old)
+
 
 class ListenerRule(Resource):
     type = "AWS::ElasticLoadBalancingV2::ListenerRule"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import os
+import re
 import socket
 import sys
 import threading
@@ -30,6 +31,8 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     }
 )
+# Of a cookie: clients that take HTTP at its word would not send such a cookie back.
+_SECURE: Final = re.compile(r";\s*secure(?=\s*(;|$))", re.IGNORECASE)
 _CHUNK: Final = 1 << 16
 _FRESH_SECONDS: Final = 2.0
 _TESTED: Final = ("path-pattern", "host-header", "http-request-method")
@@ -220,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = answer.getheader("Content-Length")
         for name, value in answer.getheaders():
             if name.lower() not in _HOP_BY_HOP:
-                self.send_header(name, value)
+                self.send_header(name, _SECURE.sub("", value) if name.lower() == "set-cookie" else value)
         empty = self.command == "HEAD" or answer.status in (204, 304)
         if length is None and not empty:
             self.send_header("Transfer-Encoding", "chunked")
