@@ -1,4 +1,4 @@
-"""Airflow 2, as small as it gets: tasks run inside the scheduler, so there are neither workers nor a broker."""
+"""A minimal Airflow 2: tasks run inside the scheduler, without workers or a broker."""
 
 from aws_cdk import App, RemovalPolicy, Stack
 

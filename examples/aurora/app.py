@@ -1,4 +1,4 @@
-"""Metadata in Aurora Serverless v2: capacity that follows what Airflow does, and a reader that takes over."""
+"""Metadata in Aurora Serverless v2: capacity that follows the load, and a reader that takes over on failure."""
 
 from aws_cdk import App, Stack
 

@@ -1,4 +1,4 @@
-"""The common walk-through of Airflow 2.8.1 on AWS Copilot, service for service, PostgreSQL and Redis included."""
+"""The common tutorial for Airflow 2.8.1 on AWS Copilot, service for service, with PostgreSQL and Redis."""
 
 from aws_cdk import Annotations, App, RemovalPolicy, Stack
 
@@ -30,7 +30,7 @@ AirflowCluster(
     scheduler=Service(**size),
     web=Web(base_url="http://localhost:8080"),
     logs=LocalLogs(),
-    # Four processes of the webserver, the default, took 607 MB when measured (2.11): too close to 1024.
+    # The webserver's default of four processes used 607 MB in a measurement (2.11): too close to 1024.
     config={"logging": {"logging_level": "DEBUG"}, "webserver": {"workers": 2}},
     environment={"STAGE": "dev"},
     enable_exec=True,

@@ -1,4 +1,4 @@
-"""Celery over SQS: no broker to patch, a queue for each kind of work, and workers without a database login."""
+"""Celery over SQS: no broker to patch, a queue for each pool, and workers without a database login."""
 
 from aws_cdk import App, Stack
 

@@ -1,4 +1,4 @@
-"""An image of your own: Python and Debian packages, a plugin, options and DAGs from one directory, built by CDK."""
+"""A custom image: Python and Debian packages, a plugin, options and DAGs from one directory, built by CDK."""
 
 from pathlib import Path
 

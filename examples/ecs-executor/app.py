@@ -1,4 +1,4 @@
-"""Each task as a Fargate task of its own: no broker, no workers, and nothing to pay for while nothing runs."""
+"""Each task as its own Fargate task: no broker, no workers, and no cost for tasks while none runs."""
 
 from pathlib import Path
 
@@ -18,6 +18,6 @@ airflow = AirflowCluster(
     dags=S3Dags(Path(__file__).parent / "dags"),
 )
 alerts = sns.Topic.from_topic_arn(stack, "Alerts", f"arn:aws:sns:{stack.region}:{stack.account}:data-alerts")
-alerts.grant_publish(airflow)  # also what the executor starts
+alerts.grant_publish(airflow)  # includes executor tasks
 
 app.synth()

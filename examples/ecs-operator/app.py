@@ -1,4 +1,4 @@
-"""Containers of your own, each started by a DAG as a Fargate task with ``EcsRunTaskOperator``."""
+"""Your own containers, each started by a DAG as a Fargate task with ``EcsRunTaskOperator``."""
 
 from pathlib import Path
 
@@ -33,9 +33,9 @@ etl = airflow.add_ecs_task(
     environment={"STAGE": "production", "API_KEY": ecs.Secret.from_ssm_parameter(key)},
 )
 alerts = sns.Topic.from_topic_arn(stack, "Alerts", f"arn:aws:sns:{stack.region}:{stack.account}:data-alerts")
-alerts.grant_publish(etl)  # the task alone, not DAGs
+alerts.grant_publish(etl)  # only this ECS task, not DAGs
 
-# The cluster's own image, with its Python packages, on a machine of its own.
+# The cluster's image, with its Python packages, in a separate Fargate task.
 airflow.add_ecs_task("nightly-report", command=["python", "-c", "print('reported')"])
 
 app.synth()

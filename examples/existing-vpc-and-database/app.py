@@ -1,4 +1,4 @@
-"""Airflow in a VPC and on a PostgreSQL that another stack owns, with DAGs inside an image of yours."""
+"""Airflow in a VPC and on a PostgreSQL that another stack owns, with DAGs in your own image."""
 
 from aws_cdk import Acknowledgment, App, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
@@ -9,7 +9,7 @@ from cdk_airflow_ecs import AirflowCluster, AirflowImage, AirflowVersion, Existi
 
 
 class Network(Stack):
-    """Stands for the network and the database that your organisation already has."""
+    """The network and the database that your organisation already has."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)

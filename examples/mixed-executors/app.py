@@ -1,4 +1,4 @@
-"""Two executors: short tasks on a Celery worker at once, heavy ones each in a Fargate task of its own."""
+"""Two executors: short tasks start immediately on a Celery worker, heavy ones each in a Fargate task."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ AirflowCluster(
     version=AirflowVersion.V3_3,
     executor=SeveralExecutors(
         [
-            CeleryExecutor(),  # the first runs every task that names no executor
+            CeleryExecutor(),  # the first executor runs every task that names none
             EcsExecutor(cpu=4096, memory_mib=16384, ephemeral_storage_gib=100),
         ]
     ),

@@ -1,4 +1,4 @@
-"""A cluster for a team: HTTPS on its own name, standbys, two of what serves, an upload of the DAGs at each deploy."""
+"""A cluster for a team: HTTPS with a domain name, standbys, replicas, and an upload of DAGs at each deploy."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Platform(Stack):
             scheduler=Service(count=2),
             triggerer=Service(cpu=1024, memory_mib=2048),
         )
-        alerts.grant_publish(airflow)  # DAGs may, and so do workers, triggerer and DAG processor
+        alerts.grant_publish(airflow)  # DAGs may publish: on workers, triggerer and DAG processor
 
 
 app = App()

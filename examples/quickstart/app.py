@@ -1,4 +1,4 @@
-"""The smallest app: one cluster, nothing said but the Airflow release."""
+"""The smallest app: one cluster that sets only the Airflow release."""
 
 from aws_cdk import App, Stack
 

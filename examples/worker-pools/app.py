@@ -1,4 +1,4 @@
-"""Celery workers of four kinds: two that the executor is given, and two that are added later."""
+"""Four pools of Celery workers: two passed to the executor, and two added later."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ airflow = AirflowCluster(
     version=AirflowVersion.V3_3,
     executor=CeleryExecutor(
         pools=[
-            WorkerPool("default", count=2),  # whatever names no queue
+            WorkerPool("default", count=2),  # runs tasks that name no queue
             WorkerPool(
                 "heavy",
                 queues=["heavy", "training"],
@@ -29,7 +29,7 @@ airflow = AirflowCluster(
     dags=S3Dags(Path(__file__).parent / "dags"),
 )
 
-# The same as in the list above, for code that gets the cluster from somewhere else.
+# Equivalent to the list above, for code that receives an existing cluster.
 airflow.add_worker_pool(WorkerPool("cheap", spot=True, environment={"STAGE": "production"}))
 airflow.add_worker_pool(WorkerPool("arm", architecture="arm64"))
 
