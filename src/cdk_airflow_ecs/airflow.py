@@ -27,7 +27,7 @@ NO_DAGS = "/nonexistent"
 
 @dataclass(frozen=True, slots=True, order=True)
 class AirflowVersion:
-    """A release of Apache Airflow, 2.8 to 3.3.
+    """A release of Apache Airflow, 2.8 to 3.3; a later 3.x is accepted with a warning.
 
     The constants (``AirflowVersion.V3_3``) are fixed patch releases; a library release that moves one says so in the
     changelog. ``AirflowVersion.of("2.8.1")`` names any other.
@@ -65,7 +65,7 @@ class AirflowVersion:
             version: "2.8.1", or "3.3" for the patch release that this library was tested with.
 
         Raises:
-            ValueError: if it is no release from 2.8 to 3.3.
+            ValueError: if it is not a release from 2.8 to 3.3, or a later release of 3.x by its full number.
         """
         match = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?", version) if isinstance(version, str) else None
         if match is None:
@@ -74,12 +74,19 @@ class AirflowVersion:
         for known in cls.ALL:
             if (known.major, known.minor) == (major, minor):
                 return known if match[3] is None else cls(major, minor, patch)
+        if major == cls.LATEST.major and minor > cls.LATEST.minor and match[3] is not None:
+            return cls(major, minor, patch)
         raise ValueError(f"Airflow {version} is not supported; 2.8 to 3.3 are: {', '.join(v.line for v in cls.ALL)}")
 
     @property
     def line(self) -> str:
         """The minor release line, "3.3"."""
         return f"{self.major}.{self.minor}"
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether this library was run with a release of this line."""
+        return any(known.line == self.line for known in AirflowVersion.ALL)
 
     @property
     def constant(self) -> str:

@@ -51,6 +51,25 @@ def minors() -> tuple[str, ...]:
     return tuple(_data()["airflow"])
 
 
+def line_with_data(minor: str) -> str:
+    """Return the release line whose options stand for those of *minor*: its own, or the newest for a later release.
+
+    Args:
+        minor: the release line, such as "3.3".
+
+    Raises:
+        ValueError: if there is no data for that release, and it is not later than the newest.
+    """
+    lines = minors()
+    if minor in lines:
+        return minor
+    match = re.fullmatch(r"(\d+)\.(\d+)", minor)
+    newest = tuple(map(int, lines[-1].split(".")))
+    if match is None or int(match[1]) != newest[0] or int(match[2]) < newest[1]:
+        raise ValueError(f"the options of Airflow {minor!r} are not known; those of {', '.join(lines)} are")
+    return lines[-1]
+
+
 def known(minor: str) -> Mapping[Option, KnownOption]:
     """Return the options of a release of Airflow and of the providers in its official image.
 
@@ -58,11 +77,9 @@ def known(minor: str) -> Mapping[Option, KnownOption]:
         minor: the release line, such as "3.3".
 
     Raises:
-        ValueError: if there is no data for that release.
+        ValueError: if there is no data for that release, and it is not later than the newest.
     """
-    if minor not in minors():
-        raise ValueError(f"the options of Airflow {minor!r} are not known; those of {', '.join(minors())} are")
-    return _known(minor)
+    return _known(line_with_data(minor))
 
 
 def exists(option: Option, minor: str) -> bool:
@@ -77,7 +94,7 @@ def exists(option: Option, minor: str) -> bool:
 
 def current_option(option: Option, minor: str) -> Option | None:
     """Return the name that an option, perhaps given by an old name, has in a release."""
-    if option in _known(minor):
+    if option in known(minor):
         return option
     facts = every_option().get(option)
     names = (current_option(new, minor) for new in reversed(facts.renamed if facts else ()))
@@ -95,7 +112,7 @@ def base_option(option: Option) -> Option:
 @lru_cache(maxsize=4096)  # a plan asks for each option once per process
 def read_as(option: Option, minor: str) -> Option:
     """Return the option of a release that this name sets, which may be an old name, a command or a path."""
-    base = base_option(option)
+    base, minor = base_option(option), line_with_data(minor)
     facts = every_option().get(base)
     return (current_option(base, minor) if facts and minor in facts.read else None) or base
 

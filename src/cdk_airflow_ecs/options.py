@@ -24,6 +24,7 @@ from cdk_airflow_ecs.option_names import (
     every_option,
     exists,
     known,
+    line_with_data,
     minors,
     read_as,
     section_of,
@@ -106,7 +107,7 @@ def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
         given: values by option.
         minor: the release line, such as "3.3".
     """
-    known(minor)
+    minor = line_with_data(minor)
     found = ((option, finding) for option, value in given.items() for finding in _judge(option, value, minor))
     # As the user wrote it: of two teams, each has a warning of its own.
     return tuple(replace(finding, option=option) for option, finding in found if finding)

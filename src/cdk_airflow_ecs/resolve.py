@@ -88,6 +88,16 @@ def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]
         )
     validation.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
     AirflowVersion.of(str(version))  # refuses one that was made by hand and is out of range
+    if not version.is_verified:
+        newest = AirflowVersion.LATEST
+        advice.append(
+            Advice(
+                "cdk-airflow-ecs:unverified-release",
+                f"This library was not tested with Airflow {version}: it assumes the processes, commands, ports and"
+                f" option names of {newest.line}, and an official image with Python {version.python}. Take a snapshot"
+                " of the database and deploy to a copy first",
+            )
+        )
     validation.flag("enable_exec=", arguments.enable_exec)
     validation.flag("container_insights=", arguments.container_insights)
     validation.flag("maintenance=", arguments.maintenance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from plans import ACCEPTED, OWN_IMAGE, VERSIONS, containers, option, plan, services
+from plans import ACCEPTED, OWN_IMAGE, VERSIONS, containers, option, plan, services, settings_of
 
 from cdk_airflow_ecs import AirflowVersion, HealthCheck, ImageDags, RdsDatabase
 from cdk_airflow_ecs.airflow import NO_DAGS
@@ -290,6 +290,19 @@ def test_a_release_out_of_range(text):
     """What is not supported is refused with the list of what is."""
     with pytest.raises(ValueError, match=r"not supported; 2\.8 to 3\.3 are: 2\.8, 2\.9, 2\.10, 2\.11, 3\.0, 3\.1"):
         AirflowVersion.of(text)
+
+
+@pytest.mark.parametrize("text", ["3.4.0", "3.5.1", "3.12.0"])
+def test_a_later_release(text):
+    """It has the plan of the newest that is known, its options by the same names, and one warning."""
+    options = {"config": {"core": {"parallelism": 64}, "api": {"of_tomorrow": "x"}}}
+    settings = settings_of(version=AirflowVersion.of(text), **options)
+    assert [each.id for each in settings.advice if "unverified" in each.id] == ["cdk-airflow-ecs:unverified-release"]
+    newest = AirflowVersion.LATEST
+    assert "unverified" not in str(settings_of(version=newest, **options).advice)
+    later = repr(plan(version=AirflowVersion.of(text), **options))
+    assert text in later
+    assert later.replace(text, str(newest)) == repr(plan(version=newest, **options))
 
 
 @pytest.mark.parametrize("text", ["", "3", "latest", "3.3.x", "v3.3.2", 3.3, None])

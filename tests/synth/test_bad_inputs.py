@@ -220,8 +220,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
     # --- unknown names
     "an old Airflow": (lambda s: {"version": AirflowVersion.of("2.7.3")}, "Airflow 2.7.3 is not supported; 2.8 to 3.3"),
     "an Airflow to come": (
-        lambda s: {"version": AirflowVersion(3, 4, 0)},
-        "Airflow 3.4.0 is not supported; 2.8 to 3.3",
+        lambda s: {"version": AirflowVersion(4, 0, 0)},
+        "Airflow 4.0.0 is not supported; 2.8 to 3.3",
     ),
     "no Airflow": (lambda s: {"version": AirflowVersion.of("latest")}, 'takes a release such as "3.3.2", got'),
     "an architecture": (lambda s: {"image": AirflowImage.official(architecture="arm")}, '"x86_64" or "arm64", got'),
