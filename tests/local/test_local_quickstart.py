@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
 from cluster import END_TO_END, REPOSITORY, Cluster, ask, eventually, marked, remove
+from places import why_not_isolated
 from secrets_scan import Scan, logs_of
+from stranger import ask_as_another_user
 
 pytestmark = END_TO_END
 
 COMPONENTS = {"ApiServer", "Scheduler", "DagProcessor", "Triggerer", "default"}
+LISTED = "import os, sys; print(os.listdir(sys.argv[1]))"
 CHANGED = """
 from datetime import datetime
 from airflow.sdk import DAG
@@ -79,6 +85,31 @@ def test_no_secret_is_told(cluster, scan):
     assert scan.findings() == []
     assert scan.looked_at["secrets"] >= 6
     assert cluster.state.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_gets_nothing(cluster):
+    """Each request to the API of the running cluster is refused, and no request reaches a task."""
+    run, key = (json.loads((cluster.state / f"{name}.json").read_text()) for name in ("run", "key"))
+    urls = {run["api"], run["task_api"]}
+    lines = ask_as_another_user(key["id"], urls)
+    assert len(lines) == 18 * len(urls)
+    assert {line.partition(" ")[0] for line in lines} == ({"403"} if len(urls) == 1 else {"403", "none"})
+    words = [shutil.which("python3", path="/usr/bin:/usr/local/bin"), "-I", "-c", LISTED, str(cluster.state)]
+    done = subprocess.run(words, user="nobody", group="nogroup", capture_output=True, text=True, check=False, cwd="/")
+    assert "PermissionError" in done.stderr
+
+
+@pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
+def test_programs_of_this_machine_reach_no_task(cluster):
+    """The API server answers at its own address inside the network of the tasks only."""
+    (address,) = (row[4] for row in cluster.rows() if row[0] == "ApiServer")
+    try:
+        with urllib.request.urlopen(f"http://{address}:8080/api/v2/version", timeout=5) as answer:
+            found = answer.read().decode()
+    except OSError:
+        found = ""
+    assert "3.3.2" not in found
 
 
 def test_scale_out_and_in(cluster):

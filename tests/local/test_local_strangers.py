@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ pytest.importorskip("moto", reason="needs the environment of the extra [local]: 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from stranger import ask_as_another_user
 
 from cdk_airflow_ecs.cli.running import Running
 from cdk_airflow_ecs.local.agent.credentials import Credentials
@@ -35,31 +35,6 @@ from cdk_airflow_ecs.local.refusal import Refusal
 from signed import ask, signed
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
-# What another user of the machine tries, with the standard library only: as it is run by the system's Python.
-STRANGER = """
-import sys, urllib.error, urllib.request
-made_up = "AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=" + "0" * 64
-tries = [("secretsmanager", "secretsmanager.ListSecrets"), ("ecs", "AmazonEC2ContainerServiceV20141113.RunTask")]
-asked = []
-for url in sys.argv[2:]:
-    for service, target in tries:
-        for key in ("", "AKIAIOSFODNN7EXAMPLE", sys.argv[1]):
-            headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
-            if key:
-                headers["Authorization"] = made_up.format(key, service)
-            asked.append(urllib.request.Request(url, b"{}", headers))
-    own = ["/_emulator/" + name for name in ("calls", "plans", "answers/x")]
-    for path in ("/", "/moto-api/data.json", "/bucket/key", *own):
-        asked += [urllib.request.Request(url + path), urllib.request.Request(url + path, b"{}", method="PUT")]
-for request in asked:
-    try:
-        answer = urllib.request.urlopen(request, timeout=10)
-        print("GOT", answer.status, request.full_url, answer.read(200))
-    except urllib.error.HTTPError as error:
-        print(error.code)
-    except OSError as error:
-        print("none", error)
-"""
 
 
 @pytest.fixture(params=[False, True], ids=["shared", "isolated"])
@@ -103,12 +78,10 @@ def test_another_user_gets_nothing(cluster):
     """With no key, a made-up one, and even the id of the real one, nothing but 403 comes; the secret stays here."""
     account, _ = cluster
     urls = {account.url, account.task_url}
-    words = [shutil.which("python3", path="/usr/bin:/usr/local/bin"), "-I", "-c", STRANGER, account.key.id, *urls]
-    done = subprocess.run(words, user="nobody", group="nogroup", capture_output=True, text=True, check=True, cwd="/")
-    lines = done.stdout.splitlines()
+    lines = ask_as_another_user(account.key.id, urls)
     assert len(lines) == 18 * len(urls)
     assert {line.partition(" ")[0] for line in lines} == ({"403"} if len(urls) == 1 else {"403", "none"})
-    assert "hunter2" not in done.stdout
+    assert "hunter2" not in "".join(lines)
 
 
 @pytest.mark.parametrize(
