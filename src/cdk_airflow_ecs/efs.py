@@ -14,6 +14,7 @@ from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Permission, Ref, Volume
 from cdk_airflow_ecs.subnets import check_subnets
+from cdk_airflow_ecs.tokens import is_list_token
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -58,6 +59,13 @@ class EfsFiles(ClusterResource):
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
         check_subnets(network, "store_subnets", self.name)
+        if network is not None and any(map(is_list_token, network.store_subnet_ids)):
+            raise ValueError(
+                f"{self.name}: a file system needs a mount target for each subnet, and the subnet ids of"
+                " store_subnets= are a list that is known only at deploy. Pass store_subnets=ec2.SubnetSelection("
+                "subnets=[ec2.Subnet.from_subnet_attributes(…), …]) with one subnet for each zone, whose ids may be"
+                " Fn.select(0, ids)"
+            )
         if network is not None and (missing := network.zones_without_store):
             raise ValueError(
                 f"{self.name}: tasks run in {', '.join(missing)}, where no store stands, and reach a file system in"

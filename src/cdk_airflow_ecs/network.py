@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Fn, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -71,7 +71,7 @@ class Network:
             blocks = [subnet.ipv4_cidr_block for subnet in self.select(self.web_subnets).subnets]
         except RuntimeError:  # imported by its id alone
             return PRIVATE_BLOCKS
-        return ",".join(blocks) or PRIVATE_BLOCKS
+        return joined(",", blocks) or PRIVATE_BLOCKS
 
     @property
     def assign_public_ip(self) -> bool:
@@ -84,19 +84,32 @@ class Network:
         return list(self._stores.subnet_ids)
 
     @property
+    def counted_store_subnets(self) -> ec2.SubnetSelection:
+        """The stores' subnets for constructs that count them; a list known only at deploy counts as two, not as one."""
+        if not any(map(is_list_token, self.store_subnet_ids)):
+            return self.store_subnets
+        return ec2.SubnetSelection(subnets=[*self._stores.subnets] * 2)
+
+    @property
     def store_subnets_by_zone(self) -> Mapping[str, ec2.ISubnet]:
-        """The first of the stores' subnets in each zone, where EFS takes one mount target."""
+        """The first of the stores' subnets in each zone, where EFS takes one mount target.
+
+        Subnets whose zones are a list known only at deploy are taken to be in different zones.
+        """
         found: dict[str, ec2.ISubnet] = {}
         for subnet in self._stores.subnets:
-            found.setdefault(subnet.availability_zone, subnet)
+            zone = subnet.availability_zone
+            found.setdefault(subnet.subnet_id if is_list_token(zone) else zone, subnet)
         return found
 
     @property
     def zones_without_store(self) -> list[str]:
         """The zones in which tasks run and no store stands, as far as they are known before a deploy."""
-        stores = {*self.store_subnets_by_zone}
-        tasks = {subnet.availability_zone for subnet in self.task_routes}
-        return [] if any(map(is_token, stores | tasks)) else sorted(tasks - stores)
+        stores, tasks = (
+            {subnet.availability_zone for subnet in subnets} for subnets in (self._stores.subnets, self.task_routes)
+        )
+        unknown = any(is_token(zone) or is_list_token(zone) for zone in stores | tasks)
+        return [] if unknown else sorted(tasks - stores)
 
     @property
     def task_subnet_ids(self) -> list[str]:
@@ -112,8 +125,13 @@ class Network:
     def attributes(self) -> Mapping[str, str | Sequence[str]]:
         """The values behind ``Ref("Network", …)`` of a plan."""
         return {
-            "task_subnets": ",".join(self.task_subnet_ids),
-            "task_subnet_list": self.task_subnet_ids,
+            "task_subnets": joined(",", self.task_subnet_ids),
+            # In JSON text, CloudFormation can only put a list in by joining it; this becomes ["a","b"].
+            "task_subnet_list": (
+                [joined('","', self.task_subnet_ids)]
+                if any(map(is_list_token, self.task_subnet_ids))
+                else self.task_subnet_ids
+            ),
             "assign_public_ip": str(self.assign_public_ip),
             "assign_public_ip_word": "ENABLED" if self.assign_public_ip else "DISABLED",
         }
@@ -141,6 +159,11 @@ class Network:
             subnets=selection.subnets,
             subnet_type=selection.subnet_type,
         )
+
+
+def joined(separator: str, values: Sequence[str]) -> str:
+    """Join *values*, which may be one list that is known only at deploy."""
+    return Fn.join(separator, values) if any(map(is_list_token, values)) else separator.join(values)
 
 
 def build_network(

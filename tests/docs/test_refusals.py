@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from aws_cdk import App, CfnParameter, Stack
+from aws_cdk import App, CfnParameter, Fn, Stack
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -99,6 +99,13 @@ def names() -> dict:
         **{"stack": stack, "ec2": ec2, "vpc": vpc, "zone_a": zone_a, "zone_b": zone_b},
         "shared_vpc": ec2.Vpc.from_lookup(stack, "Shared", vpc_id="vpc-1"),
         **{"large_vpc": network("vpc-2", zones * 2), "vpc_without_cidr": network("vpc-4", zones, None)},
+        "vpc_of_lists": ec2.Vpc.from_vpc_attributes(
+            *(stack, "Lists"),
+            vpc_id="vpc-5",
+            vpc_cidr_block="10.0.0.0/16",
+            availability_zones=Fn.split(",", Fn.import_value("zones")),
+            private_subnet_ids=Fn.split(",", Fn.import_value("subnets")),
+        ),
         "subnet": network("vpc-3", zones).private_subnets[0],
         "group": ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0"),
         "instance": rds.DatabaseInstance(stack, "Db", engine=rds.DatabaseInstanceEngine.POSTGRES, vpc=vpc),

@@ -130,7 +130,7 @@ class AuroraDatabase(Database):
             serverless_v2_min_capacity=self.min_capacity,
             serverless_v2_max_capacity=self.max_capacity,
             vpc=network.vpc,
-            vpc_subnets=network.store_subnets,
+            vpc_subnets=network.counted_store_subnets,
             subnet_group=rds.SubnetGroup(
                 scope,
                 "Subnets",

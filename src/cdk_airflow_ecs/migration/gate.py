@@ -82,7 +82,7 @@ def build_gate(
             environment={
                 "CLUSTER": cluster.cluster_arn,
                 "DRAINED": cluster.cluster_arn,
-                "SUBNETS": ",".join(network.task_subnet_ids),
+                "SUBNETS": network.attributes["task_subnets"],
                 "SECURITY_GROUP": migration.security_group.security_group_id,
                 "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
                 "CONTAINER": container,
