@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
+
+from cdk_airflow_ecs.grants import RolesPrincipal
 
 if TYPE_CHECKING:
     from aws_cdk import CustomResource
+    from aws_cdk import aws_iam as iam
     from constructs import Construct, IConstruct
 
     from cdk_airflow_ecs.render_context import RenderedComponent
@@ -22,13 +24,14 @@ class DagAuthors:
     """
 
     def __init__(self, scope: Construct) -> None:
-        """Remember *scope*, below which the policy of the grants is made."""
+        """Take *scope*, below which the policies of the grants are made."""
         self._scope = scope
-        self._policy: iam.Policy | None = None
+        self._policies: list[iam.Policy | iam.ManagedPolicy] = []
         self._connections: ec2.Connections | None = None
         self._groups: list[ec2.ISecurityGroup] = []
         self.task_roles: dict[str, iam.IRole] = {}
         self._users: dict[str, IConstruct] = {}
+        self._principal: RolesPrincipal | None = None
 
     def admit(self, added: Iterable[RenderedComponent], gate: CustomResource) -> None:
         """Take in those of *added* that run DAG authors' code.
@@ -41,16 +44,24 @@ class DagAuthors:
             if not part.component.runs_user_code:
                 continue
             self.task_roles[part.component.name] = part.task_role
+            if self._principal is not None:
+                self._principal.check_places()
             self._groups.append(part.peer)
             if self._connections is not None:
                 self._connections.add_security_group(part.peer)
             self._users[part.component.name] = part.service or gate
-            if self._policy is not None:
-                self._attach(self._policy, part.component.name)
+            for policy in self._policies:
+                self._attach(policy, part.component.name)
 
-    def _attach(self, policy: iam.Policy, name: str) -> None:
+    def _attach_to_all(self, policy: iam.Policy | iam.ManagedPolicy) -> None:
+        """Attach *policy* to the roles that there are, and remember it for those that are added later."""
+        self._policies.append(policy)
+        for name in self.task_roles:
+            self._attach(policy, name)
+
+    def _attach(self, policy: iam.Policy | iam.ManagedPolicy, name: str) -> None:
         """Let the component *name* do what *policy* allows from its start until its last task has ended."""
-        self.task_roles[name].attach_inline_policy(policy)
+        policy.attach_to_role(self.task_roles[name])
         self._users[name].node.add_dependency(policy)
 
     @property
@@ -62,9 +73,7 @@ class DagAuthors:
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """The principal of a policy that all the roles have; CDK refuses one without statements, so it is made here."""
-        if self._policy is None:
-            self._policy = iam.Policy(self._scope, "Grants")
-            for name in self.task_roles:
-                self._attach(self._policy, name)
-        return self._policy.grant_principal
+        """All the roles, as one principal."""
+        if self._principal is None:
+            self._principal = RolesPrincipal(self._scope, self.task_roles, self._attach_to_all)
+        return self._principal

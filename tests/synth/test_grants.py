@@ -1,0 +1,196 @@
+"""Grants to a cluster: policies of resources, such as keys, and more statements than one policy may have."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+
+from cdk_airflow_ecs import LocalExecutor, WorkerPool
+from cdk_airflow_ecs.grants import MOST_ADDED, RolesPrincipal
+from synthesis import add_cluster, references, resources, synthesize
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+MINIMIZE = {"@aws-cdk/aws-iam:minimizePolicies": True}
+AUTHORS = ["ComponentsDagProcessor", "ComponentsTriggerer", "Poolsdefault"]
+
+
+def roles_in(value) -> list[str]:
+    """The task roles that *value* refers to, with the cluster's id and by component."""
+    return sorted(name.partition("TaskRole")[0] for name in references(value) if "TaskRole" in name)
+
+
+def key_statement(template):
+    """The statement of the secret's key that names task roles."""
+    (key,) = (key for name, key in resources(template, "AWS::KMS::Key").items() if name.startswith("OwnKey"))
+    statements = key["Properties"]["KeyPolicy"]["Statement"]
+    (found,) = (each for each in statements if "TaskRole" in json.dumps(each["Principal"]))
+    assert "secretsmanager" in json.dumps(found["Condition"])
+    return found
+
+
+def secret_of_own_key(stack):
+    """A secret with a key of its own."""
+    return secretsmanager.Secret(stack, "OwnSecret", encryption_key=kms.Key(stack, "OwnKey"))
+
+
+@pytest.mark.parametrize("grown", [False, True], ids=["given", "added later"])
+def test_secret_with_a_key_of_its_own(grown):
+    """The policy of a secret's key names all roles of DAG authors, also of a pool that is added after the grant."""
+
+    def build(app):
+        stack = Stack(app, "Data")
+        cluster = add_cluster(stack)
+        steps = [
+            lambda: secret_of_own_key(stack).grant_read(cluster),
+            lambda: cluster.add_worker_pool(WorkerPool("heavy")),
+        ]
+        for step in steps if grown else steps[::-1]:
+            step()
+
+    template = synthesize(build).templates["Data"]
+    statement = key_statement(template)
+    assert roles_in(statement["Principal"]["AWS"]) == [f"Airflow{name}" for name in [*AUTHORS, "Poolsheavy"]]
+    assert len(statement["Principal"]["AWS"]) == 4
+    (policy,) = (each for name, each in resources(template, "AWS::IAM::Policy").items() if "Grants" in name)
+    assert roles_in(policy["Properties"]["Roles"]) == roles_in(statement["Principal"])
+
+
+def test_two_clusters_and_a_role():
+    """Two clusters and a role that read a secret are all in its key's policy, also when CDK merges statements."""
+
+    def build(app):
+        stack = Stack(app, "Data")
+        secret = secret_of_own_key(stack)
+        for name in ("First", "Second"):
+            secret.grant_read(add_cluster(stack, name, executor=LocalExecutor()))
+        secret.grant_read(iam.Role(stack, "OtherTaskRole", assumed_by=iam.AccountRootPrincipal()))
+
+    template = synthesize(build, context=MINIMIZE).templates["Data"]
+    principals = key_statement(template)["Principal"]["AWS"]
+    parts = ["ComponentsDagProcessor", "ComponentsScheduler", "ComponentsTriggerer"]
+    assert roles_in(principals) == sorted(
+        ["Other", *(f"{name}{part}" for name in ("First", "Second") for part in parts)]
+    )
+    assert len(principals) == 7
+
+
+def test_resources_with_policies():
+    """Repository, function, queue and topic with a key are granted without a policy of the resource, as to a role."""
+
+    def build(app):
+        stack = Stack(app, "Data")
+        key = kms.Key(stack, "OwnKey")
+        cluster = add_cluster(stack, executor=LocalExecutor())
+        ecr.Repository(stack, "Repository").grant_pull(cluster)
+        sqs.Queue(stack, "Queue", encryption_master_key=key).grant_consume_messages(cluster)
+        sns.Topic(stack, "Topic", master_key=key).grant_publish(cluster)
+        s3.Bucket(stack, "Bucket", encryption_key=key, encryption=s3.BucketEncryption.KMS).grant_read_write(cluster)
+        lambda_.Function(
+            stack,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="index.handler",
+            code=lambda_.Code.from_inline("def handler(event, context): pass"),
+        ).grant_invoke(cluster)
+
+    template = synthesize(build).templates["Data"]
+    statements = [
+        statement
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+        for name, policy in resources(template, kind).items()
+        if "Grants" in name
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    actions = json.dumps([statement["Action"] for statement in statements])
+    for action in ("ecr:BatchGetImage", "sqs:ReceiveMessage", "sns:Publish", "lambda:InvokeFunction", "kms:Decrypt"):
+        assert f'"{action}"' in actions
+
+
+def test_more_than_a_policy_holds():
+    """Fifty buckets and tables are split into policies that IAM accepts; each role has all, a later one too."""
+
+    def build(app):
+        stack = Stack(app, "Data")
+        cluster = add_cluster(stack)
+        for number in range(25):
+            s3.Bucket(stack, f"Bucket{number}").grant_read_write(cluster)
+            attribute = dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING)
+            dynamodb.Table(stack, f"Table{number}", partition_key=attribute).grant_read_write_data(cluster)
+        cluster.add_worker_pool(WorkerPool("heavy"))
+
+    template = synthesize(build).templates["Data"]
+    inline, managed = (
+        {name: policy["Properties"] for name, policy in resources(template, kind).items() if "Grants" in name}
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+    )
+    assert [len(inline), 2 < len(managed) <= 10] == [1, True]
+    for policy in (*inline.values(), *managed.values()):
+        assert roles_in(policy["Roles"]) == [f"Airflow{name}" for name in [*AUTHORS, "Poolsheavy"]]
+        assert characters(policy["PolicyDocument"]) <= 6_144
+    granted = {name for policy in (*inline.values(), *managed.values()) for name in references(policy)}
+    assert len([name for name in granted if name.startswith(("Bucket", "Table"))]) == 50
+    every = resources(template, "AWS::IAM::Policy").values()
+    for role in roles_in([policy["Roles"] for policy in inline.values()]):
+        own = [p["Properties"]["PolicyDocument"] for p in every if role in roles_in(p["Properties"]["Roles"])]
+        assert sum(map(characters, own)) <= 10_240
+    # Services wait for what they may do.
+    service = next(r for n, r in resources(template, "AWS::ECS::Service").items() if n.startswith("AirflowPoolsheavy"))
+    assert {*inline, *managed} <= {*service["DependsOn"]}
+
+
+def characters(document) -> int:
+    """The size of a policy's document, with a hundred characters for each reference."""
+
+    def known(node):
+        if isinstance(node, dict):
+            if {"Ref", "Fn::GetAtt"} & {*node}:
+                return "x" * 100
+            if "Fn::Join" in node:
+                return "".join(map(known, node["Fn::Join"][1]))
+            return {name: known(value) for name, value in node.items()}
+        return [known(each) for each in node] if isinstance(node, list) else node
+
+    return len(json.dumps(known(document), separators=(",", ":")))
+
+
+def test_more_roles_than_places():
+    """A role that a policy of a resource has no place for is refused, and never left out."""
+    stack = Stack()
+    roles = {"first": iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::123456789012:role/first")}
+    principal = RolesPrincipal(stack, roles, lambda policy: None)
+    assert len(principal.policy_fragment.principal_json["AWS"]) == 1 + MOST_ADDED
+    roles |= {str(number): roles["first"] for number in range(MOST_ADDED)}
+    principal.check_places()
+    roles["last"] = roles["first"]
+    with pytest.raises(ValueError, match=r"CeleryExecutor\(pools="):
+        principal.check_places()
+
+
+def test_secret_with_a_key_in_another_stack():
+    """For a secret in another stack, the key is granted by itself; the other stack does not need the cluster's."""
+
+    def build(app):
+        other, stack = Stack(app, "Other"), Stack(app, "Data")
+        secret = secret_of_own_key(other)
+        cluster = add_cluster(stack, executor=LocalExecutor())
+        secret.encryption_key.grant_decrypt(cluster)
+        arn = secret.secret_full_arn
+        secretsmanager.Secret.from_secret_complete_arn(stack, "Login", arn).grant_read(cluster)
+
+    template = synthesize(build).templates["Data"]
+    (policy,) = (each for name, each in resources(template, "AWS::IAM::Policy").items() if "Grants" in name)
+    text = json.dumps(policy["Properties"]["PolicyDocument"])
+    assert "kms:Decrypt" in text
+    assert "secretsmanager:GetSecretValue" in text
