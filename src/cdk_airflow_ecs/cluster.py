@@ -35,7 +35,6 @@ from cdk_airflow_ecs.shared_resources import SharedResources, serve_web
 from cdk_airflow_ecs.subnets import check_network
 
 if TYPE_CHECKING:
-    from aws_cdk import CustomResource
     from aws_cdk import aws_elasticloadbalancingv2 as elb
     from aws_cdk import aws_kms as kms
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
+    from cdk_airflow_ecs.migration.gate import Gate
     from cdk_airflow_ecs.monitoring.observed import ObservedCluster
     from cdk_airflow_ecs.plan import Architecture
     from cdk_airflow_ecs.render_context import RenderedComponent
@@ -172,7 +172,7 @@ class AirflowCluster(Construct):
         self._plan = ClusterPlan(components=(), edges=())
         self._rendered: dict[str, RenderedComponent] = {}
         self._warned: set[str] = set()
-        self._gate: CustomResource | None = None
+        self._gate: Gate | None = None
         self._targets: elb.ApplicationTargetGroup | None = None
         self._observed: ObservedCluster | None = None
         self._build(settings, plan)
@@ -193,7 +193,7 @@ class AirflowCluster(Construct):
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]
         groups = {name: part.peer for name, part in rendered.items()}
         connect(edges, groups, context.connectables(), peers(settings.web.allow_from, context.network.vpc))
-        self._authors.admit(added, self._gate)
+        self._authors.admit(added, self._gate.resource)
         # Observe: outputs, scaling.
         observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)
         if self._observed is None:

@@ -22,15 +22,22 @@ _FARGATE: Final = ("FARGATE", "FARGATE_SPOT")
 
 
 class EcsCluster:
-    """The ECS cluster. It offers more capacity providers as components that need them are added."""
+    """An ECS cluster. It offers more capacity providers as components that need them are added."""
 
     def __init__(
-        self, scope: Construct, stack: StackFacts, *, network: Network, log_group: logs.ILogGroup, insights: bool
+        self,
+        scope: Construct,
+        construct_id: str,
+        stack: StackFacts,
+        *,
+        network: Network,
+        log_group: logs.ILogGroup,
+        insights: bool,
     ) -> None:
-        """Create it under *scope*, with Container Insights if *insights*; *log_group* gets what ECS Exec is told."""
+        """Create it, with Container Insights if *insights*; *log_group* gets what is typed into shells of ECS Exec."""
         self.resource = ecs.Cluster(
             scope,
-            "Cluster",
+            construct_id,
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED if insights else ecs.ContainerInsights.DISABLED,
             # Whether a shell may be opened is a matter of each service.
@@ -49,7 +56,7 @@ class EcsCluster:
         self._wanted: tuple[str, ...] = ()
 
     def binding(self) -> Binding:
-        """Return what a plan may refer to by "Cluster"."""
+        """Return what a plan may refer to by the cluster's name in it."""
         stack = self._stack.stack
         return Binding(
             attributes={

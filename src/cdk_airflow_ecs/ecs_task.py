@@ -17,7 +17,7 @@ from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.options import variables
-from cdk_airflow_ecs.plan import Architecture, Component, Container, Json, Ref
+from cdk_airflow_ecs.plan import TASK_CLUSTER, Architecture, Component, Container, Json, Ref
 from cdk_airflow_ecs.secret_detection import refuse_command
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class EcsTask(TaskSize):
         named = {"container_name": self.name} if (version.major, version.minor) >= (2, 11) else {}
         return Json(
             {
-                "cluster": Ref("Cluster", "name"),
+                "cluster": Ref(TASK_CLUSTER, "name"),
                 # Without its revision: a DAG that was parsed before a deploy starts what is there after it.
                 "task_definition": Ref(self.component, "family"),
                 **self.capacity.run_task(),

@@ -19,6 +19,11 @@ from cdk_airflow_ecs.process import HealthCheck
 Option: TypeAlias = tuple[str, str]
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
 ComponentKind: TypeAlias = Literal["service", "store", "one-shot task", "executor task", "ECS task"]
+# The ECS cluster of Airflow's own tasks, those of EcsExecutor included: ecs:DescribeTasks shows their commands, which
+# hold tokens.
+CLUSTER: Final = "Cluster"
+# The ECS cluster of the containers of add_ecs_task, which DAG authors may describe and stop.
+TASK_CLUSTER: Final = "TaskCluster"
 # The kinds that ECS keeps running.
 _SERVICES: Final = ("service", "store")
 
@@ -156,6 +161,11 @@ class Component(TaskSize):
     def has_service(self) -> bool:
         """Whether ECS keeps its tasks running."""
         return self.kind in _SERVICES
+
+    @property
+    def ecs_cluster(self) -> str:
+        """The ECS cluster that it runs in, by the name that refs use."""
+        return TASK_CLUSTER if self.kind == "ECS task" else CLUSTER
 
     @property
     def spot(self) -> bool:

@@ -16,7 +16,7 @@ from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
 from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
 from cdk_airflow_ecs.option_conflicts import OptionConflictError, together
-from cdk_airflow_ecs.plan import ClusterPlan, Component, Container, Edge, Option, Permission
+from cdk_airflow_ecs.plan import TASK_CLUSTER, ClusterPlan, Component, Container, Edge, Option, Permission
 from cdk_airflow_ecs.plan_context import PlanContext
 from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.process_environment import process_environment
@@ -168,7 +168,10 @@ def _task_permissions(context: PlanContext, process: Process) -> Iterator[Permis
         for task in context.settings.ecs_tasks:
             # Deferrable operators wait in the triggerer, which starts none.
             in_triggerer = process.component == "Triggerer"
-            yield from (may_follow(),) if in_triggerer else (*may_run(task.component), may_find())
+            if in_triggerer:
+                yield may_follow(TASK_CLUSTER)
+            else:
+                yield from (*may_run(task.component, TASK_CLUSTER), may_find(TASK_CLUSTER))
             yield may_read_log(task.component)
 
 

@@ -50,10 +50,10 @@ def render_components(
             for other in needed:
                 part.service.node.add_dependency(other.scope)
             started = (component, *(other.component for other in needed))
-            if context.providers is not None and any(each.capacity.providers for each in started):
+            for name in dict.fromkeys(each.ecs_cluster for each in started if each.capacity.providers):
                 # ECS starts no task on a capacity provider before the cluster offers it, and refuses to withdraw the
                 # offer while it is used (aws/aws-cdk#19275).
-                part.service.node.add_dependency(context.providers)
+                part.service.node.add_dependency(context.offers[name])
         if part.service is not None and component.is_store:
             # Other services wait for the gate, and so for a way out, for the policies of their roles, for their rules.
             files = [context.bindings[volume.file_system_id.of] for volume in component.volumes]

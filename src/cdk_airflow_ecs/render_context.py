@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import ArnFormat, Stack
 
 from cdk_airflow_ecs.binding import Binding
-from cdk_airflow_ecs.plan import Component, Container, Json, Permission, Ref, SecretRef, Value
+from cdk_airflow_ecs.plan import CLUSTER, Component, Container, Json, Permission, Ref, SecretRef, Value
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -96,8 +96,8 @@ class RenderContext:
     Args:
         scope: finds or makes the construct at a path below the cluster.
         key: encrypts what the cluster stores.
-        cluster: the ECS cluster.
-        providers: the cluster's offer of capacity providers, if a task needs one.
+        ecs_clusters: the ECS clusters by the names that refs use.
+        offers: the offers of capacity providers, by the ECS clusters that offer some.
         network: VPC and subnets.
         image: finds the image of a component.
         log_group: where containers log, but for what the router takes elsewhere.
@@ -113,8 +113,8 @@ class RenderContext:
 
     scope: Callable[[str], Construct]
     key: kms.IKey
-    cluster: ecs.Cluster
-    providers: IDependable | None
+    ecs_clusters: Mapping[str, ecs.Cluster]
+    offers: Mapping[str, IDependable]
     network: Network
     image: Callable[[Component], Image]
     log_group: logs.ILogGroup
@@ -126,6 +126,11 @@ class RenderContext:
     family_prefix: str
     task_roles: Mapping[str, iam.IRole] = field(default_factory=dict)
     rendered: Mapping[str, RenderedComponent] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> ecs.Cluster:
+        """The ECS cluster of Airflow's own tasks."""
+        return self.ecs_clusters[CLUSTER]
 
     def connectables(self) -> dict[str, ec2.IConnectable]:
         """Return what stands at the ends of edges, by name: what exists once, and the components."""

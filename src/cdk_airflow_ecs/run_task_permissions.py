@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from cdk_airflow_ecs.plan import Permission, Ref
-
-# Tasks have random names: nothing narrower than those of one cluster is known beforehand.
-_TASKS: Final = (Ref("Cluster", "tasks_arn"),)
+from cdk_airflow_ecs.plan import CLUSTER, Permission, Ref
 
 
 def may_read_log(component: str) -> Permission:
@@ -15,29 +10,32 @@ def may_read_log(component: str) -> Permission:
     return Permission(actions=("logs:GetLogEvents",), resources=(Ref(component, "log_streams_arn"),))
 
 
-def may_find() -> Permission:
-    """What finds the tasks that it started before: ``reattach=True`` of the operator.
+def may_find(cluster: str = CLUSTER) -> Permission:
+    """Return what finds the tasks in *cluster* that it started before: ``reattach=True`` of the operator.
 
     The resource is that of AWS's service authorization reference, also for tasks on Fargate
     (awsdocs/amazon-ecs-developer-guide#211).
     """
-    return Permission(actions=("ecs:ListTasks",), resources=(Ref("Cluster", "instances_arn"),))
+    return Permission(actions=("ecs:ListTasks",), resources=(Ref(cluster, "instances_arn"),))
 
 
-def may_follow() -> Permission:
-    """What waits for tasks to end."""
-    return Permission(actions=("ecs:DescribeTasks",), resources=_TASKS)
+def may_follow(cluster: str = CLUSTER) -> Permission:
+    """Return what waits for tasks of *cluster* to end."""
+    return Permission(actions=("ecs:DescribeTasks",), resources=(Ref(cluster, "tasks_arn"),))
 
 
-def may_run(component: str) -> tuple[Permission, ...]:
-    """What starts a task of *component*, any revision of it, follows it and stops it."""
+def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
+    """Return what starts a task of *component* in *cluster*, any revision of it, follows it and stops it.
+
+    Tasks have random names: nothing narrower than those of one cluster is known beforehand.
+    """
     return (
         Permission(
             actions=("ecs:RunTask",),
             resources=(Ref(component, "family_arn"),),
-            conditions={"ArnEquals": {"ecs:cluster": Ref("Cluster", "arn")}},
+            conditions={"ArnEquals": {"ecs:cluster": Ref(cluster, "arn")}},
         ),
-        Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=_TASKS),
+        Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref(cluster, "tasks_arn"),)),
         Permission(
             actions=("iam:PassRole",),
             resources=(Ref(component, "task_role_arn"), Ref(component, "execution_role_arn")),

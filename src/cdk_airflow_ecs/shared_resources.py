@@ -28,6 +28,7 @@ from cdk_airflow_ecs.nag import acknowledge_all
 from cdk_airflow_ecs.names import family_prefix, namespace_name
 from cdk_airflow_ecs.network import bind_namespace, build_network
 from cdk_airflow_ecs.permissions import tasks_of
+from cdk_airflow_ecs.plan import CLUSTER
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
 from cdk_airflow_ecs.stack_facts import StackFacts
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_elasticloadbalancingv2 as elb
     from aws_cdk import aws_kms as kms
+    from constructs import IDependable
 
     from cdk_airflow_ecs.network import Subnets
     from cdk_airflow_ecs.plan import ClusterPlan
@@ -111,9 +113,7 @@ class SharedResources:
             removal_policy=removal_policy or RemovalPolicy.RETAIN,
         )
         keep(self._log_group, settings.log_router.kept_days)
-        self._cluster = EcsCluster(
-            root, stack, network=self._network, log_group=self._log_group, insights=settings.container_insights
-        )
+        self._ecs_clusters = {CLUSTER: self._make_cluster(CLUSTER, settings)}
         self._images = ContainerImages(self._scope)
         self._namespace: servicediscovery.INamespace | None = None
         self._trust = tasks_of(stack)
@@ -122,7 +122,7 @@ class SharedResources:
         self._bindings = {
             "Stack": Binding(attributes={"region": stack.region}),
             **bind_secrets(secrets_scope, self._context, execution_api=settings.version.major >= 3),
-            "Cluster": self._cluster.binding(),
+            CLUSTER: self._ecs_clusters[CLUSTER].binding(),
             "AccessLogs": Binding(dependencies=self._context.access_logs.emptying),
             "Network": Binding(
                 attributes=self._network.attributes,
@@ -139,7 +139,7 @@ class SharedResources:
     @property
     def ecs_cluster(self) -> ecs.ICluster:
         """The ECS cluster."""
-        return self._cluster.resource
+        return self._ecs_clusters[CLUSTER].resource
 
     @property
     def url(self) -> str:
@@ -155,12 +155,20 @@ class SharedResources:
         self._bindings["Given"] = Binding(secrets=settings.given_secrets)
         if self._namespace is None and any(component.dns_name for component in plan.components):
             self._namespace = bind_namespace(self._root, self._network, self._context.namespace)
-        providers = [name for component in plan.components for name in component.capacity.providers]
+        offers: dict[str, IDependable] = {}
+        for name in sorted({component.ecs_cluster for component in plan.components}):
+            if name not in self._ecs_clusters:
+                self._ecs_clusters[name] = self._make_cluster(name, settings)
+                self._bindings[name] = self._ecs_clusters[name].binding()
+            here = [component for component in plan.components if component.ecs_cluster == name]
+            providers = [provider for component in here for provider in component.capacity.providers]
+            if (offer := self._ecs_clusters[name].offer(providers)) is not None:
+                offers[name] = offer
         return RenderContext(
             scope=self._scope,
             key=self._context.key,
-            cluster=self._cluster.resource,
-            providers=self._cluster.offer(providers),
+            ecs_clusters={name: cluster.resource for name, cluster in self._ecs_clusters.items()},
+            offers=offers,
             network=self._network,
             image=partial(self._images.find, settings),
             log_group=self._log_group,
@@ -172,6 +180,10 @@ class SharedResources:
             family_prefix=self._family_prefix,
             task_roles={task.component: task.task_role for task in settings.ecs_tasks if task.task_role is not None},
         )
+
+    def _make_cluster(self, name: str, settings: Settings) -> EcsCluster:
+        stack, insights = self._context.stack, settings.container_insights
+        return EcsCluster(self._root, name, stack, network=self._network, log_group=self._log_group, insights=insights)
 
 
 def serve_web(

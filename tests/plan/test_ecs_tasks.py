@@ -14,14 +14,14 @@ from cdk_airflow_ecs.testing import plan_of
 
 ETL = EcsTask(name="etl")
 VARIABLE = "AIRFLOW_VAR_ECS_ETL"
-TASKS = (Ref("Cluster", "tasks_arn"),)
+TASKS = (Ref("TaskCluster", "tasks_arn"),)
 READS = Permission(actions=("logs:GetLogEvents",), resources=(Ref("Tasks/etl", "log_streams_arn"),))
 FOLLOWS = Permission(actions=("ecs:DescribeTasks",), resources=TASKS)
 RUNS = (
     Permission(
         actions=("ecs:RunTask",),
         resources=(Ref("Tasks/etl", "family_arn"),),
-        conditions={"ArnEquals": {"ecs:cluster": Ref("Cluster", "arn")}},
+        conditions={"ArnEquals": {"ecs:cluster": Ref("TaskCluster", "arn")}},
     ),
     Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=TASKS),
     Permission(
@@ -29,7 +29,7 @@ RUNS = (
         resources=(Ref("Tasks/etl", "task_role_arn"), Ref("Tasks/etl", "execution_role_arn")),
         conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
     ),
-    Permission(actions=("ecs:ListTasks",), resources=(Ref("Cluster", "instances_arn"),)),
+    Permission(actions=("ecs:ListTasks",), resources=(Ref("TaskCluster", "instances_arn"),)),
     READS,
 )
 
@@ -120,7 +120,7 @@ def test_what_dags_are_told(line, spot):
     named = {} if line in ("2.8", "2.9", "2.10") else {"container_name": "etl"}
     assert worker.environment[VARIABLE] == Json(
         {
-            "cluster": Ref("Cluster", "name"),
+            "cluster": Ref("TaskCluster", "name"),
             "task_definition": Ref("Tasks/etl", "family"),
             **({"capacity_provider_strategy": strategy} if spot else {"launch_type": "FARGATE"}),
             "network_configuration": {
@@ -161,6 +161,25 @@ def test_who_knows_and_who_may(line, executor, told, may_run):
     assert more["Triggerer"] == [FOLLOWS, READS]
     for name in may_run:
         assert more[name] == list(RUNS)
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+@pytest.mark.parametrize("executor", ["celery", "local", "ecs"])
+def test_tasks_of_airflow_are_out_of_reach(line, executor):
+    """Code of DAG authors may not find, describe or stop Airflow's own tasks, whose commands hold tokens."""
+    found = with_tasks(ETL, line=line, executor=executor)
+    actions = {"ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "ecs:RunTask"}
+    authors = [part for part in found.components if part.runs_user_code]
+    reached = {
+        ref.of
+        for part in authors
+        for permission in part.permissions
+        if actions & {*permission.actions}
+        for ref in permission.resources
+        if ref.attribute in ("tasks_arn", "instances_arn")
+    }
+    assert reached == {"TaskCluster"}
+    assert {part.name for part in found.components if part.ecs_cluster == "TaskCluster"} == {"Tasks/etl"}
 
 
 def test_several_tasks():

@@ -189,12 +189,12 @@ EXECUTORS = {
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_who_may_start_it(name, line):
-    """What runs tasks may start it by its family, in this cluster alone, with its two roles; nobody else may."""
+    """What runs tasks may start it by its family, only in the cluster of such tasks, with its two roles."""
     executor, runs = EXECUTORS[name]
     build = etl(image=ecs.ContainerImage.from_registry(PYTHON))
     made = template(build, executor=executor, version=AirflowVersion.of(line))
     task, _ = definition(made)
-    (cluster,) = resources(made, "AWS::ECS::Cluster")
+    cluster, airflows = sorted(resources(made, "AWS::ECS::Cluster"), key=lambda key: "TaskCluster" not in key)
     (group,) = (key for key in resources(made, "AWS::Logs::LogGroup") if key.startswith("AirflowLogsContainers"))
     here = "<AWS::Region>:<AWS::AccountId>"
     family = [f"arn:<AWS::Partition>:ecs:{here}:task-definition/{task['Family']}:*"]
@@ -217,9 +217,14 @@ def test_who_may_start_it(name, line):
         given = several(statement["Action"]), flat(several(statement["Resource"])), statement.get("Condition")
         if given in [*starts, *waits]:
             found.setdefault(role, []).append(given)
-    # What the ECS executor's scheduler has besides, for tasks of its own.
-    scheduler = [role for role in found if name == "ECS" and role.startswith("AirflowComponentsSchedulerTaskRole")]
-    assert [found.pop(role) for role in scheduler] == [[follows]] * len(scheduler)
+    # The gate stops tasks of both clusters when the stack is deleted; the ECS executor watches and stops its own.
+    watched = f"task/<{airflows}>/*"
+    assert {role for role, statement in statements(made) if watched in str(flat(several(statement["Resource"])))} == {
+        role
+        for role, _ in statements(made)
+        if role.startswith("AirflowGateHandlerRole")
+        or (name == "ECS" and role.startswith("AirflowComponentsSchedulerTaskRole"))
+    }
     assert sorted((role[: len(runs)], given) for role, given in found.items() if given != waits) == [(runs, starts)]
     assert [role[:27] for role, given in found.items() if given == waits] == ["AirflowComponentsTriggerer" + "T"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, cast
 
@@ -16,10 +17,38 @@ from cdk_airflow_ecs.nag import acknowledge_wildcards
 from cdk_airflow_ecs.staging import folder_of
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_kms as kms
     from constructs import Construct, IDependable
 
     from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """The custom resource that runs the migration, and on delete stops the tasks that no service runs.
+
+    Args:
+        resource: the custom resource, which services depend on.
+        function: what it invokes.
+        role: the function's role.
+        policy: what that role may do.
+        drained: the ARNs of the ECS clusters whose tasks it stops, by the names that refs use.
+    """
+
+    resource: CustomResource
+    function: lambda_.Function
+    role: iam.Role
+    policy: iam.PolicyDocument
+    drained: dict[str, str]
+
+    def drain(self, clusters: Mapping[str, ecs.ICluster]) -> None:
+        """Let it stop the tasks of *clusters* too, which are named as refs name them."""
+        if added := {name: cluster for name, cluster in clusters.items() if name not in self.drained}:
+            for name, cluster in added.items():
+                self.drained[name] = cluster.cluster_arn
+                self.policy.add_statements(*_stopping(self.role, cluster))
+            self.function.add_environment("DRAINED", ",".join(self.drained.values()))
 
 
 def build_gate(
@@ -28,7 +57,7 @@ def build_gate(
     *,
     context: RenderContext,
     key: kms.IKey,
-) -> CustomResource:
+) -> Gate:
     """Make the custom resource that runs *migration* and fails the deploy when it fails.
 
     One Lambda of ours: CDK's provider framework would bring three of Node.js, a state machine and managed policies.
@@ -64,7 +93,7 @@ def build_gate(
         # For the messages of that queue.
         key.key_arn: ["kms:Decrypt", "kms:GenerateDataKey"],
     }
-    role = _role(scope, migration, context, own)
+    role, policy = _role(scope, migration, context, own)
     program = resources.files("cdk_airflow_ecs.in_lambda").joinpath("migration_gate", "index.py").read_bytes()
     with folder_of(scope, {"index.py": program}) as folder:
         function = lambda_.Function(
@@ -81,7 +110,6 @@ def build_gate(
             environment_encryption=key,
             environment={
                 "CLUSTER": cluster.cluster_arn,
-                "DRAINED": cluster.cluster_arn,
                 "SUBNETS": network.attributes["task_subnets"],
                 "SECURITY_GROUP": migration.security_group.security_group_id,
                 "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
@@ -103,7 +131,7 @@ def build_gate(
         roles=[role],
         statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])],
     )
-    gate = CustomResource(
+    migrated = CustomResource(
         scope,
         "Migration",
         service_token=function.function_arn,
@@ -111,16 +139,19 @@ def build_gate(
         service_timeout=Duration.hours(1),
         properties={"TaskDefinition": migration.task_definition.task_definition_arn},
     )
-    gate.node.add_dependency(again)
+    migrated.node.add_dependency(again)
+    gate = Gate(resource=migrated, function=function, role=role, policy=policy, drained={})
+    gate.drain(context.ecs_clusters)
     return gate
 
 
-def awaited_by_gate(parts: Iterable[RenderedComponent], *, spot: IDependable | None) -> list[IDependable]:
+def awaited_by_gate(parts: Iterable[RenderedComponent], offers: Iterable[IDependable]) -> list[IDependable]:
     """List what the gate waits for among *parts*: stores, and the rules and roles of what runs without a service.
 
-    A security group's rules are its children, so waiting for the group is waiting for them.
+    It waits for *offers* of capacity providers too. A security group's rules are its children, so waiting for the group
+    is waiting for them.
     """
-    found: list[IDependable] = [] if spot is None else [spot]
+    found: list[IDependable] = [*offers]
     for part in parts:
         found.append(part.scope if part.component.is_store else part.peer)
         if not part.component.has_service:
@@ -130,17 +161,12 @@ def awaited_by_gate(parts: Iterable[RenderedComponent], *, spot: IDependable | N
     return found
 
 
-def wait_for(gate: CustomResource, dependencies: list[IDependable]) -> None:
-    """Let *gate* wait for what the migration needs; a custom resource depends on nothing by itself."""
-    gate.node.add_dependency(*dependencies)
-
-
 def _role(
     scope: Construct,
     migration: RenderedComponent,
     context: RenderContext,
     own: Mapping[str, list[str]],
-) -> iam.Role:
+) -> tuple[iam.Role, iam.PolicyDocument]:
     """Make the role of the function with its policies inside; *own* is what it does with its own resources.
 
     CreateFunction checks ``sqs:SendMessage`` of a function with a dead-letter queue, so a policy that CloudFormation
@@ -149,11 +175,6 @@ def _role(
     stack, cluster, log_group = Stack.of(scope), context.cluster, context.log_group
     definition = migration.task_definition
     family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
-    tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
-    # The resource that AWS's service authorization reference has for ListTasks, also for tasks on Fargate.
-    instances = stack.format_arn(
-        service="ecs", resource="container-instance", resource_name=f"{cluster.cluster_name}/*"
-    )
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
     # Not from the log group's ARN, which ends with ":*" already and would match no stream.
     streams = stack.format_arn(
@@ -168,22 +189,31 @@ def _role(
         iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions)
         for actions, resource_arns, conditions in (
             (["ecs:RunTask"], [family], in_cluster),
-            (["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
-            (["ecs:ListTasks"], [instances], in_cluster),
             (["iam:PassRole"], [migration.task_role.role_arn, migration.execution_role.role_arn], pass_role),
             (["logs:GetLogEvents"], [streams], {}),
             *((actions, [resource], {}) for resource, actions in own.items()),
         )
     ]
+    policy = iam.PolicyDocument(statements=statements)
     role = iam.Role(
         scope,
         "HandlerRole",
         assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-        inline_policies={"Gate": iam.PolicyDocument(statements=statements)},
+        inline_policies={"Gate": policy},
     )
-    acknowledge_wildcards(
-        role,
-        [family, tasks, instances, streams],
-        "Revisions of one family, tasks of one cluster, streams of one container",
-    )
-    return role
+    acknowledge_wildcards(role, [family, streams], "Revisions of one family, streams of one container")
+    return role, policy
+
+
+def _stopping(role: iam.Role, cluster: ecs.ICluster) -> list[iam.PolicyStatement]:
+    """Return what lists, watches and stops the tasks of *cluster*, and accept its wildcards for *role*."""
+    stack, name = Stack.of(role), cluster.cluster_name
+    tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{name}/*")
+    # The resource that AWS's service authorization reference has for ListTasks, also for tasks on Fargate.
+    instances = stack.format_arn(service="ecs", resource="container-instance", resource_name=f"{name}/*")
+    acknowledge_wildcards(role, [tasks, instances], "Tasks of one cluster: their names are not known beforehand")
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
+    return [
+        iam.PolicyStatement(actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[tasks], conditions=in_cluster),
+        iam.PolicyStatement(actions=["ecs:ListTasks"], resources=[instances], conditions=in_cluster),
+    ]

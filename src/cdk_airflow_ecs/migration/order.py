@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cdk_airflow_ecs.migration.gate import awaited_by_gate, build_gate, wait_for
+from cdk_airflow_ecs.migration.gate import awaited_by_gate, build_gate
 
 if TYPE_CHECKING:
-    from aws_cdk import CustomResource
     from constructs import IDependable
 
+    from cdk_airflow_ecs.migration.gate import Gate
     from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
 
 def gate_services(
-    gate: CustomResource | None,
+    gate: Gate | None,
     context: RenderContext,
     rendered: Mapping[str, RenderedComponent],
     added: Sequence[RenderedComponent],
-) -> CustomResource:
+) -> Gate:
     """Let the services among *added* wait for the migration. Return its gate.
 
     Args:
@@ -30,11 +30,12 @@ def gate_services(
     """
     if gate is None:
         gate = build_gate(context.scope("Gate"), rendered["Migration"], context=context, key=context.key)
-        wait_for(gate, _bound_before(context))
-    wait_for(gate, awaited_by_gate(added, spot=context.providers))
+        gate.resource.node.add_dependency(*_bound_before(context))
+    gate.drain(context.ecs_clusters)
+    gate.resource.node.add_dependency(*awaited_by_gate(added, context.offers.values()))
     for part in added:
         if part.service is not None and part.component.kind == "service":
-            part.service.node.add_dependency(gate, part.execution_role)
+            part.service.node.add_dependency(gate.resource, part.execution_role)
     return gate
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from cdk_airflow_ecs.monitoring.observed import ObservedCluster, ObservedService
+from cdk_airflow_ecs.plan import CLUSTER
 
 if TYPE_CHECKING:
     from aws_cdk import aws_elasticloadbalancingv2 as elb
@@ -40,7 +41,7 @@ def observe(
         if part.service is not None
     }
     return ObservedCluster(
-        ecs_cluster=context.bindings["Cluster"].text("name"),
+        ecs_cluster=context.bindings[CLUSTER].text("name"),
         services=services,
         web=next(part.component.name for part in rendered.values() if part.component.serves_web),
         load_balancer=cast("elb.ApplicationLoadBalancer", context.bindings["Web"].connectable),
