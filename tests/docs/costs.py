@@ -64,11 +64,12 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
         addresses = 2 if balancer["Scheme"] == "internet-facing" else 0
         text = "Load balancer, a quarter of a load unit" + (", two addresses" if addresses else "")
         rows.append((text, BALANCER + LOAD_UNIT / 4 + addresses * ADDRESS))
-    for cluster in _of(template, "AWS::ECS::Cluster"):
-        if {"Name": "containerInsights", "Value": "enabled"} in cluster.get("ClusterSettings", ()):
-            services, families = (len(_of(template, f"AWS::ECS::{kind}")) for kind in ("Service", "TaskDefinition"))
-            metrics = PER_CLUSTER + PER_FAMILY * families + PER_SERVICE * services
-            rows.append((f"Container Insights, {metrics} metrics", metrics * METRIC))
+    insights = {"Name": "containerInsights", "Value": "enabled"}
+    if clusters := [each for each in _of(template, "AWS::ECS::Cluster") if insights in each.get("ClusterSettings", ())]:
+        services, families = (len(_of(template, f"AWS::ECS::{kind}")) for kind in ("Service", "TaskDefinition"))
+        # A service or a family runs in one cluster.
+        metrics = PER_CLUSTER * len(clusters) + PER_FAMILY * families + PER_SERVICE * services
+        rows.append((f"Container Insights, {metrics} metrics", metrics * METRIC))
     secrets = len(_of(template, "AWS::SecretsManager::Secret"))
     return [*rows, (f"Secrets Manager, {secrets} secrets", secrets * SECRET)]
 
