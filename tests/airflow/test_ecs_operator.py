@@ -255,6 +255,7 @@ def test_the_dags_of_the_examples(name, queues, release, tmp_path):
         **{(task.component, name): name for task in tasks for name in ("family", "security_group_id")},
         ("Network", "task_subnet_list"): ["subnet-1"],
         ("Network", "assign_public_ip_word"): "DISABLED",
+        ("TaskCluster", "name"): "data-tasks",
         ("ContainerLogs", "name"): "containers",
     }
     programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
