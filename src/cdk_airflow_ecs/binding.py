@@ -35,6 +35,7 @@ class Binding:
         secrets: ECS secrets by field name.
         connectable: what admits connections; None if connections need no rule of ours.
         key: the customer key that encrypts it, which whoever may use the store may use too.
+        secret_keys: the customer keys of secrets that differ from *key*, by field name.
         dependencies: what must exist before a task may use it.
         metrics: where its metrics are, one for each node, queue or table.
     """
@@ -43,8 +44,13 @@ class Binding:
     secrets: Mapping[str, ecs.Secret] = field(default_factory=dict)
     connectable: ec2.IConnectable | None = None
     key: kms.IKey | None = None
+    secret_keys: Mapping[str, kms.IKey] = field(default_factory=dict)
     dependencies: Sequence[IDependable] = ()
     metrics: Sequence[MetricSource] = ()
+
+    def key_of(self, secret: str) -> kms.IKey | None:
+        """Return the customer key that encrypts the secret of that field name."""
+        return self.secret_keys.get(secret, self.key)
 
     def text(self, name: str) -> str:
         """The attribute *name*, which is one text."""

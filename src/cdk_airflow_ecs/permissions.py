@@ -87,11 +87,12 @@ def add_to_policy(role: iam.IRole, statement: iam.PolicyStatement) -> None:
 def secret_key_statements(component: Component, context: RenderContext) -> Iterator[iam.PolicyStatement]:
     """Allow the keys of the component's secrets, only through Secrets Manager; their own policies stay as they are.
 
-    The login to the registry of its image is one of them.
+    They include the login to the registry of its image, and the secrets of the log router.
     """
     values = [value for container in component.containers for value in container.environment.values()]
-    bound = (context.bindings[value.of].key for value in values if isinstance(value, SecretRef))
-    keys = dict.fromkeys([*bound, context.image(component).login_key])
+    bound = (context.bindings[value.of].key_of(value.field) for value in values if isinstance(value, SecretRef))
+    routed = context.bindings["LogRouter"].secret_keys.values() if component.kind == "service" else ()
+    keys = dict.fromkeys([*bound, *routed, context.image(component).login_key])
     # In China the name ends with ".cn".
     via = f"secretsmanager.{context.text(Ref('Stack', 'region'))}.amazonaws.com*"
     for key in keys:

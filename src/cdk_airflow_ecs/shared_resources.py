@@ -22,6 +22,7 @@ from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.container_images import ContainerImages
 from cdk_airflow_ecs.ecs_cluster import EcsCluster
+from cdk_airflow_ecs.given_secrets import bind_given_secrets
 from cdk_airflow_ecs.key_statements import KeyStatements
 from cdk_airflow_ecs.logs.retention import keep
 from cdk_airflow_ecs.nag import acknowledge_all
@@ -128,6 +129,8 @@ class SharedResources:
                 attributes=self._network.attributes,
                 dependencies=[*self._network.task_routes, *self._network.endpoints],
             ),
+            "Given": Binding(),
+            "LogRouter": Binding(),
             "ContainerLogs": Binding(attributes={"name": self._log_group.log_group_name}),
             "ExecutionApi": Binding(
                 attributes={
@@ -152,7 +155,11 @@ class SharedResources:
             if self._resources.get(name) != resource:
                 self._bindings[name] = resource.bind(self._scope(name), self._context)
                 self._resources[name] = resource
-        self._bindings["Given"] = Binding(secrets=settings.given_secrets)
+        if self._bindings["Given"].secrets.keys() != settings.given_secrets.keys():
+            self._bindings["Given"] = bind_given_secrets(self._scope("Secrets/Given"), settings.given_secrets)
+        router = settings.log_router
+        if router.secrets and not self._bindings["LogRouter"].secrets:
+            self._bindings["LogRouter"] = bind_given_secrets(self._scope("Logs/Router"), router.secrets)
         if self._namespace is None and any(component.dns_name for component in plan.components):
             self._namespace = bind_namespace(self._root, self._network, self._context.namespace)
         offers: dict[str, IDependable] = {}
@@ -172,7 +179,7 @@ class SharedResources:
             network=self._network,
             image=partial(self._images.find, settings),
             log_group=self._log_group,
-            log_router=settings.log_router,
+            log_router=router.with_secrets(self._bindings["LogRouter"].secrets),
             bindings=self._bindings,
             key_statements=self._key_statements,
             trust=self._trust,

@@ -43,8 +43,6 @@ VALUES = {
     "SSM": "arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/mine/token",
 }
 READS = {"Secrets Manager": "secretsmanager:GetSecretValue", "SSM": "ssm:GetParameters"}
-# With a key that is imported. For Secrets Manager CDK would write into the key's own policy, which it does not have.
-CDK_LETS_DECRYPT = {"Secrets Manager": False, "SSM": True}
 
 
 def _celery(stack, secret):
@@ -122,7 +120,7 @@ def test_whose_it_is(place, source):
     }
     assert {*holders} == owners
     assert {flat(value) for value in holders.values()} == {VALUES[source]}
-    assert readers(made, source) == {"read": owners, "decrypt": owners if CDK_LETS_DECRYPT[source] else set()}
+    assert readers(made, source) == {"read": owners, "decrypt": owners}
     plain = [
         variable["Name"] for container in containers(made).values() for variable in container.get("Environment", ())
     ]
@@ -148,21 +146,21 @@ def test_options(source, line):
         if secret["Name"] == "AIRFLOW__SMTP__SMTP_PASSWORD" and flat(secret["ValueFrom"]) == VALUES[source]
     }
     assert holders == owners
-    assert readers(made, source) == {"read": owners, "decrypt": owners if CDK_LETS_DECRYPT[source] else set()}
+    assert readers(made, source) == {"read": owners, "decrypt": owners}
 
 
-def test_a_key_that_is_imported():
-    """What CDK cannot do the user can: the roles that read secrets are there by component, those of additions too."""
+def test_execution_roles():
+    """The roles that read secrets are there by component, those of additions too: a user may allow them more."""
 
     def build(app):
         stack = Stack(app, "Data")
         cluster = add_cluster(stack, executor=EcsExecutor())
-        cluster.add_ecs_task("etl", environment={NAME: from_secrets_manager(stack)})
+        cluster.add_ecs_task("etl")
         assert {*cluster.execution_roles} == {component.name for component in cluster.plan.components}
-        stack.node.find_child("Key").grant_decrypt(cluster.execution_roles["Tasks/etl"])
+        kms.Key.from_key_arn(stack, "Key", KEY).grant_decrypt(cluster.execution_roles["Tasks/etl"])
 
     made = synthesize(build).templates["Data"]
-    assert readers(made, "Secrets Manager") == {"read": {"Tasksetl"}, "decrypt": {"Tasksetl"}}
+    assert readers(made, "Secrets Manager") == {"read": set(), "decrypt": {"Tasksetl"}}
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -15,6 +15,7 @@ from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis_url import VISIBILITY_TIMEOUT_SECONDS, redis_plan
+from cdk_airflow_ecs.given_secrets import bind_given_secrets
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_secret
 
@@ -63,7 +64,8 @@ class ExistingRedisBroker(Broker):
         del context
         token = self.auth_token
         if isinstance(token, ecs.Secret):
-            secret, key = token, None
+            bound = bind_given_secrets(scope, {"token": token})
+            secret, key = bound.secrets["token"], bound.key_of("token")
         else:
             secret, key = ecs.Secret.from_secrets_manager(secret_peer(scope, token)), token.encryption_key
         groups = [self.security_group] if self.security_group is not None else []

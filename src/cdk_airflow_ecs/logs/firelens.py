@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_ecs as ecs
@@ -105,11 +105,19 @@ class FireLens(LogRouter):
         """See :attr:`LogRouter.log_options`."""
         return {name: value for name, value in self.options.items() if isinstance(value, str)}
 
+    @property
+    def secrets(self) -> Mapping[str, ecs.Secret]:
+        """See :attr:`LogRouter.secrets`."""
+        return {name: value for name, value in self.options.items() if not isinstance(value, str)}
+
+    def with_secrets(self, secrets: Mapping[str, ecs.Secret]) -> FireLens:
+        """See :meth:`LogRouter.with_secrets`."""
+        return replace(self, options={**self.options, **secrets})
+
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
         del group, prefix
-        secrets = {name: value for name, value in self.options.items() if not isinstance(value, str)}
-        return ecs.LogDrivers.firelens(options=dict(self.log_options), secret_options=secrets or None)
+        return ecs.LogDrivers.firelens(options=dict(self.log_options), secret_options=dict(self.secrets) or None)
 
     def attach(self, definition: ecs.TaskDefinition, group: logs.ILogGroup, prefix: str) -> None:
         """See :meth:`LogRouter.attach`."""

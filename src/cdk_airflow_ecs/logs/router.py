@@ -48,6 +48,16 @@ class LogRouter(ABC):
         """What each container tells its log driver in plain text, as far as it is the user's."""
         return {}
 
+    @property
+    def secrets(self) -> Mapping[str, ecs.Secret]:
+        """The secrets that its log driver is given, by option."""
+        return {}
+
+    def with_secrets(self, secrets: Mapping[str, ecs.Secret]) -> LogRouter:
+        """Return the same router with *secrets* instead of its own: the same secrets, as the cluster sees them."""
+        del secrets
+        return self
+
     @abstractmethod
     def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
         """Give CDK the log driver of one container.

@@ -1,0 +1,157 @@
+"""A secret that is passed as an ``ecs.Secret`` works wherever the secret and its key stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowVersion,
+    CeleryExecutor,
+    FireLens,
+    RedisBroker,
+    Service,
+    WorkerPool,
+)
+from synthesis import flat, synthesize
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret"
+KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key"
+PLACES = ("environment", "config", "service", "pool", "task", "router", "broker", "added")
+
+
+def own(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
+    """Make secret and key in the stack of the cluster."""
+    del home
+    return secretsmanager.Secret(stack, f"mine-{name}", encryption_key=kms.Key(stack, f"key-{name}"))
+
+
+def other_stack(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
+    """Make secret and key in another stack."""
+    del stack
+    return secretsmanager.Secret(home, f"mine-{name}", encryption_key=kms.Key(home, f"key-{name}"))
+
+
+def imported(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
+    """Import secret and key."""
+    del home
+    key = kms.Key.from_key_arn(stack, f"key-{name}", f"{KEY_ARN}/key-{name}")
+    return secretsmanager.Secret.from_secret_attributes(
+        stack, name, secret_complete_arn=f"{ARN}:mine-{name}-AbCdEf", encryption_key=key
+    )
+
+
+def imported_by_part(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
+    """Import the secret by an ARN without its suffix, and the key."""
+    del home
+    key = kms.Key.from_key_arn(stack, f"key-{name}", f"{KEY_ARN}/key-{name}")
+    return secretsmanager.Secret.from_secret_attributes(
+        stack, name, secret_partial_arn=f"{ARN}:mine-{name}", encryption_key=key
+    )
+
+
+def build(app: App, make: Callable[[Stack, Stack, str], secretsmanager.ISecret]) -> None:
+    """A cluster that is given a secret of its own in each place, one of them as a version of a field."""
+    home, stack = Stack(app, "Home"), Stack(app, "S")
+    made = {place: make(stack, home, place) for place in PLACES}
+    secrets = {place: ecs.Secret.from_secrets_manager(secret) for place, secret in made.items()}
+    secrets["service"] = ecs.Secret.from_secrets_manager(made["service"], "token")
+    version = ecs.SecretVersionInfo(version_stage="AWSPREVIOUS")
+    secrets["task"] = ecs.Secret.from_secrets_manager_version(made["task"], version, "token")
+    del made
+    cluster = AirflowCluster(
+        stack,
+        "A",
+        version=AirflowVersion.V3_3,
+        environment={"FOR_ALL": secrets["environment"]},
+        config={"smtp": {"smtp_password": secrets["config"]}},
+        scheduler=Service(environment={"FOR_SCHEDULER": secrets["service"]}),
+        executor=CeleryExecutor(
+            broker=RedisBroker.existing("redis.example.com", auth_token=secrets["broker"]),
+            pools=[WorkerPool("default", environment={"FOR_POOL": secrets["pool"]})],
+        ),
+        log_router=FireLens(options={"Name": "http", "http_passwd": secrets["router"]}),
+    )
+    cluster.add_ecs_task("etl", environment={"FOR_ETL": secrets["task"]})
+    # The same task definition grows once more.
+    cluster.add_worker_pool(WorkerPool("more", queues=["more"], environment={"FOR_MORE": secrets["added"]}))
+
+
+def about(value: object) -> set[str]:
+    """The places whose secret or key *value* names."""
+    text = str(flat(value))
+    return {place for place in PLACES if re.search(rf"(mine|key)-?{place}", text)}
+
+
+def given(template: Mapping[str, dict]) -> dict[str, dict[str, list[object]]]:
+    """The secrets of each execution role's containers, by place."""
+    found: dict[str, dict[str, list[object]]] = {}
+    for each in template.values():
+        if each["Type"] == "AWS::ECS::TaskDefinition":
+            task = each["Properties"]
+            of_role = found.setdefault(task["ExecutionRoleArn"]["Fn::GetAtt"][0], {})
+            for container in task["ContainerDefinitions"]:
+                options = container.get("LogConfiguration", {}).get("SecretOptions", ())
+                for secret in (*container.get("Secrets", ()), *options):
+                    for place in about(secret["ValueFrom"]):
+                        of_role.setdefault(place, []).append(flat(secret["ValueFrom"]))
+    return found
+
+
+def may(template: Mapping[str, dict], role: str, action: str) -> list[dict]:
+    """The statements of *role* that allow *action*."""
+    policies = [each["Properties"] for each in template.values() if each["Type"] == "AWS::IAM::Policy"]
+    statements = [s for each in policies if {"Ref": role} in each["Roles"] for s in each["PolicyDocument"]["Statement"]]
+    return [each for each in statements if action in each["Action"]]
+
+
+@pytest.mark.parametrize("make", [own, other_stack, imported, imported_by_part])
+def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack, str], secretsmanager.ISecret]):
+    """Each role may read its own secrets and use their keys, through Secrets Manager, and no others; no cycle."""
+    templates = synthesize(lambda app: build(app, make)).templates
+    template = templates["S"]["Resources"]
+    roles = given(template)
+    assert {place for secrets in roles.values() for place in secrets} == {*PLACES}
+    for role, secrets in roles.items():
+        readable = {
+            place for each in may(template, role, "secretsmanager:GetSecretValue") for place in about(each["Resource"])
+        }
+        assert readable == {*secrets}, role
+        decrypting = [each for each in may(template, role, "kms:Decrypt") if about(each["Resource"])]
+        assert {place for each in decrypting for place in about(each["Resource"])} == {*secrets}, role
+        assert all("secretsmanager" in str(each["Condition"]["StringLike"]["kms:ViaService"]) for each in decrypting)
+    (field,) = {str(value) for secrets in roles.values() for value in secrets.get("service", ())}
+    (version,) = {str(value) for secrets in roles.values() for value in secrets.get("task", ())}
+    assert field.endswith(":token::")
+    assert version.endswith(":token:AWSPREVIOUS:")
+    keys = [
+        each["Properties"]["KeyPolicy"]
+        for made in templates.values()
+        for each in made.get("Resources", {}).values()
+        if each["Type"] == "AWS::KMS::Key"
+    ]
+    assert not any("ExecutionRole" in str(policy) for policy in keys)
+
+
+def test_the_secret_with_the_key_counts():
+    """Of a secret that is imported twice, the import that names the key is used, whichever was passed."""
+
+    def twice(app: App) -> None:
+        stack = Stack(app, "S")
+        imported(stack, stack, "task")
+        bare = secretsmanager.Secret.from_secret_complete_arn(stack, "Bare", f"{ARN}:mine-task-AbCdEf")
+        cluster = AirflowCluster(stack, "A", version=AirflowVersion.V3_3)
+        cluster.add_ecs_task("etl", environment={"FOR_ETL": ecs.Secret.from_secrets_manager(bare)})
+
+    template = synthesize(twice).templates["S"]["Resources"]
+    (role,) = (role for role, secrets in given(template).items() if secrets)
+    assert [each for each in may(template, role, "kms:Decrypt") if about(each["Resource"]) == {"task"}]
