@@ -113,7 +113,7 @@ def test_the_cluster_offers_what_the_table_says():
     settings = resolve(ClusterArguments(version=AirflowVersion.V3_3))
     shared = SharedResources(stack, settings, vpc=None, subnets={}, encryption_key=None, removal_policy=None)
     bindings = shared.bind(settings, plan_cluster(settings)).bindings
-    resources_, given = {*settings.resources()}, {"Given"}
+    resources_, given = {*settings.resources()}, {"Given", "LogRouter"}
     offered = {name: (set(b.attributes), set(b.secrets)) for name, b in bindings.items()}
     assert {name: offer for name, offer in offered.items() if name not in resources_ | given} == ALWAYS | SINCE_3
 
