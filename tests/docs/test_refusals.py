@@ -109,6 +109,9 @@ def names() -> dict:
         "subnet": network("vpc-3", zones).private_subnets[0],
         "group": ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0"),
         "instance": rds.DatabaseInstance(stack, "Db", engine=rds.DatabaseInstanceEngine.POSTGRES, vpc=vpc),
+        "managed": rds.DatabaseInstance(
+            stack, "Managed", engine=rds.DatabaseInstanceEngine.POSTGRES, vpc=vpc, manage_master_user_password=True
+        ),
         "imported_cluster": rds.DatabaseCluster.from_database_cluster_attributes(
             stack, "Imported", cluster_identifier="imported"
         ),

@@ -29,6 +29,7 @@ class Nameless:
 
 
 INSTANCE, NAMELESS = rds_database(), Nameless()
+MANAGED = rds_database(node=SimpleNamespace(default_child=SimpleNamespace(manage_master_user_password=True)))
 
 
 def test_any_database_is_spoken_to_alike():
@@ -136,6 +137,7 @@ def test_the_port_is_the_databases_own(end, port):
         ({"database": rds_database(engine="mysql")}, "takes PostgreSQL, got 'mysql'"),
         ({"database": rds_database("cluster", engine="aurora-mysql")}, "takes PostgreSQL, got 'aurora-mysql'"),
         ({"database": NAMELESS}, "where the imported cluster listens: pass cluster_endpoint_address= and port="),
+        ({"database": MANAGED}, "every seven days, .* Pass secret="),
         ({"endpoint": "db"}, "knows no login: pass secret="),
         ({"endpoint": "db", "secret": "hunter2"}, "secret takes .*, never the secret itself; got a str$"),
         ({"endpoint": "postgresql://u:p@db/x", "secret": SECRET}, "endpoint is a host name alone"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.rotation import check_rotation, manages_password
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_token
 
@@ -88,6 +91,12 @@ class ExistingDatabase(Database):
                 "ExistingDatabase knows no login: pass secret=, a Secrets Manager secret with the fields username"
                 " and password"
             )
+        if self.secret is None and manages_password(self.database):
+            raise ValueError(
+                "ExistingDatabase does not take the login of manage_master_user_password=True: RDS replaces the"
+                " password every seven days, and running services keep the old one. Pass secret=, the login of another"
+                " PostgreSQL user, or leave out manage_master_user_password"
+            )
         if self.port is None:
             object.__setattr__(self, "port", 5432 if endpoint is None else endpoint.port)
         validation.integer("ExistingDatabase port", self.port, 1, 65535, tokens=True)
@@ -103,6 +112,11 @@ class ExistingDatabase(Database):
                 "ExistingDatabase is in a VPC of yours, and the cluster would make another one: pass vpc=, that of the"
                 " database"
             )
+
+    def advice(self) -> Sequence[Advice]:
+        """See :meth:`ClusterResource.advice`."""
+        secret = self.secret if self.secret is not None else getattr(self.database, "secret", None)
+        return tuple(check_rotation("ExistingDatabase", secret))
 
     def bind(self, scope: Construct, context: BindContext) -> Binding:
         """See :meth:`ClusterResource.bind`."""
