@@ -110,7 +110,7 @@ def build_gate(
             environment_encryption=key,
             environment={
                 "CLUSTER": cluster.cluster_arn,
-                "SUBNETS": network.attributes["task_subnets"],
+                "SUBNETS": cast("str", network.attributes["task_subnets"]),
                 "SECURITY_GROUP": migration.security_group.security_group_id,
                 "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
                 "CONTAINER": container,
