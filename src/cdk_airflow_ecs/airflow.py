@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.ports import EXECUTION_API_PORT, TRIGGERER_LOG_PORT, WEB_PORT, WORKER_LOG_PORT
 from cdk_airflow_ecs.process import Need, Process, heartbeat_check, http_check
 
-WEB_PORT = 8080
-EXECUTION_API_PORT = 8081
 EXECUTION_API_NAME = "execution-api"
-WORKER_LOG_PORT = 8793  # [logging] worker_log_server_port
-TRIGGERER_LOG_PORT = 8794  # [logging] trigger_log_server_port
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 # 43 letters and digits of Secrets Manager, and the "=" that makes them a key.
 FERNET_COMMAND = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""

@@ -28,11 +28,11 @@ from cdk_airflow_ecs.monitoring.outputs import add_outputs
 from cdk_airflow_ecs.network import connect, peers
 from cdk_airflow_ecs.place import check_place
 from cdk_airflow_ecs.plan import ClusterPlan
-from cdk_airflow_ecs.render import render_components
 from cdk_airflow_ecs.resolve import check_constructs, resolve
 from cdk_airflow_ecs.secret_names import check_secret_names
 from cdk_airflow_ecs.shared_resources import SharedResources, serve_web
 from cdk_airflow_ecs.subnets import check_network
+from cdk_airflow_ecs.task_definitions import render_components
 
 if TYPE_CHECKING:
     from aws_cdk import aws_elasticloadbalancingv2 as elb

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.option_conflicts import INSTEAD, spell
+from cdk_airflow_ecs.option_merging import INSTEAD, spell
 from cdk_airflow_ecs.option_names import (
     COMMAND_SUFFIXES,
     FREE_FORM,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from cdk_airflow_ecs import limits
-from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, WEB_PORT, processes
+from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, processes
 from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
@@ -15,15 +15,15 @@ from cdk_airflow_ecs.compatibility import check_router
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
 from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
-from cdk_airflow_ecs.option_conflicts import OptionConflictError, together
+from cdk_airflow_ecs.option_merging import OptionConflictError, together
 from cdk_airflow_ecs.plan import TASK_CLUSTER, ClusterPlan, Component, Container, Edge, Option, Permission
 from cdk_airflow_ecs.plan_context import PlanContext
+from cdk_airflow_ecs.ports import EXECUTION_API_PORT, NFS_PORT, WEB_PORT
 from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.process_environment import process_environment
 from cdk_airflow_ecs.run_task_permissions import may_find, may_follow, may_read_log, may_run
 from cdk_airflow_ecs.settings import Settings
 
-NFS_PORT: Final = 2049
 # The processes of a component, what is said of it, and its size where nothing is said.
 _Part: TypeAlias = "tuple[tuple[Process | Workers, ...], Service, TaskSize]"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cdk_airflow_ecs import option_conflicts, option_names
+from cdk_airflow_ecs import option_merging, option_names
 from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.environment import split_environment
@@ -47,14 +47,14 @@ def process_environment(
         (f"environment of {process.component}", given_options),
     ]
     own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
-    relied = option_conflicts.conflicts([*context.relied_upon, *user_options], line)
-    if conflicts := relied | option_conflicts.conflicts([*own, *user_options], line):
-        raise option_conflicts.OptionConflictError(conflicts)
+    relied = option_merging.conflicts([*context.relied_upon, *user_options], line)
+    if conflicts := relied | option_merging.conflicts([*own, *user_options], line):
+        raise option_merging.OptionConflictError(conflicts)
     for owner in context.owners:
         owner.check_options(settings.version, user_options)
     check_heartbeats(user_options, line)
-    chosen = option_conflicts.overlay(
-        _defaults(context, process), option_conflicts.merge([*own, *user_options], line), line
+    chosen = option_merging.overlay(
+        _defaults(context, process), option_merging.merge([*own, *user_options], line), line
     )
     if "dags" not in process.needs:
         chosen[_DAGS_FOLDER] = NO_DAGS

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from cdk_airflow_ecs.airflow import TRIGGERER_LOG_PORT, WORKER_LOG_PORT
 from cdk_airflow_ecs.option_names import known, read_as
 from cdk_airflow_ecs.option_owner import OptionOwner, UserOptions
 from cdk_airflow_ecs.plan import Option, Value
+from cdk_airflow_ecs.ports import TRIGGERER_LOG_PORT, WORKER_LOG_PORT
 from cdk_airflow_ecs.process import HEARTBEAT_SECONDS
 from cdk_airflow_ecs.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from aws_cdk import Stage
 from aws_cdk.aws_ec2 import SubnetSelection
 
-from cdk_airflow_ecs import compatibility, option_conflicts, options, validation
+from cdk_airflow_ecs import compatibility, option_merging, options, validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.service import Service
@@ -158,7 +158,7 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
 def _advise(findings: Sequence[options.Finding], owner: str = "") -> list[Advice]:
     """Make advice of *findings*, each with an id of its own, or refuse all that are errors at once."""
     if wrong := [finding.message for finding in findings if finding.is_error]:
-        raise ValueError(option_conflicts.together(wrong))
+        raise ValueError(option_merging.together(wrong))
     return [Advice(f"{finding.warning_id}{owner}", finding.message) for finding in findings]
 
 

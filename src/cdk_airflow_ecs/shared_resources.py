@@ -16,7 +16,7 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from cdk_airflow_ecs.access_logs import AccessLogs
-from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, EXECUTION_API_PORT, web_component, web_health_path
+from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, web_component, web_health_path
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.cluster_resource import ClusterResource
@@ -30,6 +30,7 @@ from cdk_airflow_ecs.names import family_prefix, namespace_name
 from cdk_airflow_ecs.network import bind_namespace, build_network
 from cdk_airflow_ecs.permissions import tasks_of
 from cdk_airflow_ecs.plan import CLUSTER
+from cdk_airflow_ecs.ports import EXECUTION_API_PORT
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 from cdk_airflow_ecs.secrets import bind_secrets, cluster_key, key_peer, let_logs_use
 from cdk_airflow_ecs.stack_facts import StackFacts

@@ -37,7 +37,7 @@ FILES = {
 }
 # They say what of one value, or of the files of an image, is not taken.
 LOOKUP = "vpc-provider:account=123456789012:filter.vpc-id=vpc-1:region=eu-central-1:returnAsymmetricSubnets=true"
-ELSEWHERE = ("validation.py", "directory.py", "shared_files.py")
+ELSEWHERE = ("validation.py", "directory.py", "upload_exclusions.py")
 SOURCE = Path(cdk_airflow_ecs.__file__).parent
 # What is said of one value by itself; of files, which custom-image.md is about; of the name of a task that an executor
 # of somebody's own has taken; and what no user can reach.
@@ -46,7 +46,7 @@ PLAIN = re.compile(
     r"|Fargate accepts 21|not supported|not known|name of an environment variable|no output plugin|has a \"#\""
     r"|\{self\.kind|belongs into a stack|names another file|has a (hash|login)|a line has a login"
     r"|the tasks of executor=|lost its secret|has lost permissions|is rendered already|has no service"
-    r"|is not a need|^option_conflicts\.together|^finding\.message|^refusal\("
+    r"|is not a need|^option_merging\.together|^finding\.message|^refusal\("
 )
 
 

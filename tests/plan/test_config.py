@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.option_conflicts import merge
+from cdk_airflow_ecs.option_merging import merge
 from cdk_airflow_ecs.option_names import current_option, every_option, minors
 from cdk_airflow_ecs.options import Finding, environment_name, exists, flatten, known
 from cdk_airflow_ecs.options import check as check_flat

@@ -17,7 +17,7 @@ import cdk_airflow_ecs
 from cdk_airflow_ecs import AirflowImage, AirflowVersion, RedisBroker
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.ecs_task import EcsTask
-from cdk_airflow_ecs.option_conflicts import merge
+from cdk_airflow_ecs.option_merging import merge
 from cdk_airflow_ecs.testing import plan_of
 
 WORD = "hunter2"

@@ -24,7 +24,7 @@ from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.nag import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
-from cdk_airflow_ecs.shared_files import JUNK, shared_files
+from cdk_airflow_ecs.upload_exclusions import JUNK, shared_files
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_

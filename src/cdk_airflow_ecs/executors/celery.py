@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.airflow import WORKER_LOG_PORT, AirflowVersion
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis import RedisBroker
 from cdk_airflow_ecs.capacity.fargate import Fargate
@@ -16,6 +16,7 @@ from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.option_owner import UserOptions, names_in
 from cdk_airflow_ecs.plan import Edge, Json, Option, Value
+from cdk_airflow_ecs.ports import WORKER_LOG_PORT
 from cdk_airflow_ecs.process import Need, Process, tcp_check
 
 _EXTRA: Final = ("celery", "extra_celery_config")

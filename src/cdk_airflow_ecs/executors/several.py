@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from cdk_airflow_ecs import option_conflicts, validation
+from cdk_airflow_ecs import option_merging, validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.executors.base import Executor, ExecutorBindContext, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
@@ -68,9 +68,9 @@ class SeveralExecutors(Executor):
                 raise ValueError(f"the alias {plan.alias} of {name} is the name of another executor; take another")
         return ExecutorPlan(
             class_path=",".join(f"{p.alias}:{p.class_path}" if p.alias else p.class_path for p in members),
-            config=option_conflicts.merge([(name, plan.config) for name, plan in plans.items()], line),
-            defaults=option_conflicts.merge([(name, plan.defaults) for name, plan in plans.items()], line),
-            loader_config=option_conflicts.merge([(name, plan.loader_config) for name, plan in plans.items()], line),
+            config=option_merging.merge([(name, plan.config) for name, plan in plans.items()], line),
+            defaults=option_merging.merge([(name, plan.defaults) for name, plan in plans.items()], line),
+            loader_config=option_merging.merge([(name, plan.loader_config) for name, plan in plans.items()], line),
             environment=_union("the variable", {name: plan.environment for name, plan in plans.items()}),
             stores=_union("the store", {name: plan.stores for name, plan in plans.items()}),
             workers=tuple(workers for plan in members for workers in plan.workers),

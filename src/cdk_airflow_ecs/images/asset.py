@@ -12,8 +12,8 @@ from aws_cdk import aws_ecr_assets as assets
 from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs.plan import Architecture
-from cdk_airflow_ecs.shared_files import JUNK, PRIVATE
 from cdk_airflow_ecs.staging import folder_of
+from cdk_airflow_ecs.upload_exclusions import JUNK, PRIVATE
 
 if TYPE_CHECKING:
     from constructs import Construct

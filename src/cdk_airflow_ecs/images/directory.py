@@ -18,8 +18,8 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.requirements import check_airflow, check_requirements, whole_lines
 from cdk_airflow_ecs.plan import Option
-from cdk_airflow_ecs.shared_files import JUNK, shared_files
 from cdk_airflow_ecs.tokens import is_token
+from cdk_airflow_ecs.upload_exclusions import JUNK, shared_files
 
 # By what the image needs: where it may stand.
 _PLACES: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cdk_airflow_ecs import option_conflicts, options
+from cdk_airflow_ecs import option_merging, options
 from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
 from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.plan import Component, Container, Option, SecretRef, Value
@@ -34,7 +34,7 @@ def migration_component(settings: Settings) -> Component:
         }
         for source, given in (*settings.config, (settings.image.source.options_source, settings.image.source.options))
     }
-    chosen = option_conflicts.merge([("this cluster", own), *concerned.items()], settings.version.line)
+    chosen = option_merging.merge([("this cluster", own), *concerned.items()], settings.version.line)
     return Component(
         name=MIGRATION,
         path="Gate",

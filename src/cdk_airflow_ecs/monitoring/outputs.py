@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Stack
 
-from cdk_airflow_ecs.airflow import WEB_PORT
+from cdk_airflow_ecs.ports import WEB_PORT
 
 if TYPE_CHECKING:
     from constructs import Construct

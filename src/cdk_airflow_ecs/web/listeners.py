@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 
-from cdk_airflow_ecs.airflow import WEB_PORT
 from cdk_airflow_ecs.durations import seconds
+from cdk_airflow_ecs.ports import WEB_PORT
 
 if TYPE_CHECKING:
     from aws_cdk import aws_certificatemanager as acm

@@ -14,13 +14,14 @@ from aws_cdk import aws_route53_targets as targets
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
-from cdk_airflow_ecs.airflow import WEB_PORT, AirflowVersion
+from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.limits import check_clients
 from cdk_airflow_ecs.network import peers
 from cdk_airflow_ecs.option_names import read_as
+from cdk_airflow_ecs.ports import WEB_PORT
 from cdk_airflow_ecs.subnets import check_subnets
 from cdk_airflow_ecs.tokens import is_token
 from cdk_airflow_ecs.web.base_url import check_base_url
