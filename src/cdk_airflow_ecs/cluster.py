@@ -320,7 +320,7 @@ class AirflowCluster(Construct):
 
     @property
     def task_roles(self) -> Mapping[str, iam.IRole]:
-        """The same roles by component, for resource policies, which take no group of roles."""
+        """The roles of :attr:`grant_principal` by component, for a grant or a policy that concerns one role."""
         return dict(self._authors.task_roles)
 
     @property

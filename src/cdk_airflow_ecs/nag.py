@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Final
 
@@ -45,24 +45,35 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reaso
         resources: ARNs as they stand in the policy.
         reason: why no list of ARNs exists.
     """
-    acknowledge_each([(construct, list(resources))], reason)
+    wildcards = Wildcards()
+    wildcards.add(construct, resources, reason)
+    wildcards.acknowledge()
 
 
-def acknowledge_each(findings: Sequence[tuple[IConstruct, Sequence[str]]], reason: str) -> None:
-    """Accept wildcards of several constructs of one stack, which is asked once what the ARNs look like.
+class Wildcards:
+    """Wildcards in policies, collected so that CDK is asked once what all the ARNs look like."""
 
-    Args:
-        findings: constructs, and the ARNs in their policies that end in a wildcard.
-        reason: why no list of ARNs exists.
-    """
-    found = [(construct, texts) for construct, texts in findings if texts]
-    if not found or _CDK < WILDCARDS_SINCE:
-        return
-    resolved = [texts for _, texts in found]
-    if any(is_token(text) for texts in resolved for text in texts):
-        resolved = Stack.of(found[0][0]).resolve(resolved)
-    for (construct, _), texts in zip(found, resolved, strict=True):
-        acknowledge_all(construct, {f"AwsSolutions-IAM5[Resource::{_flat(text)}]": reason for text in texts})
+    def __init__(self) -> None:
+        """Start with none."""
+        self._found: list[tuple[IConstruct, str, str]] = []
+
+    def add(self, construct: IConstruct, resources: Iterable[str], reason: str) -> None:
+        """Collect *resources*, as :func:`acknowledge_wildcards` takes them."""
+        self._found += [(construct, text, reason) for text in resources]
+
+    def acknowledge(self) -> None:
+        """Accept what was collected. All constructs are in one stack."""
+        if not self._found or _CDK < WILDCARDS_SINCE:
+            return
+        texts = [text for _, text, _ in self._found]
+        if any(is_token(text) for text in texts):
+            texts = Stack.of(self._found[0][0]).resolve(texts)
+        reasons: dict[int, tuple[IConstruct, dict[str, str]]] = {}
+        for (construct, _, reason), text in zip(self._found, texts, strict=True):
+            _, known = reasons.setdefault(id(construct), (construct, {}))
+            known[f"AwsSolutions-IAM5[Resource::{_flat(text)}]"] = reason
+        for construct, known in reasons.values():
+            acknowledge_all(construct, known)
 
 
 def _flat(node: object) -> str:

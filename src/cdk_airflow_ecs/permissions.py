@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_iam as iam
 
-from cdk_airflow_ecs.nag import acknowledge_wildcards
 from cdk_airflow_ecs.plan import Component, Permission, Ref, SecretRef
 
 if TYPE_CHECKING:
+    from cdk_airflow_ecs.nag import Wildcards
     from cdk_airflow_ecs.render_context import RenderContext
     from cdk_airflow_ecs.stack_facts import StackFacts
 
@@ -46,11 +46,13 @@ def tasks_of(stack: StackFacts) -> iam.IPrincipal:
     )
 
 
-def allow(role: iam.IRole, component: Component, context: RenderContext, done: Statements = ()) -> Statements:
+def allow(
+    role: iam.IRole, component: Component, context: RenderContext, wildcards: Wildcards, done: Statements = ()
+) -> Statements:
     """Let *role* do what *component* must, beyond what is *done*: a grown plan only adds.
 
     A permission that has more resources than before becomes a longer statement, so that what is added later reads
-    like what was there from the start.
+    like what was there from the start. The resources with a wildcard are added to *wildcards*.
     """
     made: list[tuple[Permission, iam.PolicyStatement]] = []
     left = list(done)
@@ -72,7 +74,7 @@ def allow(role: iam.IRole, component: Component, context: RenderContext, done: S
         wild += [text for text in map(context.text, more) if text.endswith("*")]
     if left:
         raise ValueError(f"{component.name} has lost permissions: {[permission for permission, _ in left]}")
-    acknowledge_wildcards(role, wild, _REASON)
+    wildcards.add(role, wild, _REASON)
     return made
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import Stack
 
 from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.logs.streams import LogStreams
 from cdk_airflow_ecs.plan import CLUSTER, Component, Container, Json, Permission, Ref, SecretRef, Value
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class RenderedComponent:
     Args:
         peer: the security group as others see it. CDK warns about every rule "to" something from a group that may
             already open any connection; of an imported group it does not.
-        log_group: where its containers log.
+        streams: the log streams of its containers.
         statements: what its task role may do, each beside the permission that it came from.
     """
 
@@ -61,27 +62,19 @@ class RenderedComponent:
     security_group: ec2.SecurityGroup
     peer: ec2.ISecurityGroup
     service: ecs.BaseService | None
-    log_group: logs.ILogGroup
+    streams: LogStreams
     statements: Sequence[tuple[Permission, iam.PolicyStatement]]
 
     def attribute(self, name: str) -> str:
         """What :class:`~cdk_airflow_ecs.plan.Ref` may say of a component."""
-        definition, stack = self.task_definition, Stack.of(self.scope)
-        # Not from the log group's ARN, which ends with ":*" already and would match no stream.
-        prefix, container = self.component.path.rpartition("/")[2], self.component.containers[0].name
-        streams = f"{self.log_group.log_group_name}:log-stream:{prefix}/{container}/*"
+        definition = self.task_definition
         found: dict[str, Callable[[], str]] = {
             "task_definition_arn": lambda: definition.task_definition_arn,
             "family": lambda: definition.family,
-            "family_arn": lambda: stack.format_arn(
+            "family_arn": lambda: Stack.of(self.scope).format_arn(
                 service="ecs", resource="task-definition", resource_name=f"{definition.family}:*"
             ),
-            "log_streams_arn": lambda: stack.format_arn(
-                service="logs",
-                resource="log-group",
-                resource_name=streams,
-                arn_format=ArnFormat.COLON_RESOURCE_NAME,
-            ),
+            "log_streams_arn": lambda: self.streams.arn_of(self.component.containers[0].name),
             "task_role_arn": lambda: self.task_role.role_arn,
             "execution_role_arn": lambda: self.execution_role.role_arn,
             "security_group_id": lambda: self.security_group.security_group_id,
@@ -131,6 +124,15 @@ class RenderContext:
     def cluster(self) -> ecs.Cluster:
         """The ECS cluster of Airflow's own tasks."""
         return self.ecs_clusters[CLUSTER]
+
+    def streams(self, component: Component) -> LogStreams:
+        """Return the log streams of *component*, which are its own."""
+        return LogStreams(
+            group=self.text(Ref("ContainerLogs", "name")),
+            group_arn=self.text(Ref("ContainerLogs", "arn")),
+            region=self.text(Ref("Stack", "region")),
+            prefix=component.path.rpartition("/")[2],
+        )
 
     def connectables(self) -> dict[str, ec2.IConnectable]:
         """Return what stands at the ends of edges, by name: what exists once, and the components."""

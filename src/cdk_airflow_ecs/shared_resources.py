@@ -132,7 +132,13 @@ class SharedResources:
             ),
             "Given": Binding(),
             "LogRouter": Binding(),
-            "ContainerLogs": Binding(attributes={"name": self._log_group.log_group_name}),
+            "ContainerLogs": Binding(
+                attributes={
+                    "name": (group := self._log_group.log_group_name),
+                    # That of CDK ends with ":*", after which no stream can be named.
+                    "arn": f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{group}",
+                }
+            ),
             "ExecutionApi": Binding(
                 attributes={
                     "url": f"http://{EXECUTION_API_NAME}.{self._context.namespace}:{EXECUTION_API_PORT}/execution/"

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -15,8 +14,7 @@ from constructs import Construct
 from cdk_airflow_ecs.durations import seconds
 from cdk_airflow_ecs.executors.no_sidecars import NoSidecars
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
-from cdk_airflow_ecs.logs.router import LogRouter
-from cdk_airflow_ecs.nag import acknowledge_wildcards
+from cdk_airflow_ecs.nag import Wildcards
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
 from cdk_airflow_ecs.plan import Architecture, Component, Container, SecretRef
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
@@ -39,12 +37,13 @@ def render_components(
         done: what is rendered already; it gets what the plan has added to it since.
     """
     rendered: dict[str, RenderedComponent] = {}
+    wildcards = Wildcards()
     for component in components:
         here = replace(context, rendered=dict(rendered))
         if component.name in done:
-            part = _extend(done[component.name], component, here)
+            part = _extend(done[component.name], component, here, wildcards)
         else:
-            part = _render(context.scope(component.path), component, here)
+            part = _render(context.scope(component.path), component, here, wildcards)
         if part.service is not None:
             needed = [rendered[name] for name in dict.fromkeys(ref.of for ref in component.refs()) if name in rendered]
             for other in needed:
@@ -65,6 +64,7 @@ def render_components(
                 *(dependency for binding in files for dependency in binding.dependencies),
             )
         rendered[component.name] = part
+    wildcards.acknowledge()
     return rendered
 
 
@@ -77,7 +77,7 @@ def _linux_on(architecture: Architecture) -> ecs.RuntimePlatform:
     )
 
 
-def _render(scope: Construct, component: Component, context: RenderContext) -> RenderedComponent:
+def _render(scope: Construct, component: Component, context: RenderContext, wildcards: Wildcards) -> RenderedComponent:
     """Make the task definition of *component* under *scope*, and its service unless it runs once."""
     store = component.is_store
     group = context.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=not store)
@@ -100,19 +100,28 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
     # What the gate and operators read, what an executor starts, and what stores say is in CloudWatch Logs whatever the
     # router: a store is one container, and its role may write to no other place.
     router = context.log_router if component.kind == "service" else AwsLogs()
+    streams = context.streams(component)
     for container in component.containers:
-        _add_container(definition, component, container, context, router)
+        _add_container(definition, component, container, context, router.driver(streams))
     if component.kind == "executor task":
         definition.node.add_validation(NoSidecars(definition, [container.name for container in component.containers]))
     # After them: CDK takes the first container for the one that a service is about.
-    router.attach(definition, context.log_group, _prefix(component))
+    router.attach(definition, streams)
+    # Whatever the router, one container of each task writes to CloudWatch Logs.
+    execution_role.add_to_policy(
+        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[streams.arn])
+    )
+    # On the cluster: one call for all of these roles instead of two for each.
+    wildcards.add(context.scope(""), [streams.arn], "ECS names the log streams of a component's tasks by their ids")
     for statement in secret_key_statements(component, context):
         execution_role.add_to_policy(statement)
     if context.image(component).in_ecr or router.in_ecr:
-        acknowledge_wildcards(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
-    statements = allow(task_role, component, context)
+        wildcards.add(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
+    statements = allow(task_role, component, context, wildcards)
     if component.enable_exec:
-        _acknowledge_exec(scope, context)
+        sessions = f"{streams.group_arn}:*"
+        why = "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list"
+        wildcards.add(task_role, ["*", sessions], why)
     return RenderedComponent(
         component=component,
         scope=scope,
@@ -124,7 +133,7 @@ def _render(scope: Construct, component: Component, context: RenderContext) -> R
             scope, "Peer", group.security_group_id, allow_all_outbound=not store
         ),
         service=_service(scope, component, definition, group, context) if component.has_service else None,
-        log_group=context.log_group,
+        streams=streams,
         statements=statements,
     )
 
@@ -166,7 +175,9 @@ def _task_definition(
     )
 
 
-def _extend(part: RenderedComponent, component: Component, context: RenderContext) -> RenderedComponent:
+def _extend(
+    part: RenderedComponent, component: Component, context: RenderContext, wildcards: Wildcards
+) -> RenderedComponent:
     """Give what is rendered already what a grown plan adds: variables and permissions. Nothing else may change."""
     if part.component == component:
         return part
@@ -180,7 +191,8 @@ def _extend(part: RenderedComponent, component: Component, context: RenderContex
         for name, value in after.environment.items():
             if before.environment.get(name) != value:
                 container.add_environment(name, context.variable(value))
-    return replace(part, component=component, statements=allow(part.task_role, component, context, part.statements))
+    statements = allow(part.task_role, component, context, wildcards, part.statements)
+    return replace(part, component=component, statements=statements)
 
 
 def _add_container(
@@ -188,7 +200,7 @@ def _add_container(
     component: Component,
     container: Container,
     context: RenderContext,
-    router: LogRouter,
+    log_driver: ecs.LogDriver,
 ) -> None:
     check = container.health_check
     image = context.image(component)
@@ -217,7 +229,7 @@ def _add_container(
             if check
             else None
         ),
-        logging=router.driver(context.log_group, _prefix(component)),
+        logging=log_driver,
         stop_timeout=_STOP_TIMEOUT,
     )
     if container.mounts:
@@ -227,11 +239,6 @@ def _add_container(
                 for volume, path in container.mounts.items()
             )
         )
-
-
-def _prefix(component: Component) -> str:
-    """What the names of its log streams begin with."""
-    return component.path.rpartition("/")[2]
 
 
 def _service(
@@ -281,18 +288,4 @@ def _with_ec2(scope: Construct, context: RenderContext) -> ecs.ICluster:
     """Return the ECS cluster as one that has EC2 machines: CDK only sees those that it made itself."""
     return ecs.Cluster.from_cluster_attributes(
         scope, "Ec2Cluster", cluster_name=context.cluster.cluster_name, vpc=context.network.vpc, has_ec2_capacity=True
-    )
-
-
-def _acknowledge_exec(scope: Construct, context: RenderContext) -> None:
-    streams = Stack.of(scope).format_arn(
-        service="logs",
-        resource="log-group",
-        resource_name=f"{context.log_group.log_group_name}:*",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
-    acknowledge_wildcards(
-        scope,
-        ["*", streams],
-        "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list",
     )

@@ -45,7 +45,7 @@ ALWAYS = {
     "Stack": ({"region"}, set()),
     "Cluster": ({"arn", "name", "tasks_arn", "instances_arn"}, set()),
     "Network": ({"task_subnets", "task_subnet_list", "assign_public_ip", "assign_public_ip_word"}, set()),
-    "ContainerLogs": ({"name"}, set()),
+    "ContainerLogs": ({"name", "arn"}, set()),
     "Fernet": ({"arn"}, {""}),
     "Session": ({"arn"}, {""}),
     "Admin": ({"arn"}, {""}),

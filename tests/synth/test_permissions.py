@@ -255,6 +255,30 @@ def test_what_no_role_may_do(name):
 
 
 @everything
+def test_components_write_their_own_log_streams(name):
+    """The execution role of a task definition may write the streams that its containers are configured with."""
+    found = {}
+    for role, _, statement in allowed(name):
+        if "ExecutionRole" in role and "logs:PutLogEvents" in several(statement["Action"]):
+            found.setdefault(role, []).extend(several(statement["Resource"]))
+    expected = {}
+    for template in templates(name).values():
+        for definition in resources(template, "AWS::ECS::TaskDefinition").values():
+            logs = [each["LogConfiguration"] for each in definition["Properties"]["ContainerDefinitions"]]
+            ((region, group, prefix),) = {
+                tuple(
+                    deployed(template, imported(log["Options"][f"awslogs-{option}"], name))
+                    for option in ("region", "group", "stream-prefix")
+                )
+                for log in logs
+                if log["LogDriver"] == "awslogs"
+            }
+            role = definition["Properties"]["ExecutionRoleArn"]["Fn::GetAtt"][0]
+            expected[role] = [f"arn:aws:logs:{region}:123456789012:log-group:{group}:log-stream:{prefix}/*"]
+    assert found == expected
+
+
+@everything
 def test_actions_and_resources_are_named(name):
     """Roles may do what is named to what is named; the function of CDK's that uploads DAGs is the only exception."""
     for role, statement, _ in allowed(name):

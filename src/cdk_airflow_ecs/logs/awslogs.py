@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aws_cdk import Size
 from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs.logs.retention import check_retention
 from cdk_airflow_ecs.logs.router import RETENTION_DAYS, LogRouter
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_logs as logs
+    from cdk_airflow_ecs.logs.streams import LogStreams
 
-_BUFFER: Final = Size.mebibytes(25)
+_BUFFER_BYTES: Final = 25 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,17 @@ class AwsLogs(LogRouter):
         """See :attr:`LogRouter.kept_days`."""
         return self.retention_days
 
-    def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
+    def driver(self, streams: LogStreams) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
-        return ecs.LogDrivers.aws_logs(
-            stream_prefix=prefix,
-            log_group=group,
-            # A task must never wait for its log.
-            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
-            max_buffer_size=_BUFFER,
+        # ``ecs.LogDrivers.aws_logs`` would let the execution role write every stream of the group.
+        return ecs.GenericLogDriver(
+            log_driver="awslogs",
+            options={
+                "awslogs-group": streams.group,
+                "awslogs-stream-prefix": streams.prefix,
+                "awslogs-region": streams.region,
+                # A task must never wait for its log.
+                "mode": "non-blocking",
+                "max-buffer-size": f"{_BUFFER_BYTES}b",
+            },
         )

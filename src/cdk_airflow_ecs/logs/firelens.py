@@ -16,7 +16,7 @@ from cdk_airflow_ecs.secret_detection import refusal, secret_of
 from cdk_airflow_ecs.tokens import is_secret
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_logs as logs
+    from cdk_airflow_ecs.logs.streams import LogStreams
 
 # Not "stable", which AWS moves and tells not to deploy (its README, "Guidance on consuming versions"): in 2026 it was
 # still a 2.x on Amazon Linux 2, whose support has ended (aws/aws-for-fluent-bit#1181). 3.4.17 has Fluent Bit 5.0.9,
@@ -114,12 +114,12 @@ class FireLens(LogRouter):
         """See :meth:`LogRouter.with_secrets`."""
         return replace(self, options={**self.options, **secrets})
 
-    def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
+    def driver(self, streams: LogStreams) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
-        del group, prefix
+        del streams
         return ecs.LogDrivers.firelens(options=dict(self.log_options), secret_options=dict(self.secrets) or None)
 
-    def attach(self, definition: ecs.TaskDefinition, group: logs.ILogGroup, prefix: str) -> None:
+    def attach(self, definition: ecs.TaskDefinition, streams: LogStreams) -> None:
         """See :meth:`LogRouter.attach`."""
         definition.add_firelens_log_router(
             _ROUTER,
@@ -129,5 +129,5 @@ class FireLens(LogRouter):
                 type=ecs.FirelensLogRouterType.FLUENTBIT, options=ecs.FirelensOptions(enable_ecs_log_metadata=True)
             ),
             memory_reservation_mib=self.memory_mib,
-            logging=AwsLogs().driver(group, prefix),
+            logging=AwsLogs().driver(streams),
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
-    from aws_cdk import aws_logs as logs
 
+    from cdk_airflow_ecs.logs.streams import LogStreams
     from cdk_airflow_ecs.plan import Permission
 
 RETENTION_DAYS: Final = 30
@@ -59,13 +59,12 @@ class LogRouter(ABC):
         return self
 
     @abstractmethod
-    def driver(self, group: logs.ILogGroup, prefix: str) -> ecs.LogDriver:
+    def driver(self, streams: LogStreams) -> ecs.LogDriver:
         """Give CDK the log driver of one container.
 
         Args:
-            group: the cluster's log group.
-            prefix: what the names of its log streams begin with.
+            streams: the log streams of the container's component. Its execution role may write these only.
         """
 
-    def attach(self, definition: ecs.TaskDefinition, group: logs.ILogGroup, prefix: str) -> None:  # noqa: B027
+    def attach(self, definition: ecs.TaskDefinition, streams: LogStreams) -> None:  # noqa: B027
         """Add to a task what the driver needs. Called after its containers were added."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import ArnFormat, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -69,7 +69,7 @@ def build_gate(
         context: where it runs and logs; the last lines of a failed migration become the reason of the failed deploy.
         key: encrypts the function's own log and variables.
     """
-    cluster, network, log_group = context.cluster, context.network, context.log_group
+    cluster, network = context.cluster, context.network
     container = migration.component.containers[0].name
     prefix = migration.component.path
     own_logs = logs.LogGroup(
@@ -114,7 +114,7 @@ def build_gate(
                 "SECURITY_GROUP": migration.security_group.security_group_id,
                 "ASSIGN_PUBLIC_IP": "ENABLED" if network.assign_public_ip else "DISABLED",
                 "CONTAINER": container,
-                "LOG_GROUP": log_group.log_group_name,
+                "LOG_GROUP": migration.streams.group,
                 "LOG_PREFIX": prefix,
             },
         )
@@ -172,18 +172,11 @@ def _role(
     CreateFunction checks ``sqs:SendMessage`` of a function with a dead-letter queue, so a policy that CloudFormation
     makes beside the function may come too late.
     """
-    stack, cluster, log_group = Stack.of(scope), context.cluster, context.log_group
+    stack, cluster = Stack.of(scope), context.cluster
     definition = migration.task_definition
     family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
-    # Not from the log group's ARN, which ends with ":*" already and would match no stream.
-    streams = stack.format_arn(
-        service="logs",
-        resource="log-group",
-        resource_name=f"{log_group.log_group_name}:log-stream:{migration.component.path}/"
-        f"{migration.component.containers[0].name}/*",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+    streams = migration.attribute("log_streams_arn")
     pass_role = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     statements = [
         iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions)
