@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cdk_airflow_ecs import option_merging, option_names
-from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS
+from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS, AirflowVersion
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import Workers
@@ -16,6 +16,8 @@ from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.relied_upon import check_heartbeats
 
 _DAGS_FOLDER: Final = ("core", "dags_folder")
+# In the wheel of 3.2.2 (airflow/executors/workloads/base.py), not in that of 3.2.1.
+_QUEUE_TOKENS_SINCE: Final = AirflowVersion.of("3.2.2")
 _COOKIE_SECURE: Final = ("fab", "cookie_secure")
 
 
@@ -83,15 +85,24 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
     if context.is_3:
         # One process each: more of them is what count= is for. 3.0 would start four (apache/airflow config.yml).
         chosen["api", "workers"] = "1"
-        # A task's token is made when it is queued. Airflow's own 600 s runs out before a slow worker starts the task
-        # (apache/airflow#53713).
-        chosen["execution_api", "jwt_expiration_time"] = "86400"
+        chosen["execution_api", "jwt_expiration_time"] = _token_seconds(context.settings.version)
         # While the web component is replaced, tasks ask again for about four minutes: nineteen waits that grow to 30 s.
         # Airflow's own give up after 8 to 15 s, and what began or ended meanwhile failed (airflow/sdk/api/client.py).
         # The scheduler gives up a task after 300 s without a heartbeat ([scheduler] task_instance_heartbeat_timeout).
         chosen["workers", "execution_api_retries"] = "20"
         chosen["workers", "execution_api_retry_wait_max"] = "30"
     return chosen
+
+
+def _token_seconds(version: AirflowVersion) -> str:
+    """Return how long the token of a task is valid.
+
+    Before 3.2.2 the token is made when the task is queued, and Airflow's own 600 s run out before a slow worker starts
+    the task (apache/airflow#53713). From 3.2.2 on the queue has a token of its own, valid for ``[scheduler]
+    task_queued_timeout`` (apache/airflow#60108). A running task renews its token in the last fifth of its life
+    (execution_api/app.py): of 600 s that is 120 s, shorter than the four minutes that tasks wait for an API server.
+    """
+    return "3600" if version >= _QUEUE_TOKENS_SINCE else "86400"
 
 
 def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:

@@ -178,6 +178,25 @@ def test_soft_defaults_give_way(option_):
         assert {option(container, section, name) for container in found.values()} == {str(value)}
 
 
+@pytest.mark.parametrize(
+    ("release", "seconds"),
+    [
+        ("3.0.6", "86400"),
+        ("3.1.8", "86400"),
+        ("3.2.1", "86400"),
+        ("3.2.2", "3600"),
+        ("3.3.2", "3600"),
+        ("3.4.0", "3600"),
+    ],
+)
+def test_how_long_task_tokens_live(release, seconds):
+    """A token is valid for a day only where it must outlast the queue, and its last fifth outlasts all retries."""
+    found = containers(plan_of(version=AirflowVersion.of(release)))
+    del found["migrate"]
+    assert {option(container, "execution_api", "jwt_expiration_time") for container in found.values()} == {seconds}
+    assert int(seconds) * 0.2 > 240
+
+
 @pytest.mark.parametrize("line", ["3.0", "3.3"])
 def test_soft_defaults_give_way_to_old_names(line):
     """Airflow reads an old name only where the new one is not set."""
