@@ -207,6 +207,7 @@ def test_airflow_logs_in(version: AirflowVersion, redis: RedisContainer, postgre
         ("Broker", "host"): "127.0.0.1",
         ("Broker", "port"): str(redis.port),
         ("Web", "url"): "http://localhost:8080",
+        ("Web", "proxies"): "127.0.0.1",
         ("ExecutionApi", "url"): "http://localhost:8081/execution/",
         ("Logs", "uri"): "s3://logs",
         ("Dags", "uri"): "s3://dags",

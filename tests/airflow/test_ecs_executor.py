@@ -31,6 +31,7 @@ ATTRIBUTES = {
     ("Broker", "host"): "redis.example.com",
     ("Broker", "port"): "6379",
     ("Web", "url"): "http://airflow.example.com",
+    ("Web", "proxies"): "127.0.0.1",
     ("ExecutionApi", "url"): "http://execution-api.example.com:8081/execution/",
     ("Logs", "uri"): "s3://logs/task-logs",
     ("Dags", "uri"): "s3://dags",

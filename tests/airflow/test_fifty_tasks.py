@@ -94,6 +94,7 @@ def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespa
                 **{("Broker", f"url/{queue}"): url for queue, url in urls.items()},
                 **{("Broker", f"arn/{queue}"): name for queue, name in QUEUES.items()},
                 ("Web", "url"): "http://localhost:8080",
+                ("Web", "proxies"): "127.0.0.1",
                 ("ExecutionApi", "url"): "http://localhost:8081/execution/",
                 ("Logs", "uri"): "s3://logs/task-logs",
                 ("Dags", "uri"): "s3://dags",

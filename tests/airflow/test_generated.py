@@ -122,6 +122,7 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
         ("Broker", "host"): servers.redis.host,
         ("Broker", "port"): str(servers.redis.port),
         ("Web", "url"): "http://localhost:8080",
+        ("Web", "proxies"): "127.0.0.1",
         ("ExecutionApi", "url"): "http://localhost:8081/execution/",
         ("Logs", "uri"): f"s3://logs/{name}",
         ("Dags", "uri"): f"s3://{bucket}",

@@ -80,7 +80,7 @@ def with_everything(make: Callable[..., App]) -> None:
     app.synth()
 
 
-ROWS = table(page("security.md"), "What the NIST 800-53 r5 pack finds")[1:]
+ROWS = table(page("concepts/security.md"), "What the NIST 800-53 r5 pack finds")[1:]
 
 
 def test_production(tmp_path):

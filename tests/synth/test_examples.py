@@ -149,7 +149,9 @@ def test_checkov(tmp_path):
         findings["zero" if "/zero." in failed["file_path"] else "examples"].add((failed["check_id"], name))
     assert findings["zero"] == ZERO_ARGUMENTS_FINDINGS
     assert findings["zero"] | findings["examples"] == CHECKOV_FINDINGS
-    written = {check for row in table(page("security.md"), "What checkov finds")[1:] for check in row[0].split(", ")}
+    written = {
+        check for row in table(page("concepts/security.md"), "What checkov finds")[1:] for check in row[0].split(", ")
+    }
     assert written == {check for check, _ in CHECKOV_FINDINGS}
 
 
