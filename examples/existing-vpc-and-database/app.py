@@ -18,7 +18,7 @@ class Network(Stack):
         self.database = rds.DatabaseInstance(
             self,
             "Database",
-            engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17", "17")),
+            engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17.10", "17")),
             vpc=self.vpc,
             database_name="airflow",
             credentials=rds.Credentials.from_generated_secret("airflow"),

@@ -62,7 +62,7 @@ def test_variables_say_what_the_file_says(release, tmp_path):
     if not (REPOSITORY / ".venvs" / f"airflow-{release}").exists():
         pytest.skip(f"not run: needs .venvs/airflow-{release}; make environments")
     (tmp_path / "airflow.cfg").write_text(FILE)
-    options = AirflowImage.build(tmp_path).options
+    options = AirflowImage.build(tmp_path).source.options
     asked = [list(option) for option in options]
     (tmp_path / "empty").mkdir()
     variables = {environment_name(*option): value for option, value in options.items()}

@@ -27,15 +27,16 @@ def test_it_deploys_and_reads_back_as_declared(name, emulator):
     kinds = {name: body["Type"] for name, body in declared.bodies.items()}
     assert "AWS::ECS::ClusterCapacityProviderAssociations" in kinds.values()
     assert [line for name in kinds for line in declared.differences(name)] == []
-    ((association,),) = [[key for key, kind in kinds.items() if kind.endswith("CapacityProviderAssociations")]]
+    offers = {key for key, kind in kinds.items() if kind.endswith("CapacityProviderAssociations")}
     made = [event["LogicalResourceId"] for event in finished(emulator, name, "CREATE_COMPLETE")]
-    on_spot = [
-        key
+    waits = [
+        (offer, key)
         for key, body in declared.bodies.items()
-        if body["Type"] == "AWS::ECS::Service" and association in body.get("DependsOn", ())
+        if body["Type"] == "AWS::ECS::Service"
+        for offer in offers.intersection(body.get("DependsOn", ()))
     ]
-    assert on_spot
-    assert all(made.index(association) < made.index(key) for key in on_spot)
+    assert waits
+    assert all(made.index(offer) < made.index(key) for offer, key in waits)
 
 
 def finished(emulator, stack, status):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -100,7 +101,9 @@ def test_postgres_starts_as_its_image_does(place, tmp_path: Path, origin: str):
 
     def ask(sql: str, password: str = PASSWORD) -> str:
         host = place[1].ip if place[1].command_prefix else "127.0.0.1"
-        client = ["psql", "-XAt", "-h", host, "-U", "airflow", "-d", "meta", "-c", sql]
+        psql = shutil.which("psql") or "psql"
+        # A task is reached from namespaces of its cluster only.
+        client = [*place[1].command_prefix, psql, "-XAt", "-h", host, "-U", "airflow", "-d", "meta", "-c", sql]
         given = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": "disable"}
         ran = subprocess.run(client, env=given, capture_output=True, text=True, check=False)
         return ran.stdout.strip() or ran.stderr.strip()
