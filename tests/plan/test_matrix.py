@@ -75,6 +75,7 @@ def offered(line: str, executor: str, database: str, code: str) -> set[Ref | Sec
     stores += executors.stores.values()
     stores += [part for store in stores for part in store.parts().values()]
     rows = {**ALWAYS, **(SINCE_3 if VERSIONS[line].major >= 3 else {})}
+    rows["TaskCluster"] = rows["Cluster"]  # the ECS cluster of ETL
     rows |= dict.fromkeys((ETL.component, *(task.process.component for task in executors.tasks)), (STARTED, ()))
     rows |= {name: (attributes, fields) for name, attributes, fields in (OFFERS[type(store)] for store in stores)}
     return {Ref(name, attribute) for name, (attributes, _) in rows.items() for attribute in attributes} | {
@@ -152,12 +153,12 @@ def test_different_inputs_give_different_plans():
 
 
 def test_the_matrix_takes_milliseconds():
-    """All plans together take less than five seconds of CPU time."""
+    """All plans together take less than ten seconds of CPU time."""
     start = time.process_time()
     for row in PLANNED:
         make(*row)
     assert len(PLANNED) == len(ACCEPTED) * len(DATABASES) * len(CODE) == 1180
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 10
 
 
 def test_nothing_here_may_ask_cdk():
