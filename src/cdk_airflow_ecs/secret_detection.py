@@ -10,6 +10,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -114,8 +115,11 @@ def secret_of(name: str, value: object) -> str | None:
 
 def secret_in(value: object) -> str | None:
     """Say what secret a text holds, as far as its form can tell: "a URL with a password". None if there is none."""
-    if not isinstance(value, str):
-        return None
+    return _secret_in_text(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=4096)  # the same texts are asked about in every container of a plan
+def _secret_in_text(value: str) -> str | None:
     for what, shape in _SHAPES.items():
         if shape.search(value):
             return what
