@@ -84,12 +84,13 @@ def redis(place, embedded: bool) -> Iterator[RedisServer]:
 
 
 def ask(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "verify-full", ca: Path | None = None):
-    """Run psql as an application would."""
+    """Run psql where tasks run: this machine has no route to their network."""
     environment = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": mode}
     if mode == "verify-full":
         environment["PGSSLROOTCERT"] = str(ca or server._authority.certificate)
     client = ["psql", "-XAt", "-h", server.address.ip, "-p", "5432", "-U", "mas'ter", "-d", 'air"flow', "-c", sql]
-    return subprocess.run(client, check=False, env=environment, capture_output=True, text=True, timeout=300)
+    command = [*server.address.command_prefix, *client]
+    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_postgres_speaks_tls_with_the_exact_password(postgres: PostgresServer, tmp_path: Path):
@@ -168,20 +169,20 @@ def test_redis_speaks_tls_and_asks_for_the_password(redis: RedisServer, tmp_path
     """Without TLS, without the password or with a wrong authority nothing is answered."""
     assert redis.kind.startswith(("system ", "embedded "))
     assert redis.command("SET", "a", "b\r\nc") == "+OK"
-    with socket.create_connection((redis.address.ip, 6379), timeout=60) as client:
+    with redis.address.connect(6379, 60) as client:
         client.sendall(b"PING\r\n")
         with contextlib.suppress(ConnectionResetError):
             assert b"PONG" not in client.recv(100)
     good = ssl.create_default_context(cafile=str(redis._authority.certificate))
     with (
-        socket.create_connection((redis.address.ip, 6379), timeout=60) as plain,
+        redis.address.connect(6379, 60) as plain,
         good.wrap_socket(plain, server_hostname=redis.address.ip) as client,
     ):
         client.sendall(b"PING\r\n")
         assert client.recv(100).startswith(b"-NOAUTH")
     bad = ssl.create_default_context(cafile=str(Authority(tmp_path / "a").certificate))
     with (
-        socket.create_connection((redis.address.ip, 6379), timeout=60) as plain,
+        redis.address.connect(6379, 60) as plain,
         pytest.raises(ssl.SSLCertVerificationError),
     ):
         bad.wrap_socket(plain, server_hostname=redis.address.ip)
