@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.images.names import image_of
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.tokens import is_known_int
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
         ValueError: naming the router and the component.
     """
     if is_known_int(size.memory_mib) and router.memory_mib >= size.memory_mib:
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) leaves nothing to {name}, which has"
             f" {size.memory_mib} MiB; keep less for the router, or give that service more memory_mib"
         )
@@ -93,7 +94,9 @@ def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> None:
     variables = [task.variable for task in tasks]
     for name in variables:
         if variables.count(name) > 1:
-            raise ValueError(f"two ECS tasks would be the Airflow variable {name!r}; give each its own name")
+            raise IncompatibleArgumentsError(
+                f"two ECS tasks would be the Airflow variable {name!r}; give each its own name"
+            )
 
 
 def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> None:
@@ -104,7 +107,7 @@ def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> No
     """
     for name, image in images.items():
         if dags is None and image.source.has_dags:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"{image_of(name)} comes with DAGs, and dags= does not say whether they are the cluster's; pass"
                 " dags=ImageDags(), or another source, such as S3Dags(), which leaves them out of the image"
             )
@@ -118,7 +121,7 @@ def check_buckets(logs: LogStore, dags: DagSource) -> None:
     """
     written, read = logs.bucket_folder(), dags.bucket_folder()
     if written is not None and read is not None and written.overlaps(read):
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"logs={type(logs).__name__}(…, prefix={validation.shown(written.prefix)}) and"
             f" dags={type(dags).__name__}(…, prefix={validation.shown(read.prefix)}) lie in one another, in one bucket:"
             " tasks, which may write logs, could write DAGs; give each its own folder, or its own bucket"
@@ -133,12 +136,12 @@ def check_logs(settings: Settings, executor: ExecutorPlan) -> None:
     """
     beside = f"cannot be used with executor={type(settings.executor).__name__}(…)"
     if executor.tasks and settings.log_router.has_sidecar:
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"log_router={type(settings.log_router).__name__}(…) {beside}: it takes the end of any container for the"
             " end of a task, so a task has one container alone; use log_router=AwsLogs()"
         )
     if executor.tasks and not settings.logs.outlive_tasks:
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"logs={type(settings.logs).__name__}() {beside}: each task runs in a Fargate task of its own, and its log"
             " would be gone with it; use logs=S3Logs() or logs=CloudWatchLogs()"
         )

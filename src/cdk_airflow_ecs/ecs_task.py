@@ -16,6 +16,7 @@ from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.environment import split_environment
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import TASK_CLUSTER, Architecture, Component, Container, Json, Ref
 from cdk_airflow_ecs.secret_detection import refuse_command
@@ -44,7 +45,9 @@ class EcsTask(TaskSize):
     def __post_init__(self) -> None:
         validation.name("an ECS task's name", self.name)
         if self.name.lower() == _TAKEN:
-            raise ValueError(f"an ECS task cannot be named {validation.shown(self.name)}: the tasks of EcsExecutor are")
+            raise IncompatibleArgumentsError(
+                f"an ECS task cannot be named {validation.shown(self.name)}: the tasks of EcsExecutor are"
+            )
         task = f"ECS task {validation.shown(self.name)}"
         if self.image is not None:
             validation.instance(f"{task}: image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")

@@ -12,6 +12,7 @@ from aws_cdk import aws_efs as efs
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.cluster_resource import ClusterResource
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Permission, Ref, Volume
 from cdk_airflow_ecs.subnets import check_subnets
 from cdk_airflow_ecs.tokens import is_list_token
@@ -60,14 +61,14 @@ class EfsFiles(ClusterResource):
         """See :meth:`ClusterResource.check`."""
         check_subnets(network, "store_subnets", self.name)
         if network is not None and any(map(is_list_token, network.store_subnet_ids)):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"{self.name}: a file system needs a mount target for each subnet, and the subnet ids of"
                 " store_subnets= are a list that is known only at deploy. Pass store_subnets=ec2.SubnetSelection("
                 "subnets=[ec2.Subnet.from_subnet_attributes(…), …]) with one subnet for each zone, whose ids may be"
                 " Fn.select(0, ids)"
             )
         if network is not None and (missing := network.zones_without_store):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"{self.name}: tasks run in {', '.join(missing)}, where no store stands, and reach a file system in"
                 " their own zone alone; let task_subnets= and store_subnets= be in the same zones"
             )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Component, Container, Json, Ref, SecretRef, Value
 from cdk_airflow_ecs.tokens import is_token
 
@@ -44,7 +45,7 @@ def check_task_definitions(components: Iterable[Component], log_options: Mapping
             sizes = {name: len(_known(value).encode()) for name, value in (*values, *options.items())}
             largest = sorted(sizes.items(), key=lambda item: -item[1])[:_SHOWN]
             named = ", ".join(f"{name} ({number:,} bytes)" for name, number in largest if number * 50 > size)
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"The task definition of {component.name} has at least {size:,} bytes, and ECS accepts"
                 f" {TASK_DEFINITION_BYTES:,} (64 KiB). It has {len(sizes)} variables and options"
                 f"{f', the largest are {named}' if named else ''}. Pass fewer or shorter ones; long text belongs into"
@@ -101,7 +102,7 @@ def check_clients(argument: str, clients: Sequence[object], *, ports: int) -> No
     four = sum(not _is_cidr(name) or ":" not in name for name in names)
     six = sum(not _is_cidr(name) or ":" in name for name in names)
     if max(four, six) > most:
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"{argument} names {max(four, six)} clients{', which take two rules each' if ports == 2 else ''}, and AWS's"
             f" default is {SECURITY_GROUP_RULES} rules in a security group. Merge them into wider CIDR blocks; with a"
             ' raised quota, pass a prefix list: ec2.Peer.prefix_list("pl-…")'

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_merging import INSTEAD, spell
 from cdk_airflow_ecs.option_names import (
     COMMAND_SUFFIXES,
@@ -126,7 +127,7 @@ def flatten(user: Mapping[str, Mapping[str, object]]) -> dict[Option, object]:
     for (section, name), value in _given(user):
         option = (section_of(section), name)
         if option in found:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"config: [{section}] is [{option[0]}] in variables, which have no dots, so {spell(option)} is there"
                 f" twice; keep the one of [{option[0]}]"
             )

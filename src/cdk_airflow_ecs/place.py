@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Stack
 
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def check_place(
     if certificate is not None:
         region = _region_of(certificate)
         if _differ(region, here.region):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"Web certificate is of {region}, and the stack is in {here.region}: a load balancer takes certificates"
                 f" of its own region. Request one in {here.region}"
             )
@@ -36,7 +37,7 @@ def check_place(
         owner = vpc.env.account
         if _differ(owner, here.account):
             # Amazon VPC user guide, "Share your VPC subnets with other accounts"; aws/copilot-cli#3140.
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"vpc= belongs to the account {owner}, and the stack to {here.account}: tasks of Airflow 3 find the"
                 " execution API by a private DNS name, and AWS accepts private zones from the owner of a VPC only."
                 f" Deploy into the account {owner}, or pass a VPC of {here.account}"

@@ -14,6 +14,7 @@ from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.compatibility import check_router
 from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
 from cdk_airflow_ecs.option_merging import OptionConflictError, together
 from cdk_airflow_ecs.plan import TASK_CLUSTER, ClusterPlan, Component, Container, Edge, Option, Permission
@@ -75,7 +76,7 @@ def _components(context: PlanContext, parts: Iterable[_Part]) -> list[Component]
         except OptionConflictError as conflict:
             found = {**conflict.found, **found}
     if found:
-        raise ValueError(together([*found.values()]))
+        raise IncompatibleArgumentsError(together([*found.values()]))
     return planned
 
 

@@ -9,6 +9,7 @@ from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS, AirflowVersion
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import Workers
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 from cdk_airflow_ecs.plan_context import PlanContext
@@ -65,7 +66,9 @@ def process_environment(
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
         if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
             names = ", ".join(contradicted)
-            raise ValueError(f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out")
+            raise IncompatibleArgumentsError(
+                f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out"
+            )
     return {**variables(chosen), **fixed, **settings.environment, **given, **added}
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_names import known, read_as
 from cdk_airflow_ecs.option_owner import OptionOwner, UserOptions
 from cdk_airflow_ecs.plan import Option, Value
@@ -49,7 +50,7 @@ def check_heartbeats(given: UserOptions, line: str) -> None:
     for source, options in given:
         for (section, name), value in options.items():
             if read_as((section, name), line) in _HEARTBEATS and _seconds(value) > HEARTBEAT_SECONDS:
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     f"[{section}] {name} by {source} is {value}: health checks take a process with no heartbeat for"
                     f" {HEARTBEAT_SECONDS} s for dead, and ECS replaces it; take less"
                 )

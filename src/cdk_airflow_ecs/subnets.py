@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_ec2 as ec2
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.network import OWN_GROUPS, choose_subnets
 from cdk_airflow_ecs.tokens import is_list_token, is_token
 
@@ -47,9 +48,11 @@ def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None)
     """Refuse subnets that are in another VPC, if that is known."""
     if vpc is None:
         if selection.subnets:
-            raise ValueError(f"{name}= names subnets, which a VPC of the cluster's own has not: pass vpc= too")
+            raise IncompatibleArgumentsError(
+                f"{name}= names subnets, which a VPC of the cluster's own has not: pass vpc= too"
+            )
         if selection.subnet_group_name not in (None, *OWN_GROUPS):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"{name}= names the group {validation.shown(selection.subnet_group_name)}; a VPC of the cluster's"
                 f" own has {', '.join(OWN_GROUPS)}: take one of them, or pass vpc="
             )
@@ -59,7 +62,7 @@ def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None)
         ids = {getattr(home, "vpc_id", vpc.vpc_id), vpc.vpc_id}
         made_here = isinstance(home, ec2.Vpc) and isinstance(vpc, ec2.Vpc)
         if len(ids) > 1 and (made_here or not any(map(is_token, ids))):
-            raise ValueError(f"{name}= names {subnet.node.path}, which is in another VPC than vpc=")
+            raise IncompatibleArgumentsError(f"{name}= names {subnet.node.path}, which is in another VPC than vpc=")
 
 
 def check_subnets(
@@ -81,17 +84,19 @@ def check_subnets(
         chosen = network.select(getattr(network, argument))
     except RuntimeError as error:
         reason = re.sub(r"^\w+: ", "", str(error))  # without CDK's own name for it
-        raise ValueError(f"vpc= has no subnets for {what}: {reason}; {say}") from None
+        raise IncompatibleArgumentsError(f"vpc= has no subnets for {what}: {reason}; {say}") from None
     if chosen.is_pending_lookup:
         return
     if not chosen.subnets:
-        raise ValueError(f"vpc= has no subnets for {what}: {argument}= selects none")
+        raise IncompatibleArgumentsError(f"vpc= has no subnets for {what}: {argument}= selects none")
     found = [subnet.availability_zone for subnet in chosen.subnets]
     if any(map(is_list_token, (*chosen.subnet_ids, *found))):
         return
     if len({*found}) < zones:
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"{what} needs subnets in {zones} zones, and those of {argument}= are all in one; add another, or {say}"
         )
     if one_in_each and len({*found}) < len(found):
-        raise ValueError(f"{what} takes one subnet in each zone, and {argument}= has more; say one_per_az=True in it")
+        raise IncompatibleArgumentsError(
+            f"{what} takes one subnet in each zone, and {argument}= has more; say one_per_az=True in it"
+        )

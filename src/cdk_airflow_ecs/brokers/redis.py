@@ -20,6 +20,7 @@ from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.existing_redis import ExistingRedisBroker
 from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.redis_url import VISIBILITY_TIMEOUT_SECONDS, redis_plan
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.subnets import check_subnets
@@ -126,7 +127,7 @@ class RedisBroker(Broker):
     def __post_init__(self) -> None:
         if self.serverless or self.cluster_mode:
             kind = "ElastiCache Serverless" if self.serverless else "cluster mode"
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"RedisBroker cannot use {kind}: Celery's multi-key commands fail there with CROSSSLOT"
                 " (celery/celery#9019). Use RedisBroker(replicas=1) for failover"
             )
@@ -145,7 +146,7 @@ class RedisBroker(Broker):
         validation.integer("RedisBroker replicas", self.replicas, 0, 5)
         validation.flag("RedisBroker failover", self.failover)
         if self.failover and self.replicas == 0:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "RedisBroker failover=True needs a replica that takes over. Say replicas=1, or leave failover= out"
             )
         validation.integer("RedisBroker visibility_timeout_seconds", self.visibility_timeout_seconds, 60)

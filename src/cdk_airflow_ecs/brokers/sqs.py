@@ -12,6 +12,7 @@ from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.sqs_queues import VISIBILITY_TIMEOUT_SECONDS, SqsQueues
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class SqsBroker(Broker):
         validation.integer("SqsBroker max_receive_count", self.max_receive_count, 1, 1000)
         returns = self.max_receive_count * VISIBILITY_TIMEOUT_SECONDS
         if returns >= self.message_retention_days * 86400:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"SqsBroker max_receive_count={self.max_receive_count}: a command that comes back every 12 hours is"
                 f" deleted after message_retention_days={self.message_retention_days} and never becomes a dead letter;"
                 f" take at most {self.message_retention_days * 2 - 1}"
@@ -84,7 +85,7 @@ class SqsBroker(Broker):
         """See :meth:`Broker.plan`."""
         urls = {_queue_name(queue): {"url": Ref("Broker", f"url/{queue}")} for queue in queues}
         if len(urls) < len(queues):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"SqsBroker: kombu takes the dots of queue names for hyphens, so two of {', '.join(sorted(queues))} are"
                 " one; rename one of them"
             )
@@ -126,7 +127,7 @@ class SqsBroker(Broker):
 def _queue_name(queue: str) -> str:
     """What kombu looks a queue up by."""
     if queue.endswith(".fifo"):
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"SqsBroker: the queue {queue!r} would have to be a FIFO queue by its name, which only slows Celery down;"
             " let the name end otherwise"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.base import Capacity, Compatibility, ProviderShare
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token
 
 _GIB = 1024
@@ -78,7 +79,7 @@ def check_size(owner: str, cpu: object, memory_mib: object) -> None:
         )
     sizes = MEMORY_MIB_BY_CPU[cpu]
     if not is_number_token(memory_mib) and (not is_known_int(memory_mib) or memory_mib not in sizes):
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"{owner}: memory_mib={validation.shown(memory_mib)} does not go with cpu={cpu};"
             f" Fargate accepts {_span(sizes)}"
         )

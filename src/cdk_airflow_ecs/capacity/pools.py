@@ -12,6 +12,7 @@ from cdk_airflow_ecs.capacity.scaling import Scaling
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.images.airflow_image import AirflowImage
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Architecture
 from cdk_airflow_ecs.process import HealthCheck
 from cdk_airflow_ecs.tokens import is_token
@@ -82,7 +83,9 @@ class WorkerPool(TaskSize):
         if self.concurrency is not None:
             validation.integer(f"{pool}: concurrency", self.concurrency, 1, tokens=True)
         elif is_token(self.memory_mib):
-            raise ValueError(f"{pool}: memory_mib is only known at deploy time, so say concurrency= too")
+            raise IncompatibleArgumentsError(
+                f"{pool}: memory_mib is only known at deploy time, so say concurrency= too"
+            )
         if not isinstance(self.spot, bool):
             raise ValueError(f"{pool}: spot is True or False, got {validation.shown(self.spot)}")
         if self.architecture not in (None, "x86_64", "arm64"):

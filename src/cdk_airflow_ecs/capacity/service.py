@@ -10,6 +10,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage
 from cdk_airflow_ecs.capacity.scaling import Scaling
 from cdk_airflow_ecs.capacity.task_size import TaskSize
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.process import HealthCheck
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class Service:
         if self.scaling is not None:
             validation.instance("scaling", self.scaling, Scaling, "ExternalScaling()")
             if self.count is not None:
-                raise ValueError("count= and scaling= both decide the number of tasks. Leave one of them out")
+                raise IncompatibleArgumentsError(
+                    "count= and scaling= both decide the number of tasks. Leave one of them out"
+                )
         validation.flag("enable_exec", self.enable_exec)
         check_ephemeral_storage("Service", self.ephemeral_storage_gib)
         if self.health_check is not None:

@@ -21,6 +21,7 @@ from cdk_airflow_ecs.bucket_cleaner import emptying
 from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
 from cdk_airflow_ecs.dags.base import DagPlan, DagSource
 from cdk_airflow_ecs.in_container import program
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.nag import acknowledge, acknowledge_wildcards
 from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
@@ -88,7 +89,7 @@ class S3Dags(DagSource):
         if not isinstance(self.prefix, str):
             raise ValueError(f'S3Dags prefix is text such as "dags/", got {validation.shown(self.prefix)}')
         if self.prefix and self.bucket is None:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"S3Dags prefix={validation.shown(self.prefix)} goes with a bucket of yours: pass bucket= too"
             )
         check_prefix("S3Dags prefix", self.prefix)

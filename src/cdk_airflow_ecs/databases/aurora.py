@@ -16,6 +16,7 @@ from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.subnets import check_subnets
@@ -74,14 +75,14 @@ class AuroraDatabase(Database):
 
     def __post_init__(self) -> None:
         if self.min_capacity == 0 and not isinstance(self.min_capacity, bool):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "AuroraDatabase min_capacity=0 would pause the database while nobody asks it, and Airflow's scheduler"
                 " asks every few seconds: it never pauses, and you pay all the same; use 0.5 or more"
             )
         _capacity("min_capacity", self.min_capacity, _SMALLEST)
         _capacity("max_capacity", self.max_capacity, _SMALLEST_MAXIMUM)
         if self.max_capacity < self.min_capacity:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"AuroraDatabase max_capacity={self.max_capacity} must not be less than"
                 f" min_capacity={self.min_capacity}"
             )

@@ -16,6 +16,7 @@ from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.rotation import check_rotation, manages_password
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_token
@@ -78,7 +79,9 @@ class ExistingDatabase(Database):
         )
         validation.host("ExistingDatabase endpoint", self.endpoint)
         if self.security_group is not None and self.endpoint is None:
-            raise ValueError("ExistingDatabase security_group= goes with endpoint=; an RDS database brings its own")
+            raise IncompatibleArgumentsError(
+                "ExistingDatabase security_group= goes with endpoint=; an RDS database brings its own"
+            )
         validation.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
         # SQLAlchemy reads user and password of a URL with %20 and the like, and the database as it stands.
         if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
@@ -87,12 +90,12 @@ class ExistingDatabase(Database):
                 f" {validation.shown(self.database_name)}"
             )
         if self.secret is None and getattr(self.database, "secret", None) is None:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "ExistingDatabase knows no login: pass secret=, a Secrets Manager secret with the fields username"
                 " and password"
             )
         if self.secret is None and manages_password(self.database):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "ExistingDatabase does not take the login of manage_master_user_password=True: RDS replaces the"
                 " password every seven days, and running services keep the old one. Pass secret=, the login of another"
                 " PostgreSQL user, or leave out manage_master_user_password"
@@ -108,7 +111,7 @@ class ExistingDatabase(Database):
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
         if network is None and getattr(self.database, "vpc", None) is not None:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "ExistingDatabase is in a VPC of yours, and the cluster would make another one: pass vpc=, that of the"
                 " database"
             )
@@ -151,7 +154,7 @@ def _endpoint(database: rds.IDatabaseInstance | rds.IDatabaseCluster | None) -> 
     try:
         endpoint: rds.Endpoint | None = getattr(database, "cluster_endpoint", None)
     except RuntimeError:
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             "ExistingDatabase does not know where the imported cluster listens: pass cluster_endpoint_address= and"
             " port= to from_database_cluster_attributes(…)"
         ) from None

@@ -17,6 +17,7 @@ from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.nag import acknowledge
 from cdk_airflow_ecs.secrets import generated_secret
 from cdk_airflow_ecs.subnets import check_subnets
@@ -85,7 +86,7 @@ class RdsDatabase(Database):
         ):
             validation.integer(f"RdsDatabase {name}", getattr(self, name), low, high)
         if self.max_allocated_storage_gib <= self.allocated_storage_gib:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"RdsDatabase max_allocated_storage_gib={self.max_allocated_storage_gib} must be more than"
                 f" allocated_storage_gib={self.allocated_storage_gib}"
             )

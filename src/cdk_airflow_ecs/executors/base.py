@@ -12,6 +12,7 @@ from cdk_airflow_ecs.capacity.base import Capacity
 from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.cluster_resource import ClusterResource
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_owner import OptionOwner
 from cdk_airflow_ecs.plan import Architecture, Edge, Option, Permission, Value
 from cdk_airflow_ecs.process import Process
@@ -146,7 +147,7 @@ class Executor(OptionOwner, ABC):
         Raises:
             ValueError: if it has no pools.
         """
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"{type(self).__name__} has no worker pools, so {pool.name!r} cannot be added to it; use"
             " executor=CeleryExecutor(), alone or among SeveralExecutors([…])"
         )

@@ -14,6 +14,7 @@ from cdk_airflow_ecs.brokers.redis import RedisBroker
 from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_owner import UserOptions, names_in
 from cdk_airflow_ecs.plan import Edge, Json, Option, Value
 from cdk_airflow_ecs.ports import WORKER_LOG_PORT
@@ -58,7 +59,9 @@ class CeleryExecutor(Executor):
             validation.instance("CeleryExecutor pools", pool, WorkerPool, 'WorkerPool("default")')
         names = [pool.name.lower() for pool in self.pools]
         if repeated := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two worker pools are named {', '.join(sorted(repeated))!r}; give each its own name")
+            raise IncompatibleArgumentsError(
+                f"two worker pools are named {', '.join(sorted(repeated))!r}; give each its own name"
+            )
 
     def with_pool(self, pool: WorkerPool) -> CeleryExecutor:
         """See :meth:`Executor.with_pool`."""
@@ -77,18 +80,18 @@ class CeleryExecutor(Executor):
         replaces = isinstance(extra, Json) and "broker_transport_options" in cast("Mapping[str, object]", extra.tree)
         for source, options in given:
             if twice := sorted(_OURS & names_in(options.get(_EXTRA))):
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which this cluster says itself:"
                     " use broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
                 )
             if unsafe := sorted(_UNSAFE & _texts(options.get(_EXTRA))):
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     f"[celery] extra_celery_config by {source} lets workers read {', '.join(unsafe)}: who can write to"
                     " the broker would then run code in scheduler and workers. Leave serializers at json"
                 )
             lost = [name for section, name in options if section == _TRANSPORT and (section, name) not in ours]
             if lost and replaces:
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     f"[{_TRANSPORT}] {lost[0]} by {source} would be lost: with this broker and this release of Airflow,"
                     " [celery] extra_celery_config takes the place of the section; remove it"
                 )
@@ -103,7 +106,7 @@ class CeleryExecutor(Executor):
         queues = self._queues
         if context.default_queue not in queues:
             wanted = validation.shown(context.default_queue)
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"no worker pool serves the queue {wanted}, to which Airflow sends every task that names no queue"
                 f" ([operators] default_queue); the pools serve {', '.join(queues) or 'nothing'}. Add {wanted} to one"
                 " pool's queues"

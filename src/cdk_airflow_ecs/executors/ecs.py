@@ -13,6 +13,7 @@ from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_owner import UserOptions, names_in
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
 from cdk_airflow_ecs.process import Need, Process
@@ -74,7 +75,7 @@ class EcsExecutor(Executor, TaskSize):
         validation.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1, tokens=True)
         validation.name("EcsExecutor alias", self.alias, underscores=True)
         if self.alias in _AIRFLOWS_OWN:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"EcsExecutor alias {validation.shown(self.alias)} is the name of an executor of Airflow's own, and"
                 ' DAGs that mean that one would get this; take another, such as "ecs"'
             )
@@ -138,7 +139,7 @@ class EcsExecutor(Executor, TaskSize):
                 )
             ours = [*(name for _, name in self._config()), *_RUN_TASK]
             if twice := sorted(names & {spelled for name in ours for spelled in (name, _camel(name))}):
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     f"[{_SECTION}] run_task_kwargs by {source} sets {', '.join(twice)}, which this cluster says itself;"
                     " for Fargate Spot use EcsExecutor(spot=True)"
                 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.pools import MIB_PER_SLOT
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.tokens import is_token
 
 
@@ -43,7 +44,7 @@ class LocalExecutor(Executor):
         if parallelism is None:
             validation.integer("LocalExecutor: the scheduler's memory_mib", memory, 512, tokens=True)
             if is_token(memory):
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     "LocalExecutor: the scheduler's memory_mib is only known at deploy time, so say parallelism= too"
                 )
             parallelism = memory // MIB_PER_SLOT

@@ -10,6 +10,7 @@ from cdk_airflow_ecs import option_merging, validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.executors.base import Executor, ExecutorBindContext, ExecutorContext, ExecutorPlan
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.pools import WorkerPool
@@ -45,11 +46,15 @@ class SeveralExecutors(Executor):
         for executor in executors:
             validation.instance("SeveralExecutors executors", executor, Executor, "EcsExecutor()")
             if isinstance(executor, SeveralExecutors):
-                raise ValueError("SeveralExecutors inside SeveralExecutors: put all of them into one list")
+                raise IncompatibleArgumentsError(
+                    "SeveralExecutors inside SeveralExecutors: put all of them into one list"
+                )
         if len(executors) < 2:
             raise ValueError(f"SeveralExecutors takes two executors or more such as {_EXAMPLE}, got {len(executors)}")
         if repeated := _repeated(type(executor).__name__ for executor in executors):
-            raise ValueError(f"SeveralExecutors has two of {repeated}: Airflow takes each executor once")
+            raise IncompatibleArgumentsError(
+                f"SeveralExecutors has two of {repeated}: Airflow takes each executor once"
+            )
         object.__setattr__(self, "executors", executors)
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
@@ -62,10 +67,14 @@ class SeveralExecutors(Executor):
         members, line = plans.values(), context.version.line
         for what, names in (("class", [p.class_path for p in members]), ("alias", [p.alias for p in members])):
             if repeated := _repeated(name for name in names if name):
-                raise ValueError(f"SeveralExecutors has two executors of the {what} {repeated}: Airflow takes it once")
+                raise IncompatibleArgumentsError(
+                    f"SeveralExecutors has two executors of the {what} {repeated}: Airflow takes it once"
+                )
         for name, plan in plans.items():
             if plan.alias in [other.class_path.rpartition(".")[2] for other in members if other is not plan]:
-                raise ValueError(f"the alias {plan.alias} of {name} is the name of another executor; take another")
+                raise IncompatibleArgumentsError(
+                    f"the alias {plan.alias} of {name} is the name of another executor; take another"
+                )
         return ExecutorPlan(
             class_path=",".join(f"{p.alias}:{p.class_path}" if p.alias else p.class_path for p in members),
             config=option_merging.merge([(name, plan.config) for name, plan in plans.items()], line),
@@ -123,5 +132,7 @@ def _union(what: str, parts: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
         for name, value in mapping.items():
             other, given = found.setdefault(name, (owner, value))
             if given != value:
-                raise ValueError(f"{what} {name} is not the same for {other} and for {owner}; let one of them go")
+                raise IncompatibleArgumentsError(
+                    f"{what} {name} is not the same for {other} and for {owner}; let one of them go"
+                )
     return {name: value for name, (_, value) in found.items()}

@@ -17,6 +17,7 @@ from cdk_airflow_ecs.images.directory import ImageDirectory, read_directory
 from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, build_context
 from cdk_airflow_ecs.images.names import check_release, fault
 from cdk_airflow_ecs.images.requirements import asks_for
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Architecture, Option
 from cdk_airflow_ecs.tokens import is_token
 
@@ -83,7 +84,7 @@ class BuiltImage(ImageSource):
             check_release(f"{self.contents.path / 'Dockerfile'}: FROM", name, version)
         for name in files:
             if own := self.contents.files.get(f"config/{name}"):
-                raise ValueError(f"{own}: the cluster brings a module of that name; rename yours")
+                raise IncompatibleArgumentsError(f"{own}: the cluster brings a module of that name; rename yours")
 
     def advice(self, version: AirflowVersion) -> Sequence[Advice]:
         """See :meth:`ImageSource.advice`."""
@@ -101,9 +102,11 @@ class BuiltImage(ImageSource):
             return replace(self, dags=False)
         path, own = self.contents.path, PurePosixPath(HOME, "dags")
         if self.contents.dockerfile is None and not self.has_dags:
-            raise ValueError(f"dags=ImageDags(): {path} has no dags/ with a file in it; put your DAGs there")
+            raise IncompatibleArgumentsError(
+                f"dags=ImageDags(): {path} has no dags/ with a file in it; put your DAGs there"
+            )
         if self.contents.dockerfile is None and own not in (PurePosixPath(folder), *PurePosixPath(folder).parents):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"dags=ImageDags({folder!r}): the files of {path / 'dags'} are in {own} of the image; leave the folder"
                 " out, or name one below that"
             )
@@ -154,11 +157,11 @@ def build_image(directory: str | Path, *, base: str | None, entrypoint: Sequence
         )
     if contents.dockerfile is not None:
         if base is not None:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"AirflowImage.build: {contents.path / 'Dockerfile'} says what it starts from; leave base= out"
             )
         if entrypoint is None and (own := _ENTRYPOINT.findall(contents.dockerfile)):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"AirflowImage.build: {contents.path / 'Dockerfile'} sets ENTRYPOINT {own[-1].strip()}, and the cluster"
                 " sets one for each container itself; pass entrypoint=[…] with what must stand before Airflow's command"
             )
@@ -167,7 +170,7 @@ def build_image(directory: str | Path, *, base: str | None, entrypoint: Sequence
         entrypoint = (*OFFICIAL_ENTRYPOINT[:2], SCRIPT) if script else OFFICIAL_ENTRYPOINT
     entrypoint = validation.items("AirflowImage.build entrypoint", entrypoint, '["/usr/bin/dumb-init", "--"]')
     if script and not any(SCRIPT in word for word in entrypoint if isinstance(word, str)):
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"AirflowImage.build: entrypoint= does not start {contents.files['entrypoint.sh']}, which is {SCRIPT} in"
             " the image; name it there, or remove the file"
         )

@@ -7,6 +7,7 @@ from typing import Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.secret_detection import secret_in
 from cdk_airflow_ecs.tokens import is_token
 
@@ -31,7 +32,7 @@ def check_release(source: str, name: str, version: AirflowVersion) -> None:
     """
     match = _OFFICIAL.fullmatch(name)
     if match and match[1] != str(version):
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"{source} {name} is another Airflow than the {version} that version= says; change one of them"
         )
 

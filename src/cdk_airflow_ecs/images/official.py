@@ -12,6 +12,7 @@ from cdk_airflow_ecs.images.asset import asset_of
 from cdk_airflow_ecs.images.base import ImageSource
 from cdk_airflow_ecs.images.dockerfile import Recipe, base_image, build_context
 from cdk_airflow_ecs.images.registry_login import image_with_login
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Architecture
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class OfficialImage(ImageSource):
     def with_dags(self, folder: str | None) -> ImageSource:
         """See :meth:`ImageSource.with_dags`."""
         if folder is not None:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "dags=ImageDags() needs an image that holds your DAGs, and the official image holds none; pass"
                 ' image=AirflowImage.build("airflow/") or image=AirflowImage.registry("…"), or use dags=S3Dags()'
             )

@@ -14,6 +14,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.base import ImageSource, other_airflow
 from cdk_airflow_ecs.images.names import check_name, check_release, check_tag, in_ecr, moves, on_docker_hub
 from cdk_airflow_ecs.images.registry_login import image_with_login
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Architecture
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class RegistryImage(ImageSource):
         validation.text("AirflowImage.registry name", self.name, "ghcr.io/acme/airflow:3.3.2-1", required=True)
         validation.secret("AirflowImage credentials", self.login)
         if in_ecr(self.name):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"AirflowImage: {validation.shown(self.name)} is in Amazon ECR, where the name alone admits nobody; use"
                 " AirflowImage.ecr(repository, tag)"
             )

@@ -8,6 +8,7 @@ from typing import Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 
 _LINE: Final = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^]]*\])?\s*(?P<version>[<>=!~(@][^;]*)?(?:;.*)?"
@@ -46,7 +47,7 @@ def check_requirements(source: str, lines: Iterable[str]) -> None:
                 f" the package from an index without one{_OWN_DOCKERFILE}, with a build secret"
             )
         if _AIRFLOW_CONSTRAINTS.match(line):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"{source}: {line!r} repeats what the build does. It gives pip the constraints of the cluster's"
                 " Airflow: remove the line"
             )
@@ -78,7 +79,7 @@ def check_airflow(source: str, lines: Iterable[str], version: AirflowVersion) ->
             continue
         pin = re.fullmatch(r"={2,3}\s*([^\s,]+)\s*", match["version"] or "")
         if pin and pin[1] != str(version):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"{source}: {validation.shown(line)} is not the Airflow {version} that version= says; remove the line:"
                 " the image has Airflow, and pip is told to keep it as it is"
             )

@@ -15,6 +15,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.images.names import image_of
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.logs.retention import check_retention, keep
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -68,7 +69,7 @@ class CloudWatchLogs(LogStore):
         if self.log_group is None:
             return
         if days != _RETENTION:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"CloudWatchLogs retention_days={days} is for a log group of its own; set the retention of yours where"
                 " you make it"
             )
@@ -100,7 +101,7 @@ class CloudWatchLogs(LogStore):
         for name, image in images.items():
             keeps = image.source.has_newer(_AMAZON, _KEEPS_LOGS)
             if keeps is False:
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     f"logs=CloudWatchLogs() loses logs with {image_of(name)}, which has the amazon provider that"
                     f" Airflow {version} came with: it shuts the handler before it is used (apache/airflow#57356); use"
                     f" logs=S3Logs(), or AirflowImage.build(…) with {_AMAZON}>=9.32 in its requirements.txt"

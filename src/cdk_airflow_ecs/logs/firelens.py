@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.router import LogRouter
 from cdk_airflow_ecs.plan import Permission, Ref
@@ -76,7 +77,9 @@ class FireLens(LogRouter):
         # As Fluent Bit reads them.
         names = [name.lower() for name in self.options]
         if repeated := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"FireLens options: {repeated[0]} is there twice; capitals make no difference")
+            raise IncompatibleArgumentsError(
+                f"FireLens options: {repeated[0]} is there twice; capitals make no difference"
+            )
         plugins = [value for name, value in self.options.items() if name.lower() == "name"]
         if not all(isinstance(plugin, str) and plugin.strip() for plugin in plugins) or not plugins:
             raise ValueError(f"FireLens options names no output plugin; say it as in {example}")

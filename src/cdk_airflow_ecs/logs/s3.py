@@ -13,6 +13,7 @@ from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.bucket_cleaner import emptying
 from cdk_airflow_ecs.buckets import BucketFolder, private_bucket
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.logs.base import LogStore, remote_config, remote_environment
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
@@ -58,7 +59,7 @@ class S3Logs(LogStore):
             "S3Logs bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
         if self.bucket is not None and self.expire_days not in (_EXPIRE_DAYS, None):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 f"S3Logs expire_days={self.expire_days} is for a bucket of its own; set the life of objects in yours"
                 " where you make it"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.secret_detection import secret_in
 from cdk_airflow_ecs.tokens import is_token
 
@@ -25,7 +26,7 @@ def check_base_url(name: str, url: object) -> None:
     validation.host(name, parts.hostname)
     path = parts.path.rstrip("/")
     if path:
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"{name} has the path {validation.shown(path)}: Airflow would answer below it alone, where neither health"
             ' checks nor workers ask; give Airflow a name of its own, such as "https://airflow.example.com"'
         )

@@ -18,6 +18,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.cluster_resource import ClusterResource
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.limits import check_clients
 from cdk_airflow_ecs.network import peers
 from cdk_airflow_ecs.option_names import read_as
@@ -93,17 +94,17 @@ class Web(ClusterResource):
                 self, "allow_from", validation.items("Web allow_from", self.allow_from, '["10.8.0.0/16"]')
             )
         if self.internet_facing and self.certificate is None and not self.allow_insecure_http:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "Web(internet_facing=True) would send passwords over the internet in plain text: pass certificate=…,"
                 " or say allow_insecure_http=True"
             )
         if self.allow_insecure_http and not (self.internet_facing and self.certificate is None):
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "Web allow_insecure_http=True is for internet_facing=True without certificate=, and means nothing here:"
                 " leave it out"
             )
         if self.internet_facing and self.allow_from is None:
-            raise ValueError(
+            raise IncompatibleArgumentsError(
                 "Web(internet_facing=True) needs allow_from=[…], such as the CIDR block of your office;"
                 ' ["0.0.0.0/0"] admits everybody'
             )
@@ -112,7 +113,7 @@ class Web(ClusterResource):
         check_clients("Web allow_from", self.allow_from or (), ports=len(self.ports()))
         if self.hosted_zone is not None:
             if self.domain_name is None:
-                raise ValueError("Web hosted_zone= needs domain_name=, the name to make in it")
+                raise IncompatibleArgumentsError("Web hosted_zone= needs domain_name=, the name to make in it")
             _check_zone(self.domain_name, self.hosted_zone)
         _check_web_acl(self.web_acl)
         validation.text("Web base_url", self.base_url, "https://airflow.example.com")
@@ -179,7 +180,7 @@ class Web(ClusterResource):
             try:
                 peers(None, network.vpc)
             except RuntimeError:
-                raise ValueError(
+                raise IncompatibleArgumentsError(
                     "Web admits the addresses of the VPC unless told, and vpc= does not know them: pass"
                     " vpc_cidr_block= to ec2.Vpc.from_vpc_attributes(…), or say web=Web(allow_from=[…])"
                 ) from None
@@ -248,7 +249,7 @@ def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
         return
     known = not (is_token(domain_name) or is_token(parent))
     if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):
-        raise ValueError(
+        raise IncompatibleArgumentsError(
             f"Web domain_name={validation.shown(domain_name)} is not in the zone"
             f" {validation.shown(parent)} of hosted_zone="
         )
