@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.process import HealthCheck
     from cdk_airflow_ecs.web.web import Web
 
-# A name's module is imported when the name is first used: the command `airflow-ecs` needs no CDK and starts no Node.js.
+# Imported lazily, so that the `airflow-ecs` command does not load CDK and start Node.js.
 _MODULES = {
     "AirflowCluster": "cluster",
     "AirflowImage": "images.airflow_image",

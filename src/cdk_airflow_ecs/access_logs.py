@@ -1,4 +1,4 @@
-"""The bucket that receives the access logs of the other buckets and of the load balancer."""
+"""The bucket for access logs of the load balancer and the other buckets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 class AccessLogs:
     """A bucket for access logs.
 
-    Load balancers write to no bucket that is encrypted with a key of ours (Elastic Load Balancing guide,
-    "Enable access logs").
+    It has no customer key: load balancers cannot write to buckets with one (Elastic Load Balancing guide, "Enable
+    access logs").
     """
 
     def __init__(self, scope: Construct, stack: StackFacts, *, removal_policy: RemovalPolicy | None) -> None:
-        """Create it under *scope*; *removal_policy* decides whether it outlives the stack."""
         self._stack = stack
         self._bucket = s3.Bucket(
             scope,
@@ -52,7 +51,7 @@ class AccessLogs:
 
     @cached_property
     def policy(self) -> s3.BucketPolicy:
-        """The policy of the bucket, which it has from the start: it admits TLS only."""
+        """The bucket policy, which requires TLS."""
         return cast("s3.BucketPolicy", self._bucket.policy)
 
     @cached_property
@@ -66,7 +65,7 @@ class AccessLogs:
     def receive(self, bucket: s3.Bucket, prefix: str) -> None:
         """Log access to *bucket* below *prefix*.
 
-        CDK's own argument uses ACLs unless the app sets a feature flag, so it is not used.
+        CDK's ``server_access_logs_bucket`` is not used, because it needs ACLs unless a feature flag is set.
         """
         resource = cast("s3.CfnBucket", bucket.node.default_child)
         resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
@@ -75,7 +74,7 @@ class AccessLogs:
         self._admit(self._s3, f"{prefix}*", {"StringEquals": {"aws:SourceAccount": self._stack.account}})
 
     def admit(self, service: str, objects: str) -> None:
-        """Let the AWS *service* write *objects*, a pattern of keys."""
+        """Allow the AWS *service* to write objects whose key matches the pattern *objects*."""
         self._admit(iam.ServicePrincipal(service), objects, {})
 
     def _admit(

@@ -1,4 +1,4 @@
-"""What the user should know, and may acknowledge."""
+"""Warnings of a cluster."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A warning with a stable id, shown by ``cdk synth`` until it is acted on or acknowledged."""
+    """A warning that ``cdk synth`` shows until its cause is fixed or its id acknowledged."""
 
     id: str
     text: str
 
 
 def warn(construct: IConstruct, advice: Iterable[Advice], given: set[str]) -> None:
-    """Add to *construct* a warning for each of *advice* whose id is not among those *given* before."""
+    """Add *advice* to *construct* as warnings, except those whose ids are in *given*, and add their ids to *given*."""
     for each in advice:
         if each.id not in given:
             Annotations.of(construct).add_warning_v2(each.id, each.text)

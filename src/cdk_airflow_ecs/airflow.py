@@ -1,7 +1,7 @@
-"""What differs between Airflow releases: processes, commands, ports, option names. Pure data.
+"""The differences between Airflow releases: processes, commands, ports, option names. Pure.
 
-Sources: Airflow's own ``config.yml`` and ``cli_config.py`` of each release, and runs of 2.11.2 and 3.3.2. The table of
-needs is the "what each container gets" table in docs/concepts/security.md.
+Sources: Airflow's ``config.yml`` and ``cli_config.py`` of each release, and runs of 2.11.2 and 3.3.2. The needs of
+processes are documented in docs/concepts/security.md, "what each container gets".
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from cdk_airflow_ecs.process import Need, Process, heartbeat_check, http_check
 
 EXECUTION_API_NAME = "execution-api"
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
-# 43 letters and digits of Secrets Manager, and the "=" that makes them a key.
+# A Fernet key is base64: the 43 generated letters and digits need a final "=".
 FERNET_COMMAND = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
-# Where the web component looks for DAG files: a folder that no image has.
+# The DAG folder of the web component, which must not exist.
 NO_DAGS = "/nonexistent"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class AirflowVersion:
-    """A release of Apache Airflow, 2.8 to 3.3; a later 3.x is accepted with a warning.
+    """A release of Apache Airflow, 2.8 to 3.3; a later 3.x causes a warning.
 
-    The constants (``AirflowVersion.V3_3``) are fixed patch releases; a library release that moves one says so in the
-    changelog. ``AirflowVersion.of("2.8.1")`` names any other.
+    The constants, such as ``AirflowVersion.V3_3``, are patch releases; the changelog lists their changes. Use
+    ``AirflowVersion.of("2.8.1")`` for other releases.
 
     Args:
         major: the first number, 2 or 3.
-        minor: the second; with the first it names the release line.
-        patch: the third.
+        minor: the second number.
+        patch: the third number.
 
     Examples:
         >>> AirflowVersion.of("2.8.1").major
@@ -56,59 +56,60 @@ class AirflowVersion:
 
     @classmethod
     def of(cls, version: str) -> AirflowVersion:
-        """Name a release.
+        """Return a release by its number.
 
         Args:
-            version: "2.8.1", or "3.3" for the patch release that this library was tested with.
+            version: a full number such as "2.8.1", or "3.3" for the patch release that this library was tested with.
 
         Raises:
-            ValueError: if it is not a release from 2.8 to 3.3, or a later release of 3.x by its full number.
+            ValueError: if it is not a release from 2.8 to 3.3, nor the full number of a later 3.x release.
         """
         match = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?", version) if isinstance(version, str) else None
         if match is None:
-            raise ValueError(f'AirflowVersion.of takes a release such as "3.3.2", got {validation.shown(version)}')
+            raise ValueError(
+                f'AirflowVersion.of: version must be a release such as "3.3.2", got {validation.shown(version)}'
+            )
         major, minor, patch = (int(part or 0) for part in match.groups())
         for known in cls.ALL:
             if (known.major, known.minor) == (major, minor):
                 return known if match[3] is None else cls(major, minor, patch)
         if major == cls.LATEST.major and minor > cls.LATEST.minor and match[3] is not None:
             return cls(major, minor, patch)
-        raise ValueError(f"Airflow {version} is not supported; 2.8 to 3.3 are: {', '.join(v.line for v in cls.ALL)}")
+        raise ValueError(f"Airflow {version} is not supported. Use one of {', '.join(v.line for v in cls.ALL)}")
 
     @property
     def line(self) -> str:
-        """The minor release line, "3.3"."""
+        """The minor release, such as "3.3"."""
         return f"{self.major}.{self.minor}"
 
     @property
     def is_verified(self) -> bool:
-        """Whether this library was run with a release of this line."""
+        """Whether this library was tested with this minor release."""
         return any(known.line == self.line for known in AirflowVersion.ALL)
 
     @property
     def constant(self) -> str:
-        """How to write this release in Python."""
+        """The Python expression for this release."""
         known = next((v for v in AirflowVersion.ALL if v == self), None)
         return f"AirflowVersion.V{known.major}_{known.minor}" if known else f'AirflowVersion.of("{self}")'
 
     @property
     def python(self) -> str:
-        """The newest Python for which Airflow publishes an image of this release line that we use."""
+        """The Python release of the official image that the cluster uses."""
         return "3.11" if (self.major, self.minor) == (2, 8) else "3.12"
 
     @property
     def has_s3_bundle(self) -> bool:
-        """Whether the S3 DAG bundle of the official image keeps its copy equal to the bucket.
+        """Whether the S3 DAG bundle of the official image mirrors the bucket correctly.
 
-        It came with amazon provider 9.10.0, but until 9.19 an edit that kept a file's size never arrived, and until
-        9.22 files deleted in subfolders stayed (run with the providers' own code). Airflow 3.2.0 was the first release
-        after 9.23.0.
+        In tests, amazon providers before 9.19 missed edits that kept a file's size, and those before 9.22 kept files
+        deleted in subfolders. Airflow 3.2.0 was the first release after 9.23.0.
         """
         return (self.major, self.minor) >= (3, 2)
 
     @property
     def session_section(self) -> str:
-        """The section of ``secret_key``, which moved in 3.0.2; in the other, each process would make up its own."""
+        """The section of the option ``secret_key``, which moved in 3.0.2."""
         return "api" if self >= AirflowVersion(3, 0, 2) else "webserver"
 
     def __str__(self) -> str:
@@ -136,8 +137,8 @@ AirflowVersion.ALL = (
 )
 
 
-# ``airflow dag-processor`` of 2.x dies on an empty DAG folder, because nothing has imported this module by then
-# (apache/airflow#36885; seen with 2.11.2). A new cluster's bucket is empty.
+# Without this import, ``airflow dag-processor`` of 2.x fails on an empty DAG folder, such as that of a new cluster
+# (apache/airflow#36885; seen with 2.11.2).
 _DAG_PROCESSOR_2 = (
     "python",
     "-c",
@@ -147,12 +148,11 @@ _DAG_PROCESSOR_2 = (
 
 
 def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Process, ...]:
-    """The processes that every cluster of *version* runs, whatever its executor.
+    """Return the processes that a cluster of *version* runs with any executor.
 
     Args:
         version: the Airflow release.
-        tasks_in_scheduler: whether the executor runs tasks inside the scheduler, as LocalExecutor does. The scheduler
-            then needs what a worker needs.
+        tasks_in_scheduler: whether the executor runs tasks in the scheduler, which then also has a worker's needs.
     """
     scheduler_needs: set[Need] = {"database", "fernet", "executor", "load-executor"}
     if tasks_in_scheduler:
@@ -166,8 +166,8 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
             command=("airflow", "scheduler"),
             needs=frozenset(scheduler_needs),
             port=WORKER_LOG_PORT if tasks_in_scheduler else None,
-            # Not Airflow's own health server: it forks off with the scheduler's database connection, and its first
-            # question breaks the TLS of both (2.11.2: "bad record mac", and the scheduler exits).
+            # Airflow's health server shares the scheduler's database connection after a fork, which breaks its TLS
+            # (2.11.2: "bad record mac", and the scheduler exits).
             health_check=heartbeat_check("SchedulerJob"),
             runs_user_code=tasks_in_scheduler,
         ),
@@ -226,10 +226,10 @@ def _web_processes(version: AirflowVersion) -> tuple[Process, ...]:
 
 
 def web_component(version: AirflowVersion) -> str:
-    """The component behind the load balancer."""
+    """Return the name of the component behind the load balancer."""
     return "ApiServer" if version.major >= 3 else "Webserver"
 
 
 def web_health_path(version: AirflowVersion) -> str:
-    """The path that the load balancer checks: cheap, and without a login."""
+    """Return the path for health checks of the load balancer, which needs no login."""
     return "/api/v2/version" if version.major >= 3 else "/health"

@@ -1,16 +1,16 @@
-"""The extras of Airflow that a cluster needs. Pure, and free of imports: the local runner reads it without CDK."""
+"""Airflow's extras that a cluster needs. Imports nothing, because the local runner uses it without CDK."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# Deferrable operators need aiobotocore; "redis", because the celery provider of 2.8 brings no client of its own.
+# Deferrable operators need aiobotocore. The celery provider of 2.8 does not install a Redis client.
 _EXTRAS: Final = ("aiobotocore", "amazon", "celery", "http", "postgres", "redis", "statsd")
 _EXTRAS_3: Final = (*_EXTRAS, "fab", "git")
 
 
 def extras_of(version: str) -> str:
-    """Return the extras that a cluster needs. The full image has all of them, a slim one none.
+    """Return the extras for an Airflow release; the full official image includes them, a slim one does not.
 
     Examples:
         >>> extras_of("2.8.4")

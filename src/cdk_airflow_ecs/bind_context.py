@@ -1,4 +1,4 @@
-"""Where resources are made: what a cluster resource is built on."""
+"""The context that cluster resources bind in."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindContext:
-    """What a cluster resource is built on.
+    """The shared parts of a cluster that its resources use.
 
     Args:
         stack: the stack of the cluster.
         network: VPC and subnets.
-        key: encrypts what the cluster stores.
-        bucket_key: encrypts buckets, if the user gave the key; None for keys of S3's own.
-        removal_policy: what happens to data when the store leaves the stack; None leaves each kind its safe default.
-        access_logs: the bucket that receives access logs of other buckets.
+        key: the key for stored data, except buckets.
+        bucket_key: the user's key for buckets; None for S3-managed keys.
+        access_logs: the bucket for access logs.
+        removal_policy: the removal policy of stores; None keeps data.
         namespace: the name of the cluster's private DNS zone.
     """
 

@@ -1,4 +1,4 @@
-"""What exists: how to reach a resource that a plan refers to."""
+"""The endpoints and secrets of cluster resources."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MetricSource:
-    """Where CloudWatch keeps the metrics of a resource: ``MetricSource("AWS/RDS", {"DBInstanceIdentifier": "…"})``.
+    """CloudWatch metrics of one resource: ``MetricSource("AWS/RDS", {"DBInstanceIdentifier": "…"})``.
 
     Args:
         namespace: the namespace of the metrics.
-        dimensions: what tells them apart from those of other resources; values may be tokens.
+        dimensions: the dimensions that identify the resource; values may be tokens.
     """
 
     namespace: str
@@ -28,16 +28,16 @@ class MetricSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """How to reach something that exists: the values behind :class:`~cdk_airflow_ecs.plan.Ref` and ``SecretRef``.
+    """The values of :class:`~cdk_airflow_ecs.plan.Ref` and ``SecretRef`` for a cluster resource.
 
     Args:
-        attributes: text, or a list of texts, by attribute name; may hold tokens.
+        attributes: strings, or lists of strings, by attribute name; may contain tokens.
         secrets: ECS secrets by field name.
-        connectable: what admits connections; None if connections need no rule of ours.
-        key: the customer key that encrypts it, which whoever may use the store may use too.
+        connectable: the target of security group rules; None if connections need no rule.
+        key: the resource's customer key, which its clients may use too.
         secret_keys: the customer keys of secrets that differ from *key*, by field name.
-        dependencies: what must exist before a task may use it.
-        metrics: where its metrics are, one for each node, queue or table.
+        dependencies: constructs that must exist before a task uses the resource.
+        metrics: the metrics of each node, queue or table.
     """
 
     attributes: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
@@ -49,12 +49,12 @@ class Binding:
     metrics: Sequence[MetricSource] = ()
 
     def key_of(self, secret: str) -> kms.IKey | None:
-        """Return the customer key that encrypts the secret of that field name."""
+        """Return the customer key of a secret by its field name."""
         return self.secret_keys.get(secret, self.key)
 
     def text(self, name: str) -> str:
-        """The attribute *name*, which is one text."""
+        """Return the attribute *name*, which must be a string."""
         found = self.attributes[name]
         if not isinstance(found, str):
-            raise TypeError(f"{name} is a list, where one text is needed")
+            raise TypeError(f"the attribute {name} must be a string, got a list")
         return found

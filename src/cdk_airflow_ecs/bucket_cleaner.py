@@ -1,4 +1,4 @@
-"""CDK's function that empties buckets before a stack is deleted."""
+"""CDK's custom resource that empties buckets before a stack is deleted."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ if TYPE_CHECKING:
 
 
 def emptying(bucket: s3.IBucket, removal_policy: RemovalPolicy | None = RemovalPolicy.DESTROY) -> list[IConstruct]:
-    """Find what empties *bucket* when the stack is deleted, if anything does.
+    """Return the custom resource that empties *bucket*, or an empty list if there is none.
 
-    Whatever writes to the bucket must depend on it: CloudFormation then deletes the writer first.
-
-    Args:
-        bucket: the bucket.
-        removal_policy: that of a bucket of our own, which only DESTROY empties.
+    Resources that write to the bucket must depend on it, so that CloudFormation deletes them first.
     """
     if removal_policy is not RemovalPolicy.DESTROY:
         return []
@@ -28,7 +24,7 @@ def emptying(bucket: s3.IBucket, removal_policy: RemovalPolicy | None = RemovalP
 
 
 def quieten_cleaner(bucket: s3.Bucket, removal_policy: RemovalPolicy | None) -> None:
-    """Drop a dependency of CDK's function that empties buckets: its role's ARN says the same (cfn-lint W3005)."""
+    """Remove a redundant dependency of the custom resource's function (cfn-lint W3005)."""
     if removal_policy is not RemovalPolicy.DESTROY:
         return
     provider = Stack.of(bucket).node.try_find_child("Custom::S3AutoDeleteObjectsCustomResourceProvider")

@@ -1,4 +1,4 @@
-"""Buckets with the safe settings, once."""
+"""Buckets of the cluster, and folders of the user's buckets."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketFolder:
-    """A folder of a bucket that a user brings.
+    """A folder of a user's bucket.
 
     Args:
         bucket: the bucket.
-        prefix: where in it; "" is all of it.
+        prefix: the folder; "" means the whole bucket.
     """
 
     bucket: s3.IBucket
     prefix: str
 
     def overlaps(self, other: BucketFolder) -> bool:
-        """Whether one is known to be inside the other."""
+        """Return whether one folder contains the other, as far as known before deploy."""
         places = [f"{folder.prefix.strip('/')}/".lstrip("/") for folder in (self, other)]
         if any(map(is_token, places)) or self.bucket.bucket_name != other.bucket.bucket_name:
             return False
@@ -41,14 +41,14 @@ class BucketFolder:
 def private_bucket(
     scope: Construct, construct_id: str, context: BindContext, *, prefix: str, expire_days: int | None = None
 ) -> s3.Bucket:
-    """Create a bucket that is private, encrypted, TLS only and versioned, with its access logged.
+    """Create a private, encrypted, versioned bucket that requires TLS and logs access.
 
     Args:
-        scope: its parent.
-        construct_id: its id.
-        context: where access logs go, and whether it outlives the stack.
-        prefix: what the names of its access logs begin with, such as "dags/".
-        expire_days: delete objects after so many days. The default keeps them.
+        scope: the parent.
+        construct_id: the construct id.
+        context: the key, the bucket for access logs and the removal policy.
+        prefix: the prefix of its access logs, such as "dags/".
+        expire_days: days until objects are deleted. The default keeps them.
     """
     rules = [
         s3.LifecycleRule(
@@ -63,7 +63,7 @@ def private_bucket(
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.KMS if context.bucket_key is not None else s3.BucketEncryption.S3_MANAGED,
         encryption_key=context.bucket_key,
-        # S3 then asks KMS once for many objects (Amazon S3 User Guide, "S3 Bucket Keys").
+        # Fewer requests to KMS (Amazon S3 User Guide, "S3 Bucket Keys").
         bucket_key_enabled=True if context.bucket_key is not None else None,
         enforce_ssl=True,
         minimum_tls_version=1.2,
@@ -71,7 +71,7 @@ def private_bucket(
         lifecycle_rules=rules,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         removal_policy=context.removal_policy or RemovalPolicy.RETAIN,
-        # CloudFormation deletes no bucket that holds anything.
+        # CloudFormation deletes only empty buckets.
         auto_delete_objects=context.removal_policy is RemovalPolicy.DESTROY,
     )
     quieten_cleaner(bucket, context.removal_policy)

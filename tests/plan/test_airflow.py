@@ -288,7 +288,7 @@ def test_a_release_by_name(text, is_now):
 @pytest.mark.parametrize("text", ["2.7.3", "3.4", "4.0.0", "1.10.15"])
 def test_a_release_out_of_range(text):
     """What is not supported is refused with the list of what is."""
-    with pytest.raises(ValueError, match=r"not supported; 2\.8 to 3\.3 are: 2\.8, 2\.9, 2\.10, 2\.11, 3\.0, 3\.1"):
+    with pytest.raises(ValueError, match=r"2\.8, 2\.9, 2\.10, 2\.11, 3\.0, 3\.1"):
         AirflowVersion.of(text)
 
 
@@ -308,7 +308,7 @@ def test_a_later_release(text):
 @pytest.mark.parametrize("text", ["", "3", "latest", "3.3.x", "v3.3.2", 3.3, None])
 def test_what_is_no_release(text):
     """What does not even look like a release is refused with an example."""
-    with pytest.raises(ValueError, match=r'takes a release such as "3\.3\.2"'):
+    with pytest.raises(ValueError, match=r'release such as "3\.3\.2"'):
         AirflowVersion.of(text)
 
 
