@@ -1,4 +1,4 @@
-"""Real servers for tests: each starts on a free port of this machine and leaves nothing behind."""
+"""Real PostgreSQL and Redis servers for tests; each listens on a free port and removes its files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-# Below the ports that the kernel gives to whoever asks for any, clients included (net.ipv4.ip_local_port_range): what
-# is free now is still free when a server has started. Each process of pytest has a thousand of its own.
+# Below the ephemeral ports (net.ipv4.ip_local_port_range), so that no client takes a free port before the server
+# starts. Each pytest process has its own thousand ports.
 _FIRST = 20_000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10)
 _PORTS = itertools.cycle(random.sample(range(_FIRST, _FIRST + 1000), 1000))
 
 
 def free_port() -> int:
-    """Return a TCP port on which nobody listens, and which nobody else is given soon."""
+    """Return a free TCP port that is not returned again soon."""
     for port in itertools.islice(_PORTS, 1000):
         with socket.socket() as probe:
             try:
@@ -34,9 +34,9 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """A PostgreSQL server with passwords (SCRAM) and TLS by a certificate authority of its own.
+    """A PostgreSQL server with passwords (SCRAM), TLS and its own certificate authority.
 
-    As root it runs as the system's user ``postgres``, for it refuses to run as root.
+    If the tests run as root, it runs as the system user ``postgres``, because it refuses to run as root.
 
     Example:
         with PostgresServer() as server:
@@ -45,7 +45,7 @@ class PostgresServer:
 
     Attributes:
         host: The name in the server's certificate.
-        port: Where it listens, on 127.0.0.1 only.
+        port: Its port on 127.0.0.1.
         ca_certificate: A file for ``sslrootcert``, readable by everyone.
     """
 
@@ -53,14 +53,13 @@ class PostgresServer:
     superuser = "postgres"
 
     def __init__(self) -> None:
-        """Choose a port and a password; nothing is started yet."""
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self.directory = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
         self.ca_certificate = self.directory / "ca.crt"
 
     def __enter__(self) -> PostgresServer:
-        """Create the data folder and the certificates, and wait until the server answers."""
+        """Create the data folder and the certificates, start the server and wait until it responds."""
         self.directory.chmod(0o755)
         (self.directory / "password").write_text(self.password)
         _make_certificates(self.directory, self.host)
@@ -89,13 +88,13 @@ class PostgresServer:
         shutil.rmtree(self.directory)
 
     def create_database(self, name: str, user: str, password: str) -> None:
-        """Create a user with this password, however hostile, and a database that the user owns."""
+        """Create a user with this password, which may contain any character, and a database owned by the user."""
         literal = password.replace("'", "''")
         self.execute(f"CREATE ROLE \"{user}\" LOGIN PASSWORD '{literal}'")
         self.execute(f'CREATE DATABASE "{name}" OWNER "{user}"')
 
     def execute(self, sql: str, database: str = "postgres") -> str:
-        """Run one statement as the superuser; return the rows, columns separated by ``|``."""
+        """Run one statement as the superuser and return the rows, with columns separated by ``|``."""
         done = subprocess.run(
             [self._program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port),
              "-U", self.superuser, "-d", database],
@@ -106,7 +105,7 @@ class PostgresServer:
         return done.stdout.strip()
 
     def url(self, database: str, user: str, password: str, driver: str = "postgresql+psycopg2") -> str:
-        """Return a connection URL that insists on TLS and checks the certificate."""
+        """Return a connection URL that requires TLS and verifies the certificate."""
         login = f"{quote(user, safe='')}:{quote(password, safe='')}"
         tls = f"sslmode=verify-full&sslrootcert={self.ca_certificate}"
         return f"{driver}://{login}@{self.host}:{self.port}/{database}?{tls}"
@@ -114,7 +113,7 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str | Path) -> None:
         as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
         command = [*(as_postgres if os.getuid() == 0 else []), self._program(program), *map(str, arguments)]
-        # The server inherits standard output, so a pipe would never end.
+        # A pipe would never end, because the server inherits standard output.
         with tempfile.TemporaryFile("w+") as output:
             if subprocess.run(command, stdout=output, stderr=output, cwd="/", check=False).returncode:
                 output.seek(0)
@@ -130,7 +129,7 @@ class PostgresServer:
 
 
 class RedisServer:
-    """A Redis that speaks TLS alone, by a certificate authority of its own, and asks for a token (AUTH).
+    """A Redis server with TLS only, its own certificate authority and a token (AUTH).
 
     Example:
         with RedisServer() as server:
@@ -138,15 +137,14 @@ class RedisServer:
 
     Attributes:
         host: The name in the server's certificate.
-        port: Where it listens, on 127.0.0.1 only.
-        token: What a client must say.
+        port: Its port on 127.0.0.1.
+        token: The password of clients.
         ca_certificate: A file for ``SSL_CERT_FILE``, readable by everyone.
     """
 
     host = "localhost"
 
     def __init__(self) -> None:
-        """Choose a port and a token of letters and digits; nothing is started yet."""
         self.port = free_port()
         self.token = secrets.token_hex(32)
         self.directory = Path(tempfile.mkdtemp(prefix="redis-", dir="/tmp"))
@@ -154,14 +152,14 @@ class RedisServer:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> RedisServer:
-        """Create the certificates, start the server and wait until it answers."""
+        """Create the certificates, start the server and wait until it responds."""
         self.directory.chmod(0o755)
         _make_certificates(self.directory, self.host)
         with (self.directory / "log").open("w") as log:
             self._process = subprocess.Popen(
                 ["redis-server", "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
             )
-        # The token goes through standard input: an argument would stand in the list of processes.
+        # Standard input, because the process list shows arguments.
         assert self._process.stdin is not None
         with self._process.stdin as settings:
             settings.write(
@@ -192,7 +190,7 @@ class RedisServer:
         shutil.rmtree(self.directory)
 
     def command(self, *words: str) -> str:
-        """Send one command with TLS and the token; return the answer as ``redis-cli`` prints it."""
+        """Send one command with TLS and the token; return the reply as ``redis-cli`` prints it."""
         done = self._client(*words)
         if done.returncode:
             raise RuntimeError(done.stderr)
@@ -207,7 +205,7 @@ class RedisServer:
 
 
 def _make_certificates(directory: Path, host: str) -> None:
-    """Put ca.crt, and server.crt and server.key for *host* and 127.0.0.1, into *directory*."""
+    """Write ca.crt, and server.crt and server.key for *host* and 127.0.0.1, to *directory*."""
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)

@@ -10,13 +10,13 @@ from botocore.credentials import Credentials
 
 
 def signed(url: str, key: tuple[str, str], body: bytes = b"", service: str = "emulator") -> urllib.request.Request:
-    """Make a POST that is signed."""
+    """Return a signed POST request."""
     request = AWSRequest("POST", url, data=body)
     SigV4Auth(Credentials(*key), service, "us-east-1").add_auth(request)
     return urllib.request.Request(url, body, dict(request.headers), method="POST")
 
 
 def ask(url: str, key: tuple[str, str], value: Any = None) -> Any:
-    """Send JSON, and return the JSON that is answered."""
+    """Post JSON and return the JSON of the response."""
     with urllib.request.urlopen(signed(url, key, json.dumps(value).encode()), timeout=60) as answer:
         return json.load(answer)

@@ -1,4 +1,4 @@
-"""Templates for tests: each configuration is synthesized once per process and handed out as plain dictionaries."""
+"""Templates for tests: each configuration is synthesized once per process and returned as dictionaries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Template = dict[str, Any]
 
 
 def tool(environment: str, program: str) -> Any:
-    """Mark a slow test that runs *program* of an environment of its own; without that it is named as not run."""
+    """Mark a slow test that needs *program* of a separate environment, and skip it if that is missing."""
     missing = not (REPOSITORY / ".venvs" / environment / "bin" / program).exists()
     return lambda test: pytest.mark.slow(
         pytest.mark.skipif(missing, reason=f"not run: needs .venvs/{environment}; make environments")(test)
@@ -34,18 +34,18 @@ def tool(environment: str, program: str) -> Any:
 
 @dataclass(frozen=True)
 class Assembly:
-    """What an app wrote."""
+    """A cloud assembly."""
 
     folder: Path
 
     @property
     def artifacts(self) -> dict[str, Any]:
-        """The manifest's artifacts by id."""
+        """Return the manifest's artifacts by id."""
         return json.loads((self.folder / "manifest.json").read_text())["artifacts"]
 
     @property
     def templates(self) -> dict[str, Template]:
-        """Each stack's template by the stack's artifact id, nested ones and stages included."""
+        """Return the templates by artifact id of the stack, including nested stacks and stages."""
         return {
             file.name.removesuffix(".json").removesuffix(".template").removesuffix(".nested"): json.loads(
                 file.read_text()
@@ -55,7 +55,7 @@ class Assembly:
 
     @property
     def acknowledgements(self) -> set[tuple[str, str]]:
-        """Construct path and id of every finding of cdk-nag that somebody acknowledged."""
+        """Return the construct path and id of each acknowledged cdk-nag finding."""
         return {
             (path.removeprefix("/"), rule)
             for file in self.folder.rglob("*.metadata.json")
@@ -68,18 +68,18 @@ class Assembly:
 
     @property
     def reports(self) -> list[dict[str, Any]]:
-        """What each validator said that had anything to say."""
+        """Return the reports of the validators that have findings."""
         return json.loads((self.folder / "validation-report.json").read_text())["pluginReports"]
 
     @property
     def nag(self) -> dict[str, Any]:
-        """What cdk-nag said, if it watched."""
+        """Return the report of cdk-nag."""
         (report,) = (report for report in self.reports if report["pluginName"] == "AwsSolutions")
         return report
 
 
 def make_app(*, nag: bool = False, **arguments: Any) -> App:
-    """Make an app; with *nag*, one whose synthesis fails on any finding that nobody acknowledged."""
+    """Create an app; with *nag*, its synthesis fails on any cdk-nag finding that is not acknowledged."""
     app = App(**arguments)
     if nag:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
@@ -87,21 +87,21 @@ def make_app(*, nag: bool = False, **arguments: Any) -> App:
 
 
 def synthesize(build: Callable[[App], object], **arguments: Any) -> Assembly:
-    """Let *build* fill an app, and synthesize it. The arguments are those of :func:`make_app`."""
+    """Add constructs to an app with *build* and synthesize it; the arguments are those of :func:`make_app`."""
     app = make_app(**arguments)
     build(app)
     return Assembly(Path(app.synth().directory))
 
 
 def run_example(name: str, **arguments: Any) -> Assembly:
-    """Run an example's ``app.py`` as it stands, in an app with the context of its ``cdk.json``."""
+    """Run an example's unchanged ``app.py`` in an app with the context of its ``cdk.json``."""
     folder = REPOSITORY / "examples" / name
     context = json.loads((folder / "cdk.json").read_text()).get("context", {}) | arguments.pop("context", {})
     return run_app(folder / "app.py", context=context, **arguments)
 
 
 def run_app(file: Path, **arguments: Any) -> Assembly:
-    """Run a file that makes an app, which then gets these arguments of :func:`make_app`."""
+    """Run a file that creates an app, with these arguments of :func:`make_app`."""
     with mock.patch("aws_cdk.App", functools.partial(make_app, **arguments)):
         app = runpy.run_path(str(file))["app"]
     return Assembly(Path(app.synth().directory))
@@ -109,23 +109,23 @@ def run_app(file: Path, **arguments: Any) -> Assembly:
 
 @functools.cache
 def cdk_program() -> str:
-    """What `npx aws-cdk@2` runs, found once: npx looks for it each time, and that takes as long as a small command."""
+    """Return the path of the cdk program that `npx aws-cdk@2` runs; npx takes long to find it."""
     words = ["npx", "--yes", "--package", "aws-cdk@2", "--call", "command -v cdk"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @functools.cache
 def example(name: str) -> Assembly:
-    """Run an example, with cdk-nag watching, once."""
+    """Run an example once, with cdk-nag."""
     return run_example(name, nag=True)
 
 
-# The arguments stay beside the template, so that no other object gets the address that stands in their text.
+# The arguments are stored too: the keys contain object addresses, which must not be reused.
 _CACHE: dict[str, tuple[Mapping[str, Any], Template]] = {}
 
 
 def template_of(**arguments: Any) -> Template:
-    """Synthesize a cluster in a stack of its own, once per set of arguments.
+    """Synthesize a cluster in its own stack, once per set of arguments.
 
     Args:
         arguments: those of ``AirflowCluster``; a function instead of a value is called with the stack.
@@ -145,17 +145,17 @@ def add_cluster(stack: Stack, construct_id: str = "Airflow", **arguments: Any) -
 
 
 def resources(template: Template, *types: str) -> dict[str, dict[str, Any]]:
-    """The resources of *types* by logical id."""
+    """Return the resources of *types* by logical id."""
     return {name: resource for name, resource in template["Resources"].items() if resource["Type"] in types}
 
 
 def env(region: str = "eu-central-1") -> Environment:
-    """An account in *region*; CDK then invents its availability zones."""
+    """Return an environment in *region*, whose availability zones CDK makes up."""
     return Environment(account="123456789012", region=region)
 
 
 def strings(node: Any) -> list[str]:
-    """Every text inside *node*, keys of mappings included."""
+    """Return every string inside *node*, including keys of mappings."""
     if isinstance(node, Mapping):
         return [text for pair in node.items() for part in pair for text in strings(part)]
     if isinstance(node, list):
@@ -164,7 +164,7 @@ def strings(node: Any) -> list[str]:
 
 
 def references(node: Any) -> set[str]:
-    """The logical ids that *node* refers to: by Ref, Fn::GetAtt, or inside Fn::Sub."""
+    """Return the logical ids that *node* refers to by Ref, Fn::GetAtt or inside Fn::Sub."""
     found: set[str] = set()
     if isinstance(node, Mapping):
         for key, value in node.items():
@@ -181,7 +181,7 @@ def references(node: Any) -> set[str]:
 
 
 def flat(node: Any, pseudo: Mapping[str, str] | None = None) -> Any:
-    """Write *node* with references as text: ``<Bucket>``, ``<Bucket.Arn>``, and joined parts as one.
+    """Return *node* with references as text, ``<Bucket>`` or ``<Bucket.Arn>``, and Fn::Join resolved.
 
     Args:
         node: part of a template.

@@ -1,4 +1,4 @@
-"""The figures of `make bench-run`: how they are computed, and that its page has them for what it compares."""
+"""The figures of `make bench-run`: how they are computed, and that its page states them."""
 
 from __future__ import annotations
 
@@ -18,66 +18,66 @@ CELERY = "AIRFLOW__CELERY__"
 
 @pytest.fixture(scope="module", autouse=True)
 def benchmarks():
-    """Modules of the benchmarks import each other by their names."""
+    """Make the benchmark modules importable."""
     sys.path.insert(0, str(REPOSITORY / "benchmarks"))
     yield
     sys.path.remove(str(REPOSITORY / "benchmarks"))
 
 
 def module(name):
-    """One of benchmarks/."""
+    """Import a module of benchmarks/."""
     return importlib.import_module(name)
 
 
 def at(second):
-    """A time as the API tells it."""
+    """Return a time as Airflow's API formats it."""
     return f"2026-11-22T21:00:{second:06.3f}Z"
 
 
 def task(start, end):
-    """What the API tells of a task, as far as it counts."""
+    """Return the start and end of a task as Airflow's API does."""
     return {"start_date": at(start), "end_date": at(end)}
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 10), (0.95, 19), (1, 20), (0.01, 1)])
 def test_percentile(share, value):
-    """It is one of the values, and so many of them are not above it."""
+    """A percentile is the smallest value that at least this share of the values does not exceed."""
     assert module("run").percentile(list(range(20, 0, -1)), share) == value
 
 
 def test_waits_of_a_chain():
-    """The first waits from the making of its run, each other from the end of the one before, whatever their order."""
+    """The first task waits from the creation of the run, each other task from the end of the one before."""
     waited = module("run").seconds({"queued_at": at(1)}, [task(4, 5), task(1.5, 2), task(2.25, 3)])
     assert waited == pytest.approx([0.5, 0.25, 1])
 
 
 def test_rate():
-    """Tasks a minute count from the making of the run to the end of the last task."""
+    """The rate is counted from the creation of the run to the end of the last task."""
     tasks = [task(10, 20), task(12, 30), task(11, 12)]
     assert module("run").rate({"queued_at": at(0)}, tasks) == pytest.approx(6)
 
 
-def test_a_run_of_airflow_2_is_made_when_it_starts():
-    """Its API does not tell when a run was queued."""
+def test_waits_in_airflow_2_begin_at_the_start_of_the_run():
+    """Without a queue time, which the API of Airflow 2 lacks, waits count from the start of the run."""
     assert module("run").seconds({"start_date": at(1)}, [task(3, 4)]) == pytest.approx([2])
 
 
-def test_shared_memory_counts_by_its_share():
-    """PSS is taken, not RSS, which counts what forks share once for each."""
+def test_shared_memory_counts_proportionally():
+    """Memory is PSS: RSS counts shared memory once for each process."""
     text = "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss: 204800 kB\nPss: 51200 kB\nPss_Dirty: 1024 kB\n"
     assert module("memory").proportional(text) == 50
     assert module("memory").proportional("") == 0
 
 
-def test_a_process_belongs_to_the_container_above_it():
-    """However deep it is; what has no container above it belongs to none."""
+def test_a_process_belongs_to_its_nearest_container():
+    """A process belongs to its nearest ancestor that is a container, or to no container."""
     parents = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1, 30: 1}
     assert module("memory").owners(parents, [10, 20]) == {10: 10, 11: 10, 12: 10, 20: 20}
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells it")
 def test_memory_of_a_container_counts_its_children(tmp_path):
-    """A look finds the process that was recorded for a container, and what it has started."""
+    """The sampler adds the memory of a container's recorded process and its children."""
     child = "print('up', flush=True); input()"
     sleeper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     words = [sys.executable, "-c", sleeper]
@@ -89,8 +89,8 @@ def test_memory_of_a_container_counts_its_children(tmp_path):
         process.communicate(b"\n")
 
 
-def test_too_much_memory_stands_out():
-    """Above 85 % of what a template gives, a cell is bold."""
+def test_memory_above_85_percent_is_bold():
+    """Memory above 85 % of the task's memory is bold."""
     cell = module("run").cell
     assert cell(870, 1024) == "870 of 1024 MiB, 85%"
     assert cell(880, 1024) == "**880 of 1024 MiB, 86%**"
@@ -98,7 +98,7 @@ def test_too_much_memory_stands_out():
 
 
 def environment(template, container):
-    """The plain variables of a container, and what its task gets."""
+    """Return the environment variables of a container, and the properties of its task definition."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::ECS::TaskDefinition":
             for each in resource["Properties"]["ContainerDefinitions"]:
@@ -108,8 +108,8 @@ def environment(template, container):
 
 
 @pytest.mark.parametrize(("name", "memory"), [("compose", 2048), ("seed", 1024)])
-def test_others_run_with_defaults_of_airflow(name, memory):
-    """What we prefer is undone: sixteen slots, results in the database, no transport options, logs on the disk."""
+def test_other_clusters_run_with_airflow_defaults(name, memory):
+    """The clusters for comparison have Airflow's defaults instead of those of AirflowCluster."""
     stack = Stack(App(), "Benchmark")
     module("clusters").CLUSTERS[name](stack)
     template = Template.from_stack(stack).to_json()
@@ -123,7 +123,7 @@ def test_others_run_with_defaults_of_airflow(name, memory):
 
 
 def results():
-    """The two tables of the page, by row and column."""
+    """Return the two tables of the page by row and column."""
     page = (REPOSITORY / "docs" / "concepts" / "benchmarks-run.md").read_text().partition(module("run").MARK)[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     second = next(number for number, row in enumerate(rows) if row[0] == "Component")
@@ -131,8 +131,8 @@ def results():
     return [{row[0]: dict(zip(table[0], row, strict=True)) for row in table[2:]} for table in tables]
 
 
-def test_the_page_keeps_its_promise():
-    """No component of ours is above 85 % of its memory; with equal slots, ours is not slower than Airflow's own."""
+def test_the_page_is_within_the_limits():
+    """No component of AirflowCluster uses more than 85 % of its memory, and its rate is at least 90 % of Airflow's."""
     labels = module("run").LABELS
     clusters, components = results()
     assert set(clusters) == set(labels.values())

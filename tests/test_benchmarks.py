@@ -1,4 +1,4 @@
-"""The benchmark compares like with like, and its page says what the last run measured."""
+"""The synthesis benchmark: it compares equal templates, and its page states the last measurement."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from synthesis import resources, template_of
 REPOSITORY = Path(__file__).parents[1]
 
 
-def test_by_hand_makes_the_same_resources():
-    """What is written by hand has the containers of a cluster without arguments, and as many resources of each type."""
+def test_the_template_by_hand_has_the_same_resources():
+    """The template written by hand has the containers of a default cluster and as many resources of each type."""
     stack = Stack(App(), "Data")
     runpy.run_path(str(REPOSITORY / "benchmarks" / "by_hand.py"))["build"](stack)
-    by_hand, ours = Template.from_stack(stack).to_json(), template_of()
+    by_hand, cluster = Template.from_stack(stack).to_json(), template_of()
 
     def types(template):
         return Counter(resource["Type"] for resource in template["Resources"].values())
 
-    assert types(by_hand) == types(ours)
-    assert containers(by_hand) == containers(ours)
+    assert types(by_hand) == types(cluster)
+    assert containers(by_hand) == containers(cluster)
 
 
 def containers(template):
-    """What each container starts and is asked, and the names of what it gets."""
+    """Return the command, variable names and secret names of each container."""
     return {
         container["Name"]: {key: container.get(key) for key in ("EntryPoint", "Command", "HealthCheck", "Image")}
         | {key: sorted(each["Name"] for each in container.get(key, [])) for key in ("Environment", "Secrets")}
@@ -38,8 +38,8 @@ def containers(template):
     }
 
 
-def test_the_page_keeps_the_promise():
-    """The recorded run has the cluster at most a tenth above the same resources by hand, and growing linearly."""
+def test_the_recorded_times_are_within_the_limits():
+    """In the recorded run, the cluster takes at most a tenth longer than the template by hand, and grows linearly."""
     page = (REPOSITORY / "docs" / "concepts" / "benchmarks.md").read_text().partition("<!-- bench -->")[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     costs = {row[0]: row[1:] for row in rows}

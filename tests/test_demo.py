@@ -1,4 +1,4 @@
-"""``make demo``: what a newcomer sees first."""
+"""``make demo``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """Run it once as make does, but with its output elsewhere and no Node.js of the machine's own on PATH."""
+    """Run the demo once, with its own output folder and without a system Node.js on PATH."""
     folder = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
         [sys.executable, "examples/demo.py"],
@@ -32,7 +32,7 @@ def demo(tmp_path_factory):
 
 
 def test_the_demo_shows_everything_on_one_screen(demo):
-    """Each section is there, in less than sixty lines of at most 120 characters of plain text."""
+    """The output has each section in fewer than 60 lines of at most 120 ASCII characters."""
     _, text = demo
     titles = [line for line in text.splitlines() if re.match(r"[A-Z]", line)]
     assert [re.split(r" \(|:", title)[0] for title in titles] == [
@@ -50,8 +50,8 @@ def test_the_demo_shows_everything_on_one_screen(demo):
     assert text.isascii()
 
 
-def test_the_demo_says_what_the_template_says(demo):
-    """Sizes, stores, edges and the number of resources are those of the template, whose path is right."""
+def test_the_demo_describes_the_template(demo):
+    """Sizes, stores, edges, the number of resources and the path are those of the template."""
     folder, text = demo
     template = folder / "Quickstart.template.json"
     assert f"  {template}\n" in text
@@ -70,8 +70,8 @@ def test_the_demo_says_what_the_template_says(demo):
 @pytest.mark.slow
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
-def test_the_demo_runs_what_it_has_made(demo):
-    """The template that was just described runs here: a DAG succeeds, its log is read, and nothing stays behind."""
+def test_the_demo_runs_its_template(demo):
+    """The demo's template runs locally: a DAG succeeds, its log is readable, and no process or file remains."""
     folder, _ = demo
     run = subprocess.run(
         [REPOSITORY / ".venvs/local/bin/python", "examples/demo_run.py"],
@@ -89,7 +89,7 @@ def test_the_demo_runs_what_it_has_made(demo):
         assert re.search(rf"^.*{step} +\d+\.\d", run.stdout, re.MULTILINE), step
     state = re.search(r"Stopped. Data stays in (/tmp/airflow-ecs-demo-\w+)", run.stdout)[1]
     assert not Path(state).exists()
-    for _ in range(60):  # what was killed takes a moment to be gone
+    for _ in range(60):  # killed processes take a moment to end
         left = subprocess.run(["pgrep", "-f", state], capture_output=True, text=True, check=False)
         if not left.stdout:
             break

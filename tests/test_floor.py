@@ -1,4 +1,4 @@
-"""The oldest dependencies that pyproject.toml admits are enough, on the oldest Python."""
+"""The oldest dependencies that pyproject.toml accepts, on the oldest Python."""
 
 import json
 import os
@@ -15,13 +15,13 @@ FLOOR = ROOT / ".venvs/floor"
 
 @pytest.mark.slow
 def test_the_floor_is_the_oldest_python():
-    """What follows runs on the oldest Python that pyproject.toml admits; a machine without it says so by name."""
+    """The environment has the oldest Python of pyproject.toml, if the machine has it."""
     (oldest,) = re.findall(r'^requires-python = ">=(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     (ran,) = re.findall(r"^version_info = (\d+\.\d+)", (FLOOR / "pyvenv.cfg").read_text(), re.MULTILINE)
     there = (shutil.which(f"python{oldest}"), *Path.home().glob(f".pyenv/versions/{oldest}.*/bin/python"))
     runs = (subprocess.run([each, "--version"], capture_output=True, check=False) for each in there if each)
     if ran != oldest and not any(done.returncode == 0 for done in runs):
-        pytest.xfail(f"NOT RUN: Python {oldest}, which this machine has not; the floor was run on {ran}")
+        pytest.xfail(f"NOT RUN: Python {oldest} is not installed; the tests ran on {ran}")
     assert ran == oldest, "make environments"
 
 
@@ -44,8 +44,8 @@ for name in names:
 
 @pytest.mark.slow
 def test_examples_synthesize_with_the_oldest_dependencies(tmp_path):
-    """The floor of each dependency is a release that was run, and templates have the same resources."""
-    # One process for all: most of what one example takes is the start.
+    """Examples synthesize with the oldest dependencies, with the expected services and task definitions."""
+    # One process for all examples, because most of the time is the start.
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run([FLOOR / "bin/python", "-c", RUN, tmp_path, *EXAMPLES], cwd=ROOT, env=environment, check=True)
     for name, (stack, services, definitions) in EXAMPLES.items():

@@ -1,4 +1,4 @@
-"""No module of ours imports itself by way of others, for type checkers or inside a function either."""
+"""Import cycles: no module imports itself through others, not even for type checkers or inside a function."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parents[1] / "src"
-# Circles that are still to be broken. Each set only ever gets smaller.
+# Known cycles, still to be removed. Each set may only become smaller.
 KNOWN: list[frozenset[str]] = []
 
 
 def modules(root: Path) -> dict[str, ast.Module]:
-    """Parse each module below *root*, by its dotted name; that of a package ends with ``.__init__``."""
+    """Parse each module below *root*, by dotted name; a package's name ends with ``.__init__``."""
     return {
         ".".join(file.relative_to(root).with_suffix("").parts): ast.parse(file.read_text(encoding="utf-8"), str(file))
         for file in sorted(root.rglob("*.py"))
@@ -22,7 +22,7 @@ def modules(root: Path) -> dict[str, ast.Module]:
 
 
 def imports(name: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Name what *tree*, of the module *name*, imports anywhere: a module, and what is taken from it, if anything."""
+    """Yield each module that *tree*, of the module *name*, imports anywhere, with the imported name if there is one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
@@ -33,7 +33,7 @@ def imports(name: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def graph(root: Path) -> dict[str, set[str]]:
-    """Return what each module below *root* imports of the others."""
+    """Return the modules below *root* that each module imports."""
     trees = modules(root)
 
     def found(home: str, name: str) -> str:
@@ -65,12 +65,12 @@ def circles(edges: Mapping[str, set[str]]) -> set[frozenset[str]]:
 
 
 def short(group: frozenset[str]) -> frozenset[str]:
-    """Leave the package's own name out."""
+    """Remove the package's name."""
     return frozenset(name.removeprefix("cdk_airflow_ecs.") for name in group)
 
 
 def test_no_circles():
-    """Each circle that is found lies within one that is known, and each that is known is still there."""
+    """Each import cycle is part of a known one, and each known cycle still exists."""
     found = [short(group) for group in circles(graph(SOURCES))]
     new = [sorted(group) for group in found if not any(group <= known for known in KNOWN)]
     assert not new, f"modules import each other in a circle: {new}"
@@ -91,7 +91,7 @@ def test_no_circles():
     ],
 )
 def test_every_kind_of_import_counts(tmp_path: Path, statement: str):
-    """A circle is found however its modules import each other."""
+    """A cycle is found for every kind of import statement."""
     package = tmp_path / "package"
     package.mkdir()
     for name, text in {"__init__": "", "a": statement, "b": "from package.c import C", "c": "import package.a"}.items():

@@ -1,4 +1,4 @@
-"""Programs that run in users' images and in Lambda keep to their floor of Python, and to what is installed there."""
+"""Programs for users' images and Lambda: their oldest Python and the modules they may import."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from synthesis import example
 SOURCES = Path(__file__).parents[1] / "src/cdk_airflow_ecs"
 IN_CONTAINER = sorted(path for path in (SOURCES / "in_container").rglob("*.py") if path.name != "__init__.py")
 IN_LAMBDA = sorted(path for path in (SOURCES / "in_lambda").rglob("*.py") if path.name != "__init__.py")
-# The names under which install_modules.py puts programs of ours beside others.
+# The names of the modules that install_modules.py writes.
 INSTALLED = {"airflow_ecs_sync", "airflow_ecs_bundle"}
-# Modules of the standard library that came after Python 3.8.
+# Modules of the standard library that are newer than Python 3.8.
 NEWER = {"graphlib", "tomllib", "zoneinfo", "annotationlib", "compression"}
 FAKE_BOTO3 = """
 import datetime, io
@@ -40,14 +40,14 @@ class S3:
 
 
 def floor_of(folder: str) -> tuple[int, int]:
-    """Read the floor that the docstring of a folder states."""
+    """Return the oldest Python that a folder's docstring states."""
     docstring = ast.get_docstring(ast.parse((SOURCES / folder / "__init__.py").read_text())) or ""
     (major, minor) = re.search(r"^Floor: Python (\d+)\.(\d+)", docstring, re.MULTILINE).groups()
     return int(major), int(minor)
 
 
 def imported(text: str) -> set[str]:
-    """Name the top-level modules that *text* imports when it runs, in functions too."""
+    """Return the top-level modules that *text* imports at run time, including imports in functions."""
     found = set()
     tree = ast.parse(text)
     blocks = [each for each in ast.walk(tree) if isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test)]
@@ -62,16 +62,16 @@ def imported(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def python38() -> str:
-    """Find Python 3.8; a machine without it says so by name."""
+    """Return a Python 3.8; without one, the tests that need it xfail."""
     places = (shutil.which("python3.8"), *Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
     for place in filter(None, places):
         if subprocess.run([place, "--version"], capture_output=True, check=False).returncode == 0:
             return str(place)
-    pytest.xfail("NOT RUN: Python 3.8, which this machine has not")
+    pytest.xfail("NOT RUN: Python 3.8 is not installed")
 
 
 def test_floors():
-    """Containers have Python 3.8 or newer; the functions in the template have the runtime that their floor names."""
+    """The floor of containers is Python 3.8; that of Lambda is the runtime in the template."""
     assert IN_CONTAINER
     assert IN_LAMBDA
     assert floor_of("in_container") == (3, 8)
@@ -84,7 +84,7 @@ def test_floors():
 
 @pytest.mark.parametrize("path", IN_CONTAINER, ids=lambda path: path.stem)
 def test_programs_for_containers(path: Path):
-    """Their syntax is that of the floor, and they import what images of Airflow have."""
+    """Programs for containers have syntax of Python 3.8 and import only modules that Airflow's images have."""
     text = path.read_text(encoding="utf-8")
     ast.parse(text, feature_version=floor_of("in_container"))
     assert imported(text) <= (sys.stdlib_module_names - NEWER) | INSTALLED | {"airflow", "boto3", "botocore"}
@@ -92,21 +92,21 @@ def test_programs_for_containers(path: Path):
 
 @pytest.mark.parametrize("path", IN_LAMBDA, ids=lambda path: path.stem)
 def test_programs_for_lambda(path: Path):
-    """They import what the Lambda runtime has."""
+    """Programs for Lambda import only modules that the runtime has."""
     assert imported(path.read_text(encoding="utf-8")) <= sys.stdlib_module_names | {"boto3", "botocore"}
 
 
 @pytest.mark.parametrize("text", ["match 1:\n    case 1: pass\n", "try:\n    pass\nexcept* ValueError:\n    pass\n"])
-def test_newer_syntax_is_noticed(text: str):
-    """The check of syntax refuses what is newer than the floor."""
+def test_newer_syntax_is_detected(text: str):
+    """The syntax check fails for syntax newer than Python 3.8."""
     ast.parse(text)
     with pytest.raises(SyntaxError):
         ast.parse(text, feature_version=(3, 8))
 
 
 @pytest.mark.parametrize("path", IN_CONTAINER, ids=lambda path: path.stem)
-def test_they_load_on_the_floor(path: Path, python38: str, tmp_path: Path):
-    """Python 3.8 compiles and runs all that a program does when it is imported."""
+def test_programs_load_on_the_floor(path: Path, python38: str, tmp_path: Path):
+    """Python 3.8 compiles and imports each program for containers."""
     (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
     (tmp_path / "airflow_ecs_sync.py").write_text((SOURCES / "in_container/dag_sync.py").read_text())
     bundles = tmp_path / "airflow/dag_processing/bundles"
@@ -119,7 +119,7 @@ def test_they_load_on_the_floor(path: Path, python38: str, tmp_path: Path):
 
 
 def test_dag_sync_runs_on_the_floor(python38: str, tmp_path: Path):
-    """A first sync publishes the bucket's files, and the command follows."""
+    """The DAG sync downloads the bucket's files on Python 3.8 and then runs the command."""
     (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
     text = (SOURCES / "in_container/dag_sync.py").read_text(encoding="utf-8")
     show = (
@@ -136,7 +136,7 @@ def test_dag_sync_runs_on_the_floor(python38: str, tmp_path: Path):
 
 
 def test_modules_are_installed_on_the_floor(python38: str, tmp_path: Path):
-    """A module is written, and the command follows."""
+    """install_modules.py writes a module on Python 3.8 and then runs the command."""
     text = (SOURCES / "in_container/install_modules.py").read_text(encoding="utf-8")
     command = [python38, "-c", "import config.extra; print(config.extra.x)"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Type checkers judge the package and code that uses it as a user's would."""
+"""Type checks of the package and of code that uses it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ REPOSITORY = Path(__file__).parents[1]
 @pytest.mark.slow
 @pytest.mark.xdist_group("types")
 def test_mypy():
-    """Mypy, strict, finds nothing in the package, nor in code that gives every public argument its type."""
+    """Strict mypy finds no error in the package, nor in code that passes each public argument."""
     run = subprocess.run([REPOSITORY / ".venv/bin/mypy"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
