@@ -1,4 +1,4 @@
-"""Secrets behind CDK's tokens: the plan cannot see that a text will be replaced by a secret, so CDK is asked."""
+"""Detection of plain texts that CDK resolves to secrets, which a plan cannot detect without CDK."""
 
 from __future__ import annotations
 
@@ -24,28 +24,25 @@ _DYNAMIC_REFERENCE: Final = "a dynamic reference, which CloudFormation replaces 
 
 
 def plan_without_late_secrets(scope: Construct, settings: Settings) -> ClusterPlan:
-    """Plan the cluster, and refuse a plain text that becomes a secret at deploy time.
-
-    Args:
-        scope: where the cluster is made, or the cluster.
-        settings: what the user said.
+    """Plan the cluster.
 
     Raises:
-        ValueError: naming what holds the secret, such as ``SecretValue.unsafe_unwrap()`` or a parameter with NoEcho.
+        ValueError: if a plain text becomes a secret at deploy time, such as ``SecretValue.unsafe_unwrap()`` or a
+            parameter with NoEcho.
     """
     plan = plan_cluster(settings)
-    asked: set[str] = set()
+    checked: set[str] = set()
     for where, text in _texts(settings, plan):
-        if text in asked or not (is_token(text) or is_list_token(text)):
+        if text in checked or not (is_token(text) or is_list_token(text)):
             continue
-        asked.add(text)
+        checked.add(text)
         if why := _late_secret(Stack.of(scope), text):
             raise ValueError(refusal(where, why))
     return plan
 
 
 def _texts(settings: Settings, plan: ClusterPlan) -> Iterator[tuple[str, str]]:
-    """Yield what stands readable in task definitions, and where."""
+    """Yield (description of the place, text) for each plain text in the task definitions."""
     for component in plan.components:
         for container in component.containers:
             named = {f"the variable {name}": value for name, value in container.environment.items()}
@@ -68,7 +65,7 @@ def _late_secret(stack: Stack, text: str) -> str | None:
     try:
         resolved = json.dumps(stack.resolve(text))
     except RuntimeError:
-        return None  # of a Lazy that is not ready: CDK asks again when the app is synthesized
+        return None  # a Lazy that is not ready yet
     for name in re.findall(r'\{"Ref": "(\w+)"\}', resolved):
         parameter = stack.node.try_find_child(name)
         if isinstance(parameter, CfnParameter) and parameter.no_echo:

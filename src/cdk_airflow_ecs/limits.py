@@ -1,6 +1,6 @@
-"""AWS's limits that arguments can reach: refused in the user's words, before anything is made. Pure.
+"""Checks of AWS limits, before any construct is created. Pure.
 
-Each check counts what is known now. A value that the deploy fills in counts as nothing, so that no refusal is wrong.
+Values known only at deploy time count as empty, so that no valid cluster is rejected.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Component, Container, Json, Ref, SecretRef, Value
 from cdk_airflow_ecs.tokens import is_token
 
-# Amazon ECS service quotas, "Task definition size limit": 64 KiB. ECS counts the bytes of the JSON that it stores
-# (awsdocs/amazon-ecs-developer-guide#149: "Actual length: '66420'. Max allowed length is '65536' bytes.").
+# Amazon ECS service quotas, "Task definition size limit". ECS counts the bytes of the stored JSON
+# (awsdocs/amazon-ecs-developer-guide#149).
 TASK_DEFINITION_BYTES: Final = 65_536
-# Amazon VPC quotas, "Inbound or outbound rules per security group", counted apart for IPv4 and IPv6.
+# Amazon VPC quotas, "Inbound or outbound rules per security group", counted separately for IPv4 and IPv6.
 SECURITY_GROUP_RULES: Final = 60
-# An S3 key has 1,024 bytes (Amazon S3 user guide, "Naming Amazon S3 objects"). The other half is for what stands in the
-# folder: Airflow's ids of DAG, run and task have 250 characters each.
+# Half of the 1,024 bytes of an S3 key (Amazon S3 user guide, "Naming Amazon S3 objects"). The rest is for Airflow's
+# ids of DAG, run and task, of 250 characters each.
 S3_PREFIX_BYTES: Final = 512
 
 _TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
@@ -28,14 +28,11 @@ _SHOWN: Final = 5
 
 
 def check_task_definitions(components: Iterable[Component], log_options: Mapping[str, str]) -> None:
-    """Refuse components whose task definition ECS would not accept.
+    """Raise an error with component, size and the names of the largest values if a task definition is too large.
 
     Args:
-        components: all of them.
-        log_options: what each container of a service tells its log driver.
-
-    Raises:
-        ValueError: naming the component, its size and its largest values, but not the values.
+        components: the components of the plan.
+        log_options: the log driver options of each container of a service.
     """
     for component in components:
         options = log_options if component.kind == "service" else {}
@@ -46,15 +43,15 @@ def check_task_definitions(components: Iterable[Component], log_options: Mapping
             largest = sorted(sizes.items(), key=lambda item: -item[1])[:_SHOWN]
             named = ", ".join(f"{name} ({number:,} bytes)" for name, number in largest if number * 50 > size)
             raise IncompatibleArgumentsError(
-                f"The task definition of {component.name} has at least {size:,} bytes, and ECS accepts"
-                f" {TASK_DEFINITION_BYTES:,} (64 KiB). It has {len(sizes)} variables and options"
-                f"{f', the largest are {named}' if named else ''}. Pass fewer or shorter ones; long text belongs into"
+                f"The task definition of {component.name} must have at most {TASK_DEFINITION_BYTES:,} bytes (64 KiB),"
+                f" got at least {size:,}. It has {len(sizes)} variables and options"
+                f"{f'; the largest are {named}' if named else ''}. Pass fewer or shorter ones, and store long text in"
                 " the image, S3 or Secrets Manager"
             )
 
 
 def definition_bytes(component: Component, log_options: Mapping[str, str] | None = None) -> int:
-    """Return the smallest size that the task definition of *component* can have, in bytes of JSON."""
+    """Return the minimum size of the component's task definition, in bytes of JSON."""
     return sum(len(_json(_container(container, log_options or {}))) for container in component.containers)
 
 
@@ -73,7 +70,7 @@ def _container(container: Container, log_options: Mapping[str, str]) -> dict[str
 
 
 def _known(value: Value) -> str:
-    """The part of a value that is known before the deploy."""
+    """Return the part of a value that is known before deploy time."""
     if isinstance(value, Json):
         return json.dumps(value.tree, default=lambda _: "", separators=(", ", ": "))
     return "" if isinstance(value, Ref | SecretRef) else _TOKEN.sub("", value)
@@ -84,28 +81,25 @@ def _json(node: object) -> bytes:
 
 
 def check_clients(argument: str, clients: Sequence[object], *, ports: int) -> None:
-    """Refuse more clients than the rules of one security group.
+    """Raise an error if one security group cannot hold the rules for *clients*.
 
     Args:
-        argument: what names them.
-        clients: CIDR blocks, or CDK peers.
-        ports: how many rules each of them needs.
-
-    Raises:
-        ValueError: with their number and what to do.
+        argument: the argument's name, for the error message.
+        clients: CIDR blocks or CDK peers.
+        ports: the number of rules for each client.
     """
     most = SECURITY_GROUP_RULES // ports
     if len(clients) <= most:
         return
-    # Peers are asked what they are here only: that is a question to CDK for each.
+    # Reading a peer's id is a slow call to CDK, so short lists skip it.
     names = [str(getattr(client, "unique_id", client)) for client in clients]
     four = sum(not _is_cidr(name) or ":" not in name for name in names)
     six = sum(not _is_cidr(name) or ":" in name for name in names)
     if max(four, six) > most:
         raise IncompatibleArgumentsError(
-            f"{argument} names {max(four, six)} clients{', which take two rules each' if ports == 2 else ''}, and AWS's"
-            f" default is {SECURITY_GROUP_RULES} rules in a security group. Merge them into wider CIDR blocks; with a"
-            ' raised quota, pass a prefix list: ec2.Peer.prefix_list("pl-…")'
+            f"{argument} has {max(four, six)} clients{', which need two rules each' if ports == 2 else ''}, and AWS's"
+            f" default is {SECURITY_GROUP_RULES} rules in a security group. Merge them into wider CIDR blocks, or raise"
+            ' the quota and pass a prefix list: ec2.Peer.prefix_list("pl-…")'
         )
 
 
@@ -114,13 +108,9 @@ def _is_cidr(name: str) -> bool:
 
 
 def check_prefix(argument: str, prefix: str) -> None:
-    """Refuse a folder in a bucket that leaves no room for the names of the objects in it.
-
-    Raises:
-        ValueError: with its length and the limit.
-    """
+    """Raise ``ValueError`` if *prefix* leaves no room for object names in an S3 key."""
     size = len(prefix.encode())
     if size > S3_PREFIX_BYTES and not is_token(prefix):
         raise ValueError(
-            f"{argument} has {S3_PREFIX_BYTES} bytes at most, since a key of S3 has 1,024; got {size:,} bytes"
+            f"{argument} must have at most {S3_PREFIX_BYTES} bytes, because an S3 key has 1,024; got {size:,} bytes"
         )

@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that this library accepts, each where it arises and with its reason."""
+"""Acknowledgment of cdk-nag findings, with reasons."""
 
 from __future__ import annotations
 
@@ -13,23 +13,17 @@ from constructs import IConstruct
 from cdk_airflow_ecs.tokens import is_token
 
 _CDK: Final = tuple(int(part) for part in version("aws-cdk-lib").split(".")[:2])
-# Older releases refuse ids with a further "::" in them; then cdk-nag shows these findings.
+# Older releases reject ids with a second "::", so cdk-nag shows these findings.
 WILDCARDS_SINCE: Final = (2, 269)
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Accept *rule* of the AwsSolutions pack on *construct* and what is below it; without cdk-nag this does nothing.
-
-    Args:
-        construct: where the finding arises.
-        rule: the rule's name, such as "AwsSolutions-RDS11".
-        reason: why it is accepted.
-    """
+    """Acknowledge *rule*, such as "AwsSolutions-RDS11", on *construct* and its children."""
     acknowledge_all(construct, {rule: reason})
 
 
 def acknowledge_all(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Accept several rules on *construct* in one call: *reasons* by rule."""
+    """Acknowledge several rules on *construct* in one call: *reasons* by rule."""
     known = {rule: reason for rule, reason in reasons.items() if "::" not in rule or _CDK >= WILDCARDS_SINCE}
     if known:
         Validations.of(construct).acknowledge(
@@ -38,12 +32,12 @@ def acknowledge_all(construct: IConstruct, reasons: Mapping[str, str]) -> None:
 
 
 def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reason: str) -> None:
-    """Accept each of *resources*, which end in a wildcard, in the policies of *construct*; others stay findings.
+    """Acknowledge wildcard ARNs in the policies of *construct*.
 
     Args:
-        construct: the role or what it belongs to.
-        resources: ARNs as they stand in the policy.
-        reason: why no list of ARNs exists.
+        construct: the role or its parent.
+        resources: the ARNs as in the policy.
+        reason: why no list of ARNs is possible.
     """
     wildcards = Wildcards()
     wildcards.add(construct, resources, reason)
@@ -51,18 +45,17 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reaso
 
 
 class Wildcards:
-    """Wildcards in policies, collected so that CDK is asked once what all the ARNs look like."""
+    """A collection of wildcards in policies, acknowledged together because resolving ARNs is a slow call to CDK."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self._found: list[tuple[IConstruct, str, str]] = []
 
     def add(self, construct: IConstruct, resources: Iterable[str], reason: str) -> None:
-        """Collect *resources*, as :func:`acknowledge_wildcards` takes them."""
+        """Collect the arguments of :func:`acknowledge_wildcards`."""
         self._found += [(construct, text, reason) for text in resources]
 
     def acknowledge(self) -> None:
-        """Accept what was collected. All constructs are in one stack."""
+        """Acknowledge the collected wildcards. All constructs must be in one stack."""
         if not self._found or _CDK < WILDCARDS_SINCE:
             return
         texts = [text for _, text, _ in self._found]
@@ -77,7 +70,7 @@ class Wildcards:
 
 
 def _flat(node: object) -> str:
-    """Write a CloudFormation value as cdk-nag prints it: ``<Bucket.Arn>/*``."""
+    """Return a CloudFormation value in cdk-nag's format: ``<Bucket.Arn>/*``."""
     if isinstance(node, str):
         return node.replace("${", "<").replace("}", ">")
     if isinstance(node, dict) and len(node) == 1:

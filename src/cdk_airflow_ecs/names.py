@@ -1,7 +1,6 @@
-"""Physical names, which are unique for each cluster of each deployed stack.
+"""Physical names, unique for each cluster of each deployed stack and stable between deployments.
 
-AWS shares a private DNS zone in a VPC, and the revisions of a task-definition family in an account and region. One app
-under two stack names, and two clusters in one stack, get different names; the same cluster always gets the same.
+Private DNS zones share a VPC; task-definition families share an account and region.
 """
 
 from __future__ import annotations
@@ -13,21 +12,21 @@ from typing import Final
 from aws_cdk import NestedStack, Stack
 from constructs import Construct
 
-# RegisterTaskDefinition takes 255 letters; a component's path has at most 64 of them.
+# RegisterTaskDefinition accepts 255 characters; a component's path has at most 64.
 _PREFIX_LETTERS: Final = 160
 
 
 def namespace_name(scope: Construct) -> str:
-    """Return the name of the private DNS zone of the cluster *scope*: its id and a digest of where it is deployed."""
+    """Return the name of the cluster's private DNS zone: its id and a digest of its stack name and path."""
     _, digest = _deployed(scope)
     slug = re.sub(r"[^a-z0-9]+", "-", scope.node.id.lower()).strip("-")[:24] or "airflow"
     return f"{slug}-{digest}.airflow.internal"
 
 
 def family_prefix(scope: Construct) -> str:
-    """Return the beginning of the names of the task-definition families of the cluster *scope*.
+    """Return the prefix of the cluster's task-definition families.
 
-    RunTask takes the latest revision of a family, so a family of two stacks would start one stack's task in the other.
+    RunTask starts the latest revision of a family, so two stacks must not share one.
     """
     stack_name, digest = _deployed(scope)
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{stack_name}-{scope.node.id}")
@@ -35,10 +34,10 @@ def family_prefix(scope: Construct) -> str:
 
 
 def _deployed(scope: Construct) -> tuple[str, str]:
-    """Return the name of the stack that a deploy of *scope* names, and a digest of that and the path below it."""
+    """Return the name of the top-level stack, and a digest of that name and the path below it."""
     stack = Stack.of(scope)
     path = scope.node.path
-    # The name of a nested stack is AWS's and known after its deploy.
+    # AWS chooses the name of a nested stack at deploy time.
     while isinstance(parent := stack.nested_stack_parent, Stack) and NestedStack.is_nested_stack(stack):
         stack = parent
     relative = path.removeprefix(stack.node.path + "/")

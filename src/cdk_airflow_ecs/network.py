@@ -1,4 +1,4 @@
-"""VPC, subnets, security groups, and the rules that the plan's edges become."""
+"""VPC, subnets, security groups, and security group rules for the plan's edges."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ Subnets: TypeAlias = "Mapping[str, ec2.SubnetSelection | None]"
 _tcp = cache(ec2.Port.tcp)
 _PRIVATE = ec2.SubnetType.PRIVATE_WITH_EGRESS
 _ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
-# RFC 1918 and RFC 6598: where load balancers in a VPC have their own addresses.
+# RFC 1918 and RFC 6598: the addresses of load balancers in a VPC.
 PRIVATE_BLOCKS: Final = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10"
-# The subnets of a VPC of the cluster's own, in the order in which they get addresses.
+# The subnets of a VPC created by the cluster, in the order of their addresses.
 OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _ISOLATED}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Where things stand.
+    """The VPC of a cluster and the subnets in it.
 
     Args:
-        vpc: the VPC of the cluster.
-        endpoints: gateway endpoints of a VPC of the cluster's own; connections break when one comes or goes.
-        task_subnets: where tasks run; they need a way to AWS APIs and to the image registry.
-        store_subnets: where the database and the broker stand; fixed at their creation.
-        web_subnets: where the load balancer stands.
+        vpc: the VPC.
+        endpoints: gateway endpoints created by the cluster. Adding or removing one breaks open connections.
+        task_subnets: the subnets of tasks, with routes to AWS APIs and the image registry.
+        store_subnets: the subnets of database and broker, fixed at their creation.
+        web_subnets: the subnets of the load balancer.
     """
 
     vpc: ec2.IVpc
@@ -63,38 +63,35 @@ class Network:
 
     @property
     def web_blocks(self) -> str:
-        """The CIDR blocks of the load balancer's subnets, in which its own addresses are, with commas.
-
-        Where CDK does not have them, the blocks of private networks.
-        """
+        """The CIDR blocks of the load balancer's subnets, separated by commas; private networks if unknown."""
         try:
             blocks = [subnet.ipv4_cidr_block for subnet in self.select(self.web_subnets).subnets]
-        except RuntimeError:  # imported by its id alone
+        except RuntimeError:  # a subnet imported by its id only
             return PRIVATE_BLOCKS
         return joined(",", blocks) or PRIVATE_BLOCKS
 
     @property
     def assign_public_ip(self) -> bool:
-        """Whether tasks get public addresses, which they need in public subnets."""
+        """Whether tasks get public addresses: only in public subnets."""
         return bool(self._tasks.has_public)
 
     @property
     def store_subnet_ids(self) -> list[str]:
-        """The ids of the stores' subnets."""
+        """The ids of the store subnets."""
         return list(self._stores.subnet_ids)
 
     @property
     def counted_store_subnets(self) -> ec2.SubnetSelection:
-        """The stores' subnets for constructs that count them; a list known only at deploy counts as two, not as one."""
+        """The store subnets for constructs that count them; a list known only at deploy time counts as two."""
         if not any(map(is_list_token, self.store_subnet_ids)):
             return self.store_subnets
         return ec2.SubnetSelection(subnets=[*self._stores.subnets] * 2)
 
     @property
     def store_subnets_by_zone(self) -> Mapping[str, ec2.ISubnet]:
-        """The first of the stores' subnets in each zone, where EFS takes one mount target.
+        """The first store subnet of each zone: EFS accepts one mount target per zone.
 
-        Subnets whose zones are a list known only at deploy are taken to be in different zones.
+        Subnets whose zones are known only at deploy time count as different zones.
         """
         found: dict[str, ec2.ISubnet] = {}
         for subnet in self._stores.subnets:
@@ -104,7 +101,7 @@ class Network:
 
     @property
     def zones_without_store(self) -> list[str]:
-        """The zones in which tasks run and no store stands, as far as they are known before a deploy."""
+        """The zones with task subnets but without store subnets; empty if zones are known only at deploy time."""
         stores, tasks = (
             {subnet.availability_zone for subnet in subnets} for subnets in (self._stores.subnets, self.task_routes)
         )
@@ -113,20 +110,20 @@ class Network:
 
     @property
     def task_subnet_ids(self) -> list[str]:
-        """The ids of the tasks' subnets."""
+        """The ids of the task subnets."""
         return list(self._tasks.subnet_ids)
 
     @property
     def task_routes(self) -> Sequence[ec2.ISubnet]:
-        """The tasks' subnets as constructs, with their routes, to depend on."""
+        """The task subnets as constructs, to depend on their routes."""
         return list(self._tasks.subnets)
 
     @property
     def attributes(self) -> Mapping[str, str | Sequence[str]]:
-        """The values behind ``Ref("Network", …)`` of a plan."""
+        """The values of ``Ref("Network", …)`` in a plan."""
         return {
             "task_subnets": joined(",", self.task_subnet_ids),
-            # In JSON text, CloudFormation can only put a list in by joining it; this becomes ["a","b"].
+            # CloudFormation can insert a list into JSON text only by joining it; this becomes ["a","b"].
             "task_subnet_list": (
                 [joined('","', self.task_subnet_ids)]
                 if any(map(is_list_token, self.task_subnet_ids))
@@ -142,15 +139,15 @@ class Network:
         """Create an empty security group.
 
         Args:
-            scope: its parent.
-            construct_id: its id.
-            description: what it protects; a change replaces the group, so it never varies.
-            egress: whether it may open connections anywhere, as tasks must to reach AWS APIs and DAGs their systems.
+            scope: the parent.
+            construct_id: the id.
+            description: constant text, because a change replaces the group.
+            egress: whether it allows all outbound connections, which tasks need for AWS APIs and DAGs.
         """
         return ec2.SecurityGroup(scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=egress)
 
     def select(self, selection: ec2.SubnetSelection) -> ec2.SelectedSubnets:
-        """Ask the VPC for what *selection* means there."""
+        """Return the subnets of the VPC that match *selection*."""
         return self.vpc.select_subnets(
             availability_zones=selection.availability_zones,
             one_per_az=selection.one_per_az,
@@ -162,7 +159,7 @@ class Network:
 
 
 def joined(separator: str, values: Sequence[str]) -> str:
-    """Join *values*, which may be one list that is known only at deploy."""
+    """Join *values*, which may be a list known only at deploy time."""
     return Fn.join(separator, values) if any(map(is_list_token, values)) else separator.join(values)
 
 
@@ -175,7 +172,7 @@ def build_network(
     internet_facing: bool,
     key: kms.IKey,
 ) -> Network:
-    """Take the VPC that is given, or make one of two zones with one NAT gateway."""
+    """Return the network in *vpc*, or in a new VPC with two zones and one NAT gateway."""
     if vpc is not None:
         return choose_subnets(vpc, subnets, internet_facing=internet_facing)
     made = _make_vpc(scope, stack, key)
@@ -184,24 +181,24 @@ def build_network(
 
 
 def choose_subnets(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
-    """Return the network in *vpc*, with a default for each kind of subnet that *subnets* leaves out.
+    """Return the network in *vpc*, with defaults for subnets that the user did not choose.
 
     Args:
         vpc: the VPC.
         subnets: the user's choices.
-        internet_facing: whether the load balancer stands in public subnets.
-        own: whether the cluster made the VPC, which then has isolated subnets for stores.
+        internet_facing: whether the load balancer is in public subnets.
+        own: whether the cluster created the VPC, which has isolated store subnets.
     """
     stores = _ISOLATED if own else _PRIVATE
     return Network(
         vpc=vpc,
         task_subnets=subnets.get("task_subnets") or ec2.SubnetSelection(subnet_type=_PRIVATE),
-        # In a given VPC never the isolated subnets: one that gains some later would replace its database.
+        # Never isolated subnets in the user's VPC: if it gained some later, the database would be replaced.
         store_subnets=subnets.get("store_subnets") or ec2.SubnetSelection(subnet_type=stores),
         web_subnets=subnets.get("web_subnets")
         or ec2.SubnetSelection(
             subnet_type=ec2.SubnetType.PUBLIC if internet_facing else _PRIVATE,
-            # As a load balancer takes them; zones of a list token would all look like one.
+            # A load balancer accepts one subnet per zone. All zones of a list token would look like one.
             one_per_az=not any(map(is_list_token, vpc.availability_zones)),
         ),
     )
@@ -217,7 +214,7 @@ def _make_vpc(scope: Construct, stack: StackFacts, key: kms.IKey) -> ec2.Vpc:
         "Vpc",
         max_azs=2,
         nat_gateways=1,
-        # CDK closes the VPC's default group with a function whose role has a managed policy; nothing here is in it.
+        # CDK would add a function whose role has a managed policy. The default group is not used here.
         restrict_default_security_group=False,
         subnet_configuration=[subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in OWN_GROUPS.items()],
     )
@@ -243,20 +240,19 @@ def connect(
     resources: Mapping[str, ec2.IConnectable],
     clients: Sequence[ec2.IPeer],
 ) -> None:
-    """Turn *edges* into security group rules; nothing else makes any.
+    """Create the security group rules for *edges*.
 
     Args:
-        edges: who opens connections to whom.
+        edges: the permitted connections.
         components: the security groups of components, by name.
-        resources: what exists once and admits connections, by name. An end that is missing in both has no security
-            group of its own to change.
-        clients: whom the edge from "Clients" means.
+        resources: cluster resources that accept connections, by name. Edges to any other target are skipped.
+        clients: the sources of the edges from "Clients".
     """
-    # One call makes the rules of all components that reach a target in the same way.
+    # One call creates the rules of all components with the same target, port and description.
     together: dict[tuple[str, int, str], list[str]] = {}
     for edge in edges:
         target = components.get(edge.target) or resources.get(edge.target)
-        if target is None or edge.source == "Web":  # The target group makes the rule from the load balancer.
+        if target is None or edge.source == "Web":  # The target group creates the load balancer's rule.
             continue
         if edge.source == "Clients":
             for client in clients:
@@ -266,20 +262,20 @@ def connect(
         else:
             resources[edge.source].connections.allow_to(target, _tcp(edge.port), edge.why)
     for (name, port, why), sources in together.items():
-        # From our side, so that a store in another stack never depends on this one.
+        # Called on the cluster's side, so that a store in another stack does not depend on this one.
         groups = ec2.Connections(security_groups=[components[source] for source in sources])
         groups.allow_to(components.get(name) or resources[name], _tcp(port), why)
 
 
 def bind_namespace(scope: Construct, network: Network, name: str) -> servicediscovery.PrivateDnsNamespace:
-    """Create the private DNS zone in which tasks find the execution API; RunTask tasks resolve it as well."""
+    """Create the private DNS zone of the execution API. Executor tasks resolve it too."""
     return servicediscovery.PrivateDnsNamespace(
         scope, "Namespace", name=name, vpc=network.vpc, description="Airflow execution API"
     )
 
 
 def peers(allow_from: Sequence[ec2.IPeer | str] | None, vpc: ec2.IVpc) -> list[ec2.IPeer]:
-    """Read ``allow_from``: CIDR blocks and CDK peers; the VPC when nothing is said."""
+    """Return the peers of ``allow_from``: CIDR blocks and CDK peers, or the VPC by default."""
     if allow_from is None:
         return [ec2.Peer.ipv4(vpc.vpc_cidr_block)]
     return [_peer(entry) for entry in allow_from]

@@ -1,4 +1,4 @@
-"""Options of several sources: merged into one, unless two sources contradict each other. Pure."""
+"""Merging of options from several sources. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cdk_airflow_ecs.option_names import Option, base_option, every_option, read
 T = TypeVar("T")
 _INSTEAD_BROKER = "use executor=CeleryExecutor(broker=RedisBroker.existing(…))"
 _GENERATED = "leave it out, the cluster generates one and keeps it in Secrets Manager"
-# What the cluster sets itself, and the argument by which a user brings their own.
+# Options that the cluster sets, and how a user replaces the value.
 INSTEAD: Mapping[Option, str] = {
     ("database", "sql_alchemy_conn"): "use database=ExistingDatabase(endpoint=…, secret=…)",
     ("celery", "broker_url"): _INSTEAD_BROKER,
@@ -27,14 +27,14 @@ INSTEAD: Mapping[Option, str] = {
 
 
 def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict[Option, T]:
-    """Merge the options of several sources, of which no two may disagree.
+    """Merge the options of several sources, in order.
 
     Args:
-        sources: (the source's name for an error message, its options), the first to come first in the result.
-        minor: the release line, such as "3.3", which says what names are one option.
+        sources: (name for error messages, options) of each source.
+        minor: the release line, such as "3.3", which determines the old names of options.
 
     Raises:
-        ValueError: if two sources give one option different values, or one gives an option and another its command.
+        OptionConflictError: if two sources set different values, or one an option and another its command.
     """
     if found := conflicts(sources, minor):
         raise OptionConflictError(found)
@@ -46,10 +46,10 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict
 
 
 class OptionConflictError(ValueError):
-    """Two sources give one option different values.
+    """Two sources set one option to different values.
 
     Args:
-        found: what to say of each such option, by its current name.
+        found: the error messages by option, under its current name.
     """
 
     def __init__(self, found: Mapping[Option, str]) -> None:
@@ -58,11 +58,11 @@ class OptionConflictError(ValueError):
 
 
 def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:
-    """Return what to say of each option that two sources give different values, or by different names.
+    """Return error messages by option, for each option that two sources set to different values or by different names.
 
     Args:
-        sources: (the source's name for an error message, its options).
-        minor: the release line, such as "3.3", which says what names are one option.
+        sources: as in :func:`merge`.
+        minor: the release line, such as "3.3".
     """
     first: dict[Option, tuple[str, Option, object]] = {}
     found: dict[Option, str] = {}
@@ -86,28 +86,28 @@ def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str
 
 
 def together(messages: Sequence[str]) -> str:
-    """Write several errors as one, so that they can be mended at once."""
+    """Return one message that lists all *messages*."""
     if len(messages) == 1:
         return messages[0]
     return "\n- ".join([f"{len(messages)} settings cannot be used:", *messages])
 
 
 def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str) -> dict[Option, T]:
-    """Lay *chosen* over *defaults*, where it may set one by an old name: Airflow would read the new name alone."""
+    """Override *defaults* by *chosen*. If *chosen* uses an old name, drop the new one, which Airflow would prefer."""
     renamed = {read_as(option, minor) for option in chosen} - chosen.keys()
     return {**{option: value for option, value in defaults.items() if option not in renamed}, **chosen}
 
 
 def spell(option: Option) -> str:
-    """Write an option the way Airflow's documentation does."""
+    """Return an option as written in Airflow's documentation: ``[section] option``."""
     return f"[{option[0]}] {option[1]}"
 
 
 def _show(option: Option, value: object) -> str:
-    """Write a value in a message, unless it is or may be a secret: a plugin's option may be one too."""
+    """Return a value for a message, or its type if it may be a secret."""
     facts = every_option().get(option)
     if facts is None:
         return "a command" if option[1].endswith("_cmd") else f"a {type(value).__name__}"
     if facts.sensitive:
         return "a secret"
-    return validation.shown(value) if isinstance(value, (str, int, float)) else "what only the deploy knows"
+    return validation.shown(value) if isinstance(value, (str, int, float)) else "a value known only at deploy time"

@@ -1,4 +1,4 @@
-"""The contract of what has a say in options beyond those that it sets: executors and cluster resources."""
+"""The base class of executors and cluster resources for checks of the user's options."""
 
 from __future__ import annotations
 
@@ -10,41 +10,35 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.plan import Option, Value
 
-# What the user says of the options of one process, by the argument that says it.
+# The user's options for one process, by argument.
 UserOptions: TypeAlias = "Sequence[tuple[str, Mapping[Option, Value]]]"
 
 
 class OptionOwner:
-    """A part of the cluster that relies on options which it does not set. Each declares its own."""
+    """A part of the cluster that relies on options which it does not set."""
 
     def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
-        """Return options that nobody sets and that must have these values all the same. Pure.
-
-        They are Airflow's own defaults, or what an argument says already. A user may repeat a value and not change it.
+        """Return options that a user may repeat but not change: Airflow's defaults, or values of other arguments. Pure.
 
         Args:
-            version: the Airflow release. Options that it does not have are left out by the caller.
+            version: the Airflow release. The caller drops options that it does not have.
 
         Returns:
-            Options by the reason, which goes on after "this cluster, ": ``{"whose load balancer ends TLS": {…}}``.
+            Options by reason. The reason continues "this cluster, ": ``{"whose load balancer ends TLS": {…}}``.
         """
         del version
         return {}
 
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
-        """Refuse a user's options that would replace the part's own, or be lost behind them. Pure.
-
-        Args:
-            version: the Airflow release.
-            given: the user's options for one process.
+        """Check the user's options for one process against those of this part. Pure.
 
         Raises:
-            ValueError: naming the option, and the argument that sets it.
+            ValueError: with the option and the argument that sets it, if both cannot take effect.
         """
 
 
 def names_in(value: object) -> set[str]:
-    """Return the names in text that is a JSON object, if it is one."""
+    """Return the names in *value* if it is the text of a JSON object, else an empty set."""
     try:
         found = json.loads(value) if isinstance(value, str) else None
     except ValueError:

@@ -156,7 +156,7 @@ BROKER = RedisBroker(replicas=1)
         ),
         (
             {"class_path": "acme.Executor", "loader_config": {("aws_ecs_executor", "cluster"): "x"}},
-            "[aws_ecs_executor] cluster is given twice: as what only the deploy knows",
+            "[aws_ecs_executor] cluster is given twice: as a value known only at deploy time",
         ),
         (
             {"class_path": "acme.Executor", "environment": {"BROKER_PORT": "1"}},
