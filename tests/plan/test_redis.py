@@ -53,7 +53,7 @@ def test_urls_are_composed_in_the_container(line):
 @pytest.mark.parametrize("arguments", [{"serverless": True}, {"cluster_mode": True}])
 def test_no_cluster(arguments):
     """Serverless caches and cluster mode are refused with Celery's reason and a way out."""
-    with pytest.raises(ValueError, match=r"CROSSSLOT .*celery/celery#9019.* Use RedisBroker\(replicas=1\)"):
+    with pytest.raises(ValueError, match=r"CROSSSLOT .*celery/celery#9019.* use RedisBroker\(replicas=1\)"):
         RedisBroker(**arguments)
 
 
@@ -80,11 +80,11 @@ def test_what_elasticache_has(arguments):
         ({"snapshot_retention_days": 36}, "snapshot_retention_days is an integer, 0 to 35; got 36"),
         ({"node_type": "t4g.micro"}, r'an ElastiCache type such as "cache\.t4g\.micro", got \'t4g\.micro\''),
         ({"node_type": None}, "node_type is text"),
-        ({"engine_version": "6.2"}, r"engine_version is a release of Valkey with two numbers, .*; got '6\.2'"),
-        ({"engine_version": "7.0"}, r"engine_version is a release of Valkey with two numbers, .*; got '7\.0'"),
-        ({"engine_version": "8"}, r"engine_version is a release of Valkey with two numbers, .*; got '8'"),
-        ({"engine_version": "8.0.1"}, r"engine_version is a release of Valkey with two numbers, .*; got '8\.0\.1'"),
-        ({"failover": True}, r"failover=True needs a replica that takes over\. Say replicas=1"),
+        ({"engine_version": "6.2"}, r"engine_version must be a Valkey release with two numbers, .*; got '6\.2'"),
+        ({"engine_version": "7.0"}, r"engine_version must be a Valkey release with two numbers, .*; got '7\.0'"),
+        ({"engine_version": "8"}, r"engine_version must be a Valkey release with two numbers, .*; got '8'"),
+        ({"engine_version": "8.0.1"}, r"engine_version must be a Valkey release with two numbers, .*; got '8\.0\.1'"),
+        ({"failover": True}, r"failover=True requires .* Pass replicas=1"),
         ({"replicas": 1, "failover": "no"}, "failover is True or False"),
     ],
 )

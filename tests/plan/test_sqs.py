@@ -157,8 +157,11 @@ def test_queues_follow_pools():
         ({"message_retention_days": NUMBER_TOKEN}, "message_retention_days is an integer, .* only the deploy knows"),
         ({"max_receive_count": 0}, "max_receive_count is an integer, 1 to 1000; got 0"),
         ({"max_receive_count": True}, "max_receive_count is an integer, 1 to 1000; got True"),
-        ({"max_receive_count": 8}, "max_receive_count=8: .* never becomes a dead letter; take at most 7"),
-        ({"message_retention_days": 2}, "max_receive_count=5: .* message_retention_days=2 .* take at most 3"),
+        ({"max_receive_count": 8}, "max_receive_count=8 .* Use max_receive_count=7 or less"),
+        (
+            {"message_retention_days": 2},
+            "max_receive_count=5 .* message_retention_days=2: .* Use max_receive_count=3 or less",
+        ),
     ],
 )
 def test_what_sqs_has_not(arguments, words):
@@ -179,8 +182,8 @@ def test_the_ends_of_the_ranges(arguments):
 @pytest.mark.parametrize(
     ("queues", "words"),
     [
-        (["default", "jobs.fifo"], "SqsBroker: the queue 'jobs.fifo' would have to be a FIFO queue"),
-        (["default", "a-b", "a.b"], "SqsBroker: .* dots .* two of a-b, a.b, default are one; rename one"),
+        (["default", "jobs.fifo"], "SqsBroker: the queue 'jobs.fifo'"),
+        (["default", "a-b", "a.b"], "SqsBroker: .* dots .* two of a-b, a.b, default .* Rename one"),
     ],
 )
 def test_names_that_kombu_mistakes(queues, words):

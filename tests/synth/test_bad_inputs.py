@@ -351,7 +351,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "SQS dead letters that never come": (
         lambda s: {"executor": CeleryExecutor(broker=SqsBroker(message_retention_days=1))},
-        "a command that comes back every 12 hours is deleted after message_retention_days=1 .* take at most 1",
+        "message_retention_days=1: .* Use max_receive_count=1 or less",
     ),
     "an SQS retention by parameter": (
         lambda s: {"executor": CeleryExecutor(broker=SqsBroker(message_retention_days=number(s)))},
@@ -361,13 +361,13 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {
             "executor": CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("a", queues=["default", "b.fifo"])])
         },
-        "the queue 'b.fifo' would have to be a FIFO queue",
+        "the queue 'b.fifo' is not supported",
     ),
     "two SQS queues of one name": (
         lambda s: {
             "executor": CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("a", queues=["default", "b.c", "b-c"])])
         },
-        "dots of queue names for hyphens",
+        "dots in queue names with hyphens",
     ),
     "other transport options beside the cluster's": (
         lambda s: {
@@ -451,7 +451,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "an AUTH token as text": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.existing("r", auth_token="hunter2"))},
-        "auth_token takes a secretsmanager.ISecret that holds nothing else, or an ecs.Secret, never the",
+        "auth_token takes a secretsmanager.ISecret whose whole value is the token, or an ecs.Secret, never the",
     ),
     # --- reserved names
     "packages at every start": (

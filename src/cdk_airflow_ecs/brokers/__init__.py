@@ -1,1 +1,1 @@
-"""Brokers: what carries Celery's commands to its workers."""
+"""Celery brokers."""

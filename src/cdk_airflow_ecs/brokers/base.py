@@ -13,16 +13,16 @@ from cdk_airflow_ecs.plan import Option, Permission, Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerPlan:
-    """What a broker asks of its clients, the scheduler and the workers.
+    """Settings of a broker's clients: the scheduler and the workers.
 
     Args:
-        port: the TCP port that they reach it on; None for a broker behind an AWS API.
-        config: Airflow options; the broker and the result backend come from here, for both sides.
-        environment: variables that those options read.
-        permissions: what the scheduler's task role may do.
-        consumers: what the task role of workers may do, by the queue that they serve.
-        requirements: Python packages that the image must hold beyond Airflow's own, as pip names them.
-        image_files: Python modules that the image must hold, text by file name.
+        port: the broker's TCP port; None for a broker behind an AWS API.
+        config: Airflow options, including the broker and the result backend.
+        environment: variables that the options read.
+        permissions: permissions of the scheduler's task role.
+        consumers: permissions of the workers' task role, by queue.
+        requirements: further Python packages that the image must contain.
+        image_files: Python modules that the image must contain, text by file name.
     """
 
     port: int | None
@@ -35,18 +35,18 @@ class BrokerPlan:
 
 
 class Broker(ClusterResource):
-    """Carries commands from the scheduler to Celery workers."""
+    """Transports commands from the scheduler to Celery workers."""
 
     @abstractmethod
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
-        """Say what the broker's clients are given. Pure.
+        """Return the settings of the broker's clients. Pure.
 
         Args:
             version: the Airflow release.
-            queues: the Celery queues that workers serve, each once.
+            queues: distinct names.
         """
 
     def store(self, queues: Sequence[str]) -> ClusterResource:
-        """What must exist for *queues*. Most brokers keep any queue, and are that themselves."""
+        """Return the cluster resource that stores *queues*. By default the broker itself, which stores any queue."""
         del queues
         return self

@@ -1,4 +1,4 @@
-"""Celery over a Redis or Valkey that somebody else made."""
+"""An existing Redis or Valkey as Celery broker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExistingRedisBroker(Broker):
-    """A Redis or Valkey of yours; made by ``RedisBroker.existing(...)``, which describes the arguments."""
+    """An existing Redis or Valkey, created with ``RedisBroker.existing(...)``, which describes the arguments."""
 
     host: str
     auth_token: secretsmanager.ISecret | ecs.Secret
@@ -44,7 +44,7 @@ class ExistingRedisBroker(Broker):
             validation.secret(
                 "RedisBroker.existing auth_token",
                 self.auth_token,
-                "a secretsmanager.ISecret that holds nothing else, or an ecs.Secret",
+                "a secretsmanager.ISecret whose whole value is the token, or an ecs.Secret",
                 required=True,
             )
         validation.construct(

@@ -1,4 +1,4 @@
-"""Celery over Redis or Valkey: a broker and result backend in one."""
+"""Redis or Valkey as Celery broker and result backend."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ _PORT: Final = 6379
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisBroker(Broker):
-    """Valkey on ElastiCache with TLS, AUTH and no eviction; one of yours by :meth:`existing`; see :meth:`container`.
+    """Valkey on ElastiCache with TLS, AUTH and no eviction. See also :meth:`existing` and :meth:`container`.
 
-    Serverless caches and cluster mode are refused: Celery's multi-key commands fail there with CROSSSLOT
+    ElastiCache Serverless and cluster mode are not supported: Celery's multi-key commands fail there with CROSSSLOT
     (celery/celery#9019, apache/airflow#11580).
 
     Args:
         node_type: ElastiCache node type.
-        replicas: further nodes in other zones. With one or more, ElastiCache fails over by itself.
-        failover: whether a replica takes over by itself. The default is yes if there is one. A deployed broker without
-            replicas gets its first one with ``failover=False``, and failover in the next deploy: CloudFormation turns
-            failover on before it makes the replica, and ElastiCache refuses that.
-        engine_version: Valkey release, 7.2 to 9.x, in ElastiCache's shortest form of two numbers such as "8.0".
-            ElastiCache installs patch releases by itself. Its parameter family follows from it.
-        snapshot_retention_days: daily snapshots kept, 0 to 35.
-        visibility_timeout_seconds: how long a task may run before its command is given to a second worker. The default
-            is Airflow's own, one day.
-        serverless: refused, with the reason.
-        cluster_mode: refused, with the reason.
+        replicas: number of replicas, each in another zone.
+        failover: whether ElastiCache promotes a replica automatically. The default is True if there are replicas. To
+            add the first replica to a deployed broker, deploy once with ``failover=False``, then without:
+            CloudFormation enables failover before it creates the replica, which ElastiCache rejects.
+        engine_version: Valkey release with two numbers, such as "8.0", from 7.2 to 9.x. ElastiCache installs patch
+            releases automatically.
+        snapshot_retention_days: number of daily snapshots to keep, 0 to 35.
+        visibility_timeout_seconds: time after which an unacknowledged command is sent to another worker; it must
+            exceed the duration of the longest task. The default, one day, is Airflow's.
+        serverless: not supported.
+        cluster_mode: not supported.
 
     Raises:
-        ValueError: if a number is out of range, or serverless or cluster mode is asked for.
+        ValueError: if a number is out of range, or serverless or cluster mode is requested.
 
     Examples:
         >>> RedisBroker(node_type="cache.t4g.small", replicas=1).replicas
@@ -83,16 +83,15 @@ class RedisBroker(Broker):
         security_group: ec2.ISecurityGroup | None = None,
         visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS,
     ) -> ExistingRedisBroker:
-        """Use a Redis or Valkey that exists: one node or one primary, TLS on, cluster mode off.
+        """Use an existing Redis or Valkey: a single node or a primary, with TLS, without cluster mode.
 
         Args:
             host: its host name.
-            auth_token: the secret that holds its AUTH token as plain text, or one field of a secret as ``ecs.Secret``.
+            auth_token: the secret whose plain text is the AUTH token, or one field of a secret as ``ecs.Secret``.
             port: its port.
-            security_group: its security group, which then admits the scheduler and the workers. Without it the
-                connections are yours to allow.
-            visibility_timeout_seconds: how long a task may run before its command is given to a second worker. The
-                default is Airflow's own, one day.
+            security_group: its security group, to which rules for the scheduler and the workers are added. Without
+                it, you allow these connections yourself.
+            visibility_timeout_seconds: see :class:`RedisBroker`.
         """
         return ExistingRedisBroker(
             host=host,
@@ -110,17 +109,17 @@ class RedisBroker(Broker):
         cpu: int = 256,
         memory_mib: int = 512,
     ) -> ContainerRedisBroker:
-        """Use a Redis in one Fargate task, for development: no TLS, and nothing on disk.
+        """Use Redis in one Fargate task, for development, without TLS or persistence.
 
-        If its task ends, queued commands are gone. Celery connects again by itself, and Airflow sends a command again
-        after ``[scheduler] task_queued_timeout``, half an hour here.
+        Queued commands are lost when the task ends. Celery reconnects, and Airflow sends lost commands again after
+        ``[scheduler] task_queued_timeout``, which this library sets to half an hour.
 
         Args:
-            image: Redis' or Valkey's official image with its release, or another with ``redis-server``, ``redis-cli``
-                and ``sh``, from a registry that needs no login. 7.2 is the last under the BSD license.
+            image: official image of Redis or Valkey with its release, or another with ``redis-server``, ``redis-cli``
+                and ``sh``, from a registry without login. 7.2 is the last Redis under the BSD license.
             cpu: CPU units of the task; 1024 is one vCPU.
-            memory_mib: memory of the task in MiB; three quarters are for data. When they are full, Redis refuses
-                commands, and drops none.
+            memory_mib: memory of the task in MiB, three quarters of it for data. When these are full, Redis rejects new
+                commands and evicts none.
         """
         return ContainerRedisBroker(image=image, cpu=cpu, memory_mib=memory_mib)
 
@@ -128,18 +127,18 @@ class RedisBroker(Broker):
         if self.serverless or self.cluster_mode:
             kind = "ElastiCache Serverless" if self.serverless else "cluster mode"
             raise IncompatibleArgumentsError(
-                f"RedisBroker cannot use {kind}: Celery's multi-key commands fail there with CROSSSLOT"
-                " (celery/celery#9019). Use RedisBroker(replicas=1) for failover"
+                f"RedisBroker does not support {kind}: Celery's multi-key commands fail there with CROSSSLOT"
+                " (celery/celery#9019). For failover, use RedisBroker(replicas=1)"
             )
         validation.text("RedisBroker node_type", self.node_type, "cache.t4g.micro", required=True)
         if not self.node_type.startswith("cache.") and not is_token(self.node_type):
             raise ValueError(
-                f'RedisBroker node_type is an ElastiCache type such as "cache.t4g.micro", got'
+                f'RedisBroker node_type must be an ElastiCache type such as "cache.t4g.micro", got'
                 f" {validation.shown(self.node_type)}"
             )
         if not re.fullmatch(r"7\.[2-9]|[89]\.\d", str(self.engine_version)):
             raise ValueError(
-                f'RedisBroker engine_version is a release of Valkey with two numbers, "7.2" to "9.x"; got'
+                f'RedisBroker engine_version must be a Valkey release with two numbers, "7.2" to "9.x"; got'
                 f" {validation.shown(self.engine_version)}"
             )
         object.__setattr__(self, "engine_version", str(self.engine_version))
@@ -147,7 +146,7 @@ class RedisBroker(Broker):
         validation.flag("RedisBroker failover", self.failover)
         if self.failover and self.replicas == 0:
             raise IncompatibleArgumentsError(
-                "RedisBroker failover=True needs a replica that takes over. Say replicas=1, or leave failover= out"
+                "RedisBroker failover=True requires a replica. Pass replicas=1, or omit failover="
             )
         validation.integer("RedisBroker visibility_timeout_seconds", self.visibility_timeout_seconds, 60)
         validation.integer("RedisBroker snapshot_retention_days", self.snapshot_retention_days, 0, 35)
@@ -201,14 +200,14 @@ class RedisBroker(Broker):
             transit_encryption_mode="required",
             at_rest_encryption_enabled=True,
             kms_key_id=context.key.key_arn,
-            # The one place where CloudFormation, and not a container, reads a secret: it never stands in the template.
+            # ElastiCache accepts the token only here. The template contains a dynamic reference, not the token.
             auth_token=token.secret_value.unsafe_unwrap(),
             snapshot_retention_limit=self.snapshot_retention_days,
             auto_minor_version_upgrade=True,
         )
         if not fails_over:
-            acknowledge(cache, "AwsSolutions-AEC4", "Airflow sends commands again that a lost broker took with it")
-        # Commands in flight are not worth keeping: Airflow sends them again. A snapshot of them would be.
+            acknowledge(cache, "AwsSolutions-AEC4", "Airflow sends lost commands again")
+        # Airflow sends lost commands again, so a final snapshot is enough.
         cache.apply_removal_policy(context.removal_policy or RemovalPolicy.SNAPSHOT)
         name = cache.ref
         return Binding(
@@ -217,7 +216,7 @@ class RedisBroker(Broker):
             connectable=ec2.Connections(security_groups=[group], default_port=ec2.Port.tcp(_PORT)),
             key=context.key,
             dependencies=[cache],
-            # ElastiCache keeps metrics by node, and numbers the nodes of a replication group from 001 on.
+            # CloudWatch metrics are per node; the nodes of a replication group are numbered from 001.
             metrics=[
                 MetricSource("AWS/ElastiCache", {"CacheClusterId": f"{name}-{node:03}"})
                 for node in range(1, self.replicas + 2)

@@ -1,4 +1,4 @@
-"""Celery over Redis in a container, for development."""
+"""Redis in a container as Celery broker, for development."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 _PORT: Final = 6379
-# Any user but root; nothing is written to disk. 999 is "redis" in the official images.
+# Any user except root works. 999 is "redis" in the official images.
 _USER: Final = "999:999"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerRedisBroker(Broker):
-    """Redis in one Fargate task; made by ``RedisBroker.container(...)``, which describes the arguments."""
+    """Redis in one Fargate task, created with ``RedisBroker.container(...)``, which describes the arguments."""
 
     image: str = "public.ecr.aws/docker/library/redis:7.2"
     cpu: int = 256
@@ -51,8 +51,8 @@ class ContainerRedisBroker(Broker):
         return [
             Advice(
                 "cdk-airflow-ecs:container-broker",
-                "broker=RedisBroker.container(…) is for development: one task, which forgets queued commands when it"
-                " ends, and what it carries crosses the VPC unencrypted; use RedisBroker() for work that counts",
+                "broker=RedisBroker.container(…) is for development: it has one task, loses queued commands when the"
+                " task ends, and does not use TLS. Use RedisBroker() in production",
             )
         ]
 
@@ -79,7 +79,7 @@ class ContainerRedisBroker(Broker):
                         timeout_seconds=5,
                         start_period_seconds=60,
                     ),
-                    # By this name the health check, and whoever opens a shell, is signed in.
+                    # redis-cli reads this variable, in health checks and in shells.
                     environment={"REDISCLI_AUTH": SecretRef("Broker", "token")},
                     user=_USER,
                 ),
@@ -87,10 +87,9 @@ class ContainerRedisBroker(Broker):
         )
 
     def _script(self) -> str:
-        """Start the server as the container's first process, so that it is the one that ECS stops.
+        """Return the script that starts Redis as the container's first process, which receives ECS's signals.
 
-        The password comes through standard input, since arguments can be read by anyone. Full, it refuses commands and
-        drops none: three quarters of its memory are for data, the rest is for clients.
+        The password is passed through standard input because command lines are readable by other processes.
         """
         limit = f"maxmemory {self.memory_mib * 3 // 4}mb\n" if is_known_int(self.memory_mib) else ""
         return (

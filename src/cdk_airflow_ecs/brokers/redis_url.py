@@ -1,4 +1,4 @@
-"""What clients of any Redis are given, whoever runs it."""
+"""Settings for the clients of any Redis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from cdk_airflow_ecs.brokers.base import BrokerPlan
 from cdk_airflow_ecs.plan import Ref, SecretRef
 
-# Airflow's own default, one day.
+# Airflow's default, one day.
 VISIBILITY_TIMEOUT_SECONDS: Final = 86400
 _BROKER_DATABASE: Final = 0
 _RESULT_DATABASE: Final = 1
@@ -17,12 +17,12 @@ _OPTIONS: Final = "celery_broker_transport_options"
 def redis_plan(
     port: int, *, tls: bool = True, visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
 ) -> BrokerPlan:
-    """Give broker and result backend from the same variables.
+    """Return the plan of a Redis that is both broker and result backend.
 
     Args:
-        port: the port of the Redis.
-        tls: whether it speaks TLS, and clients check its certificate.
-        visibility_timeout_seconds: how long a command may stay unconfirmed before another worker gets it too.
+        port: its port.
+        tls: whether clients use TLS and verify the certificate.
+        visibility_timeout_seconds: time after which an unacknowledged command is sent to another worker.
     """
     return BrokerPlan(
         port=port,
@@ -30,7 +30,7 @@ def redis_plan(
             ("celery", "broker_url_cmd"): _url_command(_BROKER_DATABASE, tls=tls),
             ("celery", "result_backend_cmd"): _url_command(_RESULT_DATABASE, tls=tls),
             (_OPTIONS, "visibility_timeout"): str(visibility_timeout_seconds),
-            # A worker that survives a failover of the broker must notice that its connection died (celery#8030).
+            # A worker must detect dead connections after a failover of the broker (celery#8030).
             (_OPTIONS, "socket_keepalive"): "True",
             (_OPTIONS, "socket_timeout"): "30",
             (_OPTIONS, "health_check_interval"): "30",
@@ -45,9 +45,10 @@ def redis_plan(
 
 
 def _url_command(database: int, *, tls: bool) -> str:
-    """The command by which Airflow composes the URL inside the container; Airflow starts it without a shell.
+    """Return the command that prints the URL in the container. Airflow runs it without a shell.
 
-    Without ssl_cert_reqs the broker would check no certificate and the result backend refuse to start (celery#5371).
+    Without ssl_cert_reqs, the broker connection would not verify certificates, and the result backend would not start
+    (celery#5371).
     """
     scheme, query = ("rediss", "?ssl_cert_reqs=required") if tls else ("redis", "")
     return (

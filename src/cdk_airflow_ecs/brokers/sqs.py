@@ -1,4 +1,4 @@
-"""Celery over SQS, with results in DynamoDB: no broker to run, and nothing to pay for while nothing happens."""
+"""SQS as Celery broker, with results in DynamoDB: no servers, and no costs while idle."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
 if TYPE_CHECKING:
     from constructs import Construct
 
-# As long as SQS waits for a message: an idle worker asks three times a minute for each queue that it serves.
+# SQS's maximum: an idle worker polls each of its queues three times a minute.
 _WAIT_SECONDS: Final = 20
-# kombu 5.5 cannot speak to SQS (celery/kombu#2257, celery/kombu#2258). The first images of these lines have it.
+# kombu 5.5, part of the first images of these lines, fails with SQS (celery/kombu#2257, celery/kombu#2258).
 _BROKEN_KOMBU: Final = ("2.11", "3.0", "3.1")
 _WORKING_KOMBU: Final = ("celery==5.6.2", "kombu==5.6.2")
-# The official images lack it, and workers need it. 7.45.7 has wheels for all their Pythons and both processors.
+# Workers need it, and the official images lack it. 7.45.7 has wheels for all their Pythons and both architectures.
 _PYCURL: Final = "pycurl==7.45.7"
-# The first official images whose celery provider reads extra_celery_config (3.10.0, 2.10.4 has 3.8.5), and a mapping
-# among the transport options (3.24.0, 3.3.1 has 3.23.1). Sources of the numbers:
-# docs/guides/operate/upgrade.md.
+# First official images whose celery provider reads extra_celery_config (3.10.0; 2.10.4 has 3.8.5), and mappings in
+# transport options (3.24.0; 3.3.1 has 3.23.1). Source: docs/guides/operate/upgrade.md.
 _READS_EXTRA_CONFIG: Final = AirflowVersion.of("2.10.5")
 _READS_MAPPINGS: Final = AirflowVersion.of("3.3.2")
-# Before, every option reaches kombu as text; a module of ours reads it.
+# Before that, every transport option reaches kombu as text, so a module in the image parses it.
 _MODULE: Final = "airflow_ecs_celery"
-_MODULE_TEXT: Final = '''"""What Celery is told beyond Airflow's own configuration."""
+_MODULE_TEXT: Final = '''"""Celery settings in addition to Airflow's own configuration."""
 
 import json
 
@@ -46,20 +45,20 @@ CELERY_CONFIG = {**DEFAULT_CELERY_CONFIG, "broker_transport_options": {**_OPTION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqsBroker(Broker):
-    """SQS queues, one for each Celery queue, and a DynamoDB table for results.
+    """SQS with one queue per Celery queue, and a DynamoDB table for results.
 
-    No task may run longer than 12 hours, the longest that SQS hides a message: it would be started again. Images need
-    pycurl: the official one is built with it when CDK deploys, which takes Docker there or another builder; an image of
-    yours must hold it. Queues are encrypted with the cluster's key, and so is the table.
+    A task must not run longer than 12 hours: SQS cannot hide a message longer, and the task would start again. Images
+    need pycurl. The official image is built with it when CDK deploys, which requires Docker or another builder; your
+    own image must contain it. The queues and the table are encrypted with the cluster's key.
 
     Args:
-        message_retention_days: how long a command may wait for a worker before SQS deletes it, 1 to 14 days; 4 is SQS's
-            own default. Airflow gives up on a queued task much earlier.
-        max_receive_count: how often a command is given to a worker before it goes to the queue of dead letters. After
-            a worker that died SQS waits 12 hours, so 5 are two days and a half.
+        message_retention_days: time that a command can wait for a worker before SQS deletes it, 1 to 14 days. The
+            default is SQS's. Airflow fails queued tasks much earlier.
+        max_receive_count: number of deliveries after which a command moves to the dead-letter queue. After a worker
+            dies, SQS waits 12 hours before the next delivery, so 5 deliveries take two and a half days.
 
     Raises:
-        ValueError: if a number is out of range, or a command would be deleted before it was given out so often.
+        ValueError: if a number is out of range, or commands expire before *max_receive_count* deliveries.
 
     Examples:
         >>> SqsBroker(max_receive_count=2).message_retention_days
@@ -76,9 +75,10 @@ class SqsBroker(Broker):
         returns = self.max_receive_count * VISIBILITY_TIMEOUT_SECONDS
         if returns >= self.message_retention_days * 86400:
             raise IncompatibleArgumentsError(
-                f"SqsBroker max_receive_count={self.max_receive_count}: a command that comes back every 12 hours is"
-                f" deleted after message_retention_days={self.message_retention_days} and never becomes a dead letter;"
-                f" take at most {self.message_retention_days * 2 - 1}"
+                f"SqsBroker max_receive_count={self.max_receive_count} is too large for"
+                f" message_retention_days={self.message_retention_days}: deliveries are up to 12 hours apart, so SQS"
+                " deletes a command before it becomes a dead letter. Use max_receive_count="
+                f"{self.message_retention_days * 2 - 1} or less"
             )
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
@@ -86,8 +86,8 @@ class SqsBroker(Broker):
         urls = {_queue_name(queue): {"url": Ref("Broker", f"url/{queue}")} for queue in queues}
         if len(urls) < len(queues):
             raise IncompatibleArgumentsError(
-                f"SqsBroker: kombu takes the dots of queue names for hyphens, so two of {', '.join(sorted(queues))} are"
-                " one; rename one of them"
+                f"SqsBroker: kombu replaces dots in queue names with hyphens, so two of {', '.join(sorted(queues))}"
+                " have the same name. Rename one of them"
             )
         forms, files = _transport(version, urls)
         return BrokerPlan(
@@ -95,7 +95,7 @@ class SqsBroker(Broker):
             config={
                 ("celery", "broker_url"): "sqs://",
                 ("celery", "result_backend"): Ref("Broker", "results_url"),
-                # It would make a queue of its own for each worker (apache/airflow#25443).
+                # Remote control would create a queue per worker (apache/airflow#25443).
                 ("celery", "worker_enable_remote_control"): "False",
                 **forms,
             },
@@ -125,11 +125,11 @@ class SqsBroker(Broker):
 
 
 def _queue_name(queue: str) -> str:
-    """What kombu looks a queue up by."""
+    """Return the name under which kombu looks up *queue*."""
     if queue.endswith(".fifo"):
         raise IncompatibleArgumentsError(
-            f"SqsBroker: the queue {queue!r} would have to be a FIFO queue by its name, which only slows Celery down;"
-            " let the name end otherwise"
+            f"SqsBroker: the queue {queue!r} is not supported, because SQS requires names with .fifo to be FIFO queues."
+            " Use a name without .fifo"
         )
     return queue.replace(".", "-")
 
@@ -137,7 +137,7 @@ def _queue_name(queue: str) -> str:
 def _transport(
     version: AirflowVersion, urls: Mapping[str, Mapping[str, Ref]]
 ) -> tuple[dict[Option, Value], dict[str, str]]:
-    """Tell kombu the queues, so that it lists and makes none: options, and modules for the image."""
+    """Return the options that define the queues, so that kombu neither lists nor creates any, and modules for them."""
     plain: dict[str, str | int | Ref] = {
         "region": Ref("Stack", "region"),
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
@@ -148,7 +148,7 @@ def _transport(
         (section, name): value if isinstance(value, Ref) else str(value) for name, value in plain.items()
     }
     if _READS_EXTRA_CONFIG <= version < _READS_MAPPINGS:
-        # It takes the place of the whole section, which then only keeps others from saying otherwise there.
+        # It replaces the whole section. The section is set nevertheless, so that users cannot set conflicting values.
         together = {"broker_transport_options": {**plain, "predefined_queues": urls}}
         return {**options, ("celery", "extra_celery_config"): Json(together)}, {}
     options[section, "predefined_queues"] = Json(urls)
@@ -159,12 +159,12 @@ def _transport(
 
 
 def _receive(queue: str) -> Permission:
-    """Take commands from *queue*, and give back those whose connection was lost before they were acknowledged."""
+    """Allow receiving from *queue*, and returning commands whose connection failed before acknowledgment."""
     actions = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
     return Permission(actions=tuple(f"sqs:{action}" for action in actions), resources=(Ref("Broker", f"arn/{queue}"),))
 
 
 def _results(*more: str) -> Permission:
-    """Read results. Celery makes the table, or turns on its expiry, only if these two do not find them."""
+    """Allow reading results. Celery creates the table, or enables its TTL, unless both Describe calls find them."""
     look = ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive")
     return Permission(actions=(*look, "dynamodb:GetItem", *more), resources=(Ref("Broker", "results_arn"),))

@@ -1,4 +1,4 @@
-"""The queues and the table behind :class:`SqsBroker`, which grow with the worker pools."""
+"""Queues and table of :class:`SqsBroker`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.nag import acknowledge
 
-# The longest that SQS hides a message from other workers (AWS SQS API Reference, SetQueueAttributes). kombu asks for no
-# other, so the queue's own holds; CDK's default of 30 s would start every longer task twice.
+# SQS's maximum (AWS SQS API Reference, SetQueueAttributes). kombu requests no other, so the queue's value applies.
+# CDK's default of 30 s would start longer tasks twice.
 VISIBILITY_TIMEOUT_SECONDS: Final = 43200
-# As long as SQS keeps any message. A dead letter's age counts from when it was first sent.
+# SQS's maximum. The age of a dead letter counts from its first delivery.
 _DEAD_LETTER_DAYS: Final = 14
-# Celery's own result_expires. Longer than any task runs.
+# Celery's default result_expires, longer than any task runs.
 _RESULT_SECONDS: Final = 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqsQueues(ClusterResource):
-    """One queue for each Celery queue, one for dead letters, one table for results.
+    """One SQS queue per Celery queue, a dead-letter queue, and a table for results.
 
     Args:
-        names: the Celery queues, each once.
+        names: the distinct Celery queues.
         message_retention_days: see :class:`SqsBroker`.
         max_receive_count: see :class:`SqsBroker`.
     """
@@ -83,7 +83,7 @@ def _queue(
         visibility_timeout=Duration.seconds(VISIBILITY_TIMEOUT_SECONDS),
         retention_period=Duration.days(retention_days),
         dead_letter_queue=redrive,
-        # A command of Airflow 3 holds its task's token.
+        # Commands of Airflow 3 contain the token of their task.
         encryption=sqs.QueueEncryption.KMS,
         encryption_master_key=context.key,
         enforce_ssl=True,
@@ -98,7 +98,7 @@ def _table(scope: Construct, context: BindContext) -> dynamodb.Table:
     table = dynamodb.Table(
         scope,
         "Results",
-        # Names and type as in celery/backends/dynamodb.py, which would make the table otherwise.
+        # Names and type are those of celery/backends/dynamodb.py.
         partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
         time_to_live_attribute="ttl",
         billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
@@ -106,5 +106,5 @@ def _table(scope: Construct, context: BindContext) -> dynamodb.Table:
         encryption_key=context.key,
         removal_policy=context.removal_policy or RemovalPolicy.RETAIN,
     )
-    acknowledge(table, "AwsSolutions-DDB3", "A result is of use for seconds: there is no point in time to go back to")
+    acknowledge(table, "AwsSolutions-DDB3", "Results are needed only for seconds")
     return table
