@@ -1,4 +1,4 @@
-"""AirflowCluster: resolve, plan, then five steps: bind, render, gate, connect, observe."""
+"""AirflowCluster: resolve, plan, bind, render, gate, connect, observe."""
 
 from __future__ import annotations
 
@@ -58,45 +58,45 @@ if TYPE_CHECKING:
 class AirflowCluster(Construct):
     """Apache Airflow on Amazon ECS, ready for production.
 
-    With no arguments: the newest Airflow this library knows, from the official image; Celery on ElastiCache (Valkey);
-    PostgreSQL on RDS; DAGs from an S3 bucket of its own; an internal load balancer; every secret generated.
+    The default cluster runs the newest supported Airflow from its official image, Celery on ElastiCache (Valkey) and
+    PostgreSQL on RDS. It has a new S3 bucket for DAGs, an internal load balancer and generated secrets.
 
     Args:
-        scope: its parent.
-        construct_id: its id. Renaming it replaces everything, the database included.
-        version: the Airflow release. The default is the newest; say it, so that upgrades are yours to choose.
-        executor: what runs tasks. The default is ``CeleryExecutor()`` on Valkey with one worker.
-        database: where metadata is kept. The default is ``RdsDatabase()``.
-        dags: where DAGs come from. The default is ``S3Dags()``, a bucket of its own.
-        image: what containers run. The default is the official image of *version*.
-        logs: where task logs are kept. The default is ``S3Logs()``, a bucket of its own.
-        log_router: where the output of containers goes. The default is ``AwsLogs()``: CloudWatch Logs.
-        web: how people reach Airflow. The default is ``Web()``: internal, HTTP, from inside the VPC.
+        scope: the parent.
+        construct_id: the construct id. A new id replaces every resource, including the database.
+        version: the Airflow release. The default is the newest supported; set it to control upgrades.
+        executor: the executor. The default is ``CeleryExecutor()`` on Valkey with one worker.
+        database: the metadata database. The default is ``RdsDatabase()``.
+        dags: the source of DAGs. The default is ``S3Dags()``, a new bucket.
+        image: the image of Airflow's containers. The default is the official image of *version*.
+        logs: the store of task logs. The default is ``S3Logs()``, a new bucket.
+        log_router: the destination of container output. The default is ``AwsLogs()``: CloudWatch Logs.
+        web: access to the UI and API. The default is ``Web()``: HTTP, only from the VPC.
         config: Airflow options by section, ``{"core": {"parallelism": 64}}``, checked against *version*. Values are
-            text, numbers, booleans, or ``ecs.Secret`` for options that Airflow calls sensitive.
-        environment: more variables for every Airflow container; values are text or ``ecs.Secret``.
-        api_server: size and number of the API server (the webserver in Airflow 2).
-        scheduler: size and number of schedulers.
-        dag_processor: size and number of DAG processors.
-        triggerer: size and number of triggerers.
-        vpc: the VPC. The default is one of its own: two zones, one NAT gateway, flow logs.
-        task_subnets: where tasks run. The default is the private subnets with a route to the internet.
-        store_subnets: where database and broker stand. The default is isolated subnets of the own VPC, or the private
-            ones of yours. Fixed at creation: AWS moves neither of them.
-        web_subnets: where the load balancer stands. The default is one in each zone, public if internet-facing,
-            else private.
-        encryption_key: encrypts secrets, database, broker, container logs and buckets. The default is a key of its own,
-            which leaves buckets to keys of S3's. Fixed at creation.
-        enable_exec: whether ``aws ecs execute-command`` may open a shell in tasks. The default is only in the web
-            component, and only while the load balancer is internal: it is how the output OpenCommand reaches the UI.
-        container_insights: whether CloudWatch keeps metrics of each service and task family, $0.30 a month each. The
-            default is yes: about $30 for a cluster of five services. Services have CPU and memory metrics without.
-        maintenance: keep every service at zero tasks, as moving from Airflow 2 to 3 needs.
-        removal_policy: what happens to data when it leaves the stack. The default keeps buckets, keys and secrets, and
-            takes a last snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
+            text, numbers, booleans, or ``ecs.Secret`` for options that Airflow declares sensitive.
+        environment: more environment variables for Airflow's containers; values are text or ``ecs.Secret``.
+        api_server: size and count of API servers (webservers in Airflow 2).
+        scheduler: size and count of schedulers.
+        dag_processor: size and count of DAG processors.
+        triggerer: size and count of triggerers.
+        vpc: the VPC. The default is a new one with two zones, one NAT gateway and flow logs.
+        task_subnets: subnets of tasks. The default is the private ones with a route to the internet.
+        store_subnets: subnets of database and broker. The default is the isolated ones of the new VPC, or the private
+            ones of your VPC. AWS does not allow changing them later.
+        web_subnets: subnets of the load balancer. The default is one in each zone, public if internet-facing,
+            otherwise private.
+        encryption_key: the key for secrets, database, broker, container logs and buckets. The default is a new key, and
+            S3-managed keys for buckets. It cannot be changed later.
+        enable_exec: whether ``aws ecs execute-command`` may open a shell in tasks. By default only the web component
+            allows it, and only behind an internal load balancer, for the command in the output OpenCommand.
+        container_insights: whether to collect Container Insights metrics, at $0.30 a month each: about $30 for five
+            services. The default is True. Services have CPU and memory metrics anyway.
+        maintenance: run no tasks in any service, for example to upgrade from Airflow 2 to 3.
+        removal_policy: what happens to data that leaves the stack. The default keeps buckets, keys and secrets, and
+            takes a final snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
 
     Raises:
-        ValueError: for anything that cannot work, before the first resource is made.
+        ValueError: for invalid or incompatible arguments, before any resource is created.
 
     Examples:
         >>> from aws_cdk import App, Stack
@@ -179,9 +179,9 @@ class AirflowCluster(Construct):
         bind_executor(settings.executor, self._rendered, self._shared.ecs_cluster)
 
     def _build(self, settings: Settings, plan: ClusterPlan) -> None:
-        """Make what *plan* adds to the cluster in five steps: everything at first, later what was added."""
+        """Create the parts of *plan* that do not exist yet."""
         warn(self, (*settings.advice, *check_secret_names(settings.may_hold_secrets())), self._warned)
-        # Bind: what exists once.
+        # Bind: create cluster resources.
         context = self._shared.bind(settings, plan)
         # Render: task definitions and services.
         rendered = render_components(plan.components, context, self._rendered)
@@ -202,13 +202,13 @@ class AirflowCluster(Construct):
         self._plan, self._rendered, self._observed = plan, rendered, observed
 
     def add_worker_pool(self, pool: WorkerPool) -> None:
-        """Add a pool of Celery workers; the template is the same as if the executor had been given it.
+        """Add a pool of Celery workers, as if it were in ``CeleryExecutor(pools=[…])``.
 
         Args:
-            pool: its name, queues and size.
+            pool: name, queues and size of the pool.
 
         Raises:
-            ValueError: if the executor has no pools, or there is a pool of that name.
+            ValueError: if the executor does not support pools, or a pool has this name.
 
         Examples:
             >>> from aws_cdk import App, Stack
@@ -236,9 +236,9 @@ class AirflowCluster(Construct):
         environment: Mapping[str, str | ecs.Secret] | None = None,
         task_role: iam.IRole | None = None,
     ) -> EcsTaskHandle:
-        """Let DAGs start a container of yours with ``EcsRunTaskOperator``, each time on a Fargate machine of its own.
+        """Define an ECS task that DAGs start on Fargate with ``EcsRunTaskOperator``.
 
-        DAGs find everything that the operator needs in one Airflow variable, ``ecs_<name>``::
+        The Airflow variable ``ecs_<name>`` contains the operator's arguments::
 
             EcsRunTaskOperator(
                 task_id="load",
@@ -247,24 +247,24 @@ class AirflowCluster(Construct):
             )
 
         Args:
-            name: its name, also that of its container. Hyphens become underscores in the variable's name.
-            image: what it runs, any image. The default is the cluster's own.
-            entrypoint: what the container starts with. The default is what the image says.
-            command: what follows the entry point, unless a DAG says otherwise. The default is what the image says.
+            name: name of the task and its container. Hyphens become underscores in the variable's name.
+            image: the container image. The default is the cluster's image.
+            entrypoint: the entry point. The default is that of the image.
+            command: the command, which a DAG can override. The default is that of the image.
             cpu: CPU units; 1024 is one vCPU.
             memory_mib: memory in MiB.
             ephemeral_storage_gib: disk, 21 to 200 GiB. The default is Fargate's 20 GiB.
-            spot: run it on Fargate Spot, for up to 70 % less; AWS may stop it two minutes after a warning.
-            architecture: the processor, "x86_64" or "arm64". The default is that of the cluster's image.
-            environment: its variables; values are text or ``ecs.Secret``, which may be a parameter of SSM too. It gets
-                nothing of Airflow's.
-            task_role: its role. The default is one of its own that may do nothing; grant to what this method returns.
+            spot: use Fargate Spot, which is up to 70 % cheaper; AWS may stop the task with two minutes' notice.
+            architecture: "x86_64" or "arm64". The default is that of the cluster's image.
+            environment: environment variables; values are text or ``ecs.Secret``, including SSM parameters. Airflow's
+                options and secrets are not passed to the task.
+            task_role: the task role. The default is a new role without permissions; grant them to the returned handle.
 
         Returns:
-            What others may grant to and connect.
+            A handle for grants and connections.
 
         Raises:
-            ValueError: if an argument cannot work, or the name is taken.
+            ValueError: if an argument is invalid, or the name is already used.
 
         Examples:
             >>> from aws_cdk import App, Stack
@@ -292,7 +292,7 @@ class AirflowCluster(Construct):
         return EcsTaskHandle(self._rendered[task.component], task.variable)
 
     def _grow(self, arguments: ClusterArguments) -> None:
-        """Plan again with more *arguments*, and make what is new; if they are refused, nothing has changed."""
+        """Extend the cluster to *arguments*; invalid ones raise an error and change nothing."""
         settings = resolve(arguments)
         plan = plan_without_late_secrets(self, settings)
         self._arguments = arguments
@@ -300,42 +300,42 @@ class AirflowCluster(Construct):
 
     @property
     def plan(self) -> ClusterPlan:
-        """What runs and who may talk to whom, as data; print it."""
+        """The components and permitted connections, as data that can be printed."""
         return self._plan
 
     @property
     def url(self) -> str:
-        """Where people reach Airflow; a token until the stack is deployed."""
+        """The URL of the UI and API, a token."""
         return self._shared.url
 
     @property
     def connections(self) -> ec2.Connections:
-        """The components that run DAG authors' code: ``cluster.connections.allow_to_default_port(db)``."""
+        """Security groups that run DAG authors' code: ``cluster.connections.allow_to_default_port(db)``."""
         return self._authors.connections
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """The task roles that run DAG authors' code: ``bucket.grant_read(cluster)``."""
+        """Task roles that run DAG authors' code: ``bucket.grant_read(cluster)``."""
         return self._authors.grant_principal
 
     @property
     def task_roles(self) -> Mapping[str, iam.IRole]:
-        """The roles of :attr:`grant_principal` by component, for a grant or a policy that concerns one role."""
+        """The roles of :attr:`grant_principal` by component, for grants to a single one."""
         return dict(self._authors.task_roles)
 
     @property
     def execution_roles(self) -> Mapping[str, iam.IRole]:
-        """The roles that read secrets and pull images as tasks start, by component: ``key.grant_decrypt(role)``."""
+        """The execution roles by component, which read secrets and pull images: ``key.grant_decrypt(role)``."""
         return {name: part.execution_role for name, part in self._rendered.items()}
 
     def service(self, component: str) -> ecs.BaseService:
-        """The ECS service of *component*, such as "Scheduler"; their names are in ``cluster.plan``.
+        """Return the ECS service of *component*, such as "Scheduler".
 
         Raises:
-            KeyError: if no service has that name.
+            KeyError: if *component* has no service.
         """
         service = self._rendered[component].service if component in self._rendered else None
         if service is None:
             known = ", ".join(name for name, part in self._rendered.items() if part.service is not None)
-            raise KeyError(f"no service {component!r}; there are {known}")
+            raise KeyError(f"component must be one of {known}, got {component!r}")
         return service

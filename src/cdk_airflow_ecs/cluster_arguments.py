@@ -1,4 +1,4 @@
-"""The arguments of a cluster that say what runs, as one typed record. Pure."""
+"""The arguments of a cluster as a dataclass. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClusterArguments:
-    """What a user says about a cluster, unchecked; ``AirflowCluster`` describes each argument.
+    """Unchecked arguments of ``AirflowCluster``, which documents them.
 
     Args:
-        services: sizes by component, such as ``{"Scheduler": Service(cpu=2048, memory_mib=4096)}``.
-        ecs_tasks: what ``add_ecs_task`` was given.
+        services: services by component, such as ``{"Scheduler": Service(cpu=2048, memory_mib=4096)}``.
+        ecs_tasks: tasks of ``add_ecs_task``.
     """
 
     version: AirflowVersion | None = None

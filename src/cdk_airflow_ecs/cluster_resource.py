@@ -1,4 +1,4 @@
-"""The contract of whatever exists once in a cluster: database, broker, DAG source, log store, web front."""
+"""The interface of cluster resources."""
 
 from __future__ import annotations
 
@@ -22,55 +22,53 @@ if TYPE_CHECKING:
 
 
 class ClusterResource(OptionOwner, ABC):
-    """Something that exists once in a cluster, and that components refer to by a name.
+    """A database, broker, DAG source, log store, web front, or a part of one.
 
-    The cluster calls every method below for each of its resources: the database, the broker, the DAG source, the log
-    store, the web front, and the parts of each. Only :meth:`bind` makes constructs.
+    The cluster calls each method for each resource. Only :meth:`bind` creates constructs; the other methods are pure.
     """
 
     @abstractmethod
     def bind(self, scope: Construct, context: BindContext) -> Binding:
-        """Create it under *scope*, or look it up, and say how to reach it.
+        """Create or look up the resource under *scope*, and return its binding.
 
-        Called once. A resource that can grow with the cluster, as queues do with worker pools, is called again and
-        then finds what it has made.
+        Called again when the cluster grows, for example with a worker pool: then reuse existing constructs.
         """
 
     def check(self, network: Network | None) -> None:
-        """Refuse a network that it cannot stand in, or be reached from, before anything is made.
+        """Check that the resource can be created in, and reached from, *network*.
 
         Args:
-            network: where the cluster will be in the user's VPC; None for a VPC of the cluster's own.
+            network: the network in the user's VPC; None if the cluster creates the VPC.
 
         Raises:
-            ValueError: saying which argument gives it another place.
+            ValueError: with the argument to change.
         """
 
     def component(self) -> Component | None:
-        """Return what runs it, if it is a container of the cluster's own. Pure."""
+        """Return the component that runs the resource, if it is a container."""
         return None
 
     def parts(self) -> Mapping[str, ClusterResource]:
-        """Return what must exist beside it, by names below its own: ``{"Database/Files": EfsFiles(…)}``. Pure."""
+        """Return the resources that it consists of, by name: ``{"Database/Files": EfsFiles(…)}``."""
         return {}
 
     def advice(self) -> Sequence[Advice]:
-        """Return what the user should know about it. Pure."""
+        """Return warnings for the user."""
         return ()
 
     def check_images(self, version: AirflowVersion, images: Mapping[str, AirflowImage]) -> Iterable[Advice]:
-        """Refuse images that it does not work with, and return what the user should know about others. Pure.
+        """Check that *images* support the resource, and return warnings about them.
 
         Args:
             version: the Airflow release.
-            images: every image that runs Airflow; "airflow" is the cluster's, others have their component's name.
+            images: images that run Airflow: "airflow" is the cluster's, others have their component's name.
 
         Raises:
-            ValueError: naming the image.
+            ValueError: with the name of the incompatible image.
         """
         del version, images
         return ()
 
     def bucket_folder(self) -> BucketFolder | None:
-        """Return the folder of a user's bucket that it reads or writes, if there is one. Pure."""
+        """Return the folder of the user's bucket that the resource reads or writes, if any."""
         return None

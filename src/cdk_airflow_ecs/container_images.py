@@ -1,4 +1,4 @@
-"""The images of the components, each found or built once."""
+"""The container images of components."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ContainerImages:
-    """The images of the components: one for each image and processor, however many components run it."""
+    """The images of components, shared by those with the same image and architecture."""
 
     def __init__(self, scope: Callable[[str], Construct]) -> None:
-        """Remember where images are built: *scope* finds or makes the construct at a path."""
+        """Create the collection; *scope* returns the construct at a path, where images are built."""
         self._scope = scope
         self._made: dict[tuple[str, str], Image] = {}
 
@@ -34,7 +34,7 @@ class ContainerImages:
     def _make(self, settings: Settings, component: Component) -> Image:
         given = {task.component: task.image for task in settings.ecs_tasks}.get(component.image)
         if given is not None:
-            # Whatever is not in another registry: a repository, or an asset.
+            # ECR repositories and assets.
             return Image(container_image=given, in_ecr=not isinstance(given, ecs.RepositoryImage))
         if component.is_store:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))

@@ -440,7 +440,7 @@ def test_dags_must_be_chosen(folder):
     whole = AirflowImage.build(folder(WHOLE))
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=whole)])
     for arguments, whose in (({"image": whole}, "this cluster"), ({"executor": pools}, "Pools/own")):
-        words = rf"^the image of {whose} comes with DAGs, .*pass dags=ImageDags\(\), or another source"
+        words = rf"^the image of {whose} contains DAGs, .*dags=ImageDags\(\), or another"
         with pytest.raises(ValueError, match=words):
             plan_of(version=AirflowVersion.V3_3, **arguments)
         assert plan_of(version=AirflowVersion.V3_3, dags=S3Dags(), **arguments)

@@ -254,7 +254,7 @@ def test_refused(arguments, message):
 @pytest.mark.parametrize(
     ("tasks", "arguments", "message"),
     [
-        ((ETL, EcsTask(name="Etl")), {}, "two ECS tasks would be the Airflow variable 'ecs_etl'; give each its own"),
+        ((ETL, EcsTask(name="Etl")), {}, "two ECS tasks .* variable, 'ecs_etl'"),
         ((EcsTask(name="etl", environment={"A_TOKEN": "x"}),), {}, "Tasks/etl: A_TOKEN looks like a secret"),
         ((EcsTask(name="etl", environment={"A-B": "x"}),), {}, "Tasks/etl: 'A-B' is no name of an environment"),
         ((ETL,), {"environment": {VARIABLE: "{}"}}, f"environment= sets {VARIABLE} in .* which this cluster sets"),

@@ -201,7 +201,7 @@ def test_cloudwatch_and_who_has_no_part(line):
 def test_logs_and_dags_in_one_place(logs, dags):
     """Who may write logs could write DAGs, and who reads DAGs would fetch every log: one lies not in the other."""
     other = SimpleNamespace(bucket_arn="arn:aws:s3:::b", bucket_name="b")
-    with pytest.raises(ValueError, match=rf"prefix={logs!r}\) .* in one bucket: .* each its own folder"):
+    with pytest.raises(ValueError, match=rf"prefix={logs!r}\) .* separate folders"):
         plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=other, prefix=dags))
     elsewhere = SimpleNamespace(bucket_arn="arn:aws:s3:::c", bucket_name="c")
     assert plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=elsewhere, prefix=dags))

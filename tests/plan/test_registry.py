@@ -119,9 +119,7 @@ def test_pulls_from_docker_hub():
     """Where each task pulls from Docker Hub without a login, its limit is warned about; services pull rarely."""
     ((identity, text),) = hub(executor=EcsExecutor()).items()
     assert identity == "cdk-airflow-ecs:docker-hub-pulls:airflow"
-    assert text.startswith(
-        "each Airflow task pulls apache/airflow:3.3.2-python3.12 from Docker Hub, which admits a hundred"
-    )
+    assert "apache/airflow:3.3.2-python3.12 from Docker Hub" in text
     assert hub(executor=EcsExecutor(), image=AirflowImage.registry("acme/airflow:3.3.2"))
     assert hub(executor=SeveralExecutors([LocalExecutor(), EcsExecutor()]))
     for image in (

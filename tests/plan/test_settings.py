@@ -466,7 +466,7 @@ def test_what_an_executor_wants_in_the_image(wanted):
 
     (advice,) = settings_of(version=AirflowVersion.V3_3, executor=Own(), image=OWN_IMAGE).advice
     assert advice.id == "cdk-airflow-ecs:image-requirements:airflow"
-    assert f"must hold {', '.join(*wanted.values())}," in advice.text
+    assert f"must include {', '.join(*wanted.values())}," in advice.text
     assert settings_of(version=AirflowVersion.V3_3, executor=Own()).advice == ()
 
 

@@ -207,7 +207,7 @@ def test_nothing_of_a_broker_to_run():
 
 def test_an_image_of_yours_is_warned_about():
     """Who brings an image is told what it must hold: for Airflow 2.8, a module too, and how to come by it."""
-    module = "print(executor.plan(ExecutorContext(version=…)).image_files['airflow_ecs_celery.py']) shows what belongs"
+    module = "print(executor.plan(ExecutorContext(version=…)).image_files['airflow_ecs_celery.py'])"
     for version, words in ((AirflowVersion.V3_3, "pycurl==7.45.7"), (AirflowVersion.V2_8, module)):
         app = make_app()
         stack = Stack(app, "Data")
