@@ -168,7 +168,7 @@ def test_a_check_that_hangs_fails():
 def test_what_nothing_here_does_is_refused():
     """A property without a counterpart is named, with its container; an empty one says nothing."""
     refuse_unknown({"name": "it", "command": ["x"], "mountPoints": [{}], "firelensConfiguration": None})
-    with pytest.raises(Refusal, match="the container it uses credentialSpecs, resourceRequirements"):
+    with pytest.raises(Refusal, match="container it: credentialSpecs, resourceRequirements"):
         refuse_unknown({"name": "it", "resourceRequirements": [{"a": 1}], "credentialSpecs": ["x"]})
     # An image that the user gives with --image needs no login.
     refuse_unknown({"name": "it", "repositoryCredentials": {"credentialsParameter": "arn"}})

@@ -1,1 +1,1 @@
-"""Runs services and tasks as the ECS agent would: containers are processes of this machine."""
+"""ECS agent of the local runner: runs the containers of services and tasks as local processes."""

@@ -1,4 +1,4 @@
-"""The ECS agent and scheduler: brings about what the API only records."""
+"""ECS agent and service scheduler of the local API."""
 
 from __future__ import annotations
 
@@ -20,12 +20,7 @@ _PACE: Final = 0.5  # seconds
 
 @dataclass
 class Agent:
-    """Follows the services and tasks of the API's ECS.
-
-    Args:
-        runtime: what tasks stand on.
-        account: whose ECS it follows.
-    """
+    """Starts and stops processes according to the services and tasks recorded by the local ECS API."""
 
     runtime: TaskRuntime
     account: Account
@@ -37,11 +32,11 @@ class Agent:
 
     @property
     def backend(self) -> Any:
-        """ECS as moto keeps it."""
+        """Moto's ECS backend."""
         return ecs_backends[self.account.id][self.account.region]
 
     def started(self, record: Any, definition: Any) -> None:
-        """Begin a task that `RunTask` or a service has recorded."""
+        """Start a task that `RunTask` or a service has recorded."""
         task = Task(
             record=record, definition=definition, runtime=self.runtime, name=title(definition, definition.family)
         )
@@ -50,23 +45,20 @@ class Agent:
         task.begin()
 
     def stopped(self, record: Any, reason: str) -> None:
-        """Stop a task because `StopTask` says so."""
+        """Stop a task on behalf of `StopTask`."""
         task = self.tasks.get(record.id)
         if task and not task.is_over:
             task.stop(reason, "UserInitiated")
 
     def start(self) -> None:
-        """Follow in the background."""
+        """Start following in a background thread."""
         self._thread = threading.Thread(target=self._follow, name="agent", daemon=True)
         self._thread.start()
 
     def stop(self, longest: float) -> None:
-        """Start nothing more, stop every task and wait for the last.
+        """Stop all tasks, each container within *longest* seconds, and wait for them.
 
-        What others call by its name stops after them: a worker still tells the API server how its tasks ended.
-
-        Args:
-            longest: seconds that a container gets at most.
+        Services reachable by name (service discovery, load balancer) stop last: workers still report to the API server.
         """
         self._over.set()
         if self._thread:
@@ -83,7 +75,7 @@ class Agent:
                 time.sleep(0.1)
 
     def tasks_of(self, service: Service) -> list[Task]:
-        """The tasks of a service, also those that are over."""
+        """Return all tasks of a service, including stopped ones."""
         with self._lock:
             return [
                 task
@@ -96,7 +88,7 @@ class Agent:
         while not self._over.wait(_PACE):
             try:
                 self._look()
-            except Exception:  # the next look may succeed
+            except Exception:  # the next pass may succeed
                 logging.getLogger(__name__).exception("following the services")
 
     def _look(self) -> None:

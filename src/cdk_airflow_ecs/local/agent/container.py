@@ -1,4 +1,4 @@
-"""One container as a process: its start, its health, its end, as ECS would have them."""
+"""One container, run as a process: start, health check and stop with the semantics of ECS."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ _OFFICIAL: Final = ("/usr/bin/dumb-init", "--", "/entrypoint")
 _INITS: Final = ("/usr/bin/dumb-init", "dumb-init")
 _SCRIPT: Final = "/entrypoint.sh"
 _EAGER_SECONDS: Final = 2.0
-# What ECS takes where a health check says nothing:
-# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
+# Defaults of https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
 _DEFAULTS: Final = {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0}
 _STOP_SECONDS: Final = 30
-# What a container definition may say here: done, or of no effect on one machine (see substitutions.py).
+# Supported properties of a container definition; then those without effect here (see substitutions.py).
 _DONE: Final = frozenset(
     {
         "name",
@@ -72,16 +71,13 @@ class Container:
     """One container of a task.
 
     Args:
-        spec: its definition, as the API describes it.
-        environment: all that its processes see.
-        home: what stands for /opt/airflow.
-        prefix: what runs a command at the task's address.
-        log: where its output goes.
-        processes: who starts it.
-        entrypoint: the image's own, if the definition has none.
-        folder: where its command starts, if the definition says nothing; the default is *home*.
-        locate: replaces paths of the image in a text; the default replaces /opt/airflow by *home*.
-        label: what it is to the user.
+        environment: the complete environment of its processes.
+        home: replaces /opt/airflow.
+        prefix: command words that run a command at the task's address.
+        entrypoint: the image's entry point, used if the definition has none.
+        folder: default working directory; default *home*.
+        locate: maps image paths in a text to local ones; by default it replaces /opt/airflow with *home*.
+        label: name shown to the user.
     """
 
     spec: Mapping[str, Any]
@@ -108,17 +104,17 @@ class Container:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Container name."""
         return str(self.spec["name"])
 
     @property
     def is_essential(self) -> bool:
-        """Whether its end is the task's."""
+        """Whether the task stops when this container exits."""
         return bool(self.spec.get("essential", True))
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether it was started and has not exited."""
         return self._process is not None and self.exit_code is None
 
     @property
@@ -128,11 +124,11 @@ class Container:
 
     @property
     def pid(self) -> int | None:
-        """The number of its first process."""
+        """Process id, if started."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it; a command that cannot be started is said in `reason`, as ECS says it."""
+        """Start the process; if that fails, set `reason` and `exit_code` as ECS does."""
         words = command(self.spec, self.entrypoint)
         try:
             self._process = self.processes.start(
@@ -152,7 +148,7 @@ class Container:
         self._next_check = self.started_at + min(_EAGER_SECONDS, self._setting("interval"))
 
     def poll(self) -> None:
-        """See what became of it: exit code and health."""
+        """Update exit code and health."""
         if self._process is None or self.exit_code is not None:
             return
         code = self._process.poll()
@@ -164,16 +160,12 @@ class Container:
             self._poll_check()
 
     def stop(self, longest: float | None = None) -> None:
-        """Ask it to stop: SIGTERM now, and SIGKILL when its stop timeout is over.
-
-        Args:
-            longest: seconds that it gets at most.
-        """
+        """Send SIGTERM now, and SIGKILL after the stop timeout, at most *longest* seconds later."""
         if not self.is_running or self._kill_at is not None or self._process is None:
             return
         seconds = float(self.spec.get("stopTimeout") or _STOP_SECONDS)
         self._kill_at = time.monotonic() + min(seconds, seconds if longest is None else longest)
-        # dumb-init hands a signal to its child's whole group, or to the child alone.
+        # dumb-init forwards a signal to its child's process group, or only to the child (DUMB_INIT_SETSID=0).
         alone = self.environment.get("DUMB_INIT_SETSID") == "0" or not has_init(self.spec, self.entrypoint)
         try:
             (os.kill if alone else os.killpg)(self._process.pid, signal.SIGTERM)
@@ -181,7 +173,7 @@ class Container:
             return
 
     def last_lines(self, number: int = 30) -> list[str]:
-        """The end of what it printed."""
+        """Return the last lines of its output."""
         try:
             return self.log.read_text(errors="replace").splitlines()[-number:]
         except FileNotFoundError:
@@ -193,8 +185,8 @@ class Container:
             self._check.wait()
             self._check = None
         if self._process is not None:
-            self.processes.stop(self._process, 0)  # what is left of its session
-        # As a shell and Docker count: 128 and the signal.
+            self.processes.stop(self._process, 0)  # kills the rest of its session
+        # The convention of shells and Docker: 128 + signal.
         self.exit_code = 128 - code if code < 0 else code
 
     def _folder(self) -> Path:
@@ -210,10 +202,10 @@ class Container:
         program = shutil.which(found[0], path=self.environment.get("PATH", ""))
         if program is None:
             raise FileNotFoundError(f'exec: "{found[0]}": executable file not found in $PATH')
-        # By its first name, not where links lead: that is how Python finds its environment.
+        # Do not resolve symbolic links: Python finds its virtual environment by this path.
         return [program, *found[1:]]
 
-    # The health check
+    # Health check
 
     def _command_of_check(self) -> list[str]:
         words = list((self.spec.get("healthCheck") or {}).get("command", []))
@@ -263,31 +255,27 @@ class Container:
             if self._failures >= self._setting("retries"):
                 self.health = "UNHEALTHY"
         waits = self._setting("interval")
-        if self.health == "UNKNOWN" and not self._failures:  # nothing is counted yet, so ask often
+        if self.health == "UNKNOWN" and not self._failures:  # no result yet: check often
             waits = min(waits, _EAGER_SECONDS)
         self._next_check = now + waits
 
 
 def refuse_unknown(spec: Mapping[str, Any]) -> None:
-    """Refuse a container definition that says something that nothing here does.
-
-    Raises:
-        Refusal: naming the container and the property.
-    """
+    """Raise a Refusal if a container definition uses properties that are not supported locally."""
     unknown = sorted(name for name, value in spec.items() if value and name not in _DONE | _WITHOUT_EFFECT)
     if unknown:
-        raise Refusal(f"the container {spec['name']} uses {', '.join(unknown)}, which has no counterpart here")
+        raise Refusal(f"container {spec['name']}: {', '.join(unknown)} is not supported locally")
 
 
 def has_init(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> bool:
-    """Whether dumb-init starts the container."""
+    """Return whether dumb-init starts the container."""
     return (spec.get("entryPoint") or entrypoint or _OFFICIAL)[0] in _INITS
 
 
 def command(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> list[str]:
-    """What is executed where the template says entry point and command; see the substitution "entry point".
+    """Return the command that runs for an entry point and command; see the substitution "entry point".
 
-    The official script executes `bash` and `python` as they are, and hands everything else to `airflow`.
+    The official entry point runs `bash` and `python` directly and passes everything else to `airflow`.
 
     Examples:
         >>> command({"entryPoint": ["/usr/bin/dumb-init", "--", "/entrypoint"], "command": ["scheduler"]})
@@ -308,12 +296,7 @@ def command(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> list[str
 
 
 def script(source: Path, home: Path) -> Path:
-    """Copy an image's own /entrypoint.sh into a home, where what it calls in its image exists.
-
-    Args:
-        source: the script of the Docker context.
-        home: the container's home.
-    """
+    """Copy the /entrypoint.sh of a Docker context into a container's home, with image paths replaced by local ones."""
     official = home / "entrypoint"
     official.write_text('#!/bin/sh\ncase "$1" in bash|python) exec "$@";; airflow) shift;; esac\nexec airflow "$@"\n')
     own = home / _SCRIPT.strip("/")

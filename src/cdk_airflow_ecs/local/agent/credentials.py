@@ -1,4 +1,4 @@
-"""Credentials of roles, and what can be read with them."""
+"""Role credentials, and the secrets read with them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 @dataclass
 class Credentials:
-    """Assumes roles at the local API.
-
-    Args:
-        account: whose roles they are.
-    """
+    """Assumes roles at the local API."""
 
     account: Account
     roles: dict[str, str] = field(default_factory=dict)
@@ -26,17 +22,17 @@ class Credentials:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def assume(self, role: str, session: str) -> dict[str, Any]:
-        """Credentials of a role. Whose an access key is stands in `roles`."""
+        """Return credentials of a role; `roles` maps each access key to its role."""
         client = self.account.client("sts")
         found: dict[str, Any] = client.assume_role(RoleArn=role, RoleSessionName=session[:64])["Credentials"]
         self.roles[found["AccessKeyId"]] = role
         return found
 
     def secret(self, reference: str, role: str) -> str:
-        """The text that `valueFrom` means: a secret, a field of one, or a parameter; read with the execution role.
+        """Return the secret, secret field or parameter of a `valueFrom`, read with the execution role.
 
         Raises:
-            Refusal: if a field does not exist.
+            Refusal: if the field does not exist.
         """
         parts = reference.split(":")
         if parts[2:3] == ["ssm"] or not reference.startswith("arn:"):
@@ -52,11 +48,11 @@ class Credentials:
             return str(text)
         fields = json.loads(text)
         if key not in fields:
-            raise Refusal(f"the secret {parts[6]} has no field {key}")
+            raise Refusal(f"secret {parts[6]} has no field {key}")
         return str(fields[key])
 
     def _client(self, service: str, role: str) -> Any:
-        """A client, made once: that takes longer than what it is asked."""
+        """Return a cached client: creating one is slower than the call itself."""
         if not role:
             return self.account.client(service)
         with self._lock:
@@ -64,7 +60,7 @@ class Credentials:
         if made is None:
             found = self.assume(role, "execution")
             key = Key(id=found["AccessKeyId"], secret=found["SecretAccessKey"], token=found["SessionToken"])
-            with self._lock:  # a session may be used by one thread at a time, a client by many
+            with self._lock:  # clients are thread-safe, sessions are not
                 session = self.account.session(key)
                 made = self._clients[service, role] = session.client(service, endpoint_url=self.account.url)
         return made

@@ -1,4 +1,4 @@
-"""What the API and the metadata endpoint tell of a task and its containers."""
+"""Descriptions of tasks and containers for the ECS API and the metadata endpoint."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cdk_airflow_ecs.local.agent.container import Container, command
 def described(
     task: str, spec: Mapping[str, Any], ip: str, container: Container | None, *, is_over: bool
 ) -> dict[str, Any]:
-    """A container as DescribeTasks tells of it.
+    """Return a container as DescribeTasks describes it.
 
     Args:
-        task: the ARN of its task.
-        spec: its definition.
-        ip: the task's address; empty before it has one.
-        container: None before it was made.
-        is_over: whether its task has stopped.
+        task: task ARN.
+        spec: container definition.
+        ip: task address, or empty.
+        container: None if not created yet.
+        is_over: whether the task has stopped.
     """
     found: dict[str, Any] = {
         "containerArn": f"{task}/{spec['name']}",
@@ -43,14 +43,7 @@ def described(
 
 
 def metadata(record: Any, definition: Any, ip: str, containers: Sequence[Container]) -> dict[str, Any]:
-    """A task as version 4 of the metadata endpoint tells of it.
-
-    Args:
-        record: moto's task.
-        definition: moto's task definition.
-        ip: the task's address.
-        containers: those that were made.
-    """
+    """Return a task as version 4 of the metadata endpoint describes it."""
     return {
         "Cluster": record.cluster_arn,
         "TaskARN": record.task_arn,
@@ -76,6 +69,6 @@ def metadata(record: Any, definition: Any, ip: str, containers: Sequence[Contain
 
 
 def title(definition: Any, otherwise: str) -> str:
-    """Return the name of a task definition's tasks: the stream prefix of its first container, if it has one."""
+    """Return the log stream prefix of a task definition's first container, or *otherwise*."""
     options = (definition.container_definitions[0].get("logConfiguration") or {}).get("options", {})
     return str(options.get("awslogs-stream-prefix") or otherwise)

@@ -1,4 +1,4 @@
-"""What a container on ECS can ask its agent: credentials, metadata and protection from scale-in."""
+"""The agent's endpoints for containers: credentials, metadata and task scale-in protection."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from typing import Any
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 _PROTECTION_MINUTES = 120  # the API's default
-# botocore asks for new credentials a quarter of an hour before they run out, and gets none that are older.
+# botocore requests new credentials 15 minutes before the old ones expire.
 _FRESH = timedelta(minutes=15)
 
 
 @dataclass(kw_only=True)
 class TaskIdentity:
-    """A task as the endpoints know it.
+    """A task known to the endpoints.
 
     Args:
-        arn: its ARN.
-        role: its task role's ARN; empty if it has none.
-        describe: its metadata, as version 4 of the endpoint gives them.
-        protected_until: until when a scale-in leaves it alone.
+        role: task role ARN, or empty.
+        describe: returns the metadata (version 4).
+        protected_until: end of scale-in protection.
     """
 
     arn: str
@@ -38,50 +37,46 @@ class TaskIdentity:
 
     @property
     def is_protected(self) -> bool:
-        """Whether a scale-in leaves it alone now."""
+        """Whether the task is protected from scale-in now."""
         return self.protected_until is not None and self.protected_until > datetime.now(timezone.utc)
 
 
 @dataclass
 class Endpoints:
-    """Serves them on one socket.
-
-    Args:
-        assume: gives the credentials of a role, as STS does.
-    """
+    """Serves the endpoints on one socket."""
 
     assume: Callable[[str, str], dict[str, Any]]
     _identities: dict[str, TaskIdentity] = field(default_factory=dict)
     _server: _Server | None = None
 
     def add(self, identity: str, task_identity: TaskIdentity) -> None:
-        """Know a task by a name that nobody can guess, and get its credentials: its SDKs wait two seconds."""
+        """Register a task under an unguessable id, and fetch its credentials now: SDKs time out after two seconds."""
         if task_identity.role:
             self._refresh(task_identity)
         self._identities[identity] = task_identity
 
     def remove(self, identity: str) -> None:
-        """Forget it."""
+        """Unregister a task."""
         self._identities.pop(identity, None)
 
     def is_protected(self, identity: str) -> bool:
-        """Whether a task that is known here is protected from scale-in now."""
+        """Return whether a registered task is protected from scale-in now."""
         found = self._identities.get(identity)
         return found is not None and found.is_protected
 
     def start(self, listening: socket.socket) -> None:
-        """Serve in the background."""
+        """Serve in a background thread."""
         self._server = _Server(listening, self)
         threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
 
     def stop(self) -> None:
-        """End serving."""
+        """Stop serving."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
-        """The answer to one request."""
+        """Return status and body for one request."""
         parts = path.strip("/").split("/")
         kind, rest = "/".join(parts[:2]) if parts[0] == "v2" else parts[0], parts[2:]
         identity, _, container = (rest[0] if kind == "v2/credentials" and rest else [*parts, ""][1]).partition("-c-")
@@ -141,12 +136,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            # Pages of a browser give an origin, or a name that leads here by DNS.
+            # Browsers send an Origin header, or (DNS rebinding) another Host.
             if self.headers.get("Origin") or self.headers.get("Host") not in self.server.hosts:
-                status, answer = 403, {"message": "only tasks may ask"}
+                status, answer = 403, {"message": "only tasks may call this endpoint"}
             else:
                 status, answer = self.server.endpoints.answer(self.command, self.path, body)
-        except Exception as error:  # the caller learns of it
+        except Exception as error:  # reported to the caller
             status, answer = 500, {"message": f"{type(error).__name__}: {error}"}
         text = json.dumps(answer, default=str).encode()
         self.send_response(status)
@@ -157,8 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = _do
 
-    def log_message(self, format: str, *args: Any) -> None:  # the base class's name
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # named by the base class
+        """Log nothing."""
 
 
 class _Server(ThreadingMixIn, TCPServer):
@@ -173,6 +168,6 @@ class _Server(ThreadingMixIn, TCPServer):
         self.hosts = {f"{host}:{port}", *([host] if port == 80 else [])}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hung up is no news to the user; everything else is."""
+        """Ignore dropped connections; report other errors."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)

@@ -1,4 +1,4 @@
-"""The folders in which tasks have the homes of their containers."""
+"""Folders for the home directories of a task's containers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-_LONGEST: Final = 60  # characters of a name: paths of sockets below a home may have 107
+_LONGEST: Final = 60  # characters of a name: socket paths below a home are limited to 107
 
 
 class Homes:
-    """Folders whose paths are the same for each task that follows another.
+    """Allocates home folders whose paths are reused by successive tasks.
 
-    Airflow 2 keeps the path of the folder of DAGs with each DAG and each import error, and removes those that are gone
-    only for the folder that it processes. On ECS this path never changes.
-
-    Args:
-        folder: where the folders are made.
+    Airflow 2 stores the DAG folder's path with each DAG and import error, and removes stale ones only below the
+    current path. On ECS this path never changes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,11 +24,7 @@ class Homes:
         self._lock = threading.Lock()
 
     def take(self, name: str) -> Path:
-        """Return an empty folder, whose path no running task has.
-
-        Args:
-            name: the task's component or family.
-        """
+        """Return an empty folder that no running task uses."""
         with self._lock:
             paths = (self._folder / f"{name[:_LONGEST]}-{number}" for number in count(1))
             found = next(path for path in paths if path not in self._taken)
@@ -42,10 +35,6 @@ class Homes:
         return found
 
     def release(self, path: Path | None) -> None:
-        """Let the next task have this path; the files in the folder stay until then.
-
-        Args:
-            path: a path that :meth:`take` returned; None if the task ended before.
-        """
+        """Make a path available to the next task; its files remain until then."""
         with self._lock:
             self._taken -= {path}

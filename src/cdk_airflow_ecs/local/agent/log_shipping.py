@@ -1,4 +1,4 @@
-"""Takes what containers print to the log streams that the template names."""
+"""Copies container output to the CloudWatch log streams of the template."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 _PACE: Final = 1.0  # seconds
-_BATCH: Final = 1000  # lines; the API takes ten times as many
-_LONGEST: Final = 200_000  # characters of one event; the API takes 262 144 bytes
+_BATCH: Final = 1000  # lines; the API accepts 10,000
+_LONGEST: Final = 200_000  # characters of one event; the API accepts 262,144 bytes
 
 
 @dataclass
@@ -26,32 +26,28 @@ class _Log:
 
 @dataclass
 class Shipping:
-    """Follows files.
-
-    Args:
-        client: gives a client of the log service.
-    """
+    """Copies new lines of log files to log streams."""
 
     client: Callable[[], Any]
     _logs: list[_Log] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
     def add(self, file: Path, group: str, stream: str) -> None:
-        """Follow one more file."""
+        """Add a file."""
         self._logs.append(_Log(file, group, stream))
 
     def start(self) -> None:
-        """Follow in the background."""
+        """Start copying in a background thread."""
         threading.Thread(target=self._follow, name="shipping", daemon=True).start()
 
     def stop(self) -> None:
-        """Take what is there, and no more."""
+        """Stop copying."""
         self._over.set()
 
     def _follow(self) -> None:
         while not self._over.wait(_PACE):
             for log in list(self._logs):
-                with suppress(Exception):  # a group may be gone; a run does not end for a log
+                with suppress(Exception):  # for example a deleted log group
                     self._ship(log)
 
     def _ship(self, log: _Log) -> None:

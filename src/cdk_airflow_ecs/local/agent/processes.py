@@ -1,4 +1,4 @@
-"""Processes that a run starts: each in a session of its own, and recorded so that a later command finds it."""
+"""Processes of a run: each has its own session and a record, so that a later command can find it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ _MARK = "AIRFLOW_ECS_LOCAL"
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One that was recorded.
+    """A recorded process.
 
     Args:
-        name: what it is to the user.
-        pid: its number, which is also that of its session.
-        started: when, as the kernel tells it: a number that was given to another process is noticed.
+        pid: process id, which is also the session id.
+        started: start time from the kernel, to detect a reused pid.
     """
 
     name: str
@@ -34,7 +33,7 @@ class Processes:
     """The processes of one state directory."""
 
     def __init__(self, folder: Path, identifier: str) -> None:
-        """Use *folder* for one file per process."""
+        """Create the registry; *folder* contains one file per process."""
         self._folder = folder
         self.mark: dict[str, str] = {_MARK: identifier}
 
@@ -50,17 +49,17 @@ class Processes:
         text: str | None = None,
         user: str | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start one in the background.
+        """Start a process in the background.
 
         Args:
-            name: what it is to the user.
-            command: program and arguments. Secrets do not belong here: every process can read them.
-            environment: all that it sees, besides :attr:`mark`. The default is this process's own.
-            folder: its working folder.
-            log: a file, mode 0600, to which its output is appended. The default throws it away.
-            prefix: the ``command_prefix`` of a task's address.
-            text: its standard input. The default is empty.
-            user: who runs it, when this process is root.
+            name: name shown to the user.
+            command: program and arguments. They must not contain secrets, because every user can read them.
+            environment: the environment, to which :attr:`mark` is added; default: that of this process.
+            folder: working directory.
+            log: file (mode 0600) that output is appended to; default: discard.
+            prefix: ``command_prefix`` of a task's address.
+            text: standard input; default: empty.
+            user: user to run as, if this process is root.
         """
         given = dict(os.environ if environment is None else environment)
         become = _become(user) if user and os.geteuid() == 0 else []
@@ -86,11 +85,11 @@ class Processes:
         return process
 
     def running(self) -> list[Process]:
-        """What was recorded and still lives."""
+        """Return the recorded processes that are still alive."""
         return [process for process in self._recorded() if _started(process.pid) == process.started]
 
     def stop(self, process: subprocess.Popen[bytes], seconds: float = 5) -> int:
-        """Send SIGTERM to one, wait, and kill what is left of its session; return its exit code."""
+        """Send SIGTERM, wait, kill the rest of the session and return the exit code."""
         if process.poll() is None:
             process.terminate()
             try:
@@ -104,7 +103,7 @@ class Processes:
         return code
 
     def stop_all(self, seconds: float = 5) -> list[str]:
-        """Stop everything that runs of this state directory let live; return the names of what did."""
+        """Stop all processes of this state directory, and return their names."""
         found = self.running()
         pids = [process.pid for process in found]
         for pid in pids:
@@ -129,11 +128,11 @@ class Processes:
         for file in sorted(self._folder.glob("*.json")):
             try:
                 yield Process(**json.loads(file.read_text()))
-            except (OSError, ValueError):  # it ended, or was being written, just now
+            except (OSError, ValueError):  # it has just ended or is being written
                 continue
 
     def _orphans(self) -> Iterator[int]:
-        """Processes that carry our mark, whatever became of those that started them."""
+        """Return all processes whose environment contains the mark."""
         wanted = b"\0" + "".join(f"{name}={value}" for name, value in self.mark.items()).encode() + b"\0"
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -145,13 +144,13 @@ class Processes:
 
 
 def _become(user: str) -> list[str]:
-    """The words before a command that root runs as another: only root may enter a namespace, so this comes after."""
+    """Return the command prefix that drops root; it follows the namespace prefix, which requires root."""
     found = pwd.getpwnam(user)
     return ["setpriv", f"--reuid={found.pw_uid}", f"--regid={found.pw_gid}", "--clear-groups"]
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat after the name, which may hold anything."""
+    """Return the fields of /proc/PID/stat after the process name, which may contain spaces."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -159,7 +158,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started; None if it has ended, a zombie included."""
+    """Return the start time of a process; None if it has ended or is a zombie."""
     if Path("/proc/self/stat").exists():
         fields = _stat(pid)
         return fields[19] if fields and fields[0] != "Z" else None
@@ -178,7 +177,6 @@ def _lives(pid: int) -> bool:
 
 
 def _session(leader: int) -> list[int]:
-    """The processes of a session, its leader included."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         fields = _stat(int(folder.name))

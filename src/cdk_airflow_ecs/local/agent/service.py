@@ -1,4 +1,4 @@
-"""One ECS service: as many tasks as it wants, replaced when they die, fall ill or are of an old revision."""
+"""An ECS service: keeps the desired number of tasks, and replaces failed, unhealthy and outdated ones."""
 
 from __future__ import annotations
 
@@ -13,19 +13,13 @@ from typing import Any, Final
 from cdk_airflow_ecs.local.agent.description import title
 from cdk_airflow_ecs.local.agent.task import Task
 
-_LONGEST_DELAY: Final = 60.0  # seconds between two starts of a service whose tasks keep dying
-_QUIET_SECONDS: Final = 300.0  # a task that lived longer did not die of its start
+_LONGEST_DELAY: Final = 60.0  # seconds between two starts while tasks keep failing
+_QUIET_SECONDS: Final = 300.0  # a task that ran longer did not fail at start
 
 
 @dataclass(kw_only=True)
 class Service:
-    """One service, and the record of it that the API describes.
-
-    Args:
-        record: moto's service.
-        backend: moto's ECS.
-        client: gives a client of a service of the account.
-    """
+    """One service."""
 
     record: Any
     backend: Any
@@ -40,23 +34,23 @@ class Service:
 
     @property
     def title(self) -> str:
-        """What it is to the user: the stream prefix of its first container, else its name."""
+        """Name shown to the user: stream prefix of the first container, or the service's name."""
         return title(self.backend.describe_task_definition(self.record.task_definition), self.record.name)
 
     @property
     def is_steady(self) -> bool:
-        """Whether all that it wants is there, of the right revision and ready."""
+        """Whether exactly the desired tasks run, ready and of the current revision."""
         ready = [task for task in self._known.values() if task.is_ready and self._is_current(task)]
         return len(ready) == int(self.record.desired_count) == len([t for t in self._known.values() if not t.is_over])
 
     @property
     def tasks(self) -> list[Task]:
-        """Its tasks that are not over."""
+        """The tasks that have not stopped."""
         return [task for task in self._known.values() if not task.is_over]
 
     def follow(self, tasks: Sequence[Task]) -> None:
-        """Bring about what is wanted, one step at a time, and record how far it is."""
-        # One that could not start may be over before it was ever seen alive; it counts as a death all the same.
+        """Move one step towards the desired state, and update the record."""
+        # A task may fail before it was first seen here; it still counts.
         self._known |= {task.record.id: task for task in tasks if task.record.id not in self._buried}
         self._bury()
         tasks = self.tasks
@@ -84,7 +78,7 @@ class Service:
         most = -(-wanted * int(limits.get("maximumPercent", 200)) // 100)
         least = wanted * int(limits.get("minimumHealthyPercent", 100)) // 100
         ready = [task for task in [*current, *old] if task.is_ready]
-        # What is not ready is no loss; beyond that, no more than the minimum allows.
+        # Stop tasks that are not ready first; of the others, keep the minimum.
         for task in sorted(old, key=lambda task: task.is_ready):
             if not task.is_ready or len(ready) > least or least == 0:
                 task.stop("Scaling activity initiated by deployment", "ServiceSchedulerInitiated")
@@ -116,7 +110,7 @@ class Service:
         )
 
     def _bury(self) -> None:
-        """Count the tasks that died by themselves, and let the next one wait the longer the more there were."""
+        """Count failed tasks and increase the delay before the next start."""
         for identity, task in list(self._known.items()):
             if not task.is_over:
                 continue
@@ -125,7 +119,7 @@ class Service:
             self._deregister(task)
             if task.record.stop_code not in ("EssentialContainerExited", "TaskFailedToStart"):
                 continue
-            started = getattr(task.record, "started_at", None)  # moto has none before a start
+            started = getattr(task.record, "started_at", None)  # moto sets it only at start
             lived = (datetime.now(timezone.utc) - started).total_seconds() if started else 0
             self.deaths = 1 if lived > _QUIET_SECONDS else self.deaths + 1
             self._not_before = time.monotonic() + min(2.0 ** (self.deaths - 1) - 1, _LONGEST_DELAY)
@@ -151,7 +145,7 @@ class Service:
                 "rolloutState": "COMPLETED" if self.is_steady else "IN_PROGRESS",
             }
 
-    # Names and targets
+    # Service discovery and target groups
 
     def _register(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
@@ -172,7 +166,7 @@ class Service:
         ip = self._registered.pop(task.record.id, None)
         if ip is None:
             return
-        with suppress(Exception):  # when a stack goes, what they are registered with may be gone
+        with suppress(Exception):  # already deleted with the stack
             for registry in self.record.service_registries:
                 self.client("servicediscovery").deregister_instance(
                     ServiceId=_last(registry["registryArn"]), InstanceId=task.record.id
@@ -182,8 +176,8 @@ class Service:
             self._point(task)
 
     def _point(self, task: Task) -> None:
-        """Let every task find this service by its names."""
-        if not task.runtime.addresses.isolated:  # the loopback they share is known beforehand
+        """Update the service's DNS names for all tasks."""
+        if not task.runtime.addresses.isolated:  # with a shared loopback the address is fixed
             return
         discovery = self.client("servicediscovery")
         for registry in self.record.service_registries:

@@ -1,4 +1,4 @@
-"""The containers of a task that can run here; the others are skipped by name, or refused if the task needs them."""
+"""Selects the containers of a task that can run locally."""
 
 from __future__ import annotations
 
@@ -18,21 +18,18 @@ def runnable_containers(
     image: Callable[[str], Future[Environment]],
     say: Callable[[str, str], None],
 ) -> list[tuple[Mapping[str, Any], Environment]]:
-    """Return the container definitions that can run here, each with the environment of its image.
+    """Return the container definitions that can run locally, each with the environment of its image.
 
-    Args:
-        specs: the container definitions of a task.
-        image: gives the environment of an image.
-        say: is told which container is skipped: its name, the reason.
+    *say* is called with name and reason of each skipped container.
 
     Raises:
-        Refusal: naming an essential container that cannot run here, and what to do.
+        Refusal: if an essential container cannot run locally.
     """
     found = []
     for spec in specs:
         name = spec["name"]
         if spec.get("firelensConfiguration"):
-            say(name, "the log router is not run here: what containers print is in `airflow-ecs local logs`")
+            say(name, "the log router does not run locally; read container output with `airflow-ecs local logs`")
             continue
         try:
             refuse_unknown(spec)
@@ -40,8 +37,8 @@ def runnable_containers(
         except Refusal as refusal:
             if spec.get("essential", True):
                 raise Refusal(
-                    f"the container {name} is essential, and cannot run here: {refusal}. Without it the task would end;"
-                    " for a task that may run without it, say `essential=False` in its definition"
+                    f"essential container {name} cannot run locally: {refusal}. If the task can run without it, set"
+                    " `essential=False` in its definition"
                 ) from refusal
-            say(name, f"the container is not essential and is not run here: {refusal}")
+            say(name, f"the container is not essential and is skipped: {refusal}")
     return found

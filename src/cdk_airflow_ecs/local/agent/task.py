@@ -1,4 +1,4 @@
-"""One task: from its definition to the exit codes of its containers."""
+"""One ECS task, from its definition to the exit codes of its containers."""
 
 from __future__ import annotations
 
@@ -27,27 +27,22 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.local.network.addresses import Addresses
     from cdk_airflow_ecs.local.state import State
 
-_PACE: Final = 0.25  # seconds between two looks
-_RESTART_PERIOD: Final = 300  # seconds that a container must have run before it is restarted: ECS's default
+_PACE: Final = 0.25  # seconds between two polls
+_RESTART_PERIOD: Final = 300  # minimum seconds of a container's run before a restart (ECS's default)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRuntime:
-    """What tasks stand on.
+    """Dependencies shared by all tasks.
 
     Args:
-        state: where logs are.
-        homes: gives each task a folder for the homes of its containers.
-        temporary: where each container has its /tmp.
-        addresses: gives each task its own.
-        image: gives the environment of an image; it may still be made.
-        secret: gives the text of a secret (`valueFrom`), read with the execution role.
-        endpoints: answers what containers ask their agent.
-        variables: the substitutions that every container's environment gets.
-        region: the region.
-        ship: is told of a new log: file, group, stream.
-        say: is told what people should read: task, text.
-        skipped: the families and containers that people have been told are not run.
+        temporary: parent of each container's /tmp.
+        image: returns the environment of an image, possibly still being built.
+        secret: returns the value of a `valueFrom`, read with an execution role.
+        variables: environment variables for every container (substitutions).
+        ship: called for each new log with file, group and stream.
+        say: prints a text for the user, with the task's name.
+        skipped: (family, container) pairs already reported as skipped.
     """
 
     state: State
@@ -66,13 +61,10 @@ class TaskRuntime:
 
 @dataclass(kw_only=True)
 class Task:
-    """One task, and the record of it that the API describes.
+    """One task.
 
     Args:
-        record: moto's task.
-        definition: moto's task definition.
-        runtime: what it stands on.
-        name: what it is to the user: a component, or a family.
+        name: component or family, shown to the user.
     """
 
     record: Any
@@ -91,12 +83,12 @@ class Task:
 
     @property
     def status(self) -> str:
-        """Its last status, as the API calls them."""
+        """Last status in the API."""
         return str(self.record.last_status)
 
     @property
     def health(self) -> str:
-        """HEALTHY if all essential containers that say so are; UNHEALTHY if one is; else UNKNOWN."""
+        """HEALTHY if all essential containers with a health check are, UNHEALTHY if one is, else UNKNOWN."""
         found = [container.health for container in self.containers if container.is_essential and container.has_check]
         if "UNHEALTHY" in found:
             return "UNHEALTHY"
@@ -104,7 +96,7 @@ class Task:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it runs, and is healthy where it can say so."""
+        """Whether it runs and is healthy (if it has health checks)."""
         checked = any(container.has_check for container in self.containers)
         return self.status == "RUNNING" and not self.stopping and (self.health == "HEALTHY" or not checked)
 
@@ -114,18 +106,12 @@ class Task:
         return self.status == "STOPPED"
 
     def begin(self) -> None:
-        """Start it in the background."""
+        """Start in a background thread."""
         self._describe("PROVISIONING")
         threading.Thread(target=self._live, name=f"task-{self.record.id}", daemon=True).start()
 
     def stop(self, reason: str, code: str, longest: float | None = None) -> None:
-        """Stop it: its containers are asked, then killed.
-
-        Args:
-            reason: the stopped reason.
-            code: the stop code.
-            longest: seconds that a container gets at most.
-        """
+        """Stop all containers, each within *longest* seconds."""
         with self._lock:
             if longest is not None:
                 self._longest = longest
@@ -134,7 +120,7 @@ class Task:
                 self.record.desired_status = "STOPPED"
                 self.record.stopped_reason, self.record.stop_code = reason, code
 
-    # Its life, in a thread of its own
+    # Life cycle, in a background thread
 
     def _live(self) -> None:
         try:
@@ -143,7 +129,7 @@ class Task:
                 time.sleep(_PACE)
         except Refusal as refusal:
             self.failed_start = f"CannotPullContainerError: {refusal}"
-        except Exception as error:  # a task that cannot start says why, and takes nothing down with it
+        except Exception as error:  # reported as the stopped reason
             self.failed_start = f"ResourceInitializationError: {type(error).__name__}: {error}"
         finally:
             self._end()
@@ -203,7 +189,7 @@ class Task:
     def _environment(
         self, spec: Mapping[str, Any], environment: Environment, home: Path, override: Mapping[str, Any]
     ) -> dict[str, str]:
-        """What the image, ECS, the substitutions and the definition say, the later the stronger."""
+        """Return the environment; later sources win: agent, image, substitutions, definition, overrides."""
         runtime, identity = self.runtime, f"{self.endpoint}-c-{spec['name']}"
         base = runtime.addresses.metadata_url
         credentials = f"/v2/credentials/{self.endpoint}"
@@ -238,7 +224,7 @@ class Task:
         return found
 
     def _temporary(self, name: str) -> Path:
-        """Its own /tmp. It is short: names of sockets, which Python puts there, may have 107 characters."""
+        """Return the container's /tmp; its path is short because socket paths are limited to 107 characters."""
         number = [spec["name"] for spec in self.definition.container_definitions].index(name)
         folder = self.runtime.temporary / f"{self.record.id[:8]}{number}"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -255,7 +241,7 @@ class Task:
         return file
 
     def _step(self) -> bool:
-        """Bring it on by one look; True when all is over."""
+        """Poll once; return True when all containers have stopped."""
         for container in self.containers:
             container.poll()
             self._restart(container)
@@ -269,7 +255,7 @@ class Task:
         for container in self.containers:
             if container.pid is None and container.exit_code is None and self._may_start(container):
                 container.start()
-        # A task whose container cannot start never ran: without a start, and without an exit code, executors know that.
+        # If a container cannot start, the task must have no start time and no exit code: executors rely on it.
         started = all(c.pid is not None or (c.exit_code is not None and not c.is_essential) for c in self.containers)
         self._describe("RUNNING" if started else "PENDING")
         return False
@@ -278,7 +264,7 @@ class Task:
         self._describe("DEACTIVATING" if self.status == "RUNNING" else "STOPPING")
         alive = [container for container in self.containers if container.is_running]
         for container in alive:
-            # What others depend on stops after them.
+            # Dependent containers stop first.
             if not any(self._depends(other, container) for other in alive if other is not container):
                 container.stop(self._longest)
         return not alive
@@ -292,7 +278,7 @@ class Task:
         for need in container.spec.get("dependsOn", []):
             other, condition = named.get(need["containerName"]), need["condition"]
             if other is None:
-                continue  # it cannot run here, and is not essential
+                continue  # not essential and skipped
             if condition in ("COMPLETE", "SUCCESS") and other.exit_code is not None:
                 if condition == "SUCCESS" and other.exit_code:
                     self.stop(f"Container {other.name} exited with {other.exit_code}", "TaskFailedToStart")
@@ -325,10 +311,10 @@ class Task:
         self.record.stopped_at = datetime.now(timezone.utc)
         self._describe("STOPPED")
 
-    # What the API tells
+    # Descriptions for the API
 
     def _describe(self, status: str) -> None:
-        """Write into the record what DescribeTasks tells of it."""
+        """Update the record for DescribeTasks."""
         if status == "RUNNING" and self.record.last_status != "RUNNING":
             self.record.started_at = datetime.now(timezone.utc)
         self.record.health_status = self.health
@@ -342,7 +328,7 @@ class Task:
         self.record.status = status
 
     def metadata(self) -> dict[str, Any]:
-        """What version 4 of the metadata endpoint tells of it."""
+        """Return the task for the metadata endpoint."""
         return metadata(self.record, self.definition, self._address_on_network, self.containers)
 
     @property
