@@ -55,7 +55,11 @@ _POINTER: Final = re.compile(
 _RESOLVED: Final = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
 # A URL with a password, but for one that only the container puts in: redis://:${REDIS_PASSWORD}@cache. A number after
 # the colon is a port.
-_LOGIN: Final = re.compile(r"""://[^/@\s:"'\[]*:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*]|\d+([/?#;,]|\\?["'\s]))[^@\s"',]+@""")
+_LOGIN: Final = re.compile(
+    r"""://[^/@\s:"'\[]{,200}:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*]|\d+([/?#;,]|\\?["'\s]))[^@\s"',]{1,1000}@"""
+)
+# All patterns start at one place per word or line, or look ahead a limited distance: otherwise a text of 64 KiB, the size
+# of a task definition, would take minutes.
 _SHAPES: Final = {
     "a private key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|AGE-SECRET-KEY-1\w+"),
     "a URL with a password": _LOGIN,
@@ -68,17 +72,17 @@ _SHAPES: Final = {
     "a token": re.compile(
         r"\b(gh[pousr]_\w{6,}|github_pat_\w{6,}|glpat-[\w-]{6,}|xox[a-z]-[\w-]{6,}|xapp-[\w-]{6,}|[sr]k_(live|test)_\w{6,}"
         r"|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{16,}|AIza[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|hvs\.[\w-]{12,}|dapi[0-9a-f]{32}"
-        r"|sk-(?=\S*\d)(?=\S*[A-Z])[\w-]{20,}|NRAK-\w{12,}|[0-9a-f]{30,}NRAL|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"
+        r"|sk-(?=\S{,99}\d)(?=\S{,99}[A-Z])[\w-]{20,}|NRAK-\w{12,}|[0-9a-f]{30,}NRAL|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"
     ),
     "the address of a webhook": re.compile(
         r"hooks\.slack\.com/\w+/\w|webhook\.office\.com/webhookb2/\w|discord(app)?\.com/api/webhooks/\w"
     ),
     "a signed URL": re.compile(r"(?i)[?&](sig|signature|x-amz-signature)=[\w%+/=-]{8,}"),
-    "a login for curl": re.compile(r"""\bcurl\b.*?\s(-u|--user|--proxy-user)[ =]?["']?[^\s:"'$]+:[^\s$"']+"""),
+    "a login for curl": re.compile(r"""\bcurl\b.{,500}?\s(-u|--user|--proxy-user)[ =]?["']?[^\s:"'$]+:[^\s$"']+"""),
 }
-_AWS_KEY: Final = re.compile(r"(?=(.*[A-Z]){6})(?=(.*[a-z]){6})(?=(.*[\d/+]){3})[A-Za-z0-9/+]{40}")
-_PAIR: Final = re.compile(r"""([A-Za-z_][\w.-]*)(["']?)(\s*)(=|:(?=\s*["']))\s*("[^"]*"|'[^']*'|[^\s"'`;&|<>,]+)""")
-_LINE: Final = re.compile(r"(?m)^\s*(?:-\s+)?([A-Za-z_][\w.-]*):[ \t]+(\S+)[ \t]*$")
+_AWS_KEY: Final = re.compile(r"(?=[A-Za-z0-9/+]{40}\Z)(?=(.*[A-Z]){6})(?=(.*[a-z]){6})(?=(.*[\d/+]){3}).*")
+_PAIR: Final = re.compile(r"""(?<![\w.-])([\w.-]+)(["']?)(\s*)(=|:(?=\s*["']))\s*("[^"]*"|'[^']*'|[^\s"'`;&|<>,]+)""")
+_LINE: Final = re.compile(r"(?m)^[ \t]*(?:-[ \t]+)?([A-Za-z_][\w.-]*):[ \t]+(\S+)[ \t]*$")
 _FLAG: Final = re.compile(r"""(?<!\S)--?([A-Za-z][\w-]+)\s+("[^"]*"|'[^']*'|[^\s-]\S*)""")
 _CODE: Final = re.compile(r".*[(\[{$%]|=")
 
@@ -210,14 +214,16 @@ def _secret_in_pairs(text: str) -> str | None:
     """Look for ``password=…`` and ``password: …`` in text, but not in code that only names a variable."""
     for match in _PAIR.finditer(text):
         name, quote, space, sign, value = match.groups()
+        if not is_secret_name(name):
+            continue
         if value[0] in "\"'":
             literal = value[1:-1]
         elif quote or space or _CODE.match(value) or _in_call(text[: match.start()]):
             continue
         else:
             literal = value
-        if is_secret_name(name) and not _CODE.match(literal[:1]) and secret_of(name, literal):
-            return f"{name}{sign}…"
+        if not _CODE.match(literal[:1]) and secret_of(name, literal):
+            return f"{name.lstrip('-.')}{sign}…"
     for name, value in _LINE.findall(text):
         if not _CODE.match(value) and secret_of(name, value.strip("\"'")):
             return f"{name}: …"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import pytest
 
@@ -217,3 +218,16 @@ def test_a_command_with_a_secret(command):
 def test_a_command_without(command):
     """What a command reads from its environment or from a file is not in the command."""
     assert secret_in_command(command) is None
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["x", "\n", " ", "a=b ", "token=$b ", "A", "-", "://", "sk-", "a: b\n", '"', "curl ", "Bearer ", "${", "1", "a b"],
+)
+def test_a_text_as_large_as_a_task_definition_is_read_in_a_second(piece):
+    """The time grows with the length of a text, not with its square."""
+    text = piece * (65_536 // len(piece))
+    start = time.perf_counter()
+    secret_in_command(["sh", "-c", text])
+    secret_of("VALUE", text)
+    assert time.perf_counter() - start < 1
