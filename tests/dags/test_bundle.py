@@ -1,4 +1,4 @@
-"""The DAG bundle for Airflow 3: what a task and the DAG processor see of a bucket that changes."""
+"""The DAG bundle for Airflow 3: which files a task and the DAG processor have when the bucket changes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ DAGS = Path(__file__).parents[2] / "src/cdk_airflow_ecs/in_container"
 
 
 def module(name: str, file: str) -> ModuleType:
-    """Import one of the files that images get."""
+    """Import a file of in_container/."""
     spec = importlib.util.spec_from_file_location(name, DAGS / file)
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    result = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(result)
+    return result
 
 
 @pytest.fixture
@@ -34,22 +34,22 @@ def bucket() -> Bucket:
 
 @pytest.fixture
 def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
-    """Make bundles as Airflow does, one for each process; tests/airflow has a real Airflow do it."""
+    """Return a function that creates a bundle as each process of Airflow does."""
 
     class BaseDagBundle:
-        """What this bundle needs of Airflow's."""
+        """The part of Airflow's class that the bundle uses."""
 
         def __init__(self, *, name: str, refresh_interval: int) -> None:
             assert refresh_interval == 30
             self.base_dir = tmp_path / "dag_bundles" / name
 
         def initialize(self) -> None:
-            """Look at the path, as Airflow's does."""
+            """Check the path, as Airflow's class does."""
             assert self.path.is_dir()
 
         @contextmanager
         def lock(self) -> Iterator[None]:
-            """Let one process in."""
+            """Lock nothing."""
             yield
 
     base = ModuleType("airflow.dag_processing.bundles.base")
@@ -60,14 +60,14 @@ def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     for name in ("airflow", "airflow.dag_processing", "airflow.dag_processing.bundles", base.__name__):
         monkeypatch.setitem(sys.modules, name, base)
     for name in ("AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW_ECS_DAGS_FOLDER"):
-        monkeypatch.setenv(name, "")  # so that it is as before when the test is over
+        monkeypatch.setenv(name, "")  # monkeypatch restores the variable after the test
         monkeypatch.delenv(name)
-    made = module("airflow_ecs_bundle", "dag_bundle.py").S3DagBundle
-    return lambda: made(name="dags", bucket_name="bucket", prefix="team/", refresh_interval=30)
+    result = module("airflow_ecs_bundle", "dag_bundle.py").S3DagBundle
+    return lambda: result(name="dags", bucket_name="bucket", prefix="team/", refresh_interval=30)
 
 
-def test_each_task_keeps_what_it_began_with(bundle: Callable, bucket: Bucket):
-    """A task sees the bucket as it was when the task began, whatever later ones bring."""
+def test_a_task_keeps_its_revision(bundle: Callable, bucket: Bucket):
+    """A task keeps the files that it started with when the bucket changes."""
     first = bundle()
     first.initialize()
     bucket.objects = {"team/b.py": b"2"}
@@ -78,8 +78,8 @@ def test_each_task_keeps_what_it_began_with(bundle: Callable, bucket: Bucket):
     assert (first.get_current_version(), first.supports_versioning) == (None, False)
 
 
-def test_the_option_dags_folder_names_the_files(bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
-    """A DAG factory that reads ``[core] dags_folder`` finds what is imported beside it, of the same revision."""
+def test_the_option_dags_folder_is_the_revision(bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+    """``[core] dags_folder``, which DAG factories read, is the folder of the task's own revision."""
     for content in (b"1", b"2"):
         bucket.objects = {"team/a.yaml": content}
         task = bundle()
@@ -88,13 +88,13 @@ def test_the_option_dags_folder_names_the_files(bundle: Callable, bucket: Bucket
         assert files(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])) == {"a.yaml": content.decode()}
     task.refresh()
     assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == str(task.path)
-    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/theirs")
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/custom")
     bundle().initialize()
-    assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == "/theirs"
+    assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == "/custom"
 
 
 def test_the_dag_processor_has_one_path(bundle: Callable, bucket: Bucket):
-    """Its folder follows the bucket and keeps its name, which can be part of what a DAG is."""
+    """The path of the DAG processor does not change when its files do, because DAGs may depend on it."""
     processor = bundle()
     processor.initialize()
     processor.refresh()
@@ -105,11 +105,11 @@ def test_the_dag_processor_has_one_path(bundle: Callable, bucket: Bucket):
     processor.refresh()
 
     assert (processor.path, files(path)) == (path, {"a.py": "2"})
-    assert bundle().path == path, "callbacks use a bundle that nobody initialized"
+    assert bundle().path == path, "callbacks use a bundle that is not initialized"
 
 
 def test_only_tasks_hold_files(bundle: Callable):
-    """What a task began with is in use until it ends; the DAG processor lets go at its first refresh."""
+    """A task's revision is in use until the task ends; the DAG processor releases its own at the first refresh."""
     sync = sys.modules["airflow_ecs_sync"]
     task, processor = bundle(), bundle()
     task.initialize()
@@ -122,10 +122,10 @@ def test_only_tasks_hold_files(bundle: Callable):
     assert sync.is_free(folder)
 
 
-def test_a_bucket_that_cannot_be_read_stops_no_task(
+def test_a_task_starts_without_access_to_the_bucket(
     bundle: Callable, bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ):
-    """The last state stays, and a line says why; without any, the error comes after the first sync's patience."""
+    """If the bucket cannot be read, a task starts with the last revision and logs one line."""
     bundle().initialize()
     capsys.readouterr()
     bucket.broken = ConnectionError("refused")
@@ -136,8 +136,8 @@ def test_a_bucket_that_cannot_be_read_stops_no_task(
     assert capsys.readouterr().out == "dags: keeping the last revision: ConnectionError: refused\n"
 
 
-def test_the_first_look_is_patient(bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
-    """Without any state a bucket that cannot be read is an error, after two minutes."""
+def test_the_first_sync_retries_for_two_minutes(bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+    """Without any revision, a bucket that cannot be read for two minutes is an error."""
     slept: list[float] = []
     monkeypatch.setattr(sys.modules["airflow_ecs_sync"].time, "sleep", slept.append)
     bucket.broken = PermissionError("AccessDenied")

@@ -1,4 +1,4 @@
-"""Modules that an image lacks reach every process of its Airflow."""
+"""Modules that the image lacks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ COMMAND = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))"
 
 
 @pytest.mark.parametrize("has_config", [False, True])
-def test_modules_arrive_before_the_command(tmp_path: Path, has_config: bool):
-    """They stand beside what the image has in Airflow's folder for modules; the command takes the process over."""
+def test_modules_are_written_before_the_command(tmp_path: Path, has_config: bool):
+    """Modules are written beside existing ones in Airflow's config folder before the command replaces the process."""
     folder = tmp_path / "config"
     if has_config:
         folder.mkdir()

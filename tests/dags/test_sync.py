@@ -1,4 +1,4 @@
-"""The DAG sync: a bucket becomes a folder, one whole revision at a time."""
+"""The DAG sync: copies a bucket to a folder, one complete revision at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOURCE = REPO / "src/cdk_airflow_ecs/in_container/dag_sync.py"
 
 
 class Bucket:
-    """An S3 client over a dictionary that counts downloads."""
+    """An S3 client with a dictionary as bucket; it records downloads."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -39,11 +39,11 @@ class Bucket:
         self.written = 0.0  # seconds since 1970
 
     def get_paginator(self, _: str) -> Bucket:
-        """Be the paginator too."""
+        """Return self as the paginator."""
         return self
 
     def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict]:
-        """List two keys a page; an empty bucket has a page without contents."""
+        """Yield two keys per page, or one page without contents if the bucket is empty."""
         assert Bucket == "bucket"
         if self.broken:
             raise self.broken
@@ -54,7 +54,7 @@ class Bucket:
             yield {"Contents": [self._entry(key) for key in keys[start : start + 2]]}
 
     def get_object(self, Bucket: str, Key: str, IfMatch: str) -> dict:
-        """Download one object, if it is still the one that was listed."""
+        """Return one object if its ETag still matches."""
         self.downloads.append(Key)
         if self.changing or self._entry(Key)["ETag"] != IfMatch:
             raise RuntimeError("PreconditionFailed")
@@ -68,7 +68,7 @@ class Bucket:
 
 @pytest.fixture
 def sync() -> ModuleType:
-    """Return the script as a module."""
+    """Import the script."""
     spec = importlib.util.spec_from_file_location("dag_sync", SOURCE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -77,19 +77,19 @@ def sync() -> ModuleType:
 
 @pytest.fixture
 def bucket(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """Return an empty bucket that the script reads."""
+    """Return an empty bucket, which the script reads."""
     bucket = Bucket()
     monkeypatch.setattr(sync.boto3, "client", lambda service: bucket)
     return bucket
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Return every file below *folder* with its text."""
+    """Return the text of each file below *folder*."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_bucket_becomes_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """Each object is a file at its key, in folders as needed; markers of folders are none."""
+    """Each object becomes a file at its key; keys that end with a slash do not."""
     bucket.objects = {
         "a.py": b"1",
         "team/b.py": b"2",
@@ -110,7 +110,7 @@ def test_bucket_becomes_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Pat
 
 @pytest.mark.parametrize("source", ["s3://bucket/team", "s3://bucket/team/"])
 def test_prefix_is_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path, source: str) -> None:
-    """A prefix selects what is below it, not its namesakes, and is no part of the file's path."""
+    """Only keys below the prefix are copied, to paths without it."""
     bucket.objects = {"team/a.py": b"1", "team2/b.py": b"2", "c.py": b"3"}
 
     sync.Mirror(source, str(tmp_path / "dags")).sync()
@@ -119,7 +119,7 @@ def test_prefix_is_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path, so
 
 
 def test_no_key_escapes(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """Keys that would leave the folder, or have no place in it, are left out."""
+    """Keys that would leave the folder or have no valid path are skipped."""
     evil = ["../evil.py", "a/../../evil.py", "/tmp/evil.py", "a//evil.py", "./evil.py", "..", "a/..", "/"]
     bucket.objects = dict.fromkeys(evil, b"evil") | {"good.py": b"good", "..fine.py": b"fine"}
 
@@ -141,10 +141,10 @@ GOOD = {"new_dag.py": b"1", "reports/r.py": b"2", "con.py": b"3", "aux": b"4", "
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_key_without_a_place_keeps_no_other_away(
+def test_an_invalid_key_does_not_affect_other_keys(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is named once; the rest arrives, after a restart as well, and later changes do."""
+    """An invalid key is logged once and does not prevent the sync of other keys, also after a restart."""
     bucket.objects = {**GOOD, bad: b"bad"}
     for _ in range(2):
         sync.first_sync(sync.Mirror("s3://bucket", str(tmp_path / "dags")))
@@ -163,14 +163,14 @@ def test_a_key_without_a_place_keeps_no_other_away(
     ]
 
 
-def test_a_name_that_the_file_system_refuses(
+def test_a_name_that_the_file_system_rejects_is_skipped(
     sync: ModuleType,
     bucket: Bucket,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Some take shorter names; what one refuses is skipped, and not tried again until it changes."""
+    """A name that the file system rejects is skipped, and is not downloaded again until it changes."""
     monkeypatch.setattr(sync, "LONGEST", 1000)
     bucket.objects = {"a.py": b"1", "x" * 300: b"bad"}
     for _ in range(3):
@@ -183,8 +183,8 @@ def test_a_name_that_the_file_system_refuses(
     assert count == "dags: 1 files from s3://bucket/, 1 skipped"
 
 
-def test_a_key_that_gets_its_place(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """When the folder is gone, the file of its name arrives; and the other way round."""
+def test_a_skipped_key_is_copied_when_its_path_is_free(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """A key that was skipped because of a folder of its name is copied when the folder is gone, and vice versa."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"reports": b"1", "reports/r.py": b"2"}
     mirror.sync()
@@ -198,7 +198,7 @@ def test_a_key_that_gets_its_place(sync: ModuleType, bucket: Bucket, tmp_path: P
 
 
 def test_a_full_disk_is_an_error(sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch) -> None:
-    """Only names are skipped."""
+    """A full disk is an error: only invalid names are skipped."""
     bucket.objects = {"a.py": b"1"}
 
     def full(*_: object, **__: object) -> None:
@@ -210,14 +210,14 @@ def test_a_full_disk_is_an_error(sync: ModuleType, bucket: Bucket, tmp_path: Pat
 
 
 def test_empty_bucket_is_an_empty_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """Airflow starts on a bucket that nobody has filled yet."""
+    """Airflow starts with an empty bucket."""
     sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
 
     assert list((tmp_path / "dags").iterdir()) == []
 
 
 def test_unchanged_bucket_changes_nothing(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """Without a change there is no download and no new revision."""
+    """An unchanged bucket causes no download and no new revision."""
     bucket.objects = {"a.py": b"1"}
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     mirror.sync()
@@ -230,7 +230,7 @@ def test_unchanged_bucket_changes_nothing(sync: ModuleType, bucket: Bucket, tmp_
 
 
 def test_a_change_downloads_only_what_changed(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A new revision, by whichever process, links what is the same, so that Airflow need not parse it."""
+    """A new revision hard-links unchanged files, so that Airflow does not parse them again."""
     bucket.objects = {"same.py": b"1", "changed.py": b"1", "gone.py": b"1"}
     sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
     old = (tmp_path / "dags").resolve()
@@ -247,7 +247,7 @@ def test_a_change_downloads_only_what_changed(sync: ModuleType, bucket: Bucket, 
 
 @pytest.fixture
 def clock(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time, which passes only by sleeping."""
+    """Return the time, which only sleeping advances."""
     now = [1e9]
     monkeypatch.setattr(sync.time, "time", lambda: now[0])
     monkeypatch.setattr(sync.time, "time_ns", lambda: int(now[0] * 1e9))
@@ -255,8 +255,10 @@ def clock(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fl
     return now
 
 
-def test_old_revisions_go_after_a_while(sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]) -> None:
-    """A revision is removed ten minutes after it was replaced, however old; the current one stays."""
+def test_old_revisions_are_removed_after_ten_minutes(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
+) -> None:
+    """A revision is removed ten minutes after it was replaced."""
     left = []
     for seconds in (0, 86_400, 86_999, 87_001, 200_000):
         clock[0] = 1e9 + seconds
@@ -269,13 +271,13 @@ def test_old_revisions_go_after_a_while(sync: ModuleType, bucket: Bucket, tmp_pa
     assert files(tmp_path / "dags") == {"a.py": "86400"}
 
 
-def test_a_held_revision_stays(sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]) -> None:
-    """A task that runs for hours finds each module that was there when it began; then its revision goes."""
+def test_a_revision_in_use_is_kept(sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]) -> None:
+    """A revision that a task uses is kept until the task ends."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"a.py": b"1"}
     mirror.sync()
     old = mirror.current
-    held = sync.hold(old)
+    lock = sync.hold(old)
     clock[0] += 10
     bucket.objects = {"a.py": b"2"}
     mirror.sync()
@@ -283,16 +285,16 @@ def test_a_held_revision_stays(sync: ModuleType, bucket: Bucket, tmp_path: Path,
 
     mirror.sync()
     assert files(Path(old)) == {"a.py": "1"}
-    os.close(held)
+    os.close(lock)
     mirror.sync()
     assert not Path(old).exists()
     assert files(tmp_path / "dags") == {"a.py": "2"}
 
 
-def test_what_a_killed_sync_left_does_no_harm(
+def test_an_incomplete_revision_is_removed(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
 ) -> None:
-    """Half of a revision, newer than the current one, replaces nothing and goes in its turn."""
+    """An incomplete revision of a killed sync is ignored and later removed."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"a.py": b"1"}
     mirror.sync()
@@ -312,10 +314,10 @@ def test_what_a_killed_sync_left_does_no_harm(
     assert not half.exists()
 
 
-def test_half_of_an_upload_waits_for_the_rest(
+def test_the_sync_waits_for_the_rest_of_an_upload(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files that were written a moment ago are looked at again, until nobody has written for three seconds."""
+    """The sync waits until the newest file is three seconds old, so that it copies complete uploads."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"dag.py": b"1", "helper.py": b"1"}
     mirror.sync()
@@ -334,10 +336,10 @@ def test_half_of_an_upload_waits_for_the_rest(
     assert clock[0] == 1e9 + 2
 
 
-def test_a_bucket_that_never_rests_is_taken_as_it_is(
+def test_continuous_writing_delays_a_change_by_six_seconds(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes without a pause, or a clock that is wrong, delays a change by six seconds and no more."""
+    """Continuous writing, or a wrong clock, delays a change by at most six seconds."""
     bucket.objects = {"a.py": b"1"}
     bucket.written = clock[0] + 3600
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
@@ -353,14 +355,14 @@ def test_a_bucket_that_never_rests_is_taken_as_it_is(
 def test_error_keeps_the_last_revision(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In the background an error of S3, or a file that changes under the sync, costs one line and no file."""
+    """A background sync that fails logs one line and keeps the last revision."""
     bucket.objects = {"a.py": b"1", "b.py": b"1"}
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     mirror.sync()
     reading, writing = os.pipe()
     bucket.objects["b.py"] = b"2"
     bucket.broken, bucket.changing = (ConnectionError("refused"), False) if what == "unreachable" else (None, True)
-    sleeps = iter([True, True, False])  # two rounds with the error, then none
+    sleeps = iter([True, True, False])  # two rounds with the error, one without
     real = mirror.sync
 
     def sync_then_close() -> None:
@@ -381,10 +383,10 @@ def test_error_keeps_the_last_revision(
     assert len(list((tmp_path / "dags.revisions").iterdir())) == 2, "what was half made is removed"
 
 
-def test_first_sync_is_patient(
+def test_first_sync_retries_for_two_minutes(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A role that is not known yet passes; a bucket that cannot be read for two minutes is an error."""
+    """The first sync retries while the task role is not usable yet, and fails after two minutes."""
     slept = []
     monkeypatch.setattr(sync.time, "sleep", slept.append)
     bucket.broken = PermissionError("AccessDenied")
@@ -397,8 +399,8 @@ def test_first_sync_is_patient(
     assert not (tmp_path / "dags").exists()
 
 
-def test_target_that_is_a_folder_is_refused(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A folder that the image brought is not overwritten silently."""
+def test_an_existing_folder_is_not_overwritten(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """An existing folder of the image is not overwritten."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags/mine.py").touch()
 
@@ -424,16 +426,16 @@ while not os.path.exists(stop):
         if folder != target:
             assert first.REVISION == second.REVISION == len(first.PADDING), (first.REVISION, second.REVISION)
             if first.REVISION not in revisions:
-                with open(seen, 'a') as told:
-                    told.write('.')
+                with open(seen, 'a') as log:
+                    log.write('.')
             revisions.add(first.REVISION)
     rounds += 1
 print(rounds, len(revisions))
 """
 
 
-def test_readers_never_see_half_a_change(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A process that imports in a loop while fifty revisions and more are published always finds whole ones."""
+def test_readers_always_find_complete_revisions(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """A process that imports modules while more than fifty revisions are published never finds mixed files."""
     target, stop, seen = tmp_path / "dags", tmp_path / "stop", tmp_path / "seen"
     seen.touch()
     mirror = sync.Mirror("s3://bucket", str(target))
@@ -452,7 +454,7 @@ def test_readers_never_see_half_a_change(sync: ModuleType, bucket: Bucket, tmp_p
         for revision in itertools.count(2):
             publish(revision)
             time.sleep(0.03)
-            # Its start may take longer than fifty revisions.
+            # The reader may need longer than fifty revisions to start.
             if revision > 50 and (seen.stat().st_size > 10 or reader.poll() is not None or time.monotonic() > end):
                 break
         stop.touch()
@@ -463,8 +465,8 @@ def test_readers_never_see_half_a_change(sync: ModuleType, bucket: Bucket, tmp_p
     assert rounds >= revisions > 10
 
 
-def test_images_of_airflow_2_8_can_parse_it() -> None:
-    """Their Python is 3.8; newer syntax, or the newer methods that tempt here, would stop them."""
+def test_python_3_8_can_parse_the_script() -> None:
+    """The script's syntax and methods are those of Python 3.8, which images of Airflow 2.8 have."""
     text = SOURCE.read_text()
     ast.parse(text, feature_version=(3, 8))
     assert "removeprefix" not in text
@@ -472,7 +474,7 @@ def test_images_of_airflow_2_8_can_parse_it() -> None:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """Serve S3 with moto."""
+    """Start moto's S3."""
     port = free_port()
     server = subprocess.Popen([REPO / ".venvs/local/bin/moto_server", "-p", str(port)], stdout=-3, stderr=-3, cwd="/")
     url = f"http://127.0.0.1:{port}"
@@ -483,14 +485,14 @@ def endpoint() -> Iterator[str]:
 
 
 def s3(endpoint: str):
-    """Return a client of moto."""
+    """Return a client of moto's S3."""
     return boto3.client(
         "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Wait until *condition* is true and raises nothing."""
+    """Wait until *condition* is true and does not raise."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -504,7 +506,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 
 
 def followers(target: Path) -> list[int]:
-    """Return the processes that sync *target* in the background, without zombies."""
+    """Return the processes that sync *target* in the background."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -532,8 +534,8 @@ while True:
 @pytest.mark.slow
 @pytest.mark.xdist_group("sync")
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
-def test_command_takes_over_and_the_follower_follows(endpoint: str, tmp_path: Path, kill: int) -> None:
-    """The command is the started process, with files and no child; the sync ends when it ends, however."""
+def test_the_background_sync_ends_with_the_command(endpoint: str, tmp_path: Path, kill: int) -> None:
+    """The command replaces the started process and has no child; the background sync ends after it, even if killed."""
     name, target = f"dags-{int(kill)}", tmp_path / "live"
     client = s3(endpoint)
     client.create_bucket(Bucket=name)

@@ -1,4 +1,4 @@
-"""The emulator's process: the AWS API on loopback, with a few hooks for tests."""
+"""The emulator's process: the AWS API on loopback, with hooks for tests."""
 
 import json
 import signal
@@ -12,12 +12,12 @@ from . import rehearsal
 
 
 def main() -> None:
-    """Serves on a free port, and prints it as the first line: its address and key."""
+    """Serve on a free port, and print the address and key as the first line."""
     account = Account()
     agent = rehearsal.Agent(account)
 
     def hook(path: str, body: bytes) -> Any:
-        """What a test asks for."""
+        """Handle a request of a test."""
         if path == "plans":
             agent.plans[:] = json.loads(body)
         if path == "clock":

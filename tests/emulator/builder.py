@@ -1,8 +1,5 @@
 #!/usr/bin/env python3
-"""Stands in for Docker when the CDK's command line publishes images: writes down what it is asked, and builds nothing.
-
-Each call becomes a line of JSON in the file that BUILDER_LOG names.
-"""
+"""A replacement for Docker: appends each call as a line of JSON to the file BUILDER_LOG, and builds nothing."""
 
 import json
 import os
@@ -11,10 +8,10 @@ from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
-    """Answer as Docker would in an engine that has no image yet."""
+    """Handle a call as Docker does without local images."""
     call = {"arguments": arguments}
     if arguments[0] == "build":
-        # Of a build the folder comes last.
+        # The folder is the last argument of a build.
         context = Path(arguments[-1]).resolve()
         call["files"] = {
             str(file.relative_to(context)): [file.read_text(), oct(file.stat().st_mode & 0o777)]

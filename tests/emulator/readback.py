@@ -1,7 +1,6 @@
-"""Compares what the API describes with what the template declares, for every resource of a stack.
+"""A comparison of what the API describes with what the template declares, for every resource of a stack.
 
-The template is resolved here once more, from nothing but what the API says: an intrinsic that the emulator resolved
-wrongly shows as a difference.
+The template is resolved again from the API's descriptions only, so that wrongly resolved intrinsics are found.
 """
 
 import base64
@@ -24,12 +23,12 @@ Describe = Callable[["Stack", str, dict], Any]
 
 @dataclass(frozen=True)
 class View:
-    """How the API shows one type.
+    """How the API shows one resource type.
 
     Attributes:
-        describe: Asks the API, given the stack, the physical id and the declared properties.
-        paths: Where a property stands in the answer, as JMESPath, if not under its own name.
-        attributes: Where an attribute of `Fn::GetAtt` stands, if not under its own name.
+        describe: Queries the API; receives the stack, the physical id and the declared properties.
+        paths: JMESPath of a property in the description, if its name differs.
+        attributes: JMESPath of an attribute of `Fn::GetAtt`, if its name differs.
         silent: Properties that the API never shows, and why.
     """
 
@@ -40,7 +39,7 @@ class View:
 
 
 def one(service: str, method: str, parameter: str, path: str, *, many: bool = True) -> Describe:
-    """Describes by one call that takes the physical id."""
+    """Return a description by one call with the physical id."""
 
     def describe(stack: "Stack", physical_id: str, _: dict) -> Any:
         argument = [physical_id] if many else physical_id
@@ -50,7 +49,7 @@ def one(service: str, method: str, parameter: str, path: str, *, many: bool = Tr
 
 
 def filtered(service: str, method: str, name: str, path: str) -> Describe:
-    """Describes by one call that filters."""
+    """Return a description by one call with a filter."""
 
     def describe(stack: "Stack", physical_id: str, _: dict) -> Any:
         filters = [{"Name": name, "Values": [physical_id]}]
@@ -60,7 +59,7 @@ def filtered(service: str, method: str, name: str, path: str) -> Describe:
 
 
 def vpc(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """A VPC and the two attributes that are asked for one by one."""
+    """Describe a VPC and its two attributes."""
     ec2 = stack.client("ec2")
     found = ec2.describe_vpcs(VpcIds=[physical_id])["Vpcs"][0]
     for name in ("EnableDnsHostnames", "EnableDnsSupport"):
@@ -70,7 +69,7 @@ def vpc(stack: "Stack", physical_id: str, _: dict) -> dict:
 
 
 def route(stack: "Stack", _: str, declared: dict) -> dict | None:
-    """One route of a table."""
+    """Describe a route of a route table."""
     tables = stack.client("ec2").describe_route_tables(RouteTableIds=[declared["RouteTableId"]])["RouteTables"]
     routes = [
         item for item in tables[0]["Routes"] if item.get("DestinationCidrBlock") == declared["DestinationCidrBlock"]
@@ -79,7 +78,7 @@ def route(stack: "Stack", _: str, declared: dict) -> dict | None:
 
 
 def security_group(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """A group with its own rules: those that stand by themselves, in whatever stack, are left out."""
+    """Describe a security group without the rules that are separate resources."""
     ec2 = stack.client("ec2")
     found = ec2.describe_security_groups(GroupIds=[physical_id])["SecurityGroups"][0]
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [physical_id]}])
@@ -104,14 +103,14 @@ def _rule(rule: dict) -> dict:
 
 
 def security_group_rule(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """A rule that stands by itself."""
+    """Describe a rule that is a separate resource."""
     found = stack.client("ec2").describe_security_group_rules(SecurityGroupRuleIds=[physical_id])
     rule = found["SecurityGroupRules"][0]
     return {"GroupId": rule["GroupId"], **_rule(rule)}
 
 
 def key(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """A KMS key, its policy and its rotation."""
+    """Describe a KMS key, its policy and its rotation."""
     kms = stack.client("kms")
     found = kms.describe_key(KeyId=physical_id)["KeyMetadata"]
     found["KeyPolicy"] = json.loads(kms.get_key_policy(KeyId=physical_id, PolicyName="default")["Policy"])
@@ -120,7 +119,7 @@ def key(stack: "Stack", physical_id: str, _: dict) -> dict:
 
 
 def bucket(stack: "Stack", name: str, _: dict) -> dict:
-    """A bucket, each property by a call of its own."""
+    """Describe a bucket, with one call per property."""
     s3 = stack.client("s3")
     rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
     encryption = [{re.sub("^Apply", "", setting): value for setting, value in rule.items()} for rule in rules]
@@ -154,15 +153,15 @@ def _lifecycle(rule: dict) -> dict:
     }
 
 
-def _quiet(ask: Callable[[], Any]) -> Any:
+def _quiet(call: Callable[[], Any]) -> Any:
     try:
-        return ask()
+        return call()
     except ClientError:
         return None
 
 
 def secret(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """A secret; of a generated one, whether its value is what was asked for."""
+    """Describe a secret, and check that a generated value matches its declaration."""
     api = stack.client("secretsmanager")
     found = api.describe_secret(SecretId=physical_id)
     value = api.get_secret_value(SecretId=physical_id)["SecretString"]
@@ -184,9 +183,9 @@ def secret(stack: "Stack", physical_id: str, declared: dict) -> dict:
 
 
 def attachment(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """A secret that was told where its database is."""
+    """Check that the secret's endpoint is that of the database."""
     value = json.loads(stack.client("secretsmanager").get_secret_value(SecretId=physical_id)["SecretString"])
-    told = [value["host"], value["port"], value["dbname"], value["username"], value["engine"]]
+    secret_value = [value["host"], value["port"], value["dbname"], value["username"], value["engine"]]
     rds = stack.client("rds")
     if declared["TargetType"] == "AWS::RDS::DBCluster":
         found = rds.describe_db_clusters(DBClusterIdentifier=value["dbClusterIdentifier"])["DBClusters"][0]
@@ -197,12 +196,12 @@ def attachment(stack: "Stack", physical_id: str, declared: dict) -> dict:
         found = rds.describe_db_instances(DBInstanceIdentifier=value["dbInstanceIdentifier"])["DBInstances"][0]
         target, host, port = found["DBInstanceIdentifier"], found["Endpoint"]["Address"], found["Endpoint"]["Port"]
         names = [found["DBName"], found["MasterUsername"], found["Engine"]]
-    assert told == [host, port, *names]
+    assert secret_value == [host, port, *names]
     return declared | {"SecretId": physical_id, "TargetId": target}
 
 
 def parameters(service: str, describe: str, values: str, name: str, group: str) -> Describe:
-    """A parameter group and what it sets."""
+    """Describe a parameter group and its values."""
 
     def view(stack: "Stack", physical_id: str, declared: dict) -> dict:
         api = stack.client(service)
@@ -215,7 +214,7 @@ def parameters(service: str, describe: str, values: str, name: str, group: str) 
 
 
 def replication_group(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """A replication group, and what only its nodes show, the same on each."""
+    """Describe a replication group and its nodes, which must be equal."""
     api = stack.client("elasticache")
     found = api.describe_replication_groups(ReplicationGroupId=physical_id)["ReplicationGroups"][0]
     first, *others = (
@@ -233,7 +232,7 @@ def replication_group(stack: "Stack", physical_id: str, _: dict) -> dict:
 
 
 def log_group(stack: "Stack", name: str, _: dict) -> dict:
-    """A log group and its tags."""
+    """Describe a log group and its tags."""
     logs = stack.client("logs")
     found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]
     tags = logs.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]
@@ -241,14 +240,14 @@ def log_group(stack: "Stack", name: str, _: dict) -> dict:
 
 
 def queue(stack: "Stack", url: str, _: dict) -> dict:
-    """A queue's attributes."""
+    """Describe a queue's attributes."""
     found = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     redrive = {name: json.loads(found[name]) for name in ("RedrivePolicy",) if name in found}
     return {**found, **redrive, "Arn": found["QueueArn"], "QueueName": url.rpartition("/")[2]}
 
 
 def table(stack: "Stack", name: str, _: dict) -> dict:
-    """A table, and its expiry, which is asked for apart."""
+    """Describe a table and its expiry."""
     dynamodb = stack.client("dynamodb")
     found = dynamodb.describe_table(TableName=name)["Table"]
     expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
@@ -270,7 +269,7 @@ def table(stack: "Stack", name: str, _: dict) -> dict:
 
 
 def policy(stack: "Stack", name: str, declared: dict) -> dict:
-    """An inline policy, the same in each of its roles."""
+    """Describe an inline policy, which must be equal in each role."""
     iam = stack.client("iam")
     documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for role in declared["Roles"]]
     assert all(document == documents[0] for document in documents)
@@ -278,7 +277,7 @@ def policy(stack: "Stack", name: str, declared: dict) -> dict:
 
 
 def role(stack: "Stack", name: str, declared: dict) -> dict:
-    """A role with its managed policies, and the inline policies that it declares itself."""
+    """Describe a role, its managed policies and the inline policies that it declares."""
     iam = stack.client("iam")
     found = iam.get_role(RoleName=name)["Role"]
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
@@ -292,7 +291,7 @@ def role(stack: "Stack", name: str, declared: dict) -> dict:
 
 
 def load_balancer(stack: "Stack", arn: str, _: dict) -> dict:
-    """A load balancer and its attributes."""
+    """Describe a load balancer and its attributes."""
     elb = stack.client("elbv2")
     found = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]
     found["LoadBalancerAttributes"] = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
@@ -300,7 +299,7 @@ def load_balancer(stack: "Stack", arn: str, _: dict) -> dict:
 
 
 def listener(stack: "Stack", arn: str, _: dict) -> dict:
-    """A listener and its attributes."""
+    """Describe a listener and its attributes."""
     elb = stack.client("elbv2")
     found = elb.describe_listeners(ListenerArns=[arn])["Listeners"][0]
     found["ListenerAttributes"] = elb.describe_listener_attributes(ListenerArn=arn)["Attributes"]
@@ -308,7 +307,7 @@ def listener(stack: "Stack", arn: str, _: dict) -> dict:
 
 
 def target_group(stack: "Stack", arn: str, _: dict) -> dict:
-    """A target group and its attributes."""
+    """Describe a target group and its attributes."""
     elb = stack.client("elbv2")
     found = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
     found["TargetGroupAttributes"] = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
@@ -316,20 +315,20 @@ def target_group(stack: "Stack", arn: str, _: dict) -> dict:
 
 
 def service(stack: "Stack", arn: str, declared: dict) -> dict:
-    """A service of its cluster."""
+    """Describe a service of its cluster."""
     found = stack.client("ecs").describe_services(cluster=declared["Cluster"], services=[arn], include=["TAGS"])
     shown = found["services"][0]
     return {**shown, "Cluster": shown["clusterArn"].rsplit("/", 1)[-1]}
 
 
 def task_definition(stack: "Stack", arn: str, _: dict) -> dict:
-    """A revision and its tags."""
+    """Describe a task definition and its tags."""
     found = stack.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
     return {**found["taskDefinition"], "tags": found.get("tags", [])}
 
 
 def file_system(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """A file system, its policy and whether it is backed up."""
+    """Describe a file system, its policy and its backup."""
     efs = stack.client("efs")
     found = efs.describe_file_systems(FileSystemId=physical_id)["FileSystems"][0]
     found["Arn"] = found["FileSystemArn"]
@@ -339,7 +338,7 @@ def file_system(stack: "Stack", physical_id: str, _: dict) -> dict:
 
 
 def mount_target(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """A mount target and its security groups."""
+    """Describe a mount target and its security groups."""
     efs = stack.client("efs")
     found = efs.describe_mount_targets(MountTargetId=physical_id)["MountTargets"][0]
     groups = efs.describe_mount_target_security_groups(MountTargetId=physical_id)["SecurityGroups"]
@@ -347,14 +346,14 @@ def mount_target(stack: "Stack", physical_id: str, _: dict) -> dict:
 
 
 def certificate(stack: "Stack", arn: str, _: dict) -> dict:
-    """A certificate and its tags."""
+    """Describe a certificate and its tags."""
     acm = stack.client("acm")
     found = acm.describe_certificate(CertificateArn=arn)["Certificate"]
     return {**found, "Tags": acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]}
 
 
 def record_set(stack: "Stack", _: str, declared: dict) -> dict:
-    """A name in a zone that some other stack owns."""
+    """Describe a record in a zone of another stack."""
     zone = declared["HostedZoneId"]
     records = stack.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     (found,) = (item for item in records if (item["Name"], item["Type"]) == (declared["Name"], declared["Type"]))
@@ -362,7 +361,7 @@ def record_set(stack: "Stack", _: str, declared: dict) -> dict:
 
 
 def layer(stack: "Stack", arn: str, declared: dict) -> dict:
-    """A layer; of its archive the API shows the hash."""
+    """Describe a layer and check the hash of its archive."""
     name, version = arn.split(":layer:")[1].split(":")
     found = stack.client("lambda").get_layer_version(LayerName=name, VersionNumber=int(version))
     content = declared["Content"]
@@ -373,7 +372,7 @@ def layer(stack: "Stack", arn: str, declared: dict) -> dict:
 
 
 def bucket_deployment(stack: "Stack", _: str, declared: dict) -> dict:
-    """An upload: the bucket holds the files of the archives and, where it prunes, no other."""
+    """Check that the bucket has the files of the archives and, if the upload prunes, no others."""
     s3, bucket = stack.client("s3"), declared["DestinationBucketName"]
     prefix = f"{declared['DestinationBucketKeyPrefix']}/" if "DestinationBucketKeyPrefix" in declared else ""
     sent = {}
@@ -391,7 +390,7 @@ def bucket_deployment(stack: "Stack", _: str, declared: dict) -> dict:
 
 
 def custom(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """A custom resource is what its function did; the tests of the gate look at that."""
+    """Return the declaration, because the tests of the gate check its custom resource."""
     return declared
 
 
@@ -582,7 +581,7 @@ VIEWS: dict[str, View] = {
 
 
 class Stack:
-    """A deployed stack: its template, resolved by what the API says, and its resources."""
+    """A deployed stack with its resources and its template, resolved from the API."""
 
     def __init__(self, client: Callable[[str], Any], name: str):
         self.client = client
@@ -597,7 +596,7 @@ class Stack:
 
     @cached_property
     def rules_apart(self) -> set[str]:
-        """The rules of security groups that are resources of their own, of this stack or of one that refers to it."""
+        """Return the security group rules of all stacks that are separate resources."""
         cloudformation = self.client("cloudformation")
         return {
             item["PhysicalResourceId"]
@@ -607,7 +606,7 @@ class Stack:
         }
 
     def images(self) -> set[str]:
-        """The images that its task definitions name."""
+        """Return the images of the stack's task definitions."""
         ecs = self.client("ecs")
         return {
             container["image"]
@@ -619,19 +618,19 @@ class Stack:
         }
 
     def declared(self, logical_id: str) -> dict:
-        """The properties of a resource, resolved."""
+        """Return the resolved properties of a resource."""
         return self.resolve(self.bodies[logical_id].get("Properties", {}))
 
-    @lru_cache  # noqa: B019 (a stack is looked at once)
+    @lru_cache  # noqa: B019 (each stack is read once)
     def _seen(self, logical_id: str) -> Any:
         return self.described(logical_id, self.declared(logical_id))
 
     def described(self, logical_id: str, declared: dict) -> Any:
-        """What the API says of a resource."""
+        """Return the API's description of a resource."""
         return VIEWS[self.bodies[logical_id]["Type"]].describe(self, self.ids[logical_id], declared)
 
     def resolve(self, value: Any) -> Any:  # noqa: PLR0911 (one per function)
-        """Resolves the intrinsic functions that CDK writes."""
+        """Resolve intrinsic functions."""
         if isinstance(value, list):
             return [self.resolve(item) for item in value]
         if not isinstance(value, dict):
@@ -671,7 +670,7 @@ class Stack:
         return pseudo[name] if name in pseudo else self.ids[name]
 
     def exists(self, logical_id: str) -> bool:
-        """Whether the API still knows a resource."""
+        """Return whether a resource exists."""
         try:
             found = self.described(logical_id, self.declared(logical_id))
         except (ClientError, AssertionError, TypeError, KeyError, IndexError):
@@ -689,7 +688,7 @@ class Stack:
         return value
 
     def differences(self, logical_id: str) -> Iterator[str]:
-        """What the template declares of a resource and the API does not say."""
+        """Yield the declared properties that differ in the API."""
         kind = self.bodies[logical_id]["Type"]
         if kind == "AWS::CDK::Metadata":
             return
@@ -706,7 +705,7 @@ class Stack:
 
 
 def member(value: Any, name: str) -> Any:
-    """A member of a description, whatever the case of its name."""
+    """Return a member of a description, ignoring case."""
     return next((item for key, item in value.items() if key.lower() == name.lower()), None)
 
 
@@ -714,7 +713,7 @@ UNORDERED = ("Subnets", "SubnetIds", "SecurityGroups", "SecurityGroupIds", "Rout
 
 
 def compare(declared: Any, shown: Any, where: str) -> Iterator[str]:
-    """Every leaf of what is declared must be shown; what is shown beyond it are defaults."""
+    """Yield each declared leaf that is not shown; additional members are defaults."""
     if isinstance(declared, dict) and isinstance(shown, dict):
         for name, value in declared.items():
             yield from compare(value, member(shown, name), f"{where}.{name}")
@@ -734,7 +733,7 @@ def compare(declared: Any, shown: Any, where: str) -> Iterator[str]:
 
 
 def text(value: Any) -> str:
-    """A scalar as text: CloudFormation takes numbers and booleans as strings."""
+    """Return a scalar as text, because CloudFormation accepts numbers and booleans as strings."""
     if isinstance(value, float):
         return f"{value:g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

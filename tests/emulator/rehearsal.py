@@ -1,4 +1,4 @@
-"""The ECS agent of the deploy tests: nothing runs, and a test says what becomes of each task."""
+"""The ECS agent of the deploy tests: it runs nothing, and tests decide the result of each task."""
 
 import threading
 import time
@@ -11,10 +11,10 @@ from cdk_airflow_ecs.local.aws.account import Account
 
 
 class Agent:
-    """Decides what becomes of a task that was run.
+    """An agent that ends tasks by plans.
 
     A plan is `{"image", "exit", "logs", "reason", "seconds"}`: a task whose first container runs `image` writes `logs`
-    to that container's stream and stops with `exit` after `seconds`. A task without a plan ends well.
+    to that container's stream and stops with `exit` after `seconds`. A task without a plan succeeds.
     """
 
     def __init__(self, account: Account) -> None:
@@ -23,7 +23,7 @@ class Agent:
         self.ran: list[dict] = []
 
     def start(self, task: Task, definition: Any) -> None:
-        """Follows a task to its end, in the background."""
+        """Run a task in the background until its end."""
         overrides = {item["name"]: item for item in (task.overrides or {}).get("containerOverrides", [])}
         task.containers = [
             {
@@ -60,7 +60,7 @@ class Agent:
         for container in task.containers:
             container["lastStatus"] = "STOPPED"
             code = plan.get("exit", 0)
-            if code is not None:  # a container that never started has none
+            if code is not None:  # a container that never started has no exit code
                 container["exitCode"] = code
         task.stop_code = "EssentialContainerExited"
         task.stopped_reason = plan.get("reason", "Essential container in task exited")
@@ -80,7 +80,7 @@ class Agent:
 
 
 def steady_services() -> None:
-    """A service runs as many tasks as it wants at once, as one that reached its steady state."""
+    """Make each service run its desired count at once."""
     for name in ("create_service", "update_service"):
         original = getattr(EC2ContainerServiceBackend, name)
 

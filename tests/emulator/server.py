@@ -1,4 +1,4 @@
-"""Starts and stops the emulator, and gives tests their hold on it."""
+"""Starting, controlling and stopping the emulator."""
 
 import json
 import os
@@ -24,8 +24,8 @@ class Emulator(AbstractContextManager):
     """A running emulator.
 
     Attributes:
-        url: Where it listens.
-        env: The environment in which any AWS client uses it instead of AWS.
+        url: Its address.
+        env: The environment in which AWS clients use it instead of AWS.
     """
 
     def __init__(self, log: Path):
@@ -59,7 +59,7 @@ class Emulator(AbstractContextManager):
         self.log.close()
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the emulator; making one takes longer than most calls, so each is made once."""
+        """Return a boto3 client of the emulator, cached because creating one is slow."""
         if service not in self.clients:
             self.clients[service] = boto3.client(
                 service,
@@ -74,31 +74,31 @@ class Emulator(AbstractContextManager):
         return ask(f"{self.url}/_emulator/{path}", self.key, value)
 
     def plan(self, *plans: dict) -> None:
-        """Decides what becomes of tasks: see `gaps.Agent`. Without arguments all end well."""
+        """Set the result of tasks; see `rehearsal.Agent`. Without arguments, all succeed."""
         self._hook("plans", plans)
 
     def hurry(self, seconds: float | None) -> None:
-        """Gives every function only so many seconds before its time is over."""
+        """Set the timeout of all Lambda functions, in seconds."""
         self._hook("clock", seconds)
 
     def zone(self, zone_id: str, name: str) -> None:
-        """Makes a hosted zone of that id, for stacks that only refer to it."""
+        """Create a hosted zone with this id, for stacks that refer to it."""
         self._hook("zone", [zone_id, name])
 
     @property
     def ran(self) -> list[dict]:
-        """The tasks that `RunTask` started, in order."""
+        """Return the tasks that `RunTask` started, in order."""
         return self._hook("ran")["ran"]
 
     def deploy(self, app: Path, succeeds: bool = True, **env: str) -> str:
-        """Deploys what *app* synthesizes with *env*; returns what the command said.
+        """Deploy *app* with *env* and return the output of `cdk`.
 
-        A file is run in this process, whose CDK is warm already; `cdk` gets the folder that it wrote.
+        The app runs in this process, where CDK is already imported; `cdk` receives its assembly.
         """
         return self.stack("deploy", app, "--require-approval", "never", succeeds=succeeds, **env)
 
     def stack(self, command: str, app: Path, *arguments: str, succeeds: bool | None = True, **env: str) -> str:
-        """Runs a command of `cdk` on what *app* synthesizes; None if it may fail."""
+        """Run a command of `cdk` on the assembly of *app*; *succeeds* is None if either result is accepted."""
         with tempfile.TemporaryDirectory() as folder:
             with mock.patch.dict(os.environ, env):
                 assembly = run_app(app, outdir=f"{folder}/out").folder
@@ -107,7 +107,7 @@ class Emulator(AbstractContextManager):
         return done.stdout + done.stderr
 
     def cdk(self, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-        """Runs the CDK's command line against the emulator, from the environment of the tests."""
+        """Run the CDK's command line against the emulator."""
         tools = REPOSITORY / ".venv" / "bin"
         return subprocess.run(
             [cdk_program(), *arguments, "--no-notices"],

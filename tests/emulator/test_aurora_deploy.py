@@ -1,4 +1,4 @@
-"""The example with Aurora, through the real `cdk` command, on an emulated account: made, grown, shrunk, destroyed."""
+"""The Aurora example, deployed, changed and destroyed in an emulated account."""
 
 import pytest
 
@@ -19,25 +19,25 @@ STACK = "Aurora"
 
 
 def deploy(emulator, app, **env):
-    """Deploys *app*, and returns what the API says of it and what happened."""
+    """Deploy *app*; return the stack and its events."""
     emulator.deploy(app, **env)
     events = emulator.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"][::-1]
     return readback.Stack(emulator.client, STACK), [(e["LogicalResourceId"], e["ResourceStatus"]) for e in events]
 
 
 def differences(stack):
-    """Every property that the API says otherwise."""
+    """Return every property that differs in the API."""
     return [line for name in stack.bodies for line in stack.differences(name)]
 
 
 def databases(stack):
-    """The ids of the database cluster and its instances, by logical id."""
+    """Return the ids of the database cluster and its instances by logical id."""
     kinds = ("AWS::RDS::DBCluster", "AWS::RDS::DBInstance")
     return {name: stack.ids[name] for name, body in stack.bodies.items() if body["Type"] in kinds}
 
 
 def test_from_deploy_to_destroy(emulator):
-    """Everything reads back as declared; readers come and go; the protected cluster leaves a snapshot at last."""
+    """The example deploys as declared, readers are added and removed, and destroy keeps a snapshot."""
     stack, events = deploy(emulator, EXAMPLE)
     assert differences(stack) == []
     first = databases(stack)
@@ -46,7 +46,7 @@ def test_from_deploy_to_destroy(emulator):
     done = {name for name, status in events[:migrated] if status == "CREATE_COMPLETE"}
     assert {*first} <= done
 
-    # Two more readers, more capacity, I/O-Optimized storage; and a log group in the place of a bucket.
+    # Two more readers, more capacity, I/O-Optimized storage; and a log group instead of a bucket.
     stack, _ = deploy(emulator, VARIANT, TEST_READERS="3")
     assert differences(stack) == []
     grown = databases(stack)

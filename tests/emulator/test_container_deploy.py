@@ -1,4 +1,4 @@
-"""Stores in containers, through the real `cdk` command, on an emulated account: the example, and a change of stores."""
+"""Stores in containers, deployed, replaced and destroyed in an emulated account."""
 
 import json
 
@@ -20,7 +20,7 @@ VARIANT = REPOSITORY / "tests/emulator/apps/containers.py"
 
 
 def deploy(emulator, name, app, **env):
-    """Deploys *app*; returns what the API says of its stack, and what happened this time."""
+    """Deploy *app*; return its stack and the new events."""
     cloudformation = emulator.client("cloudformation")
     known = [each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]]
     before = len(events(emulator, name)) if name in known else 0
@@ -29,23 +29,23 @@ def deploy(emulator, name, app, **env):
 
 
 def events(emulator, name):
-    """Everything that happened to a stack, in order, as (logical id, status)."""
+    """Return the events of a stack, in order, as (logical id, status)."""
     found = emulator.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"][::-1]
     return [(event["LogicalResourceId"], event["ResourceStatus"]) for event in found]
 
 
 def differences(stack):
-    """Every property that the API says otherwise."""
+    """Return every property that differs in the API."""
     return [line for name in stack.bodies for line in stack.differences(name)]
 
 
 def logical(stack, kind, beginning="Airflow"):
-    """The logical ids of a type."""
+    """Return the logical ids of a type."""
     return [name for name, body in stack.bodies.items() if body["Type"] == kind and name.startswith(beginning)]
 
 
 def test_the_example(emulator):
-    """Files, then the database, then the migration, then the services; each property reads back; nothing is left."""
+    """The example creates stores, migration and services in order, reads back as declared, and destroys completely."""
     before = len(emulator.ran)
     stack, happened = deploy(emulator, "AirflowDev", EXAMPLE)
     assert differences(stack) == []
@@ -60,7 +60,7 @@ def test_the_example(emulator):
         else:
             assert happened.index((name, "CREATE_IN_PROGRESS")) > happened.index((gate, "CREATE_COMPLETE"))
     database = happened.index((next(name for name in stores if "Database" in name), "CREATE_IN_PROGRESS"))
-    # The load balancer's way to the web server may be made later.
+    # The load balancer's rule may be created later.
     (egress,) = logical(stack, "AWS::EC2::SecurityGroupEgress", "AirflowDatabase")
     for name in [*logical(stack, "AWS::EFS::MountTarget"), egress]:
         assert happened.index((name, "CREATE_COMPLETE")) < database, name
@@ -69,13 +69,13 @@ def test_the_example(emulator):
 
     emulator.stack("destroy", EXAMPLE, "--force", succeeds=None)
     left = emulator.client("cloudformation").describe_stack_resources(StackName=stack.id)["StackResources"]
-    # The emulator writes down that objects were deleted from the bucket of access logs, in that bucket.
+    # The emulator logs deletions from the bucket of access logs in that bucket.
     assert {each["ResourceType"] for each in left if each["ResourceStatus"] != "DELETE_COMPLETE"} <= {"AWS::S3::Bucket"}
     assert emulator.client("efs").describe_file_systems()["FileSystems"] == []
 
 
-def test_other_stores_and_back(emulator):
-    """Each change of kind deploys, migrates the new database, keeps both passwords, and leaves nothing of the old."""
+def test_stores_are_replaced_and_restored(emulator):
+    """Replacing stores migrates the new database, keeps passwords and removes the old stores."""
     first, _ = deploy(emulator, "Containers", VARIANT)
     secrets = {name: first.ids[name] for name in logical(first, "AWS::SecretsManager::Secret")}
     values = {name: secret(emulator, arn) for name, arn in secrets.items()}
@@ -101,6 +101,6 @@ def test_other_stores_and_back(emulator):
 
 
 def secret(emulator, arn):
-    """What a secret holds, as a mapping."""
+    """Return a secret's value as a mapping."""
     text = emulator.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
     return json.loads(text) if text.startswith("{") else {"": text}

@@ -1,4 +1,4 @@
-"""The quickstart, through the real `cdk` command, on an emulated account: from bootstrap to destroy."""
+"""The quickstart, from bootstrap to destroy in an emulated account."""
 
 import json
 import re
@@ -27,7 +27,7 @@ LAST_WORDS = "sqlalchemy.exc.ProgrammingError: column dag_run.nowhere does not e
 
 
 class Account:
-    """One emulated account in which the quickstart is deployed, changed and destroyed."""
+    """An emulated account in which the quickstart is deployed."""
 
     def __init__(self, emulator, folder):
         self.emulator = emulator
@@ -37,38 +37,38 @@ class Account:
         shutil.copytree(QUICKSTART, folder / "app", ignore=shutil.ignore_patterns("cdk.out"))
 
     def cdk(self, *arguments):
-        """Runs `cdk` on the quickstart exactly as it stands in the examples."""
+        """Run `cdk` on the unchanged quickstart."""
         done = self.emulator.cdk(*arguments, cwd=self.folder / "app")
         return done.returncode, done.stdout + done.stderr
 
     def deploy(self):
-        """Deploys without asking."""
+        """Deploy without approval."""
         return self.cdk("deploy", "--require-approval", "never")
 
     @property
     def ran(self):
-        """The migrations that ran here."""
+        """Return the migration tasks of this account."""
         return self.emulator.ran[self.before :]
 
     @property
     def status(self):
-        """The stack's status."""
+        """Return the stack's status."""
         return self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
 
     def events(self, since=0):
-        """What happened, in order, as (logical id, type, status)."""
+        """Return the events, in order, as (logical id, type, status)."""
         events = self.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"][::-1]
         return [(e["LogicalResourceId"], e["ResourceType"], e["ResourceStatus"]) for e in events][since:]
 
     def running(self):
-        """The task definition of each service."""
+        """Return the task definition of each service."""
         ecs = self.client("ecs")
         (cluster,) = [arn for arn in ecs.list_clusters()["clusterArns"] if STACK in arn]
         services = ecs.describe_services(cluster=cluster, services=ecs.list_services(cluster=cluster)["serviceArns"])
         return {item["serviceName"]: item["taskDefinition"] for item in services["services"]}
 
     def images(self):
-        """The images that the services run."""
+        """Return the images of the services."""
         ecs = self.client("ecs")
         found = [
             ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
@@ -79,7 +79,7 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account(emulator, tmp_path_factory):
-    """The account with the quickstart in it."""
+    """Deploy the quickstart."""
     account = Account(emulator, tmp_path_factory.mktemp("account"))
     code, output = account.deploy()
     assert code == 0, output
@@ -88,24 +88,24 @@ def account(emulator, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def declared(account):
-    """The quickstart's template and what the API says of it."""
+    """Return the deployed stack."""
     return readback.Stack(account.client, STACK)
 
 
 def position(events, kind, status):
-    """Where the first event of that type and status stands."""
+    """Return the index of the first event with this type and status."""
     return next(number for number, event in enumerate(events) if event[1:] == (kind, status))
 
 
 def test_every_resource_reads_back_as_declared(account, declared):
-    """Each property of each resource, its intrinsics resolved, is what the service's own API describes."""
+    """The API describes each declared property of each resource."""
     assert account.status == "CREATE_COMPLETE"
     assert set(declared.ids) == set(declared.bodies)
     assert [line for name in declared.bodies for line in declared.differences(name)] == []
 
 
-def test_a_difference_would_be_seen(declared):
-    """The comparison reports a changed value, a lost list entry, a changed order, and what only the nodes show."""
+def test_the_comparison_finds_differences(declared):
+    """The comparison finds a changed value, list entry and order, and values that only nodes show."""
 
     def found(kind, change):
         name = next(name for name, body in declared.bodies.items() if body["Type"] == kind)
@@ -124,16 +124,16 @@ def test_a_difference_would_be_seen(declared):
         container["Command"] = container["Command"][::-1]
         container["Secrets"] = container["Secrets"][1:]
 
-    seen = found("AWS::ECS::TaskDefinition", task_definition)
-    assert "Cpu" in seen
-    assert "ContainerDefinitions[0]" in seen
+    lines = found("AWS::ECS::TaskDefinition", task_definition)
+    assert "Cpu" in lines
+    assert "ContainerDefinitions[0]" in lines
     nodes = {"CacheParameterGroupName": "default.valkey8", "EngineVersion": "7.2", "SecurityGroupIds": ["sg-1"]}
-    seen = found("AWS::ElastiCache::ReplicationGroup", lambda properties: properties.update(nodes))
-    assert [name for name in nodes if name not in seen] == []
+    lines = found("AWS::ElastiCache::ReplicationGroup", lambda properties: properties.update(nodes))
+    assert [name for name in nodes if name not in lines] == []
 
 
 def test_migration_runs_once_before_any_service(account):
-    """The gate ran its task when all it needs existed, and no service was begun before it was done."""
+    """The migration runs once, after the resources that it needs and before any service."""
     events = account.events()
     (ran,) = account.ran
     assert ran["startedBy"].startswith("cdk-airflow-ecs-migration/")
@@ -145,7 +145,7 @@ def test_migration_runs_once_before_any_service(account):
     for name in kinds:
         needed = (
             kinds[name]["Type"] in ("AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")
-            # The policy of the queue for lost calls grants nothing: it denies requests without TLS.
+            # The policy of the dead-letter queue only denies requests without TLS.
             or (re.search(r"Gate.*(Policy|Role|HandOver)", name) and kinds[name]["Type"] != "AWS::SQS::QueuePolicy")
             or re.search(r"DatabaseSecurityGroupfrom.*Gate", name)
             or re.search(r"PrivateSubnet\dDefaultRoute", name)
@@ -153,8 +153,8 @@ def test_migration_runs_once_before_any_service(account):
         assert not needed or name in finished, f"the migration ran before {name}"
 
 
-def test_migration_is_given_its_network(account, declared):
-    """The migration task got the private subnets and its own security group, without a public address."""
+def test_migration_runs_in_the_private_subnets(account, declared):
+    """The migration task runs in the private subnets, with one security group and no public address."""
     network = account.ran[0]["networkConfiguration"]["awsvpcConfiguration"]
     tags = [declared.described(name, {})["Tags"] for name in declared.ids if declared.ids[name] in network["subnets"]]
     assert all({"Key": "aws-cdk:subnet-type", "Value": "Private"} in item for item in tags)
@@ -163,15 +163,15 @@ def test_migration_is_given_its_network(account, declared):
 
 
 def test_deploying_again_changes_nothing(account):
-    """A second deployment of the same app finds no changes and runs nothing."""
+    """A second deployment of the same app has no changes."""
     code, output = account.deploy()
     assert code == 0, output
     assert "(no changes)" in output
     assert len(account.ran) == 1
 
 
-def test_another_image_migrates_before_services_roll(account):
-    """A new image runs the migration with it, and only then do the services take it."""
+def test_a_new_image_migrates_before_services_are_updated(account):
+    """A new image runs its migration before the services are updated."""
     before = len(account.events())
     account.emulator.deploy(VARIANT, TEST_IMAGE=NEXT)
     assert [item["containers"][0]["image"] for item in account.ran[1:]] == [NEXT]
@@ -181,8 +181,8 @@ def test_another_image_migrates_before_services_roll(account):
     assert account.images() == {NEXT}
 
 
-def test_failed_migration_rolls_back_and_says_why(account):
-    """The command line shows the migration's last words, no service was touched, the old definition ran again."""
+def test_failed_migration_rolls_back_with_its_log(account):
+    """A failed migration rolls back with its log in the output, and no service is updated."""
     services, before, ran = account.running(), len(account.events()), len(account.ran)
     account.emulator.plan({"image": BROKEN, "exit": 1, "logs": ["Performing upgrade", LAST_WORDS]})
     output = account.emulator.deploy(VARIANT, succeeds=False, TEST_IMAGE=BROKEN)
@@ -195,7 +195,7 @@ def test_failed_migration_rolls_back_and_says_why(account):
 
 
 def test_long_migration_outlives_its_function(account):
-    """A function that runs out of time hands over to the next one, and the task runs once."""
+    """A migration that outlives its function continues in the next invocation, with one task."""
     ran = len(account.ran)
     account.emulator.plan({"image": SLOW, "seconds": 15})
     account.emulator.hurry(91)
@@ -210,8 +210,8 @@ def test_long_migration_outlives_its_function(account):
     assert len(streams) > len(account.ran) + 1
 
 
-def test_destroy_leaves_what_the_template_retains(account):
-    """The protected database stops a destroy; without protection only retained data and last snapshots are left."""
+def test_destroy_keeps_retained_resources(account):
+    """Deletion protection prevents a destroy; without it, only retained resources and final snapshots remain."""
     stack, ran = readback.Stack(account.client, STACK), len(account.ran)
     policies = {name: body.get("DeletionPolicy", "Delete") for name, body in stack.bodies.items()}
     (database,) = [name for name, body in stack.bodies.items() if body["Type"] == "AWS::RDS::DBInstance"]
@@ -233,8 +233,8 @@ def test_destroy_leaves_what_the_template_retains(account):
     assert len(account.ran) == ran
 
 
-def test_failed_first_migration_takes_everything_back(account):
-    """A first deployment whose migration fails creates no service; with `DESTROY` only buckets with objects stay."""
+def test_failed_first_migration_removes_everything(account):
+    """A first deployment whose migration fails creates no service, and `DESTROY` removes all but non-empty buckets."""
     account.emulator.plan({"image": BROKEN, "exit": 1, "logs": [LAST_WORDS]})
     output = account.emulator.deploy(VARIANT, succeeds=False, TEST_IMAGE=BROKEN, TEST_DESTROY="1")
     assert LAST_WORDS in output
@@ -255,8 +255,8 @@ def test_failed_first_migration_takes_everything_back(account):
     ],
     ids=["type", "property", "attribute", "function", "dynamic reference"],
 )
-def test_what_is_not_known_fails_and_is_named(emulator, body, named):
-    """The emulator never drops what it does not know: the deployment fails and says what it was."""
+def test_unknown_template_parts_fail_and_are_named(emulator, body, named):
+    """The emulator fails a deployment with an unknown type, property or function, and names it."""
     cloudformation = emulator.client("cloudformation")
     resources = {"Other": {"Type": "AWS::Logs::LogGroup"}, "One": {**body, "DependsOn": "Other"}}
     template = json.dumps({"Resources": resources})

@@ -1,4 +1,4 @@
-"""Every example that no other test deploys whole: all by one `cdk deploy`, side by side in one emulated account."""
+"""The examples that no other test deploys: all by one `cdk deploy` in one emulated account."""
 
 import json
 
@@ -17,7 +17,7 @@ pytestmark = [
     ),
 ]
 
-# What other modules deploy, as it stands in its folder, and read back.
+# Examples that other modules deploy unchanged.
 ELSEWHERE = {
     "aurora": test_aurora_deploy.EXAMPLE,
     "celery-redis-container": test_container_deploy.EXAMPLE,
@@ -25,16 +25,16 @@ ELSEWHERE = {
     "quickstart": test_deploy.QUICKSTART,
 }
 HERE = [name for name in EXAMPLES if name not in ELSEWHERE]
-# The one thing that an example expects in the account, and which deployment itself looks for.
+# The certificate or zone that an example expects in the account.
 ZONE = ("Z0123456789EXAMPLE", "data.example.com")
 
 
 @pytest.fixture(scope="module")
 def deployed(emulator, tmp_path_factory):
-    """The assembly of each example, what was asked of the builder of images, and the migrations that ran."""
+    """Deploy the examples; return their assemblies, the builder's calls and the migration tasks."""
     folder = tmp_path_factory.mktemp("examples")
     apps = {name: run_example(name, outdir=str(folder / "out" / f"assembly-{name}")) for name in HERE}
-    # One assembly around all of them, as a CDK app has one around its stages.
+    # One assembly contains all, as an app contains stages.
     stages = {
         app.folder.name: {"type": "cdk:cloud-assembly", "properties": {"directoryName": app.folder.name}}
         for app in apps.values()
@@ -56,7 +56,7 @@ def deployed(emulator, tmp_path_factory):
 
 
 def test_no_example_is_forgotten():
-    """Every folder of examples is deployed, here or by the module that says so."""
+    """Every example is deployed by this module or another one."""
     folders = sorted(file.parent.name for file in (REPOSITORY / "examples").glob("*/README.md"))
     assert sorted([*HERE, *ELSEWHERE]) == folders
     assert {name: f"examples/{name}" in str(app) for name, app in ELSEWHERE.items()} == dict.fromkeys(ELSEWHERE, True)
@@ -64,7 +64,7 @@ def test_no_example_is_forgotten():
 
 @pytest.mark.parametrize("name", HERE)
 def test_it_reads_back_as_declared(emulator, deployed, name):
-    """Each property of each resource is what the service's own API describes, and the migration was run."""
+    """The API describes each declared property of each resource."""
     templates = deployed[0][name].templates
     assert templates
     for stack, template in templates.items():
@@ -76,8 +76,8 @@ def test_it_reads_back_as_declared(emulator, deployed, name):
     assert kinds.count("Custom::AirflowMigration") == 1
 
 
-def test_another_file_in_the_bucket_would_be_seen(emulator, deployed):
-    """The comparison looks at what an upload left in the bucket, not at what it was asked."""
+def test_the_comparison_finds_an_additional_file(emulator, deployed):
+    """The comparison finds an additional file in a bucket."""
     found = readback.Stack(emulator.client, "Platform")
     (upload,) = (name for name, body in found.bodies.items() if body["Type"] == "Custom::CDKBucketDeployment")
     stray = {"Bucket": found.declared(upload)["DestinationBucketName"], "Key": "stray.py"}
@@ -88,8 +88,8 @@ def test_another_file_in_the_bucket_would_be_seen(emulator, deployed):
     assert list(found.differences(upload)) == []
 
 
-def test_what_has_to_be_built_is_built_once(emulator, deployed):
-    """Only the example over SQS has an image of its own: it is built and pushed, and all of its containers run it."""
+def test_an_image_is_built_once(emulator, deployed):
+    """Only the image of the SQS example is built, once, and all of its containers use it."""
     apps, calls, _ = deployed
     assert [call[0] for call in calls].count("build") == 1
     (pushed,) = (call[1] for call in calls if call[0] == "push")
@@ -99,7 +99,7 @@ def test_what_has_to_be_built_is_built_once(emulator, deployed):
 
 
 def test_each_migration_ran_once(emulator, deployed):
-    """Clusters made side by side ran one migration each, with the image of a cluster."""
+    """Each cluster runs one migration, with its image."""
     apps, _, ran = deployed
     assert len(ran) == len(HERE)
     images = [{*run_by(emulator, app)} for app in apps.values()]
@@ -109,5 +109,5 @@ def test_each_migration_ran_once(emulator, deployed):
 
 
 def run_by(emulator, app: Assembly):
-    """The images that the tasks of an example run."""
+    """Return the images of an example's tasks."""
     return {image for stack in app.templates for image in readback.Stack(emulator.client, stack).images()}

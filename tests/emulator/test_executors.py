@@ -1,4 +1,4 @@
-"""Clusters with Fargate Spot, ECS tasks and pools, through the real `cdk` command, on an emulated account."""
+"""Clusters with Fargate Spot, ECS tasks and pools in an emulated account."""
 
 import pytest
 
@@ -21,7 +21,7 @@ APPS = {
 
 @pytest.mark.parametrize("name", APPS)
 def test_it_deploys_and_reads_back_as_declared(name, emulator):
-    """Everything is made in an order that works, and each property is what the service's own API describes."""
+    """Services are created after the capacity providers, and the API describes each declared property."""
     emulator.deploy(APPS[name])
     declared = readback.Stack(emulator.client, name)
     kinds = {name: body["Type"] for name, body in declared.bodies.items()}
@@ -40,7 +40,7 @@ def test_it_deploys_and_reads_back_as_declared(name, emulator):
 
 
 def finished(emulator, stack, status):
-    """What happened to resources of the stack, in order."""
+    """Return the stack's events with this status, in order."""
     pages = emulator.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack)
     events = [event for page in pages for event in page["StackEvents"]]
     return [event for event in reversed(events) if event["ResourceStatus"] == status]

@@ -1,4 +1,4 @@
-"""A cluster that runs an image built from a directory, through the real `cdk` command, with a stand-in for Docker."""
+"""An image built from a directory, with a replacement for Docker."""
 
 import json
 import re
@@ -21,7 +21,7 @@ REPOSITORY_URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cdk-hnb659fds-contai
 
 
 def test_the_example_is_built_pushed_and_deployed(emulator, tmp_path):
-    """The builder is asked for one image, for the tasks' processor, with our files; that image is what tasks run."""
+    """The builder builds one image for the tasks' platform from the example's files, and the tasks run it."""
     app, log = EXAMPLE / "app.py", tmp_path / "builder.log"
     output = emulator.deploy(app, succeeds=False, CDK_DOCKER="no-such-docker")
     assert "Please install 'no-such-docker' and try again. (Or set the 'CDK_DOCKER" in output
@@ -30,22 +30,22 @@ def test_the_example_is_built_pushed_and_deployed(emulator, tmp_path):
     assert [line for name in declared.bodies for line in declared.differences(name)] == []
     images = declared.images()
     calls = [json.loads(line) for line in log.read_text().splitlines()]
-    asked = {call["arguments"][0]: call for call in calls}
+    by_command = {call["arguments"][0]: call for call in calls}
     assert len([call for call in calls if call["arguments"][0] == "build"]) == 1
     (image,) = images
     assert re.fullmatch(re.escape(REPOSITORY_URI) + ":[0-9a-f]{64}", image)
-    build = asked["build"]["arguments"]
+    build = by_command["build"]["arguments"]
     local = build[build.index("--tag") + 1]
     assert build == ["build", "--tag", local, "--platform", "linux/amd64", "."]
     assert (local, local.removeprefix("cdkasset-")) == (
         f"cdkasset-{image.rpartition(':')[2]}",
         image.rpartition(":")[2],
     )
-    assert asked["tag"]["arguments"] == ["tag", local, image]
-    assert asked["push"]["arguments"] == ["push", image]
-    assert asked["login"]["logged_in"]
+    assert by_command["tag"]["arguments"] == ["tag", local, image]
+    assert by_command["push"]["arguments"] == ["push", image]
+    assert by_command["login"]["logged_in"]
     assert [call["arguments"][0] for call in calls][-2:] == ["tag", "push"]
-    files = asked["build"]["files"]
+    files = by_command["build"]["files"]
     folder = EXAMPLE / "airflow"
     sources = {str(file.relative_to(folder)) for kind in ("plugins", "dags") for file in folder.glob(f"{kind}/*.py")}
     assert set(files) == {"Dockerfile", "requirements.txt", *sources}

@@ -1,4 +1,4 @@
-"""A cluster over SQS, through the real `cdk` command, on an emulated account: made, and given one more pool."""
+"""A cluster with SQS in an emulated account."""
 
 import pytest
 
@@ -18,7 +18,7 @@ KEPT = ("AWS::SQS::Queue", "AWS::DynamoDB::Table")
 
 
 def deploy(emulator, pools):
-    """Deploy the app with so many pools, and return what the API says of it."""
+    """Deploy the app with this number of pools; return the ids of its queues and tables."""
     emulator.deploy(APP, TEST_POOLS=pools)
     stack = readback.Stack(emulator.client, "Sqs")
     assert [line for name in stack.bodies for line in stack.differences(name)] == []
@@ -26,7 +26,7 @@ def deploy(emulator, pools):
 
 
 def test_a_pool_is_added(emulator):
-    """Each property is what the service's own API describes, and a new pool brings a queue and replaces none."""
+    """A new pool adds a queue and replaces none."""
     before = deploy(emulator, "1")
     after = deploy(emulator, "2")
     assert before.items() < after.items()

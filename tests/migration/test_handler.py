@@ -1,4 +1,4 @@
-"""The migration gate's Lambda against fakes of AWS and a real HTTP server in CloudFormation's place."""
+"""The migration gate's Lambda function, with fakes of AWS and an HTTP server in place of CloudFormation."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ ENVIRONMENT = {
 
 
 def running() -> dict:
-    """Describe a task that is not done."""
+    """Return the description of a running task."""
     return {"taskArn": TASK, "lastStatus": "RUNNING", "containers": [{"name": "migrate"}]}
 
 
 def stopped(*containers: dict, reason: str = "Essential container in task exited") -> dict:
-    """Describe a task that is done."""
+    """Return the description of a stopped task."""
     return {"taskArn": TASK, "lastStatus": "STOPPED", "stoppedReason": reason, "containers": list(containers)}
 
 
 def other(name: str, **more: object) -> dict:
-    """Describe a task that somebody else started."""
+    """Return the description of a task that the gate did not start."""
     return {"taskArn": name, "desiredStatus": "RUNNING", "lastStatus": "RUNNING", "group": "family:x", **more}
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """A clock that only sleeping advances."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -58,25 +58,25 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
         self.now += seconds
 
 
 class Aws:
-    """The three services, with what a test wants them to answer; it remembers what they were asked."""
+    """Fakes of ECS, Lambda and CloudWatch Logs, which record their calls."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.refusals: list[object] = []  # one per RunTask that fails: a ``failures`` list or an exception
+        self.refusals: list[object] = []  # one per failing RunTask: a ``failures`` list or an exception
         self.life: Callable[[float], dict] = lambda age: stopped({"name": "migrate", "exitCode": 0})
         self.lines: list[str] = []
         self.launched: dict[str, float] = {}  # client token to time
-        self.others: dict[str, list[dict]] = {}  # the other tasks of each cluster, by its name
-        self.stubborn = False  # whether those never stop
+        self.others: dict[str, list[dict]] = {}  # by cluster name
+        self.stubborn = False  # whether the other tasks never stop
         self.calls: list[tuple[str, dict]] = []
 
     def client(self, service: str, **_: object) -> Aws:
-        """Stand in for ``boto3.client``."""
+        """Replace ``boto3.client``."""
         assert service in ("ecs", "lambda", "logs")
         return self
 
@@ -85,7 +85,7 @@ class Aws:
         return [arguments for name, arguments in self.calls if name == operation]
 
     def run_task(self, **arguments) -> dict:
-        """Launch a task once per client token, or refuse."""
+        """Start one task per client token, or fail."""
         self.calls.append(("run_task", arguments))
         if self.refusals:
             refusal = self.refusals.pop(0)
@@ -96,7 +96,7 @@ class Aws:
         return {"tasks": [{"taskArn": TASK}], "failures": []}
 
     def describe_tasks(self, **arguments) -> dict:
-        """Describe the task by its age; like ECS, not at all in its first moments."""
+        """Return the task by its age; like ECS, return nothing in its first seconds."""
         self.calls.append(("describe_tasks", arguments))
         others = [task for tasks in self.others.values() for task in tasks if task["taskArn"] in arguments["tasks"]]
         if others:
@@ -105,29 +105,29 @@ class Aws:
         return {"tasks": [self.life(age)] if age > 12 else []}
 
     def get_paginator(self, operation: str) -> Aws:
-        """Stand in for the paginator of ListTasks."""
+        """Return self as the paginator of ListTasks."""
         assert operation == "list_tasks"
         return self
 
-    def paginate(self, *, cluster: str, desiredStatus: str) -> Iterator[dict]:  # boto3's own name
-        """List the other tasks of a cluster, one on each page; what was asked to stop does so after 30 seconds."""
+    def paginate(self, *, cluster: str, desiredStatus: str) -> Iterator[dict]:  # name of the boto3 parameter
+        """Yield the cluster's other tasks, one per page; a task is stopped 30 seconds after StopTask."""
         for task in self.others.get(cluster.rpartition("/")[2], []):
-            if self.clock.now > task.get("asked", self.clock.now) + 30 and not self.stubborn:
+            if self.clock.now > task.get("stopped_at", self.clock.now) + 30 and not self.stubborn:
                 task["lastStatus"] = "STOPPED"
             if task["desiredStatus"] == desiredStatus:
                 yield {"taskArns": [task["taskArn"]]}
         yield {"taskArns": []}
 
     def stop_task(self, **arguments) -> None:
-        """Note that the task was stopped."""
+        """Record the call and stop the task."""
         self.calls.append(("stop_task", arguments))
         for tasks in self.others.values():
             for task in tasks:
                 if task["taskArn"] == arguments["task"]:
-                    task.update(desiredStatus="STOPPED", asked=self.clock.now)
+                    task.update(desiredStatus="STOPPED", stopped_at=self.clock.now)
 
     def get_log_events(self, **arguments) -> dict:
-        """Return the log lines of the one stream that exists."""
+        """Return the lines of the only log stream."""
         self.calls.append(("get_log_events", arguments))
         if arguments["logStreamName"] != "gate/migrate/0123456789abcdef":
             raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLogEvents")
@@ -136,12 +136,12 @@ class Aws:
         return {"events": [{"message": line} for line in lines]}
 
     def invoke(self, **arguments) -> None:
-        """Note an invocation."""
+        """Record the call."""
         self.calls.append(("invoke", arguments))
 
 
 class Answers(HTTPServer):
-    """The bucket behind ResponseURL: keeps bodies, refuses the first *refuse* ones."""
+    """The server behind ResponseURL: stores responses, and rejects the first *refuse* ones."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), AnswerHandler)
@@ -151,17 +151,17 @@ class Answers(HTTPServer):
 
     @property
     def url(self) -> str:
-        """The address as CloudFormation would hand it out."""
+        """Return a URL such as CloudFormation's."""
         return f"http://127.0.0.1:{self.server_port}/answer?X-Amz-Signature=abc"
 
 
 class AnswerHandler(BaseHTTPRequestHandler):
-    """Accept PUT, as S3 does with a presigned URL."""
+    """A handler of PUT, as S3 handles it for a presigned URL."""
 
     server: Answers
 
     def do_PUT(self) -> None:
-        """Keep the body."""
+        """Store the body."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.content_types.append(self.headers["Content-Type"])
         refused = self.server.refuse > 0
@@ -172,12 +172,12 @@ class AnswerHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Stay silent."""
+        """Do not log."""
 
 
 @pytest.fixture
 def answers() -> Iterator[Answers]:
-    """Serve on a free port."""
+    """Start the server on a free port."""
     server = Answers()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -188,7 +188,7 @@ def answers() -> Iterator[Answers]:
 
 
 class Gate:
-    """The handler with everything around it; ``run`` plays Lambda until the gate has answered."""
+    """The handler with its environment; ``run`` invokes it until it has responded to CloudFormation."""
 
     def __init__(self, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
         spec = importlib.util.spec_from_file_location("gate_index", SOURCE)
@@ -203,7 +203,7 @@ class Gate:
             monkeypatch.setenv(name, value)
 
     def event(self, kind: str = "Create", **more: object) -> dict:
-        """Return CloudFormation's request."""
+        """Return a CloudFormation request."""
         return {
             "RequestType": kind,
             "ResponseURL": self.answers.url,
@@ -215,7 +215,7 @@ class Gate:
         }
 
     def invoke(self, event: dict) -> None:
-        """Invoke the function once, with fifteen minutes to live."""
+        """Invoke the function once, with a timeout of fifteen minutes."""
         end = self.clock.now + 900
         context = SimpleNamespace(
             invoked_function_arn=FUNCTION,
@@ -225,7 +225,7 @@ class Gate:
         assert self.clock.now < end, "Lambda would have killed it"
 
     def run(self, event: dict) -> dict:
-        """Invoke it, and again with the payload of each self-invocation; return the one answer."""
+        """Invoke the function, and again for each self-invocation; return the only response."""
         self.invoke(event)
         handled = 0
         while len(pending := self.aws.named("invoke")) > handled:
@@ -249,16 +249,16 @@ def gate(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 
 def test_create_runs_the_task_and_succeeds(gate: Gate) -> None:
-    """One task of the given definition runs in the given network, and its exit code 0 is success."""
+    """A create request runs one task in the configured network and succeeds with its exit code 0."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 0}) if age > 60 else running()
 
     answer = gate.run(gate.event())
 
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
-    (asked,) = gate.aws.named("run_task")
-    assert (asked["cluster"], asked["taskDefinition"]) == (ENVIRONMENT["CLUSTER"], "airflow-migrate:7")
-    assert asked["launchType"] == "FARGATE"
-    assert asked["networkConfiguration"]["awsvpcConfiguration"] == {
+    (call,) = gate.aws.named("run_task")
+    assert (call["cluster"], call["taskDefinition"]) == (ENVIRONMENT["CLUSTER"], "airflow-migrate:7")
+    assert call["launchType"] == "FARGATE"
+    assert call["networkConfiguration"]["awsvpcConfiguration"] == {
         "subnets": ["subnet-1", "subnet-2"],
         "securityGroups": ["sg-1"],
         "assignPublicIp": "DISABLED",
@@ -266,15 +266,15 @@ def test_create_runs_the_task_and_succeeds(gate: Gate) -> None:
 
 
 def test_update_keeps_the_physical_id(gate: Gate) -> None:
-    """An update runs the migration again and never asks for a replacement."""
+    """An update request runs the migration and keeps the physical id."""
     answer = gate.run(gate.event("Update", PhysicalResourceId="AirflowGateSchema1A2B3C4D"))
 
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
     assert len(gate.aws.launched) == 1
 
 
-def test_delete_of_an_idle_cluster_only_looks(gate: Gate) -> None:
-    """A delete that finds no task succeeds, having asked for tasks and nothing else."""
+def test_delete_of_an_idle_cluster_succeeds(gate: Gate) -> None:
+    """A delete request succeeds if no task runs."""
     answer = gate.run(gate.event("Delete", PhysicalResourceId="AirflowGateSchema1A2B3C4D"))
 
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
@@ -282,17 +282,17 @@ def test_delete_of_an_idle_cluster_only_looks(gate: Gate) -> None:
 
 
 def test_delete_stops_and_awaits_tasks(gate: Gate) -> None:
-    """Tasks of executors and operators, in both clusters, have ended before the delete is answered; services stay."""
+    """A delete request stops the tasks in both clusters, except those of services, and waits until they have ended."""
     gate.aws.others = {
         "airflow": [other("executor"), other("migration", startedBy="cdk-airflow-ecs-migration/1")],
-        "tasks": [other("etl"), other("ending", desiredStatus="STOPPED", lastStatus="DEPROVISIONING", asked=1e6)],
+        "tasks": [other("etl"), other("ending", desiredStatus="STOPPED", lastStatus="DEPROVISIONING", stopped_at=1e6)],
     }
     store = other("store", group="service:Database")
     gate.aws.others["airflow"].append(store)
 
     assert gate.run(gate.event("Delete"))["Status"] == "SUCCESS"
 
-    stopped_tasks = [(asked["cluster"].rpartition("/")[2], asked["task"]) for asked in gate.aws.named("stop_task")]
+    stopped_tasks = [(call["cluster"].rpartition("/")[2], call["task"]) for call in gate.aws.named("stop_task")]
     assert sorted(stopped_tasks) == [("airflow", "executor"), ("airflow", "migration"), ("tasks", "etl")]
     states = {task["taskArn"]: task["lastStatus"] for tasks in gate.aws.others.values() for task in tasks}
     assert states.pop("store") == "RUNNING"
@@ -300,8 +300,8 @@ def test_delete_stops_and_awaits_tasks(gate: Gate) -> None:
     assert gate.aws.named("run_task") == []
 
 
-def test_delete_says_which_tasks_do_not_stop(gate: Gate) -> None:
-    """After twenty minutes, more than one invocation has, the delete fails and names them."""
+def test_delete_names_the_tasks_that_do_not_stop(gate: Gate) -> None:
+    """A delete request fails after twenty minutes, over two invocations, and names the tasks that do not stop."""
     gate.aws.others = {"airflow": [other("stuck")]}
     gate.aws.stubborn = True
 
@@ -314,7 +314,7 @@ def test_delete_says_which_tasks_do_not_stop(gate: Gate) -> None:
 
 
 def test_delete_after_the_cluster_is_gone(gate: Gate) -> None:
-    """A cluster that somebody has deleted has no tasks, and keeps no stack from going."""
+    """A delete request succeeds if the ECS cluster no longer exists."""
     error = ClientError({"Error": {"Code": "ClusterNotFoundException"}}, "ListTasks")
     gate.aws.paginate = lambda **_: (_ for _ in ()).throw(error)
 
@@ -322,12 +322,12 @@ def test_delete_after_the_cluster_is_gone(gate: Gate) -> None:
 
 
 def not_started(reason: str) -> dict:
-    """Describe a task of which no container was started."""
+    """Return the description of a task whose containers did not start."""
     return {**stopped({"name": "migrate"}, reason=reason), "stopCode": "TaskFailedToStart"}
 
 
 def test_task_that_failed_to_start_is_tried_again(gate: Gate) -> None:
-    """A pull that timed out has run nothing: the next try, with a client token of its own, succeeds."""
+    """A task whose container did not start is started again with a new client token."""
     lives = [
         not_started("CannotPullContainerError: pull image manifest has been retried: i/o timeout"),
         not_started("ResourceInitializationError: unable to pull secrets: AccessDeniedException"),
@@ -336,11 +336,11 @@ def test_task_that_failed_to_start_is_tried_again(gate: Gate) -> None:
     gate.aws.life = lambda age: lives[len(gate.aws.launched) - 1]
 
     assert gate.run(gate.event())["Status"] == "SUCCESS"
-    assert len({asked["clientToken"] for asked in gate.aws.named("run_task")}) == 3
+    assert len({call["clientToken"] for call in gate.aws.named("run_task")}) == 3
 
 
 def test_slow_failures_to_start_get_three_tries(gate: Gate) -> None:
-    """A pull that takes four minutes to fail is tried more than once, and the last reason is told."""
+    """Failures to start that take four minutes are retried twice; the reason of the last one is returned."""
     gate.aws.life = lambda age: not_started("CannotPullContainerError: timeout") if age > 240 else running()
 
     answer = gate.run(gate.event())
@@ -350,8 +350,8 @@ def test_slow_failures_to_start_get_three_tries(gate: Gate) -> None:
     assert len(gate.aws.launched) == 3
 
 
-def test_quick_failures_to_start_end_with_patience(gate: Gate) -> None:
-    """An image that does not exist fails the deployment after the minutes that a busy registry gets."""
+def test_quick_failures_to_start_are_retried_for_minutes(gate: Gate) -> None:
+    """An image that cannot be pulled fails the deployment after five to ten minutes."""
     gate.aws.life = lambda age: not_started("CannotPullContainerError: not found")
     start = gate.clock.now
 
@@ -360,7 +360,7 @@ def test_quick_failures_to_start_end_with_patience(gate: Gate) -> None:
 
 
 def test_task_that_ran_is_not_tried_again(gate: Gate) -> None:
-    """With an exit code, something has run, whatever ECS calls the stop."""
+    """A task with an exit code is not started again, even if its stop code is TaskFailedToStart."""
     life = {**stopped({"name": "migrate", "exitCode": 1}), "stopCode": "TaskFailedToStart"}
     gate.aws.life = lambda age: life
 
@@ -369,19 +369,19 @@ def test_task_that_ran_is_not_tried_again(gate: Gate) -> None:
 
 
 def test_earlier_migration_is_stopped_first(gate: Gate) -> None:
-    """A cancelled deployment's migration has ended before the next one starts; other tasks go on."""
+    """The gate stops the migration of an earlier deployment before it starts its own."""
     rival = other("rival", startedBy="cdk-airflow-ecs-migration/earlier", createdAt=datetime.fromtimestamp(1, UTC))
     gate.aws.others = {"airflow": [rival, other("executor", startedBy="airflow")]}
 
     assert gate.run(gate.event("Update"))["Status"] == "SUCCESS"
 
-    assert [asked["task"] for asked in gate.aws.named("stop_task")] == ["rival"]
+    assert [call["task"] for call in gate.aws.named("stop_task")] == ["rival"]
     assert rival["lastStatus"] == "STOPPED"
-    assert min(gate.aws.launched.values()) > rival["asked"] + 30
+    assert min(gate.aws.launched.values()) > rival["stopped_at"] + 30
 
 
 def test_later_deployment_wins(gate: Gate) -> None:
-    """A request that waited for capacity while another one began starts nothing beside it."""
+    """A request fails without starting a task if a later deployment has started its migration."""
     late = datetime.fromtimestamp(gate.clock.now + 1, UTC)
     gate.aws.others = {"airflow": [other("rival", startedBy="cdk-airflow-ecs-migration/later", createdAt=late)]}
 
@@ -391,8 +391,8 @@ def test_later_deployment_wins(gate: Gate) -> None:
     assert gate.aws.named("run_task") == gate.aws.named("stop_task") == []
 
 
-def test_own_migration_is_no_rival(gate: Gate) -> None:
-    """An event that Lambda delivers twice finds its own task, and does not stop it."""
+def test_own_migration_is_not_stopped(gate: Gate) -> None:
+    """If Lambda delivers an event twice, the gate does not stop its own task."""
     event = gate.event()
     gate.aws.others = {"airflow": [other("own", startedBy=f"cdk-airflow-ecs-migration/{event['RequestId']}")]}
 
@@ -400,11 +400,11 @@ def test_own_migration_is_no_rival(gate: Gate) -> None:
     assert gate.aws.named("stop_task") == []
 
 
-def test_started_by_fits(gate: Gate) -> None:
-    """The mark has the letters and the length that RunTask takes (ECS API Reference: 128)."""
+def test_started_by_is_valid(gate: Gate) -> None:
+    """``startedBy`` has at most 128 characters, all valid (ECS API reference, RunTask)."""
     gate.run(gate.event())
-    (asked,) = gate.aws.named("run_task")
-    assert re.fullmatch(r"[A-Za-z0-9/_-]{1,128}", asked["startedBy"])
+    (call,) = gate.aws.named("run_task")
+    assert re.fullmatch(r"[A-Za-z0-9/_-]{1,128}", call["startedBy"])
 
 
 SECRETS = {
@@ -427,7 +427,7 @@ SECRETS = {
 
 @pytest.mark.parametrize("template", SECRETS, ids=lambda template: template[:25])
 def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
-    """A secret in the task's output does not reach the stack's events, and the text around it does."""
+    """A secret in the task's log is masked in the reason; the text around it is kept."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
     gate.aws.lines = ["before", template.format(SECRETS[template]), "after"]
 
@@ -439,8 +439,8 @@ def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
     assert reason.endswith("\nafter")
 
 
-def test_failed_migration_says_why_and_where(gate: Gate) -> None:
-    """The reason holds the exit code, ECS's reason, the log's place and its last lines, ARNs intact."""
+def test_reason_of_a_failed_migration(gate: Gate) -> None:
+    """The reason contains the exit code, ECS's reason, the log stream and its last lines; ARNs are not masked."""
     arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:Db-AbC"
     gate.aws.life = lambda age: stopped(
         {"name": "migrate", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"},
@@ -459,7 +459,7 @@ def test_failed_migration_says_why_and_where(gate: Gate) -> None:
 
 @pytest.mark.parametrize("letter", ["x", "ä", "語", "🐘", '"', "\\", "\n", "\x00", "\ud800"], ids=ascii)
 def test_reason_is_bounded_in_bytes(gate: Gate, letter: str) -> None:
-    """However many bytes a letter takes, the reason has at most 3 KB and keeps its beginning and end."""
+    """The reason has at most 3 KB in UTF-8 and keeps its beginning and end."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
     gate.aws.lines = [letter * 900 for _ in range(50)] + ["the very end"]
 
@@ -471,7 +471,7 @@ def test_reason_is_bounded_in_bytes(gate: Gate, letter: str) -> None:
 
 
 def test_masking_a_long_line_is_quick(gate: Gate) -> None:
-    """A megabyte without a space, or of half-made secrets, does not eat the invocation's time."""
+    """Masking a very long line takes less than five seconds."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
     gate.aws.lines = ["a" * 1_000_000, "://" * 100_000, "password=" * 100_000, '\\"' * 300_000]
 
@@ -482,7 +482,7 @@ def test_masking_a_long_line_is_quick(gate: Gate) -> None:
 
 
 def test_no_exit_code_is_failure(gate: Gate) -> None:
-    """A container that never started has no exit code and no log: ECS's reason is all there is."""
+    """A container without an exit code is a failure with ECS's reason."""
     gate.aws.life = lambda age: stopped({"name": "migrate"}, reason="CannotPullContainerError: not found")
     gate.aws.get_log_events = lambda **_: (_ for _ in ()).throw(
         ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLogEvents")
@@ -495,37 +495,37 @@ def test_no_exit_code_is_failure(gate: Gate) -> None:
     assert answer["Reason"].endswith("(no log: ClientError)")
 
 
-@pytest.mark.parametrize(("ours", "theirs", "status"), [(0, 137, "SUCCESS"), (1, 0, "FAILED")])
-def test_only_the_migration_container_counts(gate: Gate, ours: int, theirs: int, status: str) -> None:
-    """A side-car, which AWS may add unasked, decides nothing, wherever it stands in the list."""
-    sidecar = {"name": "aws-guardduty-agent-x", "exitCode": theirs}
-    gate.aws.life = lambda age: stopped(sidecar, {"name": "migrate", "exitCode": ours})
+@pytest.mark.parametrize(("migration_code", "sidecar_code", "status"), [(0, 137, "SUCCESS"), (1, 0, "FAILED")])
+def test_only_the_migration_container_counts(gate: Gate, migration_code: int, sidecar_code: int, status: str) -> None:
+    """Only the exit code of the migration container counts; a side-car, such as GuardDuty's, does not."""
+    sidecar = {"name": "aws-guardduty-agent-x", "exitCode": sidecar_code}
+    gate.aws.life = lambda age: stopped(sidecar, {"name": "migrate", "exitCode": migration_code})
 
     assert gate.run(gate.event())["Status"] == status
 
 
 def test_task_without_the_container_is_failure(gate: Gate) -> None:
-    """If no container has the name, nothing was migrated."""
+    """A task without the migration container is a failure."""
     gate.aws.life = lambda age: stopped({"name": "other", "exitCode": 0})
 
     assert gate.run(gate.event())["Status"] == "FAILED"
 
 
 def test_launch_is_tried_again(gate: Gate) -> None:
-    """Lack of capacity and a role that is not known yet pass; each try has a client token of its own."""
+    """RunTask is retried for lack of capacity and for a role that is not usable yet, with new client tokens."""
     gate.aws.refusals = [
         [{"reason": "Capacity is unavailable at this time"}],
         ClientError({"Error": {"Code": "AccessDeniedException", "Message": "iam:PassRole"}}, "RunTask"),
     ]
 
     assert gate.run(gate.event())["Status"] == "SUCCESS"
-    tokens = [asked["clientToken"] for asked in gate.aws.named("run_task")]
+    tokens = [call["clientToken"] for call in gate.aws.named("run_task")]
     assert len(set(tokens)) == len(tokens) == 3
     assert all(len(token) <= 64 for token in tokens)
 
 
-def test_launch_is_given_up_after_a_while(gate: Gate) -> None:
-    """If there is no capacity for minutes, the deployment fails and says so, well within the hour."""
+def test_launch_fails_after_minutes_without_capacity(gate: Gate) -> None:
+    """The deployment fails after a few minutes without capacity."""
     gate.aws.refusals = [[{"reason": "RESOURCE:ENI", "detail": "none left"}] for _ in range(1000)]
     start = gate.clock.now
 
@@ -537,7 +537,7 @@ def test_launch_is_given_up_after_a_while(gate: Gate) -> None:
 
 
 def test_long_migration_crosses_invocations(gate: Gate) -> None:
-    """A migration of 35 minutes takes three invocations, one task and one answer."""
+    """A migration of 35 minutes takes three invocations and one task."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 0}) if age > 2100 else running()
 
     assert gate.run(gate.event())["Status"] == "SUCCESS"
@@ -546,7 +546,7 @@ def test_long_migration_crosses_invocations(gate: Gate) -> None:
 
 
 def test_launching_crosses_invocations(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An invocation that ends before the task could start hands over where it stood."""
+    """A function that runs out of time before the task starts continues in the next invocation."""
     monkeypatch.setattr(gate.module, "LAUNCH_PATIENCE", 1800)
     gate.aws.refusals = [[{"reason": "Capacity is unavailable"}] for _ in range(80)]
 
@@ -556,7 +556,7 @@ def test_launching_crosses_invocations(gate: Gate, monkeypatch: pytest.MonkeyPat
 
 
 def test_deadline_stops_the_task(gate: Gate) -> None:
-    """After 55 minutes the task is stopped and the answer still comes within CloudFormation's hour."""
+    """The task is stopped after 55 minutes, and the response is sent before CloudFormation's limit of an hour."""
     gate.aws.life = lambda age: running()
     gate.aws.lines = ["adding an index, slowly"]
     start = gate.clock.now
@@ -566,12 +566,12 @@ def test_deadline_stops_the_task(gate: Gate) -> None:
     assert answer["Status"] == "FAILED"
     assert "took over 55 minutes" in answer["Reason"]
     assert answer["Reason"].endswith("adding an index, slowly")
-    assert [asked["task"] for asked in gate.aws.named("stop_task")] == [TASK]
+    assert [call["task"] for call in gate.aws.named("stop_task")] == [TASK]
     assert gate.clock.now - start < 3500
 
 
 def test_event_delivered_twice_runs_one_task(gate: Gate) -> None:
-    """When Lambda delivers an event again, the second delivery finds the first one's task."""
+    """An event that Lambda delivers twice runs one task."""
     gate.invoke(gate.event())
     gate.invoke(gate.event())
 
@@ -579,8 +579,8 @@ def test_event_delivered_twice_runs_one_task(gate: Gate) -> None:
     assert [json.loads(body)["Status"] for body in gate.answers.bodies] == ["SUCCESS", "SUCCESS"]
 
 
-def test_unexpected_exception_is_answered(gate: Gate) -> None:
-    """A bug or an outage fails the deployment at once, rather than after CloudFormation's hour."""
+def test_unexpected_exception_fails_the_deployment(gate: Gate) -> None:
+    """An unexpected exception fails the deployment at once."""
     gate.aws.describe_tasks = lambda **_: {}["tasks"]
 
     answer = gate.run(gate.event())
@@ -588,23 +588,23 @@ def test_unexpected_exception_is_answered(gate: Gate) -> None:
     assert (answer["Status"], answer["Reason"]) == ("FAILED", "KeyError: 'tasks'")
 
 
-def test_missing_configuration_is_answered(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function without its environment still answers."""
+def test_missing_configuration_fails_the_deployment(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing environment variable fails the deployment."""
     monkeypatch.delenv("CLUSTER")
 
     assert gate.run(gate.event())["Status"] == "FAILED"
 
 
-def test_answer_is_retried(gate: Gate) -> None:
-    """Three refused answers are followed by an accepted one, without a content type."""
+def test_rejected_response_is_sent_again(gate: Gate) -> None:
+    """A response that the server rejects is sent again, without a content type."""
     gate.answers.refuse = 3
 
     assert gate.run(gate.event())["Status"] == "SUCCESS"
     assert gate.answers.content_types == [""] * 4
 
 
-def test_answer_that_never_arrives_is_an_error(gate: Gate) -> None:
-    """If CloudFormation cannot be told, the invocation fails, so that Lambda tries the event again."""
+def test_response_that_is_never_accepted_is_an_error(gate: Gate) -> None:
+    """The invocation fails if the response cannot be delivered, so that Lambda retries the event."""
     gate.answers.refuse = 1000
 
     with pytest.raises(OSError, match="503"):

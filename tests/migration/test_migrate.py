@@ -1,6 +1,6 @@
-"""The migration script with real Airflows of both major versions on a real PostgreSQL.
+"""The migration script with Airflow 2 and 3 on a real PostgreSQL.
 
-Two migrations are done once and looked at by several tests; whoever changes a database copies it first.
+Several tests share two migrated databases; a test that changes one copies it first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPO = Path(__file__).parents[2]
 SOURCE = REPO / "src/cdk_airflow_ecs/in_container/migrate.py"
 AIRFLOW_2, AIRFLOW_3 = "2.11.2", "3.3.2"
 HEAD_2_10_0, HEAD_2, HEAD_3 = "22ed7efa9da2", "5f2621c13b39", "d2f4e1b3c5a7"
-# Hostile, and of this run alone: the process list is everybody's.
+# With special characters, and different in each run because the process list is shared.
 USER, DATABASE_PASSWORD = "air flow", "p@ss/w:rd#%25 &=?\"+!x$1'\\" + secrets.token_hex(4)
 ADMIN_PASSWORD = "-first \"Pass'word$1" + secrets.token_hex(4)
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("mi
 
 @dataclass
 class Run:
-    """What one run of the script left behind."""
+    """The result of one run of the script."""
 
     code: int
     output: str
@@ -43,19 +43,19 @@ class Run:
 
 @dataclass
 class Machine:
-    """A database server, and a folder per Airflow installation."""
+    """A database server, and a home folder per Airflow installation."""
 
     server: PostgresServer
     folder: Path
 
     def database(self, template: str = "template1") -> str:
-        """Create a database that is empty or a copy; return its name."""
+        """Create an empty database, or a copy of *template*, and return its name."""
         name = f"database_{secrets.token_hex(4)}"
         self.server.execute(f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{USER}"')
         return name
 
     def migrate(self, version: str, database: str, **environment: str) -> Run:
-        """Run the script as the migration container does; watch the process list while it runs."""
+        """Run the script as the migration container does, and record the process list meanwhile."""
         home = self.folder / version
         process = subprocess.Popen(
             [REPO / f".venvs/airflow-{version}/bin/python", "-c", SOURCE.read_text()],
@@ -109,16 +109,16 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def made_by_2(machine: Machine) -> Migrated:
+def migrated_by_2(machine: Machine) -> Migrated:
     """Migrate an empty database with Airflow 2."""
     name = machine.database()
     return Migrated(name, machine.migrate(AIRFLOW_2, name, **admin(ADMIN_PASSWORD)))
 
 
 @pytest.fixture(scope="module")
-def crossed(machine: Machine, made_by_2: Migrated) -> Migrated:
-    """Migrate a database of Airflow 2 with Airflow 3, after the former was killed or has ended."""
-    name = machine.database(made_by_2.name)
+def crossed(machine: Machine, migrated_by_2: Migrated) -> Migrated:
+    """Migrate a database from Airflow 2, whose services were killed or have ended, to Airflow 3."""
+    name = machine.database(migrated_by_2.name)
     machine.server.execute(
         "INSERT INTO job (state, job_type, latest_heartbeat) VALUES"
         " ('running', 'SchedulerJob', now() - interval '3 minutes'), ('success', 'TriggererJob', now())",
@@ -128,12 +128,12 @@ def crossed(machine: Machine, made_by_2: Migrated) -> Migrated:
 
 
 def admin(password: str) -> dict[str, str]:
-    """Return what the construct gives the migration container."""
+    """Return the admin's environment variables of the migration container."""
     return {"AIRFLOW_ECS_ADMIN_USERNAME": "admin", "AIRFLOW_ECS_ADMIN_PASSWORD": password}
 
 
 def password_is(machine: Machine, password: str, database: str) -> bool:
-    """Tell whether the admin can sign in with *password*."""
+    """Return whether *password* is the admin's."""
     stored = machine.server.execute("SELECT password FROM ab_user WHERE username = 'admin'", database)
     check = "import json, sys; from werkzeug.security import check_password_hash as c; print(c(*json.load(sys.stdin)))"
     python = REPO / f".venvs/airflow-{AIRFLOW_3}/bin/python"
@@ -144,7 +144,7 @@ def password_is(machine: Machine, password: str, database: str) -> bool:
 
 
 def assert_no_secret(machine: Machine, run: Run, database: str) -> None:
-    """No password stands in the output, in a command line, or in Airflow's log of actions."""
+    """Check that the output, command lines and Airflow's audit log contain no password."""
     actions = machine.server.execute("SELECT coalesce(extra, '') FROM log", database)
     quoted = machine.server.url(database, USER, DATABASE_PASSWORD).split("@")[0].rpartition(":")[2]
     for secret in (ADMIN_PASSWORD, DATABASE_PASSWORD, quoted):
@@ -160,17 +160,17 @@ def revision(machine: Machine, database: str, table: str = "alembic_version") ->
     return machine.server.execute(f"SELECT version_num FROM {table}", database)
 
 
-def test_empty_database_with_2(machine: Machine, made_by_2: Migrated) -> None:
-    """Airflow 2 gets its tables, its roles and an admin with the given password."""
-    assert made_by_2.run.code == 0, made_by_2.run.output
-    assert revision(machine, made_by_2.name) == HEAD_2
-    assert password_is(machine, ADMIN_PASSWORD, made_by_2.name)
-    assert_no_secret(machine, made_by_2.run, made_by_2.name)
+def test_empty_database_with_2(machine: Machine, migrated_by_2: Migrated) -> None:
+    """Airflow 2 creates its tables, roles and an admin with this password."""
+    assert migrated_by_2.run.code == 0, migrated_by_2.run.output
+    assert revision(machine, migrated_by_2.name) == HEAD_2
+    assert password_is(machine, ADMIN_PASSWORD, migrated_by_2.name)
+    assert_no_secret(machine, migrated_by_2.run, migrated_by_2.name)
 
 
-def test_upgrade_within_2(machine: Machine, made_by_2: Migrated) -> None:
-    """An upgrade within 2.x changes no password and deletes no DAG, though its own container has none."""
-    name = machine.database(made_by_2.name)
+def test_upgrade_within_2(machine: Machine, migrated_by_2: Migrated) -> None:
+    """An upgrade within 2.x keeps passwords and DAGs."""
+    name = machine.database(migrated_by_2.name)
     machine.server.execute(
         "INSERT INTO serialized_dag (dag_id, fileloc, fileloc_hash, last_updated, dag_hash, data)"
         " VALUES ('mine', '/x.py', 1, now(), 'x', '{}');"
@@ -187,12 +187,12 @@ def test_upgrade_within_2(machine: Machine, made_by_2: Migrated) -> None:
     assert machine.server.execute("SELECT dag_id FROM serialized_dag", name) == "mine"
 
 
-def test_crossing_is_refused_while_2_runs(machine: Machine, made_by_2: Migrated) -> None:
-    """A scheduler that sent a sign of life a moment ago stops the upgrade before anything is touched."""
-    name = machine.database(made_by_2.name)
+def test_crossing_is_refused_while_2_runs(machine: Machine, migrated_by_2: Migrated) -> None:
+    """The upgrade from 2 to 3 fails without changes if a scheduler of Airflow 2 had a heartbeat just before."""
+    name = machine.database(migrated_by_2.name)
     machine.server.execute(
         "INSERT INTO job (state, job_type, hostname, latest_heartbeat)"
-        # Two minutes count, from when the script looks: Airflow may take one of them to start.
+        # The limit is two minutes before the check, because Airflow may take one minute to start.
         " VALUES ('running', 'SchedulerJob', '10.0.0.7', now())",
         name,
     )
@@ -206,7 +206,7 @@ def test_crossing_is_refused_while_2_runs(machine: Machine, made_by_2: Migrated)
 
 
 def test_crossing_is_done_when_2_has_stopped(machine: Machine, crossed: Migrated) -> None:
-    """Services that were killed minutes ago, or ended properly a moment ago, hold nothing up."""
+    """The upgrade from 2 to 3 runs if the services of Airflow 2 were killed minutes ago or have ended."""
     assert crossed.run.code == 0, crossed.run.output
     assert revision(machine, crossed.name) == HEAD_3
     assert revision(machine, crossed.name, "alembic_version_fab")
@@ -215,7 +215,7 @@ def test_crossing_is_done_when_2_has_stopped(machine: Machine, crossed: Migrated
 
 
 def test_rollback_to_2_changes_nothing(machine: Machine, crossed: Migrated) -> None:
-    """A database that Airflow 3 has upgraded is left alone by Airflow 2, successfully and with a warning."""
+    """Airflow 2 does not change a database of Airflow 3; it logs a warning and succeeds."""
     name = machine.database(crossed.name)
     state = "SELECT count(*), sum(id), (SELECT count(*) FROM ab_user) FROM ab_permission_view"
     before = machine.server.execute(state, name)
@@ -230,7 +230,7 @@ def test_rollback_to_2_changes_nothing(machine: Machine, crossed: Migrated) -> N
 
 @pytest.mark.parametrize("table", ["alembic_version", "alembic_version_fab"])
 def test_rollback_within_3_changes_nothing(machine: Machine, crossed: Migrated, table: str) -> None:
-    """A newer patch of Airflow, or of FAB's provider alone, may have been here before."""
+    """A database of a newer patch of Airflow 3 or FAB's provider is not changed."""
     name = machine.database(crossed.name)
     machine.server.execute(f"UPDATE {table} SET version_num = 'f00dfeedcafe'", name)
 
@@ -241,9 +241,9 @@ def test_rollback_within_3_changes_nothing(machine: Machine, crossed: Migrated, 
     assert revision(machine, name, table) == "f00dfeedcafe"
 
 
-def test_too_old_for_3_is_refused(machine: Machine, made_by_2: Migrated) -> None:
-    """A revision from before what Airflow 3 can upgrade is not mistaken for one that is ahead."""
-    name = machine.database(made_by_2.name)
+def test_too_old_for_3_is_refused(machine: Machine, migrated_by_2: Migrated) -> None:
+    """A revision that is too old for Airflow 3 is an error, and is not mistaken for a newer one."""
+    name = machine.database(migrated_by_2.name)
     machine.server.execute("UPDATE alembic_version SET version_num = '290244fb8b83'", name)
 
     run = machine.migrate(AIRFLOW_3, name)
@@ -253,7 +253,7 @@ def test_too_old_for_3_is_refused(machine: Machine, made_by_2: Migrated) -> None
 
 
 def test_empty_database_with_3_and_again(machine: Machine) -> None:
-    """Airflow 3 gets its own and FAB's tables, roles and the admin; a second run keeps the password."""
+    """Airflow 3 creates its tables, those of FAB, roles and the admin; a second run keeps the password."""
     name = machine.database()
     permissions = "SELECT role_id, count(*) FROM ab_permission_view_role GROUP BY 1 ORDER BY 1"
 
@@ -272,8 +272,8 @@ def test_empty_database_with_3_and_again(machine: Machine) -> None:
         assert_no_secret(machine, run, name)
 
 
-def test_admin_only_when_asked_and_possible(machine: Machine, crossed: Migrated) -> None:
-    """Without the variables nobody is created; an auth manager without users is no error."""
+def test_no_admin_without_variables_or_users(machine: Machine, crossed: Migrated) -> None:
+    """No admin is created without the variables, or if the auth manager has no users in the database."""
     name = machine.database(crossed.name)
     simple = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
@@ -288,8 +288,8 @@ def test_admin_only_when_asked_and_possible(machine: Machine, crossed: Migrated)
     assert machine.server.execute("SELECT username FROM ab_user", name) == "admin"
 
 
-def test_failure_is_an_exit_code_without_url(machine: Machine) -> None:
-    """A connection that cannot even be parsed fails at once, and its password is not printed."""
+def test_an_invalid_url_fails_without_printing_it(machine: Machine) -> None:
+    """An invalid connection URL fails the script, which does not print the password."""
     url = "postgresql+psycopg2://airflow:hush@hush@localhost:port/airflow"
 
     run = machine.migrate(AIRFLOW_3, "unused", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=url)
@@ -298,8 +298,8 @@ def test_failure_is_an_exit_code_without_url(machine: Machine) -> None:
     assert "hush" not in run.output
 
 
-def test_script_fits_a_task_definition() -> None:
-    """The script stays small, and images of Airflow 2.8 with Python 3.8 can parse it."""
+def test_the_script_is_small_and_parses_on_python_3_8() -> None:
+    """The script is small enough for a task definition, and Python 3.8 can parse it."""
     text = SOURCE.read_text()
 
     assert len(text.encode()) < 6656

@@ -1,4 +1,4 @@
-"""The example with Aurora after some changes: readers, capacity, kind of storage; and task logs in CloudWatch."""
+"""The Aurora example with other readers, capacity and storage, and with task logs in CloudWatch."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The quickstart with what the tests change: the image, and whether data outlives the stack."""
+"""The quickstart with another image and removal policy."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A development cluster whose database and broker are what the environment says: containers, or AWS's own."""
+"""A development cluster whose database and broker are containers or AWS services, by environment variable."""
 
 import os
 

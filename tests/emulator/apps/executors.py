@@ -1,4 +1,4 @@
-"""A cluster with Celery, and with the ECS executor on Fargate Spot."""
+"""A cluster with Celery and the ECS executor on Fargate Spot."""
 
 from aws_cdk import App, Stack
 

@@ -1,4 +1,4 @@
-"""A cluster with ECS tasks of the user's own, one of them on Fargate Spot, and a pool that is added later."""
+"""A cluster with ECS tasks, one of them on Fargate Spot, and an additional pool."""
 
 from aws_cdk import App, Stack
 from aws_cdk import aws_ecs as ecs

@@ -1,4 +1,4 @@
-"""A cluster over SQS, with as many pools as the test says; its image needs no builder."""
+"""A cluster with SQS and a configurable number of pools; its image is not built."""
 
 import os
 
