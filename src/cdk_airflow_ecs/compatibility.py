@@ -53,7 +53,7 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan, version:
     if runs_tasks and hub and not built:
         yield Advice(
             f"cdk-airflow-ecs:docker-hub-pulls:{name}",
-            f"each Airflow task pulls {hub} from Docker Hub, which allows one IP address, such as that of a NAT gateway,"
+            f"each Airflow task pulls {hub} from Docker Hub, which allows one IP address, such as a NAT gateway's,"
             " 100 pulls in six hours without a login. Copy the image and use AirflowImage.ecr(repository, tag), or pass"
             " credentials=",
         )

@@ -58,7 +58,7 @@ _RESOLVED: Final = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
 _LOGIN: Final = re.compile(
     r"""://[^/@\s:"'\[]{,200}:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*]|\d+([/?#;,]|\\?["'\s]))[^@\s"',]{1,1000}@"""
 )
-# All patterns start at one place per word or line, or look ahead a limited distance: otherwise a text of 64 KiB, the size
+# All patterns start at one place per word or line, or look ahead a limited distance: otherwise 64 KiB of text, the size
 # of a task definition, would take minutes.
 _SHAPES: Final = {
     "a private key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|AGE-SECRET-KEY-1\w+"),
