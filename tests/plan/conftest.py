@@ -1,11 +1,11 @@
-"""A plan is data: below this folder nothing may ask CDK anything, and every test can import ``plans``."""
+"""Fixtures for tests of plans, which must not call CDK."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _no_cdk(monkeypatch):
-    """Fail whatever sends a message to CDK's kernel."""
+    """Fail if a test calls the JSII kernel."""
 
     def refuse(*_: object) -> None:
         raise AssertionError("a plan must not ask CDK")

@@ -1,4 +1,4 @@
-"""What tests of plans share: stand-ins for constructs, and a short way to ask what a container gets."""
+"""Helpers for tests of plans."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from contracts.foreign_executor import LambdaExecutor
 
 
 class EcsSecret:
-    """Stands in for ``ecs.Secret``."""
+    """Stand-in for ``ecs.Secret``."""
 
     has_field = False
 
@@ -53,7 +53,7 @@ EXECUTORS = {
     "ecs": EcsExecutor(),
     "several": SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)]),
 }
-# The releases that an executor does not take.
+# Releases that an executor does not support.
 LACKING = {"lambda": ("2.8", "2.9", "2.10"), "several": ("2.8", "2.9")}
 ACCEPTED = [(line, name) for line in VERSIONS for name in EXECUTORS if line not in LACKING.get(name, ())]
 
@@ -64,20 +64,20 @@ def plan(line: str = "3.3", executor: str = "celery", **arguments: Any) -> Clust
 
 
 def settings_of(**arguments: Any) -> Settings:
-    """Fill in and check the arguments of a cluster."""
+    """Resolve and check the arguments of a cluster."""
     return resolve(ClusterArguments(**arguments))
 
 
 def containers(plan: ClusterPlan) -> dict[str, Container]:
-    """The containers by name; one name is one kind of process."""
+    """Return the containers by name."""
     return {container.name: container for component in plan.components for container in component.containers}
 
 
 def services(plan: ClusterPlan) -> list[Component]:
-    """All components but the migration."""
+    """Return all long-running components."""
     return [component for component in plan.components if component.count is not None]
 
 
 def option(container: Container, section: str, name: str) -> Any:
-    """The value of an Airflow option in a container, None if it is not set."""
+    """Return the value of an Airflow option, or None."""
     return container.environment.get(f"AIRFLOW__{section}__{name}".upper())

@@ -1,4 +1,4 @@
-"""What each release runs, and what each container is given: the tables of the design, literally."""
+"""Commands, secrets, edges and health checks of each release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cdk_airflow_ecs.process import Process
 TWO = ["2.8", "2.9", "2.10", "2.11"]
 THREE = ["3.0", "3.1", "3.2", "3.3"]
 
-# Container: what it is given. "execution-api" is the way to it, "serves" the right to answer its clients.
+# Container: its capabilities. "execution-api" means that it is a client of the execution API.
 AIRFLOW_3 = {
     "api-server": "database fernet jwt session",
     "execution-api": "database fernet jwt",
@@ -127,8 +127,8 @@ EDGES_ECS_2 = """
 """
 
 
-def given(found: ClusterPlan) -> dict[str, set[str]]:
-    """What each container of a plan can do, told from its environment and edges."""
+def capabilities(found: ClusterPlan) -> dict[str, set[str]]:
+    """Return each container's capabilities, derived from its environment and edges."""
     callers = {edge.source for edge in found.edges if edge.port == 8081}
     result = {}
     for component in found.components:
@@ -151,21 +151,21 @@ def given(found: ClusterPlan) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis", "local", "ecs"])
-def test_what_each_container_gets(line, executor):
-    """The table "what each container gets" holds in every release, with workers and without."""
+def test_each_container_has_the_capabilities_in_the_table(line, executor):
+    """Capabilities equal the table in every release."""
     table = dict(AIRFLOW_3 if line in THREE else AIRFLOW_2)
     if executor == "local":
         table |= LOCAL_3 if line in THREE else LOCAL_2
     if executor == "ecs":
         table |= ECS_3 if line in THREE else ECS_2
-    assert given(plan(line, executor)) == {name: set(marks.split()) for name, marks in table.items() if marks}
+    assert capabilities(plan(line, executor)) == {name: set(marks.split()) for name, marks in table.items() if marks}
 
 
 @pytest.mark.parametrize(
     ("release", "section"), [("2.11.2", "webserver"), ("3.0.0", "webserver"), ("3.0.1", "webserver"), ("3.0.2", "api")]
 )
-def test_where_the_session_secret_is_read(release, section):
-    """Airflow moved the option in 3.0.2; elsewhere it would be ignored, and each process would sign with another."""
+def test_the_session_secret_uses_the_option_of_the_release(release, section):
+    """The session secret is in [webserver] before Airflow 3.0.2 and in [api] since."""
     web, worker = (
         containers(plan(version=AirflowVersion.of(release)))[name]
         for name in ("api-server" if release[0] == "3" else "webserver", "worker")
@@ -176,8 +176,8 @@ def test_where_the_session_secret_is_read(release, section):
 
 
 @pytest.mark.parametrize(("line", "executor"), ACCEPTED)
-def test_no_secret_beyond_the_table(line, executor):
-    """A container holds the secrets that its row stands for, and none besides."""
+def test_each_container_has_only_the_secrets_in_the_table(line, executor):
+    """Secrets equal the table."""
     means = {
         "database": {SecretRef("Database", "username"), SecretRef("Database", "password")},
         "fernet": {SecretRef("Fernet")},
@@ -187,7 +187,7 @@ def test_no_secret_beyond_the_table(line, executor):
         "admin": {SecretRef("Admin")},
     }
     found = plan(line, executor)
-    rows = {**given(found), "redis": {"broker"}}  # a broker in a container knows its own
+    rows = {**capabilities(found), "redis": {"broker"}}  # a broker in a container has its own token
     for name, container in containers(found).items():
         held = {value for value in container.environment.values() if isinstance(value, SecretRef)}
         assert held == set().union(*(means.get(mark, set()) for mark in rows[name])), name
@@ -204,16 +204,16 @@ def test_no_secret_beyond_the_table(line, executor):
         (TWO, "ecs", EDGES_ECS_2),
     ],
 )
-def test_who_talks_to_whom(lines, executor, table):
-    """The edges of a release are these and no others."""
+def test_the_edges_equal_the_table(lines, executor, table):
+    """Each release has exactly the edges in the table."""
     expected = sorted(line.strip() for line in table.strip().splitlines())
     for line in lines:
         assert sorted(f"{e.source} {e.target} {e.port}" for e in plan(line, executor).edges) == expected
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_commands(line):
-    """Each container starts with the command of its release, word for word."""
+def test_each_container_has_the_command_of_its_release(line):
+    """Each container starts with the exact command of its release."""
     found = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))
     migrate = found.pop("migrate").command
     assert {name: " ".join(c.command) for name, c in found.items()} == (COMMANDS_3 if line in THREE else COMMANDS_2)
@@ -222,8 +222,8 @@ def test_commands(line):
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local"])
-def test_every_service_is_watched_cheaply(line, executor):
-    """Each long-running container has a health check, and none of them starts Airflow, which costs 5 s of CPU."""
+def test_every_service_has_a_cheap_health_check(line, executor):
+    """No health check starts Airflow, which costs 5 s of CPU."""
     for component in services(plan(line, executor)):
         for container in component.containers:
             assert container.health_check is not None
@@ -245,15 +245,15 @@ def test_every_service_is_watched_cheaply(line, executor):
         ("2.11", "scheduler", "'SchedulerJob'"),
     ],
 )
-def test_what_a_health_check_asks(line, name, words):
-    """Each check asks the process itself: its own address, port or row."""
+def test_a_health_check_uses_the_address_or_row_of_its_process(line, name, words):
+    """A health check uses the local address or the database row of its process."""
     assert words in containers(plan(line))[name].health_check.command[-1]
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local"])
-def test_the_scheduler_forks_off_no_health_server(line, executor):
-    """Airflow's own health server would share the scheduler's TLS connection to the database, and break it."""
+def test_the_scheduler_starts_no_health_server(line, executor):
+    """A health server would break the scheduler's TLS connection to the database."""
     scheduler = containers(plan(line, executor))["scheduler"]
     assert option(scheduler, "scheduler", "enable_health_check") == "False"
     assert "METADATA_HOST" in scheduler.health_check.command[-1]
@@ -263,15 +263,15 @@ def test_the_scheduler_forks_off_no_health_server(line, executor):
 @pytest.mark.parametrize(
     ("executor", "place"), [("celery", "Pools/default"), ("local", "Scheduler"), ("ecs", "Tasks/executor")]
 )
-def test_who_runs_the_code_of_dag_authors(line, executor, place):
-    """Grants to a cluster reach DAG processor and triggerer, and the place where tasks run."""
+def test_components_that_run_user_code(line, executor, place):
+    """Only DAG processor, triggerer and task runners run user code."""
     runs = {part.name for part in plan(line, executor).components if part.runs_user_code}
     assert runs == {"DagProcessor", "Triggerer", place}
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_every_container_is_told_to_wait_for_nothing(line):
-    """The official entry point would wait for stores by putting the broker's password on a command line."""
+def test_no_container_waits_for_a_connection(line):
+    """The official entry point would put the broker's password on a command line."""
     for container in containers(plan(line)).values():
         assert container.environment["CONNECTION_CHECK_MAX_COUNT"] == "0"
         assert not [name for name in container.environment if name.startswith(("DB_", "BACKEND", "_AIRFLOW", "_PIP"))]
@@ -281,20 +281,20 @@ def test_every_container_is_told_to_wait_for_nothing(line):
     ("text", "is_now"), [("2.8.1", "2.8.1"), ("3.3", str(AirflowVersion.V3_3)), ("3.3.99", "3.3.99")]
 )
 def test_a_release_by_name(text, is_now):
-    """A full number names that release, a line the patch release that the library offers."""
+    """A line selects its default patch release."""
     assert str(AirflowVersion.of(text)) == is_now
 
 
 @pytest.mark.parametrize("text", ["2.7.3", "3.4", "4.0.0", "1.10.15"])
-def test_a_release_out_of_range(text):
-    """What is not supported is refused with the list of what is."""
+def test_an_unsupported_release(text):
+    """The error for an unsupported release lists the supported ones."""
     with pytest.raises(ValueError, match=r"2\.8, 2\.9, 2\.10, 2\.11, 3\.0, 3\.1"):
         AirflowVersion.of(text)
 
 
 @pytest.mark.parametrize("text", ["3.4.0", "3.5.1", "3.12.0"])
 def test_a_later_release(text):
-    """It has the plan of the newest that is known, its options by the same names, and one warning."""
+    """A later release has the plan of the newest known one, and a warning."""
     options = {"config": {"core": {"parallelism": 64}, "api": {"of_tomorrow": "x"}}}
     settings = settings_of(version=AirflowVersion.of(text), **options)
     assert [each.id for each in settings.advice if "unverified" in each.id] == ["cdk-airflow-ecs:unverified-release"]
@@ -306,14 +306,14 @@ def test_a_later_release(text):
 
 
 @pytest.mark.parametrize("text", ["", "3", "latest", "3.3.x", "v3.3.2", 3.3, None])
-def test_what_is_no_release(text):
-    """What does not even look like a release is refused with an example."""
+def test_a_malformed_release(text):
+    """The error for a malformed release has an example."""
     with pytest.raises(ValueError, match=r'release such as "3\.3\.2"'):
         AirflowVersion.of(text)
 
 
 def test_versions_in_python():
-    """A release tells how to write it, which the advice to pin it says."""
+    """A version returns the Python expression that creates it."""
     assert AirflowVersion.V2_10.constant == "AirflowVersion.V2_10"
     assert AirflowVersion.of("2.10.1").constant == 'AirflowVersion.of("2.10.1")'
     assert AirflowVersion.LATEST == max(AirflowVersion.ALL) == AirflowVersion.V3_3
@@ -325,7 +325,7 @@ def test_versions_in_python():
     [("interval_seconds", 5, 300), ("timeout_seconds", 2, 120), ("retries", 1, 10), ("start_period_seconds", 0, 300)],
 )
 def test_limits_of_a_health_check(name, low, high):
-    """ECS's limits are ours, both ends included."""
+    """Health check values must be within the limits of ECS."""
     for value in (low, high):
         assert getattr(HealthCheck(command=["true"], **{name: value}), name) == value
     for value in (low - 1, high + 1, "30", True, None):
@@ -333,23 +333,23 @@ def test_limits_of_a_health_check(name, low, high):
             HealthCheck(command=["true"], **{name: value})
 
 
-def test_a_need_is_spelled_right():
-    """A typo in a need is refused when the process is made: a worker with it would get no DAGs."""
+def test_a_misspelt_need():
+    """A misspelt need of a process raises an error."""
     with pytest.raises(ValueError, match="Process 'worker': 'dag' is not a need; accepted: dags, database, "):
         Process(name="worker", component="Pools/acme", command=("work",), needs=frozenset({"dag", "session"}))
 
 
 class UnusualDatabase(RdsDatabase):
-    """A database whose clients find it by variables of other names."""
+    """A database whose environment variables have other names."""
 
     def environment(self):
-        """Name the host otherwise."""
+        """Return a host under another name."""
         return {"ACME_HOST": Ref("Database", "host")}
 
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_database_edges_follow_from_needs(line):
-    """Whoever needs the database may reach it, whatever the variables that name its host."""
+    """A process that needs the database has an edge to it."""
     usual, unusual = (plan(line, database=database) for database in (RdsDatabase(), UnusualDatabase()))
     assert unusual.edges == usual.edges
     assert [edge.source for edge in usual.edges if edge.target == "Database"]

@@ -1,4 +1,4 @@
-"""Aurora as metadata database: what it takes, what it refuses, and that plans do not know it from another."""
+"""Aurora as metadata database: accepted and rejected arguments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from plans import NUMBER_TOKEN, TEXT_TOKEN, plan
 from cdk_airflow_ecs import AuroraDatabase, RdsDatabase
 
 
-def test_plans_do_not_know_it():
-    """Whoever runs the PostgreSQL, components get the same: TLS, port and login are alike."""
+def test_aurora_and_rds_have_the_same_plan():
+    """Plans do not differ between Aurora and RDS."""
     assert plan(database=AuroraDatabase(readers=3)) == plan(database=RdsDatabase())
 
 
 def test_defaults():
-    """Half a unit while nothing happens, and one reader that takes over, as RdsDatabase has its standby."""
+    """The defaults are 0.5 ACU and one reader for failover."""
     database = AuroraDatabase()
     assert (database.min_capacity, database.max_capacity, database.readers) == (0.5, 4, 1)
     assert RdsDatabase().multi_az is (database.readers > 0)
@@ -29,8 +29,8 @@ def test_defaults():
         {"engine_version": "18.3", "deletion_protection": False},
     ],
 )
-def test_what_aurora_has(arguments):
-    """The ends of each range."""
+def test_accepted_values(arguments):
+    """Both ends of each range are accepted."""
     database = AuroraDatabase(**arguments)
     assert all(getattr(database, name) == value for name, value in arguments.items())
 
@@ -69,7 +69,7 @@ def test_what_aurora_has(arguments):
         ({"deletion_protection": 1}, "deletion_protection is True or False, got 1"),
     ],
 )
-def test_what_aurora_has_not(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_values(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=f"^AuroraDatabase {words}"):
         AuroraDatabase(**arguments)

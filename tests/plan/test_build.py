@@ -1,4 +1,4 @@
-"""Images built from a directory: what is read, what is refused, what the builder gets."""
+"""Images built from a directory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint.sh"]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Make a directory of the files given, by path."""
+    """Return a function that creates a directory with the given files."""
 
     def make(files, name="airflow"):
         for path, text in files.items():
@@ -71,17 +71,17 @@ def folder(tmp_path):
 
 
 def context(image, line="3.3", **added):
-    """The files that the builder gets, as text."""
+    """Return the build context as text."""
     return {name: content.decode() for name, content in image.source.context(VERSIONS[line], **added).items()}
 
 
 def image_in(**arguments):
-    """The image of the cluster's components, as it is built."""
+    """Return the image of the cluster's components."""
     return settings_of(version=AirflowVersion.V3_3, **arguments).images()["airflow"]
 
 
 def test_a_whole_directory(folder):
-    """Every kind of file lands in the image, packages as root, the rest as airflow, and nothing else does."""
+    """The image contains exactly the supported files."""
     found = context(AirflowImage.build(folder(WHOLE)))
     assert found.pop("Dockerfile") == DOCKERFILE
     assert found.pop("requirements.txt") == "pandas\nApache_Airflow.Providers-Http >=5 ; python_version > '3.8'\n"
@@ -91,7 +91,7 @@ def test_a_whole_directory(folder):
 
 
 def test_each_part_is_optional(folder):
-    """A directory with one of them is an image with that one."""
+    """A directory with one supported file is enough for an image."""
     for number, name in enumerate(WHOLE):
         if name in ("README.md", ".gitignore"):
             continue
@@ -106,8 +106,8 @@ def test_each_part_is_optional(folder):
         assert [line for line in lines if line.startswith("USER")][-1:] == ["USER airflow"] * (name == "packages.txt")
 
 
-def test_the_layout_of_the_walk_through(folder):
-    """Files may stand in configs/, scripts/ and requirements/, as in the Copilot walk-through."""
+def test_the_folders_of_the_copilot_layout(folder):
+    """Files may be in the folders of the Copilot walk-through."""
     moved = {"airflow.cfg": "configs/", "entrypoint.sh": "scripts/", "requirements.txt": "requirements/"}
     there = AirflowImage.build(folder({moved.get(name, "") + name: text for name, text in WHOLE.items()}, "copilot"))
     assert context(there) == context(AirflowImage.build(folder(WHOLE)))
@@ -115,8 +115,8 @@ def test_the_layout_of_the_walk_through(folder):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_base(folder, line):
-    """The full image of the release is the default; a slim one gets the providers that the cluster configures."""
+def test_the_base_image(folder, line):
+    """The default base is the full image; a slim one installs the required providers."""
     directory, version = folder(WHOLE), VERSIONS[line]
     full = context(AirflowImage.build(directory), line)["Dockerfile"]
     slim = context(AirflowImage.build(directory, base="slim"), line)["Dockerfile"]
@@ -128,12 +128,12 @@ def test_the_base(folder, line):
     extras = "aiobotocore,amazon,celery,http,postgres,redis,statsd" + (",fab,git" if version.major == 3 else "")
     assert f'"apache-airflow[{extras}]==${{AIRFLOW_VERSION}}"' in slim
     published = f"airflow/constraints-${{AIRFLOW_VERSION}}/constraints-{version.python}.txt"
-    # A slim image's own file may lack providers; images of 2.8 have no file.
+    # The constraints file in a slim image may lack providers; images of 2.8 have no file.
     assert (published in slim, published in full) == (True, line == "2.8")
 
 
-def test_what_the_cluster_adds(folder):
-    """Packages and modules of a broker go into the same build, beside the user's own."""
+def test_packages_and_modules_of_the_broker(folder):
+    """One build installs the broker's packages and the user's."""
     added = {"requirements": ("kombu>=5.6,<6",), "files": {"broker_settings.py": "X = 1\n"}}
     for files, lines in (({"plugins/a.py": ""}, ""), (WHOLE, "pandas\n")):
         found = context(AirflowImage.build(folder(files, f"d{len(files)}")), **added)
@@ -145,16 +145,16 @@ def test_what_the_cluster_adds(folder):
         assert "kombu)==/Id" in found["Dockerfile"]
 
 
-def test_a_module_of_the_clusters_name(folder):
-    """A module that the cluster brings overwrites none of the user's."""
+def test_a_module_with_the_name_of_one_of_the_cluster(folder):
+    """A user's module must not have the name of one that the cluster adds."""
     image = AirflowImage.build(folder({"config/airflow_ecs_celery.py": ""}))
     with pytest.raises(ValueError, match=r"config/airflow_ecs_celery\.py: the cluster brings a module of that name; "):
         plan("2.8", "sqs", image=image)
     assert plan("3.3", "sqs", image=image)
 
 
-def test_junk_stays_out(folder):
-    """Byte code, version control and files of editors change nothing of what the builder gets."""
+def test_temporary_files_are_ignored(folder):
+    """The build context contains no byte code, version control or editor files."""
     junk = {
         **{
             "plugins/__pycache__/weekdays.cpython-312.pyc": b"\x00",
@@ -176,7 +176,7 @@ def test_junk_stays_out(folder):
 
 
 def test_links(folder, tmp_path):
-    """A link to a file or folder counts as what it points to; one that leads nowhere or back is refused."""
+    """Links are followed; broken and circular ones are rejected."""
     directory = folder({"dags/a.py": "A\n", "plugins/common/b.py": "B\n"})
     os.symlink(directory / "plugins" / "common", directory / "dags" / "common")
     os.symlink(directory / "plugins" / "common" / "b.py", directory / "dags" / "b.py")
@@ -191,7 +191,7 @@ def test_links(folder, tmp_path):
         AirflowImage.build(directory)
 
 
-# What is wrong: (the files, words of the error).
+# Case: (files, pattern of the error).
 REFUSED = {
     "nothing": ({}, r"has nothing for an image; it takes requirements\.txt, .*dags/\. Leave image= out for the offic"),
     "only documents": ({"README.md": "# Ours"}, "has nothing for an image"),
@@ -308,15 +308,15 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(folder, name):
-    """What cannot become an image is refused when it is read, with the file, what is wrong and what to do."""
+def test_an_invalid_directory(folder, name):
+    """The error has the file, the problem and the remedy."""
     files, words = REFUSED[name]
     with pytest.raises(ValueError, match=words):
         AirflowImage.build(folder(files))
 
 
 def test_a_login_is_not_repeated(folder):
-    """An index with a login is refused, and the login is not in the message."""
+    """The error for an index URL with a login hides the login."""
     for line in (
         "--extra-index-url https://me:hunter2@pypi.example.com/simple",
         "x @ git+https://hunter2@example.com/x",
@@ -338,19 +338,19 @@ def test_a_login_is_not_repeated(folder):
     ],
 )
 def test_other_lines_of_requirements(folder, line):
-    """Options of pip's, and addresses without a login, reach pip."""
+    """Options of pip and URLs without a login are kept."""
     assert context(AirflowImage.build(folder({"requirements.txt": line})))["requirements.txt"] == f"{line}\n"
 
 
 @pytest.mark.parametrize("directory", [None, "", 3, "nowhere", "pyproject.toml", Path("nowhere"), "${Token[TOKEN.1]}"])
-def test_no_directory(directory):
-    """What is no folder is refused, with the folder that it was looked for in."""
+def test_a_missing_directory(directory):
+    """The error for a missing directory has its absolute path."""
     with pytest.raises(ValueError, match=r"AirflowImage\.build: .* is no folder here \(/.*\); give the folder"):
         AirflowImage.build(directory)
 
 
-def test_options_count_like_config(folder):
-    """Each option of airflow.cfg reaches every container, database options the migration too, and defaults give way."""
+def test_options_of_the_file_count_like_config(folder):
+    """Options in airflow.cfg override the cluster's defaults in every container."""
     directory = folder(
         {
             "airflow.cfg": "[core]\nload_examples = True\n[logging]\nlog_format = %%(message)s\n"
@@ -363,7 +363,7 @@ def test_options_count_like_config(folder):
     assert {option(c, "database", "max_db_retries") for c in found.values()} == {"5"}
 
 
-# What the file says beside the arguments: (the option, words of the error).
+# Case: (content of airflow.cfg, pattern of the error).
 CONTRADICTIONS = {
     "an option of the cluster": (
         "[core]\nexecutor = SequentialExecutor",
@@ -383,16 +383,16 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_options_that_environment_would_override(folder, name):
-    """What the file says is never overridden in silence: a contradiction names both sides, a secret is refused."""
+def test_conflicting_options(folder, name):
+    """The error names both sources of the option."""
     text, words = CONTRADICTIONS[name]
     with pytest.raises(ValueError, match=words) as refusal:
         plan(image=AirflowImage.build(folder({"airflow.cfg": text})), config={"core": {"parallelism": 7}})
     assert "hunter2" not in str(refusal.value)
 
 
-def test_the_same_twice_is_no_contradiction(folder):
-    """An option may stand in the file and in config= with one value."""
+def test_equal_options_do_not_conflict(folder):
+    """airflow.cfg and config= may set the same value."""
     image = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 7"}))
     assert (
         option(containers(plan(image=image, config={"core": {"parallelism": 7}}))["worker"], "core", "parallelism")
@@ -400,8 +400,8 @@ def test_the_same_twice_is_no_contradiction(folder):
     )
 
 
-def test_unknown_options_are_advised(folder):
-    """An option that Airflow does not know is said, with the file's name; a plugin's own section is not."""
+def test_unknown_options_in_the_file(folder):
+    """Only unknown options of Airflow's own sections give a warning."""
     files = {"airflow.cfg": "[core]\nparalelism = 7\n[reports]\nsender = a"}
     image = AirflowImage.build(folder(files))
     executor = CeleryExecutor(pools=[WorkerPool("default", image=image)])
@@ -414,7 +414,7 @@ def test_unknown_options_are_advised(folder):
     "pin", ["apache-airflow==3.3.1", "Apache.Airflow[celery] == 2.11.2", "apache-airflow-core===3.2.2"]
 )
 def test_another_airflow_in_requirements(folder, pin):
-    """requirements.txt cannot move Airflow; the cluster's own release may stand there."""
+    """requirements.txt must not pin another Airflow release than the cluster's."""
     image = AirflowImage.build(folder({"requirements.txt": pin}))
     with pytest.raises(
         ValueError, match=r"requirements\.txt: .* is not the Airflow 3\.3\.2 that version= says; remove"
@@ -424,7 +424,7 @@ def test_another_airflow_in_requirements(folder, pin):
 
 
 def test_dags_of_the_image(folder):
-    """DAGs are in the image if, and only if, the cluster takes them from there."""
+    """DAGs are in the image only with dags=ImageDags(...)."""
     built = AirflowImage.build(folder(WHOLE))
     assert "dags/report.py" in context(image_in(image=built, dags=ImageDags()))
     assert "dags/report.py" in context(image_in(image=built, dags=ImageDags("/opt/airflow/dags/team")))
@@ -436,7 +436,7 @@ def test_dags_of_the_image(folder):
 
 
 def test_dags_must_be_chosen(folder):
-    """With DAGs in the directory, dags= says whether they are the cluster's; without any, they cannot be."""
+    """A directory with DAGs requires dags=, and ImageDags requires DAGs."""
     whole = AirflowImage.build(folder(WHOLE))
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=whole)])
     for arguments, whose in (({"image": whole}, "this cluster"), ({"executor": pools}, "Pools/own")):
@@ -456,7 +456,7 @@ def test_dags_must_be_chosen(folder):
 
 
 def test_images_of_pools(folder):
-    """A pool's own image is held to the same rules, and its options are its own."""
+    """The rules apply to a pool's image too."""
     bare = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 9"}))
     executor = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=bare)])
     found = plan_of(version=AirflowVersion.V3_3, executor=executor).components
@@ -466,7 +466,7 @@ def test_images_of_pools(folder):
 
 
 def test_entry_points(folder):
-    """A script becomes what containers start with; an argument wins, but must not forget the script."""
+    """entrypoint.sh is the entry point; entrypoint= must start it."""
     script, none = folder({"entrypoint.sh": SCRIPT}), folder({"dags/a.py": ""}, "none")
     assert AirflowImage.build(none).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint")
     assert AirflowImage.build(script).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint.sh")
@@ -485,14 +485,14 @@ def test_entry_points(folder):
 
 
 @pytest.mark.parametrize("base", ["", " ", "a b", "a$(id)", 3, "${Token[TOKEN.1]}"])
-def test_no_base(folder, base):
-    """A base is a word or an image's name that is known at synthesis."""
+def test_an_invalid_base(folder, base):
+    """base= must be "slim" or a known image name."""
     with pytest.raises(ValueError, match=r"AirflowImage\.build base is "):
         AirflowImage.build(folder(WHOLE), base=base)
 
 
-def test_a_dockerfile_of_ones_own(folder):
-    """It is used as it is: nothing is asked of the other files but airflow.cfg, and nothing can be added."""
+def test_a_dockerfile_in_the_directory(folder):
+    """A Dockerfile is used unchanged; only airflow.cfg is read."""
     directory = folder(
         {"Dockerfile": "FROM apache/airflow:3.3.2\n", "airflow.cfg": WHOLE["airflow.cfg"], "src/x.py": ""}
     )
@@ -510,8 +510,8 @@ def test_a_dockerfile_of_ones_own(folder):
     assert AirflowImage.build(directory, entrypoint=["/y"]).entrypoint == ("/y",)
 
 
-def test_which_images_take_what_the_cluster_adds(folder):
-    """The official image and one built from a directory do; those that a registry holds are as they are."""
+def test_images_that_accept_packages_of_the_cluster(folder):
+    """Only official and built images accept packages of the cluster."""
     assert AirflowImage.official().source.takes_requirements
     assert AirflowImage.build(folder(WHOLE)).source.takes_requirements
     assert not OWN_IMAGE.source.takes_requirements

@@ -1,4 +1,4 @@
-"""Celery: one broker for both sides, pools of workers, concurrency by memory."""
+"""Celery: one broker for both sides, worker pools, concurrency by memory."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ CELERY_OPTIONS = "celery", "celery_broker_transport_options"
 
 
 def with_pools(*pools: WorkerPool) -> ClusterPlan:
-    """Plan a cluster with these pools."""
+    """Plan a cluster with the given pools."""
     return plan_of(version=VERSIONS["3.3"], executor=CeleryExecutor(pools=pools))
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis"])
-def test_scheduler_and_workers_agree(line, executor):
-    """Both sides get the same broker and result backend: a mismatch stalls while every health check is green."""
+def test_scheduler_and_workers_have_the_same_broker(line, executor):
+    """No health check would detect a mismatch."""
     found = containers(plan(line, executor))
 
     def shared(name):
@@ -57,7 +57,7 @@ def test_scheduler_and_workers_agree(line, executor):
     ("memory", "concurrency"), [(512, 1), (1024, 2), (2048, 4), (4096, 8), (8192, 16), (16384, 32)]
 )
 def test_concurrency_follows_memory(memory, concurrency):
-    """One task per 512 MiB, unless the pool says otherwise."""
+    """A worker runs one task per 512 MiB by default."""
     cpu = 256 if memory < 2048 else 1024 if memory <= 8192 else 4096
     for said, expected in ((None, concurrency), (3, 3)):
         pool = WorkerPool("default", cpu=cpu, memory_mib=memory, concurrency=said)
@@ -65,8 +65,8 @@ def test_concurrency_follows_memory(memory, concurrency):
         assert option(worker, "celery", "worker_concurrency") == str(expected)
 
 
-def test_pools_are_services_of_their_own():
-    """Each pool has its size, number, queues and place; its queues are its name unless said."""
+def test_each_pool_is_a_service():
+    """A pool has its own size, count and queues."""
     found = with_pools(
         WorkerPool("default", count=2),
         WorkerPool("heavy", queues=("big", "gpu"), cpu=4096, memory_mib=16384, ephemeral_storage_gib=100),
@@ -98,8 +98,8 @@ QUEUE = [
 
 @pytest.mark.parametrize(("line", "arguments"), QUEUE)
 @pytest.mark.parametrize("executor", ["celery", "sqs", "several"])
-def test_the_queue_of_tasks_that_name_none(line, arguments, executor):
-    """A worker pool must serve it, or its tasks would wait for ever; what it is called is the user's."""
+def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
+    """A pool must serve the default queue, whatever its name."""
     words = r"no worker pool serves the queue 'main', .* \(\[operators\] default_queue\); the pools serve default\. Add"
     with pytest.raises(ValueError, match=words):
         plan(line, executor, **arguments)
@@ -114,8 +114,8 @@ def test_the_queue_of_tasks_that_name_none(line, arguments, executor):
     assert worker.command[4] == "main"
 
 
-def test_the_queue_is_one_for_all():
-    """What sends a task there and what takes it from there are told the same, also by their own environment."""
+def test_all_components_use_one_default_queue():
+    """One component cannot change the default queue through its environment variables."""
     pools = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "main"])])
     own = {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}
     words = r"\[operators\] default_queue is given twice: as 'default' by this cluster, .* and as 'main' by environment"
@@ -126,19 +126,19 @@ def test_the_queue_is_one_for_all():
 
 
 @pytest.mark.parametrize("name", [TEXT_TOKEN, "", EcsSecret()])
-def test_a_queue_that_nobody_can_know(name):
-    """Whether a pool serves it must be known now."""
+def test_a_default_queue_that_is_unknown_at_synthesis(name):
+    """The name of the default queue must be known at synthesis."""
     with pytest.raises(ValueError, match="no worker pool serves"):
         plan(config={"operators": {"default_queue": name}})
 
 
-def test_no_queue_without_celery():
-    """Where tasks need no worker, their queue is a word like any other."""
+def test_the_default_queue_without_celery():
+    """Without Celery any default queue is accepted."""
     assert plan(executor="local", config={"operators": {"default_queue": "main"}})
 
 
-def test_a_pool_chooses_its_machines():
-    """Spot, processor and image are the pool's own; what it leaves out is the cluster's, and nothing else changes."""
+def test_capacity_and_image_of_a_pool():
+    """Spot, processor and image of a pool affect no other component."""
     own = AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     pools = (
         WorkerPool("default"),
@@ -169,8 +169,8 @@ def test_a_pool_chooses_its_machines():
         assert replace(part, **same) == plain.component(part.name)
 
 
-def test_the_processor_of_the_clusters_image():
-    """A pool runs where the cluster's image does, unless it says otherwise."""
+def test_a_pool_uses_the_processor_of_its_image():
+    """The default processor is that of the cluster's image."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("old", architecture="x86_64")])
     found = plan_of(executor=pools, image=AirflowImage.official(architecture="arm64"))
     assert [found.component(f"Pools/{name}").architecture for name in ("default", "old")] == ["arm64", "x86_64"]
@@ -184,14 +184,14 @@ def test_the_processor_of_the_clusters_image():
         ({"image": "ghcr.io/acme/airflow:1"}, "pool 'heavy': image"),
     ],
 )
-def test_machines_that_are_none(arguments, message):
-    """What no pool can be is refused where it is said."""
+def test_invalid_pools(arguments, message):
+    """Invalid pool arguments raise an error."""
     with pytest.raises(ValueError, match=re.escape(message)):
         WorkerPool("heavy", **arguments)
 
 
-def test_adding_a_pool_is_having_it():
-    """An executor with one more pool plans what one that was given it plans."""
+def test_with_pool_equals_the_argument():
+    """with_pool() gives the same executor as the pools= argument."""
     one, two = WorkerPool("default"), WorkerPool("heavy", spot=True)
     assert CeleryExecutor(pools=[one]).with_pool(two) == CeleryExecutor(pools=[one, two])
     several = SeveralExecutors([LocalExecutor(), CeleryExecutor(pools=[one]), EcsExecutor()])
@@ -200,21 +200,21 @@ def test_adding_a_pool_is_having_it():
 
 
 def test_pools_by_any_sequence():
-    """A list, a tuple and a generator of pools, or of queues, mean the same."""
+    """A list, a tuple and a generator are equivalent."""
     expected = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "b"])])
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=("default", "b")),))
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=(q for q in ("default", "b"))) for _ in "x"))
 
 
-def test_a_pool_changes_nothing_elsewhere():
-    """Another pool leaves every other component as it was, so that its service alone is new."""
+def test_a_pool_does_not_change_other_components():
+    """Adding a pool changes no other component."""
     few = with_pools(WorkerPool("default"))
     many = with_pools(WorkerPool("default"), WorkerPool("more"))
     assert [part for part in many.components if part.name != "Pools/more"] == list(few.components)
 
 
-def test_workers_end_their_tasks_in_peace():
-    """dumb-init signals the worker alone, which then finishes what it runs."""
+def test_workers_finish_their_tasks():
+    """dumb-init signals only the worker process."""
     found = containers(plan())
     assert found["worker"].environment["DUMB_INIT_SETSID"] == "0"
     assert "DUMB_INIT_SETSID" not in found["scheduler"].environment
@@ -224,8 +224,8 @@ def test_workers_end_their_tasks_in_peace():
     "name", ["broker_url", "broker_transport_options", "result_backend", "worker_concurrency", "task_default_queue"]
 )
 @pytest.mark.parametrize("broker", [RedisBroker(), SqsBroker()])
-def test_what_goes_before_every_option(name, broker):
-    """What Celery is told beside Airflow's options may not say what the cluster says, for all or for one pool."""
+def test_extra_celery_config_must_not_override_the_cluster(name, broker):
+    """extra_celery_config must not set options of the cluster."""
     told = f'{{"{name}": 1, "worker_max_tasks_per_child": 9}}'
     words = rf"\[celery\] extra_celery_config by {{}} sets {name}, which this cluster says itself"
     with pytest.raises(ValueError, match=words.format("config=")):
@@ -236,7 +236,7 @@ def test_what_goes_before_every_option(name, broker):
 
 
 @pytest.mark.parametrize("told", ['{"worker_max_tasks_per_child": 9}', "{", "[]", "7", TEXT_TOKEN])
-def test_what_else_celery_is_told(told):
-    """The rest is the user's, and what is no JSON is Airflow's to refuse."""
+def test_other_values_of_extra_celery_config(told):
+    """Airflow receives other values unchanged, even invalid JSON."""
     worker = containers(plan(config={"celery": {"extra_celery_config": told}}))["worker"]
     assert option(worker, "celery", "extra_celery_config") == told

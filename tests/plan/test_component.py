@@ -1,4 +1,4 @@
-"""The kinds of a component: what ECS makes of each, and what a plan cannot say of it."""
+"""The kinds of components."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cdk_airflow_ecs.testing import plan_of
 
 
 def component(**arguments):
-    """Make a component with no containers."""
+    """Return a component without containers."""
     return Component(**{"name": "X", "path": "X", "containers": (), "cpu": 256, "memory_mib": 512, **arguments})
 
 
 def test_each_component_has_its_kind():
-    """Services of Airflow, stores in containers, the migration, executor tasks and ECS tasks are told apart."""
+    """Each component of a plan has the right kind."""
     executors = SeveralExecutors([CeleryExecutor(broker=RedisBroker.container()), EcsExecutor()])
     found = plan_of(
         version=AirflowVersion.V3_3,
@@ -63,7 +63,7 @@ def test_each_component_has_its_kind():
         ),
     ],
 )
-def test_a_kind_and_a_count_that_contradict(arguments, message):
-    """A typo in the kind, a service without a number and a task with one are refused when the component is made."""
+def test_invalid_kind_or_count(arguments, message):
+    """A misspelt kind or an incompatible count= raises an error."""
     with pytest.raises(ValueError, match=message):
         component(**arguments)

@@ -1,4 +1,4 @@
-"""Airflow's options: names, merging, and what is said about the ones a user gives."""
+"""Airflow options: names, merging and findings."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from cdk_airflow_ecs.options import check as check_flat
 from cdk_airflow_ecs.validation import shown
 
 MINORS = ("2.8", "2.9", "2.10", "2.11", "3.0", "3.1", "3.2", "3.3")
-TOKEN = "${Token[TOKEN.123]}"  # what CDK puts in place of a text that only CloudFormation knows
+TOKEN = "${Token[TOKEN.123]}"  # the text that CDK substitutes for a value that is known only at deploy time
 NUMBER_TOKEN = -1.8881545897087626e289
 PASSWORD = "hunter2-hunter2"
 
 
 class Secret:
-    """Stands in for ecs.Secret: neither text nor number."""
+    """Stand-in for ecs.Secret: neither text nor number."""
 
 
 def check(user: dict[str, dict[str, object]], minor: str) -> tuple[Finding, ...]:
-    """Read and check a configuration as users write it."""
+    """Return the findings of a configuration."""
     return check_flat(flatten(user), minor)
 
 
 def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str, str]:
-    """Check one option and return the rule and the message of the only finding."""
+    """Return rule and message of an option's only finding."""
     (finding,) = check({section: {option: value}}, minor)
     assert not finding.is_error
     return finding.id.removeprefix("cdk-airflow-ecs:"), finding.message
@@ -52,7 +52,7 @@ def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str
     ],
 )
 def test_environment_name(option, name):
-    """The variable is upper-case, and a section's dots become underscores, as Airflow reads it."""
+    """The variable is upper-case, with underscores for dots."""
     assert environment_name(*option) == name
 
 
@@ -62,13 +62,13 @@ words = st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+){0,3}", fullmatch=True)
 @settings(max_examples=25)
 @given(section=words, option=words)
 def test_airflow_reads_back_the_name(section, option):
-    """Airflow splits a variable at its double underscores and finds the same section and option."""
+    """Airflow splits a variable at double underscores."""
     prefix, *names = environment_name(section, option).split("__", 2)
     assert (prefix, *(name.lower() for name in names)) == ("AIRFLOW", section, option)
 
 
 def test_no_two_options_share_a_variable():
-    """A variable sets one option, of all that any release has."""
+    """No two options of any release share a variable."""
     names = [environment_name(*option) for option in every_option()]
     assert len(names) == len(set(names))
 
@@ -77,13 +77,13 @@ def test_no_two_options_share_a_variable():
 
 
 def test_every_supported_release_has_data():
-    """The eight release lines are there, oldest first, each with hundreds of options."""
+    """Each of the eight lines has hundreds of options."""
     assert minors() == MINORS
     assert all(300 < len(known(minor)) < 700 for minor in MINORS)
 
 
-def test_data_is_of_the_releases_that_we_run():
-    """The patch releases that were read are those that the library offers: a new one needs a new file."""
+def test_the_data_is_of_the_offered_patch_releases():
+    """The data is of the offered patch releases."""
     data = json.loads(files("cdk_airflow_ecs").joinpath("option_names.json").read_text())
     assert data["airflow"] == {version.line: str(version) for version in AirflowVersion.ALL}
 
@@ -112,8 +112,8 @@ def test_data_is_of_the_releases_that_we_run():
         (("core", "sql_alchemy_conn"), None, "2.8"),
     ],
 )
-def test_landmarks(option, has, has_not):
-    """Options that are known to have come or gone are there, or not."""
+def test_options_that_were_added_or_removed(option, has, has_not):
+    """Well-known options exist in the right releases."""
     assert has is None or exists(option, has)
     assert has_not is None or not exists(option, has_not)
 
@@ -133,12 +133,12 @@ def test_landmarks(option, has, has_not):
     ],
 )
 def test_new_names(old, minor, new):
-    """An old name leads to the one that a release has, over several renames if need be."""
+    """An old name leads to the current one, even over several renames."""
     assert current_option(old, minor) == new
 
 
 def test_data_is_compact_and_sorted():
-    """A change of the file is a readable diff: one option a line, in order, in a small file."""
+    """One sorted option a line makes diffs readable."""
     text = files("cdk_airflow_ecs").joinpath("option_names.json").read_text()
     names = list(json.loads(text)["options"])
     assert names == sorted(names, key=lambda name: name.rpartition(".")[::2])
@@ -146,8 +146,8 @@ def test_data_is_compact_and_sorted():
     assert len(text.splitlines()) == len(names) + 5
 
 
-def test_new_names_lead_to_what_a_release_has():
-    """Following renames ends, at a name that the release has or at none."""
+def test_new_names_exist_in_the_release():
+    """A new name exists in the release, or is None."""
     for option in every_option():
         for minor in MINORS:
             new = current_option(option, minor)
@@ -155,22 +155,22 @@ def test_new_names_lead_to_what_a_release_has():
 
 
 def test_unknown_release():
-    """A release without data is refused by name."""
+    """A release without data raises an error."""
     for ask in (lambda: known("2.7"), lambda: exists(("core", "parallelism"), "3.3.2"), lambda: check({}, "4.0")):
         with pytest.raises(ValueError, match=r"2\.8, .*, got '(2\.7|3\.3\.2|4\.0)'"):
             ask()
 
 
-def test_exists_knows_commands():
-    """A sensitive option exists as its command and as its path in a secrets backend too; others do not."""
+def test_commands_of_sensitive_options_exist():
+    """Only sensitive options also exist with the suffixes _cmd and _secret."""
     assert exists(("celery", "broker_url_cmd"), "3.3")
     assert exists(("celery", "broker_url_secret"), "3.3")
     assert not exists(("core", "parallelism_cmd"), "3.3")
     assert not exists(("api", "secret_key_cmd"), "2.11")
 
 
-def test_exists_knows_free_sections():
-    """Whatever stands in a section that Airflow hands on whole exists."""
+def test_any_option_of_a_free_section_exists():
+    """Some sections accept any option."""
     assert exists(("celery_broker_transport_options", "predefined_queues"), "2.8")
     assert not exists(("celery", "predefined_queues"), "2.8")
 
@@ -184,7 +184,7 @@ values = st.one_of(st.text(), st.integers(), st.booleans())
 @settings(max_examples=25)
 @given(chosen=st.dictionaries(options, values, max_size=6), stride=st.integers(1, 3))
 def test_agreeing_sources_merge(chosen, stride):
-    """Sources that agree where they overlap merge into their union, in order."""
+    """Sources without contradictions merge into their union, in order."""
     part = dict(list(chosen.items())[::stride])
     assert merge([("a", part), ("b", chosen), ("c", {})], "3.3") == chosen
     assert list(merge([("a", part), ("b", chosen)], "3.3"))[: len(part)] == list(part)
@@ -192,7 +192,7 @@ def test_agreeing_sources_merge(chosen, stride):
 
 @pytest.mark.parametrize(("first", "second"), [(32, 64), ("32", 32), (True, 1), (32, TOKEN), (32, NUMBER_TOKEN)])
 def test_conflict_names_both_sources(first, second):
-    """Two sources that disagree are both named, with what they gave."""
+    """The error for a conflict has both sources and both values."""
     with pytest.raises(ValueError, match="given twice") as caught:
         merge(
             [("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})], "3.3"
@@ -204,7 +204,7 @@ def test_conflict_names_both_sources(first, second):
 
 
 def test_conflict_shows_no_secret():
-    """A sensitive option shows neither text nor object."""
+    """The error hides sensitive values."""
     with pytest.raises(ValueError, match="as a secret by config=, and as a secret by the library") as caught:
         merge(
             [("config=", {("core", "fernet_key"): PASSWORD}), ("the library", {("core", "fernet_key"): Secret()})],
@@ -223,22 +223,22 @@ def test_conflict_shows_no_secret():
         ("2.8", ("celery", "default_queue"), ("operators", "default_queue")),
     ],
 )
-def test_an_old_name_is_the_same_option(minor, old, new):
-    """What sets one option by two names, of which Airflow reads the newer alone, is told both."""
+def test_old_and_new_name_conflict(minor, old, new):
+    """The error has the old and the new name."""
     with pytest.raises(ValueError, match=", are one option; remove one of the two") as caught:
         merge([("this cluster", {new: "a"}), ("config=", {old: "b"})], minor)
     for (section, name), source in ((new, "this cluster"), (old, "config=")):
         assert f"[{section}] {name} by {source}" in str(caught.value)
 
 
-def test_an_old_name_may_agree():
-    """The same value by an old name is no contradiction, and is set once."""
+def test_old_and_new_name_may_agree():
+    """Equal values under both names are set once."""
     agreed = merge([("a", {("api", "port"): "8080"}), ("b", {("webserver", "web_server_port"): "8080"})], "3.3")
     assert agreed == {("api", "port"): "8080"}
 
 
-def test_a_name_that_airflow_ignores_is_no_contradiction():
-    """Airflow 3.0 reads no [webserver] base_url: it says nothing of [api] base_url."""
+def test_a_name_that_airflow_ignores_does_not_conflict():
+    """Airflow 3.0 ignores [webserver] base_url."""
     both = {("api", "base_url"): "a", ("webserver", "base_url"): "b"}
     assert merge([("config=", both)], "3.0") == both
 
@@ -246,8 +246,8 @@ def test_a_name_that_airflow_ignores_is_no_contradiction():
 # --- unknown, moved, removed, not yet there ------------------------------------------------------------------
 
 
-def test_nothing_to_say():
-    """Options that a release has, with values of every accepted kind, are passed in silence."""
+def test_valid_options_have_no_findings():
+    """Existing options with accepted values have no findings."""
     config = {
         "core": {"parallelism": 32, "load_examples": False, "default_timezone": "utc", "fernet_key": Secret()},
         "scheduler": {"scheduler_heartbeat_sec": 2.5, "max_tis_per_query": NUMBER_TOKEN},
@@ -257,8 +257,8 @@ def test_nothing_to_say():
 
 
 @pytest.mark.parametrize("minor", MINORS)
-def test_what_a_release_has_is_accepted(minor):
-    """Nothing is said of any option that a release has, but that it is deprecated."""
+def test_all_options_of_a_release_are_accepted(minor):
+    """Options of a release have no finding other than deprecated-option."""
     config: dict[str, dict[str, object]] = {}
     for section, option in known(minor):
         config.setdefault(section, {})[option] = Secret()
@@ -280,19 +280,19 @@ def test_what_a_release_has_is_accepted(minor):
     ],
 )
 def test_unknown_option_with_a_suggestion(section, option, meant):
-    """A misspelt or misplaced option is answered with the likeliest one, of any section."""
+    """The most similar option of any section is suggested."""
     rule, message = one(section, option, "3.3", Secret())
     assert rule == "unknown-option"
     assert message == f"Airflow 3.3 has no option [{section}] {option}; did you mean {meant}?"
 
 
 def test_unknown_option_without_a_suggestion():
-    """An option like no other is named, and nothing is guessed."""
+    """An option unlike all others has no suggestion."""
     assert one("core", "zzz", "3.3") == ("unknown-option", "Airflow 3.3 has no option [core] zzz")
 
 
-def test_command_of_an_option_that_has_none():
-    """Airflow ignores the _cmd of an option that is not sensitive, which is said."""
+def test_command_of_an_option_that_is_not_sensitive():
+    """Airflow ignores _cmd of an option that is not sensitive."""
     rule, message = one("core", "parallelism_cmd", "3.3", "nproc")
     assert rule == "unknown-option"
     assert message.endswith("it reads _cmd and _secret of sensitive options alone, and [core] parallelism is none")
@@ -312,7 +312,7 @@ def test_command_of_an_option_that_has_none():
     ],
 )
 def test_deprecated_option(section, option, minor, says):
-    """An option that Airflow still honours, for now, is answered with what to write instead."""
+    """A deprecated option is reported with its replacement."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "deprecated-option"
     assert says in message
@@ -338,7 +338,7 @@ def test_deprecated_option(section, option, minor, says):
     ],
 )
 def test_removed_option(section, option, minor, says):
-    """An option that Airflow ignores by now is answered with the release that dropped it, and what replaces it."""
+    """The finding has the removing release and the replacement."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "removed-option"
     assert says in message
@@ -356,15 +356,15 @@ def test_removed_option(section, option, minor, says):
     ],
 )
 def test_option_of_a_newer_release(section, option, minor, says):
-    """An option that came later is answered with the release that has it, and its older name."""
+    """The finding has the newer release and the older name."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "newer-option"
     assert says in message
 
 
 @pytest.mark.parametrize("minor", ["2.8", "2.11", "3.0", "3.3"])
-def test_what_a_release_lacks_is_said(minor):
-    """Every name that a release does not have, in whatever release it did exist, gets one finding."""
+def test_every_missing_option_has_one_finding(minor):
+    """An option of other releases has exactly one finding."""
     for (section, option), facts in every_option().items():
         if minor not in facts.minors and not exists((section, option), minor):
             assert len(check({section: {option: Secret()}}, minor)) == 1
@@ -383,7 +383,7 @@ def test_what_a_release_lacks_is_said(minor):
 )
 @pytest.mark.parametrize("minor", ["2.8", "3.3"])
 def test_free_names(section, option, minor):
-    """A plugin's section, and a section that Airflow hands on whole, may hold anything."""
+    """Sections of plugins, and some of Airflow, accept any option."""
     assert check({section: {option: "1"}}, minor) == ()
 
 
@@ -396,7 +396,7 @@ def test_free_names(section, option, minor):
     [("core", "fernet_key"), ("celery", "broker_url"), ("sentry", "sentry_dsn"), ("team_a___core", "fernet_key")],
 )
 def test_plain_text_secret(section, option, value):
-    """A sensitive option given as text, number or token is an error that shows the remedy and not the value."""
+    """The error has the remedy and hides the value."""
     (finding,) = check({section: {option: value}}, "3.3")
     place = section.rpartition("_")[2]
     remedy = f'pass an ecs.Secret: config={{"{place}": {{"{option}": ecs.Secret.from_secrets_manager(...)}}}}'
@@ -414,7 +414,7 @@ def test_plain_text_secret(section, option, value):
 
 
 def test_plain_text_secret_of_an_old_name():
-    """A secret under an old name is an error too, with the remedy of the new one."""
+    """The remedy uses the new name."""
     secret, renamed = check({"webserver": {"secret_key": PASSWORD}}, "3.3")
     assert secret.is_error
     assert "leave it out, the cluster generates one" in secret.message
@@ -422,26 +422,26 @@ def test_plain_text_secret_of_an_old_name():
 
 
 def test_plain_text_secret_that_airflow_ignores():
-    """A password in an option that is gone stands in the template all the same."""
+    """The template would still contain the password."""
     rules = [finding.id for finding in check({"smtp": {"smtp_password": PASSWORD}}, "3.3")]
     assert rules == ["cdk-airflow-ecs:plain-text-secret", "cdk-airflow-ecs:removed-option"]
 
 
 @pytest.mark.parametrize("value", [Secret(), timedelta(1), ""])
 def test_secret_objects_are_accepted(value):
-    """Anything but text and numbers counts as a secret, and an empty text hides none."""
+    """Only text and numbers count as plain text; empty text is accepted."""
     assert check({"core": {"fernet_key": value}}, "3.3") == ()
 
 
 @pytest.mark.parametrize("suffix", ["_cmd", "_secret"])
 @pytest.mark.parametrize(("section", "option"), [("core", "fernet_key"), ("celery", "result_backend")])
 def test_commands_and_paths_are_accepted(section, option, suffix):
-    """What prints a secret, or says where it lies, is none itself."""
+    """A command or path that leads to a secret is not one."""
     assert check({section: {option + suffix: "cat /run/key"}}, "3.3") == ()
 
 
 def test_option_that_ends_like_a_path():
-    """An option whose own name ends in _secret is a secret."""
+    """An option whose own name ends in _secret is sensitive."""
     (finding,) = check({"api_auth": {"jwt_secret": PASSWORD}}, "3.3")
     assert finding.is_error
 
@@ -450,7 +450,7 @@ def test_option_that_ends_like_a_path():
     ("section", "option"), [("secrets", "backend_kwargs"), ("database", "sql_alchemy_engine_args")]
 )
 def test_arguments_that_may_hold_a_secret(section, option):
-    """JSON that mostly holds prefixes and sizes is a warning, not an error."""
+    """Options that rarely hold a secret give a warning."""
     rule, message = one(section, option, "3.3", '{"connections_prefix": "airflow/connections"}')
     assert rule == "possibly-secret-option"
     assert "If it holds a password or a key, pass an ecs.Secret" in message
@@ -468,7 +468,7 @@ def test_arguments_that_may_hold_a_secret(section, option):
     ],
 )
 def test_a_secret_in_json(section, option, value):
-    """What a name in JSON gives away is a secret in any option, unless the container puts it in."""
+    """A JSON key may name a secret if its value is empty or a placeholder."""
     (finding,) = check({section: {option: value}}, "3.3")
     assert finding.id == "cdk-airflow-ecs:plain-text-secret"
     assert finding.is_error
@@ -483,7 +483,7 @@ def test_a_secret_in_json(section, option, value):
     section=st.sampled_from(["core", "celery", "smtp", "api", "plugin"]), option=words, minor=st.sampled_from(MINORS)
 )
 def test_no_message_shows_a_value(section, option, minor):
-    """Whatever is said of an option, its value stays out of it."""
+    """No finding shows the value of its option."""
     assert all(PASSWORD not in finding.message for finding in check({section: {option: PASSWORD}}, minor))
 
 
@@ -514,21 +514,21 @@ def test_no_message_shows_a_value(section, option, minor):
     ],
 )
 def test_wrong_shape(config, says):
-    """What is no section, option or value is refused, with how to write it."""
+    """The error shows the correct form."""
     with pytest.raises(ValueError, match="config") as caught:
         check(config, "3.3")
     assert says in str(caught.value)
 
 
 def test_wrong_shape_shows_no_value():
-    """A password under a variable's name is not repeated."""
+    """The error hides the value."""
     with pytest.raises(ValueError, match="environment variable") as caught:
         check({"AIRFLOW__CORE__FERNET_KEY": PASSWORD}, "3.3")  # type: ignore[dict-item]
     assert PASSWORD not in str(caught.value)
 
 
 def test_findings_keep_the_order_of_the_config():
-    """Findings come in the order in which the options were given."""
+    """Findings are in the order of the configuration."""
     found = check({"core": {"zzz": 1, "paralelism": 1}, "api": {"zzz": 1}}, "3.3")
     assert [finding.message.partition("option ")[2].partition(";")[0] for finding in found] == [
         "[core] zzz",

@@ -1,4 +1,4 @@
-"""Stores that run as containers: what each is started with, who reaches it, and what neither can be."""
+"""Stores that run as containers: their settings, clients and rejected arguments."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ REDIS = CeleryExecutor(broker=RedisBroker.container())
 LINES = pytest.mark.parametrize("line", VERSIONS)
 
 
-def made(line: str = "3.3", **arguments: object) -> ClusterPlan:
-    """Plan a cluster on both."""
+def cluster(line: str = "3.3", **arguments: object) -> ClusterPlan:
+    """Plan a cluster with both stores."""
     given = {"version": VERSIONS[line], "database": ContainerDatabase(), "executor": REDIS, **arguments}
     return plan_of(**given)
 
 
-def reach(edges: tuple[Edge, ...], target: str) -> dict[str, int]:
-    """Who opens connections to *target*, and on which port."""
+def clients(edges: tuple[Edge, ...], target: str) -> dict[str, int]:
+    """Return the port of each component that connects to *target*."""
     return {edge.source: edge.port for edge in edges if edge.target == target}
 
 
 def test_postgres():
-    """One task, never two; the password a secret, the data below the mount point, the user that of the access point."""
-    component = made().component("Database")
+    """PostgreSQL is one task with its data on the file system."""
+    component = cluster().component("Database")
     (container,) = component.containers
     assert (component.path, component.count, component.kind, component.spot) == ("Database", 1, "store", False)
     assert (component.cpu, component.memory_mib) == (256, 1024)
@@ -56,9 +56,9 @@ def test_postgres():
     assert container.health_check.start_period_seconds == 300
 
 
-def test_its_files():
-    """It may mount and write one folder of one file system, through its access point; others have no file system."""
-    plan = made()
+def test_the_file_system_of_postgres():
+    """Only PostgreSQL may mount its folder, through its access point."""
+    plan = cluster()
     component = plan.component("Database")
     (volume,) = component.volumes
     assert (volume.file_system_id, volume.access_point_id) == (
@@ -77,7 +77,7 @@ def test_its_files():
         volume.access_point_id,
     }
     assert [each.name for each in plan.components if each.volumes] == ["Database"]
-    assert reach(plan.edges, "Database/Files") == {"Database": 2049}
+    assert clients(plan.edges, "Database/Files") == {"Database": 2049}
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_its_files():
         (TEXT_TOKEN, "999:999"),
     ],
 )
-def test_images_of_postgres(image, user):
-    """PostgreSQL's user has another number in Alpine's images; container and access point agree on it."""
+def test_user_of_postgres_images(image, user):
+    """Container and access point use the user id of the image."""
     database = ContainerDatabase(image=image)
     (container,) = database.component().containers
     assert container.user == user
@@ -100,12 +100,12 @@ def test_images_of_postgres(image, user):
 
 
 @LINES
-def test_no_tls(line):
-    """Clients of both are told so: PGSSLMODE, which every driver reads, and a plain URL."""
-    for container in containers(made(line)).values():
+def test_clients_use_no_tls(line):
+    """PGSSLMODE is "disable", and the Redis URL is plain."""
+    for container in containers(cluster(line)).values():
         if "METADATA_HOST" in container.environment:
             assert container.environment["PGSSLMODE"] == "disable"
-    worker = containers(made(line))["worker"]
+    worker = containers(cluster(line))["worker"]
     for name, database in (("broker_url_cmd", 0), ("result_backend_cmd", 1)):
         command = option(worker, "celery", name)
         assert "print('redis://:'+u.quote(e('BROKER_TOKEN',''),'')" in command
@@ -120,8 +120,8 @@ def test_no_tls(line):
 
 
 def test_redis():
-    """One task without root and without a disk; the password reaches the server on its standard input alone."""
-    component = made().component("Broker")
+    """Redis is one task without root and disk; its password comes from standard input."""
+    component = cluster().component("Broker")
     (container,) = component.containers
     assert (component.path, component.count, component.kind, component.spot) == ("Broker", 1, "store", False)
     assert (component.cpu, component.memory_mib, component.volumes) == (256, 512, ())
@@ -142,61 +142,63 @@ def test_redis():
 
 
 def test_memory_of_redis():
-    """Its limit follows its task's memory, as far as that is known."""
+    """Redis's memory limit follows a known task size."""
     large, unknown = (RedisBroker.container(memory_mib=mib).component() for mib in (2048, NUMBER_TOKEN))
     assert "maxmemory 1536mb\n" in large.containers[0].command[0]
     assert "maxmemory " not in unknown.containers[0].command[0]
 
 
 @LINES
-def test_who_reaches_them(line):
-    """The components that use a store, and nobody for its log."""
-    edges = made(line).edges
+def test_clients_of_the_stores(line):
+    """Only components that use a store connect to it."""
+    edges = cluster(line).edges
     web = "ApiServer" if line.startswith("3") else "Webserver"
     users = {web, "Scheduler", "DagProcessor", "Triggerer", "Migration"}
     users |= set() if line.startswith("3") else {"Pools/default"}
-    assert reach(edges, "Database") == dict.fromkeys(users, 5432)
-    assert reach(edges, "Broker") == {"Scheduler": 6379, "Pools/default": 6379}
+    assert clients(edges, "Database") == dict.fromkeys(users, 5432)
+    assert clients(edges, "Broker") == {"Scheduler": 6379, "Pools/default": 6379}
     opened = {(edge.source, edge.target) for edge in edges if edge.source in ("Database", "Broker")}
     assert opened == {("Database", "Database/Files")}
 
 
 @LINES
-def test_one_connection_more(line):
-    """Beside RDS and ElastiCache, the database's files are the only difference in who reaches whom."""
-    ours, theirs = set(made(line).edges), set(plan(line).edges)
+def test_one_more_edge_than_with_managed_stores(line):
+    """Only the edge to the file system is added."""
+    ours, theirs = set(cluster(line).edges), set(plan(line).edges)
     assert ours - theirs == {Edge("Database", "Database/Files", 2049, "Files")}
     assert theirs - ours == set()
 
 
-def test_they_come_first():
-    """A component may refer to those before it, and everybody refers to stores."""
-    assert [component.name for component in made().components][:2] == ["Database", "Broker"]
+def test_stores_come_first():
+    """Stores are the first components, because the others refer to them."""
+    assert [component.name for component in cluster().components][:2] == ["Database", "Broker"]
 
 
-def test_they_run_during_maintenance():
-    """With every service at zero tasks, the migration still needs its database."""
-    plan = made(maintenance=True)
+def test_stores_run_during_maintenance():
+    """Stores run during maintenance, because the migration needs its database."""
+    plan = cluster(maintenance=True)
     running = [component.name for component in plan.components if component.count]
     assert running == ["Database", "Broker"]
 
 
 def test_shells():
-    """A shell may be opened in them where it may be opened everywhere."""
-    for said, expected in ((True, True), (False, False), (None, False)):
-        cluster = made(enable_exec=said)
-        assert {cluster.component(name).enable_exec for name in ("Database", "Broker")} == {expected}
+    """enable_exec= of the cluster applies to the stores."""
+    for enabled, expected in ((True, True), (False, False), (None, False)):
+        found = cluster(enable_exec=enabled)
+        assert {found.component(name).enable_exec for name in ("Database", "Broker")} == {expected}
 
 
-def test_spot_is_for_others():
-    """Workers on Spot leave the stores where they are."""
+def test_stores_do_not_run_on_spot():
+    """Stores do not run on Spot if tasks do."""
     executor = SeveralExecutors([REDIS, EcsExecutor(spot=True)])
-    assert [component.name for component in made(executor=executor).components if component.spot] == ["Tasks/executor"]
-    assert made(executor=executor).component("Broker").image.endswith("redis:7.2")
+    assert [component.name for component in cluster(executor=executor).components if component.spot] == [
+        "Tasks/executor"
+    ]
+    assert cluster(executor=executor).component("Broker").image.endswith("redis:7.2")
 
 
-def test_advice():
-    """Each says that it is for development, once, with an id that can be acknowledged."""
+def test_warnings():
+    """Each store has one acknowledgeable warning that it is for development."""
     advice = settings_of(version=AirflowVersion.V3_3, database=ContainerDatabase(), executor=REDIS).advice
     assert [entry.id for entry in advice] == ["cdk-airflow-ecs:container-database", "cdk-airflow-ecs:container-broker"]
     for entry in advice:
@@ -224,8 +226,8 @@ def test_advice():
         ({"memory_mib": 4096}, "memory_mib=4096 does not go with cpu=256"),
     ],
 )
-def test_what_is_no_database(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_arguments_of_the_database(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=f"^ContainerDatabase.*{words}"):
         ContainerDatabase(**arguments)
 
@@ -240,14 +242,14 @@ def test_what_is_no_database(arguments, words):
         ({"memory_mib": 100}, "memory_mib=100 does not go with cpu=256; Fargate accepts 512, 1024, 2048"),
     ],
 )
-def test_what_is_no_broker(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_arguments_of_the_broker(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape("RedisBroker.container") + f".*{words}"):
         RedisBroker.container(**arguments)
 
 
-def test_no_number_of_tasks():
-    """There is no argument for what would destroy the data."""
+def test_a_store_has_no_count_and_no_spot():
+    """A second task or Spot would destroy the data."""
     for make in (ContainerDatabase, RedisBroker.container):
         for argument in ({"count": 2}, {"spot": True}):
             with pytest.raises(TypeError, match="unexpected keyword argument"):

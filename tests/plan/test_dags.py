@@ -1,4 +1,4 @@
-"""DAG sources: who gets the files, and how each release takes them."""
+"""DAG sources and how each release loads them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cdk_airflow_ecs.airflow import NO_DAGS
 from cdk_airflow_ecs.plan import Json, Ref
 
 SYNCED = "/opt/airflow/dags-live"
-PROVIDERS = ["3.2", "3.3"]  # releases whose official image has an S3 bundle that misses nothing
+PROVIDERS = ["3.2", "3.3"]  # releases whose official image has an S3 bundle that finds every change
 OURS = "airflow_ecs_bundle.S3DagBundle"
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize(("executor", "readers"), [("celery", {"worker"}), ("local", {"scheduler"}), ("ecs", {"task"})])
 @pytest.mark.parametrize("dags", [S3Dags(), S3Dags(provider_bundle=True), ImageDags()])
-def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
-    """The DAG processor and what runs tasks see files, may read the bucket and are given our code; nobody else."""
+def test_only_parsers_and_task_runners_have_dags(line, executor, readers, dags):
+    """Only the DAG processor and task runners may read DAGs."""
     if dags == S3Dags(provider_bundle=True) and line not in PROVIDERS:
         dags = S3Dags()
     found = plan(line, executor, dags=dags, image=OWN_IMAGE)
@@ -48,7 +48,7 @@ def test_only_parsers_and_runners_get_dags(line, executor, readers, dags):
 @pytest.mark.parametrize("provider", [False, True])
 @pytest.mark.parametrize("line", PROVIDERS)
 def test_the_bundle(line, provider):
-    """Airflow reads the bucket with the task role, whole or from a folder that no other name starts with."""
+    """The bundle reads the bucket, or a folder of it, with the task role."""
     for prefix, written in (("", ""), ("dags", "dags/"), ("/a/b/", "a/b/")):
         dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60, provider_bundle=provider)
         (bundle,) = option(containers(plan(line, dags=dags))["worker"], "dag_processor", "dag_bundle_config_list").tree
@@ -63,8 +63,8 @@ def test_the_bundle(line, provider):
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "3"])
-def test_our_bundle_is_handed_over(line):
-    """The modules that the class needs stand before Airflow's own command, each after its name."""
+def test_the_modules_of_our_bundle(line):
+    """The bundle's modules precede Airflow's command, each after its name."""
     ours = containers(plan(line, dags=S3Dags()))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert (ours.prefix[:2], ours.prefix[-1]) == (("python", "-c"), "--")
@@ -76,15 +76,15 @@ def test_our_bundle_is_handed_over(line):
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line not in PROVIDERS])
-def test_the_providers_bundle_came_with_3_2(line):
-    """Where it is missing, or misses changes, whoever asks for it is told."""
+def test_the_providers_bundle_requires_3_2(line):
+    """provider_bundle=True raises an error before Airflow 3.2."""
     with pytest.raises(ValueError, match=r"^S3Dags provider_bundle=True needs Airflow 3.2 or newer, got \d"):
         plan(line, dags=S3Dags(provider_bundle=True))
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "2"])
 def test_the_sync(line):
-    """The sync stands before Airflow's own command, and Airflow lists the folder as often as it is synced."""
+    """In Airflow 2 the sync precedes Airflow's command."""
     synced = containers(plan(line, dags=S3Dags(refresh_seconds=45)))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert synced.prefix[:2] == ("python", "-c")
@@ -95,13 +95,13 @@ def test_the_sync(line):
 
 @pytest.mark.parametrize("folder", ["dags", "", None, 5])
 def test_image_folders_are_absolute(folder):
-    """A path inside the image starts at its root."""
+    """A folder in the image must be an absolute path."""
     with pytest.raises(ValueError, match="ImageDags folder is an absolute path in the image"):
         ImageDags(folder)
 
 
 def test_a_folder_may_be_text_or_a_path():
-    """Both name the folder to upload."""
+    """The folder to upload may be text or a Path."""
     here = Path(__file__).parent
     assert S3Dags(here).folder == here
     assert S3Dags(str(here)).folder == str(here)
@@ -121,8 +121,8 @@ def test_a_folder_may_be_text_or_a_path():
         ({"provider_bundle": "yes"}, "provider_bundle is True or False, got 'yes'"),
     ],
 )
-def test_what_is_no_source(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_arguments(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=words) as caught:
         S3Dags(**arguments)
     assert str(caught.value).startswith("S3Dags")

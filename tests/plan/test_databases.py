@@ -1,4 +1,4 @@
-"""Metadata databases: what clients are told, and which databases there can be."""
+"""Metadata databases: the settings of their clients, and rejected arguments."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cdk_airflow_ecs import ExistingDatabase, RdsDatabase
 
 
 def rds_database(end: str = "instance", *, port: float = 5432, engine: str | None = None, **more: object):
-    """Stand in for an RDS instance or an Aurora cluster."""
+    """Return a stand-in for an RDS instance or an Aurora cluster."""
     has = {"connections": object(), f"{end}_endpoint": SimpleNamespace(port=port), "secret": SECRET}
     return SimpleNamespace(**{**has, "engine": SimpleNamespace(engine_type=engine) if engine else None, **more})
 
 
 class Nameless:
-    """Stands in for a cluster that was imported without its address."""
+    """Stand-in for a cluster that was imported without its address."""
 
     connections = object()
 
     @property
     def cluster_endpoint(self) -> None:
-        """Fail as CDK does."""
+        """Raise the error of CDK."""
         raise RuntimeError("Cannot access `clusterEndpoint` of an imported cluster without an endpoint address")
 
 
@@ -32,13 +32,13 @@ INSTANCE, NAMELESS = rds_database(), Nameless()
 MANAGED = rds_database(node=SimpleNamespace(default_child=SimpleNamespace(manage_master_user_password=True)))
 
 
-def test_any_database_is_spoken_to_alike():
-    """Who runs the PostgreSQL is its binding's affair: plans are the same."""
+def test_all_databases_have_the_same_plan():
+    """A new database, an existing one and an endpoint have equal plans."""
     assert plan(database=RdsDatabase()) == plan(database=EXISTING) == plan(database=ExistingDatabase(INSTANCE))
 
 
-def test_port_and_tls_come_from_the_database():
-    """Its port is in every edge to it, its TLS mode in the environment of every client, and never in the URL."""
+def test_port_and_tls_mode_of_the_database():
+    """Edges have the port, and clients the TLS mode."""
     other = ExistingDatabase(endpoint="db", secret=SECRET, port=6543, ssl_mode="verify-full")
     found = plan(database=other)
     assert {edge.port for edge in found.edges if edge.target == "Database"} == {6543}
@@ -47,8 +47,8 @@ def test_port_and_tls_come_from_the_database():
     assert not [c for c in clients if "sslmode" in option(c, "database", "sql_alchemy_conn_cmd")]
 
 
-def test_authorities_of_the_database():
-    """The bundle of authorities that an image brings is named to every client, so that verify-full finds it."""
+def test_certificate_authorities_of_the_database():
+    """Every client has the path of the certificate bundle."""
     checked = ExistingDatabase(endpoint="db", secret=SECRET, ssl_mode="verify-full")
     found = plan(database=checked, environment={"PGSSLROOTCERT": "/opt/rds/global-bundle.pem"})
     clients = [c for c in containers(found).values() if "METADATA_HOST" in c.environment]
@@ -57,7 +57,7 @@ def test_authorities_of_the_database():
 
 
 def test_the_url_is_composed_in_the_container():
-    """Airflow gets a command without a shell, and no secret stands in it."""
+    """The command contains no secret and needs no shell."""
     command = option(containers(plan())["scheduler"], "database", "sql_alchemy_conn_cmd")
     assert command.startswith('python3 -ISc "')
     assert command.count('"') == 2
@@ -71,8 +71,8 @@ def test_the_url_is_composed_in_the_container():
         {"instance_class": "db.m7g.large", "multi_az": False, "deletion_protection": False, "backup_retention_days": 1},
     ],
 )
-def test_what_rds_has(arguments):
-    """The ends of each range."""
+def test_accepted_values(arguments):
+    """Both ends of each range are accepted."""
     database = RdsDatabase(**arguments)
     assert all(getattr(database, name) == value for name, value in arguments.items())
 
@@ -93,8 +93,8 @@ def test_what_rds_has(arguments):
         ({"deletion_protection": 1}, "deletion_protection is True or False, got 1"),
     ],
 )
-def test_what_rds_has_not(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_values(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RdsDatabase .*{words}"):
         RdsDatabase(**arguments)
 
@@ -109,15 +109,15 @@ def test_what_rds_has_not(arguments, words):
         {"endpoint": TEXT_TOKEN, "secret": SECRET, "port": NUMBER_TOKEN, "security_group": GROUP},
     ],
 )
-def test_databases_that_exist(arguments):
-    """An RDS database with its own secret or another; an endpoint with a secret, both perhaps from another stack."""
+def test_existing_databases(arguments):
+    """An existing database is an RDS construct or an endpoint."""
     assert ExistingDatabase(**arguments).port == arguments.get("port", 5432)
 
 
 @pytest.mark.parametrize("end", ["instance", "cluster"])
 @pytest.mark.parametrize("port", [5433, NUMBER_TOKEN])
-def test_the_port_is_the_databases_own(end, port):
-    """An RDS database knows its port, which every edge to it has, unless another is said."""
+def test_the_default_port_is_that_of_the_database(end, port):
+    """port= overrides the port of the RDS database."""
     database = rds_database(end, port=port)
     found = plan(database=ExistingDatabase(database))
     assert {edge.port for edge in found.edges if edge.target == "Database"} == {port}
@@ -154,8 +154,8 @@ def test_the_port_is_the_databases_own(end, port):
         ({"database": INSTANCE, "security_group": GROUP}, "security_group= goes with endpoint="),
     ],
 )
-def test_what_is_no_database(arguments, words):
-    """What cannot be reached or logged in to is refused, and the message says what to pass."""
+def test_rejected_existing_databases(arguments, words):
+    """The error for missing credentials or a missing address has the remedy."""
     with pytest.raises(ValueError, match=words) as caught:
         ExistingDatabase(**arguments)
     assert str(caught.value).startswith("ExistingDatabase ")

@@ -1,4 +1,4 @@
-"""EcsExecutor: tasks that the scheduler starts, and what it needs for that."""
+"""EcsExecutor: its tasks, and the options and permissions of the scheduler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECTION = "AIRFLOW__AWS_ECS_EXECUTOR__"
 
 
 def options(container):
-    """The executor's options in a container, by name."""
+    """Return the executor's options in a container, by name."""
     return {
         name.removeprefix(SECTION).lower(): value
         for name, value in container.environment.items()
@@ -32,7 +32,7 @@ def options(container):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_tasks_have_one_container_and_no_service(line):
-    """The executor takes a second container that ends badly, or never starts, for the task itself."""
+    """The executor would mistake the end of a second container for the task's."""
     found = plan(line, "ecs")
     task = found.component("Tasks/executor")
     (container,) = task.containers
@@ -45,13 +45,13 @@ def test_tasks_have_one_container_and_no_service(line):
 
 
 def test_tasks_come_first():
-    """Other components refer to the tasks, so they stand before them."""
+    """Executor tasks are the first component, because others refer to them."""
     assert plan(executor="ecs").components[0].name == "Tasks/executor"
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_what_the_scheduler_is_told(line):
-    """Everything that RunTask needs; the task role instead of a connection, and one way to say the capacity."""
+def test_options_of_the_scheduler(line):
+    """The options are complete, and only one sets the capacity."""
     assert options(containers(plan(line, "ecs"))["scheduler"]) == {
         "conn_id": "",
         "region_name": Ref("Stack", "region"),
@@ -69,7 +69,7 @@ def test_what_the_scheduler_is_told(line):
 
 
 def test_spot():
-    """Spot is a strategy of its own in the one option that takes it, and the cluster must offer it."""
+    """spot=True sets a capacity provider strategy."""
     spot = options(containers(plan_of(executor=EcsExecutor(spot=True)))["scheduler"])
     strategy = {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
     assert spot["run_task_kwargs"] == Json(strategy)
@@ -83,7 +83,7 @@ def test_spot():
 
 @pytest.mark.parametrize("release", ["2.8.0", "2.8.1"])
 def test_releases_without_spot(release):
-    """Their provider would always ask for the launch type FARGATE as well, and RunTask takes one of the two."""
+    """Before 2.8.2 the provider always sends a launch type too."""
     version = AirflowVersion.of(release)
     with pytest.raises(
         ValueError, match=re.escape(f"EcsExecutor(spot=True) needs Airflow 2.8.2 or newer, got {release}")
@@ -104,8 +104,8 @@ def test_releases_without_spot(release):
     ],
 )
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_what_tasks_cannot_be_started_with(executor, kwargs, words):
-    """What the executor says by an option of its own would be told twice: the scheduler, or RunTask, would refuse."""
+def test_rejected_run_task_kwargs(executor, kwargs, words):
+    """run_task_kwargs must not set what the executor sets by other options."""
     with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {words}"):
         plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}})
 
@@ -113,16 +113,16 @@ def test_what_tasks_cannot_be_started_with(executor, kwargs, words):
 @pytest.mark.parametrize(
     "kwargs", ['{"group": "g", "overrides": {"cpu": "512"}}', TEXT_TOKEN, f'{{"group": "{TEXT_TOKEN}"}}']
 )
-def test_what_tasks_can_be_started_with(kwargs):
-    """What else RunTask takes is the user's to say, and what only the deploy knows is let pass."""
+def test_accepted_run_task_kwargs(kwargs):
+    """Other values are accepted, also tokens."""
     found = containers(plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": kwargs}}))
     assert options(found["scheduler"])["run_task_kwargs"] == kwargs
     assert plan(executor="local", config={"aws_ecs_executor": {"run_task_kwargs": '{"cluster": "theirs"}'}})
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_who_loads_the_executor(line):
-    """Scheduler and web component make an object of it; no other container gets its options."""
+def test_only_scheduler_and_web_component_have_the_options(line):
+    """Only these two load the executor."""
     found = containers(plan(line, "ecs"))
     web = "api-server" if line[0] == "3" else "webserver"
     assert {name for name, container in found.items() if options(container)} == {"scheduler", web}
@@ -130,8 +130,8 @@ def test_who_loads_the_executor(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_what_the_scheduler_may(line):
-    """Start tasks of this definition in this cluster, watch and stop those of the cluster, hand over two roles."""
+def test_permissions_of_the_scheduler(line):
+    """The scheduler may run its tasks, stop tasks of the cluster and pass two roles."""
     found = plan(line, "ecs")
     assert found.component("Scheduler").permissions == (
         Permission(
@@ -151,8 +151,8 @@ def test_what_the_scheduler_may(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_way_to_the_dags_survives_the_override(line):
-    """What fetches DAG files stands before the command, which the executor replaces."""
+def test_the_dag_loader_precedes_the_command(line):
+    """The executor replaces the command, but not the program that loads DAG files."""
     (task,) = plan(line, "ecs").component("Tasks/executor").containers
     (worker,) = plan(line).component("Pools/default").containers
     assert ("airflow_ecs_bundle" if line[0] == "3" else Ref("Dags", "uri")) in task.prefix
@@ -162,8 +162,8 @@ def test_the_way_to_the_dags_survives_the_override(line):
     assert plain.prefix == ()
 
 
-def test_every_argument_lands():
-    """Size, disk, variables and attempts reach the tasks and their options."""
+def test_every_argument_is_used():
+    """Arguments reach the task definition and the options."""
     executor = EcsExecutor(
         cpu=4096,
         memory_mib=16384,
@@ -183,15 +183,15 @@ def test_every_argument_lands():
 
 
 @pytest.mark.parametrize("arguments", [{"maintenance": True}, {"enable_exec": True}])
-def test_what_is_said_of_services_is_not_said_of_tasks(arguments):
-    """Tasks have no number that maintenance could lower, and RunTask opens no shell."""
+def test_maintenance_and_exec_do_not_change_tasks(arguments):
+    """maintenance= and enable_exec= do not change executor tasks."""
     task = plan(executor="ecs", **arguments).component("Tasks/executor")
     assert task == plan(executor="ecs").component("Tasks/executor")
 
 
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
 def test_logs_must_be_remote(executor):
-    """A task's disk is gone with it, so logs on it would be."""
+    """Logs would be lost with the task's disk."""
     with pytest.raises(ValueError, match=r"logs=LocalLogs\(\) cannot be used .* use logs=S3Logs\(\)"):
         plan_of(executor=executor, logs=LocalLogs())
 
@@ -211,8 +211,8 @@ def test_logs_must_be_remote(executor):
         ({"alias": None}, "hyphens, at most 32; got None"),
     ],
 )
-def test_what_is_refused(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_arguments(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape(words)):
         EcsExecutor(**arguments)
 
@@ -226,13 +226,13 @@ def test_what_is_refused(arguments, words):
     ],
 )
 def test_variables_of_tasks_are_checked(environment, words):
-    """What a task may not be told is refused as it is for services."""
+    """Variables of executor tasks are checked like those of services."""
     with pytest.raises(ValueError, match=re.escape(words)):
         plan_of(executor=EcsExecutor(environment=environment))
 
 
-def test_numbers_that_only_the_deploy_knows():
-    """A CloudFormation parameter can be the size of the tasks, and how often they are started."""
+def test_numbers_known_only_at_deploy_time():
+    """Size and attempts may be CloudFormation parameters."""
     number = NUMBER_TOKEN
     found = plan_of(executor=EcsExecutor(cpu=number, memory_mib=number, max_run_task_attempts=number))
     task = found.component("Tasks/executor")
@@ -240,8 +240,8 @@ def test_numbers_that_only_the_deploy_knows():
     assert options(containers(found)["scheduler"])["max_run_task_attempts"] == str(number)
 
 
-def test_a_users_option_of_the_executor():
-    """An option that the executor leaves alone can be added, and one that it sets cannot be changed."""
+def test_options_of_the_user():
+    """The user may add options, but not change the library's."""
     kwargs = {"run_task_kwargs": "{}"}
     found = containers(plan(executor="ecs", config={"aws_ecs_executor": kwargs}))
     assert options(found["scheduler"])["run_task_kwargs"] == "{}"
@@ -253,9 +253,9 @@ def test_a_users_option_of_the_executor():
     ("spot", "name", "value"),
     [(False, "capacity_provider_strategy", "FARGATE_SPOT"), (True, "launch_type", "FARGATE")],
 )
-def test_one_way_to_say_the_capacity(spot, name, value):
-    """Of two, the provider takes none: the scheduler would not start. The error says that the executor says it."""
+def test_only_one_option_may_set_the_capacity(spot, name, value):
+    """The provider rejects two options for the capacity."""
     with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor says where"):
         plan_of(executor=EcsExecutor(spot=spot), config={"aws_ecs_executor": {name: value}})
-    # Another's executor may live from these options alone.
+    # A third-party executor may depend on these options.
     assert plan(executor="local", config={"aws_ecs_executor": {name: value}})

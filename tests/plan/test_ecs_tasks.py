@@ -1,4 +1,4 @@
-"""ECS tasks of the user's own: what runs, what DAGs are told, and who may start them."""
+"""ECS tasks of the user."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ RUNS = (
 
 
 def with_tasks(*tasks, line="3.3", executor="celery", **arguments):
-    """Plan a cluster with these ECS tasks."""
+    """Plan a cluster with the given ECS tasks."""
     return plan(line, executor, ecs_tasks=tasks, **arguments)
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_a_task(line):
-    """It is one container without a service, whose role may do nothing, and which gets nothing of Airflow's."""
+def test_defaults(line):
+    """An ECS task has no service, permissions or Airflow settings."""
     task = with_tasks(ETL, line=line).component("Tasks/etl")
     (container,) = task.containers
     assert (task.path, task.count, task.cpu, task.memory_mib) == ("Tasks/etl", None, 1024, 2048)
@@ -51,8 +51,8 @@ def test_a_task(line):
     assert container.environment == {"CONNECTION_CHECK_MAX_COUNT": "0"}
 
 
-def test_everything_else():
-    """Size, disk, Spot, processor, entry point, command and variables are as they were said."""
+def test_all_arguments():
+    """Every argument of an ECS task is in its component."""
     secret = EcsSecret()
     told = EcsTask(
         name="etl",
@@ -79,8 +79,8 @@ def test_everything_else():
     }
 
 
-def test_an_option_of_airflow_that_is_a_secret():
-    """A task gets nothing of Airflow's, and what it is given is checked as anywhere else."""
+def test_a_sensitive_airflow_option():
+    """A sensitive Airflow option in plain text raises an error."""
     for value in ("0123", 5):
         task = EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": value})
         with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret, and would be readable"):
@@ -88,8 +88,8 @@ def test_an_option_of_airflow_that_is_a_secret():
     assert with_tasks(EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": EcsSecret()}))
 
 
-def test_a_name_that_an_executor_has():
-    """Tasks of an executor of somebody else's keep their name."""
+def test_the_name_of_an_executors_task():
+    """The names of a third-party executor's tasks are reserved."""
 
     class Batch(EcsExecutor):
         def plan(self, context):
@@ -103,8 +103,8 @@ def test_a_name_that_an_executor_has():
         plan_of(executor=Batch(), ecs_tasks=(EcsTask(name="Batch"),))
 
 
-def test_the_processor_is_that_of_the_image():
-    """Unless it says another."""
+def test_the_default_processor_is_that_of_the_image():
+    """architecture= overrides the processor of the image."""
     image = OWN_IMAGE.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     tasks = (ETL, EcsTask(name="other", architecture="x86_64"))
     found = with_tasks(*tasks, image=image)
@@ -113,8 +113,8 @@ def test_the_processor_is_that_of_the_image():
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("spot", [False, True])
-def test_what_dags_are_told(line, spot):
-    """The variable holds what the operator of that release takes, but for the task's id and overrides."""
+def test_the_airflow_variable(line, spot):
+    """The Airflow variable holds the operator's arguments for that release."""
     worker = containers(with_tasks(EcsTask(name="etl", spot=spot), line=line))["worker"]
     strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
     named = {} if line in ("2.8", "2.9", "2.10") else {"container_name": "etl"}
@@ -147,8 +147,8 @@ def test_what_dags_are_told(line, spot):
         ("ecs", {"dag-processor", "triggerer", "task"}, {"Tasks/executor"}),
     ],
 )
-def test_who_knows_and_who_may(line, executor, told, may_run):
-    """DAG files are read in more places than tasks run: only these start it, and the triggerer follows it."""
+def test_only_task_runners_may_start_it(line, executor, told, may_run):
+    """All DAG readers have the variable; only task runners may start the task."""
     found = with_tasks(ETL, line=line, executor=executor)
     assert {name for name, container in containers(found).items() if VARIABLE in container.environment} == told
     before = plan(line, executor)
@@ -165,8 +165,8 @@ def test_who_knows_and_who_may(line, executor, told, may_run):
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local", "ecs"])
-def test_tasks_of_airflow_are_out_of_reach(line, executor):
-    """Code of DAG authors may not find, describe or stop Airflow's own tasks, whose commands hold tokens."""
+def test_user_code_cannot_reach_airflows_tasks(line, executor):
+    """Commands of Airflow's tasks contain tokens."""
     found = with_tasks(ETL, line=line, executor=executor)
     actions = {"ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "ecs:RunTask"}
     authors = [part for part in found.components if part.runs_user_code]
@@ -183,7 +183,7 @@ def test_tasks_of_airflow_are_out_of_reach(line, executor):
 
 
 def test_several_tasks():
-    """Each is a variable and a grant of its own; following any of them is said once."""
+    """Each ECS task has its own variable and grant."""
     found = with_tasks(ETL, EcsTask(name="Nightly-report"))
     worker = found.component("Pools/default")
     variables = [name for name in worker.containers[0].environment if name.startswith("AIRFLOW_VAR_")]
@@ -194,15 +194,15 @@ def test_several_tasks():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_nobody_reaches_it(line):
-    """It has no edge, whatever its variables are named, and changes no other."""
+def test_an_ecs_task_adds_no_edge(line):
+    """An ECS task has no edge, independent of its variables."""
     task = EcsTask(name="etl", environment={"METADATA_HOST": "db.example.com", "BROKER_HOST": "redis.example.com"})
     assert with_tasks(task, line=line).edges == plan(line).edges
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_rest_stays(line):
-    """Beyond variable and grants, no component changes: a new ECS task does not even touch the others' services."""
+def test_an_ecs_task_changes_only_variables_and_grants(line):
+    """Other components change only by the variable and the grants."""
     found, before = with_tasks(ETL, line=line), plan(line)
     same = ("ApiServer", "Webserver", "Scheduler", "Migration")
     assert [part for part in found.components if part.name in same] == [
@@ -215,8 +215,8 @@ def test_the_rest_stays(line):
         assert after.permissions[: len(part.permissions)] == part.permissions
 
 
-def test_beside_the_executors_own_tasks():
-    """With several executors, what runs tasks may start it, and the executor's tasks have another name."""
+def test_ecs_tasks_and_executor_tasks():
+    """With several executors, all task runners may start an ECS task."""
     found = plan(executor="several", ecs_tasks=(ETL,))
     assert [part.name for part in found.components if not part.has_service] == [
         *("Tasks/etl", "Tasks/executor", "Migration")
@@ -245,8 +245,8 @@ def test_beside_the_executors_own_tasks():
         ({"task_role": "arn:aws:iam::123456789012:role/etl"}, "ECS task 'etl': task_role"),
     ],
 )
-def test_refused(arguments, message):
-    """What cannot work is refused, with what was given and what is accepted."""
+def test_rejected_arguments(arguments, message):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=message):
         EcsTask(**{"name": "etl", **arguments})
 
@@ -260,20 +260,20 @@ def test_refused(arguments, message):
         ((ETL,), {"environment": {VARIABLE: "{}"}}, f"environment= sets {VARIABLE} in .* which this cluster sets"),
     ],
 )
-def test_refused_by_the_cluster(tasks, arguments, message):
-    """What contradicts the cluster is refused when it is planned."""
+def test_rejected_by_the_cluster(tasks, arguments, message):
+    """Conflicts with the cluster raise an error when it is planned."""
     with pytest.raises(ValueError, match=message):
         with_tasks(*tasks, **arguments)
 
 
 def test_tokens():
-    """Sizes from parameters of a stack are taken."""
+    """Sizes may be tokens."""
     task = EcsTask(name="etl", cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)
     assert with_tasks(task).component("Tasks/etl").cpu == NUMBER_TOKEN
 
 
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_once_each(executor):
-    """Where the executor may do the same already, it is said once."""
+def test_no_permission_is_repeated(executor):
+    """No component has the same permission twice."""
     for part in plan_of(executor=executor, ecs_tasks=(ETL,)).components:
         assert len(part.permissions) == len({str(permission) for permission in part.permissions})

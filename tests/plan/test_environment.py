@@ -1,4 +1,4 @@
-"""Variables: which are options of Airflow, and which would show a secret."""
+"""Environment variables that are Airflow options or secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = {
     "CACHE": "redis://:hunter2@cache:6379/0",
     "HTTPS_PROXY": "http://me:hunter2@proxy:3128",
 }
-# Names of files and of fields, addresses without a password, and one that only the container puts together.
+# Names of files and fields, addresses without a password, and a URL that is composed in the container.
 HARMLESS = {
     "GOOGLE_APPLICATION_CREDENTIALS": "/run/google.json",
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
@@ -32,7 +32,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_secret_by_name_or_by_value(name):
-    """What a name or a login in a URL gives away is refused everywhere, and not repeated; as a secret it is welcome."""
+    """A variable that looks like a secret must be an ecs.Secret; the error hides it."""
     given = {name: SHOWN[name]}
     for arguments in (
         {"environment": given},
@@ -45,8 +45,8 @@ def test_a_secret_by_name_or_by_value(name):
     assert plan(environment={name: EcsSecret()})
 
 
-def test_what_is_no_secret():
-    """Nothing else is taken for one."""
+def test_harmless_variables():
+    """Variables that only resemble secrets are accepted."""
     assert containers(plan(environment=HARMLESS))["scheduler"].environment.items() >= HARMLESS.items()
 
 
@@ -60,7 +60,7 @@ def test_what_is_no_secret():
     ],
 )
 def test_a_login_in_an_option(section, option):
-    """Nor may an option hold one that Airflow does not call a secret, or does not know at all."""
+    """No option may hold a URL with a login."""
     value = "db+postgresql://me:hunter2@db/x"
     for arguments in (
         {"config": {section: {option: value}}},
@@ -75,13 +75,13 @@ def test_a_login_in_an_option(section, option):
     "name", ["airflow__core__fernet_key", "Airflow__Core__Parallelism", "airflow_core__parallelism"]
 )
 def test_a_name_that_airflow_does_not_read(name):
-    """Variables of options are in upper case: Airflow would not see another."""
+    """Variables of options must be in upper case."""
     with pytest.raises(ValueError, match=f"{name} is no Airflow option; the form is AIRFLOW__SECTION__OPTION"):
         plan(environment={name: "x"})
 
 
 def test_sections_with_dots():
-    """A variable cannot have the dot of [common.io], which is that section all the same."""
+    """In variables, underscores replace the dots of a section."""
     given = {
         "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "s3://bucket",
         "AIRFLOW__PROVIDERS_ODBC__ALLOW_DRIVER_IN_EXTRA": "True",
@@ -93,14 +93,14 @@ def test_sections_with_dots():
 
 
 def test_options_of_a_team():
-    """The secret of a team is a secret."""
+    """The options of a team are checked like others."""
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(environment={"AIRFLOW__TEAM_A___CORE__FERNET_KEY": "x"})
     assert settings_of(version=VERSIONS["3.3"], environment={"AIRFLOW__TEAM_A___CORE__PARALLELISM": "4"}).advice == ()
 
 
 def test_options_of_ecs_tasks():
-    """A container of yours that is told options of Airflow is told them like any other."""
+    """Airflow options of an ECS task are checked like others."""
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(ecs_tasks=(EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": "x"}),))
     etl = EcsTask(name="etl", environment={"AIRFLOW__CORE__PARALELISM": "4"})

@@ -1,4 +1,4 @@
-"""Task sizes: the ones that Fargate sells, and no others."""
+"""Task sizes of Fargate."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DOCUMENTED = {
 
 
 def test_the_table_is_the_documented_one():
-    """Every pair of the guide, and none besides."""
+    """The table equals the AWS documentation."""
     expected = {cpu: {gib * 1024 for gib in range(a, b + 1, step)} for cpu, (a, b, step) in DOCUMENTED.items()}
     assert {cpu: set(sizes) for cpu, sizes in MEMORY_MIB_BY_CPU.items()} == {256: {512, 1024, 2048}, **expected}
 
 
 @pytest.mark.parametrize("cpu", MEMORY_MIB_BY_CPU)
-def test_memory_must_go_with_cpu(cpu):
-    """What Fargate sells passes; just beside it, the message names what it sells."""
+def test_memory_must_fit_cpu(cpu):
+    """The error lists the supported sizes."""
     sizes = MEMORY_MIB_BY_CPU[cpu]
     for memory in (*sizes, NUMBER_TOKEN):
         check_size("Scheduler", cpu, memory)
@@ -36,7 +36,7 @@ def test_memory_must_go_with_cpu(cpu):
 
 
 def test_the_message_lists_or_spans():
-    """Few sizes are listed, many are given as a range with its step."""
+    """Many sizes are shown as a range with its step."""
     with pytest.raises(ValueError, match=r"accepts 512, 1024, 2048$"):
         check_size("A", 256, 1)
     with pytest.raises(ValueError, match=r"accepts 16384 to 61440 in steps of 4096$"):
@@ -45,13 +45,13 @@ def test_the_message_lists_or_spans():
 
 @pytest.mark.parametrize("cpu", [0, 1, 1000, 1.5, "1024", None, [1024], True, TEXT_TOKEN])
 def test_cpu_must_be_a_size(cpu):
-    """Any other cpu is refused with the list of sizes."""
+    """The error for another cpu lists the supported ones."""
     with pytest.raises(ValueError, match=r"is no Fargate size; accepted .* 256, 512, 1024, 2048, 4096, 8192, 16384"):
         check_size("Scheduler", cpu, 2048)
 
 
-def test_a_cpu_that_only_the_deploy_knows():
-    """Any number may go with it, text may not."""
+def test_a_cpu_known_only_at_deploy_time():
+    """A cpu token is compatible with any number."""
     check_size("A", NUMBER_TOKEN, 2048)
     check_size("A", NUMBER_TOKEN, NUMBER_TOKEN)
     with pytest.raises(ValueError, match="memory_mib is an integer"):
@@ -59,13 +59,13 @@ def test_a_cpu_that_only_the_deploy_knows():
 
 
 @pytest.mark.parametrize("gib", [None, 21, 50, 200, NUMBER_TOKEN])
-def test_disks_that_exist(gib):
-    """21 to 200 GiB, or what comes without asking."""
+def test_accepted_disks(gib):
+    """21 to 200 GiB, or the default, are accepted."""
     check_ephemeral_storage("A", gib)
 
 
 @pytest.mark.parametrize("gib", [0, 20, 201, 50.5, "50", True, TEXT_TOKEN])
-def test_disks_that_do_not(gib):
-    """Anything else is refused with the range."""
+def test_rejected_disks(gib):
+    """The error for another disk size has the range."""
     with pytest.raises(ValueError, match="Fargate accepts 21 to 200"):
         check_ephemeral_storage("A", gib)
