@@ -84,7 +84,7 @@ def test_a_port_that_is_in_use(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         done = up(tmp_path, {"A": TOPIC}, "--port", str(port))
-    assert f"port {port} of 127.0.0.1 cannot be had (Address already in use); name another with --port" in done
+    assert f"port {port} of 127.0.0.1 is not available (Address already in use)" in done
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system that is full")

@@ -1,1 +1,1 @@
-"""Addresses, load balancer and TLS for tasks and stores on this machine."""
+"""Addresses, load balancer and TLS for tasks and stores of the local runner."""

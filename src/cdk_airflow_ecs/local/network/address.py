@@ -1,4 +1,4 @@
-"""Where one task lives."""
+"""The network address of a task."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ def _connect(address: tuple[str, int], seconds: float) -> socket.socket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAddress:
-    """Where one task lives.
+    """The network address of a task.
 
     Args:
-        name: what :meth:`Addresses.add` was given.
-        ip: its address; every other task reaches it there.
-        hostname: what its processes are told.
-        command_prefix: goes before each command of the task, its health checks included.
+        ip: address at which other tasks reach it.
+        hostname: host name inside the task.
+        command_prefix: prepended to each command of the task, including health checks.
         opener: connects this process to an address of the task's network.
     """
 
@@ -32,9 +31,5 @@ class TaskAddress:
     opener: _Opener = field(default=_connect, compare=False, repr=False)
 
     def connect(self, port: int, seconds: float = 5) -> socket.socket:
-        """Connect to a port of the task.
-
-        Raises:
-            OSError: if nothing answers.
-        """
+        """Connect to a port of the task, or raise OSError."""
         return self.opener((self.ip, port), seconds)

@@ -1,8 +1,8 @@
-"""An address for each task: a network namespace where this machine allows it, a loopback address where not.
+"""An address for each task: in a network namespace if the machine allows it, else on the loopback.
 
-The addresses of namespaces are of 198.18.0.0/15, which is kept for tests inside one network (RFC 2544) and therefore
-collides with no office, home or VPN. Their bridge stands in a namespace of its own, which no interface and no route
-connects with this machine: other users and the local network cannot reach it. This process opens its sockets inside.
+Namespaces use 198.18.0.0/15, which is reserved for tests (RFC 2544) and collides with no office, home or VPN network.
+Their bridge is in a separate namespace without interface or route to the machine, so other users and the local
+network cannot reach it. This process opens its sockets inside that namespace.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 
 class Network(Protocol):
-    """How tasks are kept apart."""
+    """Interface of the two kinds of network."""
 
     isolated: bool
     host: str
@@ -38,19 +38,19 @@ class Network(Protocol):
 
 
 class Addresses:
-    """The addresses and names of one run. Tasks ask from threads of their own, and wait for each other here.
+    """Addresses and DNS names of one run; thread-safe.
 
     Attributes:
-        isolated: whether each task has a network of its own.
-        reason: if not, why.
-        host: the address at which tasks reach servers of this process.
-        hub: the namespace that holds the bridge of all tasks; empty if there is none.
-        python_path: a folder with a program that Python is to run at its start in each task; empty for none.
-        metadata_url: where tasks find what :meth:`metadata` serves.
+        isolated: whether each task has its own network namespace.
+        reason: why not, if it is not.
+        host: address at which tasks reach servers of this process.
+        hub: namespace with the bridge of all tasks, or empty.
+        python_path: folder with a `sitecustomize.py` for the tasks, or empty.
+        metadata_url: URL of the :meth:`metadata` socket.
     """
 
     def __init__(self, network: Network, reason: str = "") -> None:
-        """Prefer :meth:`open`."""
+        """Use :meth:`open` instead."""
         self._network = network
         self.reason = reason
         self.isolated = network.isolated
@@ -63,38 +63,38 @@ class Addresses:
 
     @classmethod
     def open(cls, *, isolated: bool | None = None) -> Addresses:
-        """Take a number that no other run has, and clean up what a killed run left under it.
+        """Reserve a run number, and clean up after a killed run with that number.
 
         Args:
-            isolated: True for namespaces, False for loopback. The default tries namespaces.
+            isolated: True for namespaces, False for loopback; by default namespaces if allowed.
 
         Raises:
-            Refusal: if namespaces were asked for and are not allowed.
+            Refusal: if *isolated* is True and namespaces are not allowed.
         """
         if isolated is False:
-            return cls(Loopback(), "it was asked for")
+            return cls(Loopback(), "requested")
         try:
             return cls(Namespaces.open())
         except NotAllowed as error:
             if isolated:
-                raise Refusal(f"network namespaces are not allowed here: {error}") from error
+                raise Refusal(f"network namespaces are not allowed: {error}") from error
             network = Loopback()
             return cls(network, str(error))
 
     def add(self, name: str) -> TaskAddress:
-        """Give a task an address, until it is released."""
+        """Allocate an address for a task."""
         with self._lock:
             task = self._network.add(name)
             self._network.publish(self._names)
         return task
 
     def release(self, task: TaskAddress) -> None:
-        """Take the address back; what still runs in its namespace is killed."""
+        """Release an address, and kill the processes left in its namespace."""
         with self._lock:
             self._network.release(task)
 
     def point(self, name: str, ips: Sequence[str]) -> None:
-        """Say for all tasks, at once, which addresses a DNS name has. None at all removes the name."""
+        """Set the addresses of a DNS name for all tasks; none removes the name."""
         with self._lock:
             if ips:
                 self._names[name] = tuple(ips)
@@ -103,7 +103,7 @@ class Addresses:
             self._network.publish(self._names)
 
     def resolve(self, text: str) -> str:
-        """Replace names by addresses in a text that tasks are given. In namespaces they look names up themselves."""
+        """Replace DNS names by addresses in a text for a task; unchanged with namespaces, where tasks resolve names."""
         with self._lock:
             names = dict(self._names)
         if self.isolated or not names:
@@ -113,25 +113,21 @@ class Addresses:
         return re.sub(pattern, lambda match: names[match[1]][0], text)
 
     def metadata(self) -> socket.socket:
-        """Make the socket of the endpoints that ECS gives tasks, listening."""
+        """Return the listening socket of the agent's endpoints."""
         listening = self._network.metadata()
         self.metadata_url = self._network.metadata_url
         return listening
 
     def inside(self, port: int) -> socket.socket | None:
-        """Make a socket that listens on a port where only tasks reach it; None where they share the loopback."""
+        """Return a listening socket that only tasks can reach; None with a shared loopback."""
         return self._network.inside(port)
 
     def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
-        """Connect this process to a port of a task.
-
-        Raises:
-            OSError: if nothing answers.
-        """
+        """Connect this process to a port of a task, or raise OSError."""
         return self._network.connect(address, seconds)
 
     def close(self) -> None:
-        """Remove every namespace and interface of this run."""
+        """Remove all namespaces and interfaces of this run."""
         with self._lock:
             self._network.close()
 

@@ -1,4 +1,4 @@
-"""A certificate authority of this machine's own, so that TLS stays on as the template says."""
+"""A local certificate authority, so that TLS works as in the template."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ _RENEW = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A server's certificate and its key, each a PEM file."""
+    """PEM files of a server's certificate and key."""
 
     certificate: Path
     key: Path
 
 
 class Authority:
-    """Issues certificates that only this machine's local clusters trust.
+    """Issues certificates that only local clusters on this machine trust.
 
     Args:
-        folder: where its key and all certificates are kept; only the owner can read the keys.
-        days: how long a server's certificate is valid. The default is the longest that Apple accepts
-            (support.apple.com/103769).
+        folder: contains the certificates and keys; only the owner can read the keys.
+        days: validity of a server certificate; default: the maximum that Apple accepts (support.apple.com/103769).
     """
 
     def __init__(self, folder: Path, *, days: int = 825) -> None:
@@ -48,11 +47,7 @@ class Authority:
         _write(self.bundle, _trusted() + self.certificate.read_bytes())
 
     def issue(self, names: Sequence[str]) -> Issued:
-        """Make a server's certificate, or return the one that was made for the same names.
-
-        Args:
-            names: DNS names and IP addresses under which the server is reached.
-        """
+        """Return a server certificate for these DNS names and IP addresses; reuse an existing one."""
         wanted = sorted(set(names))
         name = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
         issued = Issued(self._folder / f"{name}.crt", self._folder / f"{name}.key")
@@ -74,7 +69,7 @@ class Authority:
 
 
 def _is_fresh(certificate: Path) -> bool:
-    """Whether it exists and is not about to expire."""
+    """Return whether it exists and does not expire soon."""
     if not certificate.exists():
         return False
     ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
@@ -82,7 +77,7 @@ def _is_fresh(certificate: Path) -> bool:
 
 
 def _trusted() -> bytes:
-    """The authorities that this machine trusts: a container must go on reaching the rest of the world."""
+    """Return the machine's trusted authorities: containers also connect to other servers."""
     file = ssl.get_default_verify_paths().cafile
     return Path(file or certifi.where()).read_bytes().rstrip() + b"\n"
 

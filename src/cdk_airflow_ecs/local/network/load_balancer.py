@@ -1,4 +1,4 @@
-"""The load balancer: an HTTP proxy on loopback with the rules of the template."""
+"""Load balancer: an HTTP proxy on the loopback with the listener rules of the template."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     }
 )
-# Of a cookie: clients that take HTTP at its word would not send such a cookie back.
+# The `Secure` attribute of a cookie: without TLS, clients would not send such a cookie back.
 _SECURE: Final = re.compile(r";\s*secure(?=\s*(;|$))", re.IGNORECASE)
 _CHUNK: Final = 1 << 16
 _FRESH_SECONDS: Final = 2.0
@@ -39,11 +39,7 @@ _TESTED: Final = ("path-pattern", "host-header", "http-request-method")
 
 
 def refuse_taken(port: int) -> None:
-    """Say it early if a port is in use; 0 is any free one.
-
-    Raises:
-        Refusal: if it is.
-    """
+    """Raise a Refusal if a port is in use; 0 means any free port."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
@@ -51,42 +47,32 @@ def refuse_taken(port: int) -> None:
 
 
 def refuse_shared(port: int, others: Iterable[int]) -> None:
-    """Check the ports of tasks that share the loopback with everything else on it.
-
-    Args:
-        port: that of the load balancer; 0 is any free one.
-        others: the ports of the tasks.
+    """Check the ports of tasks that share the loopback.
 
     Raises:
-        Refusal: if the load balancer is to have one of them, or a program outside of this run has it.
+        Refusal: if a task's port is in use or equals the load balancer's *port*.
     """
     for other in sorted(others):
         if port == other:
-            raise Refusal(f"port {port} is also that of a task, and all share the loopback; name another with --port")
+            raise Refusal(f"port {port} is also used by a task on the shared loopback; choose another with --port")
         try:
             socket.create_server(("127.0.0.1", other)).close()
         except OSError as error:
             raise Refusal(
-                f"port {other} of 127.0.0.1, which a task of this template needs, cannot be had"
-                f" ({os.strerror(error.errno or 0)}); end what listens there, or run as root, with --isolated"
+                f"port {other} of 127.0.0.1, which a task of this template needs, is not available"
+                f" ({os.strerror(error.errno or 0)}); stop the program that uses it, or run as root with --isolated"
             ) from error
 
 
 def _taken(port: int, error: OSError) -> Refusal:
     return Refusal(
-        f"port {port} of 127.0.0.1 cannot be had ({os.strerror(error.errno or 0)}); name another with --port"
+        f"port {port} of 127.0.0.1 is not available ({os.strerror(error.errno or 0)}); choose another with --port"
     )
 
 
 @dataclass(kw_only=True)
 class Balancer:
-    """One load balancer.
-
-    Args:
-        arn: its ARN.
-        client: gives a client of the load balancers' API.
-        connect: connects to a port of a task, within so many seconds.
-    """
+    """One load balancer."""
 
     arn: str
     client: Callable[[], Any]
@@ -98,20 +84,20 @@ class Balancer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """URL of the proxy."""
         return f"http://127.0.0.1:{self._server.server_port}" if self._server else ""
 
     def start(self, port: int = 0) -> None:
-        """Serve in the background, on a free port if none is given.
+        """Serve in a background thread; port 0 means any free port.
 
         Raises:
-            Refusal: if the port is in use, or a rule has a condition that nothing here tests.
+            Refusal: if the port is in use, or a rule has an unsupported condition.
         """
         self._rules = self._described()
         for rule in self._rules:
             for condition in rule["Conditions"]:
                 if condition["Field"] not in _TESTED:
-                    raise Refusal(f"a listener rule tests {condition['Field']}, which has no counterpart here")
+                    raise Refusal(f"listener rule condition {condition['Field']} is not supported locally")
         try:
             self._server = _Server(("127.0.0.1", port), self)
         except OSError as error:
@@ -119,21 +105,21 @@ class Balancer:
         threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True).start()
 
     def stop(self) -> None:
-        """End serving."""
+        """Stop serving."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
 
     def action(self, method: str, path: str, host: str) -> dict[str, Any]:
-        """What the rules say about a request."""
+        """Return the action of the first matching rule."""
         for rule in self._rules:
             if all(_holds(condition, method, path, host) for condition in rule["Conditions"]):
-                # Sign-in by the load balancer has no counterpart; what comes after it has.
+                # Sign-in is skipped; the next action runs.
                 return next(each for each in rule["Actions"] if not each["Type"].startswith("authenticate"))
         return {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "MessageBody": ""}}
 
     def targets(self, action: dict[str, Any]) -> list[tuple[str, int]]:
-        """Where a request may go, each time with another one first."""
+        """Return the targets of a request, round robin."""
         group = action.get("TargetGroupArn") or action["ForwardConfig"]["TargetGroups"][0]["TargetGroupArn"]
         at, found = self._targets.get(group, (0.0, []))
         if not found or time.monotonic() - at > _FRESH_SECONDS:
@@ -144,7 +130,7 @@ class Balancer:
         return found[first:] + found[:first]
 
     def _described(self) -> list[dict[str, Any]]:
-        """The rules of the listener that forwards, in their order."""
+        """Return the rules of the forwarding listener, by priority."""
         api = self.client()
         listeners = api.describe_listeners(LoadBalancerArn=self.arn)["Listeners"]
         forwarding = [each for each in listeners if any(a["Type"] == "forward" for a in each["DefaultActions"])]
@@ -169,7 +155,7 @@ def _holds(condition: dict[str, Any], method: str, path: str, host: str) -> bool
 
 
 def _appended(given: list[str], client: str) -> str:
-    """The header as an Application Load Balancer sends it: what the client claims, then where it came from.
+    """Return X-Forwarded-For like an Application Load Balancer: the client's values, then its address.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
     """
@@ -190,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             config = action["FixedResponseConfig"]
             self._answer(int(config["StatusCode"]), config.get("MessageBody") or "", config.get("ContentType"))
         else:
-            self._answer(501, f"the action {action['Type']} has no counterpart here")
+            self._answer(501, f"action {action['Type']} is not supported locally")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _do
 
@@ -216,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
             finally:
                 connection.close()
             return
-        self._answer(503, "no target answers")
+        self._answer(503, "no target responds")
 
     def _copy(self, answer: http.client.HTTPResponse) -> None:
         self.send_response_only(answer.status, answer.reason)
@@ -242,8 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # the base class's name
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # named by the base class
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -254,6 +240,6 @@ class _Server(ThreadingHTTPServer):
         self.balancer = balancer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hung up is no news to the user; everything else is."""
+        """Ignore dropped connections; report other errors."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)

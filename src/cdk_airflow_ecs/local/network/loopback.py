@@ -1,4 +1,4 @@
-"""Addresses of the loopback, for machines where nobody may make networks."""
+"""Loopback addresses, for machines that do not allow network namespaces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 class Loopback:
-    """Addresses of 127.0.0.0/8: no rights needed, but a port that servers open on all addresses exists once."""
+    """Addresses of 127.0.0.0/8: they need no rights, but ports of servers on all addresses are shared."""
 
     isolated = False
     host = _LOOPBACK
@@ -31,7 +31,7 @@ class Loopback:
     def add(self, name: str) -> TaskAddress:
         """See :class:`Addresses`."""
         free = next(number for number in range(2, 255) if number not in self._used)
-        # Users differ in the second number, runs of one user in the third.
+        # The second number differs by user, the third by run.
         ip = f"127.{64 + os.getuid() % 128}.{self._number.value}.{free}"
         if not _is_ours(ip):
             ip = _LOOPBACK
@@ -44,7 +44,7 @@ class Loopback:
         self._used.discard(int(task.ip.rpartition(".")[2]))
 
     def publish(self, names: Mapping[str, Sequence[str]]) -> None:
-        """See :class:`Addresses`: here names are replaced in what tasks are given."""
+        """See :class:`Addresses`; here names are replaced in the tasks' texts."""
         self._names = names
 
     def metadata(self) -> socket.socket:
@@ -54,12 +54,12 @@ class Loopback:
         return listening
 
     def inside(self, port: int) -> socket.socket | None:
-        """See :class:`Addresses`: the loopback is shared."""
+        """See :class:`Addresses`."""
         del port
         return None
 
     def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
-        """See :class:`Addresses`. Servers that ask for all addresses are given 127.0.0.1, see `sitecustomize.py`."""
+        """See :class:`Addresses`. Servers on all addresses listen on 127.0.0.1 here (`sitecustomize.py`)."""
         try:
             return socket.create_connection((_LOOPBACK, address[1]), seconds)
         except ConnectionRefusedError:
@@ -71,13 +71,13 @@ class Loopback:
 
 
 def _folder() -> Path:
-    """Where the runs of this user keep their locks: not in /tmp, where others could make it first."""
+    """Return the folder of this user's run locks; in /tmp other users could create it first."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "airflow-ecs" / "runs"
 
 
 def _is_ours(ip: str) -> bool:
-    """Whether a server may listen there: on macOS only 127.0.0.1 exists."""
+    """Return whether a server can listen there; macOS has only 127.0.0.1."""
     try:
         with socket.create_server((ip, 0)):
             return True

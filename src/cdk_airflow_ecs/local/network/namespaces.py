@@ -1,4 +1,4 @@
-"""Network namespaces, with iproute2: a hub that holds a bridge, and one namespace for each task."""
+"""Network namespaces with iproute2: a hub with a bridge, and one namespace per task."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from cdk_airflow_ecs.local.network.address import TaskAddress
 from cdk_airflow_ecs.local.network.run_number import Number
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# Where ECS serves credentials and metadata to tasks; SDKs accept plain HTTP from there alone.
+# The address of ECS credentials and metadata; SDKs accept plain HTTP only from there.
 METADATA_HOST: Final = "169.254.170.2"
 _LOCKS: Final = Path("/run/airflow-ecs")
 _MOUNTS: Final = Path("/run/netns")
 _FILES: Final = Path("/etc/netns")
 _CLONE_NEWNET: Final = 0x40000000
-# Tells the processes of a task their host's name, then becomes the task's command.
+# Set the host name, then execute the command.
 _NAMED: Final = 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"'
 _T = TypeVar("_T")
 
 
 class NotAllowed(Exception):
-    """Why this machine gives us no namespaces."""
+    """Network namespaces cannot be used on this machine; the message has the reason."""
 
 
 class Namespaces:
-    """One network for one run."""
+    """The network of one run."""
 
     isolated = True
     python_path = ""
     metadata_url = f"http://{METADATA_HOST}"
 
     def __init__(self, number: Number) -> None:
-        """Prefer :meth:`open`."""
+        """Use :meth:`open` instead."""
         self._number = number
         self._prefix = f"airflow-ecs-{number.value}-"
         self.hub = f"{self._prefix}hub"
@@ -50,16 +50,12 @@ class Namespaces:
 
     @classmethod
     def open(cls) -> Namespaces:
-        """Take a free number and build its hub.
-
-        Raises:
-            NotAllowed: if anything that a task needs does not work here.
-        """
+        """Reserve a free number and build the hub, or raise NotAllowed."""
         if os.geteuid() != 0:
-            raise NotAllowed("only root may make them")
+            raise NotAllowed("creating them requires root")
         for program in ("ip", "unshare"):
             if shutil.which(program) is None:
-                raise NotAllowed(f"the program `{program}` is not installed (packages iproute2 and util-linux)")
+                raise NotAllowed(f"`{program}` is not installed (packages iproute2 and util-linux)")
         cls._sweep()
         network = cls(Number.take(_LOCKS, _is_unused))
         try:
@@ -73,12 +69,12 @@ class Namespaces:
 
     def add(self, name: str) -> TaskAddress:
         """See :class:`Addresses`."""
-        # An address that was just released is not given again: others may still ask for who had it.
+        # Do not reuse an address that was just released: other tasks may still connect to it.
         used = {int(task.ip.rpartition(".")[2]) for task in self._tasks.values()}
         order = [*range(self._ever + 1, 255), *range(10, self._ever + 1)]
         last = next((number for number in order if number not in used), None)
         if last is None:
-            raise Refusal("245 tasks run in this cluster already; that is all the addresses of one local run")
+            raise Refusal("245 tasks run already, the maximum of a local cluster")
         self._ever = last
         namespace, ip = f"{self._prefix}{last}", self._ip(last)
         hostname = f"ip-{ip.replace('.', '-')}.ec2.internal"
@@ -97,7 +93,7 @@ class Namespaces:
             _remove(namespace)
 
     def publish(self, names: Mapping[str, Sequence[str]]) -> None:
-        """Write the hosts file of every task: in place, since running processes have it mounted."""
+        """Write the hosts file of every task in place, because running processes have it mounted."""
         common = "".join(f"{ip}\t{name}\n" for name, ips in names.items() for ip in ips)
         for namespace, task in self._tasks.items():
             own = f"{task.ip}\t{task.hostname} {task.hostname.partition('.')[0]}\n"
@@ -110,7 +106,7 @@ class Namespaces:
                 os.close(file)
 
     def metadata(self) -> socket.socket:
-        """See :class:`Addresses`. A socket stays where it was made, whatever process uses it."""
+        """See :class:`Addresses`. A socket stays in the namespace in which it was created."""
         return _within(self.hub, lambda: socket.create_server((METADATA_HOST, 80)))
 
     def inside(self, port: int) -> socket.socket | None:
@@ -118,7 +114,7 @@ class Namespaces:
         return _within(self.hub, lambda: socket.create_server((self.host, port)))
 
     def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
-        """See :class:`Addresses`. The namespace is where the socket is made; whoever has it may use it."""
+        """See :class:`Addresses`. The socket is created in the hub and then usable in this process."""
         made = _within(self.hub, socket.socket)
         try:
             made.settimeout(seconds)
@@ -139,13 +135,13 @@ class Namespaces:
         return f"198.18.{self._number.value}.{last}"
 
     def _build(self) -> None:
-        """Make the hub: a bridge with the address of this process and that of the metadata.
+        """Create the hub: a bridge with the addresses of this process and of the metadata endpoint.
 
-        No interface leads out of it: with one, a neighbour in the local network or a container of Docker would reach
-        every task over this machine, which accepts packets for all of its addresses and may route.
+        It has no interface to the outside. Otherwise neighbours in the local network or Docker containers could reach
+        every task through this machine, which accepts packets for all its addresses and may route.
 
-        The bridge keeps its hardware address. By itself it takes the lowest of its ports, so that one that comes or
-        goes changes it, and every task asks for the metadata in vain until it has noticed: 20 seconds.
+        The bridge has a fixed hardware address. By default it uses the lowest of its ports, so each new or removed port
+        may change it, and tasks could not reach the metadata endpoint for 20 seconds.
         """
         _remove(self.hub)
         _ip(f"netns add {self.hub}")
@@ -168,7 +164,7 @@ class Namespaces:
         )
 
     def _probe(self) -> None:
-        """Try all that a task does: run under a host name, reach this process, and be reached."""
+        """Check what a task needs: set a host name, and connect to this process."""
         task = self.add("probe")
         self.publish({})
         code = "import socket;assert socket.gethostbyname(socket.getfqdn()).startswith('198.18.')"
@@ -180,14 +176,14 @@ class Namespaces:
                 command = [*task.command_prefix, "python3", "-ISc", reach]
                 subprocess.run(command, check=True, capture_output=True, text=True)
         except subprocess.CalledProcessError as error:
-            line = (error.stderr.strip() or "no reason was told").splitlines()[-1]
-            raise OSError(f"a process in a namespace does not reach this process: {line}") from error
+            line = (error.stderr.strip() or "unknown reason").splitlines()[-1]
+            raise OSError(f"a process in a namespace cannot connect to this process: {line}") from error
         finally:
             self.release(task)
 
     @classmethod
     def _sweep(cls) -> None:
-        """Remove what runs left that were killed: nobody holds their number."""
+        """Remove namespaces left by killed runs, whose numbers are free."""
         left = {name.split("-")[2] for name in _existing("airflow-ecs-")}
         for number in Number.free(_LOCKS) if left else ():
             if str(number.value) in left:
@@ -201,7 +197,7 @@ def _existing(prefix: str) -> list[str]:
 
 
 def _is_unused(value: int) -> bool:
-    """Whether no interface of this machine has an address of that number."""
+    """Return whether no interface of this machine has an address of that number."""
     done = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False)
     return f"198.18.{value}." not in done.stdout
 
@@ -212,7 +208,7 @@ def _ip(*commands: str) -> None:
 
 
 def _remove(namespace: str) -> None:
-    """Kill what runs in a namespace, and remove it with its interfaces and files."""
+    """Kill the processes of a namespace, and remove it with its interfaces and files."""
     done = subprocess.run(
         ["ip", "netns", "pids", namespace],
         capture_output=True,
@@ -230,7 +226,7 @@ def _remove(namespace: str) -> None:
 
 
 def _within(namespace: str, action: Callable[[], _T]) -> _T:
-    """Do something in a thread that has entered the namespace."""
+    """Run *action* in a thread that has entered the namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     results: list[_T] = []
     errors: list[BaseException] = []

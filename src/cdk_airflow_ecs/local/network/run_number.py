@@ -1,4 +1,4 @@
-"""A number from 1 to 254 that no other run on this machine has, freed by the kernel when its holder dies."""
+"""A number from 1 to 254, unique per run on this machine; the kernel frees it when the process ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 @dataclass(slots=True)
 class Number:
-    """One that is held as long as *file* is open.
+    """A number, held while *_file* is open.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -28,21 +28,16 @@ class Number:
 
     @classmethod
     def take(cls, folder: Path, accepts: Callable[[int], bool] = lambda value: True) -> Number:
-        """Take the first free one.
-
-        Args:
-            folder: where all runs that must differ keep their locks.
-            accepts: says whether a number may be used.
-        """
+        """Hold the first free number that *accepts* allows."""
         for number in cls.free(folder):
             if accepts(number.value):
                 return number
             number.release()
-        raise Refusal("254 clusters run on this machine already; stop one with `airflow-ecs local down`")
+        raise Refusal("254 local clusters run already, the maximum; stop one with `airflow-ecs local down`")
 
     @classmethod
     def free(cls, folder: Path) -> Iterator[Number]:
-        """Hold one after the other that nobody holds; the caller releases what it does not want."""
+        """Hold and yield each free number; the caller releases those it does not use."""
         private_folder(folder)
         for value in range(1, 255):
             file = os.open(folder / f"{value}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -54,7 +49,7 @@ class Number:
             yield cls(value, file)
 
     def release(self) -> None:
-        """Let others have it."""
+        """Free the number."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -64,16 +59,16 @@ class Number:
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder for its owner only, or check one that exists.
+    """Create a folder that only its owner can write to, or check an existing one.
 
     Raises:
-        Refusal: if someone else made it, can write to it, or put a link in its place.
+        Refusal: if it belongs to another user, others can write to it, or it is a symbolic link.
     """
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise Refusal(f"the folder {folder} cannot be made: {error.strerror}") from error
+        raise Refusal(f"cannot create the folder {folder}: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise Refusal(f"{folder} is not a folder that only you can write to; remove it, or have its owner do so")
+        raise Refusal(f"{folder} must be a folder that you own and only you can write to; remove it")

@@ -1,4 +1,4 @@
-"""Starts the program that speaks TLS for a local store that cannot."""
+"""Starts the TLS proxy for a local store without TLS."""
 
 from __future__ import annotations
 
@@ -29,18 +29,9 @@ def start_tls_proxy(
     protocol: Literal["postgres", "redis"],
     log: Path,
 ) -> subprocess.Popen[bytes]:
-    """Start it in the background.
+    """Start the TLS proxy in the background.
 
-    Args:
-        processes: who starts it.
-        name: that of the store.
-        address: where it listens.
-        port: on which port.
-        names: DNS names that its certificate must have, besides the address.
-        authority: signs the certificate.
-        backend: the socket of the store.
-        protocol: how clients ask for TLS.
-        log: where its output goes.
+    *backend* is the store's socket; *names* are further DNS names of the certificate.
     """
     issued = authority.issue([*names, address.ip, "localhost"])
     settings = {

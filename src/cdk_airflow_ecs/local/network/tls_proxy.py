@@ -1,7 +1,7 @@
-"""TLS in front of a server that has none: a program of its own, with nothing but the standard library.
+"""TLS proxy for a server without TLS: a separate program that needs only the standard library.
 
 Usage: ``python -IS tls_proxy.py`` with one JSON object on standard input: listen, certificate, key, backend, protocol.
-Clients of PostgreSQL ask for TLS in clear text first; those of Redis begin with it.
+PostgreSQL clients first request TLS in plain text; Redis clients start with TLS.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 # "SSLRequest" and "GSSENCRequest" (PostgreSQL documentation, "Message Formats").
 _TLS_PLEASE = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 _GSS_PLEASE = b"\x00\x00\x00\x08\x04\xd2\x16\x30"
-# A startup message is answered by an error like this one when clear text is not accepted.
-_REFUSED = b"SFATAL\x00C28000\x00Mthis server accepts TLS alone\x00\x00"
+# Error response to a plain-text startup message.
+_REFUSED = b"SFATAL\x00C28000\x00Mthis server accepts only TLS\x00\x00"
 
 
 class _Pipe(asyncio.Protocol):
-    """Copies what arrives to its peer, and slows down when the peer cannot follow."""
+    """Copies received data to its peer, with flow control."""
 
     def __init__(self) -> None:
         self.transport: Any = None
@@ -49,7 +49,7 @@ class _Pipe(asyncio.Protocol):
 
 
 class _Greeting(asyncio.Protocol):
-    """What a client of PostgreSQL says before TLS begins."""
+    """The plain-text start of a PostgreSQL connection."""
 
     def __init__(self, accept: Any) -> None:
         self._accept = accept
@@ -67,7 +67,7 @@ class _Greeting(asyncio.Protocol):
             self._said = b""
             self._transport.write(b"N")
         elif self._said == _TLS_PLEASE:
-            # Nothing of the handshake may be read before TLS is there to take it.
+            # Do not read the handshake before TLS is set up.
             self._transport.pause_reading()
             self._transport.write(b"S")
             self._accept(self._transport, self)
@@ -117,7 +117,7 @@ async def _serve(told: dict[str, Any]) -> None:
 
 
 class _Direct(_Pipe):
-    """A client whose TLS is established already: connects to the server behind, and keeps what comes meanwhile."""
+    """A client with established TLS; reads only after the connection to the backend exists."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, backend: Any) -> None:
         super().__init__()

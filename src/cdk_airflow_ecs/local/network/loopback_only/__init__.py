@@ -1,1 +1,1 @@
-"""What Python runs at its start in tasks that share this machine's loopback."""
+"""Python startup code of tasks that share the machine's loopback."""

@@ -1,7 +1,7 @@
-"""Keeps the servers of a task on the loopback, where tasks have no network of their own.
+"""Restricts servers of a task to the loopback, for tasks without their own network.
 
-Airflow's servers listen on all addresses of their container. Here that would be all addresses of this machine, and its
-log server can be told nothing else. Python runs this file at its start, because its folder is on PYTHONPATH.
+Airflow's servers listen on all addresses, here those of the machine; its log server has no option for it.
+Python runs this file at startup because its folder is on PYTHONPATH.
 """
 
 import socket
@@ -20,7 +20,7 @@ def _loopback(made: socket.socket) -> str:
 
 
 def bind(self: socket.socket, address: Any) -> None:
-    """Bind to the loopback where a server asks for all addresses."""
+    """Bind to the loopback instead of all addresses."""
     is_tcp = self.family in (socket.AF_INET, socket.AF_INET6) and self.type == socket.SOCK_STREAM
     if is_tcp and address[0] in _ANY and address[1]:
         address = (_loopback(self), *address[1:])
@@ -28,7 +28,7 @@ def bind(self: socket.socket, address: Any) -> None:
 
 
 socket.socket.bind = bind  # type: ignore[method-assign, assignment]
-# What a task calls itself is where the others look for its log server.
+# Other tasks use this name to reach the task's log server.
 socket.gethostname = lambda: "localhost"
-# It opens its sockets in C; without it uvicorn takes asyncio, which opens them above.
+# uvloop binds in C; without it uvicorn uses asyncio, which calls `bind` above.
 sys.modules["uvloop"] = None  # type: ignore[assignment]
