@@ -183,4 +183,4 @@ def test_what_the_key_encrypts():
 
 def test_when_wildcards_are_acknowledged():
     """The page names the release of CDK that the source does."""
-    assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} takes no acknowledgement" in page("concepts/security.md")
+    assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} cannot acknowledge" in page("concepts/security.md")
