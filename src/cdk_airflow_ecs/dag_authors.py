@@ -1,4 +1,4 @@
-"""The components that run DAG authors' code, as one party to grant to and to connect."""
+"""The target of grants and connections for components that run DAG authors' code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class DagAuthors:
-    """The task roles and security groups of the components that run DAG authors' code.
+    """Task roles and security groups of components that run DAG authors' code.
 
-    A component that is added later gets what was granted and connected before.
+    Grants and connections also apply to components that are added later.
     """
 
     def __init__(self, scope: Construct) -> None:
-        """Take *scope*, below which the policies of the grants are made."""
+        """Create it without roles; *scope* is the parent of grants' policies."""
         self._scope = scope
         self._policies: list[iam.Policy | iam.ManagedPolicy] = []
         self._connections: ec2.Connections | None = None
@@ -34,11 +34,11 @@ class DagAuthors:
         self._principal: RolesPrincipal | None = None
 
     def admit(self, added: Iterable[RenderedComponent], gate: CustomResource) -> None:
-        """Take in those of *added* that run DAG authors' code.
+        """Add those of the new components that run DAG authors' code.
 
         Args:
-            added: the components that are new.
-            gate: stops tasks that no service runs when the cluster is deleted; they may do everything until then.
+            added: new components.
+            gate: the custom resource that stops tasks outside services on delete, before their policies are deleted.
         """
         for part in added:
             if not part.component.runs_user_code:
@@ -54,26 +54,26 @@ class DagAuthors:
                 self._attach(policy, part.component.name)
 
     def _attach_to_all(self, policy: iam.Policy | iam.ManagedPolicy) -> None:
-        """Attach *policy* to the roles that there are, and remember it for those that are added later."""
+        """Attach *policy* to present and later roles."""
         self._policies.append(policy)
         for name in self.task_roles:
             self._attach(policy, name)
 
     def _attach(self, policy: iam.Policy | iam.ManagedPolicy, name: str) -> None:
-        """Let the component *name* do what *policy* allows from its start until its last task has ended."""
+        """Attach *policy* to the role of component *name* before its first task starts, until its last has ended."""
         policy.attach_to_role(self.task_roles[name])
         self._users[name].node.add_dependency(policy)
 
     @property
     def connections(self) -> ec2.Connections:
-        """The security groups of the components."""
+        """The security groups."""
         if self._connections is None:
             self._connections = ec2.Connections(security_groups=self._groups)
         return self._connections
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """All the roles, as one principal."""
+        """The task roles as one principal."""
         if self._principal is None:
             self._principal = RolesPrincipal(self._scope, self.task_roles, self._attach_to_all)
         return self._principal

@@ -1,4 +1,4 @@
-"""Durations, each made once: every one is a call to another process."""
+"""Cached durations, because creating one calls CDK's Node.js process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ECS cluster, and the capacity providers that it offers to tasks."""
+"""The ECS cluster and its capacity providers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.network import Network
     from cdk_airflow_ecs.stack_facts import StackFacts
 
-# AWS gives both to every cluster that asks for them.
+# AWS provides both.
 _FARGATE: Final = ("FARGATE", "FARGATE_SPOT")
 
 
 class EcsCluster:
-    """An ECS cluster. It offers more capacity providers as components that need them are added."""
+    """An ECS cluster, whose capacity providers can be extended."""
 
     def __init__(
         self,
@@ -34,29 +34,27 @@ class EcsCluster:
         log_group: logs.ILogGroup,
         insights: bool,
     ) -> None:
-        """Create it, with Container Insights if *insights*; *log_group* gets what is typed into shells of ECS Exec."""
+        """Create the cluster; *insights* enables Container Insights, *log_group* receives ECS Exec sessions."""
         self.resource = ecs.Cluster(
             scope,
             construct_id,
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED if insights else ecs.ContainerInsights.DISABLED,
-            # Whether a shell may be opened is a matter of each service.
+            # Services enable ECS Exec individually.
             execute_command_configuration=ecs.ExecuteCommandConfiguration(
                 logging=ecs.ExecuteCommandLogging.OVERRIDE,
                 log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=log_group),
             ),
         )
         if not insights:
-            acknowledge(
-                self.resource, "AwsSolutions-ECS4", "Each metric costs $0.30 a month; the user asked for none of them"
-            )
+            acknowledge(self.resource, "AwsSolutions-ECS4", "Each metric costs $0.30 a month; the user disabled them")
         self._stack = stack
         self.name = self.resource.cluster_name
         self._association: ecs.CfnClusterCapacityProviderAssociations | None = None
         self._wanted: tuple[str, ...] = ()
 
     def binding(self) -> Binding:
-        """Return what a plan may refer to by the cluster's name in it."""
+        """Return the attributes that plans may refer to."""
         stack = self._stack.stack
         return Binding(
             attributes={
@@ -70,17 +68,16 @@ class EcsCluster:
         )
 
     def offer(self, providers: Iterable[str]) -> IDependable | None:
-        """Offer *providers* beside those offered already, and return what must exist before a task starts on one.
+        """Add capacity providers, and return the association that must exist before a task uses one.
 
-        Args:
-            providers: names of capacity providers. Without any, tasks need a launch type only, and it returns None.
+        Return None if the cluster has none, because tasks then use a launch type.
         """
         wanted = (*self._wanted, *(name for name in providers if name not in self._wanted))
         if wanted and wanted != self._wanted:
             self._wanted = wanted
             offered = [*_FARGATE, *sorted({*wanted} - {*_FARGATE})]
             if self._association is None:
-                # As the cluster's own method would make it, which does so too late for others to depend on it.
+                # CDK's Cluster creates it too late for other constructs to depend on it.
                 self._association = ecs.CfnClusterCapacityProviderAssociations(
                     self.resource,
                     self.resource.node.id,

@@ -1,4 +1,4 @@
-"""A container of yours that DAGs start with EcsRunTaskOperator."""
+"""ECS tasks that DAGs start with EcsRunTaskOperator."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.render_context import RenderedComponent
 
-# The task definition of EcsExecutor has this name.
+# The name of EcsExecutor's task definition.
 _TAKEN: Final = "executor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcsTask(TaskSize):
-    """What ``AirflowCluster.add_ecs_task`` was told; its arguments are described there."""
+    """The arguments of ``AirflowCluster.add_ecs_task``, which documents them."""
 
     name: str
     image: ecs.ContainerImage | None = None
@@ -46,7 +46,7 @@ class EcsTask(TaskSize):
         validation.name("an ECS task's name", self.name)
         if self.name.lower() == _TAKEN:
             raise IncompatibleArgumentsError(
-                f"an ECS task cannot be named {validation.shown(self.name)}: the tasks of EcsExecutor are"
+                f"an ECS task cannot be named {validation.shown(self.name)}: EcsExecutor uses that name. Choose another"
             )
         task = f"ECS task {validation.shown(self.name)}"
         if self.image is not None:
@@ -54,46 +54,50 @@ class EcsTask(TaskSize):
         for words in ("entrypoint", "command"):
             given = validation.items(f"{task}: {words}", getattr(self, words), '["python", "etl.py"]')
             if not all(isinstance(word, str) for word in given):
-                raise ValueError(f"{task}: {words} is a list of words, got {validation.shown(getattr(self, words))}")
+                raise ValueError(
+                    f"{task}: {words} must be a list of strings, got {validation.shown(getattr(self, words))}"
+                )
             refuse_command(f"{task}: {words}", given)
             object.__setattr__(self, words, given)
         self.check_size(task)
         if not isinstance(self.spot, bool):
-            raise ValueError(f"{task}: spot is True or False, got {validation.shown(self.spot)}")
+            raise ValueError(f"{task}: spot must be True or False, got {validation.shown(self.spot)}")
         if self.architecture not in (None, "x86_64", "arm64"):
-            raise ValueError(f'{task}: architecture is "x86_64" or "arm64", got {validation.shown(self.architecture)}')
+            raise ValueError(
+                f'{task}: architecture must be "x86_64" or "arm64", got {validation.shown(self.architecture)}'
+            )
         validation.construct(f"{task}: task_role", self.task_role, "role_arn", "an iam.IRole")
-        _ = self.service  # which checks the rest
+        _ = self.service  # checks the other arguments
 
     @property
     def component(self) -> str:
-        """Its name in the plan, and its place in the construct tree."""
+        """The component's name and construct path."""
         return f"Tasks/{self.name}"
 
     @property
     def service(self) -> Service:
-        """Its size and variables."""
+        """Size and environment variables."""
         return Service.of(self, environment=self.environment)
 
     @property
     def capacity(self) -> Fargate:
-        """The machines that it is started on."""
+        """Fargate or Fargate Spot."""
         return Fargate(spot=self.spot)
 
     @property
     def variable(self) -> str:
-        """The Airflow variable by which DAGs know it."""
+        """The Airflow variable with the operator's arguments."""
         return f"ecs_{self.name.lower().replace('-', '_')}"
 
     def operator_arguments(self, version: AirflowVersion) -> Json:
-        """What ``EcsRunTaskOperator`` of that release must be given, but for ``task_id`` and ``overrides``."""
-        # Amazon provider 9.4 has this argument, 9.2 refuses it. From 9.22 on, without it, the operator sleeps for ten
-        # seconds and asks AWS. The official images of 2.10 hold 9.2 at most, those of 2.11 and 3.0 at least 9.6.
+        """Return arguments of ``EcsRunTaskOperator`` in *version*, except ``task_id`` and ``overrides``."""
+        # Amazon provider 9.2, in official images up to 2.10, rejects it. Without it, 9.22 and later sleep ten seconds
+        # and call AWS.
         named = {"container_name": self.name} if (version.major, version.minor) >= (2, 11) else {}
         return Json(
             {
                 "cluster": Ref(TASK_CLUSTER, "name"),
-                # Without its revision: a DAG that was parsed before a deploy starts what is there after it.
+                # Without a revision, so that DAGs start the newest.
                 "task_definition": Ref(self.component, "family"),
                 **self.capacity.run_task(),
                 "network_configuration": {
@@ -112,12 +116,12 @@ class EcsTask(TaskSize):
 
 
 def task_component(task: EcsTask, *, architecture: Architecture, secrets: Mapping[str, ecs.Secret]) -> Component:
-    """Plan a container of the user's own; it gets nothing of Airflow's.
+    """Return the component of an ECS task.
 
     Args:
-        task: what the user says of it.
-        architecture: the processor of the cluster's image.
-        secrets: the secrets that the user has given so far.
+        task: the user's arguments.
+        architecture: the default.
+        secrets: all secrets of the user.
     """
     plain, found = split_environment(task.component, task.environment, dict(secrets))
     waits_for_nothing = {"CONNECTION_CHECK_MAX_COUNT": "0"} if task.image is None else {}
@@ -144,11 +148,11 @@ def task_component(task: EcsTask, *, architecture: Architecture, secrets: Mappin
 
 @jsii.implements(ec2.IConnectable, iam.IGrantable)
 class EcsTaskHandle:
-    """An ECS task of yours, to grant to and to connect: ``bucket.grant_read(etl)``.
+    """The target of grants and connections for an ECS task: ``bucket.grant_read(etl)``.
 
     Args:
-        part: what was rendered.
-        variable: the Airflow variable that DAGs pass to ``EcsRunTaskOperator``.
+        part: the rendered component.
+        variable: the Airflow variable with arguments for ``EcsRunTaskOperator``.
     """
 
     def __init__(self, part: RenderedComponent, variable: str) -> None:
@@ -157,20 +161,20 @@ class EcsTaskHandle:
 
     @property
     def connections(self) -> ec2.Connections:
-        """Its security group: ``etl.connections.allow_to_default_port(warehouse)``."""
+        """The security group: ``etl.connections.allow_to_default_port(warehouse)``."""
         return ec2.Connections(security_groups=[self._part.peer])
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """Its task role."""
+        """The task role."""
         return self._part.task_role.grant_principal
 
     @property
     def task_role(self) -> iam.IRole:
-        """Its task role, for resource policies."""
+        """The task role, for resource policies."""
         return self._part.task_role
 
     @property
     def task_definition(self) -> ecs.TaskDefinition:
-        """Its task definition."""
+        """The task definition."""
         return self._part.task_definition

@@ -1,4 +1,4 @@
-"""A folder on Amazon EFS that belongs to one kind of task."""
+"""File systems on Amazon EFS."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EfsFiles(ClusterResource):
-    """A file system for one folder: encrypted, backed up, reached with TLS, by IAM, through one access point.
+    """An encrypted file system with backups and one access point, which requires TLS and IAM.
 
     Args:
-        name: the store's own name in refs and edges, "Database/Files".
-        folder: the only folder that clients see, "/postgres".
-        user: user and group that every file belongs to, whoever the client says to be.
-        description: what its security group protects; a change replaces the group.
+        name: the name in refs and edges, such as "Database/Files".
+        folder: the folder of the access point, such as "/postgres".
+        user: ids of the user and group that own every file.
+        description: the description of the security group; a change replaces the group.
     """
 
     name: str
@@ -41,7 +41,7 @@ class EfsFiles(ClusterResource):
 
     @property
     def volume(self) -> Volume:
-        """The folder, as components mount it; the volume has the folder's name."""
+        """The volume that components mount, named after the folder."""
         return Volume(
             name=self.folder.strip("/"),
             file_system_id=Ref(self.name, "id"),
@@ -50,7 +50,7 @@ class EfsFiles(ClusterResource):
 
     @property
     def writing(self) -> Permission:
-        """What a task role needs to use it, and nothing of the file system but this folder."""
+        """The permission to read and write through the access point."""
         return Permission(
             actions=("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
             resources=(Ref(self.name, "arn"),),
@@ -62,21 +62,20 @@ class EfsFiles(ClusterResource):
         check_subnets(network, "store_subnets", self.name)
         if network is not None and any(map(is_list_token, network.store_subnet_ids)):
             raise IncompatibleArgumentsError(
-                f"{self.name}: a file system needs a mount target for each subnet, and the subnet ids of"
-                " store_subnets= are a list that is known only at deploy. Pass store_subnets=ec2.SubnetSelection("
-                "subnets=[ec2.Subnet.from_subnet_attributes(…), …]) with one subnet for each zone, whose ids may be"
-                " Fn.select(0, ids)"
+                f"{self.name}: the number of subnets in store_subnets= must be known before deploy: each needs a mount"
+                " target. Pass store_subnets=ec2.SubnetSelection(subnets=[ec2.Subnet.from_subnet_attributes(…),"
+                " …]) with one subnet for each zone, whose ids may be Fn.select(0, ids)"
             )
         if network is not None and (missing := network.zones_without_store):
             raise IncompatibleArgumentsError(
-                f"{self.name}: tasks run in {', '.join(missing)}, where no store stands, and reach a file system in"
-                " their own zone alone; let task_subnets= and store_subnets= be in the same zones"
+                f"{self.name}: tasks run in {', '.join(missing)}, but can only reach a file system in their own zone."
+                " Use the same zones in task_subnets= and store_subnets="
             )
 
     def bind(self, scope: Construct, context: BindContext) -> Binding:
         """See :meth:`ClusterResource.bind`."""
         network = context.network
-        self.check(network)  # which may be in a VPC that is new
+        self.check(network)  # also in a new VPC
         group = network.security_group(scope, "SecurityGroup", self.description)
         system = efs.CfnFileSystem(
             scope,
@@ -87,8 +86,8 @@ class EfsFiles(ClusterResource):
             backup_policy=efs.CfnFileSystem.BackupPolicyProperty(
                 status="DISABLED" if context.removal_policy is RemovalPolicy.DESTROY else "ENABLED"
             ),
-            # With a policy that allows nobody, whoever has no permission of its own is refused: anonymous clients, who
-            # may do everything where there is no policy (Amazon EFS user guide, "Using IAM to control access").
+            # Without a policy, EFS allows anonymous clients everything (Amazon EFS user guide, "Using IAM to control
+            # access").
             file_system_policy={
                 "Version": "2012-10-17",
                 "Statement": [
@@ -134,6 +133,6 @@ class EfsFiles(ClusterResource):
             connectable=ec2.Connections(security_groups=[group]),
             key=context.key,
             metrics=[MetricSource("AWS/EFS", {"FileSystemId": system.ref})],
-            # The group with its rules: without them a task waits for its files until it is given up.
+            # Without the group's rules, tasks fail to mount the file system.
             dependencies=[group, *targets],
         )

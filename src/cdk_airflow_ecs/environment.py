@@ -1,4 +1,4 @@
-"""Variables and options as users write them: parted, checked, and with every secret as a reference. Pure."""
+"""Read environment variables and options of users. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # AIRFLOW__SECTION__OPTION, or AIRFLOW__TEAM___SECTION__OPTION.
 _OPTION_NAME: Final = re.compile(r"AIRFLOW__((?:[A-Z0-9_]+?___)?[A-Z0-9_]+?)__([A-Z0-9_]+)")
-# Variables by which the official entry point script changes what a container does (scripts/docker/entrypoint_prod.sh).
+# Variables of the official entry point (scripts/docker/entrypoint_prod.sh).
 _ENTRYPOINT_VARIABLES: Final = {
     "_AIRFLOW_DB_MIGRATE": "the migration gate upgrades the database",
     "_AIRFLOW_DB_UPGRADE": "the migration gate upgrades the database",
@@ -30,25 +30,25 @@ _ENTRYPOINT_VARIABLES: Final = {
 def split_environment(
     owner: str, environment: Mapping[str, str | ecs.Secret], secrets: dict[str, ecs.Secret]
 ) -> tuple[dict[str, Value], dict[Option, Value]]:
-    """Part variables into plain ones and Airflow options; secrets become references, kept in *secrets*.
+    """Split variables into plain ones and Airflow options; add secrets to *secrets* and refer to them.
 
     Raises:
-        ValueError: for a name that is none, or a value that would put a secret into the template.
+        ValueError: for an invalid name, or a secret in plain text.
     """
     if not isinstance(environment, Mapping):
-        raise ValueError(f"{owner} is a mapping of names to text, got {validation.shown(environment)}")
+        raise ValueError(f"{owner} must map names to text, got {validation.shown(environment)}")
     plain: dict[str, Value] = {}
     found: dict[Option, Value] = {}
     for name, value in environment.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(f"{owner}: {validation.shown(name)} is no name of an environment variable")
+            raise ValueError(f"{owner}: {validation.shown(name)} is not a valid environment variable name")
         if name in _ENTRYPOINT_VARIABLES:
             raise ValueError(f"{owner}: {name} is not accepted: {_ENTRYPOINT_VARIABLES[name]}")
         if match := _OPTION_NAME.fullmatch(name):
             found[section_of(match[1]), match[2].lower()] = _value(owner, name, value, secrets)
             continue
         if name.upper().startswith(("AIRFLOW__", "AIRFLOW_CORE_")):
-            raise ValueError(f"{owner}: {name} is no Airflow option; the form is AIRFLOW__SECTION__OPTION")
+            raise ValueError(f"{owner}: {name} is not an Airflow option. Use AIRFLOW__SECTION__OPTION")
         if why := secret_of(name, value):
             raise ValueError(refusal(f"{owner}: {name}", why))
         plain[name] = _value(owner, name, value, secrets)
@@ -56,10 +56,10 @@ def split_environment(
 
 
 def read_config(config: Mapping[Option, object], secrets: dict[str, ecs.Secret]) -> dict[Option, Value]:
-    """Read the values of ``config=``; secrets become references, kept in *secrets*.
+    """Return the values of ``config=``; add secrets to *secrets* and refer to them.
 
     Raises:
-        ValueError: for a value that cannot be one.
+        ValueError: for a value of another type.
     """
     return {
         (section, name): _value("config=", f"{section}.{name}", value, secrets)
@@ -74,9 +74,9 @@ def _value(owner: str, name: str, value: object, secrets: dict[str, ecs.Secret])
         return value
     if is_secret(value):
         key = f"{owner}/{name}"
-        secrets[key] = value  # type: ignore[assignment]  # which is_secret cannot tell mypy
+        secrets[key] = value  # type: ignore[assignment]  # checked by is_secret
         return SecretRef("Given", key)
     raise ValueError(
-        f"{owner}: {name} is {validation.shown(value)}, neither text, a number nor an ecs.Secret; a secret of Secrets"
-        " Manager becomes one with ecs.Secret.from_secrets_manager(…)"
+        f"{owner}: {name} must be text, a number or an ecs.Secret, such as ecs.Secret.from_secrets_manager(…), got"
+        f" {validation.shown(value)}"
     )

@@ -1,4 +1,4 @@
-"""Secrets that the user passes as ``ecs.Secret``, with the keys that encrypt them."""
+"""Secrets that users pass as ``ecs.Secret``, and their keys."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def bind_given_secrets(scope: Construct, given: Mapping[str, ecs.Secret]) -> Binding:
-    """Bind secrets, so that the execution roles that read them are allowed their keys without a cycle of stacks.
+    """Return a binding of secrets with their keys, so that execution roles get permissions for the keys.
 
-    An ``ecs.Secret`` shows only the ARN of its secret, and lets CDK write each reader into the policy of the secret's
-    key: an imported key has none, and a key in another stack would depend on this one. The secret itself is a construct
-    of the app, so it is looked up by its ARN. A secret without a key of its own stays as it is.
+    For an ``ecs.Secret``, CDK adds readers to the key's policy, which is impossible for an imported key and causes a
+    cycle if the key is in another stack. The secret is therefore found in the app by its ARN and imported again,
+    unless it has no customer key.
 
     Args:
-        scope: where secrets that have a key are looked up again.
-        given: the secrets, by field name.
+        scope: the parent of imported secrets.
+        given: secrets by field name.
     """
-    # A parameter of SSM allows its key in the policy of the role, which makes no cycle.
+    # For SSM parameters, CDK adds the key to the role's policy, which causes no cycle.
     candidates = _secrets_with_keys(scope) if any(":ssm:" not in each.arn for each in given.values()) else ()
     secrets, keys = dict(given), {}
     for name, each in given.items():
@@ -42,7 +42,7 @@ def bind_given_secrets(scope: Construct, given: Mapping[str, ecs.Secret]) -> Bin
 
 
 def _secrets_with_keys(scope: Construct) -> Sequence[secretsmanager.ISecret]:
-    """Return the secrets of the app that name their key, made or imported."""
+    """Return the app's secrets that have a customer key."""
     return [
         cast("secretsmanager.ISecret", each)
         for each in scope.node.root.node.find_all()
@@ -51,7 +51,7 @@ def _secrets_with_keys(scope: Construct) -> Sequence[secretsmanager.ISecret]:
 
 
 def _same_part(part: str, secret: secretsmanager.ISecret) -> ecs.Secret:
-    """Return *secret* as an ``ecs.Secret``, whose ARN goes on with *part*: ``:field:stage:version``, or nothing."""
+    """Return *secret* as an ``ecs.Secret`` with *part* as the end of its ARN: ``:field:stage:version``, or ""."""
     if not part:
         return ecs.Secret.from_secrets_manager(secret)
     _, field, stage, version = part.split(":")

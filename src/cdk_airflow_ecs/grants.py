@@ -1,4 +1,4 @@
-"""The principal that stands for several roles: policies for its roles, and their ARNs for policies of resources."""
+"""A principal for several roles."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from cdk_airflow_ecs.tokens import is_token
 if TYPE_CHECKING:
     from constructs import Construct
 
-# IAM and AWS STS quotas: 10,240 characters for all inline policies of a role together, 6,144 for a managed policy.
-# The other half of the first is for the role's own permissions; CDK splits its roles' policies at 6,000 as well.
+# IAM quotas: 10,240 characters for a role's inline policies, half of which the role's own permissions may use, and
+# 6,144 for a managed policy. CDK also splits policies at 6,000.
 INLINE_CHARACTERS: Final = 4_500
 MANAGED_CHARACTERS: Final = 6_000
-# What CDK takes for an ARN that is known only at deploy (aws-cdk-lib, aws-iam/lib/policy-statement.ts).
+# CDK's estimate for an ARN with tokens (aws-cdk-lib, aws-iam/lib/policy-statement.ts).
 _ARN_CHARACTERS: Final = 150
-# How many roles may be added after the policy of a resource has named the first ones. CDK takes no list of unknown
-# length there next to other principals, so there is a place for each, and CDK drops the empty ones.
+# The number of roles that can be added after a resource policy contains the principal. CDK does not support a list of
+# unknown length there, so each role needs a placeholder; CDK removes the empty ones.
 MOST_ADDED: Final = 20
 
 
 @jsii.implements(IStableAnyProducer)
 class _RoleArn:
-    """The ARN of the role with one number, and nothing if there are fewer roles: CDK drops that from lists."""
+    """The ARN of the role with an index, or None, which CDK removes from lists."""
 
     def __init__(self, roles: Mapping[str, iam.IRole], number: int) -> None:
         self._roles, self._number = roles, number
 
     def produce(self) -> str | None:
-        """Return the ARN when the template is written, after the last role was added."""
+        """Return the ARN, at synthesis."""
         arns = [self._roles[name].role_arn for name in sorted(self._roles)]
         return arns[self._number] if self._number < len(arns) else None
 
 
 class RolesPrincipal(iam.PrincipalBase):
-    """All of several roles, also those that are added after a grant."""
+    """Several roles, including those added after a grant."""
 
     def __init__(
         self, scope: Construct, roles: Mapping[str, iam.IRole], attach: Callable[[iam.Policy | iam.ManagedPolicy], None]
     ) -> None:
-        """Stand for the roles in *roles*.
+        """Create the principal.
 
         Args:
-            scope: the parent of the policies: Grants, which is inline, then Grants2 and so on, which are managed.
-            roles: the roles by name; it may grow.
-            attach: gives a new policy to each role, now and later.
+            scope: the parent of the policies: Grants, which is inline, then the managed Grants2, Grants3 and so on.
+            roles: roles by name; more may be added.
+            attach: a function that attaches a policy to present and later roles.
         """
         super().__init__()
         self._scope, self._roles, self._attach = scope, roles, attach
@@ -61,7 +61,7 @@ class RolesPrincipal(iam.PrincipalBase):
 
     @property
     def policy_fragment(self) -> iam.PrincipalPolicyFragment:
-        """The principal in the policy of a resource, such as the key of a secret."""
+        """The principal in resource policies."""
         if self._fragment is None:
             self._places = len(self._roles) + MOST_ADDED
             arns = [Token.as_string(Lazy.any(_RoleArn(self._roles, number))) for number in range(self._places)]
@@ -69,24 +69,24 @@ class RolesPrincipal(iam.PrincipalBase):
         return self._fragment
 
     def check_places(self) -> None:
-        """Raise ValueError if the policy of a resource names the roles, and some role has no place in it."""
+        """Raise ValueError if more roles were added than resource policies have placeholders for."""
         if self._fragment is not None and len(self._roles) > self._places:
             raise ValueError(
-                f"add_worker_pool: more than {MOST_ADDED} pools after a grant that the policy of a resource holds are"
-                " not supported. Pass the pools to CeleryExecutor(pools=[…])"
+                f"add_worker_pool supports at most {MOST_ADDED} pools after a grant that uses a resource policy. Pass"
+                " the pools to CeleryExecutor(pools=[…])"
             )
 
     @property
     def principal_account(self) -> str | None:
-        """The account of the roles."""
+        """The account."""
         return Stack.of(self._scope).account
 
     def dedupe_string(self) -> str | None:
-        """What tells this principal from others, for CDK, which merges statements."""
+        """Return the key by which CDK merges equal statements."""
         return f"Roles:{self._scope.node.addr}"
 
     def add_to_principal_policy(self, statement: iam.PolicyStatement) -> iam.AddToPrincipalPolicyResult:
-        """Add *statement* to the last policy that has room, or to a new one."""
+        """Add *statement* to the last policy, or to a new one if that is full."""
         text = json.dumps(statement.to_statement_json(), default=str, separators=(",", ":"), sort_keys=True)
         policy = self._placed.get(text)
         if policy is None:
@@ -110,7 +110,7 @@ class RolesPrincipal(iam.PrincipalBase):
 
 
 def _characters(node: object) -> int:
-    """Return how many characters *node* has as JSON; a string with a token has those of an ARN."""
+    """Return the length of *node* as JSON, where a string with a token has the length of an ARN."""
     if isinstance(node, Mapping):
         return 1 + sum(len(str(key)) + 4 + _characters(value) for key, value in node.items())
     if isinstance(node, list):

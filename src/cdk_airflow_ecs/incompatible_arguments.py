@@ -1,12 +1,12 @@
-"""The error that says that two arguments contradict each other."""
+"""The error for incompatible arguments."""
 
 from __future__ import annotations
 
 
 class IncompatibleArgumentsError(ValueError):
-    """Each argument is accepted by itself, but not together with another one.
+    """An error about arguments that are valid individually but incompatible.
 
-    ``docs/reference/incompatible-arguments.md`` has a row for each place that raises it; a test compares the two.
+    ``docs/reference/incompatible-arguments.md`` has a row for each place that raises it.
     """
 
 

@@ -1,4 +1,4 @@
-"""IAM statements for the customer keys of stores and secrets, each made once however many roles get it."""
+"""IAM statements for customer keys, shared by roles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class KeyStatements:
-    """Statements about keys. Nothing is ever added to one, so that roles can share it."""
+    """A cache of statements, which must not be modified."""
 
     def __init__(self) -> None:
         self._arns: dict[kms.IKey, str] = {}
@@ -23,7 +23,7 @@ class KeyStatements:
         Args:
             key: the key.
             actions: IAM actions, such as "kms:Decrypt".
-            via_service: the pattern of the AWS service that must use the key for the caller; "" means any, and none.
+            via_service: a pattern for the condition ``kms:ViaService``; "" adds no condition.
         """
         place = key, actions, via_service
         if place not in self._made:
