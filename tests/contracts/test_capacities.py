@@ -85,7 +85,7 @@ def test_a_service_on_other_machines(capacity, compatibility):
     ("executor", "message"),
     [
         (TrainingExecutor(capacity=OWN, cpu=32768), "Tasks/training: cpu=32768; a machine of gpu-machines has 16384"),
-        (TrainingExecutor(capacity=Fargate()), "Tasks/training: cpu=3000 is no Fargate size"),
+        (TrainingExecutor(capacity=Fargate()), "Tasks/training: cpu=3000 is not a Fargate size"),
     ],
 )
 def test_a_size_that_the_machines_do_not_have(executor, message):

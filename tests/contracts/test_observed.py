@@ -201,10 +201,10 @@ def test_the_plan_has_the_scaling():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Service(count=2, scaling=ExternalScaling()), "count= and scaling= both decide the number of tasks"),
+        (lambda: Service(count=2, scaling=ExternalScaling()), "count= and scaling= both set the number of tasks"),
         (
             lambda: WorkerPool("heavy", count=2, scaling=ExternalScaling()),
-            "count= and scaling= both decide the number of tasks",
+            "count= and scaling= both set the number of tasks",
         ),
         (lambda: Service(scaling="cpu"), "scaling takes a Scaling such as"),
     ],

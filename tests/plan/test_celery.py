@@ -179,8 +179,8 @@ def test_a_pool_uses_the_processor_of_its_image():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"spot": 1}, "pool 'heavy': spot is True or False, got 1"),
-        ({"architecture": "arm"}, "pool 'heavy': architecture is \"x86_64\" or \"arm64\", got 'arm'"),
+        ({"spot": 1}, "pool 'heavy': spot must be True or False, got 1"),
+        ({"architecture": "arm"}, "pool 'heavy': architecture must be \"x86_64\" or \"arm64\", got 'arm'"),
         ({"image": "ghcr.io/acme/airflow:1"}, "pool 'heavy': image"),
     ],
 )
@@ -227,7 +227,7 @@ def test_workers_finish_their_tasks():
 def test_extra_celery_config_must_not_override_the_cluster(name, broker):
     """extra_celery_config must not set options of the cluster."""
     told = f'{{"{name}": 1, "worker_max_tasks_per_child": 9}}'
-    words = rf"\[celery\] extra_celery_config by {{}} sets {name}, which this cluster says itself"
+    words = rf"\[celery\] extra_celery_config by {{}} sets {name}, which the cluster sets"
     with pytest.raises(ValueError, match=words.format("config=")):
         plan(config={"celery": {"extra_celery_config": told}}, executor="celery")
     pool = WorkerPool("default", environment={"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": told})

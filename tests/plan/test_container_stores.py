@@ -213,8 +213,8 @@ def test_warnings():
         ({"image": "postgres"}, "image names a release, such as \".*postgres:17\".*got 'postgres'"),
         ({"image": "postgres:latest"}, "image names a release"),
         ({"image": "localhost:5000/postgres"}, "image names a release"),
-        ({"image": "postgres:12.4"}, "image is PostgreSQL 13 to 18.*got 'postgres:12.4'"),
-        ({"image": "public.ecr.aws/docker/library/postgres:19"}, "image is PostgreSQL 13 to 18"),
+        ({"image": "postgres:12.4"}, "image must be PostgreSQL 13 to 18.*got 'postgres:12.4'"),
+        ({"image": "public.ecr.aws/docker/library/postgres:19"}, "image must be PostgreSQL 13 to 18"),
         ({"image": "postgres:1 7"}, "got 'postgres:1 7': '1 7' is not a tag"),
         ({"image": ""}, "image is text such as"),
         ({"image": 17}, "image is text such as .*got 17"),
@@ -222,8 +222,8 @@ def test_warnings():
             {"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/postgres:17"},
             "image is an image that needs no login.* is in a private registry",
         ),
-        ({"cpu": 300}, "cpu=300 is no Fargate size"),
-        ({"memory_mib": 4096}, "memory_mib=4096 does not go with cpu=256"),
+        ({"cpu": 300}, "cpu=300 is not a Fargate size"),
+        ({"memory_mib": 4096}, "memory_mib=4096 is not compatible with cpu=256"),
     ],
 )
 def test_rejected_arguments_of_the_database(arguments, words):
@@ -238,8 +238,8 @@ def test_rejected_arguments_of_the_database(arguments, words):
         ({"image": "redis"}, 'image names a release, such as ".*redis:7.2"'),
         ({"image": None}, "image is text such as"),
         ({"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/redis:7"}, "private registry"),
-        ({"cpu": "256"}, "cpu='256' is no Fargate size"),
-        ({"memory_mib": 100}, "memory_mib=100 does not go with cpu=256; Fargate accepts 512, 1024, 2048"),
+        ({"cpu": "256"}, "cpu='256' is not a Fargate size"),
+        ({"memory_mib": 100}, "memory_mib=100 is not compatible with cpu=256; Fargate accepts 512, 1024, 2048"),
     ],
 )
 def test_rejected_arguments_of_the_broker(arguments, words):

@@ -86,7 +86,7 @@ def test_releases_without_spot(release):
     """Before 2.8.2 the provider always sends a launch type too."""
     version = AirflowVersion.of(release)
     with pytest.raises(
-        ValueError, match=re.escape(f"EcsExecutor(spot=True) needs Airflow 2.8.2 or newer, got {release}")
+        ValueError, match=re.escape(f"EcsExecutor(spot=True) requires Airflow 2.8.2 or newer, got {release}")
     ):
         plan_of(version=version, executor=EcsExecutor(spot=True))
     assert plan_of(version=version, executor=EcsExecutor())
@@ -199,15 +199,15 @@ def test_logs_must_be_remote(executor):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"cpu": 1000}, "EcsExecutor: cpu=1000 is no Fargate size"),
-        ({"memory_mib": 512}, "EcsExecutor: memory_mib=512 does not go with cpu=1024"),
+        ({"cpu": 1000}, "EcsExecutor: cpu=1000 is not a Fargate size"),
+        ({"memory_mib": 512}, "EcsExecutor: memory_mib=512 is not compatible with cpu=1024"),
         ({"ephemeral_storage_gib": 20}, "ephemeral_storage_gib=20; Fargate accepts 21 to 200"),
-        ({"spot": "yes"}, "EcsExecutor spot is True or False, got 'yes'"),
-        ({"spot": None}, "EcsExecutor spot is True or False, got None"),
+        ({"spot": "yes"}, "EcsExecutor spot must be True or False, got 'yes'"),
+        ({"spot": None}, "EcsExecutor spot must be True or False, got None"),
         ({"max_run_task_attempts": 0}, "EcsExecutor max_run_task_attempts is an integer, 1 or more; got 0"),
         ({"alias": "my ecs"}, "EcsExecutor alias is a letter, then letters, digits, underscores and hyphens"),
-        ({"alias": "CeleryExecutor"}, "EcsExecutor alias 'CeleryExecutor' is the name of an executor of Airflow's own"),
-        ({"alias": "KubernetesExecutor"}, "EcsExecutor alias 'KubernetesExecutor' is the name of an executor of"),
+        ({"alias": "CeleryExecutor"}, "EcsExecutor alias 'CeleryExecutor' is the name of one of Airflow's executors"),
+        ({"alias": "KubernetesExecutor"}, "EcsExecutor alias 'KubernetesExecutor' is the name of one of"),
         ({"alias": None}, "hyphens, at most 32; got None"),
     ],
 )
@@ -255,7 +255,7 @@ def test_options_of_the_user():
 )
 def test_only_one_option_may_set_the_capacity(spot, name, value):
     """The provider rejects two options for the capacity."""
-    with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor says where"):
+    with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor sets where"):
         plan_of(executor=EcsExecutor(spot=spot), config={"aws_ecs_executor": {name: value}})
     # A third-party executor may depend on these options.
     assert plan(executor="local", config={"aws_ecs_executor": {name: value}})

@@ -235,7 +235,7 @@ def test_ecs_tasks_and_executor_tasks():
         ({"name": None}, "an ECS task's name is a letter, .* got None"),
         ({"name": "Executor"}, "'Executor': EcsExecutor uses"),
         ({"cpu": 3}, "ECS task 'etl': cpu=3"),
-        ({"cpu": 1024, "memory_mib": 512}, "ECS task 'etl': memory_mib=512 does not go with cpu=1024"),
+        ({"cpu": 1024, "memory_mib": 512}, "ECS task 'etl': memory_mib=512 is not compatible with cpu=1024"),
         ({"ephemeral_storage_gib": 20}, "ephemeral_storage_gib"),
         ({"spot": "yes"}, "ECS task 'etl': spot must be True or False, got 'yes'"),
         ({"architecture": "arm"}, "ECS task 'etl': architecture must be \"x86_64\" or \"arm64\", got 'arm'"),

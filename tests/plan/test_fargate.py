@@ -31,7 +31,9 @@ def test_memory_must_fit_cpu(cpu):
     for memory in (*sizes, NUMBER_TOKEN):
         check_size("Scheduler", cpu, memory)
     for memory in (sizes[0] - 1, sizes[-1] + 1024, str(sizes[0]), None, TEXT_TOKEN):
-        with pytest.raises(ValueError, match=rf"^Scheduler: memory_mib=.* does not go with cpu={cpu}; Fargate accepts"):
+        with pytest.raises(
+            ValueError, match=rf"^Scheduler: memory_mib=.* is not compatible with cpu={cpu}; Fargate accepts"
+        ):
             check_size("Scheduler", cpu, memory)
 
 
@@ -46,7 +48,7 @@ def test_the_message_lists_or_spans():
 @pytest.mark.parametrize("cpu", [0, 1, 1000, 1.5, "1024", None, [1024], True, TEXT_TOKEN])
 def test_cpu_must_be_a_size(cpu):
     """The error for another cpu lists the supported ones."""
-    with pytest.raises(ValueError, match=r"is no Fargate size; accepted .* 256, 512, 1024, 2048, 4096, 8192, 16384"):
+    with pytest.raises(ValueError, match=r"is not a Fargate size; accepted .* 256, 512, 1024, 2048, 4096, 8192, 16384"):
         check_size("Scheduler", cpu, 2048)
 
 

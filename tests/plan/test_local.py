@@ -44,7 +44,7 @@ def test_parallelism_follows_memory(cpu, memory, parallelism, executor):
 def test_a_scheduler_that_only_the_deploy_knows():
     """Where the scheduler's memory is a parameter of the stack, the number of tasks must be said."""
     sized = {"Scheduler": Service(cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)}
-    with pytest.raises(ValueError, match=r"LocalExecutor: .* memory_mib is only known at deploy time, so say parallel"):
+    with pytest.raises(ValueError, match=r"LocalExecutor: .* memory_mib is known only at deploy time. Pass parallel"):
         plan_of(executor=LocalExecutor(), services=sized)
     found = plan_of(executor=LocalExecutor(parallelism=4), services=sized)
     assert option(containers(found)["scheduler"], "core", "parallelism") == "4"

@@ -32,7 +32,7 @@ CODE = {
 ETL = EcsTask(name="etl")
 MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, CODE))
 # What is refused, and in which words.
-NEEDS = {"lambda": "LambdaExecutor needs Airflow 2.11", "several": "SeveralExecutors needs Airflow 2.10"}
+NEEDS = {"lambda": "LambdaExecutor needs Airflow 2.11", "several": "SeveralExecutors requires Airflow 2.10"}
 REFUSED = {
     (line, name): f"{NEEDS[name]} or newer, got {VERSIONS[line]}" for name, lines in LACKING.items() for line in lines
 }

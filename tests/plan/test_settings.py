@@ -530,7 +530,7 @@ def test_what_to_use_instead(section, name, value, instead):
         ({"common.io": {"a": "1"}, "common_io": {"a": "2"}}, "[common_io] is [common.io] in variables"),
         ({"fab": {"session_backend": "securecookie"}}, "whose workers hold the key of session cookies"),
         ({"fab": {"auth_role_public": "Admin"}}, "where nobody signs in without a password"),
-        ({"celery": {"extra_celery_config": '{"accept_content": ["json", "pickle"]}'}}, "lets workers read pickle"),
+        ({"celery": {"extra_celery_config": '{"accept_content": ["json", "pickle"]}'}}, "lets workers accept pickle"),
     ],
 )
 def test_what_is_refused_with_its_reason(config, words):

@@ -120,12 +120,12 @@ OTHER = Other(plan_=ExecutorPlan(class_path="acme.Executor"))
     ("given", "words"),
     [
         (CeleryExecutor(), "SeveralExecutors executors is a list such as [CeleryExecutor(), EcsExecutor()], got"),
-        ([], "takes two executors or more such as [CeleryExecutor(), EcsExecutor()], got 0"),
-        ([CeleryExecutor()], "takes two executors or more such as [CeleryExecutor(), EcsExecutor()], got 1"),
+        ([], "requires two executors or more such as [CeleryExecutor(), EcsExecutor()], got 0"),
+        ([CeleryExecutor()], "requires two executors or more such as [CeleryExecutor(), EcsExecutor()], got 1"),
         ([CeleryExecutor(), "ecs"], "SeveralExecutors executors takes an Executor such as EcsExecutor(), got 'ecs'"),
         ([CeleryExecutor(), EcsExecutor], "got the class EcsExecutor: make an object of it"),
         ([EcsExecutor(), EcsExecutor(alias="big", cpu=2048, memory_mib=4096)], "has two of EcsExecutor"),
-        ([LocalExecutor(), SeveralExecutors([CeleryExecutor(), OTHER])], "put all of them into one list"),
+        ([LocalExecutor(), SeveralExecutors([CeleryExecutor(), OTHER])], "Put all executors into one list"),
     ],
 )
 def test_what_is_refused(given, words):
@@ -160,11 +160,11 @@ BROKER = RedisBroker(replicas=1)
         ),
         (
             {"class_path": "acme.Executor", "environment": {"BROKER_PORT": "1"}},
-            "the variable BROKER_PORT is not the same for CeleryExecutor and for Other",
+            "the variable BROKER_PORT differs between CeleryExecutor and Other",
         ),
         (
             {"class_path": "acme.Executor", "stores": {"Broker": BROKER}},
-            "the store Broker is not the same for CeleryExecutor and for Other",
+            "the store Broker differs between CeleryExecutor and Other",
         ),
     ],
 )
@@ -186,6 +186,6 @@ def test_what_two_want_alike_is_given_once():
 @pytest.mark.parametrize("version", ["2.8.1", "2.9.3"])
 def test_old_releases_know_one_executor(version):
     """The list came with Airflow 2.10."""
-    with pytest.raises(ValueError, match=f"SeveralExecutors needs Airflow 2.10 or newer, got {version}"):
+    with pytest.raises(ValueError, match=f"SeveralExecutors requires Airflow 2.10 or newer, got {version}"):
         plan_of(version=AirflowVersion.of(version), executor=EXECUTORS["several"])
     assert plan_of(version=AirflowVersion.of("2.10.0"), executor=EXECUTORS["several"])

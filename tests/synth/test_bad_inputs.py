@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
             "version": AirflowVersion.V2_9,
             "executor": SeveralExecutors([CeleryExecutor(), EcsExecutor()]),
         },
-        "SeveralExecutors needs Airflow 2.10 or newer, got 2.9.3",
+        "SeveralExecutors requires Airflow 2.10 or newer, got 2.9.3",
     ),
     "web as a truth value": (lambda s: {"web": True}, r"web= takes a Web such as Web\(\), got True"),
     "vpc as text": (lambda s: {"vpc": "vpc-0abc"}, r"vpc= takes an ec2.IVpc, such as ec2.Vpc.from_lookup.*'vpc-0abc'"),
@@ -233,24 +233,24 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a pool's name": (lambda s: pool("my pool"), "a worker pool's name is a letter, then .*got 'my pool'"),
     "an empty pool name": (lambda s: pool(""), "a worker pool's name is a letter"),
     "a pool without a name": (lambda s: pool(None), "a worker pool's name is a letter, .*got None"),
-    "a queue's name": (lambda s: pool(queues=["default", "a,b"]), "'a,b' is no queue name"),
+    "a queue's name": (lambda s: pool(queues=["default", "a,b"]), "'a,b' is not a queue name"),
     "a database class": (lambda s: {"database": RdsDatabase(instance_class="t4g.small")}, "an RDS class such as"),
     "a TLS mode": (
         lambda s: {"database": ExistingDatabase(endpoint="db", secret=secret(s), ssl_mode="on")},
-        "ssl_mode is one of require, verify-ca",
+        "ssl_mode must be one of require, verify-ca",
     ),
     # --- impossible sizes and numbers
     "cpu in vCPU": (lambda s: {"scheduler": Service(cpu=1, memory_mib=2048)}, r"Scheduler: cpu=1 .* 256, 512, 1024"),
     "memory in GiB": (lambda s: {"scheduler": Service(cpu=512, memory_mib=1)}, "Scheduler: memory_mib=1 .*1024, 2048"),
     "memory as text": (
         lambda s: pool(memory_mib="2048"),
-        "pool 'default': memory_mib='2048' does not go with cpu=1024",
+        "pool 'default': memory_mib='2048' is not compatible with cpu=1024",
     ),
     "cpu for the default memory": (
         lambda s: {"scheduler": Service(cpu=4096)},
         "memory_mib=2048 does not .* 8192 to 30720",
     ),
-    "too little memory": (lambda s: pool(cpu=4096, memory_mib=4096), "does not go with cpu=4096"),
+    "too little memory": (lambda s: pool(cpu=4096, memory_mib=4096), "is not compatible with cpu=4096"),
     "a disk too small": (lambda s: {"triggerer": Service(ephemeral_storage_gib=20)}, "Fargate accepts 21 to 200"),
     "a disk too large": (lambda s: pool(ephemeral_storage_gib=201), "Fargate accepts 21 to 200"),
     "a negative count": (lambda s: {"dag_processor": Service(count=-1)}, "count is an integer, 0 or more; got -1"),
@@ -266,11 +266,11 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a database that pauses": (
         lambda s: {"database": AuroraDatabase(min_capacity=0)},
-        "min_capacity=0 would pause the database .*Airflow's scheduler asks every few seconds",
+        "min_capacity=0 would pause the database .*Airflow's scheduler",
     ),
     "capacity that is none": (
         lambda s: {"database": AuroraDatabase(max_capacity=number(s))},
-        "max_capacity is a number of ACU, 1 to 256 in half steps; got a number that only the deploy knows",
+        "max_capacity must be a number of ACU, 1 to 256 in half steps; got a number that only the deploy knows",
     ),
     "an RDS release for Aurora": (lambda s: {"database": AuroraDatabase(engine_version="13")}, 'such as "17"; got'),
     "no backups": (lambda s: {"database": RdsDatabase(backup_retention_days=0)}, "is an integer, 1 to 35; got 0"),
@@ -292,14 +292,14 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "logs for no time": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days is an integer, 1 or more; got 0"),
     # --- tokens where a number is compared
-    "memory by parameter without concurrency": (lambda s: pool(memory_mib=number(s)), "so say concurrency= too"),
+    "memory by parameter without concurrency": (lambda s: pool(memory_mib=number(s)), "Pass concurrency= too"),
     "database size by parameter": (
         lambda s: {"database": RdsDatabase(allocated_storage_gib=number(s))},
         "allocated_storage_gib is an integer.* only the deploy knows",
     ),
     "cpu as a text parameter": (
         lambda s: {"scheduler": Service(cpu=CfnParameter(s, "Cpu").value_as_string)},
-        "cpu=a text that only the deploy knows .* is no Fargate size",
+        "cpu=a text that only the deploy knows .* is not a Fargate size",
     ),
     "a list token": (
         lambda s: {"config": {"core": {"parallelism": CfnParameter(s, "L", type="CommaDelimitedList").value_as_list}}},
@@ -326,7 +326,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a container of an old PostgreSQL": (
         lambda s: {"database": ContainerDatabase(image="postgres:12")},
-        "ContainerDatabase image is PostgreSQL 13 to 18",
+        "ContainerDatabase image must be PostgreSQL 13 to 18",
     ),
     "a database in a container, as a class": (
         lambda s: {"database": ContainerDatabase},
@@ -342,7 +342,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a container of no size": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(cpu=100))},
-        "RedisBroker.container: cpu=100 is no Fargate size",
+        "RedisBroker.container: cpu=100 is not a Fargate size",
     ),
     "serverless Redis": (lambda s: {"executor": CeleryExecutor(broker=RedisBroker(serverless=True))}, "CROSSSLOT"),
     "Redis in cluster mode": (
@@ -378,12 +378,12 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "no pool for the default queue": (lambda s: pool("heavy"), "no worker pool serves the queue 'default'"),
     "no pools": (lambda s: {"executor": CeleryExecutor(pools=[])}, "the pools serve nothing"),
-    "a prefix in a bucket of ours": (lambda s: {"dags": S3Dags(prefix="a/")}, "pass bucket= too"),
+    "a prefix in a bucket of ours": (lambda s: {"dags": S3Dags(prefix="a/")}, "Pass bucket= too"),
     "two databases": (
         lambda s: {"database": ExistingDatabase(object(), endpoint="db", secret=secret(s))},
         "got both",
     ),
-    "a database without a login": (lambda s: {"database": ExistingDatabase(endpoint="db")}, "knows no login"),
+    "a database without a login": (lambda s: {"database": ExistingDatabase(endpoint="db")}, "has no credentials"),
     "a disk that cannot grow": (
         lambda s: {"database": RdsDatabase(allocated_storage_gib=100)},
         "must be more than allocated_storage_gib=100",
@@ -559,11 +559,11 @@ REFUSED: dict[str, tuple[Build, str]] = {
     # --- a database that is none for Airflow
     "an RDS database of another VPC": (
         lambda s: {"database": ExistingDatabase(postgres(s))},
-        "is in a VPC of yours, and the cluster would make another one: pass vpc=",
+        "is in an existing VPC, and the cluster would create another one. Pass vpc=",
     ),
     "an RDS database of another kind": (
         lambda s: {"database": ExistingDatabase(postgres(s, engine=rds.DatabaseInstanceEngine.MYSQL))},
-        "ExistingDatabase takes PostgreSQL, got 'mysql'",
+        "ExistingDatabase must be PostgreSQL, got 'mysql'",
     ),
     "an Aurora database without an address": (
         lambda s: {
@@ -572,7 +572,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
                 secret=secret(s),
             )
         },
-        "does not know where the imported cluster listens: pass cluster_endpoint_address= and port=",
+        "the imported cluster has no endpoint. Pass cluster_endpoint_address= and port=",
     ),
     # --- emptiness
     "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint is text such"),

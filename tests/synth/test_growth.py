@@ -199,11 +199,11 @@ def test_grants_after_the_addition():
         (
             EcsExecutor(),
             HEAVY,
-            "EcsExecutor has no worker pools, so 'heavy' cannot be added to it; use executor=C",
+            "EcsExecutor does not support worker pools, so 'heavy' cannot be added. Use executor=C",
         ),
-        (LocalExecutor(), HEAVY, "LocalExecutor has no worker pools, so 'heavy' cannot be added to it"),
-        (SeveralExecutors([EcsExecutor(), LocalExecutor()]), HEAVY, "SeveralExecutors has no worker pools"),
-        (CeleryExecutor(), DEFAULT, "two worker pools are named 'default'; give each its own name"),
+        (LocalExecutor(), HEAVY, "LocalExecutor does not support worker pools, so 'heavy' cannot be added"),
+        (SeveralExecutors([EcsExecutor(), LocalExecutor()]), HEAVY, "SeveralExecutors does not support worker pools"),
+        (CeleryExecutor(), DEFAULT, "two worker pools are named 'default'"),
         (CeleryExecutor(), WorkerPool("Default", queues=["x"]), "two worker pools are named 'default'"),
         (CeleryExecutor(), "heavy", "add_worker_pool takes a WorkerPool such as"),
         (CeleryExecutor(), None, "add_worker_pool takes a WorkerPool such as"),
@@ -247,7 +247,7 @@ def test_after_a_refusal():
 
 def test_an_impossible_size():
     """A machine that Fargate has not is refused where the pool is made, before the cluster hears of it."""
-    with pytest.raises(ValueError, match="pool 'heavy': memory_mib=512 does not go with cpu=4096"):
+    with pytest.raises(ValueError, match="pool 'heavy': memory_mib=512 is not compatible with cpu=4096"):
         WorkerPool("heavy", cpu=4096, memory_mib=512)
 
 

@@ -1,1 +1,1 @@
-"""Where tasks run, and how large they are."""
+"""Task sizes, and the machines on which tasks run."""

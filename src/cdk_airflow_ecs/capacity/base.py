@@ -1,4 +1,4 @@
-"""The contract of a capacity: the machines that the tasks of a component run on."""
+"""The contract of a capacity: the machines that run the tasks of a component."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-# What a task definition is written for (Amazon ECS API Reference, RegisterTaskDefinition, requiresCompatibilities).
+# Values of requiresCompatibilities (Amazon ECS API Reference, RegisterTaskDefinition).
 Compatibility: TypeAlias = Literal["FARGATE", "EC2", "MANAGED_INSTANCES"]
 
 
@@ -16,9 +16,9 @@ class ProviderShare:
     """One entry of a capacity provider strategy.
 
     Args:
-        provider: the name of the capacity provider; may be a token.
-        weight: its share of the tasks beyond every base.
-        base: the tasks that it runs before weights count.
+        provider: name of the capacity provider; may be a token.
+        weight: share of the tasks beyond all bases.
+        base: minimum number of tasks, started before weights apply.
     """
 
     provider: str
@@ -27,51 +27,47 @@ class ProviderShare:
 
 
 class Capacity(ABC):
-    """Machines for tasks: Fargate, or those that a capacity provider of the ECS cluster brings.
+    """Machines for tasks: Fargate, or those of a capacity provider of the ECS cluster.
 
-    A capacity is pure data. The renderer makes the task definition and the service from it, so another capacity is one
-    class in one file. Tasks always have a network interface of their own (``awsvpc``), since each component has its
-    own security group.
+    A capacity is pure data, from which the renderer creates task definitions and services. Tasks always use ``awsvpc``
+    networking, because each component has its own security group.
     """
 
     @property
     @abstractmethod
     def compatibility(self) -> Compatibility:
-        """What the task definitions are written for."""
+        """The compatibility of the task definitions."""
 
     @abstractmethod
     def check(self, owner: str, cpu: object, memory_mib: object, ephemeral_storage_gib: object = None) -> None:
-        """Refuse a size of task that these machines do not have. Values known only at deploy time pass.
+        """Raise ValueError, with the accepted values, if these machines do not offer a task size. Accept tokens.
 
         Args:
-            owner: the component or argument that has the size, for the message.
+            owner: the component or argument with the size, for the message.
             cpu: CPU units; 1024 is one vCPU.
             memory_mib: memory in MiB.
-            ephemeral_storage_gib: disk in GiB; None is what every task has.
-
-        Raises:
-            ValueError: naming the values accepted.
+            ephemeral_storage_gib: disk in GiB; None is the default size.
         """
 
     @property
     def strategy(self) -> tuple[ProviderShare, ...]:
-        """The capacity providers that start the tasks. Empty means the launch type of :attr:`compatibility`."""
+        """The capacity providers of the tasks. If empty, :attr:`compatibility` is the launch type."""
         return ()
 
     @property
     def spot(self) -> bool:
-        """Whether AWS may stop a task two minutes after a warning."""
+        """Whether AWS can stop tasks with two minutes' notice."""
         return False
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The capacity providers that the ECS cluster must offer, by name."""
+        """Names of the capacity providers that the ECS cluster must have."""
         return tuple(share.provider for share in self.strategy)
 
     def run_task(self) -> Mapping[str, object]:
-        """Return what RunTask must be given to start a task here, by boto's and Airflow's argument names.
+        """Return the RunTask arguments for these machines, under the names of boto and Airflow.
 
-        The entries of a strategy have the API's own names: ``{"capacityProvider": "FARGATE_SPOT", "weight": 1}``.
+        Entries of a strategy have the API's names: ``{"capacityProvider": "FARGATE_SPOT", "weight": 1}``.
         """
         if not self.strategy:
             return {"launch_type": self.compatibility}

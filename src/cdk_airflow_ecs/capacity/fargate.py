@@ -1,6 +1,6 @@
-"""AWS Fargate, and the task sizes that it accepts.
+"""AWS Fargate and its task sizes. Pure.
 
-Source: Amazon ECS developer guide, "Task CPU and memory" (fargate-tasks-services). Pure.
+Source: Amazon ECS developer guide, "Task CPU and memory" (fargate-tasks-services).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MEMORY_MIB_BY_CPU: dict[int, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fargate(Capacity):
-    """Machines of AWS Fargate: each task has one of its own.
+    """AWS Fargate, where each task has its own machine.
 
     Args:
-        spot: use Fargate Spot, for up to 70 % less. AWS may stop such a task two minutes after a warning.
+        spot: use Fargate Spot, for up to 70 % less. AWS can stop tasks with two minutes' notice.
 
     Raises:
         ValueError: if *spot* is not a boolean.
@@ -45,7 +45,7 @@ class Fargate(Capacity):
 
     def __post_init__(self) -> None:
         if not isinstance(self.spot, bool):
-            raise ValueError(f"Fargate spot is True or False, got {validation.shown(self.spot)}")
+            raise ValueError(f"Fargate spot must be True or False, got {validation.shown(self.spot)}")
 
     @property
     def compatibility(self) -> Compatibility:
@@ -64,39 +64,31 @@ class Fargate(Capacity):
 
 
 def check_size(owner: str, cpu: object, memory_mib: object) -> None:
-    """Refuse a pair that Fargate has no machine for; values known only at deploy time pass.
-
-    Raises:
-        ValueError: naming the values accepted.
-    """
+    """Raise ValueError, with the accepted values, if Fargate does not offer a combination. Accept tokens."""
     if is_number_token(cpu):
         validation.integer(f"{owner}: memory_mib", memory_mib, 512, tokens=True)
         return
     if not is_known_int(cpu) or cpu not in MEMORY_MIB_BY_CPU:
         accepted = ", ".join(str(size) for size in MEMORY_MIB_BY_CPU)
         raise ValueError(
-            f"{owner}: cpu={validation.shown(cpu)} is no Fargate size; accepted (1024 is one vCPU): {accepted}"
+            f"{owner}: cpu={validation.shown(cpu)} is not a Fargate size; accepted (1024 is one vCPU): {accepted}"
         )
     sizes = MEMORY_MIB_BY_CPU[cpu]
     if not is_number_token(memory_mib) and (not is_known_int(memory_mib) or memory_mib not in sizes):
         raise IncompatibleArgumentsError(
-            f"{owner}: memory_mib={validation.shown(memory_mib)} does not go with cpu={cpu};"
+            f"{owner}: memory_mib={validation.shown(memory_mib)} is not compatible with cpu={cpu};"
             f" Fargate accepts {_span(sizes)}"
         )
 
 
 def check_ephemeral_storage(owner: str, gib: object) -> None:
-    """Refuse a disk that Fargate cannot attach.
-
-    Raises:
-        ValueError: naming the range accepted.
-    """
+    """Raise ValueError, with the accepted range, for other disk sizes. Accept tokens."""
     if gib is None or is_number_token(gib):
         return
     if not is_known_int(gib) or not 21 <= gib <= 200:
         raise ValueError(
-            f"{owner}: ephemeral_storage_gib={validation.shown(gib)}; Fargate accepts 21 to 200, or leave it out for"
-            " the 20 GiB that every task has"
+            f"{owner}: ephemeral_storage_gib={validation.shown(gib)}; Fargate accepts 21 to 200, or omit it for"
+            " the default of 20 GiB"
         )
 
 

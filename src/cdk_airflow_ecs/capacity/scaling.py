@@ -1,4 +1,4 @@
-"""The contract of a scaling: what decides the number of a service's tasks after a deploy."""
+"""The contract of a scaling."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class Scaling(ABC):
-    """Decides the number of a service's tasks after a deploy. The template then has no number of its own.
+    """Controls the number of a service's tasks after a deploy; the template then has no desired count.
 
-    A scaling is pure data in the plan; :meth:`attach` makes what scales, after everything else exists.
+    A scaling is pure data in the plan. After everything else exists, :meth:`attach` creates the scaler.
     """
 
     @abstractmethod
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """Make what scales *service*. Called once for each service that has this scaling.
+        """Create the scaler of *service*. Called once for each service with this scaling.
 
         Args:
-            service: the service; its construct offers ``auto_scale_task_count``.
+            service: the service; its construct has ``auto_scale_task_count``.
             cluster: the finished cluster, with its load balancer, log group and the metrics of its stores.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalScaling(Scaling):
-    """A scaler that you attach yourself, such as ``cluster.service("Pools/default").auto_scale_task_count(…)``.
+    """A scaler that you create, such as ``cluster.service("Pools/default").auto_scale_task_count(…)``.
 
-    ECS starts one task when the service is created. Later deploys leave the number as they find it.
+    ECS starts one task when it creates the service. Later deploys do not change the number.
 
     Examples:
         >>> from cdk_airflow_ecs import WorkerPool
@@ -39,4 +39,4 @@ class ExternalScaling(Scaling):
     """
 
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """Make nothing: the scaler is the user's."""
+        """Do nothing: the user creates the scaler."""

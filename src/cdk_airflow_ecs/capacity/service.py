@@ -1,4 +1,4 @@
-"""What a user may say about one component's tasks."""
+"""Settings of one component's tasks."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Size, number and environment of one component. What is left out keeps the component's own default.
+    """Size, count and environment of one component. Arguments that are not given keep the component's defaults.
 
     Args:
         cpu: CPU units of the task; 1024 is one vCPU.
         memory_mib: memory of the task in MiB.
         count: number of tasks. The default is 1.
-        scaling: decides the number of tasks instead of *count*. ``ExternalScaling()`` is for a scaler of your own.
-        enable_exec: whether ``aws ecs execute-command`` may open a shell in it. The default is the cluster's.
+        scaling: replaces *count*. Use ``ExternalScaling()`` for your own scaler.
+        enable_exec: whether ``aws ecs execute-command`` can open a shell. The default is the cluster's.
         ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is Fargate's 20 GiB.
-        environment: more environment variables. Values are text or ``ecs.Secret``; names of the form
-            AIRFLOW__SECTION__OPTION are checked like ``config=``.
-        health_check: instead of the component's own. A component of two containers takes it for the first.
+        environment: further environment variables: text or ``ecs.Secret``. Names such as AIRFLOW__SECTION__OPTION are
+            checked like ``config=``.
+        health_check: replaces that of the component's first container.
 
     Raises:
-        ValueError: for what no task of any size can have.
+        ValueError: if a value is invalid for every task size.
 
     Examples:
         >>> Service(cpu=512, memory_mib=1024, count=2, ephemeral_storage_gib=50).count
@@ -55,16 +55,14 @@ class Service:
         if self.scaling is not None:
             validation.instance("scaling", self.scaling, Scaling, "ExternalScaling()")
             if self.count is not None:
-                raise IncompatibleArgumentsError(
-                    "count= and scaling= both decide the number of tasks. Leave one of them out"
-                )
+                raise IncompatibleArgumentsError("count= and scaling= both set the number of tasks. Omit one of them")
         validation.flag("enable_exec", self.enable_exec)
         check_ephemeral_storage("Service", self.ephemeral_storage_gib)
         if self.health_check is not None:
             validation.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')
 
     def size(self, default: TaskSize) -> TaskSize:
-        """Return the size of its tasks: what is said here, and *default* for the rest."""
+        """Return the size of its tasks: its own values, and those of *default* where it has none."""
         disk = self.ephemeral_storage_gib
         return TaskSize(
             cpu=default.cpu if self.cpu is None else self.cpu,
@@ -83,7 +81,7 @@ class Service:
         enable_exec: bool | None = None,
         health_check: HealthCheck | None = None,
     ) -> Service:
-        """Make a service whose tasks have *size*; the other arguments are those of the class."""
+        """Return a service with tasks of *size*. For the other arguments, see the class."""
         return cls(
             cpu=size.cpu,
             memory_mib=size.memory_mib,

@@ -1,4 +1,4 @@
-"""The size of one Fargate task, wherever a user or a plan gives one."""
+"""The size of a Fargate task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage, check_size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSize:
-    """CPU, memory and disk of one Fargate task; the base of everything that has them.
+    """CPU, memory and disk of a Fargate task.
 
     Args:
         cpu: CPU units; 1024 is one vCPU.
@@ -22,13 +22,6 @@ class TaskSize:
     ephemeral_storage_gib: int | None = None
 
     def check_size(self, owner: str) -> None:
-        """Refuse a size that Fargate does not have.
-
-        Args:
-            owner: whose size it is, in the user's words.
-
-        Raises:
-            ValueError: naming the values accepted.
-        """
+        """Raise ValueError, with the accepted values, if Fargate does not offer the size of *owner*."""
         check_size(owner, self.cpu, self.memory_mib)
         check_ephemeral_storage(owner, self.ephemeral_storage_gib)

@@ -13,14 +13,14 @@ from cdk_airflow_ecs.plan import Edge, Option, Permission, Ref, Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DagPlan:
-    """What the processes that parse or run DAGs are given. No other process gets any of it.
+    """Settings of the processes that parse or run DAGs, and of no others.
 
     Args:
         config: Airflow options.
         environment: variables.
-        permissions: what their task roles may do.
-        prefix: what stands before each command, such as a script that fetches files first.
-        edges: connections to make, with "*" as the source that stands for each such component.
+        permissions: permissions of their task roles.
+        prefix: words that precede each command, such as a script that fetches files first.
+        edges: connections, in which the source "*" means every such component.
     """
 
     config: Mapping[Option, Value]
@@ -31,13 +31,13 @@ class DagPlan:
 
 
 class DagSource(ClusterResource):
-    """Brings DAG files to the processes that parse or run them, and to no other."""
+    """Delivers DAG files to the processes that parse or run them."""
 
     @abstractmethod
     def plan(self, version: AirflowVersion) -> DagPlan:
-        """Say what those processes are given. Pure."""
+        """Return the settings of those processes. Pure."""
 
     @property
     def image_folder(self) -> str | None:
-        """The folder of the image that holds the DAGs; None if they come from elsewhere."""
+        """The folder of the image that contains the DAGs; None if they are not in the image."""
         return None

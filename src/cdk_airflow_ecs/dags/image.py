@@ -1,4 +1,4 @@
-"""DAG files inside the image."""
+"""DAG files in the image."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageDags(DagSource):
-    """DAGs that the image carries. The web component runs the same image but never looks at them.
+    """DAGs in the image. The web component runs the same image but does not read them.
 
     Args:
-        folder: where the image keeps them.
+        folder: their folder in the image.
 
     Raises:
         ValueError: if *folder* is not absolute.
@@ -31,7 +31,7 @@ class ImageDags(DagSource):
     def __post_init__(self) -> None:
         if not isinstance(self.folder, str) or not self.folder.startswith("/"):
             raise ValueError(
-                'ImageDags folder is an absolute path in the image such as "/opt/airflow/dags", got'
+                'ImageDags folder must be an absolute path in the image such as "/opt/airflow/dags", got'
                 f" {validation.shown(self.folder)}"
             )
 

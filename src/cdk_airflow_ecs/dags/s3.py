@@ -39,26 +39,27 @@ _SYNCED_FOLDER: Final = "/opt/airflow/dags-live"
 
 @dataclass(frozen=True, slots=True)
 class S3Dags(DagSource):
-    """DAGs in an S3 bucket, picked up while Airflow runs.
+    """DAGs in an S3 bucket; running Airflow processes pick up changes.
 
-    Airflow 3 reads the bucket itself, as a DAG bundle of this library: a task keeps the files that it began with.
-    Airflow 2 gets a folder that is kept equal to the bucket by a background process of each container; every change
-    appears at once, by swapping one link. DAGs only: plugins and requirements belong in the image.
+    Airflow 3 reads the bucket as a DAG bundle of this library, with which a task keeps the files it started with. On
+    Airflow 2, a background process in each container synchronizes a folder with the bucket and applies changes
+    atomically by replacing a link. Only DAGs are read; plugins and requirements belong in the image.
 
     Args:
-        folder: a folder of yours that each deploy uploads, without what tools leave behind, such as ``.git``; files
-            that left it leave the bucket. The default uploads nothing: use ``aws s3 sync``, the command is an output
-            of the stack.
-        bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
-        prefix: where in a bucket of yours the DAGs are. The default is the whole bucket.
-        refresh_seconds: how often changes are looked for.
-        provider_bundle: True for the DAG bundle of the amazon provider, on Airflow 3.2 and newer. It changes files
-            while tasks import them, and with a *prefix* wants at least one object there before it starts.
+        folder: a local folder that each deploy uploads, without tool folders such as ``.git``. Files removed from it
+            are removed from the bucket. The default is no upload; the stack has an output with an ``aws s3 sync``
+            command.
+        bucket: an existing bucket. The default is a new one: private, versioned, TLS only, and kept when the stack is
+            deleted.
+        prefix: with *bucket*, the folder of the DAGs in it. The default is the whole bucket.
+        refresh_seconds: interval of checks for changes.
+        provider_bundle: whether to use the amazon provider's DAG bundle, on Airflow 3.2 and newer. It changes files
+            while tasks import them, and with a *prefix* needs at least one object there to start.
 
     Raises:
-        ValueError: if *folder* is no folder, holds what looks like a secret or a link that leaves it, or
-            *refresh_seconds* is less than 5; when the cluster is made, if *provider_bundle* is for an Airflow whose
-            official image has none that misses nothing.
+        ValueError: if *folder* is not a folder or contains a possible secret or a link to outside, or
+            *refresh_seconds* is less than 5; on creation of the cluster, if *provider_bundle* is not supported by
+            the Airflow release.
 
     Examples:
         >>> S3Dags(refresh_seconds=60).refresh_seconds
@@ -74,8 +75,8 @@ class S3Dags(DagSource):
     def __post_init__(self) -> None:
         if self.folder is not None and not (isinstance(self.folder, (str, Path)) and Path(self.folder).is_dir()):
             raise ValueError(
-                f"S3Dags: {validation.shown(self.folder)} is no folder here ({Path.cwd()}); give the folder of your"
-                " DAGs"
+                f"S3Dags folder must be a folder in {Path.cwd()}, got {validation.shown(self.folder)}. Pass the folder"
+                " of your DAGs"
             )
         if self.folder is not None:
             folder = Path(self.folder)
@@ -87,10 +88,10 @@ class S3Dags(DagSource):
             "S3Dags bucket", self.bucket, "bucket_arn", "an s3.IBucket, such as s3.Bucket.from_bucket_name(…)"
         )
         if not isinstance(self.prefix, str):
-            raise ValueError(f'S3Dags prefix is text such as "dags/", got {validation.shown(self.prefix)}')
+            raise ValueError(f'S3Dags prefix must be text such as "dags/", got {validation.shown(self.prefix)}')
         if self.prefix and self.bucket is None:
             raise IncompatibleArgumentsError(
-                f"S3Dags prefix={validation.shown(self.prefix)} goes with a bucket of yours: pass bucket= too"
+                f"S3Dags prefix={validation.shown(self.prefix)} requires an existing bucket. Pass bucket= too"
             )
         check_prefix("S3Dags prefix", self.prefix)
         object.__setattr__(self, "prefix", self.prefix.strip("/"))
@@ -99,8 +100,8 @@ class S3Dags(DagSource):
         """See :meth:`DagSource.plan`."""
         if self.provider_bundle and not version.has_s3_bundle:
             raise ValueError(
-                f"S3Dags provider_bundle=True needs Airflow 3.2 or newer, got {version}: the amazon provider of its"
-                " official image misses edits and deletions, or has no such bundle; leave it out"
+                f"S3Dags provider_bundle=True requires Airflow 3.2 or newer, got {version}: its official image has no"
+                " such bundle, or one that misses edits and deletions. Omit provider_bundle"
             )
         permissions = (
             Permission(actions=("s3:GetObject",), resources=(Ref("Dags", "objects_arn"),)),
@@ -111,7 +112,7 @@ class S3Dags(DagSource):
         return DagPlan(
             config={
                 ("core", "dags_folder"): _SYNCED_FOLDER,
-                # How soon Airflow looks for new files in the folder; its own default is five minutes.
+                # Interval at which Airflow lists new files in the folder; its default is five minutes.
                 ("scheduler", "dag_dir_list_interval"): str(self.refresh_seconds),
             },
             permissions=permissions,
@@ -125,7 +126,7 @@ class S3Dags(DagSource):
         """See :meth:`OptionOwner.relied_upon`."""
         del version
         refresh = str(self.refresh_seconds)
-        return {"whose DAG source says refresh_seconds=": {("dag_processor", "refresh_interval"): refresh}}
+        return {"whose DAG source has refresh_seconds=": {("dag_processor", "refresh_interval"): refresh}}
 
     def bucket_folder(self) -> BucketFolder | None:
         """See :meth:`ClusterResource.bucket_folder`."""
@@ -136,10 +137,10 @@ class S3Dags(DagSource):
             "name": "dags",
             "classpath": _PROVIDERS_BUNDLE if self.provider_bundle else _OUR_BUNDLE,
             "kwargs": {
-                # An empty connection id means the task role; any other is looked up in the database first.
+                # An empty connection id means the task role; others are looked up in the database first.
                 **({"aws_conn_id": ""} if self.provider_bundle else {}),
                 "bucket_name": Ref("Dags", "bucket_name"),
-                # With its slash, or "dags" would match "dags-old/" as well (provider 9.36 and older).
+                # Without the slash, "dags" would also match "dags-old/" (provider 9.36 and older).
                 "prefix": f"{self.prefix}/" if self.prefix else "",
                 "refresh_interval": self.refresh_seconds,
             },
@@ -171,7 +172,7 @@ class S3Dags(DagSource):
 
 
 def _upload(scope: Construct, context: BindContext, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
-    """Upload *folder* at each deploy, with CDK's own deployment and a role without managed policies."""
+    """Upload *folder* on each deploy with CDK's BucketDeployment, and a role without managed policies."""
     role = iam.Role(scope, "UploadRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     group = logs.LogGroup(
         scope,
@@ -194,8 +195,8 @@ def _upload(scope: Construct, context: BindContext, folder: Path, bucket: s3.IBu
         log_group=group,
         memory_limit=512,
     )
-    # If the stack had no such function yet, CDK has just made it. Its dependency on the role repeats what the role's
-    # ARN says (cfn-lint W3005), but the upload itself must wait for the role's policies.
+    # Remove the dependency on the role from the function that CDK created, if it was the stack's first: the role's ARN
+    # implies it (cfn-lint W3005). The upload itself must wait for the role's policies.
     for child in stack.node.children:
         if child.node.id not in there and child.node.id.startswith("Custom::CDKBucketDeployment"):
             function = cast("lambda_.CfnFunction", child.node.default_child)

@@ -29,32 +29,31 @@ if TYPE_CHECKING:
 _PORT: Final = 5432
 _NAME: Final = "airflow"
 _USERNAME: Final = "airflow"
-# Aurora guide, "Performance and scaling for Aurora Serverless v2": the range of capacity in half steps, a maximum of
-# 1 at least, and the connections that each maximum admits.
+# Aurora guide, "Performance and scaling for Aurora Serverless v2": capacity in half steps, and connections per maximum.
 _SMALLEST, _SMALLEST_MAXIMUM, _LARGEST = 0.5, 1, 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuroraDatabase(Database):
-    """PostgreSQL on Aurora Serverless v2: grows and shrinks with what Airflow does, over three zones.
+    """PostgreSQL on Aurora Serverless v2, whose capacity follows the load, in three zones.
 
-    Encrypted, TLS only, protected from deletion, backed up for a week. Capacity is counted in ACU of about 2 GiB of
-    memory at $0.12 an hour: 0.5 ACU are $44 a month, for the writer and for each reader.
+    Encrypted, TLS only, protected from deletion, with backups for a week. Capacity is measured in ACU (about 2 GiB of
+    memory, $0.12 an hour): 0.5 ACU cost $44 a month, for the writer and for each reader.
 
     Args:
-        min_capacity: ACU that each instance never goes below, 0.5 to 256 in half steps. Zero, which would pause the
-            database, is refused: Airflow's heartbeats never let it pause.
-        max_capacity: ACU that each instance never goes above, 1 to 256. The default of 4 admits 823 connections.
-        readers: instances that take over within a minute when the writer or its zone fails, 0 to 15. Each has the
-            capacity, and the price, of the writer. The default is one. With none, Aurora makes a new writer, in up to
-            ten minutes; data is in three zones anyway.
-        backup_retention_days: days that automatic backups are kept, 1 to 35.
-        engine_version: major release of Aurora PostgreSQL, 14 to 18, such as "17": RDS chooses the minor one, and
-            installs later ones by itself. A minor one such as "17.9" is accepted; once RDS has gone past it, or has
-            retired it, a deploy that sends it again fails.
-        io_optimized: whether to pay nothing for reads and writes, 30 % more for capacity and 2.25 times as much for
-            storage. It is cheaper once reads and writes are a quarter of the bill.
-        deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
+        min_capacity: minimum ACU of each instance, 0.5 to 256 in half steps. Zero, which pauses idle databases, is
+            not supported: Airflow's heartbeats would prevent the pause.
+        max_capacity: maximum ACU of each instance, 1 to 256. The default of 4 allows 823 connections.
+        readers: number of readers, 0 to 15. One replaces a failed writer within a minute. Each has the capacity and
+            the price of the writer. Without readers, Aurora creates a new writer, in up to ten minutes; data is
+            always in three zones.
+        backup_retention_days: days to keep automatic backups, 1 to 35.
+        engine_version: Aurora PostgreSQL release, 14 to 18. Of a major release such as "17", RDS chooses the minor
+            release and upgrades it automatically. With a minor release such as "17.9", deploys fail once RDS has
+            upgraded beyond it or retired it.
+        io_optimized: whether reads and writes are free, for 30 % more per ACU and 2.25 times the storage price. It is
+            cheaper once reads and writes are a quarter of the bill.
+        deletion_protection: whether RDS prevents deletion. The default is True unless the cluster's
             ``removal_policy`` is DESTROY.
 
     Raises:
@@ -76,8 +75,8 @@ class AuroraDatabase(Database):
     def __post_init__(self) -> None:
         if self.min_capacity == 0 and not isinstance(self.min_capacity, bool):
             raise IncompatibleArgumentsError(
-                "AuroraDatabase min_capacity=0 would pause the database while nobody asks it, and Airflow's scheduler"
-                " asks every few seconds: it never pauses, and you pay all the same; use 0.5 or more"
+                "AuroraDatabase min_capacity=0 would pause the database while it is idle, but Airflow's scheduler"
+                " queries it every few seconds, so it would never pause. Use 0.5 or more"
             )
         _capacity("min_capacity", self.min_capacity, _SMALLEST)
         _capacity("max_capacity", self.max_capacity, _SMALLEST_MAXIMUM)
@@ -90,7 +89,7 @@ class AuroraDatabase(Database):
         validation.integer("AuroraDatabase backup_retention_days", self.backup_retention_days, 1, 35)
         if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[4-8](\.\d+)?", self.engine_version):
             raise ValueError(
-                'AuroraDatabase engine_version is a release of Aurora PostgreSQL as text, 14 to 18, such as "17"; got'
+                'AuroraDatabase engine_version must be a major or minor release as text, 14 to 18, such as "17"; got'
                 f" {validation.shown(self.engine_version)}"
             )
         validation.flag("AuroraDatabase io_optimized", self.io_optimized)
@@ -103,7 +102,7 @@ class AuroraDatabase(Database):
 
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
-        # RDS makes no group of subnets in fewer zones (RDS user guide, "Working with DB subnet groups").
+        # DB subnet groups need two zones (RDS user guide, "Working with DB subnet groups").
         check_subnets(network, "store_subnets", "AuroraDatabase", zones=2)
 
     def bind(self, scope: Construct, context: BindContext) -> Binding:
@@ -141,14 +140,14 @@ class AuroraDatabase(Database):
                 removal_policy=context.removal_policy,
             ),
             security_groups=[group],
-            # Not "Parameters", which is RdsDatabase's: a logical id never changes its type.
+            # "Parameters" is the id in RdsDatabase, and the type of a logical id must not change.
             parameter_group=rds.ParameterGroup(
                 scope,
                 "ClusterParameters",
                 engine=engine,
                 description="Metadata database of Airflow",
-                # Unlike RDS, Aurora accepts connections without TLS unless told. Airflow's drivers read keepalives from
-                # no variable, so the server's side keeps idle connections alive.
+                # Unlike RDS, Aurora accepts connections without TLS by default. No variable sets the keepalives of
+                # Airflow's drivers, so the server keeps idle connections alive.
                 parameters={"rds.force_ssl": "1", "log_lock_waits": "1", "tcp_keepalives_idle": "60"},
                 removal_policy=context.removal_policy,
             ),
@@ -171,7 +170,7 @@ class AuroraDatabase(Database):
             removal_policy=context.removal_policy or RemovalPolicy.SNAPSHOT,
         )
         if context.removal_policy is RemovalPolicy.DESTROY or protection is False:
-            acknowledge(cluster, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
+            acknowledge(cluster, "AwsSolutions-RDS10", "The user disabled deletion protection")
         secret = cluster.secret or credentials
         return Binding(
             attributes={"host": cluster.cluster_endpoint.hostname, "port": str(_PORT), "name": _NAME},
@@ -181,14 +180,14 @@ class AuroraDatabase(Database):
             },
             connectable=cluster,
             key=context.key,
-            # With all its instances: a cluster answers when its writer does.
+            # Includes all instances: the cluster accepts connections only when its writer does.
             dependencies=[cluster],
             metrics=[MetricSource("AWS/RDS", {"DBClusterIdentifier": cluster.cluster_identifier})],
         )
 
     @staticmethod
     def _instance(construct_id: str) -> rds.IClusterInstance:
-        """One instance; readers scale with the writer, so that they can take over at once."""
+        """Return an instance; readers scale with the writer, so that they can take over immediately."""
         return rds.ClusterInstance.serverless_v2(
             construct_id,
             scale_with_writer=None if construct_id == "Writer" else True,
@@ -198,10 +197,10 @@ class AuroraDatabase(Database):
 
 
 def _capacity(name: str, given: Any, low: float) -> None:
-    """Refuse what is no number of ACU from *low* on."""
+    """Raise ValueError unless *given* is a number of ACU from *low* up."""
     is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
     if not is_number or not low <= given <= _LARGEST or given * 2 % 1:
         raise ValueError(
-            f"AuroraDatabase {name} is a number of ACU, {low:g} to {_LARGEST} in half steps; got"
+            f"AuroraDatabase {name} must be a number of ACU, {low:g} to {_LARGEST} in half steps; got"
             f" {validation.shown(given)}"
         )

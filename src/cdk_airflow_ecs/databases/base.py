@@ -9,7 +9,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 
-# Read by Airflow inside the container, without a shell. The password may hold any character.
+# Airflow runs it in the container without a shell. The password can contain any character.
 _URL_COMMAND = (
     "python3 -ISc \"import os,urllib.parse as u;e=os.environ.get;q=lambda k:u.quote(e(k,''),'');"
     "print('postgresql+psycopg2://'+q('METADATA_USER')+':'+q('METADATA_PASSWORD')+'@'+e('METADATA_HOST')+':'"
@@ -18,38 +18,38 @@ _URL_COMMAND = (
 
 
 class Database(ClusterResource):
-    """A PostgreSQL database that holds Airflow's metadata.
+    """A PostgreSQL database for Airflow's metadata.
 
-    Its binding has the attributes host, port and name, and the secret fields username and password.
+    Its binding has the attributes host, port and name, and the secrets username and password.
     """
 
     @property
     @abstractmethod
     def port(self) -> int:
-        """The port it listens on."""
+        """The port on which the database listens."""
 
     @property
     def ssl_mode(self) -> str:
-        """How clients use TLS: libpq's PGSSLMODE, which psycopg2 and asyncpg both read.
+        """The TLS mode of clients: libpq's PGSSLMODE, which psycopg2 and asyncpg read.
 
-        In the URL it would break Airflow 3, whose asyncpg knows no ``sslmode``.
+        It is not part of the URL because Airflow 3's asyncpg rejects ``sslmode`` there.
         """
         return "require"
 
     def config(self) -> Mapping[Option, Value]:
-        """The options of every process that opens the database."""
+        """Return the options of every process that connects to the database."""
         return {("database", "sql_alchemy_conn_cmd"): _URL_COMMAND}
 
     def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
         """See :meth:`OptionOwner.relied_upon`."""
         del version
         return {
-            "whose health checks look for tables without it": {("database", "sql_alchemy_schema"): ""},
-            "which makes both URLs of one database": {("database", "sql_alchemy_conn_async"): ""},
+            "whose health checks query tables without a schema": {("database", "sql_alchemy_schema"): ""},
+            "which derives both URLs from one database": {("database", "sql_alchemy_conn_async"): ""},
         }
 
     def environment(self) -> Mapping[str, Value]:
-        """The variables that those options and the health checks read."""
+        """Return the variables that these options and the health checks read."""
         return {
             "METADATA_HOST": Ref("Database", "host"),
             "METADATA_PORT": Ref("Database", "port"),
@@ -57,6 +57,6 @@ class Database(ClusterResource):
             "METADATA_USER": SecretRef("Database", "username"),
             "METADATA_PASSWORD": SecretRef("Database", "password"),
             "PGSSLMODE": self.ssl_mode,
-            # asyncpg has a limit of its own; libpq waits for ever without one.
+            # asyncpg has its own limit; libpq waits forever by default.
             "PGCONNECT_TIMEOUT": "10",
         }

@@ -1,4 +1,4 @@
-"""A metadata database that somebody else made."""
+"""An existing metadata database."""
 
 from __future__ import annotations
 
@@ -33,21 +33,22 @@ _SSL_MODES = ("require", "verify-ca", "verify-full", "prefer", "allow", "disable
 
 @dataclass(frozen=True, slots=True)
 class ExistingDatabase(Database):
-    """A PostgreSQL of yours, with a database and a user for Airflow in it.
+    """An existing PostgreSQL server with a database and a user for Airflow.
 
     Args:
-        database: an RDS instance or Aurora cluster, made in this app or imported. Its security group then admits the
-            components that need it. Leave it out and say *endpoint* for any other PostgreSQL.
-        endpoint: the host name, if *database* is not given.
-        port: the port that it listens on. The default is what *database* says, and 5432 with *endpoint*.
-        secret: the secret with the fields username and password. The default is the secret of *database*.
-        database_name: the database inside it. It must exist.
-        security_group: with *endpoint*, the security group to open. Without it the connections are yours to allow.
+        database: an RDS instance or Aurora cluster, of this app or imported. Rules for the components that need it
+            are added to its security group. For other servers, pass *endpoint* instead.
+        endpoint: the host name, instead of *database*.
+        port: the port. The default is that of *database*, or 5432 with *endpoint*.
+        secret: a secret with the fields username and password. The default is the secret of *database*.
+        database_name: the name of the existing database on the server.
+        security_group: with *endpoint*, the security group to which rules are added. Without it, you allow the
+            connections yourself.
         ssl_mode: PGSSLMODE of every client.
 
     Raises:
-        ValueError: if neither or both of *database* and *endpoint* are given, if *database* is no PostgreSQL, if its
-            address or its secret is not known, or if *database_name* cannot stand in a URL.
+        ValueError: if not exactly one of *database* and *endpoint* is given, if *database* is not PostgreSQL or its
+            address or secret is unknown, or if *database_name* is not valid in a URL.
 
     Examples:
         >>> ExistingDatabase(endpoint="db.example.com", secret=secret).port
@@ -56,7 +57,7 @@ class ExistingDatabase(Database):
 
     database: rds.IDatabaseInstance | rds.IDatabaseCluster | None = None
     endpoint: str | None = None
-    port: int | None = None  # type: ignore[assignment]  # a number from __post_init__ on
+    port: int | None = None  # type: ignore[assignment]  # an int after __post_init__
     secret: secretsmanager.ISecret | None = None
     database_name: str = "airflow"
     security_group: ec2.ISecurityGroup | None = None
@@ -65,14 +66,14 @@ class ExistingDatabase(Database):
     def __post_init__(self) -> None:
         if (self.database is None) == (self.endpoint is None):
             raise ValueError(
-                "ExistingDatabase takes either an RDS instance or cluster, or endpoint=; got "
+                "ExistingDatabase requires either an RDS instance or cluster, or endpoint=; got "
                 + ("neither" if self.database is None else "both")
             )
         validation.construct("ExistingDatabase", self.database, "connections", _TAKES)
         endpoint = _endpoint(self.database)
         engine = getattr(getattr(self.database, "engine", None), "engine_type", "postgres")
         if "postgres" not in engine:
-            raise ValueError(f"ExistingDatabase takes PostgreSQL, got {validation.shown(engine)}")
+            raise ValueError(f"ExistingDatabase must be PostgreSQL, got {validation.shown(engine)}")
         validation.secret("ExistingDatabase secret", self.secret)
         validation.construct(
             "ExistingDatabase security_group", self.security_group, "security_group_id", "an ec2.ISecurityGroup"
@@ -80,40 +81,41 @@ class ExistingDatabase(Database):
         validation.host("ExistingDatabase endpoint", self.endpoint)
         if self.security_group is not None and self.endpoint is None:
             raise IncompatibleArgumentsError(
-                "ExistingDatabase security_group= goes with endpoint=; an RDS database brings its own"
+                "ExistingDatabase security_group= requires endpoint=; an RDS database has its own security groups"
             )
         validation.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
-        # SQLAlchemy reads user and password of a URL with %20 and the like, and the database as it stands.
+        # SQLAlchemy decodes percent-encoded users and passwords of a URL, but not the database.
         if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
             raise ValueError(
-                "ExistingDatabase database_name is letters, digits, _, -, . and ~, for it is part of a URL; got"
+                "ExistingDatabase database_name must be letters, digits, _, -, . and ~, as part of a URL; got"
                 f" {validation.shown(self.database_name)}"
             )
         if self.secret is None and getattr(self.database, "secret", None) is None:
             raise IncompatibleArgumentsError(
-                "ExistingDatabase knows no login: pass secret=, a Secrets Manager secret with the fields username"
+                "ExistingDatabase has no credentials: pass secret=, a Secrets Manager secret with the fields username"
                 " and password"
             )
         if self.secret is None and manages_password(self.database):
             raise IncompatibleArgumentsError(
-                "ExistingDatabase does not take the login of manage_master_user_password=True: RDS replaces the"
-                " password every seven days, and running services keep the old one. Pass secret=, the login of another"
-                " PostgreSQL user, or leave out manage_master_user_password"
+                "ExistingDatabase does not support the credentials of manage_master_user_password=True: RDS changes the"
+                " password every seven days, and running services keep the old one. Pass secret= with the credentials"
+                " of another PostgreSQL user, or remove manage_master_user_password"
             )
         if self.port is None:
             object.__setattr__(self, "port", 5432 if endpoint is None else endpoint.port)
         validation.integer("ExistingDatabase port", self.port, 1, 65535, tokens=True)
         if self.ssl_mode not in _SSL_MODES:
             raise ValueError(
-                f"ExistingDatabase ssl_mode is one of {', '.join(_SSL_MODES)}; got {validation.shown(self.ssl_mode)}"
+                f"ExistingDatabase ssl_mode must be one of {', '.join(_SSL_MODES)}; got"
+                f" {validation.shown(self.ssl_mode)}"
             )
 
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
         if network is None and getattr(self.database, "vpc", None) is not None:
             raise IncompatibleArgumentsError(
-                "ExistingDatabase is in a VPC of yours, and the cluster would make another one: pass vpc=, that of the"
-                " database"
+                "ExistingDatabase is in an existing VPC, and the cluster would create another one. Pass vpc= with the"
+                " VPC of the database"
             )
 
     def advice(self) -> Sequence[Advice]:
@@ -127,7 +129,7 @@ class ExistingDatabase(Database):
         database = self.database
         secret = self.secret if self.secret is not None else getattr(database, "secret", None)
         if secret is None:
-            raise ValueError("ExistingDatabase lost its secret")
+            raise ValueError("ExistingDatabase has no secret")
         key = secret.encryption_key
         secret = secret_peer(scope, secret)
         connectable: ec2.IConnectable | None = database
@@ -144,19 +146,19 @@ class ExistingDatabase(Database):
             },
             connectable=connectable,
             key=key,
-            # With all its instances: a cluster has an address long before its writer answers.
+            # Includes all instances: a cluster has an address long before its writer accepts connections.
             dependencies=[] if database is None else [database],
         )
 
 
 def _endpoint(database: rds.IDatabaseInstance | rds.IDatabaseCluster | None) -> rds.Endpoint | None:
-    """Find where *database* listens: a cluster's writer, or the instance."""
+    """Return the endpoint of a cluster's writer or of an instance."""
     try:
         endpoint: rds.Endpoint | None = getattr(database, "cluster_endpoint", None)
     except RuntimeError:
         raise IncompatibleArgumentsError(
-            "ExistingDatabase does not know where the imported cluster listens: pass cluster_endpoint_address= and"
-            " port= to from_database_cluster_attributes(…)"
+            "ExistingDatabase: the imported cluster has no endpoint. Pass cluster_endpoint_address= and port= to"
+            " from_database_cluster_attributes(…)"
         ) from None
     if endpoint is None:
         validation.construct("ExistingDatabase", database, "instance_endpoint", _TAKES)

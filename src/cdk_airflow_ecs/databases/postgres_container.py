@@ -29,29 +29,29 @@ _PORT: Final = 5432
 _NAME: Final = "airflow"
 _USERNAME: Final = "airflow"
 _FOLDER: Final = "/var/lib/airflow-metadata"
-# The user "postgres" of the official images (their Dockerfiles). PostgreSQL reads only what its own user owns.
+# User "postgres" of the official images (see their Dockerfiles), which must own PostgreSQL's files.
 _DEBIAN_USER: Final = (999, 999)
 _ALPINE_USER: Final = (70, 70)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerDatabase(Database):
-    """PostgreSQL in one Fargate task, with its data on Amazon EFS. For development: one task, and no TLS.
+    """PostgreSQL in one Fargate task with its data on Amazon EFS, for development: one task, without TLS.
 
-    The data outlives its task, always: a database that is empty after a restart would have no tables, and the gate that
-    makes them runs only when image or version change. While the task is replaced, Airflow waits.
-    For work that counts there are :class:`RdsDatabase` and :class:`AuroraDatabase`.
+    The data always outlives the task, because the migration gate, which creates the tables, runs only when image or
+    version change. While the task is replaced, Airflow waits. In production, use :class:`RdsDatabase` or
+    :class:`AuroraDatabase`.
 
     Args:
-        image: PostgreSQL's official image of a major release, 13 to 18, or one that starts like it, from a registry
-            that needs no login. A data folder belongs to its major release, and to Debian or Alpine: a later minor
-            release may take it over, nothing else.
+        image: official PostgreSQL image of a major release, 13 to 18, or a compatible one, from a registry without
+            login. Existing data can be used only by later minor releases of the same major release, and only on the
+            same distribution, Debian or Alpine.
         cpu: CPU units of the task; 1024 is one vCPU.
-        memory_mib: memory of the task in MiB. 40 connections that sorted and read Airflow's tables took 256 when
-            measured, and up to 128 more are for its buffers.
+        memory_mib: memory of the task in MiB. In a measurement, 40 connections that sorted and read Airflow's tables
+            needed 256, plus up to 128 for buffers.
 
     Raises:
-        ValueError: if the image names no release, or one that is too old or new, or Fargate has no such size.
+        ValueError: if the image has no supported release, or Fargate has no such size.
 
     Examples:
         >>> ContainerDatabase(image="public.ecr.aws/docker/library/postgres:14").port
@@ -67,7 +67,7 @@ class ContainerDatabase(Database):
         official = re.search(r"(?:^|/)postgres:(\d+)", self.image)
         if official is not None and not 13 <= int(official[1]) <= 18:
             raise ValueError(
-                f"ContainerDatabase image is PostgreSQL 13 to 18, such as"
+                f"ContainerDatabase image must be PostgreSQL 13 to 18, such as"
                 f' "public.ecr.aws/docker/library/postgres:17"; got {validation.shown(self.image)}'
             )
         check_size("ContainerDatabase", self.cpu, self.memory_mib)
@@ -79,7 +79,7 @@ class ContainerDatabase(Database):
 
     @property
     def ssl_mode(self) -> str:
-        """No TLS, which the image does not offer; "prefer" would ask for it at each connection, and go on without."""
+        """No TLS, which the image does not offer; "prefer" would first request it for each connection."""
         return "disable"
 
     def advice(self) -> Sequence[Advice]:
@@ -87,8 +87,8 @@ class ContainerDatabase(Database):
         return [
             Advice(
                 "cdk-airflow-ecs:container-database",
-                "database=ContainerDatabase(…) is for development: one task, and what it is asked and answers crosses"
-                " the VPC unencrypted; use RdsDatabase() or AuroraDatabase() for work that counts",
+                "database=ContainerDatabase(…) is for development: it has one task and does not use TLS. Use"
+                " RdsDatabase() or AuroraDatabase() in production",
             )
         ]
 
@@ -113,11 +113,11 @@ class ContainerDatabase(Database):
             containers=(
                 Container(
                     name="postgres",
-                    # The server's side keeps idle connections alive, as with RdsDatabase.
+                    # The server keeps idle connections alive, as in RdsDatabase.
                     command=("postgres", "-c", "tcp_keepalives_idle=60"),
                     port=_PORT,
-                    # By TCP: while the image's entry point prepares the database, a server answers on the socket alone.
-                    # The first start writes a thousand files to EFS, which takes its time.
+                    # Over TCP: while the entry point prepares the database, a server listens only on the socket.
+                    # The first start writes a thousand files to EFS, which is slow.
                     health_check=HealthCheck(
                         command=("pg_isready", "--quiet", "--host=127.0.0.1", f"--username={_USERNAME}"),
                         interval_seconds=10,
@@ -128,7 +128,7 @@ class ContainerDatabase(Database):
                         "POSTGRES_DB": _NAME,
                         "POSTGRES_USER": _USERNAME,
                         "POSTGRES_PASSWORD": SecretRef("Database", "password"),
-                        # Below the mount point: PostgreSQL wants a folder of its own, with rights of its own.
+                        # Not the mount point itself: PostgreSQL needs its own folder with its own permissions.
                         "PGDATA": f"{_FOLDER}/pgdata",
                     },
                     user="{}:{}".format(*files.user),

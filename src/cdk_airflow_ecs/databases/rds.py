@@ -35,19 +35,19 @@ _USERNAME = "airflow"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RdsDatabase(Database):
-    """PostgreSQL on Amazon RDS: encrypted, TLS only, protected from deletion, backed up for a week.
+    """PostgreSQL on Amazon RDS: encrypted, TLS only, protected from deletion, with backups for a week.
 
     Args:
-        instance_class: the size, an RDS class such as "db.t4g.small".
-        multi_az: whether a standby in another zone takes over, which doubles the price. The default is yes: it is the
-            one part of a cluster that nothing else can make again.
-        allocated_storage_gib: first size of the disk, 20 to 65536.
-        max_allocated_storage_gib: size up to which RDS grows the disk by itself.
-        backup_retention_days: days that automatic backups are kept, 1 to 35.
-        engine_version: major release of PostgreSQL, 13 to 18, such as "17": RDS chooses the minor one, and installs
-            later ones by itself. A minor one such as "17.10" is accepted; once RDS has gone past it, or has retired
-            it, a deploy that sends it again fails.
-        deletion_protection: whether RDS refuses to delete it. The default is yes, unless the cluster's
+        instance_class: RDS instance class such as "db.t4g.small".
+        multi_az: whether a standby in another zone takes over on failure, which doubles the price. The default is
+            True because nothing else can restore the database's data.
+        allocated_storage_gib: initial size of the disk, 20 to 65536.
+        max_allocated_storage_gib: size up to which RDS automatically extends the disk.
+        backup_retention_days: days to keep automatic backups, 1 to 35.
+        engine_version: PostgreSQL release, 13 to 18. Of a major release such as "17", RDS chooses the minor release
+            and upgrades it automatically. With a minor release such as "17.10", deploys fail once RDS has upgraded
+            beyond it or retired it.
+        deletion_protection: whether RDS prevents deletion. The default is True unless the cluster's
             ``removal_policy`` is DESTROY.
 
     Raises:
@@ -69,12 +69,12 @@ class RdsDatabase(Database):
     def __post_init__(self) -> None:
         if not isinstance(self.instance_class, str) or not self.instance_class.startswith("db."):
             raise ValueError(
-                'RdsDatabase instance_class is an RDS class such as "db.t4g.small", got'
+                'RdsDatabase instance_class must be an RDS class such as "db.t4g.small", got'
                 f" {validation.shown(self.instance_class)}"
             )
         if not isinstance(self.engine_version, str) or not re.fullmatch(r"1[3-8](\.\d+)?", self.engine_version):
             raise ValueError(
-                'RdsDatabase engine_version is a PostgreSQL release as text, 13 to 18, such as "17"; got'
+                'RdsDatabase engine_version must be a PostgreSQL release as text, 13 to 18, such as "17"; got'
                 f" {validation.shown(self.engine_version)}"
             )
         validation.flag("RdsDatabase multi_az", self.multi_az)
@@ -98,7 +98,7 @@ class RdsDatabase(Database):
 
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
-        # RDS makes no group of subnets in fewer zones (RDS user guide, "Working with DB subnet groups").
+        # DB subnet groups need two zones (RDS user guide, "Working with DB subnet groups").
         check_subnets(network, "store_subnets", "RdsDatabase", zones=2)
 
     def bind(self, scope: Construct, context: BindContext) -> Binding:
@@ -137,7 +137,7 @@ class RdsDatabase(Database):
                 "Parameters",
                 engine=engine,
                 description="Metadata database of Airflow",
-                # Airflow's drivers read keepalives from no variable, so the server's side keeps idle connections alive.
+                # No variable sets the keepalives of Airflow's drivers, so the server keeps idle connections alive.
                 parameters={"rds.force_ssl": "1", "log_lock_waits": "1", "tcp_keepalives_idle": "60"},
             ),
             port=_PORT,
@@ -164,22 +164,22 @@ class RdsDatabase(Database):
             removal_policy=context.removal_policy or RemovalPolicy.SNAPSHOT,
         )
         if self.engine_version.isdecimal():
-            # cfn-lint lists full releases only, and takes "17" for a deprecated one; RDS chooses the minor release.
+            # cfn-lint lists only full releases and considers "17" deprecated.
             resource = cast("CfnResource", instance.node.default_child)
             resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3691"]}})
         acknowledge(
             instance,
             "AwsSolutions-RDS11",
-            "The port is no secret: the security group admits only Airflow's own components",
+            "The port is not a secret: the security group admits only Airflow's components",
         )
         if not self.multi_az:
             acknowledge(
                 instance,
                 "AwsSolutions-RDS3",
-                "One zone is half the price; the user asked for one; multi_az=True changes it in place",
+                "The user chose one zone, at half the price; multi_az=True changes it in place",
             )
         if context.removal_policy is RemovalPolicy.DESTROY or protection is False:
-            acknowledge(instance, "AwsSolutions-RDS10", "The user asked for a database that can be deleted")
+            acknowledge(instance, "AwsSolutions-RDS10", "The user disabled deletion protection")
         secret = instance.secret or credentials
         return Binding(
             attributes={

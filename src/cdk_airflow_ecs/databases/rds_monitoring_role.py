@@ -1,4 +1,4 @@
-"""The role by which RDS reports what happens inside the machines of a database."""
+"""The role of RDS Enhanced Monitoring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def monitoring_role(scope: Construct, stack: StackFacts) -> iam.Role:
-    """What AmazonRDSEnhancedMonitoringRole allows, on the one log group that it is for."""
+    """Create a role with the permissions of AmazonRDSEnhancedMonitoringRole, limited to the log groups of RDS."""
     group = stack.stack.format_arn(
         service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )

@@ -1,1 +1,1 @@
-"""Executors: what runs Airflow tasks."""
+"""Executors, which run Airflow tasks."""

@@ -1,4 +1,4 @@
-"""The contract of an executor: one method that returns data, and one that a few executors need for grants."""
+"""The contract of an executor."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SCHEDULER_WITH_TASKS_MIB: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorContext:
-    """What an executor may know when it plans.
+    """Facts about the cluster for :meth:`Executor.plan`.
 
     Args:
-        version: the Airflow release that will run.
-        default_queue: the queue of tasks that name none, ``[operators] default_queue``.
-        scheduler_memory_mib: the scheduler's memory in MiB if tasks run inside it.
+        version: the Airflow release.
+        default_queue: ``[operators] default_queue``, the queue of tasks without ``queue=``.
+        scheduler_memory_mib: the scheduler's memory in MiB if tasks run in it.
     """
 
     version: AirflowVersion
@@ -45,17 +45,17 @@ class ExecutorContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """A service of the executor's own, beside the components that every cluster has; or tasks that it starts itself.
+    """A service of an executor in addition to the cluster's components, or tasks that the executor starts.
 
     Args:
-        process: what runs, and what it needs; the need "executor" gives it the executor's configuration.
-        path: its place in the construct tree, ``Pools/<name>`` for a service, ``Tasks/<name>`` for tasks.
-        service: its size and number, complete. Tasks that the executor starts have no number.
-        config: Airflow options of this service alone.
-        permissions: what its own task role may do.
-        image: its image, if it is not the cluster's.
-        architecture: its processor, if it is not that of its image.
-        capacity: the machines that it runs on. The default is Fargate.
+        process: the command and its needs; the need "executor" adds the executor's configuration.
+        path: path in the construct tree: ``Pools/<name>`` for a service, ``Tasks/<name>`` for tasks.
+        service: size and count, all set. Tasks that the executor starts have no count.
+        config: Airflow options of this service only.
+        permissions: permissions of its task role.
+        image: its image. The default is the cluster's.
+        architecture: its processor architecture. The default is the image's.
+        capacity: the machines on which it runs. The default is Fargate.
     """
 
     process: Process
@@ -70,28 +70,27 @@ class Workers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorPlan:
-    """What an executor adds to a cluster.
+    """Everything that an executor adds to a cluster.
 
     Args:
-        class_path: what ``[core] executor`` says in every container.
-        alias: what DAGs call it among :class:`SeveralExecutors`; the default is the name of its class.
-        config: options for the scheduler and the executor's own workers, from one value: a result backend that
-            differs between the two stalls scheduling while every health check is green.
-        defaults: options for the same containers that the executor prefers and the user may change.
-        environment: variables for the same containers.
-        loader_config: options of the processes that load the executor itself: the scheduler, and the web component,
-            which asks it for the log of a running task.
+        class_path: value of ``[core] executor`` in every container.
+        alias: name of the executor in DAGs, with :class:`SeveralExecutors`. The default is its class name.
+        config: options of the scheduler and the executor's workers. Both receive the same values: different result
+            backends, for example, stall scheduling while all health checks pass.
+        defaults: further options of the same containers, which the user can override.
+        environment: variables of the same containers.
+        loader_config: options of the processes that load the executor: the scheduler, and the web component, which
+            requests the logs of running tasks from it.
         workers: services that run tasks.
-        tasks: tasks that the executor starts itself, each a task definition of one container without a service. Refs
-            name one by its component: ``Ref("Tasks/executor", "task_definition_arn")``, "family_arn" (any revision),
-            "task_role_arn", "execution_role_arn", "security_group_id". Their disk is gone with them, so logs must
-            be remote.
-        stores: what must exist for it, by the name that refs use, such as ``{"Broker": RedisBroker()}``.
-        edges: connections it needs beyond those that components always have.
-        permissions: what the scheduler's task role may do.
-        tasks_in_scheduler: whether tasks run inside the scheduler.
-        requirements: Python packages that every image must hold beyond Airflow's own, as pip names them.
-        image_files: Python modules that every image must hold, text by file name.
+        tasks: tasks that the executor starts, each with a task definition of one container. Refs use their path:
+            ``Ref("Tasks/executor", "task_definition_arn")``, "family_arn" (any revision), "task_role_arn",
+            "execution_role_arn", "security_group_id". Their logs must be remote, because their disks are not kept.
+        stores: cluster resources that it needs, by the name in refs, such as ``{"Broker": RedisBroker()}``.
+        edges: connections that it needs in addition to the usual ones of components.
+        permissions: permissions of the scheduler's task role.
+        tasks_in_scheduler: whether tasks run in the scheduler.
+        requirements: further Python packages that every image must contain, as pip requirements.
+        image_files: Python modules that every image must contain, text by file name.
     """
 
     class_path: str
@@ -112,13 +111,13 @@ class ExecutorPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorBindContext:
-    """What exists when an executor binds. Each mapping has every component by its name, such as "Scheduler".
+    """Constructs for :meth:`Executor.bind`. Each mapping contains every component by name, such as "Scheduler".
 
     Args:
         cluster: the ECS cluster.
-        task_roles: what the containers of a component may do on AWS.
-        execution_roles: the roles that pull images and read secrets as tasks start.
-        connections: the security groups, for ``connections["Scheduler"].connections.allow_to(…)``.
+        task_roles: task roles.
+        execution_roles: execution roles, which pull images and read secrets.
+        connections: security groups, for ``connections["Scheduler"].connections.allow_to(…)``.
     """
 
     cluster: ecs.ICluster
@@ -128,7 +127,7 @@ class ExecutorBindContext:
 
 
 class Executor(OptionOwner, ABC):
-    """Runs Airflow tasks. Subclass it in your own code to bring an executor that this library does not know.
+    """Runs Airflow tasks. Subclass it to use an executor that this library does not include.
 
     Examples:
         >>> class LambdaExecutor(Executor):
@@ -139,22 +138,18 @@ class Executor(OptionOwner, ABC):
 
     @abstractmethod
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Say what this executor adds. Pure: no constructs, and equal inputs give equal plans."""
+        """Return what this executor adds to the cluster. Pure: creates no constructs; equal inputs give equal plans."""
 
     def with_pool(self, pool: WorkerPool) -> Executor:
-        """Give this executor one more pool of workers.
+        """Return this executor with another worker pool.
 
         Raises:
-            ValueError: if it has no pools.
+            ValueError: if it does not support pools.
         """
         raise IncompatibleArgumentsError(
-            f"{type(self).__name__} has no worker pools, so {pool.name!r} cannot be added to it; use"
-            " executor=CeleryExecutor(), alone or among SeveralExecutors([…])"
+            f"{type(self).__name__} does not support worker pools, so {pool.name!r} cannot be added. Use"
+            " executor=CeleryExecutor(), or include it in SeveralExecutors([…])"
         )
 
     def bind(self, context: ExecutorBindContext) -> None:
-        """Make the grants and connections that only this executor needs. Called once, after everything is rendered.
-
-        Args:
-            context: the roles and security groups of the components, and the ECS cluster.
-        """
+        """Create grants and connections of this executor. Called once, after all components are rendered."""

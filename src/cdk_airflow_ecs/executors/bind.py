@@ -1,4 +1,4 @@
-"""The call of an executor's own bind, with what it may use of the cluster."""
+"""The call of an executor's ``bind``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def bind_executor(executor: Executor, rendered: Mapping[str, RenderedComponent], cluster: ecs.ICluster) -> None:
-    """Let *executor* make the grants and connections that only it needs."""
+    """Call ``executor.bind`` with the rendered components."""
     executor.bind(
         ExecutorBindContext(
             cluster=cluster,

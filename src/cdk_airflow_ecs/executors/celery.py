@@ -1,4 +1,4 @@
-"""Tasks on Celery workers, each pool an ECS service."""
+"""Celery workers: one ECS service per pool."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from cdk_airflow_ecs.process import Need, Process, tcp_check
 
 _EXTRA: Final = ("celery", "extra_celery_config")
 _TRANSPORT: Final = "celery_broker_transport_options"
-# What [celery] extra_celery_config would set in place of others (default_celery.py of the celery provider).
+# Options that [celery] extra_celery_config would override (default_celery.py of the celery provider).
 _OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 
-# What kombu calls the serializers that make objects of any class (kombu/serialization.py).
+# kombu's names of serializers that can create objects of any class (kombu/serialization.py).
 _UNSAFE: Final = {"pickle", "application/x-python-serialize", "yaml", "application/x-yaml"}
 
 
@@ -34,13 +34,13 @@ class CeleryExecutor(Executor):
     """Run tasks on long-lived Celery workers.
 
     Args:
-        broker: carries the commands. The default is Valkey on ElastiCache, which also keeps the results, so that
-            Airflow 3 workers hold no key to the metadata database.
-        pools: the workers. The default is one pool of one worker, 1 vCPU and 2 GiB, on the queue "default".
+        broker: the broker. The default is Valkey on ElastiCache, which also stores the results, so that Airflow 3
+            workers need no database credentials.
+        pools: the worker pools. The default is one pool with one worker, 1 vCPU and 2 GiB, on the queue "default".
 
     Raises:
-        ValueError: if two pools share a name, or a pool's numbers are impossible; when the cluster is made, if none
-            serves the queue "default", or whatever ``[operators] default_queue`` says.
+        ValueError: if two pools have the same name, or a number is invalid; on creation of the cluster, if no pool
+            serves the default queue, "default" or ``[operators] default_queue``.
 
     Examples:
         >>> CeleryExecutor(pools=[WorkerPool("default", count=2), WorkerPool("heavy", cpu=4096, memory_mib=16384)])
@@ -60,7 +60,7 @@ class CeleryExecutor(Executor):
         names = [pool.name.lower() for pool in self.pools]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise IncompatibleArgumentsError(
-                f"two worker pools are named {', '.join(sorted(repeated))!r}; give each its own name"
+                f"two worker pools are named {', '.join(sorted(repeated))!r}. Pool names must be unique"
             )
 
     def with_pool(self, pool: WorkerPool) -> CeleryExecutor:
@@ -70,8 +70,8 @@ class CeleryExecutor(Executor):
     def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
         """See :meth:`OptionOwner.relied_upon`."""
         del version
-        # It would go before worker_concurrency.
-        return {"whose worker pools say concurrency=": {("celery", "worker_autoscale"): ""}}
+        # worker_autoscale overrides worker_concurrency.
+        return {"whose worker pools have concurrency=": {("celery", "worker_autoscale"): ""}}
 
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
         """See :meth:`OptionOwner.check_options`."""
@@ -81,24 +81,24 @@ class CeleryExecutor(Executor):
         for source, options in given:
             if twice := sorted(_OURS & names_in(options.get(_EXTRA))):
                 raise IncompatibleArgumentsError(
-                    f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which this cluster says itself:"
-                    " use broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
+                    f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which the cluster sets. Use"
+                    " broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"
                 )
             if unsafe := sorted(_UNSAFE & _texts(options.get(_EXTRA))):
                 raise IncompatibleArgumentsError(
-                    f"[celery] extra_celery_config by {source} lets workers read {', '.join(unsafe)}: who can write to"
-                    " the broker would then run code in scheduler and workers. Leave serializers at json"
+                    f"[celery] extra_celery_config by {source} lets workers accept {', '.join(unsafe)}, so that anyone"
+                    " with write access to the broker could run code in scheduler and workers. Keep serializers at json"
                 )
             lost = [name for section, name in options if section == _TRANSPORT and (section, name) not in ours]
             if lost and replaces:
                 raise IncompatibleArgumentsError(
-                    f"[{_TRANSPORT}] {lost[0]} by {source} would be lost: with this broker and this release of Airflow,"
-                    " [celery] extra_celery_config takes the place of the section; remove it"
+                    f"[{_TRANSPORT}] {lost[0]} by {source} would be ignored: with this broker and this Airflow release,"
+                    " [celery] extra_celery_config replaces the section. Remove the option"
                 )
 
     @property
     def _queues(self) -> tuple[str, ...]:
-        """The queues that workers serve, each once."""
+        """The distinct queues of all pools."""
         return tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
@@ -107,9 +107,8 @@ class CeleryExecutor(Executor):
         if context.default_queue not in queues:
             wanted = validation.shown(context.default_queue)
             raise IncompatibleArgumentsError(
-                f"no worker pool serves the queue {wanted}, to which Airflow sends every task that names no queue"
-                f" ([operators] default_queue); the pools serve {', '.join(queues) or 'nothing'}. Add {wanted} to one"
-                " pool's queues"
+                f"no worker pool serves the queue {wanted}, the queue of tasks without queue= ([operators]"
+                f" default_queue); the pools serve {', '.join(queues) or 'none'}. Add {wanted} to one pool's queues"
             )
         broker = self.broker.plan(context.version, queues)
         workers = tuple(_workers(pool, context.version, broker) for pool in self.pools)
@@ -117,8 +116,8 @@ class CeleryExecutor(Executor):
         return ExecutorPlan(
             class_path="CeleryExecutor",
             config=broker.config,
-            # How long the scheduler tries to hand a command to the broker. After Airflow's own 1 s, four times, a task
-            # has failed that never began: seen with TLS and a busy CPU (apache/airflow#7143).
+            # Time limit for sending a command to the broker. With Airflow's default, 1 s with four tries, tasks failed
+            # before they started when the CPU was busy and TLS was on (apache/airflow#7143).
             defaults={("celery", "operation_timeout"): "10"},
             environment=broker.environment,
             workers=workers,
@@ -143,7 +142,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         process=Process(
             name="worker",
             component=name,
-            # Gossip and mingle only tell workers of one another; each costs the broker a connection per worker.
+            # Gossip and mingle are not needed, and each uses a broker connection per worker.
             command=(
                 *("airflow", "celery", "worker", "--queues", ",".join(pool.queues)),
                 *("--without-gossip", "--without-mingle"),
@@ -151,14 +150,14 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
             needs=frozenset(needs),
             port=WORKER_LOG_PORT,
             health_check=tcp_check(WORKER_LOG_PORT),
-            # dumb-init must stop the worker alone: with the image's default, task processes get SIGTERM as well and
-            # die instead of finishing (measured with 2.11.2; apache/airflow#18068).
+            # By default, dumb-init also sends SIGTERM to the task processes, which then die instead of finishing
+            # (measured with 2.11.2; apache/airflow#18068).
             environment={"DUMB_INIT_SETSID": "0"},
             runs_user_code=True,
         ),
         service=pool.service,
         config={("celery", "worker_concurrency"): str(pool.slots)},
-        # The planner takes each once.
+        # The planner removes duplicates.
         permissions=tuple(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ())),
         image=pool.image,
         architecture=pool.architecture,
@@ -167,7 +166,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
 
 
 def _texts(value: object) -> set[str]:
-    """Return every text among the values of JSON."""
+    """Return every string value in a JSON text."""
     try:
         tree = json.loads(value) if isinstance(value, str) else None
     except ValueError:

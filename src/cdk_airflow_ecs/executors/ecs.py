@@ -1,4 +1,4 @@
-"""Each task as a Fargate task of its own."""
+"""An executor that runs each task as an ECS task."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _TASK: Final = "Tasks/executor"
 _CONTAINER: Final = "task"
 _SECTION: Final = "aws_ecs_executor"
-# What the executor says to RunTask beyond its options of these names, or could not say beside them.
+# RunTask arguments that the executor derives from other options, or that conflict with its own.
 _RUN_TASK: Final = ("capacity_provider_strategy", "launch_type", "network_configuration")
-# The first official image with amazon provider 8.18. In that of 2.8.1, 8.16, launch_type is FARGATE unless it is
-# something else, and RunTask takes no strategy beside it.
+# First official image with amazon provider 8.18. 8.16, in 2.8.1, always sends a launch type, FARGATE by default, which
+# RunTask rejects together with a capacity provider strategy.
 _SPOT_SINCE: Final = AirflowVersion.of("2.8.2")
-# Airflow finds them by these names in any list of executors (executor_constants.py of 2.8 to 3.3).
+# Airflow resolves these names in any list of executors (executor_constants.py of 2.8 to 3.3).
 _AIRFLOWS_OWN: Final = tuple(
     f"{name}Executor"
     for name in ("Local", "Sequential", "Celery", "Kubernetes", "CeleryKubernetes", "LocalKubernetes", "Debug", "Mock")
@@ -40,23 +40,22 @@ _AIRFLOWS_OWN: Final = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcsExecutor(Executor, TaskSize):
-    """Run each task as a Fargate task of its own: nothing is paid for while nothing runs, and tasks share no machine.
+    """Run each task as a separate Fargate task: no costs while no task runs, and no shared machines.
 
-    A task starts 30 to 90 seconds after it was scheduled, the time that Fargate takes to pull the image. ``queue=`` of
-    a task means nothing here. Logs appear when a task ends, in S3: ``LocalLogs`` is refused.
+    A task starts 30 to 90 seconds after it was scheduled, because Fargate pulls the image. ``queue=`` of tasks has no
+    effect. Logs appear in S3 when a task ends; ``LocalLogs`` is not supported.
 
     Args:
         cpu: CPU units of each task; 1024 is one vCPU.
         memory_mib: memory of each task in MiB.
         ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is Fargate's 20 GiB.
-        spot: run them on Fargate Spot, for up to 70 % less. AWS may stop such a task two minutes after a warning, so
-            give your tasks retries.
-        environment: more environment variables of the tasks, as for :class:`Service`.
-        max_run_task_attempts: how often a task that did not start, or ended badly, is started.
-        alias: what DAGs call it among :class:`SeveralExecutors`: ``executor="ecs"``.
+        spot: use Fargate Spot, for up to 70 % less. AWS can stop tasks with two minutes' notice, so set retries.
+        environment: further environment variables of the tasks, as for :class:`Service`.
+        max_run_task_attempts: maximum number of starts of a task that fails to start or ends badly.
+        alias: name of the executor in DAGs, with :class:`SeveralExecutors`: ``executor="ecs"``.
 
     Raises:
-        ValueError: if Fargate has no such machine, or another argument is impossible.
+        ValueError: if Fargate does not offer the size, or another argument is invalid.
 
     Examples:
         >>> EcsExecutor(cpu=4096, memory_mib=16384, spot=True).alias
@@ -71,15 +70,15 @@ class EcsExecutor(Executor, TaskSize):
     def __post_init__(self) -> None:
         self.check_size("EcsExecutor")
         if not isinstance(self.spot, bool):
-            raise ValueError(f"EcsExecutor spot is True or False, got {validation.shown(self.spot)}")
+            raise ValueError(f"EcsExecutor spot must be True or False, got {validation.shown(self.spot)}")
         validation.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1, tokens=True)
         validation.name("EcsExecutor alias", self.alias, underscores=True)
         if self.alias in _AIRFLOWS_OWN:
             raise IncompatibleArgumentsError(
-                f"EcsExecutor alias {validation.shown(self.alias)} is the name of an executor of Airflow's own, and"
-                ' DAGs that mean that one would get this; take another, such as "ecs"'
+                f"EcsExecutor alias {validation.shown(self.alias)} is the name of one of Airflow's executors, which"
+                ' Airflow would replace with this one. Use another alias, such as "ecs"'
             )
-        _ = self._service  # which checks the rest
+        _ = self._service  # validates the other arguments
 
     @property
     def _capacity(self) -> Fargate:
@@ -93,8 +92,8 @@ class EcsExecutor(Executor, TaskSize):
         """See :meth:`Executor.plan`."""
         if self.spot and context.version < _SPOT_SINCE:
             raise ValueError(
-                f"EcsExecutor(spot=True) needs Airflow {_SPOT_SINCE} or newer, got {context.version}: the"
-                " amazon provider of older ones asks for the launch type FARGATE as well, and ECS starts no such task"
+                f"EcsExecutor(spot=True) requires Airflow {_SPOT_SINCE} or newer, got {context.version}: the amazon"
+                " provider of older releases also sends the launch type FARGATE, which ECS rejects"
             )
         needs: set[Need] = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
         return ExecutorPlan(
@@ -107,7 +106,7 @@ class EcsExecutor(Executor, TaskSize):
                     process=Process(
                         name=_CONTAINER,
                         component=_TASK,
-                        # The executor says another at each start; this one does no harm if somebody starts it by hand.
+                        # The executor overrides this command, which is harmless if somebody starts the task by hand.
                         command=("airflow", "version"),
                         needs=frozenset({"dags", "write-logs", *needs}),
                         runs_user_code=True,
@@ -116,7 +115,7 @@ class EcsExecutor(Executor, TaskSize):
                     capacity=self._capacity,
                 ),
             ),
-            # The check at start stops a task that does not exist; a scheduler that may not does not start.
+            # At startup, the executor stops a nonexistent task; without the permission the scheduler does not start.
             permissions=may_run(_TASK),
         )
 
@@ -124,7 +123,7 @@ class EcsExecutor(Executor, TaskSize):
         """See :meth:`OptionOwner.relied_upon`."""
         del version
         places = [(_SECTION, name) for name in ("launch_type", "capacity_provider_strategy")]
-        return {"whose executor says where its tasks run": {o: "" for o in places if o not in self._config()}}
+        return {"whose executor sets where its tasks run": {o: "" for o in places if o not in self._config()}}
 
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
         """See :meth:`OptionOwner.check_options`."""
@@ -135,18 +134,18 @@ class EcsExecutor(Executor, TaskSize):
             if not names and isinstance(said, str) and not is_token(said) and said.strip() not in ("", "{}"):
                 raise ValueError(
                     f"[{_SECTION}] run_task_kwargs by {source} must be a JSON object such as"
-                    ' {"enableExecuteCommand": true}, got text that is not one: the executor would not start'
+                    ' {"enableExecuteCommand": true}, got other text, with which the executor would not start'
                 )
             ours = [*(name for _, name in self._config()), *_RUN_TASK]
             if twice := sorted(names & {spelled for name in ours for spelled in (name, _camel(name))}):
                 raise IncompatibleArgumentsError(
-                    f"[{_SECTION}] run_task_kwargs by {source} sets {', '.join(twice)}, which this cluster says itself;"
-                    " for Fargate Spot use EcsExecutor(spot=True)"
+                    f"[{_SECTION}] run_task_kwargs by {source} sets {', '.join(twice)}, which the cluster sets. For"
+                    " Fargate Spot, use EcsExecutor(spot=True)"
                 )
 
     def _config(self) -> dict[Option, Value]:
-        # The option capacity_provider_strategy is of no use: the provider hands its text to an API that takes a list.
-        # With neither strategy nor launch type it would call DescribeClusters.
+        # The option capacity_provider_strategy does not work: the provider passes its text to an API that expects a
+        # list. With neither strategy nor launch type, the provider would call DescribeClusters.
         capacity = self._capacity
         started: dict[str, Value] = (
             {"run_task_kwargs": Json(capacity.run_task())}
@@ -154,12 +153,12 @@ class EcsExecutor(Executor, TaskSize):
             else {"launch_type": capacity.compatibility}
         )
         chosen: dict[str, Value] = {
-            # Empty means the task role; a name would be looked up in the database first.
+            # Empty means the task role; other values are looked up in the database first.
             "conn_id": "",
             "region_name": Ref("Stack", "region"),
             "cluster": Ref("Cluster", "name"),
             "container_name": _CONTAINER,
-            # With its revision: the scheduler of a deploy that is rolled back starts the tasks of that deploy.
+            # Includes the revision, so that after a rollback, the scheduler starts tasks of its own deploy.
             "task_definition": Ref(_TASK, "task_definition_arn"),
             "platform_version": "LATEST",
             "subnets": Ref("Network", "task_subnets"),
@@ -173,5 +172,5 @@ class EcsExecutor(Executor, TaskSize):
 
 
 def _camel(name: str) -> str:
-    """A name as the API of AWS has it; Airflow takes both."""
+    """Convert a name to the camel case of the AWS API; Airflow accepts both."""
     return re.sub("_([a-z])", lambda match: match[1].upper(), name)

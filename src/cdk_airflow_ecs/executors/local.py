@@ -1,4 +1,4 @@
-"""Tasks as processes inside the scheduler."""
+"""An executor that runs tasks in the scheduler."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from cdk_airflow_ecs.tokens import is_token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalExecutor(Executor):
-    """Run tasks inside the scheduler: the smallest cluster, with neither broker nor workers.
+    """Run tasks in the scheduler: the smallest cluster, without broker or workers.
 
     Args:
-        parallelism: tasks that run at a time. The default is one per 512 MiB of the scheduler's memory, 8 with its
-            default of 4096 MiB, as on a :class:`WorkerPool`; Airflow's own default of 32 does not fit a task of that
-            size.
+        parallelism: maximum number of running tasks. The default is one per 512 MiB of the scheduler's memory: 8 with
+            the default of 4096 MiB, which is too small for Airflow's default of 32.
 
     Raises:
-        ValueError: if *parallelism* is no positive integer; when the cluster is made, if it is left out and only the
-            deploy knows the scheduler's memory.
+        ValueError: if *parallelism* is not a positive integer; on creation of the cluster, if it is not given and the
+            scheduler's memory is known only at deploy time.
 
     Examples:
         >>> from cdk_airflow_ecs import Service
@@ -45,7 +44,7 @@ class LocalExecutor(Executor):
             validation.integer("LocalExecutor: the scheduler's memory_mib", memory, 512, tokens=True)
             if is_token(memory):
                 raise IncompatibleArgumentsError(
-                    "LocalExecutor: the scheduler's memory_mib is only known at deploy time, so say parallelism= too"
+                    "LocalExecutor: the scheduler's memory_mib is known only at deploy time. Pass parallelism= too"
                 )
             parallelism = memory // MIB_PER_SLOT
         return ExecutorPlan(

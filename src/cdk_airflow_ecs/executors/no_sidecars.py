@@ -1,4 +1,4 @@
-"""Nothing beside a task of an executor: what others add to its task definition is seen when the app is synthesized."""
+"""A check at synthesis that tasks of an executor have no sidecar containers."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @jsii.implements(IValidation)
 class NoSidecars:
-    """Refuses a second container, whoever added it: code, an Aspect, another construct library.
+    """Rejects containers that code, an Aspect or another library added to a task definition.
 
     Args:
         definition: the task definition.
-        own: the names of the containers that it was made with.
+        own: names of its original containers.
     """
 
     def __init__(self, definition: ecs.TaskDefinition, own: list[str]) -> None:
         self._definition, self._own = definition, own
 
     def validate(self) -> list[str]:
-        """Say what is there and does not belong there."""
+        """Return an error if there are further containers."""
         made = cast("ecs.CfnTaskDefinition", self._definition.node.default_child).container_definitions
         names = [str(container["name"]) for container in Stack.of(self._definition).resolve(made)]
         others = [name for name in names if name not in self._own]
         if not others:
             return []
         return [
-            f"{', '.join(others)} cannot run beside {self._own[0]}: the executor takes the end of any container for the"
-            " end of its task, so a task has one container alone. Let whatever adds it leave out this task definition,"
-            " or use executor=CeleryExecutor()"
+            f"{', '.join(others)} cannot run beside {self._own[0]}: the executor considers a task finished when any of"
+            " its containers ends, so a task must have only one. Exclude this task definition from what adds the"
+            " container, or use executor=CeleryExecutor()"
         ]

@@ -1,4 +1,4 @@
-"""Several executors side by side; each task chooses."""
+"""Several executors in one cluster."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _EXAMPLE = "[CeleryExecutor(), EcsExecutor()]"
 
 @dataclass(frozen=True, slots=True)
 class SeveralExecutors(Executor):
-    """Run most tasks on one executor and some on another, which they name: ``executor="ecs"``. Airflow 2.10 or newer.
+    """Run tasks on the first executor, or on the one that they name: ``executor="ecs"``. Airflow 2.10 or newer.
 
     A task, or the ``default_args`` of a DAG, names an executor by its alias, or by its class: ``"CeleryExecutor"``.
-    ``[core] parallelism`` is one number for all of them together, also where ``LocalExecutor(parallelism=…)`` says it.
+    ``[core] parallelism``, or ``LocalExecutor(parallelism=…)``, limits all executors together.
 
     Args:
-        executors: two or more of different classes. The first runs every task that names none.
+        executors: two or more, of different classes. The first is the default.
 
     Raises:
-        ValueError: for fewer than two, for two of one class, or if two say different things of one option.
+        ValueError: if there are fewer than two, two of one class, or two with different values of one option.
 
     Examples:
         >>> SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])
@@ -47,13 +47,15 @@ class SeveralExecutors(Executor):
             validation.instance("SeveralExecutors executors", executor, Executor, "EcsExecutor()")
             if isinstance(executor, SeveralExecutors):
                 raise IncompatibleArgumentsError(
-                    "SeveralExecutors inside SeveralExecutors: put all of them into one list"
+                    "SeveralExecutors cannot contain SeveralExecutors. Put all executors into one list"
                 )
         if len(executors) < 2:
-            raise ValueError(f"SeveralExecutors takes two executors or more such as {_EXAMPLE}, got {len(executors)}")
+            raise ValueError(
+                f"SeveralExecutors requires two or more executors such as {_EXAMPLE}, got {len(executors)}"
+            )
         if repeated := _repeated(type(executor).__name__ for executor in executors):
             raise IncompatibleArgumentsError(
-                f"SeveralExecutors has two of {repeated}: Airflow takes each executor once"
+                f"SeveralExecutors has two of {repeated}, but Airflow accepts each executor only once"
             )
         object.__setattr__(self, "executors", executors)
 
@@ -61,19 +63,19 @@ class SeveralExecutors(Executor):
         """See :meth:`Executor.plan`."""
         if context.version < AirflowVersion.of("2.10.0"):
             raise ValueError(
-                f"SeveralExecutors needs Airflow 2.10 or newer, got {context.version}: older releases know one executor"
+                f"SeveralExecutors requires Airflow 2.10 or newer, got {context.version}: older releases have only one"
             )
         plans = {type(executor).__name__: executor.plan(context) for executor in self.executors}
         members, line = plans.values(), context.version.line
         for what, names in (("class", [p.class_path for p in members]), ("alias", [p.alias for p in members])):
             if repeated := _repeated(name for name in names if name):
                 raise IncompatibleArgumentsError(
-                    f"SeveralExecutors has two executors of the {what} {repeated}: Airflow takes it once"
+                    f"SeveralExecutors has two executors of the {what} {repeated}, but Airflow accepts it only once"
                 )
         for name, plan in plans.items():
             if plan.alias in [other.class_path.rpartition(".")[2] for other in members if other is not plan]:
                 raise IncompatibleArgumentsError(
-                    f"the alias {plan.alias} of {name} is the name of another executor; take another"
+                    f"the alias {plan.alias} of {name} is the name of another executor. Use another alias"
                 )
         return ExecutorPlan(
             class_path=",".join(f"{p.alias}:{p.class_path}" if p.alias else p.class_path for p in members),
@@ -110,7 +112,7 @@ class SeveralExecutors(Executor):
             if isinstance(executor, CeleryExecutor):
                 grown = executor.with_pool(pool)
                 return SeveralExecutors([*self.executors[:position], grown, *self.executors[position + 1 :]])
-        # Not super(): the class that it would ask for is gone when a dataclass gets its slots.
+        # super() without arguments fails in dataclasses with slots.
         return cast("SeveralExecutors", Executor.with_pool(self, pool))
 
     def bind(self, context: ExecutorBindContext) -> None:
@@ -120,19 +122,19 @@ class SeveralExecutors(Executor):
 
 
 def _repeated(names: Iterable[str]) -> str:
-    """What stands in *names* more than once."""
+    """Return the names that occur more than once."""
     listed = list(names)
     return ", ".join(sorted({name for name in listed if listed.count(name) > 1}))
 
 
 def _union(what: str, parts: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
-    """Everything that several executors ask for by name, if no two ask for different things by one name."""
+    """Merge the mappings of several executors; raise if they have different values for a name."""
     found: dict[str, tuple[str, T]] = {}
     for owner, mapping in parts.items():
         for name, value in mapping.items():
             other, given = found.setdefault(name, (owner, value))
             if given != value:
                 raise IncompatibleArgumentsError(
-                    f"{what} {name} is not the same for {other} and for {owner}; let one of them go"
+                    f"{what} {name} differs between {other} and {owner}. Remove one of the two executors"
                 )
     return {name: value for name, (_, value) in found.items()}
