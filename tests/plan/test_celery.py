@@ -59,8 +59,8 @@ def test_scheduler_and_workers_have_the_same_broker(line, executor):
 def test_concurrency_follows_memory(memory, concurrency):
     """A worker runs one task per 512 MiB by default."""
     cpu = 256 if memory < 2048 else 1024 if memory <= 8192 else 4096
-    for said, expected in ((None, concurrency), (3, 3)):
-        pool = WorkerPool("default", cpu=cpu, memory_mib=memory, concurrency=said)
+    for chosen, expected in ((None, concurrency), (3, 3)):
+        pool = WorkerPool("default", cpu=cpu, memory_mib=memory, concurrency=chosen)
         worker = containers(with_pools(pool))["worker"]
         assert option(worker, "celery", "worker_concurrency") == str(expected)
 
@@ -226,17 +226,17 @@ def test_workers_finish_their_tasks():
 @pytest.mark.parametrize("broker", [RedisBroker(), SqsBroker()])
 def test_extra_celery_config_must_not_override_the_cluster(name, broker):
     """extra_celery_config must not set options of the cluster."""
-    told = f'{{"{name}": 1, "worker_max_tasks_per_child": 9}}'
+    value = f'{{"{name}": 1, "worker_max_tasks_per_child": 9}}'
     words = rf"\[celery\] extra_celery_config by {{}} sets {name}, which the cluster sets"
     with pytest.raises(ValueError, match=words.format("config=")):
-        plan(config={"celery": {"extra_celery_config": told}}, executor="celery")
-    pool = WorkerPool("default", environment={"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": told})
+        plan(config={"celery": {"extra_celery_config": value}}, executor="celery")
+    pool = WorkerPool("default", environment={"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": value})
     with pytest.raises(ValueError, match=words.format("environment of Pools/default")):
         plan_of(executor=CeleryExecutor(broker=broker, pools=[pool]))
 
 
-@pytest.mark.parametrize("told", ['{"worker_max_tasks_per_child": 9}', "{", "[]", "7", TEXT_TOKEN])
-def test_other_values_of_extra_celery_config(told):
+@pytest.mark.parametrize("value", ['{"worker_max_tasks_per_child": 9}', "{", "[]", "7", TEXT_TOKEN])
+def test_other_values_of_extra_celery_config(value):
     """Airflow receives other values unchanged, even invalid JSON."""
-    worker = containers(plan(config={"celery": {"extra_celery_config": told}}))["worker"]
-    assert option(worker, "celery", "extra_celery_config") == told
+    worker = containers(plan(config={"celery": {"extra_celery_config": value}}))["worker"]
+    assert option(worker, "celery", "extra_celery_config") == value

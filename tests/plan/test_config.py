@@ -299,7 +299,7 @@ def test_command_of_an_option_that_is_not_sensitive():
 
 
 @pytest.mark.parametrize(
-    ("section", "option", "minor", "says"),
+    ("section", "option", "minor", "words"),
     [
         ("webserver", "secret_key", "3.3", "is called [api] secret_key since Airflow 3.0.2. Airflow 3.3 still reads"),
         ("webserver", "secret_key", "3.3", 'write config={"api": {"secret_key": ...}}'),
@@ -311,15 +311,15 @@ def test_command_of_an_option_that_is_not_sensitive():
         ("metrics", "otel_host", "3.3", "is deprecated since Airflow 3.2.0. According to the OpenTelemetry"),
     ],
 )
-def test_deprecated_option(section, option, minor, says):
+def test_deprecated_option(section, option, minor, words):
     """A deprecated option is reported with its replacement."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "deprecated-option"
-    assert says in message
+    assert words in message
 
 
 @pytest.mark.parametrize(
-    ("section", "option", "minor", "says"),
+    ("section", "option", "minor", "words"),
     [
         ("scheduler", "parsing_processes", "3.3", "was removed in Airflow 3.0, and Airflow 3.3 ignores it; write"),
         ("scheduler", "parsing_processes", "3.3", 'write config={"dag_processor": {"parsing_processes": ...}}'),
@@ -337,15 +337,15 @@ def test_deprecated_option(section, option, minor, says):
         ("smtp", "smtp_password", "3.3", "Please use the SMTP connection"),
     ],
 )
-def test_removed_option(section, option, minor, says):
+def test_removed_option(section, option, minor, words):
     """The finding has the removing release and the replacement."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "removed-option"
-    assert says in message
+    assert words in message
 
 
 @pytest.mark.parametrize(
-    ("section", "option", "minor", "says"),
+    ("section", "option", "minor", "words"),
     [
         ("api", "secret_key", "2.11", 'Airflow 3.0 has it; write config={"webserver": {"secret_key": ...}}'),
         ("api", "page_size", "3.0", 'Airflow 3.1 has it; write config={"webserver": {"page_size": ...}}'),
@@ -355,11 +355,11 @@ def test_removed_option(section, option, minor, says):
         ("workers", "missing_dag_retires", "2.8", "Airflow 3.1 has it"),
     ],
 )
-def test_option_of_a_newer_release(section, option, minor, says):
+def test_option_of_a_newer_release(section, option, minor, words):
     """The finding has the newer release and the older name."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "newer-option"
-    assert says in message
+    assert words in message
 
 
 @pytest.mark.parametrize("minor", ["2.8", "2.11", "3.0", "3.3"])
@@ -491,7 +491,7 @@ def test_no_message_shows_a_value(section, option, minor):
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "words"),
     [
         ("core", 'config must map sections to options, got str; write config={"core": {"<option>": ...}}'),
         ({"core": "x"}, "config['core'] must map options to values, got str; write config={\"core\": {"),
@@ -513,11 +513,11 @@ def test_no_message_shows_a_value(section, option, minor):
         ({"core": {"parallelism": b"1"}}, "[core] parallelism is a bytes; give text"),
     ],
 )
-def test_wrong_shape(config, says):
+def test_wrong_shape(config, words):
     """The error shows the correct form."""
     with pytest.raises(ValueError, match="config") as caught:
         check(config, "3.3")
-    assert says in str(caught.value)
+    assert words in str(caught.value)
 
 
 def test_wrong_shape_shows_no_value():

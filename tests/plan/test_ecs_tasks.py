@@ -54,7 +54,7 @@ def test_defaults(line):
 def test_all_arguments():
     """Every argument of an ECS task is in its component."""
     secret = EcsSecret()
-    told = EcsTask(
+    etl = EcsTask(
         name="etl",
         image=None,
         entrypoint=["sh", "-c"],
@@ -66,7 +66,7 @@ def test_all_arguments():
         architecture="arm64",
         environment={"STAGE": "dev", "API_TOKEN": secret, "AIRFLOW__CORE__PARALLELISM": "3"},
     )
-    task = with_tasks(told).component("Tasks/etl")
+    task = with_tasks(etl).component("Tasks/etl")
     (container,) = task.containers
     assert (task.cpu, task.memory_mib, task.ephemeral_storage_gib) == (4096, 16384, 100)
     assert (task.spot, task.architecture) == (True, "arm64")
@@ -140,17 +140,17 @@ def test_the_airflow_variable(line, spot):
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize(
-    ("executor", "told", "may_run"),
+    ("executor", "readers", "may_run"),
     [
         ("celery", {"dag-processor", "triggerer", "worker"}, {"Pools/default"}),
         ("local", {"dag-processor", "triggerer", "scheduler"}, {"Scheduler"}),
         ("ecs", {"dag-processor", "triggerer", "task"}, {"Tasks/executor"}),
     ],
 )
-def test_only_task_runners_may_start_it(line, executor, told, may_run):
+def test_only_task_runners_may_start_it(line, executor, readers, may_run):
     """All DAG readers have the variable; only task runners may start the task."""
     found = with_tasks(ETL, line=line, executor=executor)
-    assert {name for name, container in containers(found).items() if VARIABLE in container.environment} == told
+    assert {name for name, container in containers(found).items() if VARIABLE in container.environment} == readers
     before = plan(line, executor)
     more = {
         part.name: [p for p in part.permissions if p not in before.component(part.name).permissions]

@@ -1,4 +1,4 @@
-"""AWS's limits that arguments can reach: refused in the user's words, before anything is made."""
+"""Arguments beyond the limits of AWS raise an error before any construct exists."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ V = AirflowVersion.V3_3
 
 
 def component(environment: dict, **more) -> Component:
-    """A component of one container."""
+    """Return a component with one container."""
     containers = (Container(name="one", environment=environment, **more),)
     return Component(name="One", path="Components/One", containers=containers, cpu=256, memory_mib=512, count=1)
 
 
-def test_what_is_counted():
-    """Known text counts as the JSON that ECS stores, escapes included; what only the deploy knows counts as nothing."""
+def test_size_of_a_task_definition():
+    """Known text counts as JSON with escapes; tokens count as nothing."""
     empty = definition_bytes(component({}))
     assert definition_bytes(component({"A": "x"})) - empty == len('{"name":"A","value":"x"}')
     assert definition_bytes(component({"A": 'ü"\n'})) - empty == len('{"name":"A","value":"') + 6 + len('"}')
@@ -63,7 +63,7 @@ TOO_LARGE = {
 
 @pytest.mark.parametrize("name", TOO_LARGE)
 def test_a_task_definition_too_large(name):
-    """A task definition that ECS would refuse is refused, with its size, the limit and the largest values' names."""
+    """The error has the size, the limit and the largest variables."""
     with pytest.raises(ValueError, match=r"task definition of .*65,536 bytes") as error:
         plan_of(version=V, **TOO_LARGE[name])
     assert len(str(error.value)) < 700
@@ -71,21 +71,21 @@ def test_a_task_definition_too_large(name):
 
 
 def test_the_largest_values_are_named():
-    """The message names the variables to shorten, and never their values."""
+    """The error has the names of the largest variables, not their values."""
     with pytest.raises(ValueError, match=r"A \(40,000 bytes\)") as error:
         plan_of(version=V, environment={"A": LONG * 4, "B": "x" * 30_000, "C": "short"})
     assert "B (30,000 bytes)" in str(error.value)
     assert "C (" not in str(error.value)
 
 
-def test_what_fits():
-    """Long values that fit pass, and what the deploy fills in is not held against anybody."""
+def test_long_values_that_fit():
+    """Long values within the limit are accepted, and tokens do not count."""
     plan = plan_of(version=V, environment={"A": LONG, "B": LONG, **{f"V{i}": TOKEN for i in range(200)}})
     assert max(map(definition_bytes, plan.components)) < TASK_DEFINITION_BYTES
 
 
 def test_many_ecs_tasks():
-    """ECS tasks are refused where their Airflow variables no longer fit into the components that run DAGs."""
+    """Too many ECS tasks exceed the limit of the components that run DAGs."""
     tasks = tuple(EcsTask(name=f"etl{number}") for number in range(200))
     assert plan_of(version=V, ecs_tasks=tasks[:40])
     with pytest.raises(ValueError, match="task definition of DagProcessor"):
@@ -93,12 +93,12 @@ def test_many_ecs_tasks():
 
 
 def peer(text: str) -> SimpleNamespace:
-    """Stands in for a CDK peer."""
+    """Return a stand-in for a CDK peer."""
     return SimpleNamespace(unique_id=text, can_inline_rule=True)
 
 
 def test_many_clients():
-    """More clients than a security group has rules are refused, whatever each of them is."""
+    """Web raises an error for more clients than a security group has rules."""
     blocks = [f"10.{number}.0.0/16" for number in range(80)]
     certificate = SimpleNamespace(certificate_arn="arn:aws:acm:eu-west-1:123456789012:certificate/1")
     with pytest.raises(ValueError, match=r"80 clients.*60 rules"):
@@ -107,7 +107,7 @@ def test_many_clients():
     with pytest.raises(ValueError, match=r"31 clients.*two rules each.*60 rules"):
         Web(certificate=certificate, allow_from=blocks[:31])
     assert Web(certificate=certificate, allow_from=blocks[:30])
-    # IPv4 and IPv6 are counted apart; a security group or a prefix list counts as one of each.
+    # IPv4 and IPv6 have separate limits; a security group or prefix list counts for both.
     sixes = [f"2001:db8:{number}::/48" for number in range(60)]
     assert Web(allow_from=[*blocks[:60], *sixes])
     with pytest.raises(ValueError, match="61 clients"):
@@ -131,7 +131,7 @@ def test_many_clients():
     ],
 )
 def test_long_names(make, message):
-    """Names that AWS or Airflow would cut or refuse are refused, and not repeated when they are long."""
+    """The error for a name that is too long does not repeat it."""
     with pytest.raises(ValueError, match=message) as error:
         make()
     assert len(str(error.value)) < 400

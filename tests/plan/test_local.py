@@ -1,4 +1,4 @@
-"""LocalExecutor: tasks inside the scheduler, and nothing that they do not need."""
+"""LocalExecutor: tasks run inside the scheduler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cdk_airflow_ecs.testing import plan_of
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_no_broker_and_no_workers(line):
-    """Neither a pool nor a broker nor an edge to one exists, and no variable speaks of Celery."""
+    """The plan has no pools, no broker and no Celery variables."""
     found = plan(line, "local")
     assert not [part for part in found.components if part.path.startswith("Pools/")]
     assert not [edge for edge in found.edges if "Broker" in (edge.source, edge.target)]
@@ -20,8 +20,8 @@ def test_no_broker_and_no_workers(line):
     ]
 
 
-def test_the_scheduler_is_large_enough():
-    """With tasks in it the scheduler gets 2 vCPU and 4 GiB, and 8 tasks at a time: one per 512 MiB."""
+def test_default_size_of_the_scheduler():
+    """By default the scheduler has 2 vCPU and 4 GiB for 8 tasks."""
     scheduler = plan(executor="local").component("Scheduler")
     assert (scheduler.cpu, scheduler.memory_mib) == (2048, 4096)
     assert option(scheduler.containers[0], "core", "parallelism") == "8"
@@ -36,13 +36,13 @@ def test_the_scheduler_is_large_enough():
 )
 @pytest.mark.parametrize("executor", [LocalExecutor, lambda: SeveralExecutors([LocalExecutor(), EcsExecutor()])])
 def test_parallelism_follows_memory(cpu, memory, parallelism, executor):
-    """One task per 512 MiB of the scheduler, as on a worker."""
+    """The scheduler runs one task per 512 MiB."""
     found = plan_of(executor=executor(), services={"Scheduler": Service(cpu=cpu, memory_mib=memory)})
     assert option(containers(found)["scheduler"], "core", "parallelism") == str(parallelism)
 
 
-def test_a_scheduler_that_only_the_deploy_knows():
-    """Where the scheduler's memory is a parameter of the stack, the number of tasks must be said."""
+def test_a_scheduler_size_known_only_at_deploy_time():
+    """If the scheduler's memory is a token, parallelism= is required."""
     sized = {"Scheduler": Service(cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)}
     with pytest.raises(ValueError, match=r"LocalExecutor: .* memory_mib is known only at deploy time. Pass parallel"):
         plan_of(executor=LocalExecutor(), services=sized)
@@ -51,14 +51,14 @@ def test_a_scheduler_that_only_the_deploy_knows():
 
 
 @pytest.mark.parametrize("memory", ["4096", 100])
-def test_a_memory_that_is_none(memory):
-    """What is no memory is refused as such, before tasks are counted by it."""
+def test_invalid_memory(memory):
+    """An invalid memory_mib raises its own error."""
     with pytest.raises(ValueError, match="memory_mib"):
         plan_of(executor=LocalExecutor(), services={"Scheduler": Service(memory_mib=memory)})
 
 
-def test_it_serves_the_logs_of_its_tasks():
-    """The web component reads live logs from the scheduler's log server, and its writer may write to the bucket."""
+def test_the_scheduler_serves_task_logs():
+    """The scheduler has a log server and may write to the log bucket."""
     scheduler = plan(executor="local").component("Scheduler")
     assert scheduler.containers[0].port == 8793
     assert ("s3:GetObject", "s3:PutObject") in [permission.actions for permission in scheduler.permissions]

@@ -1,4 +1,4 @@
-"""Where the output of containers goes, as the plan and the refusals say it."""
+"""Log routers: permissions and rejected arguments."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ OPTIONS = {"Name": "firehose", "region": "eu-central-1", "delivery_stream": "air
 PUT = Permission(actions=("firehose:PutRecordBatch",), resources=(ARN,))
 
 
-def test_what_routes_logs_may_write_where_they_go():
-    """Every service's task role gets what the plugin needs; the migration, which is not routed, does not."""
+def test_permissions_of_routed_services():
+    """Every service has the router's permissions; the migration does not."""
     routed = plan(log_router=FireLens(options=OPTIONS, permissions=[PUT]))
     for component in routed.components:
         assert (PUT in component.permissions) == (component.count is not None), component.name
 
 
-def test_a_router_beside_tasks_of_the_ecs_executor_is_refused():
-    """That executor takes the end of any container for the end of its task."""
+def test_firelens_and_ecs_executor_are_incompatible():
+    """The ECS executor mistakes the end of any container for the end of its task."""
     with pytest.raises(ValueError, match=r"log_router=FireLens.* cannot be used with executor=EcsExecutor.*AwsLogs"):
         plan("3.3", "ecs", log_router=FireLens(options=OPTIONS))
 
 
-def test_a_router_that_would_take_all_the_memory():
-    """Each service must have more memory than is kept for the router; the error names the first that has not."""
+def test_memory_of_the_router():
+    """A service needs more memory than the router reserves."""
     words = r"log_router=FireLens\(memory_mib={}\) .* {}, which has {} MiB"
     for refused in ((1024, "DagProcessor", 1024), (100_000, "ApiServer", 2048)):
         with pytest.raises(ValueError, match=words.format(*refused)):
@@ -44,8 +44,8 @@ def test_a_router_that_would_take_all_the_memory():
         )
 
 
-def test_what_is_not_routed_keeps_its_memory():
-    """Tasks of the user's own and stores have no router, and may be smaller than it."""
+def test_ecs_tasks_and_stores_have_no_router():
+    """ECS tasks and stores may be smaller than the router."""
     router = FireLens(options=OPTIONS, memory_mib=1000)
     small = EcsTask(name="etl", cpu=256, memory_mib=512)
     assert plan(executor="container-redis", log_router=router, ecs_tasks=(small,)).component("Broker").memory_mib == 512
@@ -71,14 +71,14 @@ def test_what_is_not_routed_keeps_its_memory():
         ({"options": OPTIONS, "memory_mib": 1}, "FireLens memory_mib is an integer, 6 or more"),
     ],
 )
-def test_what_firelens_refuses(arguments, words):
-    """A router that could not work, or that would show a secret, is refused in words."""
+def test_rejected_arguments_of_firelens(arguments, words):
+    """A router that cannot work or would expose a secret raises an error."""
     with pytest.raises(ValueError, match=words):
         FireLens(**arguments)
 
 
-def test_how_long_output_is_kept():
-    """A month, what the user says, or for ever; what CloudWatch would refuse is refused here."""
+def test_retention():
+    """The default is 30 days; other values must be those of CloudWatch."""
     assert [router.kept_days for router in (AwsLogs(), AwsLogs(retention_days=7), AwsLogs(retention_days=None))] == [
         30,
         7,
@@ -90,13 +90,13 @@ def test_how_long_output_is_kept():
             AwsLogs(retention_days=days)
 
 
-def test_a_secret_of_the_plugin_is_accepted_as_a_secret():
-    """The API key of a log service comes from Secrets Manager or SSM."""
+def test_a_secret_option_of_the_plugin():
+    """The API key of a log service may be an ecs.Secret."""
     assert FireLens(options={"Name": "datadog", "apikey": EcsSecret()}).has_sidecar
 
 
-def test_only_what_it_is_may_be_the_log_router():
-    """A class or a name is refused as any other argument."""
+def test_the_log_router_must_be_one():
+    """log_router= must be a LogRouter object."""
     with pytest.raises(ValueError, match="log_router= takes a LogRouter such as AwsLogs"):
         plan(log_router="firelens")
     with pytest.raises(ValueError, match="log_router= takes a LogRouter such as AwsLogs"):

@@ -1,4 +1,4 @@
-"""Log stores: where task logs go, and who may read and write them."""
+"""Log stores: their settings and permissions."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ STREAM = {
 WRITE = {(("s3:GetObject", "s3:PutObject"), (Ref("Logs", "objects_arn"),)), FIND}
 
 
-def rights(found, of="Logs"):
-    """What each component may do with the log bucket."""
+def permissions(found, of="Logs"):
+    """Return each component's permissions on a store."""
     return {
         part.name: {(p.actions, p.resources) for p in part.permissions if any(r.of == of for r in p.resources)}
         for part in found.components
@@ -41,17 +41,17 @@ def rights(found, of="Logs"):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_who_reads_and_who_writes(line):
-    """The web component reads; triggerer and what runs tasks write; no one else does either."""
+def test_readers_and_writers(line):
+    """The web component reads; the triggerer and task runners write."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
-    assert rights(plan(line)) == {**none, web: READ, "Triggerer": WRITE, "Pools/default": WRITE}
-    assert rights(plan(line, "local")) == {**none, web: READ, "Triggerer": WRITE, "Scheduler": WRITE}
-    assert rights(plan(line, "ecs")) == {**none, web: READ, "Triggerer": WRITE, "Tasks/executor": WRITE}
+    assert permissions(plan(line)) == {**none, web: READ, "Triggerer": WRITE, "Pools/default": WRITE}
+    assert permissions(plan(line, "local")) == {**none, web: READ, "Triggerer": WRITE, "Scheduler": WRITE}
+    assert permissions(plan(line, "ecs")) == {**none, web: READ, "Triggerer": WRITE, "Tasks/executor": WRITE}
 
 
-def test_everybody_is_told_where():
-    """Writers and readers get the same place, with the task role as the way to it."""
+def test_all_containers_have_the_same_log_folder():
+    """Every container has the same log folder, and uses the task role."""
     found = containers(plan(logs=S3Logs(bucket=BUCKET)))
     del found["migrate"]
     for container in found.values():
@@ -62,8 +62,8 @@ def test_everybody_is_told_where():
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("store", [S3Logs(), CloudWatchLogs()])
-def test_releases_that_want_a_connection_by_name(line, store):
-    """3.0 and 3.1 end every task if the id is empty and nobody made "aws_default": there it names one that we give."""
+def test_releases_that_need_a_named_connection(line, store):
+    """In 3.0 and 3.1 an empty id fails every task, so the cluster sets a connection."""
     wants = line in ("3.0", "3.1")
     for name, container in containers(plan(line, logs=store, image=OWN_IMAGE)).items():
         if name != "migrate":
@@ -74,25 +74,25 @@ def test_releases_that_want_a_connection_by_name(line, store):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_cloudwatch(line):
-    """With a log group too, the web component reads and what runs tasks writes; writers look for the group."""
+def test_readers_and_writers_of_cloudwatch(line):
+    """The permissions on a log group match those on a bucket."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
     logs = {"logs": CloudWatchLogs(), "image": OWN_IMAGE}
-    assert rights(plan(line, **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Pools/default": STREAM}
-    assert rights(plan(line, "local", **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Scheduler": STREAM}
-    assert rights(plan(line, "ecs", **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Tasks/executor": STREAM}
+    assert permissions(plan(line, **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Pools/default": STREAM}
+    assert permissions(plan(line, "local", **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Scheduler": STREAM}
+    assert permissions(plan(line, "ecs", **logs)) == {**none, web: WATCH, "Triggerer": STREAM, "Tasks/executor": STREAM}
 
 
 AMAZON = "apache-airflow-providers-amazon"
-# Releases that came before amazon provider 9.32.0, and those before Airflow 3, which need no such provider.
+# Releases with an amazon provider before 9.32.0; those before Airflow 3 are not affected.
 LOSE = [AirflowVersion.of(version) for version in ("3.0.0", "3.0.6", "3.1.8", "3.2.2", "3.3.0")]
 KEEP = [AirflowVersion.of(version) for version in ("2.8.4", "2.11.2", "3.3.1", "3.3.2")]
 
 
 @pytest.fixture
 def built(tmp_path):
-    """Make images from a directory with these requirements."""
+    """Return a function that builds an image with the given requirements."""
 
     def make(*requirements, **arguments):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -105,19 +105,19 @@ def built(tmp_path):
 
 
 def in_pool(image):
-    """An executor with a pool that runs *image*."""
+    """Return an executor with a pool that runs *image*."""
     return CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
 
 
-def advised(**arguments):
-    """The ids of what is advised, where they begin with that of this advice."""
+def provider_warnings(**arguments):
+    """Return the ids of warnings about the provider."""
     found = settings_of(logs=CloudWatchLogs(), **arguments).advice
     return [each.id for each in found if each.id.startswith("cdk-airflow-ecs:cloudwatch-provider")]
 
 
 @pytest.mark.parametrize("version", LOSE, ids=str)
 def test_images_that_lose_logs(version, built):
-    """Images whose provider is known to shut its handler too early are refused with CloudWatch, those of pools too."""
+    """Images whose provider closes its handler too early raise an error with CloudWatch."""
     lose = [
         AirflowImage.official(),
         built("pandas"),
@@ -136,9 +136,9 @@ def test_images_that_lose_logs(version, built):
 
 @pytest.mark.parametrize("version", KEEP, ids=str)
 def test_releases_that_keep_logs(version, built):
-    """Elsewhere the release's own provider is good enough, or nobody needs it, and nothing is advised."""
+    """Other releases have no warning."""
     for image in (AirflowImage.official(), OWN_IMAGE, built(base="slim")):
-        assert advised(version=version, image=image, executor=in_pool(image)) == []
+        assert provider_warnings(version=version, image=image, executor=in_pool(image)) == []
 
 
 @pytest.mark.parametrize(
@@ -149,15 +149,15 @@ def test_releases_that_keep_logs(version, built):
         f"{AMAZON} @ https://example.com/amazon.whl",
     ],
 )
-def test_builds_that_ask_for_the_provider(requirement, built):
-    """A build that asks for a good provider is accepted, whatever it starts from."""
+def test_builds_that_require_the_provider(requirement, built):
+    """A build that requires a good provider is accepted on any base."""
     for base in (None, "slim", "example.com/airflow:1"):
         image = built(requirement, base=base)
-        assert advised(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == []
+        assert provider_warnings(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == []
 
 
-def test_images_of_which_nobody_knows(built, tmp_path):
-    """What an image of a registry holds only its builder knows: a warning says what it needs."""
+def test_images_with_an_unknown_provider(built, tmp_path):
+    """An image with unknown content gives a warning."""
     repository = SimpleNamespace(repository_arn="arn:aws:ecr:::repository/r")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "Dockerfile").write_text("FROM apache/airflow:3.0.6\n")
@@ -169,16 +169,16 @@ def test_images_of_which_nobody_knows(built, tmp_path):
         built(base="example.com/airflow:1"),
     ):
         cluster, pool = "cdk-airflow-ecs:cloudwatch-provider:airflow", "cdk-airflow-ecs:cloudwatch-provider:Pools/heavy"
-        assert advised(version=VERSIONS["3.0"], image=image) == [cluster]
-        assert advised(version=VERSIONS["3.0"], image=good, executor=in_pool(image)) == [pool]
-        assert advised(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == [cluster, pool]
+        assert provider_warnings(version=VERSIONS["3.0"], image=image) == [cluster]
+        assert provider_warnings(version=VERSIONS["3.0"], image=good, executor=in_pool(image)) == [pool]
+        assert provider_warnings(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == [cluster, pool]
         assert not [
             each for each in settings_of(version=VERSIONS["3.0"], image=image).advice if "cloudwatch" in each.id
         ]
 
 
 def test_cloudwatch_options():
-    """Who writes or reads is told of the group, with the task role as the way to it."""
+    """Readers and writers have the log group, and use the task role."""
     found = containers(plan(logs=CloudWatchLogs(log_group=LOG_GROUP)))
     for name in ("api-server", "triggerer", "worker"):
         assert option(found[name], "logging", "remote_logging") == "True"
@@ -187,8 +187,8 @@ def test_cloudwatch_options():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_cloudwatch_and_who_has_no_part(line):
-    """Who neither writes nor reads task logs leaves the group alone: Airflow's handler would ask for it at once."""
+def test_cloudwatch_is_off_for_other_containers(line):
+    """Airflow's handler would query the group at once, so other containers do not configure it."""
     found = containers(plan(line, logs=CloudWatchLogs(), image=OWN_IMAGE))
     for name in ("scheduler", "dag-processor"):
         assert option(found[name], "logging", "remote_logging") == "False", name
@@ -198,8 +198,8 @@ def test_cloudwatch_and_who_has_no_part(line):
 @pytest.mark.parametrize(
     ("logs", "dags"), [("task-logs", ""), ("dags/logs", "dags"), ("airflow", "airflow/dags/"), ("same", "/same")]
 )
-def test_logs_and_dags_in_one_place(logs, dags):
-    """Who may write logs could write DAGs, and who reads DAGs would fetch every log: one lies not in the other."""
+def test_logs_inside_the_dags_folder(logs, dags):
+    """Logs and DAGs must be in separate folders of a bucket."""
     other = SimpleNamespace(bucket_arn="arn:aws:s3:::b", bucket_name="b")
     with pytest.raises(ValueError, match=rf"prefix={logs!r}\) .* separate folders"):
         plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=other, prefix=dags))
@@ -208,8 +208,8 @@ def test_logs_and_dags_in_one_place(logs, dags):
     assert plan(logs=S3Logs(prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
 
 
-def test_logs_and_dags_side_by_side():
-    """One bucket may hold both."""
+def test_logs_and_dags_in_one_bucket():
+    """Logs and DAGs may share a bucket."""
     for logs, dags in (("logs", "dags"), ("dags-logs", "dags"), (TEXT_TOKEN, "dags")):
         assert plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
 
@@ -224,8 +224,8 @@ def test_logs_and_dags_side_by_side():
         {"log_group": SimpleNamespace(log_group_arn=TEXT_TOKEN, log_group_name=TEXT_TOKEN + "#")},
     ],
 )
-def test_what_cloudwatch_takes(arguments):
-    """The ends of the range, nothing at all, and a group whose name only the deploy knows."""
+def test_accepted_arguments_of_cloudwatch(arguments):
+    """Both ends of the range, None and tokens are accepted."""
     found = CloudWatchLogs(**arguments)
     assert all(getattr(found, name) == value for name, value in arguments.items())
 
@@ -247,18 +247,18 @@ def test_what_cloudwatch_takes(arguments):
         ),
     ],
 )
-def test_what_cloudwatch_does_not_take(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_arguments_of_cloudwatch(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=f"^CloudWatchLogs {words}"):
         CloudWatchLogs(**arguments)
 
 
 def test_local_logs():
-    """Without a bucket nobody is told of one, and nobody may do anything."""
+    """LocalLogs needs no options and no permissions."""
     found = plan(logs=LocalLogs())
     assert option(containers(found)["worker"], "logging", "remote_logging") == "False"
     assert option(containers(found)["worker"], "logging", "remote_base_log_folder") is None
-    assert not any(rights(found).values())
+    assert not any(permissions(found).values())
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_local_logs():
         *(({"prefix": f"a{sign}b"}, "prefix is a folder in the bucket .*without") for sign in "#?*$"),
     ],
 )
-def test_what_is_no_log_store(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_arguments_of_s3_logs(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=f"^S3Logs {words}"):
         S3Logs(**arguments)

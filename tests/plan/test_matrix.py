@@ -1,4 +1,4 @@
-"""Every release with every executor, database, DAG source and image: plans that this Airflow and our stores know."""
+"""Every release with every executor, database, DAG source and image."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CODE = {
 }
 ETL = EcsTask(name="etl")
 MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, CODE))
-# What is refused, and in which words.
+# Combinations that raise an error, with its text.
 NEEDS = {"lambda": "LambdaExecutor needs Airflow 2.11", "several": "SeveralExecutors requires Airflow 2.10"}
 REFUSED = {
     (line, name): f"{NEEDS[name]} or newer, got {VERSIONS[line]}" for name, lines in LACKING.items() for line in lines
@@ -42,19 +42,19 @@ CELLS = pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 
 
 def make(line: str, executor: str, database: str, code: str) -> ClusterPlan:
-    """Plan one cell of the matrix."""
+    """Plan one combination."""
     return plan(line, executor, database=DATABASES[database], ecs_tasks=(ETL,), **CODE[code])
 
 
 def cells(line: str, executor: str) -> Iterator[tuple[str, str, Component]]:
-    """Every component of every cell of one release and executor, with its database and code."""
+    """Yield each component of one release and executor, with its database and code."""
     for database, code in itertools.product(DATABASES, CODE):
         for component in make(line, executor, database, code).components:
             yield database, code, component
 
 
 def symbols(node: Any) -> Iterator[Ref | SecretRef]:
-    """Every symbol inside *node*."""
+    """Yield every symbol inside *node*."""
     match node:
         case Ref() | SecretRef():
             yield node
@@ -68,7 +68,7 @@ def symbols(node: Any) -> Iterator[Ref | SecretRef]:
 
 
 def offered(line: str, executor: str, database: str, code: str) -> set[Ref | SecretRef]:
-    """Every symbol that the stores of one cell bind."""
+    """Return every symbol that the stores of one combination bind."""
     context = ExecutorContext(version=VERSIONS[line])
     stores = [DATABASES[database], CODE[code]["dags"], S3Logs(), Web()]
     executors = EXECUTORS[executor].plan(context)
@@ -85,7 +85,7 @@ def offered(line: str, executor: str, database: str, code: str) -> set[Ref | Sec
 
 @CELLS
 def test_every_option_exists(line, executor):
-    """Each generated AIRFLOW__ variable is an option that this release reads by that name."""
+    """The release supports each AIRFLOW__ variable."""
     for database, code, component in cells(line, executor):
         for container in component.containers:
             for name in container.environment:
@@ -98,7 +98,7 @@ def test_every_option_exists(line, executor):
 
 @CELLS
 def test_every_value_can_be_bound(line, executor):
-    """Variables, commands and permissions hold text and symbols alone, and only symbols that the stores bind."""
+    """Values are text or symbols that the stores bind."""
     for database, code, component in cells(line, executor):
         found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
         found += [ref for v in component.volumes for ref in (v.file_system_id, v.access_point_id)]
@@ -110,8 +110,8 @@ def test_every_value_can_be_bound(line, executor):
 
 
 @CELLS
-def test_every_edge_ends_somewhere(line, executor):
-    """Who may talk to whom names components and stores of the same plan."""
+def test_both_ends_of_an_edge_exist(line, executor):
+    """Both ends of each edge are in the plan."""
     for database, code in itertools.product(DATABASES, CODE):
         planned = make(line, executor, database, code)
         ends = {component.name for component in planned.components} | {"Clients", "Web", "Database", "Broker"}
@@ -121,39 +121,39 @@ def test_every_edge_ends_somewhere(line, executor):
 
 @CELLS
 def test_equal_inputs_give_equal_plans(line, executor):
-    """A plan is a function of its arguments."""
+    """Two equal calls return equal plans."""
     for database, code in itertools.product(DATABASES, CODE):
         assert make(line, executor, database, code) == make(line, executor, database, code)
 
 
 @pytest.mark.parametrize(("line", "executor"), REFUSED)
-def test_a_refusal_says_why(line, executor):
-    """What has no plan is refused in the words of whoever knows."""
+def test_unsupported_combinations(line, executor):
+    """The error of an unsupported combination has the required release."""
     with pytest.raises(ValueError, match=re.escape(REFUSED[line, executor])):
         make(line, executor, "rds", "s3-official")
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_image_dags_need_an_image(line):
-    """The official image holds no DAGs, on any processor."""
+    """The official image contains no DAGs."""
     for image in (None, type(OWN_IMAGE).official(architecture="arm64")):
         with pytest.raises(ValueError, match="needs an image that holds your DAGs"):
             plan(line, dags=ImageDags(), image=image)
 
 
 def test_different_inputs_give_different_plans():
-    """Plans tell clusters apart: those of one release differ with executor, DAG source and image."""
+    """Plans of one release differ by executor, DAG source and image."""
     for line in VERSIONS:
-        # An image in a registry is another image, not another plan; so is one that is built.
+        # The name of a registry image, or the content of a built one, is not in the plan.
         rows = [row for row in PLANNED if row[0] == line and row[2] == "rds" and row[3] not in SAME_PLAN]
         plans = [make(*row) for row in rows if row[1] != "existing-redis"]
         repeated = [a for a, b in itertools.combinations(plans, 2) if a == b]
-        # On 2.x the bucket's binding has the prefix.
+        # On 2.x the binding of the bucket has the prefix.
         assert len(repeated) == (len(plans) // 3 if line[0] == "2" else 0)
 
 
-def test_the_matrix_takes_milliseconds():
-    """All plans together take less than ten seconds of CPU time."""
+def test_the_matrix_is_fast():
+    """All plans take less than ten seconds of CPU time."""
     start = time.process_time()
     for row in PLANNED:
         make(*row)
@@ -161,8 +161,8 @@ def test_the_matrix_takes_milliseconds():
     assert time.process_time() - start < 10
 
 
-def test_nothing_here_may_ask_cdk():
-    """The fixture of this folder works: the first word to CDK's kernel fails a test."""
+def test_plans_cannot_call_cdk():
+    """The fixture of this folder fails a test that calls CDK's kernel."""
     from aws_cdk import Token
 
     with pytest.raises(AssertionError, match="must not ask CDK"):

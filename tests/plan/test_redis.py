@@ -1,4 +1,4 @@
-"""Brokers: what clients of a Redis get, and what Redis or Valkey Celery can live with."""
+"""Redis brokers: settings of their clients, and rejected arguments."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from cdk_airflow_ecs import AirflowVersion, RedisBroker
 from cdk_airflow_ecs.plan import Ref, SecretRef
 
 
-def test_any_redis_is_spoken_to_alike():
-    """Who runs the Redis is its binding's affair: clients get the same options and variables."""
+def test_new_and_existing_redis_have_the_same_clients():
+    """Clients of a new and an existing Redis have equal options and variables."""
     ours = RedisBroker().plan(AirflowVersion.V3_3, ["default"])
     theirs = RedisBroker.existing("redis.example.com", auth_token=SECRET).plan(AirflowVersion.V3_3, ["default"])
     assert ours == theirs
@@ -23,8 +23,8 @@ def test_any_redis_is_spoken_to_alike():
     }
 
 
-def test_how_long_a_command_may_stay_unconfirmed():
-    """Airflow's own day, or what the user says, for a Redis of ours and of theirs."""
+def test_visibility_timeout():
+    """The default is Airflow's, which is one day."""
     option = ("celery_broker_transport_options", "visibility_timeout")
     brokers = [
         RedisBroker(),
@@ -40,7 +40,7 @@ def test_how_long_a_command_may_stay_unconfirmed():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_urls_are_composed_in_the_container(line):
-    """Broker and results are two databases of one Redis, over TLS that checks the server; no URL holds a secret."""
+    """Broker and results use two databases over verified TLS; no URL contains a secret."""
     config = RedisBroker().plan(VERSIONS[line], ["default"]).config
     for name, database in (("broker_url_cmd", 0), ("result_backend_cmd", 1)):
         command = config["celery", name]
@@ -51,8 +51,8 @@ def test_urls_are_composed_in_the_container(line):
 
 
 @pytest.mark.parametrize("arguments", [{"serverless": True}, {"cluster_mode": True}])
-def test_no_cluster(arguments):
-    """Serverless caches and cluster mode are refused with Celery's reason and a way out."""
+def test_no_cluster_mode(arguments):
+    """The error for serverless and cluster mode has Celery's reason and an alternative."""
     with pytest.raises(ValueError, match=r"CROSSSLOT .*celery/celery#9019.* use RedisBroker\(replicas=1\)"):
         RedisBroker(**arguments)
 
@@ -66,8 +66,8 @@ def test_no_cluster(arguments):
         {"node_type": TEXT_TOKEN},
     ],
 )
-def test_what_elasticache_has(arguments):
-    """The ends of each range, and a node type that only the deploy knows."""
+def test_accepted_values(arguments):
+    """Both ends of each range, and a node type token, are accepted."""
     broker = RedisBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
 
@@ -88,15 +88,15 @@ def test_what_elasticache_has(arguments):
         ({"replicas": 1, "failover": "no"}, "failover is True or False"),
     ],
 )
-def test_what_elasticache_has_not(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_values(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RedisBroker .*{words}"):
         RedisBroker(**arguments)
 
 
 @pytest.mark.parametrize("token", [SECRET, EcsSecret()])
 def test_a_token_in_either_form(token):
-    """The AUTH token is a secret of Secrets Manager or one field of it."""
+    """The AUTH token may be a whole secret or a field."""
     broker = RedisBroker.existing(TEXT_TOKEN, auth_token=token, port=NUMBER_TOKEN, security_group=GROUP)
     assert (broker.host, broker.port, broker.security_group) == (TEXT_TOKEN, NUMBER_TOKEN, GROUP)
 
@@ -116,8 +116,8 @@ def test_a_token_in_either_form(token):
         ({"security_group": "sg-1"}, "takes an ec2.ISecurityGroup, got 'sg-1'"),
     ],
 )
-def test_what_is_no_redis(arguments, words):
-    """A Redis of yours needs a host, a port and a secret, each in its own form."""
+def test_rejected_existing_redis(arguments, words):
+    """An existing Redis needs a valid host, port and secret."""
     with pytest.raises(ValueError, match=words) as caught:
         RedisBroker.existing(**{"host": "redis.example.com", "auth_token": SECRET, **arguments})
     assert str(caught.value).startswith("RedisBroker.existing ")

@@ -1,4 +1,4 @@
-"""Images that a registry holds: what is refused, and what is said of those that may change under way."""
+"""Registry images: rejected names, and warnings."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ DIGEST = "sha256:" + "0" * 64
         ),
     ],
 )
-def test_refused(make, words):
-    """An image that could not be pulled is refused, and one left empty by mistake is not the official one."""
+def test_invalid_images(make, words):
+    """An image that cannot be pulled raises an error."""
     with pytest.raises(ValueError, match=words):
         make()
 
@@ -60,7 +60,7 @@ def test_refused(make, words):
     ],
 )
 def test_hosts_of_ecr(host):
-    """Amazon ECR is recognised by each of its host names, for Airflow's image and for those of container stores."""
+    """All host names of Amazon ECR are recognized."""
     with pytest.raises(ValueError, match=r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)"):
         AirflowImage.registry(f"{host}/airflow:3.3.2")
     for store in (ContainerDatabase, RedisBroker.container):
@@ -82,8 +82,8 @@ def test_hosts_of_ecr(host):
         ("ghcr_io.x/airflow:1", "'ghcr_io.x' is not the host name of a registry"),
     ],
 )
-def test_names_of_images(name, why):
-    """What Docker and ECS would refuse is refused wherever an image is named, with the reason."""
+def test_invalid_names(name, why):
+    """The error for a name that Docker or ECS rejects has the reason."""
     with pytest.raises(ValueError, match=rf"AirflowImage\.registry name takes the name of an image .*{why}"):
         AirflowImage.registry(name)
     for store in (ContainerDatabase, RedisBroker.container):
@@ -92,36 +92,36 @@ def test_names_of_images(name, why):
 
 
 def test_another_airflow_in_the_name(tmp_path):
-    """A name that speaks of another Airflow is warned about, with a stable id; numbers of one's own are not."""
+    """A name with another Airflow release gives a warning; other numbers do not."""
 
-    def said(**arguments):
+    def warnings(**arguments):
         found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
         return {each.id: each.text for each in found if "other-airflow" in each.id}
 
     (tmp_path / "Dockerfile").write_text("FROM puckel/docker-airflow:1.10.9\n")
-    ((identity, message),) = said(image=AirflowImage.build(tmp_path)).items()
+    ((identity, message),) = warnings(image=AirflowImage.build(tmp_path)).items()
     assert identity == "cdk-airflow-ecs:other-airflow:puckel/docker-airflow:1.10.9"
     assert (
         "Dockerfile: FROM puckel/docker-airflow:1.10.9 seems to have Airflow 1.10.9, and version= says 3.3.2" in message
     )
-    assert said(image=AirflowImage.registry("ghcr.io/acme/airflow:2.11.2-4"))
+    assert warnings(image=AirflowImage.registry("ghcr.io/acme/airflow:2.11.2-4"))
     for name in ("ghcr.io/acme/airflow:3.3.2-4", "acme/airflow:1.0.3", "acme/etl:2.11.2", "acme/airflow:3.3"):
-        assert not said(image=AirflowImage.registry(name))
+        assert not warnings(image=AirflowImage.registry(name))
 
 
-def hub(**arguments):
-    """The images that each task pulls from Docker Hub without a login."""
+def docker_hub_warnings(**arguments):
+    """Return the warnings about pulls from Docker Hub."""
     found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
     return {each.id: each.text for each in found if "docker-hub-pulls" in each.id}
 
 
 def test_pulls_from_docker_hub():
-    """Where each task pulls from Docker Hub without a login, its limit is warned about; services pull rarely."""
-    ((identity, text),) = hub(executor=EcsExecutor()).items()
+    """A warning is raised if each task pulls from Docker Hub without credentials."""
+    ((identity, text),) = docker_hub_warnings(executor=EcsExecutor()).items()
     assert identity == "cdk-airflow-ecs:docker-hub-pulls:airflow"
     assert "apache/airflow:3.3.2-python3.12 from Docker Hub" in text
-    assert hub(executor=EcsExecutor(), image=AirflowImage.registry("acme/airflow:3.3.2"))
-    assert hub(executor=SeveralExecutors([LocalExecutor(), EcsExecutor()]))
+    assert docker_hub_warnings(executor=EcsExecutor(), image=AirflowImage.registry("acme/airflow:3.3.2"))
+    assert docker_hub_warnings(executor=SeveralExecutors([LocalExecutor(), EcsExecutor()]))
     for image in (
         AirflowImage.official(credentials=SECRET),
         AirflowImage.registry("acme/airflow:3.3.2", credentials=SECRET),
@@ -129,14 +129,16 @@ def test_pulls_from_docker_hub():
         AirflowImage.registry("ghcr.io/acme/airflow:3.3.2"),
         AirflowImage.ecr(REPOSITORY, "3.3.2"),
     ):
-        assert not hub(executor=EcsExecutor(), image=image)
-    assert not hub()
+        assert not docker_hub_warnings(executor=EcsExecutor(), image=image)
+    assert not docker_hub_warnings()
     both = SeveralExecutors([CeleryExecutor(broker=SqsBroker()), EcsExecutor()])
-    assert not hub(executor=both), "the official image with packages for SQS is built, and pulled from ECR"
+    assert not docker_hub_warnings(executor=both), (
+        "the official image with packages for SQS is built, and pulled from ECR"
+    )
 
 
-def test_a_login_that_only_the_build_needs():
-    """Credentials for an image that is built are accepted, and who has to log in is said."""
+def test_credentials_that_only_the_build_needs():
+    """Credentials for a built image give a warning about `docker login`."""
     sqs = CeleryExecutor(broker=SqsBroker())
     found = settings_of(
         version=AirflowVersion.V3_3, executor=sqs, image=AirflowImage.official(credentials=SECRET)
@@ -149,8 +151,8 @@ def test_a_login_that_only_the_build_needs():
         AirflowImage.official(credentials="user:password")
 
 
-def test_accepted():
-    """Tags, digests and what only the deploy knows."""
+def test_accepted_names():
+    """Tags, digests and tokens are accepted."""
     for tag in ("3.3.2-1", "v1_2.3", DIGEST, TEXT_TOKEN):
         assert plan(image=AirflowImage.ecr(REPOSITORY, tag))
     for name in (f"a/b@{DIGEST}", "a/b:1", TEXT_TOKEN, "localhost:5000/b:1", "public.ecr.aws/acme/airflow:1"):
@@ -159,7 +161,7 @@ def test_accepted():
 
 @pytest.mark.parametrize("name", ["apache/airflow:2.11.2", "docker.io/apache/airflow:slim-3.3.1-python3.12"])
 def test_another_release(name, tmp_path):
-    """An image whose name says another Airflow than version= is refused, also as what a build starts from."""
+    """An official image of another release than version= raises an error."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "a.py").write_text("")
     (tmp_path / "own").mkdir()
@@ -189,7 +191,7 @@ def test_another_release(name, tmp_path):
     ],
 )
 def test_the_same_release(text, tmp_path):
-    """What names the cluster's release, or no release, is accepted; of a Dockerfile the last stage counts."""
+    """Names with the cluster's release or none are accepted; a Dockerfile's last stage counts."""
     (tmp_path / "Dockerfile").write_text(text)
     assert plan(image=AirflowImage.build(tmp_path))
     for name in ("apache/airflow:3.3.2", "apache/airflow:slim-3.3.2-python3.12", "apache/airflow:3.3"):
@@ -211,7 +213,7 @@ def test_the_same_release(text, tmp_path):
     ],
 )
 def test_tags_that_move(image, moves):
-    """A tag that moves is advised against: tasks that start later would run what their scheduler does not."""
+    """A moving tag gives a warning, because tasks could run another image than their scheduler."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
     found = settings_of(version=AirflowVersion.V3_3, image=image, executor=pools).advice
     names = ["airflow", "Pools/heavy"] if moves else []

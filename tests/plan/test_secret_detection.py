@@ -1,4 +1,4 @@
-"""Secrets in plain text: which names and values are taken for one, and which are not."""
+"""Names and values that are recognized as secrets in plain text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = (
     "SLACK_WEBHOOK SLACK_WEBHOOK_URL WEBHOOK_URL_PROD AIRFLOW_VAR_DB_PASSWORD http_passwd "
 )
 
-# The names of fields and files, and what is said about a secret.
+# Names of fields and files, and names that only refer to a secret.
 OTHER_NAMES = (
     "SORT_KEY PARTITION_KEY PRIMARY_KEY PUBLIC_KEY CACHE_KEY S3_KEY ROUTING_KEY AWS_ACCESS_KEY_ID KMS_KEY_ID "
     "KEY_PREFIX KEY KEYS label_keys log_key time_key json_date_key include_tag_key TOKEN_URL TOKEN_EXPIRY_SECONDS "
@@ -128,15 +128,15 @@ HARMLESS_COMMANDS = [
 
 
 @pytest.mark.parametrize("name", NAMES.split())
-def test_a_name_that_is_a_secrets(name):
-    """What the name says is a secret is one, as text and as a number."""
+def test_names_of_secrets(name):
+    """Text and numbers under these names are secrets."""
     assert secret_of(name, "hunter2") == "its name"
     assert secret_of(name, 12345) == "its name" or name == "TOKENS"
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES.split())
-def test_a_name_that_is_not(name):
-    """A word that only contains such a word, or says something about a secret, is not one."""
+def test_other_names(name):
+    """Names that only resemble those of secrets are accepted."""
     assert secret_of(name, "hunter2") is None
 
 
@@ -157,22 +157,22 @@ def test_a_name_that_is_not(name):
         ("PWD", "/opt/airflow"),
     ],
 )
-def test_what_only_points_to_a_secret(name, value):
-    """A path, an ARN, a placeholder, a switch or an amount is not the secret itself."""
+def test_references_to_a_secret(name, value):
+    """A path, ARN, placeholder, switch or amount is not a secret."""
     assert secret_of(name, value) is None
 
 
 @pytest.mark.parametrize("what", VALUES)
-def test_a_value_that_is_a_secret(what):
-    """Under any name."""
+def test_values_of_secrets(what):
+    """These values are secrets under any name."""
     found = secret_of("SETTING", VALUES[what])
     assert found
     assert "hunter2" not in found
 
 
 @pytest.mark.parametrize("what", HARMLESS)
-def test_a_value_that_is_not(what):
-    """Hashes, ports, placeholders, certificates and prose are none."""
+def test_other_values(what):
+    """Hashes, ports, placeholders, certificates and prose are accepted."""
     assert secret_of("SETTING", HARMLESS[what]) is None
 
 
@@ -190,19 +190,19 @@ def test_a_value_that_is_not(what):
     ],
 )
 def test_a_connection_of_airflow(value, is_secret):
-    """A connection without a password may be given as text."""
+    """A connection is a secret only if it has a password."""
     assert bool(secret_of("AIRFLOW_CONN_X", value)) == is_secret
 
 
-def test_the_login_of_a_program_at_vault():
-    """A secret_id stands for a password among the arguments of a secrets backend; elsewhere it is a name."""
+def test_a_secret_id_of_vault():
+    """A secret_id is a secret only in the arguments of a secrets backend."""
     assert secret_in_backend('{"url": "http://vault:8200", "secret_id": "hunter2"}') == "a secret_id"
     assert secret_in_backend('{"connections_prefix": "airflow/connections"}') is None
     assert secret_in('{"secret_id": "prod/db"}') is None
 
 
 def test_settings_of_a_log_router():
-    """Fluent Bit takes a header's name and value as one text, and Elasticsearch a login."""
+    """A header and a login of Fluent Bit are recognized."""
     assert secret_of("Header", "X-Api-Key hunter2") == "its name"
     assert secret_of("Header", "X-Team data") is None
     assert secret_of("Cloud_Auth", "elastic:hunter2") == "a login"
@@ -210,13 +210,13 @@ def test_settings_of_a_log_router():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_with_a_secret(command):
-    """As an argument, an assignment, a header or a literal in code."""
+    """Secrets in arguments, assignments, headers and literals are recognized."""
     assert secret_in_command(command)
 
 
 @pytest.mark.parametrize("command", HARMLESS_COMMANDS)
-def test_a_command_without(command):
-    """What a command reads from its environment or from a file is not in the command."""
+def test_a_command_without_a_secret(command):
+    """A command may read a secret from its environment or a file."""
     assert secret_in_command(command) is None
 
 

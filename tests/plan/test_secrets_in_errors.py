@@ -1,4 +1,4 @@
-"""No error of the public API repeats a secret, whatever it was given where."""
+"""No error of the public API repeats a secret."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WORD = "hunter2"
 
 
 class Login:
-    """An object that shows what it holds, as many do."""
+    """An object whose representation contains its password."""
 
     def __repr__(self) -> str:
         return f"Login(password='{WORD}')"
 
 
-# Recognized by its form anywhere.
+# Recognized by their form anywhere.
 TEXTS = st.sampled_from(
     [
         f"rediss://:{WORD}@h",
@@ -41,8 +41,8 @@ TEXTS = st.sampled_from(
         f"-----BEGIN PRIVATE KEY-----\n{WORD}",
     ]
 )
-# Anything may be a secret beside a name that says so, in bytes, and in an object that shows what it holds. A short text
-# that is given itself, or in a list, is repeated, such as 'vpc-0abc' where a VPC is wanted.
+# Bytes, objects and values beside the name of a secret may be secrets. A short text that is passed directly or in a
+# list is repeated, such as 'vpc-0abc' instead of a VPC.
 PARTS = st.one_of(TEXTS, st.just(WORD))
 SHAPES = st.recursive(
     st.one_of(PARTS.map(str.encode), st.builds(Login), PARTS.map(lambda text: ("DB_PASSWORD", text))),
@@ -65,9 +65,9 @@ NEEDED: Mapping[str, Any] = {
     "tag": "1",
     "version": VERSIONS["3.3"],
 }
-# What is wrong in a list of texts is repeated, unless its form says that it is a secret.
+# Errors repeat texts of these lists, unless their form is that of a secret.
 TEXT_LISTS = {"allow_from", "queues", "command", "entrypoint"}
-# What is no choice of an executor's author is left to Python: these hold anything.
+# These accept anything without a check.
 CONTRACTS = {
     "LocalLogs",
     "Executor",
@@ -95,14 +95,14 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 def arguments_of(call: Callable[..., Any]) -> list[str]:
-    """The names of its arguments."""
+    """Return the names of the arguments."""
     source = ClusterArguments if call is plan_of else call
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [name for name, parameter in inspect.signature(source).parameters.items() if parameter.kind in kinds]
 
 
-def said(call: Callable[..., Any], **arguments: Any) -> str:
-    """What is said against *arguments*, with every error that it came from."""
+def error_of(call: Callable[..., Any], **arguments: Any) -> str:
+    """Return the error of a call with all its causes, or empty text."""
     try:
         call(**arguments)
     except Exception as error:
@@ -114,7 +114,7 @@ def said(call: Callable[..., Any], **arguments: Any) -> str:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[Check.too_slow])
 def test_no_error_repeats_a_secret(name, data):
-    """Lists of pairs, bytes, tuples, mappings, objects, and texts that are secrets by their form."""
+    """The test passes secrets in pairs, bytes, tuples, mappings and objects."""
     call = CALLS[name]
     argument = data.draw(st.sampled_from(arguments_of(call)))
     needed = {
@@ -125,7 +125,7 @@ def test_no_error_repeats_a_secret(name, data):
     if call is plan_of:
         needed = {"version": VERSIONS["3.3"], "database": EXISTING}
     given_value = data.draw(st.one_of(TEXTS, st.lists(TEXTS) if argument in TEXT_LISTS else SHAPES))
-    assert WORD not in said(call, **{**needed, argument: given_value})
+    assert WORD not in error_of(call, **{**needed, argument: given_value})
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_no_error_repeats_a_secret(name, data):
     ],
 )
 def test_variables_and_options(arguments):
-    """What these hold may be a secret, so it is not repeated, whatever it looks like."""
-    found = said(plan_of, version=VERSIONS["3.3"], **arguments)
+    """Values of variables and options are never repeated."""
+    found = error_of(plan_of, version=VERSIONS["3.3"], **arguments)
     assert "ValueError" in found
     assert WORD not in found
 
 
 def test_two_values_of_an_option():
-    """Airflow does not know a plugin's option, which may be a secret."""
-    found = said(lambda: merge([("a", {("my", "x"): WORD}), ("b", {("my", "x"): "other"})], "3.3"))
+    """An option of a plugin may be secret."""
+    found = error_of(lambda: merge([("a", {("my", "x"): WORD}), ("b", {("my", "x"): "other"})], "3.3"))
     assert "[my] x is given twice: as a str by a, and as a str by b" in found
     assert WORD not in found

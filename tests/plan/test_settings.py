@@ -1,4 +1,4 @@
-"""Defaults, the fields of every component, and what may be said twice."""
+"""Defaults, the fields of components, and conflicting options."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from cdk_airflow_ecs.plan import SecretRef
 from cdk_airflow_ecs.testing import plan_of
 
 CORE = {"ApiServer": "api-server", "Scheduler": "scheduler", "DagProcessor": "dag-processor", "Triggerer": "triggerer"}
-# The seed's manifest, field by field.
+# The fields of a Copilot manifest.
 SEED = Service(
     cpu=512,
     memory_mib=1024,
@@ -56,7 +56,7 @@ SEED = Service(
 )
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_default_sizes(line, executor, sizes):
-    """One task of each component, sized by what was measured."""
+    """By default each component has one task of a measured size."""
     web = "ApiServer" if line == "3.3" else "Webserver"
     expected = {web: (1024, 2048), "DagProcessor": (512, 1024), "Triggerer": (512, 1024), **sizes}
     found = services(plan(line, executor))
@@ -67,8 +67,8 @@ def test_default_sizes(line, executor, sizes):
 
 @pytest.mark.parametrize("name", CORE)
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
-def test_the_seeds_fields_land(line, name):
-    """cpu, memory, count, exec, ephemeral storage, variables and health check reach this component and no other."""
+def test_fields_of_a_service(line, name):
+    """The fields of a Service change only its component."""
     before, after = plan(line), plan(line, services={name: SEED})
     place = "Webserver" if name == "ApiServer" and line == "2.11" else name
     changed = [part.name for part in after.components if part not in before.components]
@@ -83,8 +83,8 @@ def test_the_seeds_fields_land(line, name):
     ]
 
 
-def test_the_seeds_fields_land_on_workers():
-    """The same fields say the same of a pool of workers."""
+def test_fields_of_a_pool():
+    """A pool has the same fields."""
     pool = WorkerPool(
         "default",
         cpu=512,
@@ -108,8 +108,8 @@ def test_the_seeds_fields_land_on_workers():
     assert container.health_check == SEED.health_check
 
 
-def test_what_is_left_out_keeps_its_default():
-    """A Service that says one thing changes one thing, and zero tasks is a thing to say."""
+def test_omitted_fields_keep_their_default():
+    """A Service changes only the given fields, and accepts a count of 0."""
     part = plan(services={"Scheduler": Service(count=0)}).component("Scheduler")
     assert (part.count, part.cpu, part.memory_mib) == (0, 1024, 2048)
 
@@ -117,7 +117,7 @@ def test_what_is_left_out_keeps_its_default():
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 @pytest.mark.parametrize("executor", ["celery", "local"])
 def test_maintenance_stops_every_service(line, executor):
-    """At maintenance no service has a task, whatever its count; the migration still runs."""
+    """During maintenance only the migration runs."""
     sized = {"Scheduler": Service(count=2)}
     found = plan(line, executor, maintenance=True, services=sized)
     assert {part.count for part in services(found)} == {0}
@@ -138,13 +138,13 @@ def test_maintenance_stops_every_service(line, executor):
         ({"services": {"ApiServer": Service(enable_exec=False)}}, set()),
     ],
 )
-def test_who_may_open_a_shell(arguments, shells):
-    """Only the web component, and only while it is internal, unless cluster or component say otherwise."""
+def test_enable_exec(arguments, shells):
+    """By default only an internal web component permits shells."""
     assert {part.name for part in plan(**arguments).components if part.enable_exec} == shells
 
 
-def test_a_version_is_chosen_aloud():
-    """Without a version the newest is taken, with advice that says what to write; with one there is none."""
+def test_a_missing_version_gives_a_warning():
+    """Without version= the newest release is used, with a warning."""
     settings = settings_of()
     assert settings.version == AirflowVersion.V3_3
     (advice,) = settings.advice
@@ -166,8 +166,8 @@ def test_a_version_is_chosen_aloud():
         ("workers", "execution_api_retry_wait_max", 90),
     ],
 )
-def test_soft_defaults_give_way(option_):
-    """What we merely prefer, the user may change, in config or by its variable, for every container."""
+def test_defaults_that_can_be_changed(option_):
+    """config= and environment= override these defaults in every container."""
     section, name, value = option_
     for arguments in (
         {"config": {section: {name: value}}},
@@ -189,8 +189,8 @@ def test_soft_defaults_give_way(option_):
         ("3.4.0", "3600"),
     ],
 )
-def test_how_long_task_tokens_live(release, seconds):
-    """A token is valid for a day only where it must outlast the queue, and its last fifth outlasts all retries."""
+def test_lifetime_of_task_tokens(release, seconds):
+    """A token lasts a day only where it must outlast the queue."""
     found = containers(plan_of(version=AirflowVersion.of(release)))
     del found["migrate"]
     assert {option(container, "execution_api", "jwt_expiration_time") for container in found.values()} == {seconds}
@@ -198,16 +198,16 @@ def test_how_long_task_tokens_live(release, seconds):
 
 
 @pytest.mark.parametrize("line", ["3.0", "3.3"])
-def test_soft_defaults_give_way_to_old_names(line):
-    """Airflow reads an old name only where the new one is not set."""
+def test_old_names_override_defaults(line):
+    """Airflow reads an old name only if the new one is not set."""
     found = containers(plan(line, config={"webserver": {"workers": 4}}))
     del found["migrate"]
-    told = {(option(c, "webserver", "workers"), option(c, "api", "workers")) for c in found.values()}
-    assert told == {("4", None)}
+    found_options = {(option(c, "webserver", "workers"), option(c, "api", "workers")) for c in found.values()}
+    assert found_options == {("4", None)}
 
 
-def test_a_slow_broker_fails_no_task():
-    """Where Celery carries commands, and there alone, the scheduler gets ten seconds to hand one over."""
+def test_the_scheduler_waits_ten_seconds_for_a_broker():
+    """The scheduler waits ten seconds for the broker only with Celery."""
     for executor in EXECUTORS:
         found = containers(plan(executor=executor))
         expected = None if executor in ("local", "lambda", "ecs") else "10"
@@ -216,7 +216,7 @@ def test_a_slow_broker_fails_no_task():
 
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
 def test_tasks_outlast_another_web_component(version):
-    """Tasks of Airflow 3 ask the execution API longer than Fargate takes to replace it; Airflow 2 has none."""
+    """Tasks of Airflow 3 retry the execution API longer than Fargate needs to replace it."""
     found = containers(plan(version=version))
     del found["migrate"]
     for container in found.values():
@@ -238,7 +238,7 @@ WEB_2 = [
     ("webserver", "web_server_ssl_cert", "/run/cert.pem"),
     ("webserver", "web_server_ssl_key", "/run/key.pem"),
 ]
-# What the cluster sets nowhere: its commands, ports and checks rely on it.
+# The cluster does not set these options, but its commands, ports and checks rely on them.
 RELIED_UPON = [
     *[("3.3", *row) for row in LOG_PORTS],
     *[(line, *row) for line in ("2.8", "2.11") for row in (*LOG_PORTS, *WEB_2)],
@@ -280,8 +280,8 @@ RELIED_UPON = [
         ("dag_processor", "dag_bundle_config_list", "[]"),
     ],
 )
-def test_what_the_cluster_owns(section, name, value):
-    """What the cluster must decide itself, no argument changes: the error names both sources."""
+def test_options_of_the_cluster(section, name, value):
+    """Changing an option of the cluster raises an error with both sources."""
     with pytest.raises(ValueError, match=r"by (this cluster|the executor),? and .* by config=") as caught:
         plan(config={section: {name: value}})
     assert f"[{section}] {name}" in str(caught.value)
@@ -298,8 +298,8 @@ def test_what_the_cluster_owns(section, name, value):
         ("2.8", "core", "remote_logging", False, "[logging] remote_logging"),
     ],
 )
-def test_what_the_cluster_owns_by_old_names(line, section, name, value, current):
-    """Nor does an old name that Airflow still reads: the error names both."""
+def test_old_names_of_the_clusters_options(line, section, name, value, current):
+    """The old name of such an option raises an error with both names."""
     web = Web(domain_name="airflow.example.com")
     for arguments in (
         {"config": {section: {name: value}}},
@@ -312,8 +312,8 @@ def test_what_the_cluster_owns_by_old_names(line, section, name, value, current)
 
 
 @pytest.mark.parametrize(("line", "section", "name", "value"), RELIED_UPON)
-def test_what_the_cluster_relies_on(line, section, name, value):
-    """Nor what its commands, ports and checks take for granted, wherever it is said; the error names both."""
+def test_options_that_the_cluster_relies_on(line, section, name, value):
+    """Changing an option that the cluster relies on raises an error."""
     services_ = {"DagProcessor": Service(environment={f"AIRFLOW__{section}__{name}".upper(): str(value)})}
     given = [
         ({"config": {section: {name: value}}}, "config="),
@@ -327,8 +327,8 @@ def test_what_the_cluster_relies_on(line, section, name, value):
         assert re.search(rf"\[{section}\] {name} .*by {source}", str(caught.value))
 
 
-def test_what_the_cluster_relies_on_may_be_said():
-    """Who says what is so anyway, is not refused."""
+def test_default_values_of_such_options():
+    """Setting such an option to its default is accepted."""
     assert plan(config={"api": {"port": 8080}, "logging": {"worker_log_server_port": 8793}, "celery": {}})
 
 
@@ -336,22 +336,22 @@ def test_what_the_cluster_relies_on_may_be_said():
     ("section", "name"),
     [("scheduler", "scheduler_heartbeat_sec"), ("scheduler", "job_heartbeat_sec"), ("triggerer", "job_heartbeat_sec")],
 )
-def test_a_heartbeat_that_the_health_check_would_miss(section, name):
-    """Who has no heartbeat for two minutes is replaced, so none may be rarer."""
+def test_slow_heartbeats(section, name):
+    """A heartbeat slower than the health check's two minutes raises an error."""
     for value in (120, "60.5", TEXT_TOKEN):
         assert plan(config={section: {name: value}})
     with pytest.raises(ValueError, match=rf"\[{section}\] {name} by config= is 121: .* no heartbeat for 120 s"):
         plan(config={section: {name: 121}})
 
 
-def test_what_the_cluster_owns_by_component():
-    """Nor does the environment of one component change it."""
+def test_options_of_the_cluster_by_component():
+    """The environment of one component cannot change them either."""
     with pytest.raises(ValueError, match="by this cluster, and as 'X' by environment of Scheduler"):
         plan(services={"Scheduler": Service(environment={"AIRFLOW__CORE__EXECUTOR": "X"})})
 
 
-def test_the_cluster_and_the_user_may_agree():
-    """The same value from two sources is no contradiction."""
+def test_equal_values_do_not_conflict():
+    """Equal values from two sources are accepted."""
     given = {"core": {"executor": "CeleryExecutor"}}
     assert plan(config=given) == plan(config=given, environment={"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}) == plan()
 
@@ -380,22 +380,22 @@ def test_the_cluster_and_the_user_may_agree():
     ],
 )
 def test_two_values_for_one_option(arguments, words):
-    """Whoever says a thing twice and differently is told both places."""
+    """The error has both sources."""
     with pytest.raises(ValueError, match=words):
         plan_of(**{"executor": EXECUTORS["celery"], **arguments})
 
 
 @pytest.mark.parametrize("name", ["METADATA_HOST", "FERNET_SEED", "BROKER_TOKEN", "CONNECTION_CHECK_MAX_COUNT"])
-def test_the_clusters_variables_are_its_own(name):
-    """A variable that our commands read cannot be given another value, for all or for one."""
+def test_variables_of_the_cluster(name):
+    """The cluster's own variables cannot be changed."""
     with pytest.raises(ValueError, match=f"sets {name} in .*, which this cluster sets itself"):
         plan(environment={name: EcsSecret()})
     with pytest.raises(ValueError, match=f"environment of Scheduler sets {name} in scheduler"):
         plan(services={"Scheduler": Service(environment={name: EcsSecret()})})
 
 
-def test_a_component_may_say_otherwise():
-    """A plain variable of one component goes before that of the cluster."""
+def test_variables_of_a_component():
+    """A component's variable overrides the cluster's."""
     found = containers(
         plan(environment={"STAGE": "dev"}, services={"Scheduler": Service(environment={"STAGE": "special"})})
     )
@@ -405,7 +405,7 @@ def test_a_component_may_say_otherwise():
 
 
 def test_values_become_text():
-    """Numbers and truth values become the text that Airflow reads; text with a token stays as it is."""
+    """Numbers and booleans become text; tokens are unchanged."""
     found = plan(
         config={"core": {"parallelism": 64}, "email": {"from_email": TEXT_TOKEN}},
         environment={"A": True, "B": 1.5, "C": TEXT_TOKEN, "D": ""},
@@ -417,7 +417,7 @@ def test_values_become_text():
 
 
 def test_secrets_stay_secret():
-    """An ecs.Secret becomes a reference; the object is kept beside the plan, not in it."""
+    """A plan has references instead of ecs.Secret objects."""
     secret = EcsSecret()
     arguments = {
         "config": {"smtp": {"smtp_password": secret}},
@@ -437,16 +437,16 @@ def test_secrets_stay_secret():
     assert "OTHER" not in found["worker"].environment
 
 
-def test_numbers_that_only_the_deploy_knows():
-    """cpu, memory, count and disk may be parameters of the stack."""
+def test_numbers_known_only_at_deploy_time():
+    """cpu, memory, count and disk may be tokens."""
     given = Service(cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN, count=NUMBER_TOKEN, ephemeral_storage_gib=NUMBER_TOKEN)
     part = plan(services={"Scheduler": given}).component("Scheduler")
     assert {part.cpu, part.memory_mib, part.count, part.ephemeral_storage_gib} == {NUMBER_TOKEN}
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_migration_gets_what_concerns_it(line):
-    """Of the user's options it gets those of the database, so that it runs again for no other."""
+def test_options_of_the_migration(line):
+    """Only database options reach the migration, so that others do not repeat it."""
     changed = {"core": {"parallelism": 64}, "database": {"sql_alchemy_pool_size": 9}}
     migrate = containers(plan(line, config=changed))["migrate"]
     assert option(migrate, "database", "sql_alchemy_pool_size") == "9"
@@ -457,8 +457,8 @@ def test_the_migration_gets_what_concerns_it(line):
 
 
 @pytest.mark.parametrize("wanted", [{"requirements": ("boto3",)}, {"image_files": {"own.py": ""}}])
-def test_what_an_executor_wants_in_the_image(wanted):
-    """An image that nothing can be added to comes with advice that names packages and modules, either alone too."""
+def test_packages_and_modules_of_an_executor(wanted):
+    """A registry image gives a warning with the required packages or modules."""
 
     class Own(Executor):
         def plan(self, context):
@@ -470,15 +470,15 @@ def test_what_an_executor_wants_in_the_image(wanted):
     assert settings_of(version=AirflowVersion.V3_3, executor=Own()).advice == ()
 
 
-def test_every_finding_is_a_warning_of_its_own():
-    """Two wrong names are two warnings, so that acknowledging one does not hide the other."""
+def test_every_finding_has_its_own_warning():
+    """Each finding can be acknowledged separately."""
     config = {"core": {"paralelism": 64, "max_active_taks_per_dag": 5}}
     ids = [advice.id for advice in settings_of(version=AirflowVersion.V3_3, config=config).advice]
     assert ids == [f"cdk-airflow-ecs:unknown-option:core.{name}" for name in config["core"]]
 
 
-def test_errors_are_told_together():
-    """What airflow.cfg brings along is refused in one message, whichever process it concerns."""
+def test_errors_are_reported_together():
+    """One error lists all findings."""
     wrong = {
         "core": {"executor": "LocalExecutor", "hostname_callable": "socket.gethostname"},
         "logging": {"remote_logging": False},
@@ -495,8 +495,8 @@ def test_errors_are_told_together():
         plan(config={"sentry": {"sentry_dsn": "a"}, "celery": {"flower_basic_auth": "b:c"}})
 
 
-def test_the_folder_of_an_images_dags_may_be_said():
-    """Who repeats where ImageDags has its DAGs changes nothing; another folder is refused by the right value."""
+def test_the_folder_of_image_dags():
+    """config= may repeat the DAG folder, but not change it."""
     given = {"image": OWN_IMAGE, "dags": ImageDags()}
     assert plan(**given, config={"core": {"dags_folder": "/opt/airflow/dags"}}) == plan(**given)
     with pytest.raises(ValueError, match="as '/opt/airflow/dags' by this cluster, and as '/dags' by config="):
@@ -515,8 +515,8 @@ def test_the_folder_of_an_images_dags_may_be_said():
     ],
 )
 @pytest.mark.parametrize("value", ["hunter2-hunter2", EcsSecret()])
-def test_what_to_use_instead(section, name, value, instead):
-    """Text and secret alike lead to the argument that is meant for it, never to each other."""
+def test_the_error_has_the_right_argument(section, name, value, instead):
+    """The error refers to the argument for that option."""
     with pytest.raises(ValueError, match=re.escape(instead)) as caught:
         plan(config={section: {name: value}})
     assert "pass an ecs.Secret" not in str(caught.value)
@@ -533,26 +533,26 @@ def test_what_to_use_instead(section, name, value, instead):
         ({"celery": {"extra_celery_config": '{"accept_content": ["json", "pickle"]}'}}, "lets workers accept pickle"),
     ],
 )
-def test_what_is_refused_with_its_reason(config, words):
-    """What would be ignored, misread or dangerous says why, and what to write."""
+def test_options_rejected_with_a_reason(config, words):
+    """The error for an ignored or dangerous option has the reason."""
     with pytest.raises(ValueError, match=re.escape(words)):
         plan(config=config)
 
 
-def test_percent_signs_that_are_meant():
-    """A format of one "%", and a doubled one before anything else, pass as they are."""
+def test_accepted_percent_signs():
+    """Single percent signs, and unrelated doubled ones, are accepted."""
     plan(config={"logging": {"log_format": "[%(asctime)s] %(message)s 100%%"}})
 
 
-def test_one_section_in_two_spellings():
-    """A section is the same by the name that variables have, so its options are checked and set as the others."""
+def test_two_spellings_of_a_section():
+    """A section may be spelt as in variables."""
     dotted, other = ({section: {"xcom_objectstorage_path": "s3://b/x"}} for section in ("common.io", "common_io"))
     assert plan(config=dotted) == plan(config=other)
 
 
 @pytest.mark.parametrize("value", ["not json", '["a"]', "3"])
 def test_arguments_of_run_task_are_an_object(value):
-    """The executor would not start with any other."""
+    """run_task_kwargs must be a JSON object."""
     with pytest.raises(ValueError, match="run_task_kwargs by config= must be a JSON object such as"):
         plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": value}})
     plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": '{"enableExecuteCommand": true}'}})

@@ -1,4 +1,4 @@
-"""SeveralExecutors: one list in every container, and the sum of what each executor asks for."""
+"""SeveralExecutors: one list of executors, and the union of their plans."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ LINES = ["2.10", "2.11", "3.0", "3.1", "3.2", "3.3"]
 
 @dataclass(frozen=True, kw_only=True)
 class Other(Executor):
-    """An executor of somebody else's, with whatever plan a test gives it."""
+    """A third-party executor with a given plan."""
 
     plan_: ExecutorPlan
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Give that plan."""
+        """Return the given plan."""
         return self.plan_
 
 
 def several(*executors, line="3.3"):
-    """Plan a cluster with these executors."""
+    """Plan a cluster with the given executors."""
     return plan_of(version=VERSIONS[line], executor=SeveralExecutors(executors))
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_the_same_list_everywhere(line):
-    """A DAG that names an executor must load wherever it is parsed or run: all containers know the same list."""
+def test_all_containers_have_the_same_list(line):
+    """A DAG that names an executor must load in every container."""
     found = containers(plan(line, "several"))
     del found["migrate"]
     assert {"worker", "task", "dag-processor", "scheduler", "triggerer"} < set(found)
@@ -51,14 +51,14 @@ def test_the_same_list_everywhere(line):
 
 
 def test_the_first_is_the_default():
-    """Order and alias are the user's."""
+    """The list keeps order and aliases."""
     found = several(EcsExecutor(alias="fargate"), LocalExecutor())
     assert option(containers(found)["task"], "core", "executor") == f"fargate:{ECS},LocalExecutor"
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_each_gets_what_it_gets_alone(line):
-    """Workers and tasks are those of each executor alone, but for the list; so are the broker and the edges."""
+def test_each_executor_has_its_usual_plan(line):
+    """Workers, tasks, permissions and edges are those of each executor."""
     both, celery, ecs = plan(line, "several"), plan(line, "celery"), plan(line, "ecs")
     for name, alone in (("Pools/default", celery), ("Tasks/executor", ecs)):
         (mine,), (its,) = both.component(name).containers, alone.component(name).containers
@@ -70,8 +70,8 @@ def test_each_gets_what_it_gets_alone(line):
     assert both.component("Scheduler").permissions == ecs.component("Scheduler").permissions
 
 
-def test_a_task_of_ecs_learns_nothing_of_the_broker():
-    """Only the scheduler has the options of both; the tasks of the one know nothing of the other."""
+def test_ecs_tasks_have_no_broker_options():
+    """Only the scheduler has the options of both executors."""
     found = containers(plan(executor="several"))
     speak = {
         name: {w for w in ("CELERY__", "BROKER_", "ECS_EXECUTOR__") if w in str(c.environment)}
@@ -83,21 +83,21 @@ def test_a_task_of_ecs_learns_nothing_of_the_broker():
     assert {name for name, words in speak.items() if not words} >= {"task", "dag-processor", "triggerer"}
 
 
-def test_local_among_them_runs_tasks_in_the_scheduler():
-    """The scheduler then gets DAGs, the way to the execution API, and its larger size."""
+def test_local_executor_among_several():
+    """The scheduler then has DAGs, an execution API and its larger size."""
     scheduler = several(LocalExecutor(parallelism=16), EcsExecutor()).component("Scheduler")
     assert (scheduler.cpu, scheduler.runs_user_code, scheduler.containers[0].port) == (2048, True, 8793)
     assert option(scheduler.containers[0], "core", "parallelism") == "16"
 
 
 def test_a_list_a_tuple_and_a_generator():
-    """Any sequence of executors means the same."""
+    """Any sequence of executors is accepted."""
     members = [CeleryExecutor(), EcsExecutor()]
     assert SeveralExecutors(members) == SeveralExecutors(tuple(members)) == SeveralExecutors(m for m in members)
 
 
-def test_a_foreign_executor_among_them():
-    """An executor without an alias is named by its class, and gets its grants."""
+def test_a_third_party_executor_among_several():
+    """An executor without an alias is listed by its class."""
     bound = []
 
     class Bound(Other):
@@ -128,8 +128,8 @@ OTHER = Other(plan_=ExecutorPlan(class_path="acme.Executor"))
         ([LocalExecutor(), SeveralExecutors([CeleryExecutor(), OTHER])], "Put all executors into one list"),
     ],
 )
-def test_what_is_refused(given, words):
-    """Each refusal says what was given and what is accepted."""
+def test_rejected_arguments(given, words):
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape(words)):
         SeveralExecutors(given)
 
@@ -169,13 +169,13 @@ BROKER = RedisBroker(replicas=1)
     ],
 )
 def test_contradictions_name_both(plan_, words):
-    """What two executors want differently is refused, and both are named."""
+    """The error for a contradiction has both executors."""
     with pytest.raises(ValueError, match=re.escape(words)):
         several(CeleryExecutor(), EcsExecutor(), Other(plan_=ExecutorPlan(**plan_)))
 
 
-def test_what_two_want_alike_is_given_once():
-    """Two executors may share a store, a variable and an option."""
+def test_shared_settings_are_merged():
+    """Two executors may share stores, variables and options."""
     celery = CeleryExecutor().plan(ExecutorContext(version=VERSIONS["3.3"]))
     shared = ExecutorPlan(
         class_path="acme.Executor", config=celery.config, environment=celery.environment, stores=celery.stores
@@ -184,8 +184,8 @@ def test_what_two_want_alike_is_given_once():
 
 
 @pytest.mark.parametrize("version", ["2.8.1", "2.9.3"])
-def test_old_releases_know_one_executor(version):
-    """The list came with Airflow 2.10."""
+def test_several_executors_require_2_10(version):
+    """Before Airflow 2.10 there is only one executor."""
     with pytest.raises(ValueError, match=f"SeveralExecutors requires Airflow 2.10 or newer, got {version}"):
         plan_of(version=AirflowVersion.of(version), executor=EXECUTORS["several"])
     assert plan_of(version=AirflowVersion.of("2.10.0"), executor=EXECUTORS["several"])

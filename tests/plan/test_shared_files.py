@@ -1,4 +1,4 @@
-"""What leaves this machine in an image or a bucket, and what stays at home: the same for both."""
+"""Files that are uploaded in an image or to a bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cdk_airflow_ecs import AirflowImage, S3Dags
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n"
-# How a folder of DAGs is given away, and who could read it then.
+# The two ways in which a folder of DAGs is uploaded.
 WAYS: dict[str, Callable[[Path], object]] = {
     "S3Dags": lambda folder: S3Dags(folder / "dags"),
     "AirflowImage.build": AirflowImage.build,
@@ -21,7 +21,7 @@ WAYS: dict[str, Callable[[Path], object]] = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make a directory with one DAG."""
+    """Create a directory with one DAG."""
     (tmp_path / "airflow/dags").mkdir(parents=True)
     (tmp_path / "airflow/dags/report.py").write_text("")
     return tmp_path / "airflow"
@@ -41,8 +41,8 @@ def folder(tmp_path: Path) -> Path:
         ("google.json", '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nAAAA"}'),
     ],
 )
-def test_secrets_stay_at_home(folder: Path, way: str, path: str, text: str):
-    """Logins and private keys are refused by name, whichever way the folder would go."""
+def test_secret_files_are_not_uploaded(folder: Path, way: str, path: str, text: str):
+    """Credentials and private keys raise an error."""
     file = folder / "dags" / path
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
@@ -51,8 +51,8 @@ def test_secrets_stay_at_home(folder: Path, way: str, path: str, text: str):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_only_looks_like_a_secret_goes(folder: Path, way: str):
-    """Certificates, public keys, templates, and programs that speak of keys are no secrets."""
+def test_files_that_resemble_secrets(folder: Path, way: str):
+    """Certificates, public keys and templates are uploaded."""
     files = {"ca.pem": CERTIFICATE, "id_rsa.pub": "ssh-rsa A", ".env.example": "A=", "keys.py": f"HEAD = {KEY!r}"}
     for name, text in files.items():
         (folder / "dags" / name).write_text(text)
@@ -60,8 +60,8 @@ def test_what_only_looks_like_a_secret_goes(folder: Path, way: str):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_tools_leave_behind_is_passed_over(folder: Path, way: str):
-    """A secret in there goes nowhere, so it is not refused."""
+def test_ignored_folders_may_contain_secrets(folder: Path, way: str):
+    """Files of ignored folders are not checked."""
     for name in (".git", ".venv", "__pycache__"):
         (folder / "dags" / name).mkdir()
         (folder / "dags" / name / "id_rsa").write_text(KEY)
@@ -70,7 +70,7 @@ def test_what_tools_leave_behind_is_passed_over(folder: Path, way: str):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_links_stay_within(folder: Path, way: str):
-    """A link to a file or folder elsewhere is refused by name; one within the folder is followed."""
+    """Only links within the folder are followed."""
     (folder / "dags/sub").mkdir()
     os.symlink("../report.py", folder / "dags/sub/again.py")
     WAYS[way](folder)

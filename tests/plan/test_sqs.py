@@ -1,4 +1,4 @@
-"""SQS: what its clients get from each release, what they may do, and what no client may."""
+"""SQS: options of its clients, permissions and rejected arguments."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ LOOK = ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:GetIt
 RECEIVE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 
 
-# How a release is told the queues. Each row ends where the official image's celery provider learns the next way.
+# How a release receives the queues; each row ends where the celery provider of the official image changes.
 MODULE = ("2.8.0", "2.8", "2.9.0", "2.9", "2.10.0", "2.10.4")
 WHOLE = ("2.10.5", "2.11.0", "2.11", "3.0.0", "3.0", "3.1.0", "3.1", "3.2.0", "3.2", "3.3.0", "3.3.1")
 SECTION = ("3.3.2", "3.3")
 
 
 def cluster(release: str = "3.3", *pools: WorkerPool, broker: SqsBroker | None = None) -> ClusterPlan:
-    """Plan a cluster over SQS."""
+    """Plan a cluster with SQS."""
     executor = CeleryExecutor(broker=broker or SqsBroker(), pools=pools or POOLS)
     return plan_of(version=AirflowVersion.of(release), executor=executor, database=EXISTING)
 
 
-def told(plan: ClusterPlan, component: str) -> dict[str, object]:
-    """Everything that a component is told of Celery, but its concurrency."""
+def celery_options(plan: ClusterPlan, component: str) -> dict[str, object]:
+    """Return a component's Celery options without its concurrency."""
     (container,) = plan.component(component).containers
     return {
         name: value
@@ -48,16 +48,16 @@ def told(plan: ClusterPlan, component: str) -> dict[str, object]:
     }
 
 
-def allowed(plan: ClusterPlan, component: str) -> list[Permission]:
-    """What a component may do with queues and results."""
+def permissions(plan: ClusterPlan, component: str) -> list[Permission]:
+    """Return a component's permissions on queues and results."""
     found = plan.component(component).permissions
     return [permission for permission in found if permission.actions[0].startswith(("sqs:", "dynamodb:"))]
 
 
 @pytest.mark.parametrize("release", [*MODULE, *WHOLE, *SECTION])
-def test_what_clients_are_told(release):
-    """The queues by URL, with region and 12 hours, in the form that the release's celery provider takes."""
-    found = told(cluster(release), "Scheduler")
+def test_options_of_clients(release):
+    """Clients have the queue URLs in the form of their release."""
+    found = celery_options(cluster(release), "Scheduler")
     assert found.pop("AIRFLOW__CELERY__BROKER_URL") == "sqs://"
     assert found.pop("AIRFLOW__CELERY__RESULT_BACKEND") == Ref("Broker", "results_url")
     assert found.pop("AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL") == "False"
@@ -78,10 +78,14 @@ def test_what_clients_are_told(release):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_both_sides_are_told_the_same(line):
-    """Scheduler and every pool have the same broker and results; nobody else knows of them."""
+def test_scheduler_and_pools_have_the_same_options(line):
+    """Only the scheduler and the pools have Celery options."""
     plan = cluster(line)
-    assert told(plan, "Scheduler") == told(plan, "Pools/default") == told(plan, "Pools/heavy")
+    assert (
+        celery_options(plan, "Scheduler")
+        == celery_options(plan, "Pools/default")
+        == celery_options(plan, "Pools/heavy")
+    )
     others = {component.name for component in plan.components} - {"Scheduler", "Pools/default", "Pools/heavy"}
     for name in others:
         for container in plan.component(name).containers:
@@ -89,19 +93,19 @@ def test_both_sides_are_told_the_same(line):
     assert [edge for edge in plan.edges if edge.target == "Broker"] == []
 
 
-def test_workers_hold_no_database_credential():
-    """Results in DynamoDB: a worker of Airflow 3 has neither variables of the database nor a way to it."""
+def test_workers_have_no_database_credentials():
+    """With results in DynamoDB a worker of Airflow 3 does not connect to the database."""
     plan = cluster("3.3")
     worker = containers(plan)["worker"]
     assert not [name for name in worker.environment if "METADATA" in name or "SQL_ALCHEMY" in name]
     assert not [edge for edge in plan.edges if edge.source.startswith("Pools/") and edge.target == "Database"]
 
 
-def test_what_each_may_do():
-    """The scheduler sends and reads results; a pool takes from its own queues alone, and writes results."""
+def test_permissions_of_scheduler_and_pools():
+    """A pool may receive only from its own queues."""
     plan = cluster()
     results = (Ref("Broker", "results_arn"),)
-    assert allowed(plan, "Scheduler") == [
+    assert permissions(plan, "Scheduler") == [
         Permission(
             actions=("sqs:SendMessage", "sqs:GetQueueAttributes"),
             resources=(Ref("Broker", "arn/default"), Ref("Broker", "arn/heavy.gpu")),
@@ -112,16 +116,16 @@ def test_what_each_may_do():
     default, heavy = (
         Permission(actions=RECEIVE, resources=(Ref("Broker", f"arn/{queue}"),)) for queue in ("default", "heavy.gpu")
     )
-    assert allowed(plan, "Pools/default") == [default, write]
-    assert allowed(plan, "Pools/heavy") == [heavy, write, default]
+    assert permissions(plan, "Pools/default") == [default, write]
+    assert permissions(plan, "Pools/heavy") == [heavy, write, default]
     for component in plan.components:
         if not component.name.startswith(("Scheduler", "Pools/")):
-            assert allowed(plan, component.name) == []
+            assert permissions(plan, component.name) == []
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_what_nobody_may_do(line):
-    """No role makes, lists, deletes or empties queues, or makes tables; no permission is on everything."""
+def test_forbidden_permissions(line):
+    """No role may create, list, delete or purge queues, or use wildcards."""
     forbidden = [
         *(f"sqs:{action}" for action in ("CreateQueue", "ListQueues", "DeleteQueue", "PurgeQueue", "SetQueue*")),
         *(f"dynamodb:{action}" for action in ("CreateTable", "UpdateT*", "DeleteTable", "Scan", "Query")),
@@ -134,8 +138,8 @@ def test_what_nobody_may_do(line):
 
 
 @pytest.mark.parametrize("release", [*MODULE, *WHOLE, *SECTION])
-def test_what_images_must_hold(release):
-    """Pycurl everywhere; a newer kombu where images of the line had 5.5; the module where options name it."""
+def test_packages_and_modules_of_the_image(release):
+    """All images need pycurl; some need a newer kombu or a module."""
     broker = SqsBroker().plan(AirflowVersion.of(release), ["default"])
     newer = ("celery==5.6.2", "kombu==5.6.2") if release.startswith(("2.11", "3.0", "3.1")) else ()
     assert broker.requirements == (*newer, "pycurl==7.45.7")
@@ -143,7 +147,7 @@ def test_what_images_must_hold(release):
 
 
 def test_queues_follow_pools():
-    """What exists is what pools serve, each once."""
+    """Each queue of the pools exists once."""
     executor = CeleryExecutor(broker=SqsBroker(max_receive_count=2), pools=POOLS)
     store = executor.broker.store(("default", "heavy.gpu"))
     assert (store.names, store.max_receive_count, store.message_retention_days) == (("default", "heavy.gpu"), 2, 4)
@@ -164,8 +168,8 @@ def test_queues_follow_pools():
         ),
     ],
 )
-def test_what_sqs_has_not(arguments, words):
-    """Each refusal names the argument, what it got and what it takes."""
+def test_rejected_values(arguments, words):
+    """The error has the argument, its value and the accepted values."""
     with pytest.raises(ValueError, match=f"^SqsBroker {words}"):
         SqsBroker(**arguments)
 
@@ -173,8 +177,8 @@ def test_what_sqs_has_not(arguments, words):
 @pytest.mark.parametrize(
     "arguments", [{"message_retention_days": 14, "max_receive_count": 27}, {"max_receive_count": 7}]
 )
-def test_the_ends_of_the_ranges(arguments):
-    """Dead letters are possible up to the last moment of a command's life."""
+def test_accepted_values(arguments):
+    """Dead letters must be possible before the retention ends."""
     broker = SqsBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
 
@@ -186,15 +190,15 @@ def test_the_ends_of_the_ranges(arguments):
         (["default", "a-b", "a.b"], "SqsBroker: .* dots .* two of a-b, a.b, default .* Rename one"),
     ],
 )
-def test_names_that_kombu_mistakes(queues, words):
-    """Kombu takes a name's end for a kind of queue, and dots for hyphens: what that breaks is refused."""
+def test_rejected_queue_names(queues, words):
+    """Kombu treats ".fifo" specially and replaces dots with hyphens."""
     with pytest.raises(ValueError, match=words):
         cluster("3.3", WorkerPool("default", queues=queues))
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_nobody_says_otherwise(line):
-    """A transport option of ours in config= is refused by every release, also where the section is not read."""
+def test_transport_options_of_the_cluster(line):
+    """The cluster's transport options cannot be changed in any release."""
     with pytest.raises(ValueError, match="visibility_timeout is given twice: as '43200' by the executor"):
         plan_of(
             version=VERSIONS[line],
@@ -204,8 +208,8 @@ def test_nobody_says_otherwise(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_what_another_option_would_hide(line):
-    """Where the whole section is told by one option, an option of the section would be lost: it is refused."""
+def test_transport_options_that_would_be_ignored(line):
+    """Some releases read the whole section from one option and would ignore others."""
     arguments = {
         "version": VERSIONS[line],
         "executor": CeleryExecutor(broker=SqsBroker()),

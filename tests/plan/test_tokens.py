@@ -1,4 +1,4 @@
-"""Values that only the deploy knows, told from others without asking CDK."""
+"""Tokens are recognized without calls to CDK."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from cdk_airflow_ecs.validation import shown
         ([TEXT_TOKEN], False, False),
     ],
 )
-def test_what_is_a_token(value, token, known):
-    """Text with CDK's marker and CDK's numbers are tokens; only real integers can be compared."""
+def test_tokens(value, token, known):
+    """Marked text and CDK's numbers are tokens; only real integers can be compared."""
     assert is_token(value) is token
     assert is_known_int(value) is known
 
 
-def test_what_is_a_list_token():
-    """A text of a list that the deploy looks up, told from a text that is looked up alone."""
+def test_list_tokens():
+    """A token inside a list of tokens is recognized."""
     assert is_list_token("#{Token[TOKEN.1]}")
     assert not any(map(is_list_token, (TEXT_TOKEN, "eu-central-1a")))
 
 
-def test_what_is_a_secret():
-    """An object of ecs.Secret is known by its class; the class itself is none."""
+def test_secret_objects():
+    """Only objects of ecs.Secret are recognized, not the class."""
     assert is_secret(EcsSecret())
     assert not any(is_secret(other) for other in (EcsSecret, "text", None, object()))
 
 
-def test_a_token_is_shown_in_words():
-    """Nobody wrote -1.88e+289, so no message quotes it."""
+def test_a_token_is_described():
+    """Messages describe a token instead of quoting it."""
     assert shown(NUMBER_TOKEN) == "a number that only the deploy knows (a CDK token)"
     assert shown(TEXT_TOKEN) == "a text that only the deploy knows (a CDK token)"
     assert shown(EcsSecret) == "the class EcsSecret: make an object of it, EcsSecret(…)"

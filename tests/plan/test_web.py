@@ -1,4 +1,4 @@
-"""The way in: who may connect, by which ports, and what Airflow is told of its own name."""
+"""Web access: clients, ports and the base URL."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PUBLIC = {"internet_facing": True, "allow_from": ["10.0.0.0/8"]}
 
 
 def zone(name: str):
-    """Stand in for a hosted zone whose name is known."""
+    """Return a stand-in for a hosted zone with a known name."""
     return SimpleNamespace(hosted_zone_id="Z1", zone_name=name)
 
 
 @pytest.mark.parametrize(("web", "ports"), [(Web(), {80}), (Web(certificate=CERTIFICATE), {80, 443})])
 def test_ports_of_clients(web, ports):
-    """Plain HTTP inside, or HTTPS with a redirect; clients reach the load balancer and nothing else."""
+    """Clients reach only the load balancer, by HTTP or HTTPS with a redirect."""
     edges = plan(web=web).edges
     assert {edge.port for edge in edges if edge.source == "Clients"} == ports
     assert {edge.target for edge in edges if edge.source == "Clients"} == {"Web"}
@@ -33,8 +33,8 @@ def test_ports_of_clients(web, ports):
     ]
 
 
-def test_cookies_are_secure_under_https():
-    """Airflow 2 marks its cookies so exactly where there is HTTPS, and trusts the load balancer's headers."""
+def test_cookies_are_secure_with_https():
+    """Cookies of Airflow 2 are secure only with a certificate."""
     for web, secure in ((Web(), "False"), (Web(certificate=CERTIFICATE), "True")):
         webserver = containers(plan("2.11", web=web))["webserver"]
         assert option(webserver, "webserver", "cookie_secure") == secure
@@ -42,8 +42,8 @@ def test_cookies_are_secure_under_https():
 
 
 @pytest.mark.parametrize(("version", "secure"), [("3.0", None), ("3.1", "True"), ("3.2", "True"), ("3.3", "True")])
-def test_cookies_of_airflow_3_are_secure_under_https(version, secure):
-    """The session cookie of Airflow 3 is Secure where there is a certificate; the FAB provider of 3.0 has no option."""
+def test_cookies_of_airflow_3_are_secure_with_https(version, secure):
+    """The FAB provider of 3.0 does not support the option."""
     found = containers(plan(version, web=Web(certificate=CERTIFICATE)))
     assert option(found["api-server"], "fab", "cookie_secure") == secure
     assert option(found["execution-api"], "fab", "cookie_secure") is None
@@ -61,14 +61,14 @@ def test_cookies_of_airflow_3_are_secure_under_https(version, secure):
     ],
 )
 def test_the_base_url(web, has_name):
-    """Airflow 3 is told its URL where there is one for everybody; Airflow 2 always."""
+    """Airflow 3 needs a URL that all clients can use; Airflow 2 always has one."""
     url = Ref("Web", "url") if has_name else None
     assert option(containers(plan("3.3", web=web))["api-server"], "api", "base_url") == url
     assert option(containers(plan("2.11", web=web))["webserver"], "webserver", "base_url") == Ref("Web", "url")
 
 
-def test_a_certificate_wants_a_name():
-    """A certificate without a name is advised against, not refused."""
+def test_a_certificate_without_a_name():
+    """A certificate without domain_name= gives a warning."""
     (advice,) = settings_of(version=AirflowVersion.V3_3, web=Web(certificate=CERTIFICATE)).advice
     assert advice.id == "cdk-airflow-ecs:certificate-without-domain-name"
     assert Web(certificate=CERTIFICATE, domain_name="airflow.example.com", hosted_zone=ZONE).advice() == []
@@ -76,14 +76,14 @@ def test_a_certificate_wants_a_name():
 
 @pytest.mark.parametrize("name", ["example.com", "a.example.com", "A.Example.com.", TEXT_TOKEN])
 def test_a_name_in_its_zone(name):
-    """The zone's own name, one below it, and those that only the deploy knows."""
+    """The zone's name, names below it and tokens are accepted."""
     domain_name = "a.example.com"
     assert Web(domain_name=domain_name, hosted_zone=zone(name)).domain_name == domain_name
     assert Web(domain_name=TEXT_TOKEN, hosted_zone=zone(name)).domain_name == TEXT_TOKEN
 
 
 def test_clients_by_any_sequence():
-    """A list, a tuple and a generator name the same clients: addresses of both families, tokens and peers."""
+    """A list, a tuple and a generator are equivalent."""
     clients = ("10.8.0.0/16", "2001:db8::/32", TEXT_TOKEN, PEER)
     assert Web(allow_from=list(clients)).allow_from == clients
     assert Web(allow_from=(client for client in clients)).allow_from == clients
@@ -120,21 +120,21 @@ def test_clients_by_any_sequence():
         ({"allow_from": [None]}, "allow_from takes CIDR blocks .* and CDK peers .*, got None"),
     ],
 )
-def test_what_is_no_way_in(arguments, words):
-    """What contradicts itself, or admits nobody or the wrong ones, is refused."""
+def test_rejected_arguments(arguments, words):
+    """Contradictory and overly open arguments raise an error."""
     with pytest.raises(ValueError, match=words) as caught:
         Web(**arguments)
     assert str(caught.value).startswith("Web")
 
 
 def test_base_url_loses_its_last_slash():
-    """Airflow 2 refuses a base URL that ends with a slash, so whoever writes one gets it without."""
+    """Airflow 2 rejects a base URL with a trailing slash."""
     assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
 
 
 @pytest.mark.parametrize("section", ["api", "webserver"])
-def test_no_path_by_an_option(section):
-    """Nor may config= bring a path, where the URL is the user's to say; without one it is accepted."""
+def test_a_base_url_option_with_a_path(section):
+    """A base URL in config= must not have a path."""
     with pytest.raises(ValueError, match=rf"\[{section}\] base_url by config= has the path '/airflow': "):
         plan("3.3", config={section: {"base_url": "https://example.com/airflow"}})
     for url in ("https://airflow.example.com", "https://airflow.example.com/", TEXT_TOKEN):
