@@ -64,7 +64,7 @@ def line_with_data(minor: str) -> str:
     newest = tuple(map(int, lines[-1].split(".")))
     if match is None or int(match[1]) != newest[0] or int(match[2]) < newest[1]:
         raise ValueError(
-            f"The Airflow release must be one of {', '.join(lines)}, or later in {newest[0]}; got {minor!r}"
+            f"The Airflow release must be one of {', '.join(lines)} or a later {newest[0]}.x, got {minor!r}"
         )
     return lines[-1]
 

@@ -1,4 +1,4 @@
-"""A user's Airflow options: checked against what an Airflow knows. Pure.
+"""Checks of the user's Airflow options against the options of a release. Pure.
 
 An option is ``(section, option)`` in lower case, as in ``airflow.cfg``.
 """
@@ -46,24 +46,24 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-# The "%%" of airflow.cfg before the name of a field or of a part of a date.
+# airflow.cfg's escape for "%", before a field name or a date format.
 _ESCAPED = re.compile(r"%%[(A-Za-z]")
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _ENVIRONMENT_NAME = re.compile(r"AIRFLOW_{1,2}([A-Z].*?)__(.+)", re.IGNORECASE)
-# JSON that Airflow masks because it may hold a password: mostly it holds prefixes, sizes and timeouts.
+# Airflow masks this JSON because it may contain a password; usually it contains prefixes, sizes and timeouts.
 _MAY_BE_SECRET = re.compile(r"\w+_(kw)?args")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something about a user's configuration that the user should know.
+    """A warning or an error about an option.
 
     Args:
-        option: what it is about.
-        id: names the rule.
-        message: what was given, what Airflow makes of it, what to do.
-        is_error: whether it must not be deployed.
+        option: the option.
+        id: the id of the rule.
+        message: the value given, its effect in Airflow, and the remedy.
+        is_error: whether it prevents the deployment.
     """
 
     option: Option
@@ -73,17 +73,13 @@ class Finding:
 
     @property
     def warning_id(self) -> str:
-        """The id of its warning: acknowledging one hides no other."""
+        """The id of the warning, unique for each option."""
         return f"{self.id}:{'.'.join(self.option)}"
 
 
-@lru_cache(maxsize=4096)  # a plan asks for each option once per process
+@lru_cache(maxsize=4096)  # a plan calls it for each option of each process
 def environment_name(section: str, option: str) -> str:
-    """Name the environment variable that sets an option.
-
-    Args:
-        section: the section in airflow.cfg, such as "core".
-        option: the option in that section, such as "parallelism".
+    """Return the name of the environment variable that sets an option.
 
     Examples:
         >>> environment_name("common.io", "xcom_objectstorage_path")
@@ -93,16 +89,15 @@ def environment_name(section: str, option: str) -> str:
 
 
 def variables(chosen: Mapping[Option, T]) -> dict[str, T]:
-    """The environment variables that set *chosen*."""
+    """Return the environment variables that set *chosen*."""
     return {environment_name(*option): value for option, value in chosen.items()}
 
 
 def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
-    """Check a user's options against what a release of Airflow has.
+    """Check a user's options against those of a release.
 
-    A value that is neither text, number nor truth value counts as a secret. A CDK token counts as the text
-    or number that it stands in for. A section that neither Airflow nor a provider of its image ever had is
-    taken for a plugin's own.
+    A value that is not text, a number or a bool counts as a secret. A section unknown to all releases counts as a
+    plugin's section.
 
     Args:
         given: values by option.
@@ -110,33 +105,30 @@ def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
     """
     minor = line_with_data(minor)
     found = ((option, finding) for option, value in given.items() for finding in _judge(option, value, minor))
-    # As the user wrote it: of two teams, each has a warning of its own.
+    # With the user's spelling, so that each team has its own warning.
     return tuple(replace(finding, option=option) for option, finding in found if finding)
 
 
 def flatten(user: Mapping[str, Mapping[str, object]]) -> dict[Option, object]:
-    """Read ``config=``: values by option.
-
-    Args:
-        user: section to option to value.
+    """Return the values of ``config=`` by option.
 
     Raises:
-        ValueError: if it does not have that shape, or a value cannot become one text.
+        ValueError: if *user* does not map sections to options to values, or a value cannot become text.
     """
     found: dict[Option, object] = {}
     for (section, name), value in _given(user):
         option = (section_of(section), name)
         if option in found:
+            variable_section = option[0].replace(".", "_")
             raise IncompatibleArgumentsError(
-                f"config: [{section}] is [{option[0]}] in variables, which have no dots, so {spell(option)} is there"
-                f" twice; keep the one of [{option[0]}]"
+                f"config: [{variable_section}] and [{option[0]}] are the same section in environment variables, and"
+                f" both set {name!r}. Remove it from [{variable_section}]"
             )
         found[option] = value
     return found
 
 
 def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, object]]:
-    """Yield the options of a user's configuration, and refuse what is not one."""
     if not isinstance(user, Mapping):
         raise ValueError(f"config must map sections to options, got {type(user).__name__}; {_example()}")
     for section, options in user.items():
@@ -146,7 +138,7 @@ def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, o
             place, dot, name = section.rpartition(".")
             if dot and place in {known_section for known_section, _ in every_option()}:
                 raise ValueError(
-                    f"config: options are in sections of their own, got {validation.shown(section)};"
+                    f"config: keys must be sections, got {validation.shown(section)}, a section and an option;"
                     f" {_example(place, name)}"
                 )
             raise ValueError(
@@ -159,10 +151,9 @@ def _given(user: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Option, o
 
 
 def _check_name(kind: str, name: object, section: str = "core") -> None:
-    """Refuse a name that is no lower-case section or option name, and say how to write it."""
     if not isinstance(name, str):
         raise ValueError(
-            f"config: {kind} names are text, got {validation.shown(name)} ({type(name).__name__}); {_example()}"
+            f"config: {kind} names must be text, got {validation.shown(name)} ({type(name).__name__}); {_example()}"
         )
     if match := _ENVIRONMENT_NAME.fullmatch(name):
         example = _example(*(part.lower() for part in match.groups()))
@@ -170,29 +161,26 @@ def _check_name(kind: str, name: object, section: str = "core") -> None:
     if name != name.lower():
         example = _example(*((section,) if kind == "option" else ()), name.lower())
         raise ValueError(
-            f"config: {kind} names are in lower case, as in airflow.cfg, got {validation.shown(name)}; {example}"
+            f"config: {kind} names must be in lower case, as in airflow.cfg, got {validation.shown(name)}; {example}"
         )
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"config: {validation.shown(name)} is no {kind} name; those hold letters, digits and _ . - alone"
+            f"config: {kind} names must consist of letters, digits and _ . -, got {validation.shown(name)}"
         )
 
 
 def _check_value(option: Option, value: object) -> None:
-    """Refuse a value that cannot become the text of one environment variable."""
     if value is None:
-        raise ValueError(
-            f'config: {spell(option)} is None; leave it out for Airflow\'s default, or give "" for no value'
-        )
+        raise ValueError(f'config: {spell(option)} is None; omit it for Airflow\'s default, or pass "" for no value')
     if isinstance(value, (Mapping, list, tuple, set, frozenset, bytes)):
-        remedy = "give text" if isinstance(value, bytes) else "give text, such as json.dumps(...) of it"
-        raise ValueError(f"config: {spell(option)} is a {type(value).__name__}; {remedy}")
+        remedy = "pass text" if isinstance(value, bytes) else "pass text, such as json.dumps(...) of it"
+        raise ValueError(f"config: {spell(option)} must be a single value, got a {type(value).__name__}; {remedy}")
 
 
 def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None]:
-    """Yield what there is to say about one option and its value."""
+    """Yield the findings about one option and its value."""
     section, name = option
-    option = (section.rpartition("___")[2], name)  # of one team: AIRFLOW__TEAM___SECTION__OPTION
+    option = (section.rpartition("___")[2], name)  # without a team: AIRFLOW__TEAM___SECTION__OPTION
     base = base_option(option)
     facts = every_option().get(base)
     sensitive = facts and facts.sensitive and base == option and isinstance(value, (str, int, float)) and value != ""
@@ -203,7 +191,8 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
         yield _named_secret(option)
     if isinstance(value, str) and _ESCAPED.search(value):
         message = (
-            f'{spell(option)} has "%%", which is how airflow.cfg spells "%"; here Airflow would take both. Write "%"'
+            f'{spell(option)} contains "%%", which means "%" only in airflow.cfg, not in environment variables.'
+            ' Write "%"'
         )
         yield Finding(option=option, id="cdk-airflow-ecs:escaped-percent", message=message, is_error=True)
     if FREE_FORM.fullmatch(option[0]):
@@ -220,7 +209,7 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
 
 
 def _plain_text(option: Option, why: str | None, minor: str) -> Finding:
-    """Say that a sensitive option, or one that holds a secret, stands in the template for all to read."""
+    """Return the finding about a sensitive option in plain text."""
     place = current_option(option, minor) or option
     secret = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
     remedy = INSTEAD.get(place, secret)
@@ -233,28 +222,28 @@ def _plain_text(option: Option, why: str | None, minor: str) -> Finding:
 
 
 def _named_secret(option: Option) -> Finding:
-    """Say that an option of a plugin, or one with a typing error, has the name of a secret."""
+    """Return the finding about an unknown option whose name suggests a secret."""
     message = (
         f"{spell(option)} looks like a secret by its name, and would be readable in the template; pass an ecs.Secret:"
-        f" {_config(*option, 'ecs.Secret.from_secrets_manager(...)')}. Where it is not a secret,"
-        " ecs.Secret.from_ssm_parameter(...) takes a plain parameter too"
+        f" {_config(*option, 'ecs.Secret.from_secrets_manager(...)')}. If it is not a secret, pass"
+        " ecs.Secret.from_ssm_parameter(...) with a plain parameter"
     )
     return Finding(option=option, id="cdk-airflow-ecs:plain-text-secret", message=message, is_error=True)
 
 
 def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
-    """Say that Airflow reads an option by an old name."""
+    """Return the finding about an old name that Airflow still reads."""
     new = current_option(option, minor) or option
-    since = f"since Airflow {facts.since}" if facts.since else "by now"
+    since = f"since Airflow {facts.since}" if facts.since else "now"
     message = f"{spell(option)} is called {spell(new)} {since}. Airflow {minor} still reads the old name"
     return Finding(option=option, id="cdk-airflow-ecs:deprecated-option", message=f"{message}; {_example(*new)}")
 
 
 def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
-    """Say that a release does not have an option that others have."""
+    """Return the finding about an option that only other releases have."""
     airflow = f"Airflow {minor}"
     if facts.provider:
-        airflow += f" with the {facts.provider} provider of its day"
+        airflow += f" with its {facts.provider} provider"
     place = minors().index(minor)
     earlier = [other for other in minors()[:place] if other in facts.minors or other in facts.read]
     later = [other for other in minors()[place:] if other in facts.minors or (other in facts.read and not earlier)]
@@ -271,7 +260,7 @@ def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
 
 
 def _unknown(option: Option, minor: str) -> Finding | None:
-    """Say that no Airflow has an option, unless it seems to be a plugin's or a third party's own."""
+    """Return the finding about an unknown option, or None if its section is not similar to a known one."""
     section, name = option
     sections = {other for other, _ in every_option()}
     nearby = [section] if section in sections else get_close_matches(section, sections, 1, 0.8)
@@ -283,20 +272,20 @@ def _unknown(option: Option, minor: str) -> Finding | None:
     message = f"Airflow {minor} has no option {spell(option)}"
     stem = next((name.removesuffix(suffix) for suffix in COMMAND_SUFFIXES if name.endswith(suffix)), name)
     if (section, stem) in known(minor):
-        message += f": it reads _cmd and _secret of sensitive options alone, and {spell((section, stem))} is none"
+        message += f": only sensitive options have _cmd and _secret, and {spell((section, stem))} is not sensitive"
     elif hints:
         message += f"; did you mean {' or '.join(hints)}?"
     return Finding(option=option, id="cdk-airflow-ecs:unknown-option", message=message)
 
 
 def _suggestions(option: Option, minor: str) -> list[Option]:
-    """Return at most two options of a release that the user may have meant, the likeliest first."""
+    """Return at most two options that the user may have meant, the likeliest first."""
     section, name = option
     here = known(minor)
     if (section, f"{section}_{name}") in here:  # [smtp] host
         return [(section, f"{section}_{name}")]
     same = {current_option(other, minor) for other in every_option() if other[1] == name} - {None}
-    if 1 <= len(same) <= 3:  # a name such as "host" is everywhere, and says nothing
+    if 1 <= len(same) <= 3:  # a name such as "host" is too common
         return _nearest(section, (other for other in same if other))
     if near := get_close_matches(name, [other for place, other in here if place == section], 1, 0.75):
         return [(section, near[0])]
@@ -305,20 +294,18 @@ def _suggestions(option: Option, minor: str) -> list[Option]:
 
 
 def _nearest(section: str, others: Iterable[Option]) -> list[Option]:
-    """Return the two options whose section is most like the given one."""
+    """Return the two options with the most similar section."""
     return sorted(others, key=lambda other: (-SequenceMatcher(None, other[0], section).ratio(), other))[:2]
 
 
 def _config(section: str = "core", option: str = "<option>", value: str = "...") -> str:
-    """Write an option the way it is given in ``config=``."""
+    """Return an option in the syntax of ``config=``."""
     return f'config={{"{section}": {{"{option}": {value}}}}}'
 
 
 def _example(*option: str) -> str:
-    """Say how to write an option."""
     return f"write {_config(*option)}"
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """Return a version as numbers, to compare."""
     return tuple(int(part) for part in text.split("."))

@@ -1,4 +1,4 @@
-"""From the plan's permissions to IAM statements, and to what encrypted things need of their keys."""
+"""IAM statements for the plan's permissions and for the KMS keys of encrypted resources."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.render_context import RenderContext
     from cdk_airflow_ecs.stack_facts import StackFacts
 
-# What else an action takes where a customer key encrypts its object.
+# KMS actions that an action requires if a customer managed key encrypts the resource.
 _KEY_ACTIONS: Final = {
     "s3:GetObject": ("kms:Decrypt",),
     "s3:PutObject": ("kms:GenerateDataKey",),
     # Amazon SQS Developer Guide, "Configuring AWS KMS permissions".
     "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
     "sqs:ReceiveMessage": ("kms:Decrypt",),
-    # What Table.grant_read_data and grant_write_data of aws-cdk-lib allow, less its wildcards (aws/aws-cdk#10010).
+    # As Table.grant_read_data and grant_write_data of aws-cdk-lib, without wildcards (aws/aws-cdk#10010).
     "dynamodb:GetItem": ("kms:Decrypt", "kms:DescribeKey"),
     "dynamodb:PutItem": (
         *("kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
         *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
     ),
 }
-# Objects may be in a bucket of another region; these are where the cluster is.
+# Services in the cluster's region. Buckets may be in another region.
 _VIA_SERVICE: Final = ("sqs", "dynamodb")
 _REASON = "Objects of one bucket, revisions of one family, tasks of one cluster: not known beforehand"
 
@@ -36,7 +36,7 @@ Statements = Sequence[tuple[Permission, iam.PolicyStatement]]
 
 
 def tasks_of(stack: StackFacts) -> iam.IPrincipal:
-    """Return the tasks of this account and region only; CDK's own trust policy admits any (confused deputy)."""
+    """Return the principal of ECS tasks of this account and region. CDK's own allows any (confused deputy)."""
     return iam.ServicePrincipal(
         "ecs-tasks.amazonaws.com",
         conditions={
@@ -49,10 +49,10 @@ def tasks_of(stack: StackFacts) -> iam.IPrincipal:
 def allow(
     role: iam.IRole, component: Component, context: RenderContext, wildcards: Wildcards, done: Statements = ()
 ) -> Statements:
-    """Let *role* do what *component* must, beyond what is *done*: a grown plan only adds.
+    """Add the permissions of *component* that are not in *done* to *role*, and return all statements.
 
-    A permission that has more resources than before becomes a longer statement, so that what is added later reads
-    like what was there from the start. The resources with a wildcard are added to *wildcards*.
+    If a permission has new resources, its statement is extended, so that the order of additions does not change the
+    template. Resources with a wildcard are added to *wildcards*.
     """
     made: list[tuple[Permission, iam.PolicyStatement]] = []
     left = list(done)
@@ -79,7 +79,7 @@ def allow(
 
 
 def add_to_policy(role: iam.IRole, statement: iam.PolicyStatement) -> None:
-    """Add *statement* to *role*; of a role that is not imported, in one call instead of three."""
+    """Add *statement* to *role*, with a single call to CDK if the role is not imported."""
     if isinstance(role, iam.Role):
         role.add_to_policy(statement)
     else:
@@ -87,15 +87,12 @@ def add_to_policy(role: iam.IRole, statement: iam.PolicyStatement) -> None:
 
 
 def secret_key_statements(component: Component, context: RenderContext) -> Iterator[iam.PolicyStatement]:
-    """Allow the keys of the component's secrets, only through Secrets Manager; their own policies stay as they are.
-
-    They include the login to the registry of its image, and the secrets of the log router.
-    """
+    """Yield statements for the keys of the component's secrets, registry login and log router, via Secrets Manager."""
     values = [value for container in component.containers for value in container.environment.values()]
     bound = (context.bindings[value.of].key_of(value.field) for value in values if isinstance(value, SecretRef))
     routed = context.bindings["LogRouter"].secret_keys.values() if component.kind == "service" else ()
     keys = dict.fromkeys([*bound, *routed, context.image(component).login_key])
-    # In China the name ends with ".cn".
+    # In China the host name ends with ".cn".
     via = f"secretsmanager.{context.text(Ref('Stack', 'region'))}.amazonaws.com*"
     for key in keys:
         if key is not None:
@@ -119,7 +116,7 @@ def _statement(permission: Permission, context: RenderContext) -> iam.PolicyStat
 
 
 def _key_statements(permission: Permission, context: RenderContext) -> Iterator[iam.PolicyStatement]:
-    """Allow the keys that encrypt the objects of *permission*; their own policies stay as they are."""
+    """Yield statements for the keys that encrypt the resources of *permission*."""
     actions = tuple(each for action in permission.actions for each in _KEY_ACTIONS.get(action, ()))
     if not actions:
         return

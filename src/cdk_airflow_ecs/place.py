@@ -1,4 +1,4 @@
-"""The account and the region of the stack, against those of what is given from elsewhere."""
+"""Checks of account and region of the user's resources against the stack."""
 
 from __future__ import annotations
 
@@ -20,26 +20,22 @@ if TYPE_CHECKING:
 def check_place(
     scope: Construct, plan: ClusterPlan, *, vpc: ec2.IVpc | None, certificate: acm.ICertificate | None
 ) -> None:
-    """Refuse a certificate of another region and a VPC of another account, as far as both are known before a deploy.
-
-    Raises:
-        ValueError: naming both places and what to do.
-    """
+    """Raise ``ValueError`` for a certificate of another region or a VPC of another account, if known at synthesis."""
     here = Stack.of(scope)
     if certificate is not None:
         region = _region_of(certificate)
         if _differ(region, here.region):
             raise IncompatibleArgumentsError(
-                f"Web certificate is of {region}, and the stack is in {here.region}: a load balancer takes certificates"
-                f" of its own region. Request one in {here.region}"
+                f"Web certificate must be in {here.region}, the region of the stack and the load balancer, got one in"
+                f" {region}. Request one in {here.region}"
             )
     if vpc is not None and any(component.dns_name for component in plan.components):
         owner = vpc.env.account
         if _differ(owner, here.account):
             # Amazon VPC user guide, "Share your VPC subnets with other accounts"; aws/copilot-cli#3140.
             raise IncompatibleArgumentsError(
-                f"vpc= belongs to the account {owner}, and the stack to {here.account}: tasks of Airflow 3 find the"
-                " execution API by a private DNS name, and AWS accepts private zones from the owner of a VPC only."
+                f"vpc= must belong to {here.account}, the account of the stack, got a VPC of {owner}. Airflow 3 needs a"
+                " private DNS zone for its execution API, which only the owner of a VPC can create."
                 f" Deploy into the account {owner}, or pass a VPC of {here.account}"
             )
 
@@ -47,7 +43,7 @@ def check_place(
 def _region_of(certificate: acm.ICertificate) -> str:
     arn = str(certificate.certificate_arn)
     parts = arn.split(":")
-    # arn:partition:acm:region:account:certificate/id; an ARN that is one token is asked for its stack's region.
+    # arn:partition:acm:region:account:certificate/id
     return parts[3] if not is_token(arn) and len(parts) > 3 else str(certificate.env.region)
 
 

@@ -1,7 +1,7 @@
-"""What a cluster is, as plain data: components, what each container gets, who may reach whom, who may do what.
+"""The plan of a cluster as plain data without CDK: components, containers, edges, permissions.
 
-Nothing here touches CDK. A value is text (which may hold a token and is then opaque), or a symbol that the renderer
-replaces: :class:`Ref`, :class:`SecretRef`, :class:`Json`. Two equal inputs give two equal plans.
+A value is text (which may contain a token), or a symbol that the renderer replaces: :class:`Ref`, :class:`SecretRef`,
+:class:`Json`. Equal inputs produce equal plans.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from cdk_airflow_ecs.process import HealthCheck
 Option: TypeAlias = tuple[str, str]
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
 ComponentKind: TypeAlias = Literal["service", "store", "one-shot task", "executor task", "ECS task"]
-# The ECS cluster of Airflow's own tasks, those of EcsExecutor included: ecs:DescribeTasks shows their commands, which
-# hold tokens.
+# The ECS cluster of Airflow and its executor tasks. ecs:DescribeTasks shows their commands, which contain tokens.
 CLUSTER: Final = "Cluster"
-# The ECS cluster of the containers of add_ecs_task, which DAG authors may describe and stop.
+# The ECS cluster of ECS tasks, which DAG authors may describe and stop.
 TASK_CLUSTER: Final = "TaskCluster"
 # The kinds that ECS keeps running.
 _SERVICES: Final = ("service", "store")
@@ -30,7 +29,7 @@ _SERVICES: Final = ("service", "store")
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """An attribute of something that exists once: ``Ref("Broker", "host")``."""
+    """An attribute of a cluster resource: ``Ref("Broker", "host")``."""
 
     of: str
     attribute: str
@@ -38,7 +37,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """A secret value, delivered by ECS from Secrets Manager: ``SecretRef("Database", "password")``."""
+    """A secret that ECS reads from Secrets Manager: ``SecretRef("Database", "password")``."""
 
     of: str
     field: str = ""
@@ -46,7 +45,7 @@ class SecretRef:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A tree of mappings, sequences and plain values that becomes JSON text; its leaves may be :class:`Ref`."""
+    """A tree of mappings, sequences and values, rendered as JSON text. Leaves may be :class:`Ref`."""
 
     tree: object
 
@@ -56,18 +55,18 @@ Value: TypeAlias = "str | Ref | SecretRef | Json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """One container of a component: exactly what ECS starts.
+    """One container of a component.
 
     Args:
         name: its name in the task definition.
-        command: what runs, unless whoever starts the task says otherwise.
-        prefix: what the entry point goes on with, before the command.
-        entrypoint: what stands instead of the image's entry point, if anything does.
-        port: the port that others reach it on, if any.
-        health_check: how ECS knows that it works.
+        command: the default command, which RunTask may override.
+        prefix: arguments appended to the entry point, before the command.
+        entrypoint: replaces the image's entry point.
+        port: the port that it listens on.
+        health_check: the health check of ECS.
         environment: its variables and secrets.
-        user: user and group that it runs as, "999:999"; None is the image's own.
-        mounts: where its component's volumes appear, by their names.
+        user: user and group, such as "999:999"; None for the image's user.
+        mounts: mount paths by volume name.
     """
 
     name: str
@@ -83,7 +82,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """A folder on Amazon EFS, reached through one access point, encrypted on its way."""
+    """A folder on Amazon EFS, mounted through an access point with encryption in transit."""
 
     name: str
     file_system_id: Ref
@@ -92,12 +91,12 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """Something that a component's task role may do.
+    """A permission of a component's task role.
 
     Args:
         actions: IAM actions, such as "s3:GetObject".
-        resources: ARNs, or refs to them.
-        conditions: as in an IAM statement: operator, key, value.
+        resources: ARNs, or refs to ARNs.
+        conditions: conditions of the IAM statement: operator, key, value.
 
     Examples:
         >>> Permission(actions=("s3:GetObject",), resources=("arn:aws:s3:::acme-reports/*",)).conditions
@@ -111,23 +110,23 @@ class Permission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component(TaskSize):
-    """One ECS service, or a task that others start: one task definition, security group and pair of roles.
+    """One ECS service or task, with its own task definition, security group and pair of roles.
 
     Args:
         name: its name in edges and outputs.
-        path: its place in the construct tree, which its logical ids come from.
-        kind: what ECS makes of it. "service" is a service of Airflow's. "store" is a service that keeps data: it
-            never has two tasks at once, and the components that use it wait for it. The other kinds have no service:
-            the gate starts a "one-shot task", an executor an "executor task", and a DAG an "ECS task".
-        count: the number of tasks that a service keeps running; None for a task, and where *scaling* decides.
-        scaling: decides the number of a service's tasks after a deploy.
-        runs_user_code: whether DAG authors' code runs here, and ``cluster.grant_principal`` reaches it.
-        serves_web: whether the load balancer sends it requests. Only then may ECS stop a task to spread the service
-            over zones: elsewhere it would interrupt work.
-        image: the image that its containers run, by name; "airflow" is the cluster's.
-        architecture: the processor it runs on, "x86_64" or "arm64".
-        capacity: the machines that its tasks run on, or are started on. The default is Fargate.
-        dns_name: its name in the cluster's private DNS zone, if others find it there.
+        path: its path in the construct tree, which determines its logical ids.
+        kind: "service" is an Airflow service. "store" is a service that keeps data, with at most one task at a time,
+            and its users start after it. The other kinds have no service: the migration gate starts a "one-shot
+            task", an executor an "executor task", and a DAG an "ECS task".
+        count: the desired count of a service; None for a task, and with *scaling*.
+        scaling: sets the desired count after deployment.
+        runs_user_code: whether it runs code of DAG authors; ``cluster.grant_principal`` includes it.
+        serves_web: whether it is behind the load balancer. Only then does ECS rebalance its tasks across zones, which
+            would interrupt other work.
+        image: the name of its image; "airflow" is the cluster's image.
+        architecture: the processor architecture.
+        capacity: the machines of its tasks. The default is Fargate.
+        dns_name: its name in the cluster's private DNS zone.
         volumes: folders that its containers may mount.
     """
 
@@ -149,12 +148,14 @@ class Component(TaskSize):
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(ComponentKind):
-            raise ValueError(f"{self.name}: kind={self.kind!r} is not one of {', '.join(get_args(ComponentKind))}")
+            raise ValueError(
+                f"{self.name}: kind must be one of {', '.join(get_args(ComponentKind))}, got {self.kind!r}"
+            )
         if self.has_service and self.count is None and self.scaling is None:
             raise ValueError(f"{self.name}: a {self.kind} needs count=, the number of its tasks")
         if not self.has_service and (self.count is not None or self.scaling is not None):
             raise ValueError(
-                f"{self.name}: count= and scaling= are only for services. Leave them out of kind={self.kind!r}"
+                f"{self.name}: count= and scaling= are only for services. Remove them from kind={self.kind!r}"
             )
 
     @property
@@ -164,12 +165,12 @@ class Component(TaskSize):
 
     @property
     def ecs_cluster(self) -> str:
-        """The ECS cluster that it runs in, by the name that refs use."""
+        """The name of its ECS cluster, as used in refs."""
         return TASK_CLUSTER if self.kind == "ECS task" else CLUSTER
 
     @property
     def spot(self) -> bool:
-        """Whether AWS may stop its tasks two minutes after a warning."""
+        """Whether AWS may stop its tasks after a warning of two minutes."""
         return self.capacity.spot
 
     @property
@@ -178,7 +179,7 @@ class Component(TaskSize):
         return self.kind == "store"
 
     def refs(self) -> Iterator[Ref]:
-        """Everything that its containers, permissions and volumes refer to."""
+        """Yield the refs in its containers, permissions and volumes."""
         for container in self.containers:
             yield from _refs((container.prefix, container.command, container.environment))
         for permission in self.permissions:
@@ -201,7 +202,7 @@ def _refs(node: object) -> Iterator[Ref]:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edge:
-    """*source* opens connections to *target* on TCP *port*. The only source of security group rules."""
+    """A permitted connection from *source* to *target* on TCP *port*, which becomes a security group rule."""
 
     source: str
     target: str
@@ -211,7 +212,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterPlan:
-    """Everything that will run and everything that may talk, in order: a component may refer to those before it.
+    """The components and edges of a cluster, in order: a component may refer to those before it.
 
     Examples:
         >>> from cdk_airflow_ecs.testing import plan_of
@@ -223,10 +224,10 @@ class ClusterPlan:
     edges: tuple[Edge, ...]
 
     def component(self, name: str) -> Component:
-        """Find a component by its name.
+        """Return the component with this name.
 
         Raises:
-            KeyError: if the plan has none of that name.
+            KeyError: if there is none.
         """
         for component in self.components:
             if component.name == name:

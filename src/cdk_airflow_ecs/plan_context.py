@@ -1,4 +1,4 @@
-"""What planning knows of the whole cluster when it plans one component. Pure."""
+"""The facts about the whole cluster that planning a component needs. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cdk_airflow_ecs.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanContext:
-    """The settings of a cluster, and what its executor and DAG source plan.
+    """The settings of a cluster, and the plans of its executor and DAG source.
 
     Args:
-        web: the component behind the load balancer.
-        owners: the parts of the cluster that have a say in options.
-        relied_upon: options that the cluster does not set, but relies on, by the reason.
+        web: the name of the component behind the load balancer.
+        owners: the parts that check options.
+        relied_upon: options that the cluster relies on but does not set, by reason.
     """
 
     settings: Settings
@@ -33,7 +33,7 @@ class PlanContext:
 
     @classmethod
     def of(cls, settings: Settings) -> PlanContext:
-        """Ask executor and DAG source once."""
+        """Plan executor and DAG source."""
         owners = option_owners(settings)
         return cls(
             settings=settings,
@@ -46,5 +46,5 @@ class PlanContext:
 
     @property
     def is_3(self) -> bool:
-        """Whether it is Airflow 3 or newer, which has an execution API."""
+        """Whether it is Airflow 3, which has an execution API."""
         return self.settings.version.major >= 3

@@ -1,4 +1,4 @@
-"""From settings to a plan: which containers run, what each gets, who may reach whom. Pure."""
+"""Planning: from settings to components, containers and edges. Pure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from cdk_airflow_ecs.process_environment import process_environment
 from cdk_airflow_ecs.run_task_permissions import may_find, may_follow, may_read_log, may_run
 from cdk_airflow_ecs.settings import Settings
 
-# The processes of a component, what is said of it, and its size where nothing is said.
+# The processes of a component, the user's settings for it, and its default size.
 _Part: TypeAlias = "tuple[tuple[Process | Workers, ...], Service, TaskSize]"
 
-# Default sizes: a vCPU for what serves or schedules, half a one for what mostly waits. Measured, idle: API core and
-# execution together 457 MB, scheduler 234, DAG processor 198, triggerer 236 (3.3.2), webserver 607 (2.11.2).
+# Measured when idle, in MB: API core and execution together 457, scheduler 234, DAG processor 198, triggerer 236
+# (3.3.2), webserver 607 (2.11.2).
 _SIZES: Final = {
     "ApiServer": TaskSize(cpu=1024, memory_mib=2048),
     "Webserver": TaskSize(cpu=1024, memory_mib=2048),
@@ -41,10 +41,10 @@ _SCHEDULER_WITH_TASKS: Final = TaskSize(cpu=2048, memory_mib=SCHEDULER_WITH_TASK
 
 
 def plan_cluster(settings: Settings) -> ClusterPlan:
-    """Decide everything that will run.
+    """Plan the components and edges of a cluster.
 
     Raises:
-        ValueError: if the user's configuration contradicts the cluster's own, or a size is impossible.
+        ValueError: if the user's configuration contradicts the cluster's, or a size is not supported.
     """
     context = PlanContext.of(settings)
     stores = [resource.component() for resource in settings.resources().values()]
@@ -57,7 +57,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     components = (
         *(replace(store, enable_exec=bool(settings.enable_exec)) for store in stores if store is not None),
         *ecs_tasks,
-        # Whoever starts a task decides how many there are, and whether a shell may be opened in it.
+        # RunTask decides the number of tasks and whether ECS Exec is enabled.
         *(replace(task, kind="executor task", count=None, enable_exec=False) for task in tasks),
         *services,
         migration_component(settings),
@@ -67,7 +67,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
 
 
 def _components(context: PlanContext, parts: Iterable[_Part]) -> list[Component]:
-    """Plan the components of Airflow's processes, and refuse what contradicts any of them at once."""
+    """Plan the components of Airflow's processes. Raise one error for the option conflicts of all of them."""
     planned: list[Component] = []
     found: dict[Option, str] = {}
     for members, service, default in parts:
@@ -112,7 +112,7 @@ def _component(
         containers.append(
             Container(
                 name=process.name,
-                # Not part of the command: an executor says the command of the tasks that it starts.
+                # Not part of the command, which an executor overrides for its tasks.
                 prefix=context.dags.prefix if "dags" in process.needs else (),
                 command=process.command,
                 port=process.port,
@@ -139,7 +139,7 @@ def _component(
                 *(p for process in processes_ for p in _permissions(context, process)),
                 *(own.permissions if own else ()),
                 *router.permissions,
-                # Last, for ECS tasks are added later: so their order does not tell when.
+                # Last, because ECS tasks may be added later and must not change the order.
                 *(p for process in processes_ for p in _task_permissions(context, process)),
             ]
         ),
@@ -167,7 +167,7 @@ def _permissions(context: PlanContext, process: Process) -> Iterator[Permission]
 def _task_permissions(context: PlanContext, process: Process) -> Iterator[Permission]:
     if process.runs_user_code and "write-logs" in process.needs:
         for task in context.settings.ecs_tasks:
-            # Deferrable operators wait in the triggerer, which starts none.
+            # The triggerer only waits for tasks of deferrable operators.
             in_triggerer = process.component == "Triggerer"
             if in_triggerer:
                 yield may_follow(TASK_CLUSTER)
@@ -199,7 +199,6 @@ def _edges(context: PlanContext, components: tuple[Component, ...]) -> Iterator[
 
 
 def _count(service: Service) -> int | None:
-    """Return the number of tasks, or None where a scaling decides it."""
     if service.scaling is not None:
         return None
     return 1 if service.count is None else service.count

@@ -1,4 +1,4 @@
-"""The TCP ports that containers listen on, fixed for every cluster. Pure data."""
+"""The TCP ports of containers, the same in every cluster."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""One Airflow process: what starts, what it needs, and how ECS finds out that it works. Pure data."""
+"""An Airflow process, its needs and its health check. Pure data."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final, Literal, TypeAlias, get_args
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.secret_detection import refuse_command
 
-HEARTBEAT_SECONDS: Final = 120  # without one, a process counts as dead
-# What a process may need beyond the common configuration.
+HEARTBEAT_SECONDS: Final = 120  # without a heartbeat for so long, a process is unhealthy
+# Configuration beyond the common one.
 Need: TypeAlias = Literal[
     "database",
     "fernet",
@@ -28,15 +28,15 @@ _NEEDS: Final = frozenset(get_args(Need))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """A command that ECS runs inside a container to learn whether it works.
+    """The health check command of a container.
 
     Args:
-        command: the command and its arguments; no shell reads it.
+        command: the command and its arguments, run without a shell.
         interval_seconds: time between two runs, 5 to 300.
-        timeout_seconds: after which a run counts as failed, 2 to 120.
-        retries: failures in a row before the container is unhealthy, 1 to 10.
-        start_period_seconds: grace at start, 0 to 300. The default is 180: Airflow's start took up to 16 s of CPU time
-            when measured, which is over a minute on a quarter of a vCPU.
+        timeout_seconds: time limit of a run, 2 to 120.
+        retries: consecutive failures before the container is unhealthy, 1 to 10.
+        start_period_seconds: grace period at start, 0 to 300. The default is 180: Airflow's start took up to 16 s of
+            CPU time when measured, which is over a minute with 0.25 vCPU.
     """
 
     command: tuple[str, ...]
@@ -48,7 +48,7 @@ class HealthCheck:
     def __post_init__(self) -> None:
         object.__setattr__(self, "command", validation.items("HealthCheck command", self.command, '["true"]'))
         if not self.command or not all(isinstance(word, str) for word in self.command):
-            raise ValueError(f"HealthCheck command is a list of words, got {validation.shown(self.command)}")
+            raise ValueError(f"HealthCheck command must be a list of words, got {validation.shown(self.command)}")
         refuse_command("HealthCheck command", self.command)
         for name, low, high in (
             ("interval_seconds", 5, 300),
@@ -61,21 +61,21 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One Airflow process: how it starts, and what it must be given to work.
+    """An Airflow process.
 
     Args:
         name: the name of its container.
-        component: the component it belongs to; processes of one component share a task.
-        command: what the image's entry point runs.
-        needs: what it gets beyond the common configuration: "database", "fernet", "jwt", "session", "execution-api",
-            "dags", "executor", "load-executor", "read-logs", "write-logs". Whoever needs the database may reach it.
-        port: the port that others reach it on, if any.
-        health_check: how ECS knows that it works.
-        environment: variables of this process alone.
-        runs_user_code: whether code of DAG authors runs in it.
+        component: its component. Processes of one component share an ECS task.
+        command: the command.
+        needs: configuration and connections beyond the common ones: "database", "fernet", "jwt", "session",
+            "execution-api", "dags", "executor", "load-executor", "read-logs", "write-logs".
+        port: the port that it listens on.
+        health_check: the health check of ECS.
+        environment: variables of this process only.
+        runs_user_code: whether it runs code of DAG authors.
 
     Raises:
-        ValueError: if *needs* has a name that is not one of these.
+        ValueError: if *needs* contains any other name.
     """
 
     name: str
@@ -91,28 +91,28 @@ class Process:
         if not self.needs <= _NEEDS:
             unknown = sorted(self.needs - _NEEDS)
             raise ValueError(
-                f"Process {self.name!r}: {', '.join(map(repr, unknown))} is not a need; accepted:"
-                f" {', '.join(sorted(_NEEDS))}"
+                f"Process {self.name!r}: needs must be among {', '.join(sorted(_NEEDS))}; got"
+                f" {', '.join(map(repr, unknown))}"
             )
 
 
 def http_check(url: str) -> HealthCheck:
-    """Check that *url* answers. Costs 0.1 s of CPU time; ``airflow jobs check`` costs 5 s.
+    """Return a check that *url* responds. It needs 0.1 s of CPU time; ``airflow jobs check`` needs 5 s.
 
-    The first answer of the execution API took 4.8 s when measured, later ones 2 ms; ECS itself waits 10 s.
+    The first response of the execution API took 4.8 s when measured, later ones 2 ms. ECS waits 10 s.
     """
     return HealthCheck(command=("python3", "-ISc", f"import urllib.request as r;r.urlopen('{url}',timeout=9)"))
 
 
 def tcp_check(port: int) -> HealthCheck:
-    """Check that something listens on *port* of this container."""
+    """Return a check that a process listens on *port* of the container."""
     return HealthCheck(command=("python3", "-ISc", f"import socket;socket.create_connection(('127.0.0.1',{port}),5)"))
 
 
 def heartbeat_check(job_type: str) -> HealthCheck:
-    """Check that this host's own job of *job_type* wrote a heartbeat to the database not long ago."""
+    """Return a check that the container's job of *job_type* wrote a heartbeat to the database recently."""
     script = (
-        "import os,socket,sys,psycopg2;e=os.environ;"  # noqa: S608 - the job type is one of ours
+        "import os,socket,sys,psycopg2;e=os.environ;"  # noqa: S608 - the job type is a constant
         "c=psycopg2.connect(host=e['METADATA_HOST'],port=e['METADATA_PORT'],dbname=e['METADATA_NAME'],"
         "user=e['METADATA_USER'],password=e['METADATA_PASSWORD'],connect_timeout=5).cursor();"
         "c.execute('select 1 from job where job_type=%s and state=%s and hostname=%s"

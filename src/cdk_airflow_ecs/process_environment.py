@@ -1,4 +1,4 @@
-"""What one Airflow process is given: options, variables, secrets. Pure."""
+"""Options, variables and secrets of an Airflow process. Pure."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _COOKIE_SECURE: Final = ("fab", "cookie_secure")
 def process_environment(
     context: PlanContext, process: Process, workers: Workers | None, service: Service
 ) -> dict[str, Value]:
-    """Decide the variables and secrets of one process.
+    """Return the variables and secrets of one process.
 
     Args:
         context: the cluster.
         process: the process.
-        workers: what the executor says of it, if it is the executor's.
-        service: what the user says of its component.
+        workers: the executor's plan of it, if the process belongs to the executor.
+        service: the user's settings of its component.
 
     Raises:
-        ValueError: if the user's options or variables contradict the cluster's own.
+        ValueError: if the user's options or variables contradict the cluster's.
     """
     settings = context.settings
     image = (workers and workers.image) or settings.image
@@ -62,48 +62,48 @@ def process_environment(
     if "dags" not in process.needs:
         chosen[_DAGS_FOLDER] = NO_DAGS
     fixed, added = _own_environment(context, process), _task_variables(context, process)
-    ours = {**fixed, **added}
+    set_by_cluster = {**fixed, **added}
     for source, more in (("environment=", settings.environment), (f"environment of {process.component}", given)):
-        if contradicted := [name for name, value in more.items() if ours.get(name, value) != value]:
+        if contradicted := [name for name, value in more.items() if set_by_cluster.get(name, value) != value]:
             names = ", ".join(contradicted)
             raise IncompatibleArgumentsError(
-                f"{source} sets {names} in {process.name}, which this cluster sets itself; leave it out"
+                f"{source} sets {names} in {process.name}, which this cluster sets itself; remove it"
             )
     return {**variables(chosen), **fixed, **settings.environment, **given, **added}
 
 
 def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
-    """Options that this library prefers and the user may change."""
+    """Return the defaults of this library, which the user may change."""
     chosen: dict[Option, Value] = {
         ("core", "load_examples"): "False",
-        # The gate has seen to the schema. After a rollback it is ahead of the image, and services must start anyway.
+        # The migration gate upgrades the schema. After a rollback it is newer than the image, and services must start.
         ("database", "check_migrations"): "False",
-        # Logs go to S3 when a task ends; without this a worker's disk fills.
+        # Logs are copied to S3 when a task ends; otherwise the worker's disk fills up.
         ("logging", "delete_local_logs"): "True",
-        # Half an hour in the queue, for workers that are still starting; Airflow's own 600 s fails such tasks.
+        # Airflow's default of 600 s fails tasks whose workers are still starting.
         ("scheduler", "task_queued_timeout"): "1800",
     }
     if "executor" in process.needs:
         chosen |= context.executor.defaults
     if context.is_3:
-        # One process each: more of them is what count= is for. 3.0 would start four (apache/airflow config.yml).
+        # Use count= to scale. 3.0 would start four processes (apache/airflow config.yml).
         chosen["api", "workers"] = "1"
         chosen["execution_api", "jwt_expiration_time"] = _token_seconds(context.settings.version)
-        # While the web component is replaced, tasks ask again for about four minutes: nineteen waits that grow to 30 s.
-        # Airflow's own give up after 8 to 15 s, and what began or ended meanwhile failed (airflow/sdk/api/client.py).
-        # The scheduler gives up a task after 300 s without a heartbeat ([scheduler] task_instance_heartbeat_timeout).
+        # Tasks retry for about four minutes while the web component is replaced: nineteen waits of up to 30 s. With
+        # Airflow's defaults they fail after 8 to 15 s (airflow/sdk/api/client.py). The scheduler fails a task after
+        # 300 s without a heartbeat ([scheduler] task_instance_heartbeat_timeout).
         chosen["workers", "execution_api_retries"] = "20"
         chosen["workers", "execution_api_retry_wait_max"] = "30"
     return chosen
 
 
 def _token_seconds(version: AirflowVersion) -> str:
-    """Return how long the token of a task is valid.
+    """Return the lifetime of a task's token in seconds.
 
-    Before 3.2.2 the token is made when the task is queued, and Airflow's own 600 s run out before a slow worker starts
-    the task (apache/airflow#53713). From 3.2.2 on the queue has a token of its own, valid for ``[scheduler]
-    task_queued_timeout`` (apache/airflow#60108). A running task renews its token in the last fifth of its life
-    (execution_api/app.py): of 600 s that is 120 s, shorter than the four minutes that tasks wait for an API server.
+    Before 3.2.2 it starts when the task is queued, and Airflow's default of 600 s may end before a worker starts the
+    task (apache/airflow#53713). From 3.2.2 on a separate token covers the queue (apache/airflow#60108). A running task
+    renews its token in the last fifth of the lifetime (execution_api/app.py), which must exceed the four minutes of
+    retries: 120 s of 600 s do not.
     """
     return "3600" if version >= _QUEUE_TOKENS_SINCE else "86400"
 
@@ -113,7 +113,7 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     has_logs = process.needs & {"write-logs", "read-logs"}
     chosen: dict[Option, Value] = {
         ("core", "executor"): context.executor.class_path,
-        # Container host names resolve nowhere; the web component fetches live logs by address.
+        # Host names of containers do not resolve, and the web component reads logs from this address.
         ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
         **(settings.logs.config(settings.version) if has_logs else settings.logs.unconcerned(settings.version)),
     }
@@ -127,7 +127,7 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     if process.name in ("webserver", "api-server"):
         chosen |= _ui_options(context)
     if process.component == "Scheduler":
-        # See its health check.
+        # Its health check reads the heartbeat instead.
         chosen["scheduler", "enable_health_check"] = "False"
     needs = process.needs
     if "database" in needs:
@@ -139,18 +139,17 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     if "session" in needs:
         chosen[settings.version.session_section, "secret_key"] = SecretRef("Session")
     if context.is_3 and needs & {"execution-api", "executor"}:
-        # The scheduler tells executors whose tasks run elsewhere where to call back.
+        # Executors pass this URL to tasks in other containers.
         chosen["core", "execution_api_server_url"] = Ref("ExecutionApi", "url")
     if "dags" in needs:
         chosen |= context.dags.config
     else:
-        # What a user may say of it is what holds where DAGs are; the folder goes when that is settled.
+        # Only for comparison with the user's options; process_environment replaces it by NO_DAGS.
         chosen[_DAGS_FOLDER] = context.dags.config.get(_DAGS_FOLDER, NO_DAGS)
     return chosen
 
 
 def _ui_options(context: PlanContext) -> dict[Option, Value]:
-    """Return the options of the process that serves the UI."""
     has_https = context.settings.web.certificate is not None
     if not context.is_3:
         return {
@@ -158,14 +157,14 @@ def _ui_options(context: PlanContext) -> dict[Option, Value]:
             ("webserver", "cookie_secure"): str(has_https),
             ("api", "auth_backends"): "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session",
         }
-    # The FAB provider of 3.0 has no such option.
+    # The FAB provider of 3.0 does not have this option.
     exists = option_names.exists(_COOKIE_SECURE, context.settings.version.line)
     return {_COOKIE_SECURE: "True"} if has_https and exists else {}
 
 
 def _own_environment(context: PlanContext, process: Process) -> dict[str, Value]:
     needs = process.needs
-    # The official entry point must wait for nothing: it would put the broker's password on a command line.
+    # The official entry point would check connections with the broker's password on a command line.
     variables: dict[str, Value] = {
         "CONNECTION_CHECK_MAX_COUNT": "0",
         "AWS_DEFAULT_REGION": Ref("Stack", "region"),
@@ -180,13 +179,13 @@ def _own_environment(context: PlanContext, process: Process) -> dict[str, Value]
     if "executor" in needs:
         variables |= context.executor.environment
     if context.is_3 and process.component == context.web and "session" in process.needs:
-        # uvicorn takes the last address of X-Forwarded-For that is not of a proxy: a client cannot make one up.
+        # uvicorn uses the last address in X-Forwarded-For that is not a proxy's, so clients cannot forge theirs.
         variables["FORWARDED_ALLOW_IPS"] = Ref("Web", "proxies")
     return {**variables, **process.environment}
 
 
 def _task_variables(context: PlanContext, process: Process) -> dict[str, Value]:
-    """How DAGs find the ECS tasks: Airflow looks for variables in the environment before it asks its database."""
+    """Return the Airflow variables with the operator arguments of the ECS tasks."""
     if not process.runs_user_code:
         return {}
     tasks, version = context.settings.ecs_tasks, context.settings.version

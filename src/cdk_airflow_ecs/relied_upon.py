@@ -1,4 +1,4 @@
-"""Options that the cluster does not set, but relies on: collected from their owners. Pure."""
+"""Options that the cluster relies on but does not set. Pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _HEARTBEATS: Final = (
 
 
 def option_owners(settings: Settings) -> list[OptionOwner]:
-    """List the parts of the cluster that have a say in options."""
+    """Return the parts of the cluster that check options."""
     return [settings.executor, *settings.resources().values()]
 
 
 def relied_upon(settings: Settings, owners: Iterable[OptionOwner]) -> list[tuple[str, dict[Option, Value]]]:
-    """Collect what the cluster's processes and *owners* rely on, by what relies on it."""
+    """Return the options that the cluster's processes and *owners* rely on, by reason."""
     here = known(settings.version.line)
     found = [_of_every_cluster(settings), *(owner.relied_upon(settings.version) for owner in owners)]
     return [
@@ -38,47 +38,44 @@ def relied_upon(settings: Settings, owners: Iterable[OptionOwner]) -> list[tuple
 
 
 def check_heartbeats(given: UserOptions, line: str) -> None:
-    """Refuse heartbeats so rare that health checks would take a process for dead.
+    """Raise ``ValueError`` if a heartbeat interval is longer than health checks allow.
 
     Args:
-        given: what the user says of the options of one process, by the argument that says it.
+        given: the user's options for one process.
         line: the release line, such as "3.3".
-
-    Raises:
-        ValueError: naming the option, and the argument that sets it.
     """
     for source, options in given:
         for (section, name), value in options.items():
             if read_as((section, name), line) in _HEARTBEATS and _seconds(value) > HEARTBEAT_SECONDS:
                 raise IncompatibleArgumentsError(
-                    f"[{section}] {name} by {source} is {value}: health checks take a process with no heartbeat for"
-                    f" {HEARTBEAT_SECONDS} s for dead, and ECS replaces it; take less"
+                    f"[{section}] {name} must be at most {HEARTBEAT_SECONDS}, got {value} by {source}. The health check"
+                    " fails after that time without a heartbeat, and ECS would replace the task"
                 )
 
 
 def _of_every_cluster(settings: Settings) -> Mapping[str, Mapping[Option, Value]]:
-    """What the processes that every cluster runs rely on, whatever its executor and resources."""
+    """Return the options that every cluster relies on."""
     return {
         "whose security groups and health checks use it": {
             ("logging", "worker_log_server_port"): str(WORKER_LOG_PORT),
             ("logging", "trigger_log_server_port"): str(TRIGGERER_LOG_PORT),
         },
         "whose processes must agree on it": {("operators", "default_queue"): settings.default_queue},
-        # Its secret is the web component's, and workers have it too: with it, code of a DAG would sign in as anybody.
+        # Workers have the web component's key: with session cookies, code of a DAG could sign in as any user.
         "whose workers hold the key of session cookies": {
             ("fab", "session_backend"): "database",
             ("webserver", "session_backend"): "database",
         },
-        "where nobody signs in without a password": {("fab", "auth_role_public"): ""},
+        "which requires users to sign in": {("fab", "auth_role_public"): ""},
         "which starts no health server": {
             ("scheduler", "scheduler_health_check_server_host"): "0.0.0.0",  # noqa: S104
             ("scheduler", "scheduler_health_check_server_port"): "8974",
         },
-        # Without --queues it would take no trigger of a task that has a queue, which is any.
+        # Without --queues the triggerer would skip triggers of tasks that have a queue, which all tasks have.
         "whose triggerer serves no queue": {("triggerer", "queues_enabled"): "False"},
     }
 
 
 def _seconds(value: Value) -> float:
-    """A number in text, if it is one: what else it may be, Airflow refuses."""
+    """Return the number in *value*, or 0: Airflow rejects other values."""
     return float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?", value) else 0

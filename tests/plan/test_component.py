@@ -54,12 +54,15 @@ def test_each_component_has_its_kind():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "servic", "count": 1}, "X: kind='servic' is not one of service, store, one-shot task"),
+        (
+            {"kind": "servic", "count": 1},
+            "X: kind must be one of service, store, one-shot task, executor task, ECS task, got 'servic'",
+        ),
         ({}, "X: a service needs count="),
         ({"kind": "store"}, "X: a store needs count="),
         (
             {"kind": "one-shot task", "count": 1},
-            "X: count= and scaling= are only for services. Leave them out of kind='one-shot task'",
+            "X: count= and scaling= are only for services. Remove them from kind='one-shot task'",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_certificate_of_another_region():
     """A certificate of another region is refused, with both regions."""
     stack = Stack(App(), "Data", env=env("eu-west-1"))
     web = Web(certificate=certificate(stack, "arn:aws:acm:us-east-1:123456789012:certificate/1"), domain_name="a.b")
-    with pytest.raises(ValueError, match=r"certificate is of us-east-1, and the stack is in eu-west-1"):
+    with pytest.raises(ValueError, match=r"certificate .*eu-west-1,.* got one in us-east-1"):
         add_cluster(stack, web=web)
 
 
@@ -55,7 +55,7 @@ def test_certificate_of_another_stack():
     app = App()
     other = Stack(app, "Other", env=env("us-east-1"), cross_region_references=True)
     web = Web(certificate=acm.Certificate(other, "Certificate", domain_name="a.b"), domain_name="a.b")
-    with pytest.raises(ValueError, match="certificate is of us-east-1, and the stack is in eu-west-1"):
+    with pytest.raises(ValueError, match=r"certificate .*eu-west-1,.* got one in us-east-1"):
         add_cluster(Stack(app, "Data", env=env("eu-west-1"), cross_region_references=True), web=web)
 
 
@@ -73,7 +73,7 @@ def test_certificate_that_may_be_right(known):
 def test_vpc_of_another_account():
     """A shared VPC is refused where a private DNS zone would be made in it, which only its owner may."""
     stack = Stack(App(), "Data", env=env())
-    with pytest.raises(ValueError, match=rf"vpc= belongs to the account {OWNER}, and the stack to 123456789012"):
+    with pytest.raises(ValueError, match=rf"vpc= .* 123456789012,.* got a VPC of {OWNER}"):
         add_cluster(stack, vpc=shared_vpc(stack, OWNER))
 
 
