@@ -1,7 +1,7 @@
-"""Run by the emulator's Python: AWS on a port of this machine (moto), which knows who calls what.
+"""AWS on a local port, with moto; run by the emulator's Python with the port as argument.
 
-``/credentials/<name>`` hands out credentials as ECS does to a task; ``/calls`` lists whose credentials called which
-action of SQS and DynamoDB on what. The argument is the port.
+``/credentials/<name>`` returns credentials as ECS does for a task; ``/calls`` lists the calls of SQS and DynamoDB:
+credentials, action and resource.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ CALLS: set[tuple[str, str, str]] = set()
 
 
 class Quiet(WSGIRequestHandler):
-    """Logs no requests: there are hundreds."""
+    """A request handler without logs."""
 
     def log_request(self, *_: object) -> None:
-        """Do nothing."""
+        """Do not log."""
 
 
 def note(environ: dict) -> None:
-    """Remember a call of SQS or DynamoDB."""
+    """Record a call of SQS or DynamoDB."""
     # Credential=<key>/<day>/<region>/<service>/aws4_request
     key, _, _, service, *_ = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/") + [""] * 4
     if service in ("sqs", "dynamodb"):
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         environ["wsgi.input"] = io.BytesIO(body)
         if "HTTP_X_AMZ_TARGET" in environ:
-            asked, action = json.loads(body), environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2]
-        else:  # kombu 5.3, of Airflow 2.8, asks as SQS was asked before it knew JSON
-            asked = dict(parse_qsl(body.decode()))
-            action = asked["Action"]
-        name = asked.get("TableName") or asked.get("QueueUrl", environ["PATH_INFO"]).rpartition("/")[2]
+            parameters, action = json.loads(body), environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2]
+        else:  # kombu 5.3, of Airflow 2.8, uses the query protocol of SQS
+            parameters = dict(parse_qsl(body.decode()))
+            action = parameters["Action"]
+        name = parameters.get("TableName") or parameters.get("QueueUrl", environ["PATH_INFO"]).rpartition("/")[2]
         CALLS.add((key, f"{service}:{action}", name))
 
 
 def serve(environ: dict, start_response) -> object:
-    """Answer one request."""
+    """Handle one request."""
     first, _, rest = environ["PATH_INFO"].strip("/").partition("/")
     if first == "credentials":
         answer = {"AccessKeyId": rest, "SecretAccessKey": "x", "Token": "x", "Expiration": "2099-01-01T00:00:00Z"}

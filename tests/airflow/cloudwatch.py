@@ -1,7 +1,7 @@
-"""Run by the emulator's Python: CloudWatch Logs on a port of this machine (moto), which lets in whom a policy lets in.
+"""CloudWatch Logs on a local port, with moto and a policy; run by the emulator's Python.
 
 The arguments are the port, a file with a policy, ``{access key: {action: [resource pattern]}}``, and a file to which
-each call is added, as a line of JSON: access key, action, resource, and whether it was allowed.
+each call is appended as a line of JSON: access key, action, resource, and whether it was allowed.
 """
 
 from __future__ import annotations
@@ -19,33 +19,32 @@ GROUP = "arn:aws:logs:eu-central-1:123456789012:log-group:"
 
 
 class Quiet(WSGIRequestHandler):
-    """Logs no requests."""
+    """A request handler without logs."""
 
     def log_request(self, *_: object) -> None:
-        """Do nothing."""
+        """Do not log."""
 
 
 class Gate:
-    """What stands before moto."""
+    """The enforcement of the policy in front of moto."""
 
     def __init__(self, policy: Path, calls: Path) -> None:
-        """Take the files."""
         self.policy, self.calls = policy, calls
         self.moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict, start_response) -> object:
-        """Answer one request."""
+        """Allow or refuse one request, and record it."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         key = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition("/")[0]
         action = "logs:" + environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        asked = json.loads(body or "{}")
-        # As AWS's messages name it: listing is about all groups, the rest about a stream of one.
+        parameters = json.loads(body or "{}")
+        # As in AWS's messages: DescribeLogGroups is about all groups, other actions about a stream of one.
         resource = (
-            f"{GROUP}:log-stream:" if action == "logs:DescribeLogGroups" else GROUP + asked.get("logGroupName", "")
+            f"{GROUP}:log-stream:" if action == "logs:DescribeLogGroups" else GROUP + parameters.get("logGroupName", "")
         )
-        if "logStreamName" in asked:
-            resource += f":log-stream:{asked['logStreamName']}"
+        if "logStreamName" in parameters:
+            resource += f":log-stream:{parameters['logStreamName']}"
         policy = json.loads(self.policy.read_text())
         allowed = key == "root" or any(fnmatchcase(resource, to) for to in policy.get(key, {}).get(action, ()))
         if key != "root":

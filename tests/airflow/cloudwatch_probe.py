@@ -1,7 +1,7 @@
-"""Run by an installed Airflow's Python, in a container's environment: task logs as that Airflow writes and reads them.
+"""Task logs as an Airflow writes and reads them; run by its Python in a container's environment.
 
-The first argument says what to do: "run" a task as an executor does, "read" its log as the UI does, "parse" a DAG file
-as the DAG processor does. The second is the folder of the DAG file. The last line of output is one JSON document.
+The first argument is "run" (run a task as an executor does), "read" (read its log as the UI does) or "parse" (parse a
+DAG file as the DAG processor does); the second is the DAG folder. The last line of output is JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATH = f"dag_id=spoken/run_id={RUN}/task_id=speak/attempt=1.log"
 
 
 class Known:
-    """Airflow's record of a task that has ended, without a database to keep it in."""
+    """A finished task instance without a database."""
 
     dag_id, task_id, run_id, map_index, try_number = "spoken", "speak", RUN, -1, 1
     state, task, hostname, queue, executor = "success", None, "10.0.0.1", "default", None
@@ -34,7 +34,7 @@ class Known:
     raw = False
 
     def get_dagrun(self, session: object = None) -> SimpleNamespace:
-        """The run that it belongs to."""
+        """Return the run."""
         template = SimpleNamespace(filename=conf.get_mandatory_value("logging", "log_filename_template"))
         return SimpleNamespace(
             logical_date=NOON, run_after=NOON, run_id=RUN, get_log_template=lambda session=None: template
@@ -42,7 +42,7 @@ class Known:
 
 
 def run(folder: str) -> object:
-    """Run the task, and return how it ended."""
+    """Run the task and return its result."""
     return _run_3(folder) if IS_3 else _run_2()
 
 
@@ -54,7 +54,7 @@ def _run_3(folder: str) -> int:
     from uuid6 import uuid7
 
     if conf.get("core", "executor").endswith("AwsEcsExecutor"):
-        # As airflow.sdk.execution_time.execute_workload begins.
+        # Like the start of airflow.sdk.execution_time.execute_workload.
         configure_logging(output=sys.stdout.buffer, json_output=True)
     task = TaskInstance(
         id=uuid7(),
@@ -74,7 +74,7 @@ def _run_3(folder: str) -> int:
 
 
 def _execution_api() -> Any:
-    """Stand in for the execution API, to which a task says that it runs, and how it ended."""
+    """Replace the execution API, which receives the start and the end of a task."""
     import httpx
     from airflow.sdk.api.client import Client
 
@@ -105,7 +105,7 @@ def _run_2() -> str:
 
 
 def read(_: str) -> object:
-    """Read the log, and return its lines."""
+    """Return the lines of the log."""
     from airflow.utils.log import file_task_handler
 
     if IS_3:
@@ -118,7 +118,7 @@ def read(_: str) -> object:
 
 
 def parse(folder: str) -> object:
-    """Write to the log of a DAG file, and return the file's path."""
+    """Write to the log of a DAG file, and return the log's path."""
     from pathlib import Path
 
     from airflow.dag_processing.manager import DagFileInfo, DagFileProcessorManager

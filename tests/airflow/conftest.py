@@ -1,4 +1,4 @@
-"""What the tests that run an Airflow share."""
+"""Fixtures of the tests that run Airflow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from databases import Databases
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
-    """PostgreSQL with TLS and passwords."""
+    """Start PostgreSQL with TLS and passwords."""
     with Databases() as running:
         yield running

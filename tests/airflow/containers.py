@@ -1,8 +1,7 @@
-"""The containers of a plan as processes of this machine, with real servers behind them.
+"""The containers of a plan as local processes with real servers.
 
-A container gets its environment and secrets exactly as the plan says, and starts what the official image's
-entry point would start. What differs from ECS: where AWS is, whose certificates count, and ``/opt/airflow``,
-which is a temporary folder of each container.
+A container has the environment, secrets and command of the plan. Different from ECS are the AWS endpoint, the trusted
+certificates and ``/opt/airflow``, which is a temporary folder per container.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ IMAGE_HOME = "/opt/airflow"
 
 @dataclass
 class Machine:
-    """What a plan's containers run on.
+    """A machine that runs a plan's containers.
 
     Args:
-        programs: the folder of the installed Airflow's programs.
+        programs: bin folder of the installed Airflow.
         folder: for homes and logs.
-        attributes: what each ref of a plan is here.
-        secrets: what each secret is here.
-        substitutes: variables that differ from ECS.
+        attributes: values of the plan's refs.
+        secrets: values of the plan's secrets.
+        substitutes: environment variables that differ from ECS.
     """
 
     programs: Path
@@ -49,14 +48,13 @@ class Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop every container with all its processes."""
         for process in self._running.values():
             _signal(process, signal.SIGTERM)
         for process in self._running.values():
             _end(process)
 
     def environment(self, container: Container) -> dict[str, str]:
-        """Everything that the container's processes would see."""
+        """Return the container's environment variables."""
         home = self.folder / container.name
         home.mkdir(exist_ok=True)
         image = {
@@ -69,7 +67,7 @@ class Machine:
         return {name: value.replace(IMAGE_HOME, str(home)) for name, value in given.items()} | self.substitutes
 
     def text(self, value: Any) -> str:
-        """Put what exists here in the place of a plan's symbols."""
+        """Return a plan's value with its refs and secrets resolved."""
         match value:
             case Ref(of, attribute):
                 return self.attributes[of, attribute]
@@ -82,7 +80,7 @@ class Machine:
         raise TypeError(f"a plan holds no {value!r}")
 
     def start(self, container: Container) -> None:
-        """Start it in the background; its output goes to a file."""
+        """Start a container in the background; its output is written to its log."""
         with self.log(container).open("w") as log:
             self._running[container.name] = subprocess.Popen(
                 self.command(container),
@@ -94,13 +92,13 @@ class Machine:
             )
 
     def stop(self, container: Container) -> None:
-        """Stop it as ECS does: SIGTERM to the command alone, and SIGKILL to what is left."""
+        """Stop a container as ECS does: SIGTERM to the first process, then SIGKILL to the rest."""
         process = self._running.pop(container.name)
         process.terminate()
         _end(process)
 
     def run(self, container: Container, command: list[str] | None = None, timeout: float = 600) -> Any:
-        """Run *command*, or the container's own, to its end, in the container's environment."""
+        """Run *command*, or the container's own, in the container's environment until it ends."""
         return subprocess.run(
             command or self.command(container),
             env=self.environment(container),
@@ -112,15 +110,15 @@ class Machine:
         )
 
     def command(self, container: Container) -> list[str]:
-        """Ask what the official entry point would execute."""
+        """Return the command that the official entry point executes."""
         words = [self.text(word) for word in (*container.prefix, *container.command)]
-        begun = start(self.environment(container), words)
-        assert begun.is_clean, begun
+        found = start(self.environment(container), words)
+        assert found.is_clean, found
         home = str(self.folder / container.name)
-        return [word.replace(IMAGE_HOME, home) for word in begun.executes]
+        return [word.replace(IMAGE_HOME, home) for word in found.executes]
 
     def is_healthy(self, container: Container) -> bool:
-        """Run its health check once, as ECS would: no entry point, no shell, and one that takes too long has failed."""
+        """Run the health check once as ECS does, without entry point or shell; a timeout is a failure."""
         assert container.health_check is not None
         command = list(container.health_check.command)
         try:
@@ -129,10 +127,10 @@ class Machine:
             return False
 
     def wait_until_healthy(self, containers: list[Container], seconds: float = 480) -> None:
-        """Wait for every health check to succeed once.
+        """Wait until every health check has succeeded once.
 
         Raises:
-            TimeoutError: with the end of the log of the first container that did not make it.
+            TimeoutError: with the end of the log of the first unhealthy container.
         """
         waiting, end = list(containers), time.monotonic() + seconds
         while waiting:
@@ -141,21 +139,21 @@ class Machine:
             if died or (waiting and time.monotonic() > end):
                 first = (died or waiting)[0]
                 raise TimeoutError(f"{first.name} is not healthy:\n{self.log(first).read_text()[-4000:]}")
-            time.sleep(3)  # a check is a start of Airflow, which costs more than the wait
+            time.sleep(3)  # a check starts Airflow, which takes longer
 
     def arguments(self, container: Container) -> list[str]:
-        """Return the command line of each of its processes."""
+        """Return the command lines of the container's processes."""
         session = str(self._running[container.name].pid)
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # processes end
-                # After the name, which is in brackets: state, parent, process group, session.
+            with contextlib.suppress(OSError):  # the process may have ended
+                # After the name in brackets: state, parent, process group, session.
                 if (folder / "stat").read_text().rpartition(")")[2].split()[3] == session:
                     found.append((folder / "cmdline").read_text().replace("\0", " "))
         return found
 
     def log(self, container: Container) -> Path:
-        """Where its output is."""
+        """Return the path of the container's log."""
         return self.folder / f"{container.name}.log"
 
     def _tree(self, tree: Any) -> Any:

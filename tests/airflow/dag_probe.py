@@ -1,4 +1,4 @@
-"""Run by an installed Airflow's Python, in a container's environment: load one DAG file as a DAG processor would.
+"""One DAG file loaded as by a DAG processor; run by an Airflow's Python in a container's environment.
 
 Prints the import errors, and the executor, executor_config and queue of each task.
 """

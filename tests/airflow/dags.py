@@ -1,4 +1,4 @@
-"""A DAG for Airflow 2 and 3: a task that waits in the triggerer, then one that waits for a variable."""
+"""A DAG for Airflow 2 and 3: a task that defers, then one that waits for a variable."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ except ImportError:
 
 
 class Defer(BaseOperator):
-    """Leave the worker for the triggerer, and come back."""
+    """An operator that defers and resumes."""
 
     def execute(self, context):
-        """Leave for longer than the log's upload takes: 3.3 fails tasks that return sooner (apache/airflow#71580)."""
+        """Defer longer than a log upload: 3.3 fails tasks that return sooner (apache/airflow#71580)."""
         self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=15)), method_name="resume")
 
     def resume(self, context, event=None):
-        """Come back."""
+        """Resume."""
         print("back from the triggerer")
 
 
 @dag(schedule=None, start_date=datetime(2024, 1, 1), catchup=False, is_paused_upon_creation=False)
 def conversation():
-    """Let a test talk with a task while it runs."""
+    """Run a task that waits for a variable of the test."""
 
     @task(retries=0)
     def talk():
-        """Print a question, and the answer once there is one."""
+        """Print a line, wait for the variable and print its value."""
         print("the question 4711")
         for _ in range(240):
             try:
                 print("the answer", Variable.get("answer"))
                 return
-            except Exception as error:  # the name of the exception differs between releases
+            except Exception as error:  # its name differs between releases
                 print("no answer yet:", type(error).__name__)
             time.sleep(1)
         raise TimeoutError("no answer")

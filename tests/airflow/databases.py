@@ -1,4 +1,4 @@
-"""A PostgreSQL in which each release of Airflow is migrated once."""
+"""A PostgreSQL server whose databases are migrated once per Airflow release."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ HOSTILE = 'p@ss/w:rd#%25 &=?"+!x$1'
 
 
 class Databases(PostgresServer):
-    """A server whose user af owns every database."""
+    """A server whose databases belong to the user af."""
 
     def __enter__(self) -> Databases:
-        """See :meth:`PostgresServer.__enter__`."""
         super().__enter__()
         self.create_database("af", "af", HOSTILE)
         return self
 
     def migrated(self, name: str, version: AirflowVersion, plan: ClusterPlan, machine: Machine) -> None:
-        """Make a database and run the plan's migration in it; after the first of its release, copy what that made."""
+        """Create a database with the plan's migration; later ones of the same release are copies."""
         first = f"first_{version}"
         if self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{first}'"):
             self.execute(f'CREATE DATABASE "{name}" OWNER af TEMPLATE "{first}"')

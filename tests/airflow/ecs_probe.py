@@ -1,6 +1,6 @@
-"""Run by an installed Airflow's Python, in a container's environment: print what Airflow makes of the executors.
+"""The ECS executor's configuration as Airflow reads it; run by an Airflow's Python in a container's environment.
 
-The argument is a JSON list of ``executor_config`` values; for each, RunTask's arguments and what botocore says of them.
+The argument is a JSON list of ``executor_config`` values; for each, prints RunTask's arguments and botocore's error.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ COMMAND = ["python", "-c", "print('a task')"]
 
 
 def main() -> None:
-    """Print one JSON document as the last line."""
+    """Print the result as JSON in the last line."""
     names = ExecutorLoader.get_executor_names()
     found: dict = {"names": [[name.alias, name.module_path] for name in names]}
     if configs := json.loads(sys.argv[1]):
         executor = ExecutorLoader.load_executor(ECS)
-        # Without a call to AWS: neither a connection nor the description of the cluster is looked up.
+        # Without calls to AWS: skip the connection check and the description of the cluster.
         run_task = executor.ecs.meta.service_model.operation_model("RunTask").input_shape
         found["attempts"] = executor.max_run_task_attempts
         found["region"] = executor.ecs.meta.region_name

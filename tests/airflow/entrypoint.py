@@ -1,8 +1,8 @@
-"""What the official image's entry point does before Airflow starts, as a pure function.
+"""The official image's entry point as a pure function.
 
-Modelled by reading ``scripts/docker/entrypoint_prod.sh`` of apache/airflow at commit 424b6e9c055e (Airflow 3)
-and, with the same effects, 65318caa011f (Airflow 2). Left out: what no command can see (umask, the libstdc++
-preload, the passwd entry of a random user).
+Modelled on ``scripts/docker/entrypoint_prod.sh`` of apache/airflow at commit 424b6e9c055e (Airflow 3) and, with the
+same effects, 65318caa011f (Airflow 2). Not modelled: umask, the libstdc++ preload and the passwd entry of a random
+user, which no command depends on.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _CHECKS = "CONNECTION_CHECK_MAX_COUNT"
 
 @dataclass(frozen=True)
 class Start:
-    """One start of a container.
+    """The effects of the entry point.
 
     Args:
-        executes: what replaces the script; empty if the script gives up first.
+        executes: the command that replaces the script; empty if the script fails first.
         runs: Airflow and pip commands that it runs before, in order.
-        waits_for: what it waits for: "database", "broker".
-        exposes: secrets that it puts into a list of arguments, which every process of the container can read.
+        waits_for: servers that it waits for: "database", "broker".
+        exposes: secrets that it passes as arguments, which every process of the container can read.
         reads: variables that are set and have an effect.
     """
 
@@ -33,17 +33,17 @@ class Start:
 
     @property
     def is_clean(self) -> bool:
-        """Whether the script does nothing but start the command."""
+        """Return whether the script only starts the command."""
         return bool(self.executes) and not (self.runs or self.waits_for or self.exposes)
 
 
 def start(environment: Mapping[str, str], arguments: Sequence[str], *, executor: str = "CeleryExecutor") -> Start:
-    """Follow the script.
+    """Return the effects of the script.
 
     Args:
         environment: the container's variables.
         arguments: the container's command.
-        executor: what ``airflow config get-value core executor`` would print.
+        executor: the output of ``airflow config get-value core executor``.
     """
     reads: list[str] = []
 
@@ -55,7 +55,7 @@ def start(environment: Mapping[str, str], arguments: Sequence[str], *, executor:
     runs: list[str] = []
     waits_for: list[str] = []
     exposes: list[str] = []
-    # Unset and empty both mean the default: the script says := and not =.
+    # Unset and empty both mean the default, because the script uses := and not =.
     checks = int(given(_CHECKS) or "20") > 0
     if checks:
         given("CONNECTION_CHECK_SLEEP_TIME")
@@ -79,7 +79,7 @@ def start(environment: Mapping[str, str], arguments: Sequence[str], *, executor:
         return _done((program, *arguments[1:]), runs, waits_for, exposes, reads)
     rest = tuple(arguments[1:] if first == "airflow" else arguments)
     if checks and rest[:1] in (("scheduler",), ("celery",)) and executor == "CeleryExecutor":
-        # It hands the whole URL to Python as an argument; these variables override what that finds.
+        # The script passes the URL to Python as an argument; these variables override its parts.
         waits_for.append("broker")
         exposes.append("broker URL")
         for name in ("BACKEND", "DB_HOST", "DB_PORT"):

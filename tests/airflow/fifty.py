@@ -1,4 +1,4 @@
-"""A DAG for Airflow 2 and 3: fifty tasks at once, five of them on a queue of their own."""
+"""A DAG for Airflow 2 and 3: fifty parallel tasks, five of them on a separate queue."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ except ImportError:
 
 @dag(schedule=None, start_date=datetime(2024, 1, 1), catchup=False, is_paused_upon_creation=False, max_active_tasks=50)
 def fifty():
-    """Do little, often."""
+    """Run fifty short tasks."""
 
     @task(retries=0)
     def work(number: int):
-        """Say a number."""
+        """Print a number."""
         print("number", number)
 
     for number in range(50):

@@ -1,6 +1,6 @@
-"""Run by an installed Airflow's Python, in a worker's environment: run the ``EcsRunTaskOperator`` of a DAG file.
+"""The ``EcsRunTaskOperator`` tasks of a DAG file; run by an Airflow's Python in a worker's environment.
 
-The argument is the file. Prints what each operator asked AWS for, what it returned, and what it would wait for.
+The argument is the file. Prints each operator's calls of AWS, its result and its trigger.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ORIGINAL = botocore.client.BaseClient._make_api_call
 
 
 def call(client, operation: str, arguments: dict) -> dict:
-    """Note what is asked, and the task that was started."""
+    """Record a call, and the task that it started."""
     answer = ORIGINAL(client, operation, arguments)
     started = answer["tasks"][0]["taskArn"] if operation == "RunTask" else None
     CALLS.append([f"{client.meta.service_model.service_name}:{operation}", arguments, started])
@@ -31,7 +31,7 @@ def call(client, operation: str, arguments: dict) -> dict:
 
 
 def run(operator) -> dict:
-    """Execute one operator, to its end or until it defers."""
+    """Execute an operator until it ends or defers."""
     started = len(CALLS)
     instance = MagicMock(dag_id="etl", task_id=operator.task_id, run_id="run", map_index=-1)
     found: dict = {}
@@ -49,7 +49,7 @@ def run(operator) -> dict:
 
 
 def main() -> None:
-    """Print one JSON document as the last line."""
+    """Print the result as JSON in the last line."""
     botocore.client.BaseClient._make_api_call = call
     bag = DagBag(dag_folder=sys.argv[1])
     found: dict = {"errors": list(bag.import_errors.values()), "tasks": {}}

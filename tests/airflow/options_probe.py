@@ -1,4 +1,4 @@
-"""Runs inside an installed Airflow: reads names from standard input, prints what Airflow makes of them."""
+"""Option names as an installed Airflow reads them; reads names from standard input and prints the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROVIDER = "apache-airflow-providers-"
 
 
 def reads(name: str, option: tuple[str, str], value: str = MARK) -> bool:
-    """Tell whether Airflow takes an option from an environment variable."""
+    """Return whether Airflow reads an option from an environment variable."""
     os.environ[name] = value
     try:
         return conf.get(*option, fallback=None, suppress_warnings=True) == MARK
@@ -35,17 +35,17 @@ def described() -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    """Answer for every name: does this Airflow have it, does its variable set it."""
+    """Print for each name whether this Airflow has the option and reads it from its variable."""
     ProvidersManager().initialize_providers_configuration()
-    asked = json.load(sys.stdin)
+    queries = json.load(sys.stdin)
     answer = {
         "described": described(),
         "sensitive": sorted(conf.sensitive_config_values),
         "providers": [d.name.removeprefix(PROVIDER) for d in distributions() if d.name.startswith(PROVIDER)],
         "old": [[*old[:2], *new] for new, old in conf.deprecated_options.items()],
-        "plain": [reads(name, option) for name, option in asked["plain"]],
-        "defaults": [conf.get(*option, fallback="") for option in asked["defaults"]],
-        "commands": [reads(name, option, f"echo -n {MARK}") for name, option in asked["commands"]],
+        "plain": [reads(name, option) for name, option in queries["plain"]],
+        "defaults": [conf.get(*option, fallback="") for option in queries["defaults"]],
+        "commands": [reads(name, option, f"echo -n {MARK}") for name, option in queries["commands"]],
     }
     print(json.dumps(answer))
 

@@ -1,6 +1,6 @@
-"""Run by an installed Airflow's Python, in a container's environment: print as JSON what Airflow makes of it.
+"""Options, database and broker as Airflow reads them; run by an Airflow's Python in a container's environment.
 
-The argument is a JSON list of sections and options.
+The argument is a JSON list of sections and options; the output is JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _IS_ENCRYPTED = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
 
 
 def database() -> dict:
-    """Log in to the metadata database with the URL that Airflow has."""
+    """Connect to the metadata database with Airflow's URL."""
     url = make_url(conf.get("database", "sql_alchemy_conn"))
     with create_engine(url).connect() as connection:
         encrypted = connection.execute(_IS_ENCRYPTED).scalar()
@@ -27,17 +27,17 @@ def database() -> dict:
     try:
         from airflow.utils.session import create_session_async
     except ImportError:
-        return found  # 2.x has no asynchronous session
+        return found  # Airflow 2 has no asynchronous session
 
-    async def ask() -> bool:
+    async def asynchronous() -> bool:
         async with create_session_async() as session:
             return await session.scalar(_IS_ENCRYPTED)
 
-    return {**found, "asynchronous_encrypted": asyncio.run(ask())}
+    return {**found, "asynchronous_encrypted": asyncio.run(asynchronous())}
 
 
 def broker() -> dict:
-    """Log in to broker and result backend with the URLs and options that Airflow gives Celery."""
+    """Connect to the broker and result backend with Celery's URLs and options."""
     from airflow.providers.celery.executors.celery_executor_utils import app
     from kombu.utils.url import parse_url
 
@@ -51,7 +51,7 @@ def broker() -> dict:
 
 
 def main() -> None:
-    """Print one JSON document as the last line."""
+    """Print the result as JSON in the last line."""
     ProvidersManager().initialize_providers_configuration()
     found: dict = {"options": [conf.get(section, option) for section, option in json.loads(sys.argv[1])]}
     if "METADATA_HOST" in os.environ:
@@ -60,7 +60,7 @@ def main() -> None:
         found["celery"] = broker()
     print()
     print(json.dumps(found, default=str), flush=True)
-    os._exit(0)  # an asynchronous pool complains when the interpreter ends
+    os._exit(0)  # an asynchronous pool logs errors when the interpreter ends
 
 
 main()

@@ -1,7 +1,7 @@
-"""Run by an installed Airflow's Python, in a worker's environment: each line of input starts a task as a worker does.
+"""Task starts as in a worker; run by an Airflow's Python in a worker's environment.
 
-A start is a fork that calls the task runner's own ``parse``. It prints one line: what the DAG file saw when it was
-imported and what the task imports while it runs, or what went wrong; and what looking at the bucket cost.
+Each line of input forks a process that calls the task runner's own ``parse`` and prints one line: what the DAG file
+imported, what the task imports later, or the error; and the cost of the DAG sync.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ DETAILS = SimpleNamespace(
 
 
 def start(name: str) -> dict[str, Any]:
-    """Do what a task does before and while it runs."""
-    told: dict[str, Any] = {"name": name}
+    """Parse the DAG file and import a module, as a task does."""
+    result: dict[str, Any] = {"name": name}
     get_bundle = DagBundlesManager.get_bundle
 
     def measured(*arguments: Any, **keywords: Any) -> Any:
@@ -41,7 +41,7 @@ def start(name: str) -> dict[str, Any]:
         def timed() -> None:
             wall, cpu = time.perf_counter(), time.process_time()
             initialize()
-            told.update(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+            result.update(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
 
         bundle.initialize = timed
         return bundle
@@ -49,12 +49,12 @@ def start(name: str) -> dict[str, Any]:
     DagBundlesManager.get_bundle = measured
     try:
         seen = task_runner.parse(DETAILS, structlog.get_logger()).task.dag.params.dump()["seen"]
-        return {**told, "seen": seen, "later": importlib.import_module("team.later").VERSION}
+        return {**result, "seen": seen, "later": importlib.import_module("team.later").VERSION}
     except BaseException as error:
-        return {**told, "error": f"{type(error).__name__}: {error}"}
+        return {**result, "error": f"{type(error).__name__}: {error}"}
 
 
-# As in a worker that has run a task, everything is imported.
+# Import everything first, as in a worker that has already run a task.
 DagBundlesManager().get_bundle(name="dags").initialize()
 for line in sys.stdin:
     if not os.fork():

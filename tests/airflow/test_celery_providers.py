@@ -1,4 +1,4 @@
-"""What plans over SQS tell each release, read by the celery provider of its official image."""
+"""The plan's SQS options as read by the Celery provider of each release's official image."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ATTRIBUTES = {
     ("Broker", "results_url"): "dynamodb://@eu-central-1/t",
     ("Stack", "region"): "eu-central-1",
 }
-# Where a form begins or ends: the release, the provider of its image, the Airflow here in which that reads. The last
-# form begins with 3.3.2, which runs fifty tasks.
+# The releases at which the format changes, the provider of their image, and the installed Airflow that reads it. The
+# last format, since 3.3.2, is tested by test_fifty_tasks.py.
 READERS = [
     ("2.8.4", "3.6.1", "2.11.2"),
     ("2.9.3", "3.7.2", "2.11.2"),
@@ -43,18 +43,18 @@ print("READ" + json.dumps([__version__, app.conf.broker_transport_options, app.c
 
 @pytest.mark.parametrize(("release", "provider", "reader"), READERS)
 def test_queues_reach_kombu(tmp_path, release, provider, reader):
-    """The scheduler's kombu is handed the queues by URL, as a mapping, with numbers as numbers."""
+    """Kombu receives the queues by URL, and numbers as numbers."""
     site = tmp_path / "site"
-    wanted = f"apache-airflow-providers-celery=={provider}"
-    install = [REPOSITORY / ".venv/bin/uv", "pip", "install", "--quiet", "--no-deps", "--target", site, wanted]
+    requirement = f"apache-airflow-providers-celery=={provider}"
+    install = [REPOSITORY / ".venv/bin/uv", "pip", "install", "--quiet", "--no-deps", "--target", site, requirement]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
     version, executor = AirflowVersion.of(release), CeleryExecutor(broker=SqsBroker())
     (scheduler,) = plan_of(version=version, executor=executor).component("Scheduler").containers
-    told = {name: value for name, value in scheduler.environment.items() if "CELERY" in name}
+    variables = {name: value for name, value in scheduler.environment.items() if "CELERY" in name}
     machine = Machine(Path(), tmp_path, ATTRIBUTES, {}, {})
-    environment = {name: machine.text(value) for name, value in told.items()}
+    environment = {name: machine.text(value) for name, value in variables.items()}
     config = tmp_path / "config"
     config.mkdir()
     for name, text in executor.plan(ExecutorContext(version=version)).image_files.items():

@@ -1,4 +1,4 @@
-"""Task logs in CloudWatch Logs, written and read by installed Airflows with what their plans allow, and no more."""
+"""Task logs in CloudWatch Logs, written and read by Airflow with exactly the permissions of the plan."""
 
 from __future__ import annotations
 
@@ -50,10 +50,9 @@ spoken()
 
 
 class Site:
-    """A log group behind a policy, which is what plans allow, and the containers of those plans."""
+    """A log group with the plan's policy, and the plan's containers."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        """Name the files; nothing is started."""
         self.folder, self.url = folder, f"http://127.0.0.1:{port}"
         self.policy, self.called = folder / "policy.json", folder / "calls"
         self.policy.write_text("{}")
@@ -63,8 +62,8 @@ class Site:
         login = {"aws_access_key_id": "root", "aws_secret_access_key": "x"}
         self.logs = boto3.client("logs", endpoint_url=self.url, region_name="eu-central-1", **login)
 
-    def ask(self, release: str, executor: Executor, container: str, probe: str) -> Any:
-        """Run the probe in a container, as its task role."""
+    def run_probe(self, release: str, executor: Executor, container: str, probe: str) -> Any:
+        """Run the probe in a container with the permissions of its task role."""
         plan = plan_of(version=AirflowVersion.of(release), executor=executor, logs=CloudWatchLogs())
         ((component, part),) = (
             (component, part)
@@ -90,16 +89,16 @@ class Site:
         words = [programs / "python", "-W", "ignore", HERE / "cloudwatch_probe.py", probe, self.folder / "dags"]
         done = machine.run(part, [*map(str, words)])
         assert done.returncode == 0, done.stdout + done.stderr
-        # No call that is refused, and none of what is allowed is never called.
+        # No call is refused, and every allowed action is called.
         assert {(action, True) for action in allowed} == {(action, ok) for _, action, _, ok in self.calls()}
         return json.loads(done.stdout.splitlines()[-1])
 
     def calls(self) -> list[list[Any]]:
-        """What was called: by whom, the action, on what, and whether it was allowed."""
+        """Return the calls: access key, action, resource, and whether it was allowed."""
         return [json.loads(line) for line in self.called.read_text().splitlines()]
 
     def streams(self) -> dict[str, list[str]]:
-        """What stands in each stream."""
+        """Return the messages of each stream."""
         names = [item["logStreamName"] for item in self.logs.describe_log_streams(logGroupName=GROUP)["logStreams"]]
         return {
             name: [
@@ -111,7 +110,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    """CloudWatch Logs of this machine, with the log group that CloudFormation makes."""
+    """Start CloudWatch Logs with a log group."""
     port = free_port()
     found = Site(tmp_path, port)
     command = [PYTHON, HERE / "cloudwatch.py", str(port), found.policy, found.called]
@@ -126,28 +125,28 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("container", EXECUTORS)
-def test_written_and_read(release: str, container: str, site: Site):
-    """What runs a task writes its log to one stream, and the web component shows it; each may do just what it does."""
-    ended = site.ask(release, EXECUTORS[container], container, "run")
+def test_a_task_log_is_written_and_read(release: str, container: str, site: Site):
+    """A task's log is written to one stream and shown by the web component, with exactly the permissions of each."""
+    ended = site.run_probe(release, EXECUTORS[container], container, "run")
     assert ended == (0 if release[0] == "3" else "CloudwatchTaskHandler")
     ((stream, messages),) = site.streams().items()
     assert stream == STREAM
     assert any("words of a task" in message for message in messages)
     web = "api-server" if release[0] == "3" else "webserver"
-    lines = site.ask(release, EXECUTORS[container], web, "read")
+    lines = site.run_probe(release, EXECUTORS[container], web, "read")
     assert [line for line in lines if line.endswith("words of a task")]
     assert any(f"Reading remote log from Cloudwatch log_group: {GROUP}" in line for line in lines)
 
 
-def test_the_dag_processor(site: Site):
-    """The DAG processor of Airflow 3, which is no writer of task logs, keeps the log of a DAG file to itself."""
-    log = site.ask("3.3.2", CeleryExecutor(), "dag-processor", "parse")
+def test_the_dag_processor_writes_no_task_logs(site: Site):
+    """The DAG processor of Airflow 3 writes the logs of DAG files only to its own disk."""
+    log = site.run_probe("3.3.2", CeleryExecutor(), "dag-processor", "parse")
     assert "words of a DAG file" in Path(log).read_text()
     assert site.streams() == {}
 
 
-def test_nobody_else_is_let_in(site: Site):
-    """The policy is enforced here: without its permissions, the writer's handler fails at once."""
+def test_a_key_without_permissions_is_refused(site: Site):
+    """The policy is enforced: a key without permissions is refused."""
     site.policy.write_text("{}")
     login = {"aws_access_key_id": "nobody", "aws_secret_access_key": "x", "region_name": "eu-central-1"}
     logs = boto3.client("logs", endpoint_url=site.url, **login)

@@ -1,4 +1,4 @@
-"""A real Airflow 3 starts a task while another start brings newer DAG files into the same container."""
+"""DAG files that change while Airflow 3 starts tasks in one container."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
-    """Serve S3 with moto."""
+    """Start moto's S3."""
     port = free_port()
     moto = [REPOSITORY / ".venvs/local/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(moto, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -34,7 +34,7 @@ def aws() -> Iterator[str]:
 
 
 def files(version: int, gate: Path) -> dict[str, str]:
-    """A DAG file and its modules, all of one version; importing the first version stops in the middle at *gate*."""
+    """Return a DAG file and its modules in one version; the import of version 1 waits for the file *gate*."""
     module = f"VERSION = {version}{' ' * version}\n"
     wait = f"import pathlib, time\npathlib.Path('{gate}.reached').touch()\nwhile not pathlib.Path('{gate}').exists():\n"
     seen = f"[{version}, before.VERSION, after.VERSION]"
@@ -51,14 +51,13 @@ def files(version: int, gate: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("dags", "first"),
     [
-        pytest.param(S3Dags(), ([1, 1, 1], 1), id="ours"),
-        # The amazon provider's bundle changes the files below those who read them
-        # (docs/guides/dags/deliver-dags.md).
+        pytest.param(S3Dags(), ([1, 1, 1], 1), id="own"),
+        # The amazon provider's bundle changes files in use (docs/guides/dags/deliver-dags.md).
         pytest.param(S3Dags(provider_bundle=True), ([1, 1, 2], 2), id="provider's"),
     ],
 )
-def test_a_task_keeps_the_files_it_began_with(dags: S3Dags, first: tuple[list[int], int], aws: str, tmp_path: Path):
-    """The second start sees the bucket as it is; what the first still has to import is of its own version, or not."""
+def test_a_starting_task_keeps_its_files(dags: S3Dags, first: tuple[list[int], int], aws: str, tmp_path: Path):
+    """A later task gets new files; the first imports only its own version, except with the provider's bundle."""
     version = RELEASES[0]
     bucket = f"dags-{tmp_path.name.replace('_', '-')}"[:40].strip("-").lower()
     s3 = boto3.client("s3", endpoint_url=aws, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
@@ -87,11 +86,11 @@ def test_a_task_keeps_the_files_it_began_with(dags: S3Dags, first: tuple[list[in
             eventually(lambda: reached.exists() or process.poll() is not None, 120)
             upload(2)
             process.stdin.write("second\n")
-            told = (json.loads(line) for line in process.stdout if line.startswith("{"))  # other lines are Airflow's
-            answer = next(told)
+            results = (json.loads(line) for line in process.stdout if line.startswith("{"))  # other lines are Airflow's
+            answer = next(results)
             assert (answer["name"], answer["seen"], answer["later"]) == ("second", [2, 2, 2], 2)
             gate.touch()
-            answer = next(told)
+            answer = next(results)
             assert (answer["name"], answer["seen"], answer["later"]) == ("first", *first)
         finally:
             process.kill()

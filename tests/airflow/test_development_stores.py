@@ -1,8 +1,7 @@
-"""PostgreSQL and Redis started as their components say, and a real Airflow that logs in to both.
+"""PostgreSQL and Redis containers of development clusters, and Airflow's connections to both.
 
-Redis runs exactly as in its container. PostgreSQL's image has a script as its entry point, which is not on this
-machine; :class:`PostgresContainer` takes its steps (docker-library/postgres, ``docker-entrypoint.sh``), with the
-component's environment, user and command.
+Redis runs exactly as in its container. The entry point of PostgreSQL's image is not available;
+:class:`PostgresContainer` repeats its steps (docker-library/postgres, ``docker-entrypoint.sh``).
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ REDIS = RedisBroker.container().component()
 RELEASES = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
 
 
-def wait(question, seconds: float = 120) -> None:
-    """Ask until the answer is true."""
+def wait(condition, seconds: float = 120) -> None:
+    """Wait until the function returns a true value."""
     end = time.monotonic() + seconds
-    while not question():
+    while not condition():
         assert time.monotonic() < end, f"not true after {seconds} s"
         time.sleep(0.1)
 
@@ -61,26 +60,26 @@ class RedisContainer:
         shutil.rmtree(self.folder)
 
     def is_healthy(self, **changed: str) -> bool:
-        """Run its health check."""
+        """Run the health check."""
         check = [word.replace("redis-cli", f"redis-cli -p {self.port}") for word in self.container.health_check.command]
         return subprocess.run(check, env={**self.environment, **changed}, check=False).returncode == 0
 
     def command(self, *words: str) -> str:
-        """Send a command as whoever opens a shell in the container would."""
+        """Run a redis-cli command as in a shell of the container."""
         run = ["redis-cli", "-p", str(self.port), *words]
         return subprocess.run(run, env=self.environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
 class PostgresContainer:
-    """The database's container: the steps of the image's entry point on an empty folder, then its command."""
+    """The database's container: the steps of the image's entry point, then its command."""
 
     def __init__(self) -> None:
         self.port = free_port()
         (self.container,) = POSTGRES.containers
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-container-", dir="/tmp"))
-        given = self.container.environment
-        self.data = self.folder / Path(str(given["PGDATA"])).name
-        self.user, self.database = str(given["POSTGRES_USER"]), str(given["POSTGRES_DB"])
+        environment = self.container.environment
+        self.data = self.folder / Path(str(environment["PGDATA"])).name
+        self.user, self.database = str(environment["POSTGRES_USER"]), str(environment["POSTGRES_DB"])
         self.healthy_while_prepared = True
 
     def __enter__(self) -> PostgresContainer:
@@ -89,7 +88,7 @@ class PostgresContainer:
         (self.folder / "password").write_text(HOSTILE + "\n")
         (self.folder / "password").chmod(0o644)
         self.run("initdb", f"--username={self.user}", f"--pwfile={self.folder}/password", "-D", self.data, "--no-sync")
-        # What the official image says in its configuration, and its script in the rules of who may log in.
+        # The image's own settings and access rules.
         with (self.data / "postgresql.conf").open("a") as settings:
             settings.write(f"listen_addresses = '*'\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n")
         with (self.data / "pg_hba.conf").open("a") as rules:
@@ -104,7 +103,7 @@ class PostgresContainer:
         return self
 
     def start(self) -> None:
-        """Start the command on the data that is there."""
+        """Start the command on existing data."""
         command = [PostgresServer._program("postgres"), *self.container.command[1:], "-D", str(self.data)]
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen([*self._as_postgres(), *command], stdout=log, stderr=log, cwd="/")
@@ -116,7 +115,7 @@ class PostgresContainer:
         shutil.rmtree(self.folder)
 
     def is_healthy(self) -> bool:
-        """Run its health check."""
+        """Run the health check."""
         program, *words = self.container.health_check.command
         check = [PostgresServer._program(program), *words, f"--port={self.port}"]
         return subprocess.run(check, check=False).returncode == 0
@@ -149,24 +148,24 @@ def postgres() -> Iterator[PostgresContainer]:
 
 
 @pytest.mark.airflow
-def test_redis_asks_for_its_password(redis: RedisContainer):
-    """The health check signs in with any password, and fails with a wrong one or none."""
+def test_redis_requires_its_password(redis: RedisContainer):
+    """The health check fails with a wrong password or none."""
     assert redis.is_healthy()
     assert not redis.is_healthy(REDISCLI_AUTH="wrong")
     assert not redis.is_healthy(REDISCLI_AUTH="")
 
 
 @pytest.mark.airflow
-def test_redis_tells_nobody_its_password(redis: RedisContainer):
-    """The server is the container's first process, and no argument, nor its log, has the password."""
+def test_redis_does_not_show_its_password(redis: RedisContainer):
+    """The server is the first process, and neither its arguments nor its log contain the password."""
     arguments = Path(f"/proc/{redis.process.pid}/cmdline").read_text()
     assert arguments.startswith("redis-server")
     assert HOSTILE[:8] not in arguments + redis.log.read_text()
 
 
 @pytest.mark.airflow
-def test_redis_drops_nothing(redis: RedisContainer):
-    """It keeps three quarters of the task's memory for data, writes nothing to disk, and refuses when it is full."""
+def test_redis_rejects_writes_when_it_is_full(redis: RedisContainer):
+    """Redis uses three quarters of the task's memory, writes nothing to disk and rejects writes when it is full."""
     assert redis.command("CONFIG", "GET", "maxmemory").split()[-1] == str(384 * 1024 * 1024)
     assert redis.command("CONFIG", "GET", "save").split() == ["save"]
     redis.command("CONFIG", "SET", "maxmemory", "1kb")
@@ -177,16 +176,16 @@ def test_redis_drops_nothing(redis: RedisContainer):
 
 
 @pytest.mark.airflow
-def test_redis_stops_when_it_is_told(redis: RedisContainer):
-    """SIGTERM, which ECS sends, ends it at once: no shell stands between."""
+def test_redis_stops_on_sigterm(redis: RedisContainer):
+    """SIGTERM, which ECS sends, ends Redis at once."""
     with RedisContainer() as another:
         another.process.terminate()
         assert another.process.wait(timeout=60) == 0
 
 
 @pytest.mark.airflow
-def test_postgres_is_healthy_when_it_listens(postgres: PostgresContainer):
-    """While the entry point prepares the database, a server runs that nobody may take for the real one."""
+def test_postgres_is_unhealthy_while_it_is_prepared(postgres: PostgresContainer):
+    """The health check fails while the entry point prepares the database."""
     assert not postgres.healthy_while_prepared
     assert postgres.is_healthy()
 
@@ -194,7 +193,7 @@ def test_postgres_is_healthy_when_it_listens(postgres: PostgresContainer):
 @pytest.mark.airflow
 @pytest.mark.parametrize("version", RELEASES, ids=str)
 def test_airflow_logs_in(version: AirflowVersion, redis: RedisContainer, postgres: PostgresContainer, tmp_path: Path):
-    """Migration and scheduler reach both with hostile passwords, unencrypted, also by the asynchronous driver."""
+    """Airflow connects to both with special characters in passwords, without TLS, also asynchronously."""
     plan = plan_of(
         version=version,
         database=ContainerDatabase(),
@@ -238,17 +237,17 @@ def test_airflow_logs_in(version: AirflowVersion, redis: RedisContainer, postgre
 
 @pytest.mark.airflow
 def test_postgres_restarts_with_its_data(postgres: PostgresContainer):
-    """SIGINT, the image's own stop signal, ends it within seconds although clients are connected; the data stays."""
-    ask = [PostgresServer._program("psql"), "-XqAt", "-h", "127.0.0.1", "-p", str(postgres.port)]
-    ask += ["-U", postgres.user, "-d", postgres.database]
+    """SIGINT, the image's stop signal, ends PostgreSQL within seconds despite connected clients; the data is kept."""
+    query = [PostgresServer._program("psql"), "-XqAt", "-h", "127.0.0.1", "-p", str(postgres.port)]
+    query += ["-U", postgres.user, "-d", postgres.database]
     login = {"PGPASSWORD": HOSTILE, "PGSSLMODE": ContainerDatabase().ssl_mode}
-    subprocess.run([*ask, "-c", "CREATE TABLE kept AS SELECT 42"], env=login, check=True)
-    client = subprocess.Popen([*ask, "-c", "SELECT pg_sleep(600)"], env=login, stderr=subprocess.DEVNULL)
-    asleep = [*ask, "-c", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"]
+    subprocess.run([*query, "-c", "CREATE TABLE kept AS SELECT 42"], env=login, check=True)
+    client = subprocess.Popen([*query, "-c", "SELECT pg_sleep(600)"], env=login, stderr=subprocess.DEVNULL)
+    asleep = [*query, "-c", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"]
     wait(lambda: subprocess.run(asleep, env=login, check=True, capture_output=True).stdout == b"1\n")
     postgres.process.send_signal(signal.SIGINT)
     postgres.process.wait(timeout=60)
     client.wait(timeout=60)
     postgres.start()
-    kept = subprocess.run([*ask, "-c", "SELECT * FROM kept"], env=login, check=True, capture_output=True, text=True)
-    assert kept.stdout.strip() == "42"
+    rows = subprocess.run([*query, "-c", "SELECT * FROM kept"], env=login, check=True, capture_output=True, text=True)
+    assert rows.stdout.strip() == "42"

@@ -1,4 +1,4 @@
-"""The generated options of the ECS executor, read by the executor itself; what it would send, judged by botocore."""
+"""The generated options of the ECS executor: the executor reads them, and botocore validates its RunTask calls."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ SECRETS = dict.fromkeys(
     "x" * 43,
 )
 SEVERAL = SeveralExecutors([CeleryExecutor(), EcsExecutor()])
-# An executor_config of a DAG's author that asks for another machine.
+# executor_config values of a DAG that overrides the task's size.
 LARGER = {"overrides": {"cpu": "4096", "memory": "16384", "ephemeralStorage": {"sizeInGiB": 100}}}
 WRONG = {"overrides": {"cpu": 4096}}
 
 
 def run(release: str, executor, container: str, folder: Path, *probe: str) -> SimpleNamespace:
-    """Run a probe with its argument in a container's environment."""
+    """Run a probe in a container's environment."""
     programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
     machine = Machine(programs, folder, ATTRIBUTES, SECRETS, {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
     found = plan_of(version=AirflowVersion.of(release), executor=executor)
@@ -63,13 +63,13 @@ def run(release: str, executor, container: str, folder: Path, *probe: str) -> Si
     return SimpleNamespace(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def ask(release: str, executor, container: str, folder: Path, *configs: object) -> SimpleNamespace:
-    """What Airflow makes of the executors in a container, and of RunTask with each ``executor_config``."""
+def read_executors(release: str, executor, container: str, folder: Path, *configs: object) -> SimpleNamespace:
+    """Return the executors of a container, and the RunTask call of each ``executor_config``."""
     return run(release, executor, container, folder, "ecs_probe.py", json.dumps(configs))
 
 
 def call(**capacity: object) -> dict:
-    """What RunTask must be given."""
+    """Return the expected arguments of RunTask."""
     command = {
         "name": "task",
         "command": ["python", "-c", "print('a task')"],
@@ -88,19 +88,19 @@ def call(**capacity: object) -> dict:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_executor_alone(release, tmp_path):
-    """The provider builds the RunTask call that we mean, without asking AWS anything, and botocore accepts it."""
-    found = ask(release, EcsExecutor(max_run_task_attempts=7), "scheduler", tmp_path, {})
+def test_a_single_ecs_executor(release, tmp_path):
+    """The executor builds the expected RunTask call without calling AWS, and botocore accepts it."""
+    found = read_executors(release, EcsExecutor(max_run_task_attempts=7), "scheduler", tmp_path, {})
     assert found.names == [[None, ECS]]
     assert found.calls == [[call(launchType="FARGATE"), ""]]
     assert (found.attempts, found.region) == ("7", "eu-central-1")
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_spot_and_sizes_among_several(release, tmp_path):
-    """Spot is a strategy in the call; a task may ask for a size of its own; botocore tells right from wrong."""
+def test_spot_and_task_sizes_with_several_executors(release, tmp_path):
+    """Spot is a capacity provider strategy; a task can override its size, and botocore rejects a wrong type."""
     several = SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])
-    found = ask(release, several, "scheduler", tmp_path, {}, LARGER, WRONG)
+    found = read_executors(release, several, "scheduler", tmp_path, {}, LARGER, WRONG)
     spot = call(capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
     larger = {**spot, "overrides": {**spot["overrides"], **LARGER["overrides"]}}
     assert found.calls[:2] == [[spot, ""], [larger, ""]]
@@ -109,12 +109,12 @@ def test_spot_and_sizes_among_several(release, tmp_path):
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("container", ["web", "task"])
-def test_every_container_knows_the_list(release, container, tmp_path):
-    """Airflow knows both where a task runs, and the web component can ask for its log; plans give all the same list."""
+def test_every_container_has_all_executors(release, container, tmp_path):
+    """Web components and task containers have both executors; the web component can load the ECS executor."""
     loads = container == "web"
     if loads:
         container = "api-server" if release[0] == "3" else "webserver"
-    found = ask(release, SEVERAL, container, tmp_path, *([{}] if loads else []))
+    found = read_executors(release, SEVERAL, container, tmp_path, *([{}] if loads else []))
     assert found.names == [["CeleryExecutor", CELERY], ["ecs", ECS]]
     if loads:
         assert found.calls == [[call(launchType="FARGATE"), ""]]
@@ -132,14 +132,14 @@ def test_every_container_knows_the_list(release, container, tmp_path):
     ],
 )
 def test_the_dags_of_the_examples(example, executor, tasks, tmp_path):
-    """Each loads where its example's cluster parses it."""
+    """The DAGs of the executor examples load in the DAG processor."""
     file = str(REPOSITORY / "examples" / example)
     found = run("3.3.2", executor, "dag-processor", tmp_path, "dag_probe.py", file)
     assert (found.errors, found.tasks) == ([], tasks)
 
 
-def test_an_unknown_executor(tmp_path):
-    """Where the list lacks an executor, a DAG that names it does not load: why all containers know the same."""
+def test_a_dag_with_an_unknown_executor_does_not_load(tmp_path):
+    """A DAG that names an executor missing from the list does not load."""
     file = str(REPOSITORY / "examples/mixed-executors/dags/mixed.py")
     (error,) = run("3.3.2", CeleryExecutor(), "dag-processor", tmp_path, "dag_probe.py", file).errors
     assert "ecs" in error

@@ -1,4 +1,4 @@
-"""ECS tasks of the user's own: the generated variable, passed by a DAG to the real operator, run against moto."""
+"""ECS tasks of the user: a DAG passes the generated variable to the real operator, which runs against moto."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cdk_airflow_ecs.testing import plan_of
 from emulator.server import REGION, Emulator
 from synthesis import add_cluster, flat, resources, synthesize
 
-# What a worker has run once is looked at by several tests.
+# Several tests share the result of a worker.
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("operator")]
 
 RELEASES = ["3.3.2", "2.11.2"]
@@ -42,12 +42,12 @@ SOON = {{"awslogs_fetch_interval": timedelta(seconds=1)}}  # only to be done soo
 with DAG("etl"):
     command = {{"containerOverrides": [{{"name": "etl", "command": ["python", "load.py"]}}]}}
     EcsRunTaskOperator(task_id="plain", overrides={{}}, **SOON, **ETL)
-    EcsRunTaskOperator(task_id="told", overrides=command, **SOON, **ETL)
+    EcsRunTaskOperator(task_id="overridden", overrides=command, **SOON, **ETL)
     EcsRunTaskOperator(task_id="reattaching", overrides={{}}, reattach=True, **SOON, **ETL)
     EcsRunTaskOperator(task_id="deferred", overrides={{}}, deferrable=True, **SOON, **ETL)
 """
-# The arguments of EcsRunTaskOperator that the variable may hold, by the first amazon provider that has them of those
-# that were looked at (8.19.0, 8.26.0, 9.2.0, 9.4.0, 9.6.1, 9.8.0, 9.12.0 and 9.22.0, from the wheels on PyPI).
+# The arguments of EcsRunTaskOperator that the variable may contain, with the first of the examined amazon providers
+# that accepts them (8.19.0, 8.26.0, 9.2.0, 9.4.0, 9.6.1, 9.8.0, 9.12.0 and 9.22.0, from the wheels on PyPI).
 TAKEN_SINCE = {
     "cluster": (8, 19),
     "task_definition": (8, 19),
@@ -59,14 +59,14 @@ TAKEN_SINCE = {
     "awslogs_stream_prefix": (8, 19),
     "container_name": (9, 4),
 }
-# The newest provider on the day of the first release of each line, by PyPI's upload times (``uv pip compile
-# --exclude-newer``): 2.10.5, the last of its line, came with 9.2.0. Later lines have no older one than 3.0.
+# The newest provider on the day of each line's first release, by PyPI's upload times (``uv pip compile
+# --exclude-newer``); 2.10.5 has 9.2.0. Lines after 3.0 have no older provider.
 PROVIDERS = {"2.8": (8, 13), "2.9": (8, 19), "2.10": (8, 27), "2.11": (9, 8), "3.0": (9, 6)}
 
 
 @dataclass
 class Account:
-    """What a deploy would have left there."""
+    """An account after a deployment."""
 
     emulator: Emulator
     subnets: list[str]
@@ -76,7 +76,7 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory) -> Iterator[Account]:
-    """Start the emulator, whose agent runs tasks and writes what they print, and make a network and a cluster."""
+    """Start the emulator and create a network and an ECS cluster."""
     with Emulator(tmp_path_factory.mktemp("emulator") / "log") as emulator:
         ec2 = emulator.client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -92,7 +92,7 @@ def account(tmp_path_factory) -> Iterator[Account]:
 
 @cache
 def template(release: str, spot: bool) -> dict:
-    """A cluster with an ECS task."""
+    """Return the template of a cluster with an ECS task."""
 
     def build(app):
         cluster = add_cluster(Stack(app, "Data"), version=AirflowVersion.of(release))
@@ -101,8 +101,8 @@ def template(release: str, spot: bool) -> dict:
     return synthesize(build).templates["Data"]
 
 
-def deployed(node: object, made: dict, account: Account) -> object:
-    """Part of a template with the ids of what exists."""
+def deployed(node: object, rendered: dict, account: Account) -> object:
+    """Return part of a template with existing ids."""
     subnets, ids = iter(account.subnets), {}
     kinds = {
         "AWS::ECS::Cluster": lambda: "data-cluster",
@@ -114,7 +114,7 @@ def deployed(node: object, made: dict, account: Account) -> object:
     def value(match):
         logical_id = match[1].partition(".")[0]
         if logical_id not in ids:
-            ids[logical_id] = kinds[made["Resources"][logical_id]["Type"]]()
+            ids[logical_id] = kinds[rendered["Resources"][logical_id]["Type"]]()
         return ids[logical_id]
 
     text = json.dumps(flat(node, {"AWS::Region": REGION}))
@@ -123,7 +123,7 @@ def deployed(node: object, made: dict, account: Account) -> object:
 
 @dataclass
 class Run:
-    """A DAG file that a worker has run."""
+    """The result of a DAG file in a worker."""
 
     definition: dict
     tasks: dict
@@ -131,17 +131,17 @@ class Run:
 
 
 def run(release: str, spot: bool, account: Account, folder: Path) -> Run:
-    """Register the rendered task definition, and run every task of the DAG file in a worker with the variable, once."""
+    """Register the rendered task definition and run the DAG file's tasks in a worker, once per release and spot."""
     if (release, spot) in account.runs:
         return account.runs[release, spot]
-    made = template(release, spot)
-    definitions = [each["Properties"] for each in resources(made, "AWS::ECS::TaskDefinition").values()]
+    rendered = template(release, spot)
+    definitions = [each["Properties"] for each in resources(rendered, "AWS::ECS::TaskDefinition").values()]
     (worker,) = (c for each in definitions for c in each["ContainerDefinitions"] if c["Name"] == "worker")
     (variable,) = (each["Value"] for each in worker["Environment"] if each["Name"] == "AIRFLOW_VAR_ECS_ETL")
     ((family, container),) = (
         (each["Family"], c) for each in definitions for c in each["ContainerDefinitions"] if c["Name"] == "etl"
     )
-    log = deployed(container["LogConfiguration"]["Options"], made, account)
+    log = deployed(container["LogConfiguration"]["Options"], rendered, account)
     definition = account.emulator.client("ecs").register_task_definition(
         family=family,
         networkMode="awsvpc",
@@ -161,7 +161,7 @@ def run(release: str, spot: bool, account: Account, folder: Path) -> Run:
     file.write_text(DAG_FILE.format(imports=IMPORTS[release[0]]))
 
     programs = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin"
-    variables = {**account.emulator.env, "AIRFLOW_VAR_ECS_ETL": deployed(variable, made, account)}
+    variables = {**account.emulator.env, "AIRFLOW_VAR_ECS_ETL": deployed(variable, rendered, account)}
     machine = Machine(programs, folder, ATTRIBUTES, SECRETS, variables)
     plan = plan_of(version=AirflowVersion.of(release), ecs_tasks=(EcsTask(name="etl", spot=spot),))
     (process,) = (c for component in plan.components for c in component.containers if c.name == "worker")
@@ -176,14 +176,14 @@ def run(release: str, spot: bool, account: Account, folder: Path) -> Run:
 
 
 def actions(plan: ClusterPlan, component: str) -> set[str]:
-    """What the task role of a component may do."""
+    """Return the actions that a component's task role allows."""
     return {action for permission in plan.component(component).permissions for action in permission.actions}
 
 
 @pytest.mark.parametrize("spot", [False, True])
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_operator(release, spot, account, tmp_path):
-    """From the variable alone the operator starts the task as we mean it, follows it, and reads its log."""
+def test_the_operator_runs_the_task(release, spot, account, tmp_path):
+    """With only the variable, the operator starts the task as planned, waits for it and reads its log."""
     found = run(release, spot, account, tmp_path)
     network = {"subnets": account.subnets, "securityGroups": [account.security_group], "assignPublicIp": "DISABLED"}
     capacity = (
@@ -192,10 +192,10 @@ def test_the_operator(release, spot, account, tmp_path):
         else {"launchType": "FARGATE"}
     )
     command = {"containerOverrides": [{"name": "etl", "command": ["python", "load.py"]}]}
-    for name, overrides in {"plain": {}, "told": command, "reattaching": {}, "deferred": {}}.items():
+    for name, overrides in {"plain": {}, "overridden": command, "reattaching": {}, "deferred": {}}.items():
         task = found.tasks[name]
         assert task["returned"] == "line 2", name
-        ((started, arn),) = ((asked, answer) for call, asked, answer in task["calls"] if call == "ecs:RunTask")
+        ((started, arn),) = ((request, answer) for call, request, answer in task["calls"] if call == "ecs:RunTask")
         assert {*started} - {"startedBy", "clientToken"} == {
             *("cluster", "taskDefinition", "overrides", "networkConfiguration"),
             *capacity,
@@ -207,7 +207,7 @@ def test_the_operator(release, spot, account, tmp_path):
             "networkConfiguration": {"awsvpcConfiguration": network},
             **capacity,
         }
-        streams = {asked["logStreamName"] for call, asked, _ in task["calls"] if call == "logs:GetLogEvents"}
+        streams = {request["logStreamName"] for call, request, _ in task["calls"] if call == "logs:GetLogEvents"}
         assert streams == {f"etl/etl/{arn.rpartition('/')[2]}"}
     path, arguments = found.tasks["deferred"]["trigger"]
     assert path == "airflow.providers.amazon.aws.triggers.ecs.TaskDoneTrigger"
@@ -216,18 +216,18 @@ def test_the_operator(release, spot, account, tmp_path):
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_what_the_operator_asks_for(release, account, tmp_path):
-    """A worker may do what the operator does, no more and no less; so may the triggerer, which starts nothing."""
+def test_the_permissions_are_the_calls_of_the_operator(release, account, tmp_path):
+    """The worker may do exactly the operator's calls; the triggerer may only describe tasks and read logs."""
     found = run(release, False, account, tmp_path)
-    asked = {call for task in found.tasks.values() for call, *_ in task["calls"]}
-    assert asked == {"ecs:RunTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "logs:GetLogEvents"}
+    calls = {call for task in found.tasks.values() for call, *_ in task["calls"]}
+    assert calls == {"ecs:RunTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "logs:GetLogEvents"}
     without = plan_of(version=AirflowVersion.of(release))
-    assert actions(found.plan, "Pools/default") - actions(without, "Pools/default") == {*asked, "iam:PassRole"}
+    assert actions(found.plan, "Pools/default") - actions(without, "Pools/default") == {*calls, "iam:PassRole"}
     waits = {"ecs:DescribeTasks", "logs:GetLogEvents"}
     assert actions(found.plan, "Triggerer") - actions(without, "Triggerer") == waits
 
 
-# How Airflow 2 names what the DAG files of the examples import.
+# Imports of the examples' DAG files, and the same in Airflow 2.
 AIRFLOW_2 = {
     "from airflow.sdk import DAG, Variable": IMPORTS["2"],
     "from airflow.sdk import dag, task": "from airflow.decorators import dag, task",
@@ -243,7 +243,7 @@ AIRFLOW_2 = {
     ],
 )
 def test_the_dags_of_the_examples(name, queues, release, tmp_path):
-    """Each loads where its example's cluster parses it, and so it does in Airflow 2 with the names of that."""
+    """The DAGs of the examples load in the DAG processor, also in Airflow 2 with its imports."""
     text = (REPOSITORY / "examples" / name).read_text()
     for new, old in AIRFLOW_2.items() if release[0] == "2" else ():
         text = text.replace(new, old)
@@ -271,18 +271,18 @@ def test_the_dags_of_the_examples(name, queues, release, tmp_path):
 
 @pytest.mark.parametrize("spot", [False, True])
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
-def test_older_operators(version, spot):
-    """The operator in the oldest image of a release line knows each argument that the variable holds."""
-    given = EcsTask(name="etl", spot=spot).operator_arguments(version).tree
+def test_older_operators_accept_the_variable(version, spot):
+    """The operator of a line's oldest image accepts each argument in the variable."""
+    arguments = EcsTask(name="etl", spot=spot).operator_arguments(version).tree
     provider = PROVIDERS.get(version.line, PROVIDERS["3.0"])
-    # 8.13 of Airflow 2.8.0 was not looked at; 2.8.4, which is V2_8, has 8.19.
-    assert [name for name in given if TAKEN_SINCE[name] > max(provider, (8, 19))] == []
-    assert ("container_name" in given) == (provider >= TAKEN_SINCE["container_name"])
+    # 8.13, of Airflow 2.8.0, was not examined; 2.8.4, which is V2_8, has 8.19.
+    assert [name for name in arguments if TAKEN_SINCE[name] > max(provider, (8, 19))] == []
+    assert ("container_name" in arguments) == (provider >= TAKEN_SINCE["container_name"])
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_operator_knows_every_argument(release):
-    """What the variable holds are arguments of the installed operator, which refuses any other."""
+def test_the_installed_operator_accepts_every_argument(release):
+    """The installed operator accepts each argument that the variable may contain."""
     file = next((REPOSITORY / ".venvs" / f"airflow-{release}").glob("lib/*/site-packages/airflow/providers/amazon"))
     tree = ast.parse((file / "aws/operators/ecs.py").read_text())
     (operator,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "EcsRunTaskOperator")

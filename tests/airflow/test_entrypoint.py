@@ -1,4 +1,4 @@
-"""The entry point of the official image: what it does with dangerous environments, and with ours."""
+"""The entry point of the official image, with dangerous variables and with those of plans."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ QUIET = {"CONNECTION_CHECK_MAX_COUNT": "0"}
         (["airflow", "celery", "worker"], ("airflow", "celery", "worker")),
         (["python", "-c", "print()"], ("python", "-c", "print()")),
         (["bash", "-c", "true"], ("/bin/bash", "-c", "true")),
-        # Only these two words are understood: anything else becomes a subcommand of airflow.
+        # Only python and bash are recognized; any other word becomes a subcommand of airflow.
         (["python3", "-c", "print()"], ("airflow", "python3", "-c", "print()")),
         ([], ("airflow",)),
     ],
 )
-def test_what_is_executed(arguments, executes):
-    """The first word decides whether Airflow, Python or a shell runs."""
+def test_the_first_word_selects_the_program(arguments, executes):
+    """The first word decides whether Airflow, Python or bash runs."""
     assert start(QUIET, arguments) == Start(executes, reads=("CONNECTION_CHECK_MAX_COUNT",))
 
 
 @pytest.mark.parametrize("checks", [{}, {"CONNECTION_CHECK_MAX_COUNT": ""}, {"CONNECTION_CHECK_MAX_COUNT": "20"}])
 @pytest.mark.parametrize("command", ["scheduler", "celery"])
 def test_waiting_exposes_the_broker(checks, command):
-    """Unless told to check nothing, it hands the broker's URL, password included, to a command line."""
+    """Without CONNECTION_CHECK_MAX_COUNT=0, the script passes the broker's URL with its password as an argument."""
     begun = start(checks, ["airflow", command])
     assert begun.waits_for == ("database", "broker")
     assert begun.exposes == ("broker URL",)
@@ -49,12 +49,12 @@ def test_waiting_exposes_the_broker(checks, command):
     ],
 )
 def test_every_command_waits_for_the_database(arguments, executor):
-    """The database check precedes every command, even one that needs no database."""
+    """The script waits for the database before every command."""
     assert start({}, arguments, executor=executor).waits_for == ("database",)
 
 
-def test_variables_that_move_the_broker_check():
-    """A variable named DB_HOST, DB_PORT or BACKEND redirects the broker check."""
+def test_variables_redirect_the_broker_check():
+    """Variables named DB_HOST, DB_PORT or BACKEND redirect the broker check."""
     begun = start({"DB_HOST": "database", "DB_PORT": "5432", "BACKEND": "postgres"}, ["airflow", "scheduler"])
     assert begun.reads == ("BACKEND", "DB_HOST", "DB_PORT")
 
@@ -68,25 +68,25 @@ def test_migration_at_start(name):
 
 
 def test_admin_password_becomes_an_argument():
-    """The admin's password would stand in the list of arguments of ``airflow users create``."""
-    given = {**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true", "_AIRFLOW_WWW_USER_PASSWORD": "x"}
-    assert start(given, ["airflow", "webserver"]).exposes == ("admin password",)
+    """The script passes the admin's password to ``airflow users create`` as an argument."""
+    variables = {**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true", "_AIRFLOW_WWW_USER_PASSWORD": "x"}
+    assert start(variables, ["airflow", "webserver"]).exposes == ("admin password",)
 
 
 def test_admin_without_password_stops_the_container():
-    """To ask for an admin without a password ends the container before Airflow starts."""
+    """The container stops if an admin without a password is configured."""
     assert start({**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true"}, ["airflow", "webserver"]).executes == ()
 
 
 def test_requirements_at_start():
-    """Requirements would be installed at each start."""
+    """Each container would install the requirements at each start."""
     assert start({**QUIET, "_PIP_ADDITIONAL_REQUIREMENTS": "x"}, ["airflow", "webserver"]).runs == ("pip install",)
 
 
 @pytest.mark.parametrize("executor", [CeleryExecutor, LocalExecutor])
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
-def test_it_only_starts_what_we_plan(version, executor):
-    """In every container of every plan, the script does nothing but start the planned command."""
+def test_planned_containers_only_start_their_command(version, executor):
+    """In every container of every plan, the script only starts the planned command."""
     for component in plan_of(version=version, executor=executor()).components:
         for container in component.containers:
             environment = {name: str(value) for name, value in container.environment.items()}

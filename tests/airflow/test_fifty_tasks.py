@@ -1,4 +1,4 @@
-"""Real Airflow over SQS with results in DynamoDB, as its plan says; moto is AWS, and each container has a role."""
+"""Airflow with SQS and results in DynamoDB, as planned; moto is AWS, and each container has its task role."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ EXECUTOR = CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("default", queue
 
 
 class WithRoles(Machine):
-    """A machine on which each container has credentials of its own, from an address, as on ECS."""
+    """A machine whose containers get credentials from an address, as on ECS."""
 
     def environment(self, container: Container) -> dict[str, str]:
-        """See :meth:`Machine.environment`."""
+        """Return the environment with the address of the credentials."""
         address = f"{self.substitutes['AWS_ENDPOINT_URL']}/credentials/{container.name}"
         return {**super().environment(container), "AWS_CONTAINER_CREDENTIALS_FULL_URI": address}
 
@@ -50,7 +50,7 @@ def client(aws: str, service: str) -> Any:
 
 
 def make_resources(aws: str) -> dict[str, str]:
-    """Make what CloudFormation makes; return the URLs of the queues."""
+    """Create the resources of the template and return the URLs of the queues."""
     for bucket in ("dags", "logs"):
         client(aws, "s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     client(aws, "s3").put_object(Bucket="dags", Key="fifty.py", Body=(HERE / "fifty.py").read_bytes())
@@ -69,7 +69,7 @@ def make_resources(aws: str) -> dict[str, str]:
 
 @pytest.fixture(params=RELEASES, ids=str)
 def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespace]:
-    """A plan over SQS on this machine: the database is migrated and every service healthy."""
+    """Run a plan with SQS: migrate the database and start every service."""
     version: AirflowVersion = request.param
     name = f"fifty_{version}"
     port = free_port()
@@ -113,20 +113,20 @@ def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespa
             programs = REPOSITORY / f".venvs/airflow-{version}/bin"
             with WithRoles(programs, tmp_path, attributes, secrets, substitutes) as machine:
                 postgres.migrated(name, version, plan, machine)
-                # The triggerer has nothing to do here.
+                # The DAG does not use the triggerer.
                 running = [c for c in plan.components if c.count and c.name != "Triggerer"]
                 services = [container for component in running for container in component.containers]
                 for container in services:
                     machine.start(container)
                 machine.wait_until_healthy(services)
-                ask = partial(postgres.execute, database=name)
-                yield SimpleNamespace(version=version, plan=plan, machine=machine, ask=ask, aws=aws)
+                query = partial(postgres.execute, database=name)
+                yield SimpleNamespace(version=version, plan=plan, machine=machine, query=query, aws=aws)
         finally:
             process.kill()
 
 
 def permitted(component: Component, machine: Machine) -> set[tuple[str, str]]:
-    """What the component's role may do with queues and results."""
+    """Return the actions on queues and results that the component's role allows."""
     return {
         (action, machine.text(resource))
         for permission in component.permissions
@@ -136,8 +136,8 @@ def permitted(component: Component, machine: Machine) -> set[tuple[str, str]]:
     }
 
 
-def test_fifty_tasks(site: SimpleNamespace):
-    """Every task of a DAG succeeds over both queues, with the calls that the roles permit and no others."""
+def test_fifty_tasks_succeed_with_the_planned_permissions(site: SimpleNamespace):
+    """All tasks succeed over both queues, with only the calls that the roles allow."""
     machine = site.machine
     api = Api(site.version.major)
     eventually(lambda: api.call("dags/fifty")[0] == 200, 300)
@@ -145,7 +145,7 @@ def test_fifty_tasks(site: SimpleNamespace):
     assert status == 200, made
     run = f"dags/fifty/dagRuns/{json.loads(made)['dag_run_id']}"
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 600)[1]
-    states = site.ask("SELECT state, queue, count(*) FROM task_instance GROUP BY 1, 2 ORDER BY 2")
+    states = site.query("SELECT state, queue, count(*) FROM task_instance GROUP BY 1, 2 ORDER BY 2")
     assert (state, states) == ("success", "success|default|45\nsuccess|heavy.gpu|5")
 
     queues = client(site.aws, "sqs")
@@ -156,12 +156,12 @@ def test_fifty_tasks(site: SimpleNamespace):
         kinds = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return sum(int(attributes[kind]) for attributes in found for kind in kinds)
 
-    # Celery is done with a task a little later than Airflow.
+    # Celery deletes a task's message shortly after Airflow records the end.
     eventually(lambda: waiting() == 0, 180)
     items = client(site.aws, "dynamodb").scan(TableName=TABLE)["Items"]
     assert len(items) == 50
     assert all(b'"status": "SUCCESS"' in item["result"]["B"] and "ttl" in item for item in items)
-    assert site.ask("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'celery%'") == "0"
+    assert site.query("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'celery%'") == "0"
 
     with urllib.request.urlopen(f"{site.aws}/calls", timeout=30) as answer:
         calls = {(who, action, name) for who, action, name in json.load(answer) if who != "test"}
@@ -170,9 +170,9 @@ def test_fifty_tasks(site: SimpleNamespace):
         (who, *what) for who, component in roles.items() for what in permitted(site.plan.component(component), machine)
     }
     assert calls <= allowed
-    # What kombu needs to give back commands whose connection was lost, and nothing else.
+    # kombu needs only this one to return commands after a lost connection.
     assert {action for _, action, _ in allowed - calls} == {"sqs:ChangeMessageVisibility"}
 
     worker = machine.environment(site.plan.component("Pools/default").containers[0])
-    given = " ".join(worker.values())
-    assert (HOSTILE in given or quote(HOSTILE, safe="") in given) == (site.version.major == 2)
+    values = " ".join(worker.values())
+    assert (HOSTILE in values or quote(HOSTILE, safe="") in values) == (site.version.major == 2)

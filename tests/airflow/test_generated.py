@@ -1,4 +1,4 @@
-"""Real Airflow, started exactly as plans say: same commands, same environment, same health checks."""
+"""Airflow with exactly the planned commands, environment and health checks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Servers:
-    """What AWS would provide."""
+    """The servers that replace AWS."""
 
     postgres: Databases
     redis: RedisServer
@@ -57,7 +57,7 @@ class Servers:
 
 @dataclass
 class Scenario:
-    """A plan, and a machine on which its database is migrated."""
+    """A plan, and a machine with its migrated database."""
 
     name: str
     version: AirflowVersion
@@ -68,18 +68,18 @@ class Scenario:
 
     @property
     def services(self) -> list[Container]:
-        """Every container that runs all the time."""
+        """Return the containers of all services."""
         return [c for component in self.plan.components if component.count for c in component.containers]
 
     def upload_dag(self) -> None:
-        """Put the DAG file where DAGs come from."""
+        """Upload the DAG file to the bucket."""
         bucket = self.machine.attributes["Dags", "bucket_name"]
         self.servers.s3().put_object(Bucket=bucket, Key="dags.py", Body=(HERE / "dags.py").read_bytes())
 
 
 @pytest.fixture(scope="module")
 def servers(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """PostgreSQL and Redis with TLS and passwords, and an S3."""
+    """Start PostgreSQL and Redis with TLS and passwords, and S3."""
     port = free_port()
     moto = REPOSITORY / ".venvs/local/bin/moto_server"
     log = (tmp_path_factory.mktemp("s3") / "log").open("w")
@@ -96,19 +96,19 @@ def servers(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def with_executors(pairs: list[tuple[AirflowVersion, str]]) -> pytest.MarkDecorator:
-    """Run a test in these releases with these executors."""
+    """Parametrize a test with releases and executors."""
     return pytest.mark.parametrize("scenario", pairs, indirect=True, scope="module", ids=lambda p: f"{p[0]}-{p[1]}")
 
 
 PAIRS = [(version, name) for name in EXECUTORS for version in RELEASES]
 EVERY, CELERY = with_executors(PAIRS), with_executors(PAIRS[:2])
-# `make e2e` runs Airflow 2 with the LocalExecutor, from a template.
+# `make e2e` runs Airflow 2 with the LocalExecutor from a template.
 CELERY_AND_NEWEST = with_executors(PAIRS[:3])
 
 
 @pytest.fixture(scope="module")
 def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    """Put a plan on this machine: its migration has run, nothing else."""
+    """Prepare a plan on this machine and run only its migration."""
     version, executor = request.param
     name = f"af_{executor}_{version}".replace(".", "_")
     servers.redis.command("FLUSHALL")
@@ -162,7 +162,7 @@ def running(scenario: Scenario) -> Scenario:
 
 
 def option_of(variable: str) -> tuple[str, str]:
-    """Split AIRFLOW__SECTION__OPTION; the last of several ``__`` cannot be part of an option's name."""
+    """Split AIRFLOW__SECTION__OPTION; option names contain no ``__``."""
     section, option = variable.removeprefix("AIRFLOW__").lower().split("__", 1)
     return section, option
 
@@ -170,24 +170,24 @@ def option_of(variable: str) -> tuple[str, str]:
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @EVERY
-def test_airflow_reads_what_the_plan_says(scenario: Scenario):
-    """In every container, Airflow has each planned option, and its URLs log in with the exact password."""
+def test_airflow_reads_the_planned_options(scenario: Scenario):
+    """In every container, Airflow reads each planned option and connects with the exact passwords."""
     machine = scenario.machine
     containers = [*scenario.services, *scenario.plan.component("Migration").containers]
-    if scenario.executor == "local":  # that is the scheduler's alone
+    if scenario.executor == "local":  # only the scheduler differs
         containers = [*scenario.plan.component("Scheduler").containers]
     for container in containers:
         environment = machine.environment(container)
         planned = {option_of(name): value for name, value in environment.items() if name.startswith("AIRFLOW__")}
         commands = {option for option in planned if option[1].endswith("_cmd")}
-        wanted = [(section, name.removesuffix("_cmd")) for section, name in planned]
-        ran = machine.run(container, ["python", str(HERE / "probe.py"), json.dumps(wanted)])
+        options = [(section, name.removesuffix("_cmd")) for section, name in planned]
+        ran = machine.run(container, ["python", str(HERE / "probe.py"), json.dumps(options)])
         assert ran.returncode == 0, f"{container.name}:\n{ran.stderr[-3000:]}"
         found = json.loads(ran.stdout.splitlines()[-1])
         for (option, value), actual in zip(planned.items(), found["options"], strict=True):
             if option in commands:
                 assert actual, (container.name, option)
-                # A command that fails may be replaced by a default without a word: run it by itself as well.
+                # Airflow may silently replace a failing command by a default, so run it separately too.
                 assert machine.run(container, shlex.split(value)).stdout == actual, (container.name, option)
             else:
                 assert actual == value, (container.name, option)
@@ -209,16 +209,16 @@ def test_airflow_reads_what_the_plan_says(scenario: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_no_health_check_succeeds_while_nothing_runs(scenario: Scenario):
-    """Not one container is healthy before it has started."""
+def test_no_container_is_healthy_before_it_starts(scenario: Scenario):
+    """No container is healthy before it has started."""
     assert [c.name for c in scenario.services if scenario.machine.is_healthy(c)] == []
 
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_one_option_by_the_command_line(scenario: Scenario):
-    """What the probe reads is what ``airflow config get-value`` prints."""
+def test_the_command_line_prints_the_same_option(scenario: Scenario):
+    """``airflow config get-value`` prints the same value as the probe."""
     scheduler = scenario.plan.component("Scheduler").containers[0]
     command = ["airflow", "config", "get-value", "database", "sql_alchemy_conn"]
     printed = scenario.machine.run(scheduler, command).stdout.splitlines()[-1]
@@ -229,7 +229,7 @@ def test_one_option_by_the_command_line(scenario: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY_AND_NEWEST
 def test_a_dag_runs(running: Scenario):
-    """A DAG put into the empty bucket of a new cluster runs: it defers, logs live, reads a variable, succeeds."""
+    """A DAG uploaded to a new cluster defers, shows its log while it runs, reads a variable and succeeds."""
     api = Api(running.version.major)
     running.upload_dag()
     eventually(lambda: api.call("dags/conversation")[0] == 200, 300)
@@ -237,7 +237,7 @@ def test_a_dag_runs(running: Scenario):
     assert status == 200, made
     run = f"dags/conversation/dagRuns/{json.loads(made)['dag_run_id']}"
     talk = f"{run}/taskInstances/talk"
-    # While the task runs, its log comes from the process that runs it; afterwards from S3.
+    # The log of a running task comes from its process; later it comes from S3.
     live = eventually(lambda: match("the question 4711", api.call(f"{talk}/logs/1")[1]), 300)
     assert match('"state": ?"running"', api.call(talk)[1]), live
     status, made = api.call("variables", {"key": "answer", "value": ANSWER})
@@ -245,7 +245,7 @@ def test_a_dag_runs(running: Scenario):
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 300)[1]
     log = eventually(lambda: match(f"the answer {ANSWER}", api.call(f"{talk}/logs/1")[1]), 180)
     assert state == "success", log
-    # A log reaches S3 seconds after its task succeeded.
+    # The log is uploaded to S3 seconds after the task succeeded.
     eventually(lambda: match("back from the triggerer", api.call(f"{run}/taskInstances/defer/logs/1")[1]), 180)
     stored = running.servers.postgres.execute("SELECT val FROM variable", running.name)
     assert ANSWER not in stored, "the variable is not encrypted"
@@ -254,23 +254,23 @@ def test_a_dag_runs(running: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_ui_and_execution_api_are_apart(running: Scenario):
-    """The port of the UI serves no task, and the port of the tasks serves no user."""
+def test_ui_and_execution_api_have_separate_ports(running: Scenario):
+    """The UI's port does not serve the execution API, and the execution API's port does not serve the UI."""
     if running.version.major == 2:
         assert "execution-api" not in [container.name for container in running.services]
         return
-    assert ask("http://127.0.0.1:8081/execution/health")[0] == 200
-    assert ask("http://127.0.0.1:8081/api/v2/version")[0] == 404
-    assert ask("http://127.0.0.1:8081/auth/token", b"{}")[0] == 404
-    assert "healthy" not in ask("http://127.0.0.1:8080/execution/health")[1]
-    assert ask("http://127.0.0.1:8080/execution/task-instances/x/run", b"{}")[0] == 405
+    assert send("http://127.0.0.1:8081/execution/health")[0] == 200
+    assert send("http://127.0.0.1:8081/api/v2/version")[0] == 404
+    assert send("http://127.0.0.1:8081/auth/token", b"{}")[0] == 404
+    assert "healthy" not in send("http://127.0.0.1:8080/execution/health")[1]
+    assert send("http://127.0.0.1:8080/execution/task-instances/x/run", b"{}")[0] == 405
 
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_a_tunnel_reaches_the_sign_in(running: Scenario):
-    """Whoever opens the UI as localhost is sent to sign in there, not to a name that only the VPC knows."""
+def test_the_sign_in_works_through_a_tunnel(running: Scenario):
+    """The sign-in redirects to the requested host, so that the UI works through a tunnel to localhost."""
     path = "/" if running.version.major == 2 else "/api/v2/auth/login"
     with urllib.request.urlopen(f"http://127.0.0.1:8080{path}", timeout=30) as answer:
         assert urlsplit(answer.url).netloc == "127.0.0.1:8080"
@@ -280,22 +280,22 @@ def test_a_tunnel_reaches_the_sign_in(running: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_no_secret_is_told(running: Scenario):
-    """No secret stands in what the containers print, nor in the arguments of any of their processes."""
+def test_no_secret_is_in_output_or_arguments(running: Scenario):
+    """Neither the containers' output nor their processes' arguments contain a secret."""
     machine = running.machine
     secrets = {value for name, value in machine.secrets.items() if name != ("Database", "username")}
     secrets |= {quote(value, safe="") for value in secrets}
     for container in running.services:
-        told = machine.log(container).read_text() + "\n".join(machine.arguments(container))
-        assert told
-        assert not [secret for secret in secrets if secret in told], container.name
+        text = machine.log(container).read_text() + "\n".join(machine.arguments(container))
+        assert text
+        assert not [secret for secret in secrets if secret in text], container.name
 
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_health_checks_notice_a_stopped_process(running: Scenario):
-    """All health checks succeed while all runs; a heartbeat check fails as soon as its job ends."""
+def test_a_health_check_fails_after_its_process_stopped(running: Scenario):
+    """All health checks succeed while everything runs; a heartbeat check fails after its process stopped."""
     running.machine.wait_until_healthy(running.services)
     for name in ("DagProcessor", "Triggerer"):
         (container,) = running.plan.component(name).containers
@@ -313,18 +313,18 @@ class Api:
             self._login = f"Basic {token}"
         else:
             login = json.dumps({"username": "admin", "password": ADMIN_PASSWORD}).encode()
-            status, answer = ask("http://127.0.0.1:8080/auth/token", login)
+            status, answer = send("http://127.0.0.1:8080/auth/token", login)
             assert status == 201, answer
             self._login = f"Bearer {json.loads(answer)['access_token']}"
 
     def call(self, path: str, body: dict | None = None) -> tuple[int, str]:
-        """GET, or POST with *body*."""
+        """Send a GET, or a POST with *body*."""
         url = f"http://127.0.0.1:8080/api/v{1 if self.major == 2 else 2}/{path}"
-        return ask(url, None if body is None else json.dumps(body).encode(), Authorization=self._login)
+        return send(url, None if body is None else json.dumps(body).encode(), Authorization=self._login)
 
 
-def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
-    """Send one request; return status and text."""
+def send(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
+    """Send a request; return status and text."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -335,27 +335,27 @@ def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
 
 
 def match(pattern: str, text: str) -> str | None:
-    """Return *text* if *pattern* is found in it."""
+    """Return *text* if it matches *pattern*."""
     return text if re.search(pattern, text) else None
 
 
 def listens(port: int) -> bool:
-    """Tell whether something accepts connections here."""
+    """Return whether a server accepts connections on *port*."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def eventually(question, seconds: float):
-    """Ask until the answer is true, and return it."""
+def eventually(condition, seconds: float):
+    """Wait until the function returns a true value, and return it."""
     end = time.monotonic() + seconds
-    while not (answer := question()):
+    while not (answer := condition()):
         assert time.monotonic() < end, f"not true after {seconds} s"
         time.sleep(1)
     return answer
 
 
 def output_of(command: str, environment: dict[str, str]) -> str:
-    """Return what a generated ``python3 -c`` command prints, without starting a process."""
+    """Return the output of a generated ``python3 -c`` command without starting a process."""
     words = shlex.split(command)
     assert words[:2] == ["python3", "-ISc"]
     with (
@@ -368,17 +368,17 @@ def output_of(command: str, environment: dict[str, str]) -> str:
 
 @cache
 def scheduler_environment() -> Mapping[str, object]:
-    """Return the environment of the scheduler of the default plan."""
+    """Return the scheduler's environment in the default plan."""
     return plan_of(version=RELEASES[0]).component("Scheduler").containers[0].environment
 
 
-# What no environment variable can hold is left out.
+# Without NUL, which an environment variable cannot contain.
 PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64)
 
 
 @given(user=PASSWORDS, password=PASSWORDS)
 def test_any_password_survives_the_database_url(user: str, password: str):
-    """Whatever user and password are, the composed URL parses back to them."""
+    """The database URL contains any user and password exactly."""
     environment = scheduler_environment()
     server = {"METADATA_HOST": "db.example.com", "METADATA_PORT": "5432", "METADATA_NAME": "airflow"}
     login = {"METADATA_USER": user, "METADATA_PASSWORD": password}
@@ -394,11 +394,11 @@ def test_any_password_survives_the_database_url(user: str, password: str):
 
 @given(token=PASSWORDS)
 def test_any_token_survives_the_broker_urls(token: str):
-    """Whatever the token is, both URLs parse back to it, and differ in the database alone."""
+    """Both broker URLs contain any token exactly and differ only in the database."""
     environment = scheduler_environment()
-    given_ = {"BROKER_HOST": "cache.example.com", "BROKER_PORT": "6379", "BROKER_TOKEN": token}
+    variables = {"BROKER_HOST": "cache.example.com", "BROKER_PORT": "6379", "BROKER_TOKEN": token}
     urls = [
-        urlsplit(output_of(str(environment[f"AIRFLOW__CELERY__{name}_CMD"]), given_))
+        urlsplit(output_of(str(environment[f"AIRFLOW__CELERY__{name}_CMD"]), variables))
         for name in ("BROKER_URL", "RESULT_BACKEND")
     ]
     assert [url.path for url in urls] == ["/0", "/1"]
@@ -409,7 +409,7 @@ def test_any_token_survives_the_broker_urls(token: str):
 
 @given(seed=st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=43, max_size=43))
 def test_any_seed_is_a_fernet_key(seed: str):
-    """Every 43 letters and digits that the secret's generator can make become 32 bytes of key."""
+    """Every seed of 43 letters and digits becomes a key of 32 bytes."""
     environment = scheduler_environment()
     key = output_of(str(environment["AIRFLOW__CORE__FERNET_KEY_CMD"]), {"FERNET_SEED": seed})
     assert len(base64.urlsafe_b64decode(key)) == 32

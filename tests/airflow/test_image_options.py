@@ -1,4 +1,4 @@
-"""Options of an image's airflow.cfg: a real Airflow reads from our variables what it reads from the file itself."""
+"""Options of an image's airflow.cfg: Airflow reads the same values from environment variables and from the file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ print("READ" + json.dumps([conf.get(*option) for option in json.loads(sys.argv[1
 
 
 def read(release: str, home: Path, options: list[list[str]], variables: dict[str, str]) -> list[str]:
-    """What Airflow reads, with *home* as its folder and *variables* in its environment."""
+    """Return the values that Airflow reads with *home* as its folder and *variables* in its environment."""
     run = subprocess.run(
         [REPOSITORY / ".venvs" / f"airflow-{release}" / "bin" / "python", "-c", READ, json.dumps(options)],
         env={"AIRFLOW_HOME": str(home), "HOME": "/home/airflow", "PATH": "/usr/bin:/bin", **variables},
@@ -57,17 +57,17 @@ def read(release: str, home: Path, options: list[list[str]], variables: dict[str
 
 @pytest.mark.airflow
 @pytest.mark.parametrize("release", ["3.3.2", "2.11.2"])
-def test_variables_say_what_the_file_says(release, tmp_path):
-    """References, several lines, spaces, sections of plugins: nothing is lost on the way to a variable."""
+def test_variables_have_the_values_of_the_file(release, tmp_path):
+    """Interpolation, several lines, spaces and sections of plugins are the same in variables."""
     if not (REPOSITORY / ".venvs" / f"airflow-{release}").exists():
         pytest.skip(f"not run: needs .venvs/airflow-{release}; make environments")
     (tmp_path / "airflow.cfg").write_text(FILE)
     options = AirflowImage.build(tmp_path).source.options
-    asked = [list(option) for option in options]
+    names = [list(option) for option in options]
     (tmp_path / "empty").mkdir()
     variables = {environment_name(*option): value for option, value in options.items()}
-    from_file = read(release, tmp_path, asked, {})
-    assert read(release, tmp_path / "empty", asked, variables) == from_file
+    from_file = read(release, tmp_path, names, {})
+    assert read(release, tmp_path / "empty", names, variables) == from_file
     found = dict(zip(options, from_file, strict=True))
     assert found["logging", "log_format"] == "[%(asctime)s] %(message)s"
     assert found["reports", "address"] == "team@example.com"

@@ -1,4 +1,4 @@
-"""What option_names.json says of a release, against that release itself."""
+"""option_names.json compared with installed Airflow releases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.airflow
 
 @dataclass(frozen=True, kw_only=True)
 class Airflow:
-    """A release, and what it answered."""
+    """A release and its option names."""
 
     minor: str
     described: frozenset[Option]
@@ -38,7 +38,7 @@ class Airflow:
 
 
 def relied_on(minor: str) -> dict[Option, Value]:
-    """Return what a cluster relies on and does not set."""
+    """Return the options that a cluster relies on without setting them."""
     settings = resolve(
         ClusterArguments(version=AirflowVersion.of(minor), image=AirflowImage.registry("acme"), dags=ImageDags())
     )
@@ -49,15 +49,15 @@ def relied_on(minor: str) -> dict[Option, Value]:
 
 @pytest.fixture(scope="module", params=["3.3.2", "2.11.2"])
 def airflow(request, tmp_path_factory) -> Airflow:
-    """Ask one installed Airflow about every name that we know of any release."""
+    """Query an installed Airflow for every option name of all releases."""
     minor = request.param.rpartition(".")[0]
     home = tmp_path_factory.mktemp("airflow")
-    asked = {old: current_option(old, minor) or old for old in every_option()}
+    current = {old: current_option(old, minor) or old for old in every_option()}
     sensitive = [option for option in known(minor) if every_option()[option].sensitive]
     relied = relied_on(minor)
     questions = {
         "defaults": list(relied),
-        "plain": [(environment_name(*old), new) for old, new in asked.items()],
+        "plain": [(environment_name(*old), new) for old, new in current.items()],
         "commands": [(environment_name(*option) + "_CMD", option) for option in sensitive],
     }
     done = subprocess.run(
@@ -78,69 +78,69 @@ def airflow(request, tmp_path_factory) -> Airflow:
         providers=frozenset(answer["providers"]),
         old={(old[0], old[1]): (old[2], old[3]) for old in answer["old"]},
         defaults=dict(zip(relied, answer["defaults"], strict=True)),
-        plain=dict(zip(asked, answer["plain"], strict=True)),
+        plain=dict(zip(current, answer["plain"], strict=True)),
         commands=dict(zip(sensitive, answer["commands"], strict=True)),
     )
 
 
 def installed(airflow: Airflow) -> set[Option]:
-    """Return the options that we know of a release, less those of providers that are not installed here."""
+    """Return a release's known options without those of providers that are not installed."""
     return {option for option, facts in known(airflow.minor).items() if facts.provider in {None, *airflow.providers}}
 
 
 def only_later(airflow: Airflow) -> set[Option]:
-    """Return what is sensitive since Airflow 3.2 takes every fallback named "password" for a secret."""
+    """Return options that are sensitive only since 3.2, which treats every fallback named "password" as a secret."""
     return {("atlas", "password")} if airflow.minor == "2.11" else set()
 
 
-def test_every_option_of_airflow_is_known(airflow):
-    """Airflow has no option that the file leaves out."""
+def test_the_file_has_every_option_of_airflow(airflow):
+    """The file has every option of Airflow."""
     assert airflow.described - set(known(airflow.minor)) == set()
 
 
-def test_every_known_option_is_airflows(airflow):
-    """The file has no option that Airflow, or a provider installed beside it, does not have."""
+def test_airflow_has_every_option_of_the_file(airflow):
+    """Airflow, or an installed provider, has every option of the file."""
     assert installed(airflow) - airflow.described == set()
 
 
 def test_sensitive_options(airflow):
-    """The options that Airflow masks are the ones that we refuse as text."""
-    ours = {option for option in installed(airflow) if every_option()[option].sensitive}
-    assert ours - only_later(airflow) == airflow.sensitive & installed(airflow)
+    """The sensitive options, which are refused as text, are those that Airflow masks."""
+    sensitive = {option for option in installed(airflow) if every_option()[option].sensitive}
+    assert sensitive - only_later(airflow) == airflow.sensitive & installed(airflow)
 
 
 def test_environment_names_set_options(airflow):
-    """The environment variable that we name for an option sets it."""
+    """The environment variable of an option sets it."""
     assert [option for option in known(airflow.minor) if not airflow.plain[option]] == []
 
 
-def test_what_the_cluster_relies_on(airflow):
-    """What the cluster relies on and does not set is Airflow's own default."""
+def test_defaults_that_the_cluster_relies_on(airflow):
+    """Options that the cluster relies on have these defaults in Airflow."""
     assert len(airflow.defaults) > 10
     assert airflow.defaults == relied_on(airflow.minor)
 
 
 def test_commands_set_sensitive_options(airflow):
-    """The command that we accept for a sensitive option is run."""
+    """The command of a sensitive option is run."""
     ran = {option for option, was_run in airflow.commands.items() if was_run}
-    ours = {option for option in installed(airflow) if every_option()[option].sensitive}
-    assert ours - only_later(airflow) - ran == set()
+    sensitive = {option for option in installed(airflow) if every_option()[option].sensitive}
+    assert sensitive - only_later(airflow) - ran == set()
 
 
 def test_old_names_are_read_or_ignored(airflow):
-    """An old name sets the new option exactly where the file says that it is still read."""
+    """An old name sets the new option exactly if the file lists it as still read."""
     merged = {
         "stalled_task_timeout",
         "task_adoption_timeout",
         "worker_pods_pending_timeout",
-    }  # by the scheduler
+    }  # merged by the scheduler
     for old, facts in every_option().items():
         if airflow.minor not in facts.minors and old[1] not in merged and current_option(old, airflow.minor):
             assert airflow.plain[old] == (airflow.minor in facts.read), old
 
 
 def test_every_old_name_is_known(airflow):
-    """Each old name in Airflow's own table leads to its new name."""
+    """Each old name in Airflow's table has its new name in the file."""
     for old, new in airflow.old.items():
         if new in airflow.described:
             assert airflow.minor in every_option()[old].read, old

@@ -67,7 +67,7 @@ def poll(one: Container, until: Callable[[], bool], seconds: float = 120) -> Non
         (["tini", "-g"], ["run"], ["tini", "-g", "run"]),
     ],
 )
-def test_what_is_executed(entrypoint, words, executed):
+def test_the_executed_command(entrypoint, words, executed):
     """dumb-init and the official script go; whatever else starts a container stays."""
     assert command({"entryPoint": entrypoint, "command": words}) == executed
 

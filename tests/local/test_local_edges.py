@@ -225,7 +225,7 @@ def test_every_request_is_permitted(watched):
     assert {"DagProcessor", "Triggerer", "Scheduler"} <= granted.keys()
 
 
-def test_no_secret_is_told(watched):
+def test_no_secret_is_readable(watched):
     """No secret of the cluster stands in a log, in a command line, or in a file that others can read."""
     scan = watched.scan
     for kind, name, text in [*logs_of(watched.cluster.state), *logs_in(watched.account.client)]:

@@ -78,7 +78,7 @@ def test_the_load_balancer_keeps_the_execution_api_apart(cluster):
     assert ask(f"{cluster.url}/api/v2/version")[0] == 200
 
 
-def test_no_secret_is_told(cluster, scan):
+def test_no_secret_is_readable(cluster, scan):
     """No secret of the cluster stands in a log, in a command line, or in a file that others can read."""
     for kind, name, text in [*logs_of(cluster.state), ("output of the command", "up", cluster.started)]:
         scan.add(kind, name, text)
