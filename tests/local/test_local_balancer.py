@@ -82,7 +82,7 @@ def test_a_stranger_on_a_port_of_the_template_is_refused():
 
 def test_the_port_of_a_task_is_not_that_of_the_load_balancer():
     """`--shared --port 8080`: both would take it."""
-    with pytest.raises(Refusal, match=r"port 8080 is also that of a task.*--port"):
+    with pytest.raises(Refusal, match=r"port 8080 is also used by a task.*--port"):
         refuse_shared(8080, {8080, 8081})
 
 

@@ -60,7 +60,7 @@ def test_what_died_is_started_again(stores, done):
     stores.look()
     stores.look()
     assert server.starts == 1
-    assert done == [("Cache", "Redis 7 died"), ("Cache", "Redis 7 runs again")]
+    assert done == [("Cache", "Redis 7 has died"), ("Cache", "Redis 7 restarted")]
 
 
 def test_what_does_not_start_is_tried_again(stores, done):

@@ -1,1 +1,1 @@
-"""Writes the same template as a compose.yaml."""
+"""Renders a template as compose.yaml."""

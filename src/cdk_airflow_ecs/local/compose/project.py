@@ -1,4 +1,4 @@
-"""A compose project: its document, its secret files, and what it says differently from the template."""
+"""A Compose project and its differences from the template."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SUBSTITUTIONS: Final = (
     Substitution(
         name="tls",
         says="TLS to database and broker",
-        here="clear text inside the network of the compose project",
-        why="the images of PostgreSQL and Valkey bring no certificates",
+        here="plain text inside the network of the compose project",
+        why="the images of PostgreSQL and Valkey have no certificates",
     ),
     Substitution(
         name="dags",
         says="DAGs from a bucket",
-        here="a folder of this machine, mounted read-only",
-        why="there is no bucket, and an edit is there at once",
+        here="a local folder, mounted read-only",
+        why="there is no bucket, and edits are visible at once",
     ),
     Substitution(
         name="task logs",
@@ -37,7 +37,7 @@ SUBSTITUTIONS: Final = (
         name="cpu",
         says="CPU of a task",
         here="no limit; its memory is a limit",
-        why="a machine with fewer processors would refuse it",
+        why="a machine with fewer processors would reject a limit",
     ),
     Substitution(
         name="load balancer",
@@ -46,19 +46,19 @@ SUBSTITUTIONS: Final = (
         why="there is one API server",
     ),
 )
-"""Every difference between the template and the compose project."""
+"""Differences between the template and the Compose project."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A compose project.
+    """A Compose project.
 
     Args:
-        document: what compose.yaml says.
-        environments: secret variables of each service, for its env_file.
+        document: content of compose.yaml.
+        environments: secret variables of each service, written to its env_file.
         files: further files by name.
-        missing: secrets that the template does not make, by the variable that has to hold them.
-        notes: what was left out, for people.
+        missing: variables whose secrets are not in the template.
+        notes: messages about omitted settings.
     """
 
     document: dict[str, Any]
@@ -69,7 +69,7 @@ class Project:
 
 
 def write(project: Project, folder: Path) -> list[Path]:
-    """Write the project; files with secrets are for the owner alone. Returns what was written."""
+    """Write the project, with secret files readable only by the owner; return the written files."""
     from ruamel.yaml import YAML  # noqa: PLC0415  # of the extra [local]
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def write(project: Project, folder: Path) -> list[Path]:
     written = [folder / "compose.yaml"]
     yaml = YAML()
     yaml.width = 1000
-    yaml.version = (1, 1)  # older readers take a bare `no` for false, so it is quoted
+    yaml.version = (1, 1)  # YAML 1.1 readers parse an unquoted `no` as false
     with written[0].open("w") as stream:
         yaml.dump(project.document, stream)
     for name, text in project.files.items():
@@ -96,6 +96,6 @@ def write(project: Project, folder: Path) -> list[Path]:
 
 
 def single_quoted(text: str) -> str:
-    """A value that Compose takes as it is."""
+    """Quote a value so that Compose uses it literally."""
     escaped = text.replace("'", "\\'")
     return f"'{escaped}'"

@@ -1,4 +1,4 @@
-"""The same template as a compose.yaml, for those who have Docker: official images, PostgreSQL, Redis or ElasticMQ."""
+"""Translates a template to Compose: official images, PostgreSQL, Redis or Valkey, ElasticMQ and DynamoDB local."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOME: Final = "/opt/airflow"
 _SYNC: Final = re.compile(r"s3://\S+")
 _BUNDLE: Final = "airflow_ecs_sync"
 _LOCAL_BUNDLE: Final = "airflow.dag_processing.bundles.local.LocalDagBundle"
-# ElasticMQ and DynamoDB local take any login, and the SDK insists on one.
+# ElasticMQ and DynamoDB local accept any credentials, but the SDK requires some.
 _LOGIN: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
@@ -29,12 +29,12 @@ def compose(
     """Translate one stack.
 
     Args:
-        stack: what `cdk synth` wrote.
-        port: where the UI is, on 127.0.0.1.
-        remember: keeps generated secrets, by name, so that a second translation has the same.
+        stack: stack to translate.
+        port: port of the UI on 127.0.0.1.
+        remember: stores generated secrets by name, so that they stay the same.
 
     Raises:
-        Refusal: naming what has no counterpart.
+        Refusal: if the template contains something unsupported.
     """
     return _Translation(stack, port, remember).project()
 
@@ -56,7 +56,7 @@ class _Translation:
         self._secrets = Secrets(self._resources, self._values, remember)
 
     def project(self) -> Project:
-        """Translate the stores, then what waits for them, then what waits for the migration."""
+        """Translate stores, then migration, then services."""
         self._add_stores()
         self._add_gate()
         for _, service in self._all("AWS::ECS::Service"):
@@ -67,7 +67,7 @@ class _Translation:
         if not any(
             kind_of(str(each.get("image", ""))) == "airflow" or "build" in each for each in self._services.values()
         ):
-            raise Refusal(f"the stack {self._stack.name} has no service of Airflow")
+            raise Refusal(f"the stack {self._stack.name} has no Airflow service")
         document = {
             "name": re.sub(r"[^a-z0-9_-]", "-", self._stack.name.lower()),
             "services": self._services,
@@ -84,7 +84,7 @@ class _Translation:
     def _all(self, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
         return [(name, each["Properties"]) for name, each in self._resources.items() if each["Type"] in kinds]
 
-    # What the template's symbols are here
+    # Values of the template's references
 
     def _name_stores(self) -> list[tuple[str, str]]:
         databases = self._all("AWS::RDS::DBCluster") or self._all("AWS::RDS::DBInstance")
@@ -127,7 +127,7 @@ class _Translation:
                 self._services[name] = self._database(name, properties)
 
     def _add_queues(self) -> dict[str, str]:
-        """What stands behind the queues and tables that some container is told of; returns the file they need."""
+        """Add the services for referenced queues and tables; return their configuration files."""
         files = {}
         if self._queues:
             self._services[QUEUES] = queues()
@@ -179,7 +179,7 @@ class _Translation:
     def _definition(self, reference: Any) -> dict[str, Any]:
         logical_id = reference.get("Ref") if isinstance(reference, dict) else None
         if logical_id not in self._resources:
-            raise Refusal(f"the task definition {reference!r} is not in the template")
+            raise Refusal(f"task definition {reference!r} is not in the template")
         return dict(self._resources[logical_id]["Properties"])
 
     def _add_service(self, properties: Mapping[str, Any]) -> None:
@@ -193,7 +193,7 @@ class _Translation:
             if not is_store and "migration" in self._services:
                 service["depends_on"] = {"migration": {"condition": "service_completed_successfully"}}
             if first:
-                # Containers of one task share its network.
+                # Containers of a task share its network.
                 service["network_mode"] = f"service:{first}"
                 service.setdefault("depends_on", {})[first] = {"condition": "service_started", "restart": True}
             else:
@@ -215,7 +215,7 @@ class _Translation:
         if name in self._services and isinstance(prefix, str):
             name = f"{name}-{re.sub(r'[^a-z0-9-]', '-', prefix.lower())}"
         if name in self._services:
-            raise Refusal(f"two containers are called {name}; name one of them otherwise")
+            raise Refusal(f"two containers have the name {name}; rename one")
         return name
 
     def _dns_name(self, registry: Any) -> str:
@@ -248,7 +248,7 @@ class _Translation:
         if container.get("StopTimeout"):
             service["stop_grace_period"] = f"{container['StopTimeout']}s"
         if container.get("User") and kind_of(str(service.get("image", ""))) != "postgres":
-            # PostgreSQL's own script begins as root, takes the new volume over and becomes another user.
+            # PostgreSQL's entry point must start as root to change the owner of the new volume.
             service["user"] = container["User"]
         if definition.get("Memory"):
             service["deploy"] = {"resources": {"limits": {"memory": f"{self._values.text(definition['Memory'])}M"}}}
@@ -263,26 +263,26 @@ class _Translation:
         return {"image": text}
 
     def _without_sync(self, entrypoint: list[str]) -> tuple[list[str], bool]:
-        """Leave out what brings DAGs from a bucket: python, -c, its text, and what that is told."""
+        """Remove the DAG synchronization: python, -c, its code and arguments."""
         for position, word in enumerate(entrypoint):
-            if word == _BUNDLE:  # the modules of a DAG bundle, up to the end of them
+            if word == _BUNDLE:  # the modules of a DAG bundle
                 return entrypoint[: position - 3] + entrypoint[entrypoint.index("--", position) + 1 :], True
             if isinstance(word, str) and _SYNC.fullmatch(word):
                 return entrypoint[: position - 3] + entrypoint[position + 3 :], True
         return entrypoint, False
 
     def _adapt(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The environment of an Airflow container, without AWS."""
+        """Return the environment of an Airflow container without AWS settings."""
         executor = str(variables.get("AIRFLOW__CORE__EXECUTOR", ""))
         if "Ecs" in executor:
             raise Refusal(
-                f"{name} uses the executor {executor}, which starts tasks in ECS: Compose has no counterpart. Use"
+                f"{name}: the executor {executor} is not supported in Compose, because it starts tasks in ECS. Use"
                 " CeleryExecutor or LocalExecutor, or `airflow-ecs local up`"
             )
         found: dict[str, Any] = {}
         for key, value in variables.items():
             if key.startswith("AIRFLOW_VAR_ECS_"):
-                self._notes.append(f"{name}: {key} is left out, for there is no ECS")
+                self._notes.append(f"{name}: {key} is omitted, because there is no ECS")
             elif key.endswith(("BROKER_URL_CMD", "RESULT_BACKEND_CMD")):
                 found[key] = str(value).replace("rediss://", "redis://").replace("?ssl_cert_reqs=required", "")
             elif key == "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST":
@@ -306,7 +306,7 @@ class _Translation:
             text = self._secrets.text(self._values.text(each["ValueFrom"]))
             if text is None:
                 self._missing.append(each["Name"])
-                service["environment"][each["Name"]] = f"${{{each['Name']}:?a secret that the template does not make}}"
+                service["environment"][each["Name"]] = f"${{{each['Name']}:?a secret that is not in the template}}"
             else:
                 hidden[each["Name"]] = text
         if hidden:
@@ -315,7 +315,7 @@ class _Translation:
 
 
 def _build(build: ImageBuild) -> dict[str, Any]:
-    """Say how an image is built, with what `cdk deploy` would give to the builder."""
+    """Return the build section of an image, as `cdk deploy` would build it."""
     found: dict[str, Any] = {"context": str(build.folder)}
     if build.file != "Dockerfile":
         found["dockerfile"] = build.file

@@ -1,4 +1,4 @@
-"""The secrets of a template, generated for Compose by the template's own rules."""
+"""Generates the secrets of a template for Compose by the rules in the template."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ _DYNAMIC: Final = re.compile(r"\{\{resolve:secretsmanager:(.+):SecretString:([^:
 
 
 class Secrets:
-    """What each secret of the template says here.
+    """The values of the template's secrets.
 
     Args:
-        resources: those of the template.
-        values: tells what its symbols are.
-        remember: keeps generated secrets, by name, so that a second translation has the same.
+        remember: stores generated secrets by name, so that they stay the same.
     """
 
     def __init__(
@@ -39,7 +37,7 @@ class Secrets:
         }
 
     def text(self, reference: str) -> str | None:
-        """What ``ID``, or ``ID:field::``, stands for; None if the template does not make that secret."""
+        """Return the value of a reference ``ID`` or ``ID:field::``; None if the secret is not in the template."""
         logical_id, _, rest = reference.partition(":")
         if logical_id not in self._texts:
             return None
@@ -48,17 +46,17 @@ class Secrets:
         return str(json.loads(text)[name]) if name else text
 
     def dynamic(self, value: Any) -> str:
-        """A property that CloudFormation would fill from Secrets Manager.
+        """Return a property's value, with its Secrets Manager reference resolved.
 
         Raises:
-            Refusal: if the template does not make that secret: nobody here knows what it says.
+            Refusal: if the secret is not in the template.
         """
         text = self._values.text(value)
         match = _DYNAMIC.fullmatch(text)
         if match is None:
             return text
         if match[1] not in self._texts:
-            raise Refusal(f"a store's login is in the secret {match[1]}, which the template does not make")
+            raise Refusal(f"the credentials of a store are in the secret {match[1]}, which is not in the template")
         return str(self.text(f"{match[1]}:{match[2]}"))
 
     def _make(self, logical_id: str, properties: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The stores of a compose project: PostgreSQL, Valkey or Redis, and what stands for SQS and DynamoDB."""
+"""The stores of a Compose project: PostgreSQL, Valkey or Redis, ElasticMQ and DynamoDB local."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RESULTS: Final = "results"
 
 
 def database(name: str, *, version: str, database: str, user: str) -> dict[str, Any]:
-    """PostgreSQL of that version; its password is in the file of its secrets."""
+    """Return the PostgreSQL service; its password is in its env_file."""
     return {
         "image": f"postgres:{version.split('.', maxsplit=1)[0]}",
         "environment": {
@@ -30,8 +30,8 @@ def database(name: str, *, version: str, database: str, user: str) -> dict[str, 
 
 
 def cache(name: str, *, engine: str, version: str, port: int, has_token: bool) -> dict[str, Any]:
-    """Valkey or Redis, which asks for a token if there is one."""
-    # Through standard input: an argument would stand in the list of processes.
+    """Return the Valkey or Redis service, with a password if *has_token*."""
+    # Use standard input, because all users can read a process's arguments.
     script = (
         f"exec {engine}-server - <<END\n{'requirepass $$REDISCLI_AUTH' if has_token else ''}\n"
         f'port {port}\nprotected-mode no\nsave ""\nmaxmemory-policy noeviction\nEND\n'
@@ -51,7 +51,7 @@ def cache(name: str, *, engine: str, version: str, port: int, has_token: bool) -
 
 
 def queues() -> dict[str, Any]:
-    """ElasticMQ, which speaks SQS."""
+    """Return the ElasticMQ service, which replaces SQS."""
     return {
         "image": "softwaremill/elasticmq-native:1.7.1",
         "volumes": ["./elasticmq.conf:/opt/elasticmq.conf:ro"],
@@ -60,7 +60,7 @@ def queues() -> dict[str, Any]:
 
 
 def results() -> dict[str, Any]:
-    """DynamoDB local."""
+    """Return the DynamoDB local service."""
     return {
         "image": "amazon/dynamodb-local:3.3.0",
         "command": ["-jar", "DynamoDBLocal.jar", "-sharedDb", "-inMemory"],
@@ -69,7 +69,7 @@ def results() -> dict[str, Any]:
 
 
 def elasticmq(queues: Mapping[str, int]) -> str:
-    """The file that tells ElasticMQ its queues, and seconds of visibility for each."""
+    """Return ElasticMQ's configuration, from queue names to visibility timeouts in seconds."""
     entries = "".join(
         f'  "{name}" {{ defaultVisibilityTimeout = {seconds} seconds }}\n' for name, seconds in queues.items()
     )
@@ -78,5 +78,5 @@ def elasticmq(queues: Mapping[str, int]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Compose replaces what follows a dollar sign."""
+    """Escape dollar signs, which Compose would interpolate."""
     return text.replace("$", "$$")

@@ -1,4 +1,4 @@
-"""Keeps the bucket of the DAGs equal to a folder of this machine, as `aws s3 sync --delete` does."""
+"""Synchronizes a local folder to the DAG bucket, like `aws s3 sync --delete`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,7 @@ _LEFT_OUT: Final = ("__pycache__", ".git", ".DS_Store")
 
 @dataclass(kw_only=True)
 class DagFolder:
-    """One folder and its bucket.
-
-    Args:
-        folder: the folder.
-        bucket: the bucket's name.
-        prefix: the part of the bucket, empty or with a slash at its end.
-        client: gives a client of the object store.
-    """
+    """A folder and its bucket; *prefix* is empty or ends with a slash."""
 
     folder: Path
     bucket: str
@@ -32,7 +25,7 @@ class DagFolder:
     _over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Send what is there, then what changes."""
+        """Upload now, then follow changes in a background thread."""
         s3 = self.client()
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix):
             for item in page.get("Contents", ()):
@@ -41,15 +34,15 @@ class DagFolder:
         threading.Thread(target=self._follow, name="dags", daemon=True).start()
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Stop uploading."""
         self._over.set()
 
     def send(self) -> int:
-        """Send what differs; return how many files did."""
+        """Upload differences; return the number of changed files."""
         s3, found, changed = self.client(), dict(self._files()), 0
         for name, seen in found.items():
             if self._sent.get(name) != seen:
-                with suppress(FileNotFoundError):  # it went just now
+                with suppress(FileNotFoundError):  # just deleted
                     s3.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=(self.folder / name).read_bytes())
                     self._sent[name], changed = seen, changed + 1
         for name in set(self._sent) - set(found):
@@ -67,5 +60,5 @@ class DagFolder:
 
     def _follow(self) -> None:
         while not self._over.wait(_PACE):
-            with suppress(OSError):  # a folder that an editor is just replacing
+            with suppress(OSError):  # an editor may be replacing the folder
                 self.send()

@@ -1,4 +1,4 @@
-"""What stands behind the databases, caches, secrets and buckets of a template."""
+"""Servers and stored data for the databases, caches, secrets, buckets and queues of a template."""
 
 from __future__ import annotations
 
@@ -23,14 +23,10 @@ _PACE: Final = 0.5  # seconds
 
 @dataclass(kw_only=True)
 class Datastores:
-    """Makes a server for each store as it is created, starts it again when it dies, and keeps what outlives a run.
+    """Starts and restarts a server for each store, and keeps data between runs.
 
     Args:
-        account: whose resources they stand behind.
-        state: where data is kept.
-        addresses: gives each server its own.
-        authority: signs their certificates.
-        say: is told what people should read: name, text.
+        say: prints a text for the user, with the store's name.
     """
 
     account: Account
@@ -45,7 +41,7 @@ class Datastores:
     _thread: threading.Thread | None = None
 
     def created(self, kind: str, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        """Put something behind a resource that was created."""
+        """Start or restore what a new resource needs."""
         make = {
             "AWS::RDS::DBInstance": self._instance,
             "AWS::RDS::DBCluster": self._cluster,
@@ -59,39 +55,39 @@ class Datastores:
             make(logical_id, physical_id, properties)
 
     def watch(self) -> None:
-        """Look after the servers in the background."""
+        """Watch the servers in a background thread."""
         self._thread = threading.Thread(target=self._watch, name="stores", daemon=True)
         self._thread.start()
 
     def look(self) -> None:
-        """Start again what died, as RDS and ElastiCache do."""
+        """Restart servers that died, as RDS and ElastiCache do."""
         for name, server in self.servers.items():
             if not server.is_running:
-                self.say(name, f"{server.kind} died")
+                self.say(name, f"{server.kind} has died")
                 try:
                     server.restart()
-                except Refusal as refusal:  # the next look may succeed
+                except Refusal as refusal:  # retried at the next pass
                     self.say(name, str(refusal))
                 else:
-                    self.say(name, f"{server.kind} runs again")
+                    self.say(name, f"{server.kind} restarted")
 
     def _watch(self) -> None:
         while not self._over.wait(_PACE):
             self.look()
 
     def stop(self) -> None:
-        """Keep the objects of the buckets and what is queued, and stop every server."""
+        """Save bucket objects and queued messages, and stop all servers."""
         self._over.set()
         if self._thread:
             self._thread.join()
         self.state.save_buckets(self.account.client("s3"), self.buckets)
-        # A start that failed has not taken all that the run before it left.
+        # After a failed start, the file may still have messages of the previous run.
         self.state.write("queues", (self.state.read("queues") or {}) | queues.messages(self.account, self.queues))
         for server in self.servers.values():
             server.stop()
 
     def _name(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        """On a loopback that all share, a name must be known before its task is: nobody looks it up later."""
+        """Register names in advance with a shared loopback, where they are replaced in the tasks' texts."""
         del logical_id, properties
         if not self.addresses.isolated:
             discovery = self.account.client("servicediscovery")
@@ -100,7 +96,7 @@ class Datastores:
             self.addresses.point(f"{service['Name']}.{namespace}", [self.addresses.host])
 
     def _instance(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        if "DBClusterIdentifier" in properties:  # its cluster is the server
+        if "DBClusterIdentifier" in properties:  # the cluster is the server
             found = self.account.client("rds").describe_db_clusters(
                 DBClusterIdentifier=properties["DBClusterIdentifier"]
             )
@@ -125,11 +121,9 @@ class Datastores:
         self, logical_id: str, properties: dict[str, Any], names: list[str], port: int, database: str | None
     ) -> None:
         if "postgres" not in str(properties.get("Engine")):
-            raise Refusal(f"{logical_id} has the engine {properties.get('Engine')}; only PostgreSQL runs here")
+            raise Refusal(f"{logical_id}: the engine must be PostgreSQL, got {properties.get('Engine')}")
         if "MasterUserPassword" not in properties:
-            raise Refusal(
-                f"{logical_id} has no MasterUserPassword; a password that RDS manages has no counterpart here"
-            )
+            raise Refusal(f"{logical_id} has no MasterUserPassword; passwords managed by RDS are not supported locally")
         server = PostgresServer(
             self.state,
             logical_id,
@@ -165,7 +159,7 @@ class Datastores:
         self.say(logical_id, f"{server.kind} on {server.address.ip}:{server.port}")
 
     def _secret(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        """The same text at every start, or the data could not be read again."""
+        """Keep the secret's value between runs, so that existing data remains readable."""
         if "GenerateSecretString" not in properties:
             return
         manager = self.account.client("secretsmanager")
@@ -184,4 +178,4 @@ class Datastores:
         self.queues[logical_id] = physical_id
         kept = self.state.read("queues") or {}
         queues.put_back(self.account, physical_id, kept.pop(logical_id, []))
-        self.state.write("queues", kept)  # once: what is taken from here on must not come back
+        self.state.write("queues", kept)  # restore once: messages received later must not return

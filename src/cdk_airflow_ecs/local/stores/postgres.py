@@ -1,4 +1,4 @@
-"""PostgreSQL for the databases of a template: the machine's own server, or the one that the extra brings."""
+"""PostgreSQL server for the databases of a template: installed on the system, or embedded (extra `[local]`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.stores.postgres_programs import ROOT_DATA, Programs, unprivileged, within_reach
 
 _SUPERUSER: Final = "rdsadmin"
-# Losing power may cost the data of a local cluster; losing the process never does.
+# Data survives the end of the process, but not a power failure.
 _SETTINGS: Final = """
 unix_socket_permissions = 0700
 max_connections = 200
@@ -39,16 +39,14 @@ timezone = 'UTC'
 
 
 class PostgresServer:
-    """One server: databases and users are made by :meth:`ensure`, data outlives the process.
+    """One server with persistent data; :meth:`ensure` creates databases and users.
 
     Args:
-        state: where its data, or as root the pointer to it, is kept.
-        name: tells several servers of one cluster apart.
-        address: where it lives; it listens on this address alone.
-        port: the port that the template says.
-        authority: signs its certificate; it then accepts TLS alone. None means clear text.
-        names: DNS names that the certificate must have.
-        programs: what to run. The default is what :meth:`Programs.find` finds.
+        name: distinguishes the servers of a cluster.
+        address: the only address it listens on.
+        authority: signs its certificate, and makes it accept only TLS; None means plain text.
+        names: DNS names of the certificate.
+        programs: default: :meth:`Programs.find`.
     """
 
     def __init__(
@@ -78,14 +76,14 @@ class PostgresServer:
         self._sockets: Path | None = None
 
     def start(self, seconds: float = 60) -> None:
-        """Start it, with empty data at the first time, and wait until it answers.
+        """Start the server, initialize its data if needed, and wait until it responds.
 
         Raises:
-            Refusal: with the end of its log, if it does not.
+            Refusal: with the end of its log, if it does not start.
         """
         if not (self._data / "PG_VERSION").exists():
             self._initialize()
-        # A path of a socket may have 107 bytes; that of a state directory is the user's choice.
+        # A socket path is limited to 107 bytes, and the user chooses the state directory.
         self._sockets = Path(tempfile.mkdtemp(prefix="airflow-ecs-", dir="/tmp"))  # mode 0700
         self._own(self._sockets)
         (self._data / "postgresql.conf").write_text(self._settings())
@@ -123,13 +121,13 @@ class PostgresServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and none of its processes has died."""
+        """Whether all its processes are alive."""
         return self._process is not None and all(p is None or p.poll() is None for p in (self._process, self._front))
 
     def stop(self, seconds: float = 20) -> None:
-        """Stop it as a planned restart does: connections end, everything that was committed is kept."""
+        """Stop it like a planned restart: connections end, committed data is kept."""
         if self._process is not None and self._process.poll() is None:
-            # PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
+            # Fast shutdown; after SIGTERM it would wait for all clients to disconnect.
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(seconds)
@@ -138,7 +136,7 @@ class PostgresServer:
         self._forget()
 
     def kill(self) -> None:
-        """End it without a warning, as a lost machine does. What was committed is kept."""
+        """Kill it, like a lost machine; committed data is kept."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         self._forget()
@@ -149,9 +147,9 @@ class PostgresServer:
         self.start()
 
     def ensure(self, database: str, user: str, password: str) -> None:
-        """Make the database and its owner if they do not exist, and set the owner's password.
+        """Create a database and its owner if missing, and set the owner's password.
 
-        The owner may make databases and roles, as the master user of RDS may.
+        Like the master user of RDS, the owner may create databases and roles.
         """
         role, base = _identifier(user), _identifier(database)
         exists = self.execute(f"SELECT 1 FROM pg_roles WHERE rolname = {_literal(user)}")  # noqa: S608  # quoted
@@ -161,7 +159,7 @@ class PostgresServer:
             self.execute(f"CREATE DATABASE {base} OWNER {role}")
 
     def execute(self, sql: str, database: str = "postgres") -> str:
-        """Run one statement as the superuser; return the rows, columns separated by ``|``."""
+        """Run a statement as superuser; return the rows, with columns separated by ``|``."""
         ran = self._psql(sql, database)
         if ran.returncode:
             raise RuntimeError(ran.stderr.strip())
@@ -181,7 +179,7 @@ class PostgresServer:
         return self._state.folder("logs") / f"{self._name}.log"
 
     def _folder(self) -> Path:
-        """Where the data of this server stands; as root outside of the state directory."""
+        """Return the data folder; outside the state directory if root."""
         if self._user is None:
             return self._state.folder("postgres", self._name)
         ROOT_DATA.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -215,7 +213,7 @@ class PostgresServer:
             file.unlink()
         if ran.returncode:
             shutil.rmtree(self._data, ignore_errors=True)
-            raise Refusal(f"PostgreSQL ({self.kind}) cannot make its data folder {self._data}:\n{ran.stderr}")
+            raise Refusal(f"PostgreSQL ({self.kind}) cannot create its data folder {self._data}:\n{ran.stderr}")
 
     def _identity(self) -> dict[str, object]:
         if self._user is None:
@@ -265,7 +263,7 @@ class PostgresServer:
 
 
 def _point(data: Path, state: Path) -> None:
-    """Say to which state directory data belong: whole at once, for other runs that begin just now sweep here."""
+    """Record the state directory of a data folder, atomically: other runs may sweep at the same time."""
     new = data / f".state.{os.getpid()}"
     new.touch(mode=0o600)
     new.write_text(str(state))
@@ -273,11 +271,11 @@ def _point(data: Path, state: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete the data of state directories that exist no more, or have begun anew."""
+    """Delete data whose state directory was deleted or created anew."""
     for data in folder.iterdir():
         try:
             state = Path((data / "state").read_text())
-        except OSError:  # of somebody who is making it, or of another run that sweeps just now
+        except OSError:  # being created, or deleted by another run
             continue
         try:
             owner = json.loads((state / "owner.json").read_text()).get("id")
@@ -303,4 +301,4 @@ def _literal(text: str) -> str:
 
 
 def _tail(log: Path, lines: int = 30) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "it said nothing"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(empty log)"

