@@ -1,4 +1,4 @@
-"""The bucket for access logs of the load balancer and the other buckets."""
+"""The bucket for access logs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 
 class AccessLogs:
-    """A bucket for access logs.
+    """The bucket for access logs of the load balancer and other buckets.
 
-    It has no customer key: load balancers cannot write to buckets with one (Elastic Load Balancing guide, "Enable
-    access logs").
+    It has no customer key, which load balancers do not support (Elastic Load Balancing guide, "Enable access logs").
     """
 
     def __init__(self, scope: Construct, stack: StackFacts, *, removal_policy: RemovalPolicy | None) -> None:
@@ -65,7 +64,7 @@ class AccessLogs:
     def receive(self, bucket: s3.Bucket, prefix: str) -> None:
         """Log access to *bucket* below *prefix*.
 
-        CDK's ``server_access_logs_bucket`` is not used, because it needs ACLs unless a feature flag is set.
+        It does not use CDK's ``server_access_logs_bucket``, which needs ACLs unless a feature flag is set.
         """
         resource = cast("s3.CfnBucket", bucket.node.default_child)
         resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
@@ -74,7 +73,7 @@ class AccessLogs:
         self._admit(self._s3, f"{prefix}*", {"StringEquals": {"aws:SourceAccount": self._stack.account}})
 
     def admit(self, service: str, objects: str) -> None:
-        """Allow the AWS *service* to write objects whose key matches the pattern *objects*."""
+        """Allow the AWS *service* to write keys that match the pattern *objects*."""
         self._admit(iam.ServicePrincipal(service), objects, {})
 
     def _admit(

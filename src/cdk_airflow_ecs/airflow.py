@@ -1,7 +1,7 @@
 """The differences between Airflow releases: processes, commands, ports, option names. Pure.
 
-Sources: Airflow's ``config.yml`` and ``cli_config.py`` of each release, and runs of 2.11.2 and 3.3.2. The needs of
-processes are documented in docs/concepts/security.md, "what each container gets".
+Sources: Airflow's ``config.yml`` and ``cli_config.py``, and tests. docs/concepts/security.md explains what each process
+needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cdk_airflow_ecs.process import Need, Process, heartbeat_check, http_check
 
 EXECUTION_API_NAME = "execution-api"
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
-# A Fernet key is base64: the 43 generated letters and digits need a final "=".
+# Base64 needs a final "=" after the 43 generated letters and digits.
 FERNET_COMMAND = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
 # The DAG folder of the web component, which must not exist.
 NO_DAGS = "/nonexistent"
@@ -26,8 +26,8 @@ NO_DAGS = "/nonexistent"
 class AirflowVersion:
     """A release of Apache Airflow, 2.8 to 3.3; a later 3.x causes a warning.
 
-    The constants, such as ``AirflowVersion.V3_3``, are patch releases; the changelog lists their changes. Use
-    ``AirflowVersion.of("2.8.1")`` for other releases.
+    The constants, such as ``AirflowVersion.V3_3``, are tested patch releases; use ``AirflowVersion.of("2.8.1")`` for
+    others.
 
     Args:
         major: the first number, 2 or 3.
@@ -59,10 +59,10 @@ class AirflowVersion:
         """Return a release by its number.
 
         Args:
-            version: a full number such as "2.8.1", or "3.3" for the patch release that this library was tested with.
+            version: "2.8.1", or "3.3" for the tested patch release.
 
         Raises:
-            ValueError: if it is not a release from 2.8 to 3.3, nor the full number of a later 3.x release.
+            ValueError: if it is neither a release from 2.8 to 3.3 nor the full number of a later 3.x.
         """
         match = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?", version) if isinstance(version, str) else None
         if match is None:
@@ -102,8 +102,8 @@ class AirflowVersion:
     def has_s3_bundle(self) -> bool:
         """Whether the S3 DAG bundle of the official image mirrors the bucket correctly.
 
-        In tests, amazon providers before 9.19 missed edits that kept a file's size, and those before 9.22 kept files
-        deleted in subfolders. Airflow 3.2.0 was the first release after 9.23.0.
+        In tests, the bundle missed edits that kept a file's size before amazon provider 9.19, and deletions in
+        subfolders before 9.22. Airflow 3.2.0 was the first release after 9.23.0.
         """
         return (self.major, self.minor) >= (3, 2)
 
@@ -137,8 +137,7 @@ AirflowVersion.ALL = (
 )
 
 
-# Without this import, ``airflow dag-processor`` of 2.x fails on an empty DAG folder, such as that of a new cluster
-# (apache/airflow#36885; seen with 2.11.2).
+# Without this import, ``airflow dag-processor`` of 2.x fails on an empty DAG folder (apache/airflow#36885; 2.11.2).
 _DAG_PROCESSOR_2 = (
     "python",
     "-c",
@@ -152,7 +151,7 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
 
     Args:
         version: the Airflow release.
-        tasks_in_scheduler: whether the executor runs tasks in the scheduler, which then also has a worker's needs.
+        tasks_in_scheduler: whether the scheduler also runs tasks, and needs what workers need.
     """
     scheduler_needs: set[Need] = {"database", "fernet", "executor", "load-executor"}
     if tasks_in_scheduler:
@@ -166,8 +165,8 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
             command=("airflow", "scheduler"),
             needs=frozenset(scheduler_needs),
             port=WORKER_LOG_PORT if tasks_in_scheduler else None,
-            # Airflow's health server shares the scheduler's database connection after a fork, which breaks its TLS
-            # (2.11.2: "bad record mac", and the scheduler exits).
+            # Airflow's health server forks with the database connection, which breaks TLS and stops the scheduler
+            # (2.11.2: "bad record mac").
             health_check=heartbeat_check("SchedulerJob"),
             runs_user_code=tasks_in_scheduler,
         ),
@@ -231,5 +230,5 @@ def web_component(version: AirflowVersion) -> str:
 
 
 def web_health_path(version: AirflowVersion) -> str:
-    """Return the path for health checks of the load balancer, which needs no login."""
+    """Return the load balancer's health check path."""
     return "/api/v2/version" if version.major >= 3 else "/health"

@@ -21,11 +21,11 @@ class BindContext:
     Args:
         stack: the stack of the cluster.
         network: VPC and subnets.
-        key: the key for stored data, except buckets.
+        key: the key for data outside buckets.
         bucket_key: the user's key for buckets; None for S3-managed keys.
         access_logs: the bucket for access logs.
-        removal_policy: the removal policy of stores; None keeps data.
-        namespace: the name of the cluster's private DNS zone.
+        removal_policy: the removal policy; None keeps data.
+        namespace: the name of the private DNS zone.
     """
 
     stack: StackFacts

@@ -33,10 +33,10 @@ class Binding:
     Args:
         attributes: strings, or lists of strings, by attribute name; may contain tokens.
         secrets: ECS secrets by field name.
-        connectable: the target of security group rules; None if connections need no rule.
+        connectable: the target of security group rules, if any.
         key: the resource's customer key, which its clients may use too.
-        secret_keys: the customer keys of secrets that differ from *key*, by field name.
-        dependencies: constructs that must exist before a task uses the resource.
+        secret_keys: keys of secrets by field name, if not *key*.
+        dependencies: constructs that a task depends on.
         metrics: the metrics of each node, queue or table.
     """
 
@@ -53,7 +53,7 @@ class Binding:
         return self.secret_keys.get(secret, self.key)
 
     def text(self, name: str) -> str:
-        """Return the attribute *name*, which must be a string."""
+        """Return a string attribute."""
         found = self.attributes[name]
         if not isinstance(found, str):
             raise TypeError(f"the attribute {name} must be a string, got a list")

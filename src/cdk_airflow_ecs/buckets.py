@@ -31,7 +31,7 @@ class BucketFolder:
     prefix: str
 
     def overlaps(self, other: BucketFolder) -> bool:
-        """Return whether one folder contains the other, as far as known before deploy."""
+        """Return whether one folder contains the other, if known before deploy."""
         places = [f"{folder.prefix.strip('/')}/".lstrip("/") for folder in (self, other)]
         if any(map(is_token, places)) or self.bucket.bucket_name != other.bucket.bucket_name:
             return False
@@ -46,8 +46,8 @@ def private_bucket(
     Args:
         scope: the parent.
         construct_id: the construct id.
-        context: the key, the bucket for access logs and the removal policy.
-        prefix: the prefix of its access logs, such as "dags/".
+        context: the cluster's context.
+        prefix: the prefix of its access logs.
         expire_days: days until objects are deleted. The default keeps them.
     """
     rules = [

@@ -58,45 +58,44 @@ if TYPE_CHECKING:
 class AirflowCluster(Construct):
     """Apache Airflow on Amazon ECS, ready for production.
 
-    The default cluster runs the newest supported Airflow from its official image, Celery on ElastiCache (Valkey) and
-    PostgreSQL on RDS. It has a new S3 bucket for DAGs, an internal load balancer and generated secrets.
+    The default cluster runs the newest supported Airflow with Celery on ElastiCache (Valkey), PostgreSQL on RDS and an
+    internal load balancer.
 
     Args:
         scope: the parent.
-        construct_id: the construct id. A new id replaces every resource, including the database.
+        construct_id: the construct id. A new id replaces all resources, including the database.
         version: the Airflow release. The default is the newest supported; set it to control upgrades.
-        executor: the executor. The default is ``CeleryExecutor()`` on Valkey with one worker.
+        executor: the executor. The default is ``CeleryExecutor()``.
         database: the metadata database. The default is ``RdsDatabase()``.
         dags: the source of DAGs. The default is ``S3Dags()``, a new bucket.
         image: the image of Airflow's containers. The default is the official image of *version*.
         logs: the store of task logs. The default is ``S3Logs()``, a new bucket.
         log_router: the destination of container output. The default is ``AwsLogs()``: CloudWatch Logs.
         web: access to the UI and API. The default is ``Web()``: HTTP, only from the VPC.
-        config: Airflow options by section, ``{"core": {"parallelism": 64}}``, checked against *version*. Values are
-            text, numbers, booleans, or ``ecs.Secret`` for options that Airflow declares sensitive.
-        environment: more environment variables for Airflow's containers; values are text or ``ecs.Secret``.
+        config: Airflow options by section, ``{"core": {"parallelism": 64}}``. Values are text, numbers, booleans, or
+            ``ecs.Secret`` for options that Airflow declares sensitive.
+        environment: environment variables of Airflow's containers; values are text or ``ecs.Secret``.
         api_server: size and count of API servers (webservers in Airflow 2).
         scheduler: size and count of schedulers.
         dag_processor: size and count of DAG processors.
         triggerer: size and count of triggerers.
         vpc: the VPC. The default is a new one with two zones, one NAT gateway and flow logs.
-        task_subnets: subnets of tasks. The default is the private ones with a route to the internet.
-        store_subnets: subnets of database and broker. The default is the isolated ones of the new VPC, or the private
-            ones of your VPC. AWS does not allow changing them later.
-        web_subnets: subnets of the load balancer. The default is one in each zone, public if internet-facing,
-            otherwise private.
-        encryption_key: the key for secrets, database, broker, container logs and buckets. The default is a new key, and
-            S3-managed keys for buckets. It cannot be changed later.
-        enable_exec: whether ``aws ecs execute-command`` may open a shell in tasks. By default only the web component
-            allows it, and only behind an internal load balancer, for the command in the output OpenCommand.
-        container_insights: whether to collect Container Insights metrics, at $0.30 a month each: about $30 for five
-            services. The default is True. Services have CPU and memory metrics anyway.
-        maintenance: run no tasks in any service, for example to upgrade from Airflow 2 to 3.
-        removal_policy: what happens to data that leaves the stack. The default keeps buckets, keys and secrets, and
-            takes a final snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
+        task_subnets: subnets of tasks. The default is private ones with internet access.
+        store_subnets: subnets of database and broker, fixed at creation. The default is isolated ones of a new VPC, or
+            private ones of yours.
+        web_subnets: subnets of the load balancer. The default is public ones if internet-facing, otherwise private.
+        encryption_key: the key for secrets, database, broker, container logs and buckets, fixed at creation. The
+            default is a new key, and S3-managed keys for buckets.
+        enable_exec: whether ``aws ecs execute-command`` may open shells in tasks. The default allows it only in the web
+            component behind an internal load balancer, where the output OpenCommand needs it.
+        container_insights: whether to collect Container Insights metrics, about $30 a month for five services. Without
+            them, services only have CPU and memory metrics.
+        maintenance: set all services to zero tasks, for upgrades from Airflow 2 to 3.
+        removal_policy: the removal policy of data. The default keeps buckets, keys and secrets, and takes a final
+            snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
 
     Raises:
-        ValueError: for invalid or incompatible arguments, before any resource is created.
+        ValueError: for invalid or incompatible arguments.
 
     Examples:
         >>> from aws_cdk import App, Stack
@@ -247,24 +246,23 @@ class AirflowCluster(Construct):
             )
 
         Args:
-            name: name of the task and its container. Hyphens become underscores in the variable's name.
+            name: name of the task and its container; hyphens become underscores in the variable.
             image: the container image. The default is the cluster's image.
             entrypoint: the entry point. The default is that of the image.
             command: the command, which a DAG can override. The default is that of the image.
             cpu: CPU units; 1024 is one vCPU.
             memory_mib: memory in MiB.
             ephemeral_storage_gib: disk, 21 to 200 GiB. The default is Fargate's 20 GiB.
-            spot: use Fargate Spot, which is up to 70 % cheaper; AWS may stop the task with two minutes' notice.
+            spot: use Fargate Spot: up to 70 % cheaper, but AWS may stop the task with two minutes' notice.
             architecture: "x86_64" or "arm64". The default is that of the cluster's image.
-            environment: environment variables; values are text or ``ecs.Secret``, including SSM parameters. Airflow's
-                options and secrets are not passed to the task.
-            task_role: the task role. The default is a new role without permissions; grant them to the returned handle.
+            environment: environment variables; values are text or ``ecs.Secret``. Airflow's own are not added.
+            task_role: the task role. The default is a new role; grant permissions to the returned handle.
 
         Returns:
             A handle for grants and connections.
 
         Raises:
-            ValueError: if an argument is invalid, or the name is already used.
+            ValueError: for an invalid argument, or a duplicate name.
 
         Examples:
             >>> from aws_cdk import App, Stack
@@ -292,7 +290,7 @@ class AirflowCluster(Construct):
         return EcsTaskHandle(self._rendered[task.component], task.variable)
 
     def _grow(self, arguments: ClusterArguments) -> None:
-        """Extend the cluster to *arguments*; invalid ones raise an error and change nothing."""
+        """Extend the cluster to *arguments*, or raise an error and change nothing."""
         settings = resolve(arguments)
         plan = plan_without_late_secrets(self, settings)
         self._arguments = arguments
@@ -300,7 +298,7 @@ class AirflowCluster(Construct):
 
     @property
     def plan(self) -> ClusterPlan:
-        """The components and permitted connections, as data that can be printed."""
+        """The components and permitted connections as data."""
         return self._plan
 
     @property

@@ -31,7 +31,7 @@ class ClusterResource(OptionOwner, ABC):
     def bind(self, scope: Construct, context: BindContext) -> Binding:
         """Create or look up the resource under *scope*, and return its binding.
 
-        Called again when the cluster grows, for example with a worker pool: then reuse existing constructs.
+        Called again when the cluster grows; it must then reuse its constructs.
         """
 
     def check(self, network: Network | None) -> None:
@@ -61,10 +61,10 @@ class ClusterResource(OptionOwner, ABC):
 
         Args:
             version: the Airflow release.
-            images: images that run Airflow: "airflow" is the cluster's, others have their component's name.
+            images: Airflow images: "airflow" is the cluster's, others have their component's name.
 
         Raises:
-            ValueError: with the name of the incompatible image.
+            ValueError: for an incompatible image.
         """
         del version, images
         return ()

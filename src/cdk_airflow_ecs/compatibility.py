@@ -1,6 +1,6 @@
 """Checks for incompatible arguments. Pure.
 
-Checks of a single executor, DAG source, log store or web front are in its own file.
+Checks of one executor, DAG source, log store or web front are in its own file.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _modules(executor: ExecutorPlan) -> str:
 
 
 def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
-    """Raise an error if the log router of component *name* needs all its memory, as far as known before deploy."""
+    """Raise an error if the log router leaves component *name* no memory."""
     if is_known_int(size.memory_mib) and router.memory_mib >= size.memory_mib:
         raise IncompatibleArgumentsError(
             f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) must leave memory for {name}, which"
@@ -74,7 +74,7 @@ def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
 
 
 def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> None:
-    """Raise an error if two ECS tasks have the same Airflow variable, or one has the name of an executor's tasks."""
+    """Raise an error if ECS tasks have the same Airflow variable, or the name of executor tasks."""
     tasks, taken = settings.ecs_tasks, [workers.process.component.lower() for workers in executor.tasks]
     for task in tasks:
         if task.component.lower() in taken:
@@ -101,7 +101,7 @@ def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> No
 
 
 def check_buckets(logs: LogStore, dags: DagSource) -> None:
-    """Raise an error if logs and DAGs share a folder: tasks could write DAGs, and an upload of DAGs deletes logs."""
+    """Raise an error if folders overlap: tasks could write DAGs, and uploads of DAGs delete logs."""
     written, read = logs.bucket_folder(), dags.bucket_folder()
     if written is not None and read is not None and written.overlaps(read):
         raise IncompatibleArgumentsError(

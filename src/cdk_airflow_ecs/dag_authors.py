@@ -24,7 +24,6 @@ class DagAuthors:
     """
 
     def __init__(self, scope: Construct) -> None:
-        """Create it without roles; *scope* is the parent of grants' policies."""
         self._scope = scope
         self._policies: list[iam.Policy | iam.ManagedPolicy] = []
         self._connections: ec2.Connections | None = None
@@ -38,7 +37,7 @@ class DagAuthors:
 
         Args:
             added: new components.
-            gate: the custom resource that stops tasks outside services on delete, before their policies are deleted.
+            gate: the custom resource that stops tasks outside services on delete.
         """
         for part in added:
             if not part.component.runs_user_code:
@@ -60,7 +59,7 @@ class DagAuthors:
             self._attach(policy, name)
 
     def _attach(self, policy: iam.Policy | iam.ManagedPolicy, name: str) -> None:
-        """Attach *policy* to the role of component *name* before its first task starts, until its last has ended."""
+        """Attach *policy* so that it exists from the component's first task to its last."""
         policy.attach_to_role(self.task_roles[name])
         self._users[name].node.add_dependency(policy)
 

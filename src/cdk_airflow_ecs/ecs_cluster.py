@@ -34,7 +34,7 @@ class EcsCluster:
         log_group: logs.ILogGroup,
         insights: bool,
     ) -> None:
-        """Create the cluster; *insights* enables Container Insights, *log_group* receives ECS Exec sessions."""
+        """Create the cluster; *log_group* receives ECS Exec sessions."""
         self.resource = ecs.Cluster(
             scope,
             construct_id,
@@ -68,9 +68,9 @@ class EcsCluster:
         )
 
     def offer(self, providers: Iterable[str]) -> IDependable | None:
-        """Add capacity providers, and return the association that must exist before a task uses one.
+        """Add capacity providers, and return the association that tasks depend on.
 
-        Return None if the cluster has none, because tasks then use a launch type.
+        Return None without providers, because tasks then use a launch type.
         """
         wanted = (*self._wanted, *(name for name in providers if name not in self._wanted))
         if wanted and wanted != self._wanted:

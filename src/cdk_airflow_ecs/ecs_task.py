@@ -91,8 +91,8 @@ class EcsTask(TaskSize):
 
     def operator_arguments(self, version: AirflowVersion) -> Json:
         """Return arguments of ``EcsRunTaskOperator`` in *version*, except ``task_id`` and ``overrides``."""
-        # Amazon provider 9.2, in official images up to 2.10, rejects it. Without it, 9.22 and later sleep ten seconds
-        # and call AWS.
+        # Amazon provider 9.2, in official images up to 2.10, rejects ``container_name``. Later providers, from 9.22 on,
+        # sleep ten seconds and call AWS without it.
         named = {"container_name": self.name} if (version.major, version.minor) >= (2, 11) else {}
         return Json(
             {
@@ -120,7 +120,7 @@ def task_component(task: EcsTask, *, architecture: Architecture, secrets: Mappin
 
     Args:
         task: the user's arguments.
-        architecture: the default.
+        architecture: the default architecture.
         secrets: all secrets of the user.
     """
     plain, found = split_environment(task.component, task.environment, dict(secrets))

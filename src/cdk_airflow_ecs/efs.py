@@ -31,7 +31,7 @@ class EfsFiles(ClusterResource):
         name: the name in refs and edges, such as "Database/Files".
         folder: the folder of the access point, such as "/postgres".
         user: ids of the user and group that own every file.
-        description: the description of the security group; a change replaces the group.
+        description: the security group's description; a change replaces the group.
     """
 
     name: str

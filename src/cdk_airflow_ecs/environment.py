@@ -30,7 +30,7 @@ _ENTRYPOINT_VARIABLES: Final = {
 def split_environment(
     owner: str, environment: Mapping[str, str | ecs.Secret], secrets: dict[str, ecs.Secret]
 ) -> tuple[dict[str, Value], dict[Option, Value]]:
-    """Split variables into plain ones and Airflow options; add secrets to *secrets* and refer to them.
+    """Split variables into plain ones and Airflow options; move secrets to *secrets*, by reference.
 
     Raises:
         ValueError: for an invalid name, or a secret in plain text.
@@ -56,7 +56,7 @@ def split_environment(
 
 
 def read_config(config: Mapping[Option, object], secrets: dict[str, ecs.Secret]) -> dict[Option, Value]:
-    """Return the values of ``config=``; add secrets to *secrets* and refer to them.
+    """Return the values of ``config=``; move secrets to *secrets*, by reference.
 
     Raises:
         ValueError: for a value of another type.

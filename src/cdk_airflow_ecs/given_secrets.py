@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 
 def bind_given_secrets(scope: Construct, given: Mapping[str, ecs.Secret]) -> Binding:
-    """Return a binding of secrets with their keys, so that execution roles get permissions for the keys.
+    """Return a binding of secrets and their keys, which execution roles need.
 
-    For an ``ecs.Secret``, CDK adds readers to the key's policy, which is impossible for an imported key and causes a
-    cycle if the key is in another stack. The secret is therefore found in the app by its ARN and imported again,
-    unless it has no customer key.
+    CDK adds readers of an ``ecs.Secret`` to the key's policy, which is impossible for an imported key and causes a
+    cycle if the key is in another stack. Secrets with a customer key are therefore found by ARN and imported again.
 
     Args:
         scope: the parent of imported secrets.
@@ -42,7 +41,6 @@ def bind_given_secrets(scope: Construct, given: Mapping[str, ecs.Secret]) -> Bin
 
 
 def _secrets_with_keys(scope: Construct) -> Sequence[secretsmanager.ISecret]:
-    """Return the app's secrets that have a customer key."""
     return [
         cast("secretsmanager.ISecret", each)
         for each in scope.node.root.node.find_all()
@@ -51,7 +49,7 @@ def _secrets_with_keys(scope: Construct) -> Sequence[secretsmanager.ISecret]:
 
 
 def _same_part(part: str, secret: secretsmanager.ISecret) -> ecs.Secret:
-    """Return *secret* as an ``ecs.Secret`` with *part* as the end of its ARN: ``:field:stage:version``, or ""."""
+    """Return an ``ecs.Secret`` whose ARN ends with *part*: ``:field:stage:version``, or ""."""
     if not part:
         return ecs.Secret.from_secrets_manager(secret)
     _, field, stage, version = part.split(":")

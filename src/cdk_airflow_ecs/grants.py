@@ -15,20 +15,20 @@ from cdk_airflow_ecs.tokens import is_token
 if TYPE_CHECKING:
     from constructs import Construct
 
-# IAM quotas: 10,240 characters for a role's inline policies, half of which the role's own permissions may use, and
-# 6,144 for a managed policy. CDK also splits policies at 6,000.
+# IAM quotas: 10,240 characters for a role's inline policies, half of them for its own permissions; 6,144 for a managed
+# policy, where CDK also stops at 6,000.
 INLINE_CHARACTERS: Final = 4_500
 MANAGED_CHARACTERS: Final = 6_000
 # CDK's estimate for an ARN with tokens (aws-cdk-lib, aws-iam/lib/policy-statement.ts).
 _ARN_CHARACTERS: Final = 150
-# The number of roles that can be added after a resource policy contains the principal. CDK does not support a list of
-# unknown length there, so each role needs a placeholder; CDK removes the empty ones.
+# The number of roles that can be added after a grant through a resource policy. CDK requires a list of known length
+# there, so each role needs a placeholder; CDK removes empty ones.
 MOST_ADDED: Final = 20
 
 
 @jsii.implements(IStableAnyProducer)
 class _RoleArn:
-    """The ARN of the role with an index, or None, which CDK removes from lists."""
+    """The ARN of a role by its index, or None, which CDK removes from lists, if there is none."""
 
     def __init__(self, roles: Mapping[str, iam.IRole], number: int) -> None:
         self._roles, self._number = roles, number
@@ -48,9 +48,9 @@ class RolesPrincipal(iam.PrincipalBase):
         """Create the principal.
 
         Args:
-            scope: the parent of the policies: Grants, which is inline, then the managed Grants2, Grants3 and so on.
+            scope: the parent of the policies: Grants (inline), then Grants2, Grants3… (managed).
             roles: roles by name; more may be added.
-            attach: a function that attaches a policy to present and later roles.
+            attach: attaches a policy to present and later roles.
         """
         super().__init__()
         self._scope, self._roles, self._attach = scope, roles, attach
@@ -69,7 +69,7 @@ class RolesPrincipal(iam.PrincipalBase):
         return self._fragment
 
     def check_places(self) -> None:
-        """Raise ValueError if more roles were added than resource policies have placeholders for."""
+        """Raise ValueError if roles exceed the placeholders in resource policies."""
         if self._fragment is not None and len(self._roles) > self._places:
             raise ValueError(
                 f"add_worker_pool supports at most {MOST_ADDED} pools after a grant that uses a resource policy. Pass"
@@ -110,7 +110,7 @@ class RolesPrincipal(iam.PrincipalBase):
 
 
 def _characters(node: object) -> int:
-    """Return the length of *node* as JSON, where a string with a token has the length of an ARN."""
+    """Return the length of *node* as JSON, counting a string with a token as an ARN."""
     if isinstance(node, Mapping):
         return 1 + sum(len(str(key)) + 4 + _characters(value) for key, value in node.items())
     if isinstance(node, list):

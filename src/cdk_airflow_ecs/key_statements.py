@@ -22,8 +22,8 @@ class KeyStatements:
 
         Args:
             key: the key.
-            actions: IAM actions, such as "kms:Decrypt".
-            via_service: a pattern for the condition ``kms:ViaService``; "" adds no condition.
+            actions: IAM actions.
+            via_service: a pattern for ``kms:ViaService``; "" adds no condition.
         """
         place = key, actions, via_service
         if place not in self._made:
