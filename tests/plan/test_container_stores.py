@@ -210,9 +210,9 @@ def test_warnings():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"image": "postgres"}, "image names a release, such as \".*postgres:17\".*got 'postgres'"),
-        ({"image": "postgres:latest"}, "image names a release"),
-        ({"image": "localhost:5000/postgres"}, "image names a release"),
+        ({"image": "postgres"}, "image must include a release, such as \".*postgres:17\".*got 'postgres'"),
+        ({"image": "postgres:latest"}, "image must include a release"),
+        ({"image": "localhost:5000/postgres"}, "image must include a release"),
         ({"image": "postgres:12.4"}, "image must be PostgreSQL 13 to 18.*got 'postgres:12.4'"),
         ({"image": "public.ecr.aws/docker/library/postgres:19"}, "image must be PostgreSQL 13 to 18"),
         ({"image": "postgres:1 7"}, "got 'postgres:1 7': '1 7' is not a tag"),
@@ -220,7 +220,7 @@ def test_warnings():
         ({"image": 17}, "image is text such as .*got 17"),
         (
             {"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/postgres:17"},
-            "image is an image that needs no login.* is in a private registry",
+            "image must be an image that requires no login.* is in a private registry",
         ),
         ({"cpu": 300}, "cpu=300 is not a Fargate size"),
         ({"memory_mib": 4096}, "memory_mib=4096 is not compatible with cpu=256"),
@@ -235,7 +235,7 @@ def test_rejected_arguments_of_the_database(arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"image": "redis"}, 'image names a release, such as ".*redis:7.2"'),
+        ({"image": "redis"}, 'image must include a release, such as ".*redis:7.2"'),
         ({"image": None}, "image is text such as"),
         ({"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/redis:7"}, "private registry"),
         ({"cpu": "256"}, "cpu='256' is not a Fargate size"),

@@ -137,7 +137,7 @@ def test_unsupported_combinations(line, executor):
 def test_image_dags_need_an_image(line):
     """The official image contains no DAGs."""
     for image in (None, type(OWN_IMAGE).official(architecture="arm64")):
-        with pytest.raises(ValueError, match="needs an image that holds your DAGs"):
+        with pytest.raises(ValueError, match="requires an image with your DAGs"):
             plan(line, dags=ImageDags(), image=image)
 
 

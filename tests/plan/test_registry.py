@@ -31,8 +31,14 @@ DIGEST = "sha256:" + "0" * 64
         (lambda: AirflowImage.registry(None), 'AirflowImage.registry name is text such as "ghcr.io/acme/.*got None'),
         (lambda: AirflowImage.ecr(None, None), r"AirflowImage.ecr repository takes an ecr.IRepository, got None"),
         (lambda: AirflowImage.ecr(REPOSITORY, None), 'AirflowImage.ecr tag is text such as "3.3.2-1", got None'),
-        (lambda: AirflowImage.ecr(REPOSITORY, "airflow:1"), "tag is a tag such as .* or a digest .*; got 'airflow:1'"),
-        (lambda: AirflowImage.ecr(REPOSITORY, "sha256:12"), "tag is a tag such as .* or a digest .*; got 'sha256:12'"),
+        (
+            lambda: AirflowImage.ecr(REPOSITORY, "airflow:1"),
+            "tag must be a tag such as .* or .*sha256:.*; got 'airflow:1'",
+        ),
+        (
+            lambda: AirflowImage.ecr(REPOSITORY, "sha256:12"),
+            "tag must be a tag such as .* or .*sha256:.*; got 'sha256:12'",
+        ),
         (
             lambda: AirflowImage.registry("123456789012.dkr.ecr.eu-central-1.amazonaws.com/airflow:1"),
             r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)",
@@ -64,16 +70,18 @@ def test_hosts_of_ecr(host):
     with pytest.raises(ValueError, match=r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)"):
         AirflowImage.registry(f"{host}/airflow:3.3.2")
     for store in (ContainerDatabase, RedisBroker.container):
-        with pytest.raises(ValueError, match=r"image is an image that needs no login, .* is in a private registry"):
+        with pytest.raises(
+            ValueError, match=r"image must be an image that requires no login, .* is in a private registry"
+        ):
             store(image=f"{host}/store:17")
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("ghcr.io/acme/airflow@", "after @ stands a digest"),
-        ("ghcr.io/acme/airflow@sha256:12", "after @ stands a digest"),
-        ("ghcr.io/Acme/airflow:1", "'Acme' is not in lower case, as names of repositories are"),
+        ("ghcr.io/acme/airflow@", "@ must be followed by a digest"),
+        ("ghcr.io/acme/airflow@sha256:12", "@ must be followed by a digest"),
+        ("ghcr.io/Acme/airflow:1", "'Acme' is not in lower case, as repository names must be"),
         ("Airflow", "'Airflow' is not in lower case"),
         ("ghcr.io/acme/airflow:", "'' is not a tag"),
         ("ghcr.io/acme/air flow:1", "'air flow' is not a name"),
@@ -84,10 +92,10 @@ def test_hosts_of_ecr(host):
 )
 def test_invalid_names(name, why):
     """The error for a name that Docker or ECS rejects has the reason."""
-    with pytest.raises(ValueError, match=rf"AirflowImage\.registry name takes the name of an image .*{why}"):
+    with pytest.raises(ValueError, match=rf"AirflowImage\.registry name must be an image name .*{why}"):
         AirflowImage.registry(name)
     for store in (ContainerDatabase, RedisBroker.container):
-        with pytest.raises(ValueError, match=rf"image takes the name of an image .*{why}"):
+        with pytest.raises(ValueError, match=rf"image must be an image name .*{why}"):
             store(image=name)
 
 
@@ -102,7 +110,7 @@ def test_another_airflow_in_the_name(tmp_path):
     ((identity, message),) = warnings(image=AirflowImage.build(tmp_path)).items()
     assert identity == "cdk-airflow-ecs:other-airflow:puckel/docker-airflow:1.10.9"
     assert (
-        "Dockerfile: FROM puckel/docker-airflow:1.10.9 seems to have Airflow 1.10.9, and version= says 3.3.2" in message
+        "Dockerfile: FROM puckel/docker-airflow:1.10.9 seems to have Airflow 1.10.9, but version= is 3.3.2" in message
     )
     assert warnings(image=AirflowImage.registry("ghcr.io/acme/airflow:2.11.2-4"))
     for name in ("ghcr.io/acme/airflow:3.3.2-4", "acme/airflow:1.0.3", "acme/etl:2.11.2", "acme/airflow:3.3"):
@@ -173,11 +181,11 @@ def test_another_release(name, tmp_path):
         {"executor": CeleryExecutor(pools=[WorkerPool("default", image=pool)])},
         {"image": AirflowImage.build(tmp_path / "own")},
     ):
-        with pytest.raises(ValueError, match=rf"{name}.? is another Airflow than the 3\.3\.2 that version= says"):
+        with pytest.raises(ValueError, match=rf"{name}.? is not Airflow 3\.3\.2, the release of version="):
             plan_of(version=AirflowVersion.V3_3, **arguments)
     (tmp_path / "own" / "Dockerfile").unlink()
     (tmp_path / "own").rmdir()
-    with pytest.raises(ValueError, match=rf"{name}.? is another Airflow than the 3\.3\.2 that version= says"):
+    with pytest.raises(ValueError, match=rf"{name}.? is not Airflow 3\.3\.2, the release of version="):
         plan_of(version=AirflowVersion.V3_3, image=AirflowImage.build(tmp_path, base=name))
 
 

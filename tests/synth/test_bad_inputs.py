@@ -306,10 +306,10 @@ REFUSED: dict[str, tuple[Build, str]] = {
         r"\[core\] parallelism is a list",
     ),
     # --- contradictions
-    "DAGs in the official image": (lambda s: {"dags": ImageDags()}, r"needs an image that holds your DAGs"),
+    "DAGs in the official image": (lambda s: {"dags": ImageDags()}, r"requires an image with your DAGs"),
     "DAGs in the official image for Arm": (
         lambda s: {"dags": ImageDags(), "image": AirflowImage.official(architecture="arm64")},
-        r"needs an image that holds your DAGs",
+        r"requires an image with your DAGs",
     ),
     "passwords over the internet": (lambda s: {"web": Web(internet_facing=True)}, "in plain text: pass certificate="),
     "the internet without a list of clients": (
@@ -322,7 +322,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a container of any PostgreSQL": (
         lambda s: {"database": ContainerDatabase(image="public.ecr.aws/docker/library/postgres")},
-        "ContainerDatabase image names a release",
+        "ContainerDatabase image must include a release",
     ),
     "a container of an old PostgreSQL": (
         lambda s: {"database": ContainerDatabase(image="postgres:12")},
@@ -338,7 +338,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a container of a private Redis": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(image=f"{REGISTRY}/redis:7"))},
-        "RedisBroker.container image is an image that needs no login",
+        "RedisBroker.container image must be an image that requires no login",
     ),
     "a container of no size": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(cpu=100))},
@@ -577,7 +577,10 @@ REFUSED: dict[str, tuple[Build, str]] = {
     # --- emptiness
     "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint is text such"),
     "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage.registry name is text such"),
-    "an empty folder": (lambda s: {"dags": S3Dags("no/such/folder")}, "'no/such/folder' is no folder here"),
+    "an empty folder": (
+        lambda s: {"dags": S3Dags("no/such/folder")},
+        "folder must be a folder .* got 'no/such/folder'",
+    ),
     "an empty log prefix": (lambda s: {"logs": S3Logs(prefix="/")}, "S3Logs prefix is a folder in the bucket"),
 }
 

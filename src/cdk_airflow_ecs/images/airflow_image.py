@@ -1,4 +1,4 @@
-"""AirflowImage, the argument that says which image Airflow's containers run."""
+"""The image of the Airflow containers."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirflowImage:
-    """The image that every Airflow container runs. It must hold the Airflow release that ``version=`` names.
+    """The image of every Airflow container. It must contain the Airflow release of ``version=``.
 
     Use :meth:`official`, :meth:`build`, :meth:`registry` or :meth:`ecr`.
 
     Args:
-        source: where the image comes from. The default is the official image of the cluster's version.
-        entrypoint: what the image starts with; each container's command follows it. The default is the official
-            image's. Airflow must be on PATH, and a command whose first word is "python" must reach Python unchanged.
-        architecture: the processor that tasks run on.
+        source: the source of the image. The default is the official image of the cluster's version.
+        entrypoint: words that precede each container's command. The default is the official image's entry point.
+            Airflow must be on PATH, and commands that start with "python" must reach Python unchanged.
+        architecture: the processor architecture of tasks.
     """
 
     source: ImageSource = field(default_factory=OfficialImage)
@@ -41,23 +41,25 @@ class AirflowImage:
         validation.instance("AirflowImage source", self.source, ImageSource, "the one of AirflowImage.official()")
         entrypoint = validation.items("AirflowImage entrypoint", self.entrypoint, '["/usr/bin/dumb-init", "--"]')
         if not all(isinstance(word, str) for word in entrypoint):
-            raise ValueError(f"AirflowImage entrypoint is a list of words, got {validation.shown(self.entrypoint)}")
+            raise ValueError(
+                f"AirflowImage entrypoint must be a list of words, got {validation.shown(self.entrypoint)}"
+            )
         refuse_command("AirflowImage entrypoint", entrypoint)
         object.__setattr__(self, "entrypoint", entrypoint)
         if self.architecture not in ("x86_64", "arm64"):
             raise ValueError(
-                f'AirflowImage architecture is "x86_64" or "arm64", got {validation.shown(self.architecture)}'
+                f'AirflowImage architecture must be "x86_64" or "arm64", got {validation.shown(self.architecture)}'
             )
 
     @classmethod
     def official(
         cls, *, credentials: secretsmanager.ISecret | None = None, architecture: Architecture = "x86_64"
     ) -> AirflowImage:
-        """The image that the Apache Airflow project publishes on Docker Hub for the cluster's version.
+        """Use the image of the cluster's version that the Apache Airflow project publishes on Docker Hub.
 
         Args:
-            credentials: a secret with username and password for Docker Hub. The default pulls without a login, which
-                Docker Hub admits a hundred times in six hours from one address.
+            credentials: a secret with username and password for Docker Hub. The default is no login; Docker Hub then
+                allows 100 pulls in six hours per IP address.
             architecture: "arm64" is a fifth cheaper on Fargate.
         """
         return cls(source=OfficialImage(login=credentials), architecture=architecture)
@@ -71,14 +73,14 @@ class AirflowImage:
         entrypoint: Sequence[str] = OFFICIAL_ENTRYPOINT,
         architecture: Architecture = "x86_64",
     ) -> AirflowImage:
-        """An image of yours in any registry that needs no AWS permission.
+        """Use your own image in a registry that requires no AWS permission.
 
         Args:
-            name: such as "ghcr.io/acme/airflow:3.3.2-4". A digest or a tag that never moves, so that each deploy says
-                what it runs.
+            name: such as "ghcr.io/acme/airflow:3.3.2-4". Use a digest or a tag that never moves, so that each template
+                determines what runs.
             credentials: a secret with username and password for the registry.
-            entrypoint: what the image starts with.
-            architecture: the processor it was built for.
+            entrypoint: see the class.
+            architecture: the architecture of the image.
         """
         source = RegistryImage(name=name, login=credentials)
         return cls(source=source, entrypoint=entrypoint, architecture=architecture)
@@ -92,13 +94,13 @@ class AirflowImage:
         entrypoint: Sequence[str] = OFFICIAL_ENTRYPOINT,
         architecture: Architecture = "x86_64",
     ) -> AirflowImage:
-        """An image of yours in Amazon ECR; every component may pull from this repository alone.
+        """Use your own image in Amazon ECR. Components receive permission to pull from this repository only.
 
         Args:
             repository: the repository.
             tag: a tag, or a digest that starts with "sha256:".
-            entrypoint: what the image starts with.
-            architecture: the processor it was built for.
+            entrypoint: see the class.
+            architecture: the architecture of the image.
         """
         source = EcrImage(repository=repository, tag=tag)
         return cls(source=source, entrypoint=entrypoint, architecture=architecture)
@@ -112,24 +114,23 @@ class AirflowImage:
         entrypoint: Sequence[str] | None = None,
         architecture: Architecture = "x86_64",
     ) -> AirflowImage:
-        """An image that CDK builds from a directory of yours when it deploys. Synthesis needs no Docker.
+        """Use an image that CDK builds from a local directory when it deploys. Synthesis needs no Docker.
 
-        Each of these is optional: ``requirements.txt``; ``packages.txt``, Debian packages, one a line; ``airflow.cfg``,
-        whose options count like those of ``config=``; ``plugins/``; ``dags/``, for ``dags=ImageDags()``; ``config/``,
-        Python modules such as ``airflow_local_settings.py``; ``entrypoint.sh``. A ``Dockerfile`` is built as it is; of
-        the rest the cluster then reads ``airflow.cfg`` alone.
+        All files are optional: ``requirements.txt``; ``packages.txt``, one Debian package per line; ``airflow.cfg``,
+        whose options are treated like ``config=``; ``plugins/``; ``dags/``, for ``dags=ImageDags()``; ``config/``, with
+        Python modules such as ``airflow_local_settings.py``; ``entrypoint.sh``. If there is a ``Dockerfile``, it is
+        built as it is, and only ``airflow.cfg`` is read in addition.
 
         Args:
             directory: the directory.
-            base: what the image starts from. The default is "official", the full image: its providers are the ones that
-                this release was tested with. "slim" has only those that the cluster needs itself. Or the name of an
-                image made from either, such as a copy in a registry of yours.
-            entrypoint: what the image starts with. The default is ``entrypoint.sh`` if there is one, else the official
-                image's. Each container's command follows it.
-            architecture: the processor that the image is built for and tasks run on.
+            base: the base image. The default, "official", is the full image, with the providers that its release was
+                tested with. "slim" has only the providers that the cluster needs. Other values are names of images
+                derived from one of them, such as a copy in your registry.
+            entrypoint: see the class. The default is ``entrypoint.sh`` if it exists, else the official image's.
+            architecture: the architecture of the image and of tasks.
 
         Raises:
-            ValueError: if the directory is missing, has nothing for an image, or holds what cannot become one.
+            ValueError: if the directory does not exist, or its contents are missing or unsupported.
 
         Examples:
             >>> from pathlib import Path
@@ -143,9 +144,9 @@ class AirflowImage:
         return cls(source=source, entrypoint=source.entrypoint, architecture=architecture)
 
     def with_dags(self, folder: str | None) -> AirflowImage:
-        """Return the image for a cluster that reads its DAGs from *folder* of the image; None if from elsewhere.
+        """Return the image for a cluster with its DAGs in *folder* of the image; None if they are elsewhere.
 
         Raises:
-            ValueError: if the image is known to have none there.
+            ValueError: if the image is known to have no DAGs there.
         """
         return replace(self, source=self.source.with_dags(folder))

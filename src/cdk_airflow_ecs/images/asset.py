@@ -1,4 +1,4 @@
-"""The assets from which CDK builds images when it deploys."""
+"""CDK assets of images that are built at deploy time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder_asset(
     build_arguments: Mapping[str, str],
     identity: str | None = None,
 ) -> ecs.ContainerImage:
-    """Create the asset of *folder* under *scope*, once for each architecture."""
+    """Create the asset of *folder* under *scope*, once per architecture."""
     identity = identity or hashlib.sha256(json.dumps([str(folder), dict(build_arguments)]).encode()).hexdigest()
     name = f"{architecture}-{identity[:8]}"
     asset = scope.node.try_find_child(name)
@@ -47,4 +47,4 @@ def folder_asset(
             exclude=[f"**/{pattern}" for pattern in (*JUNK, *PRIVATE)],
             platform=assets.Platform.LINUX_ARM64 if arm else assets.Platform.LINUX_AMD64,
         )
-    return ecs.ContainerImage.from_docker_image_asset(asset)  # type: ignore[arg-type]  # what was made here
+    return ecs.ContainerImage.from_docker_image_asset(asset)  # type: ignore[arg-type]  # asset is a DockerImageAsset

@@ -1,4 +1,4 @@
-"""Images that CDK builds, when it deploys, from a directory of the user's."""
+"""Images that CDK builds from a directory at deploy time."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MU
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage(ImageSource):
-    """An image that is built from a directory. Made by :meth:`AirflowImage.build`.
+    """An image that is built from a directory, created by :meth:`AirflowImage.build`.
 
     Args:
-        contents: what the directory holds.
-        base: "official", "slim", or the name of another image to start from.
-        entrypoint: what the image starts with.
-        dags: whether the image carries the directory's DAGs.
+        contents: the contents of the directory.
+        base: "official", "slim", or the name of another base image.
+        entrypoint: words that precede each command.
+        dags: whether the image contains the directory's DAGs.
     """
 
     contents: ImageDirectory
@@ -84,7 +84,7 @@ class BuiltImage(ImageSource):
             check_release(f"{self.contents.path / 'Dockerfile'}: FROM", name, version)
         for name in files:
             if own := self.contents.files.get(f"config/{name}"):
-                raise IncompatibleArgumentsError(f"{own}: the cluster brings a module of that name; rename yours")
+                raise IncompatibleArgumentsError(f"{own}: the cluster adds a module with this name. Rename yours")
 
     def advice(self, version: AirflowVersion) -> Sequence[Advice]:
         """See :meth:`ImageSource.advice`."""
@@ -93,7 +93,7 @@ class BuiltImage(ImageSource):
         return [advice for source, name in names for advice in other_airflow(source, name, version)]
 
     def _starts_from(self) -> list[str]:
-        """The image that the last stage of a Dockerfile starts from, if there is a Dockerfile."""
+        """Return the base image of a Dockerfile's last stage, if there is a Dockerfile."""
         return _FROM.findall(self.contents.dockerfile or "")[-1:]
 
     def with_dags(self, folder: str | None) -> ImageSource:
@@ -103,12 +103,12 @@ class BuiltImage(ImageSource):
         path, own = self.contents.path, PurePosixPath(HOME, "dags")
         if self.contents.dockerfile is None and not self.has_dags:
             raise IncompatibleArgumentsError(
-                f"dags=ImageDags(): {path} has no dags/ with a file in it; put your DAGs there"
+                f"dags=ImageDags(): {path}/dags does not exist or has no files. Put your DAGs there"
             )
         if self.contents.dockerfile is None and own not in (PurePosixPath(folder), *PurePosixPath(folder).parents):
             raise IncompatibleArgumentsError(
-                f"dags=ImageDags({folder!r}): the files of {path / 'dags'} are in {own} of the image; leave the folder"
-                " out, or name one below that"
+                f"dags=ImageDags({folder!r}): the image contains the files of {path / 'dags'} in {own}. Omit the"
+                " folder, or pass one below it"
             )
         return self
 
@@ -129,7 +129,7 @@ class BuiltImage(ImageSource):
     def context(
         self, version: AirflowVersion, requirements: tuple[str, ...] = (), files: Mapping[str, str] | None = None
     ) -> dict[str, bytes]:
-        """Every file that the builder gets, by path. Pure, but for reading the directory's files."""
+        """Return every file of the build context by path. Reads the directory's files."""
         own = {name: path for name, path in self.contents.files.items() if self.dags or not name.startswith("dags/")}
         recipe = Recipe(
             version=version,
@@ -147,23 +147,23 @@ class BuiltImage(ImageSource):
 
 
 def build_image(directory: str | Path, *, base: str | None, entrypoint: Sequence[str] | None) -> BuiltImage:
-    """Read *directory* and check it with the arguments of :meth:`AirflowImage.build`."""
+    """Read *directory* and check it together with the arguments of :meth:`AirflowImage.build`."""
     contents = read_directory(directory)
     validation.text("AirflowImage.build base", base, "slim")
     if base is not None and (is_token(base) or fault(base)):
         why = f": {fault(base)}" if fault(base) else ""
         raise ValueError(
-            f'AirflowImage.build base is "official", "slim" or the name of an image, got {validation.shown(base)}{why}'
+            f'AirflowImage.build base must be "official", "slim" or an image name, got {validation.shown(base)}{why}'
         )
     if contents.dockerfile is not None:
         if base is not None:
             raise IncompatibleArgumentsError(
-                f"AirflowImage.build: {contents.path / 'Dockerfile'} says what it starts from; leave base= out"
+                f"AirflowImage.build: {contents.path / 'Dockerfile'} already has a base image. Omit base="
             )
         if entrypoint is None and (own := _ENTRYPOINT.findall(contents.dockerfile)):
             raise IncompatibleArgumentsError(
-                f"AirflowImage.build: {contents.path / 'Dockerfile'} sets ENTRYPOINT {own[-1].strip()}, and the cluster"
-                " sets one for each container itself; pass entrypoint=[…] with what must stand before Airflow's command"
+                f"AirflowImage.build: {contents.path / 'Dockerfile'} sets ENTRYPOINT {own[-1].strip()}, which the"
+                " cluster overrides in each container. Pass entrypoint=[…] with the words before Airflow's command"
             )
     script = "entrypoint.sh" in contents.files
     if entrypoint is None:
@@ -172,6 +172,6 @@ def build_image(directory: str | Path, *, base: str | None, entrypoint: Sequence
     if script and not any(SCRIPT in word for word in entrypoint if isinstance(word, str)):
         raise IncompatibleArgumentsError(
             f"AirflowImage.build: entrypoint= does not start {contents.files['entrypoint.sh']}, which is {SCRIPT} in"
-            " the image; name it there, or remove the file"
+            " the image. Add it to entrypoint=, or remove the file"
         )
     return BuiltImage(contents=contents, base=base or "official", entrypoint=entrypoint)

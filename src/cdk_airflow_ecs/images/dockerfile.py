@@ -1,4 +1,4 @@
-"""The Dockerfile of an image derived from Airflow's own. Pure: facts in, text out."""
+"""The Dockerfile of a derived Airflow image. Pure."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _CONSTRAINTS: Final = "https://raw.githubusercontent.com/apache/airflow/constrai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What goes into an image.
+    """The contents of an image.
 
     Args:
         version: the Airflow release.
-        base: "official", "slim", or the name of an image that was made from either.
+        base: "official", "slim", or the name of an image derived from one of them.
         packages: Debian packages.
-        requirements: the lines of requirements.txt.
-        folders: which of "config", "plugins" and "dags" the context has.
-        entrypoint: what the image starts with, when entrypoint.sh is in the context.
+        requirements: lines of requirements.txt.
+        folders: those of "config", "plugins" and "dags" that are in the context.
+        entrypoint: the entry point, if the context has entrypoint.sh.
     """
 
     version: AirflowVersion
@@ -38,7 +38,7 @@ class Recipe:
 
 
 def dockerfile(recipe: Recipe) -> str:
-    """Write the Dockerfile of *recipe*.
+    """Return the Dockerfile of *recipe*.
 
     Examples:
         >>> print(dockerfile(Recipe(version=AirflowVersion.V3_3, folders=("plugins",))))
@@ -49,10 +49,10 @@ def dockerfile(recipe: Recipe) -> str:
     """
     paragraphs = [f"FROM {base_image(recipe.version, recipe.base)}"]
     if recipe.base not in ("official", "slim"):
-        # Whoever moves version= must move the base too.
+        # A change of version= requires another base.
         paragraphs.append(
             f'RUN test "${{AIRFLOW_VERSION}}" = "{recipe.version}" \\\n    || {{'
-            f' echo "{recipe.base} has Airflow ${{AIRFLOW_VERSION}}, version= says {recipe.version}"; exit 1; }}'
+            f' echo "{recipe.base} has Airflow ${{AIRFLOW_VERSION}}, but version= is {recipe.version}"; exit 1; }}'
         )
     if recipe.packages:
         paragraphs.append(_install_packages(recipe.packages))
@@ -68,12 +68,7 @@ def dockerfile(recipe: Recipe) -> str:
 
 
 def build_context(recipe: Recipe, files: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the files that a builder gets and that come from no directory, by path.
-
-    Args:
-        recipe: what goes into the image.
-        files: Python modules of the cluster's own, by file name.
-    """
+    """Return the generated files of the build context, by path; *files* are the cluster's Python modules."""
     context = {"Dockerfile": dockerfile(recipe).encode()}
     if recipe.requirements:
         context["requirements.txt"] = "".join(f"{line}\n" for line in recipe.requirements).encode()
@@ -81,7 +76,7 @@ def build_context(recipe: Recipe, files: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def base_image(version: AirflowVersion, base: str) -> str:
-    """The name of the image that another starts from.
+    """Return the name of the base image.
 
     Examples:
         >>> base_image(AirflowVersion.V2_8, "slim")
@@ -106,7 +101,7 @@ USER airflow"""
 
 
 def _install_requirements(recipe: Recipe) -> str:
-    """One pip command: it may not move Airflow, and breaks on any conflict."""
+    """Return one pip command, which keeps Airflow's release and fails on conflicts."""
     extras = ""
     lines = []
     if recipe.base == "slim":
@@ -124,11 +119,11 @@ def _install_requirements(recipe: Recipe) -> str:
 
 
 def _constraints(recipe: Recipe) -> str:
-    """Put the versions that Airflow was tested with into a file, without those that requirements name themselves."""
+    """Return the command that writes Airflow's constraints to a file, without packages that requirements pin."""
     version, file, fetch = recipe.version, "${HOME}/constraints.txt", ""
     if recipe.base == "slim" or version.line == "2.8":
-        # Images have a file only since 2.9 (docker-stack documentation), and nothing says that a slim one's names
-        # providers, which it has not.
+        # Images contain a constraints file only since 2.9 (docker-stack documentation); those of slim images are not
+        # documented to include providers.
         url = _CONSTRAINTS.format(version="${AIRFLOW_VERSION}", python=version.python)
         file = f"{HOME}/constraints.txt"
         fetch = f'curl --fail --silent --show-error --location --output {file} "{url}" \\\n    && '

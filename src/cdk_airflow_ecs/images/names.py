@@ -1,4 +1,4 @@
-"""The names of images: what they say of the image, before anybody can pull it. Pure."""
+"""Image names. Pure."""
 
 from __future__ import annotations
 
@@ -20,37 +20,30 @@ _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?")
 # Amazon ECR User Guide, "Private registries" and "Dual-stack endpoints": 123456789012.dkr.ecr.REGION.amazonaws.com,
 # dkr.ecr-fips, dkr-ecr.REGION.on.aws, and the domains of other partitions. The account may be a token.
 _ECR: Final = re.compile(r"[.}]dkr[.-]ecr(-fips)?\.")
-# Releases of Airflow, so that a number of somebody's own, such as 1.0.3, is not taken for one.
+# Only releases of Airflow, so that the user's own numbers, such as 1.0.3, do not match.
 _AIRFLOW_RELEASE: Final = re.compile(r"(?:slim-|v)?(1\.10\.\d+|[23]\.\d+\.\d+)(?!\d)")
 
 
 def check_release(source: str, name: str, version: AirflowVersion) -> None:
-    """Refuse an image of the Apache Airflow project that has another release than the cluster.
-
-    Raises:
-        ValueError: naming *source* and both.
-    """
+    """Raise an error if *name* is an official image of another release. *source* is its argument or file."""
     match = _OFFICIAL.fullmatch(name)
     if match and match[1] != str(version):
         raise IncompatibleArgumentsError(
-            f"{source} {name} is another Airflow than the {version} that version= says; change one of them"
+            f"{source} {name} is not Airflow {version}, the release of version=. Change one of them"
         )
 
 
 def check_tag(name: str, tag: str) -> None:
-    """Refuse what is neither tag nor digest.
-
-    Raises:
-        ValueError: naming the argument.
-    """
+    """Raise ValueError unless *tag* is a tag or a digest. *name* is the argument."""
     if not (is_token(tag) or _LABEL.fullmatch(tag) or _DIGEST.fullmatch(tag)):
         raise ValueError(
-            f'{name} is a tag such as "3.3.2-1", or a digest of 64 digits after "sha256:"; got {validation.shown(tag)}'
+            f'{name} must be a tag such as "3.3.2-1", or "sha256:" and 64 hexadecimal digits; got'
+            f" {validation.shown(tag)}"
         )
 
 
 def in_ecr(name: str) -> bool:
-    """Whether *name* is in a private registry of Amazon ECR, where only AWS permissions admit.
+    """Return whether *name* is in a private Amazon ECR registry, which requires AWS permissions.
 
     Examples:
         >>> in_ecr("123456789012.dkr-ecr.eu-west-1.on.aws/airflow:1"), in_ecr("public.ecr.aws/acme/airflow:1")
@@ -60,19 +53,19 @@ def in_ecr(name: str) -> bool:
 
 
 def fault(name: str) -> str | None:
-    """Return what keeps *name* from being the name of an image; None for a good one, or one that may be.
+    """Return why *name* is not an image name, or None if it is or may be one.
 
     Examples:
         >>> fault("ghcr.io/Acme/airflow:1"), fault("localhost:5000/airflow:1")
-        ("'Acme' is not in lower case, as names of repositories are", None)
+        ("'Acme' is not in lower case, as repository names must be", None)
     """
     if is_token(name) or secret_in(name):
         return None if is_token(name) else f"it holds {secret_in(name)}"
     rest, at, digest = name.partition("@")
     if at and not _DIGEST.fullmatch(digest):
-        return "after @ stands a digest, sha256: and 64 hexadecimal digits"
+        return "@ must be followed by a digest, sha256: and 64 hexadecimal digits"
     first, _, path = rest.partition("/")
-    # As Docker tells a registry from a folder of Docker Hub.
+    # Docker's rule for telling registries from Docker Hub paths.
     if path and ("." in first or ":" in first or first == "localhost"):
         if not _HOST.fullmatch(first):
             return f"{validation.shown(first)} is not the host name of a registry"
@@ -83,46 +76,38 @@ def fault(name: str) -> str | None:
         return f"{validation.shown(tag)} is not a tag"
     for part in path.split("/"):
         if not _PART.fullmatch(part):
-            why = "in lower case, as names of repositories are" if _PART.fullmatch(part.lower()) else "a name"
+            why = "in lower case, as repository names must be" if _PART.fullmatch(part.lower()) else "a name"
             return f"{validation.shown(part)} is not {why}"
     return None
 
 
 def check_name(argument: str, name: str, example: str) -> None:
-    """Refuse what is not the name of an image.
-
-    Raises:
-        ValueError: naming the *argument* and what is wrong.
-    """
+    """Raise ValueError with the reason if *name* is not an image name."""
     if why := fault(name):
         given = validation.shown(name)
-        raise ValueError(f'{argument} takes the name of an image such as "{example}", got {given}: {why}')
+        raise ValueError(f'{argument} must be an image name such as "{example}", got {given}: {why}')
 
 
 def check_public_image(argument: str, given: object, example: str) -> None:
-    """Refuse what is not an image that anyone may pull, and one whose name does not say which.
-
-    Raises:
-        ValueError: naming the *argument*.
-    """
+    """Raise ValueError if an image requires credentials, or its name has no release."""
     validation.text(argument, given, example, required=True)
     if not isinstance(given, str):
         return
     if in_ecr(given):
         raise ValueError(
-            f'{argument} is an image that needs no login, such as "{example}", got {validation.shown(given)}, which is'
-            " in a private registry"
+            f'{argument} must be an image that requires no login, such as "{example}", got {validation.shown(given)},'
+            " which is in a private registry"
         )
     check_name(argument, given, example)
     if moves(given):
         raise ValueError(
-            f'{argument} names a release, such as "{example}", so that a restart starts the same; got'
+            f'{argument} must include a release, such as "{example}", so that restarts use the same image; got'
             f" {validation.shown(given)}"
         )
 
 
 def other_release(name: str, version: AirflowVersion) -> str | None:
-    """Return the release of Airflow that *name* seems to hold, if it is not the cluster's.
+    """Return the Airflow release that *name* seems to have, unless it is the cluster's.
 
     Examples:
         >>> other_release("puckel/docker-airflow:1.10.9", AirflowVersion.V3_3)
@@ -135,7 +120,7 @@ def other_release(name: str, version: AirflowVersion) -> str | None:
 
 
 def on_docker_hub(name: str) -> bool:
-    """Whether *name* is pulled from Docker Hub.
+    """Return whether *name* is pulled from Docker Hub.
 
     Examples:
         >>> [on_docker_hub(name) for name in ("acme/airflow:1", "docker.io/acme/airflow:1", "ghcr.io/acme/airflow:1")]
@@ -147,7 +132,7 @@ def on_docker_hub(name: str) -> bool:
 
 
 def moves(name: str) -> bool:
-    """Whether *name* is another image after somebody pushed to it.
+    """Return whether *name* has no tag or the tag "latest", which can refer to another image later.
 
     Examples:
         >>> [moves(name) for name in ("acme/airflow", "acme/airflow:latest", "localhost:5000/airflow:1")]
@@ -159,5 +144,5 @@ def moves(name: str) -> bool:
 
 
 def image_of(name: str) -> str:
-    """How a message calls the image of *name*."""
+    """Return the designation of image *name* in messages."""
     return f"the image of {'this cluster' if name == 'airflow' else name}"

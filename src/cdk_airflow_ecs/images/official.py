@@ -1,4 +1,4 @@
-"""The image that the Apache Airflow project publishes, as it is or with packages that the cluster needs."""
+"""The official image, optionally with packages that the cluster needs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfficialImage(ImageSource):
-    """The full image of the cluster's release on Docker Hub.
-
-    Args:
-        login: a secret with username and password for Docker Hub.
-    """
+    """The full official image of the cluster's release on Docker Hub, pulled with the credentials *login*."""
 
     login: secretsmanager.ISecret | None = None
 
@@ -57,7 +53,7 @@ class OfficialImage(ImageSource):
         """See :meth:`ImageSource.with_dags`."""
         if folder is not None:
             raise IncompatibleArgumentsError(
-                "dags=ImageDags() needs an image that holds your DAGs, and the official image holds none; pass"
+                "dags=ImageDags() requires an image with your DAGs, but the official image has none. Pass"
                 ' image=AirflowImage.build("airflow/") or image=AirflowImage.registry("…"), or use dags=S3Dags()'
             )
         return self

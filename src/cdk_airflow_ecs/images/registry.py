@@ -1,4 +1,4 @@
-"""Images that a registry holds already."""
+"""Existing images in registries."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryImage(ImageSource):
-    """An image in a registry that needs no AWS permission.
-
-    Args:
-        name: its name with tag or digest.
-        login: a secret with username and password for the registry.
-    """
+    """An image in a registry that requires no AWS permission, pulled with the credentials *login*."""
 
     name: str
     login: secretsmanager.ISecret | None = None
@@ -40,7 +35,7 @@ class RegistryImage(ImageSource):
         validation.secret("AirflowImage credentials", self.login)
         if in_ecr(self.name):
             raise IncompatibleArgumentsError(
-                f"AirflowImage: {validation.shown(self.name)} is in Amazon ECR, where the name alone admits nobody; use"
+                f"AirflowImage: {validation.shown(self.name)} is in Amazon ECR, which requires permissions. Use"
                 " AirflowImage.ecr(repository, tag)"
             )
         check_name("AirflowImage.registry name", self.name, "ghcr.io/acme/airflow:3.3.2-1")
@@ -85,12 +80,7 @@ class RegistryImage(ImageSource):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcrImage(ImageSource):
-    """An image in Amazon ECR.
-
-    Args:
-        repository: the repository.
-        tag: a tag, or a digest that starts with "sha256:".
-    """
+    """An image in Amazon ECR. *tag* is a tag, or a digest that starts with "sha256:"."""
 
     repository: ecr.IRepository
     tag: str

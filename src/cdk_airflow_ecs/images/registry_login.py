@@ -1,4 +1,4 @@
-"""An image that is pulled with a login to its registry."""
+"""Images from registries with credentials."""
 
 from __future__ import annotations
 
@@ -14,15 +14,10 @@ if TYPE_CHECKING:
 
 
 def image_with_login(scope: Construct, name: str, credentials: secretsmanager.ISecret | None) -> ecs.ContainerImage:
-    """Return the image *name*, pulled with *credentials*.
+    """Return the image *name*, pulled with *credentials*, a secret with username and password.
 
-    CDK would allow roles the key of the secret in the key's own policy: an imported key has none that CDK could change,
-    and a key in another stack would depend on this one. The execution role's own policy allows the key instead.
-
-    Args:
-        scope: where the secret is looked up again, if it has a key.
-        name: the name of the image.
-        credentials: a secret with username and password.
+    The execution role's policy allows decryption. CDK would change the key's policy instead, which is impossible for
+    imported keys, and would make the stack of a key depend on this one.
     """
     login = None if credentials is None else secret_peer(scope, credentials)
     return ecs.ContainerImage.from_registry(name, credentials=login)

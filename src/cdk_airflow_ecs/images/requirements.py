@@ -1,4 +1,4 @@
-"""The lines of a requirements.txt: read and checked. pip resolves them when the image is built. Pure."""
+"""Checks of requirements.txt, which pip resolves when the image is built. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LINE: Final = re.compile(
 _ELSEWHERE: Final = re.compile(
     r"-[rce]|--(requirement|constraint|editable)\b|\.{0,2}/|file:|.+@\s*file:|(-f|--find-links)[\s=]*(?!\S*://)\S"
 )
-# The first line of requirements.txt in Amazon MWAA, and what many Dockerfiles pass to pip.
+# First line of requirements.txt on Amazon MWAA, and in many Dockerfiles.
 _AIRFLOW_CONSTRAINTS: Final = re.compile(r"(-c|--constraint)\b[\s=]*[\"']?(\S*/)?constraints-[^/\s]*\.txt")
 _LOGIN: Final = re.compile(r"://(?!git@)[^/\s]*@")
-_OWN_DOCKERFILE: Final = "; or write a Dockerfile of your own in that directory"
+_OWN_DOCKERFILE: Final = "; or write your own Dockerfile in that directory"
 
 
 def whole_lines(text: str) -> tuple[str, ...]:
-    r"""Lines without comments, each whole where a backslash continues it.
+    r"""Return the lines without comments, with continued lines joined.
 
     Examples:
         >>> whole_lines("pandas  # for reports\n\n# more\ngit+https://x/y.git#egg=y\n")
@@ -35,44 +35,36 @@ def whole_lines(text: str) -> tuple[str, ...]:
 
 
 def check_requirements(source: str, lines: Iterable[str]) -> None:
-    """Refuse what cannot be installed in a build that has this one file, or would leave a login in the image.
-
-    Raises:
-        ValueError: naming *source* and the line.
-    """
+    """Raise ValueError for lines that the build cannot install, or that would store credentials in the image."""
     for line in lines:
         if _LOGIN.search(line):
             raise ValueError(
-                f"{source}: a line has a login in its address, which everyone who may pull the image could read; take"
-                f" the package from an index without one{_OWN_DOCKERFILE}, with a build secret"
+                f"{source}: a line has credentials in its URL, which everyone with access to the image could read. Use"
+                f" a package index without credentials{_OWN_DOCKERFILE}, with a build secret"
             )
         if _AIRFLOW_CONSTRAINTS.match(line):
             raise IncompatibleArgumentsError(
-                f"{source}: {line!r} repeats what the build does. It gives pip the constraints of the cluster's"
-                " Airflow: remove the line"
+                f"{source}: {line!r} is redundant: the build passes the constraints of the cluster's Airflow to pip."
+                " Remove the line"
             )
         if _ELSEWHERE.match(line):
             raise ValueError(
-                f"{source}: {validation.shown(line)} names another file, and the build has this one alone; write its"
+                f"{source}: {validation.shown(line)} refers to another file, which the build does not have. Write its"
                 f" lines here{_OWN_DOCKERFILE}"
             )
         if "--hash" in line:
             raise ValueError(
-                f"{source}: {validation.shown(line.split()[0])} has a hash; pip would then want hashes of Airflow and"
-                f" of all that it needs. Remove the hashes{_OWN_DOCKERFILE}"
+                f"{source}: {validation.shown(line.split()[0])} has a hash, so pip would require hashes of Airflow and"
+                f" all its dependencies. Remove the hashes{_OWN_DOCKERFILE}"
             )
         if not (line.startswith("-") or "://" in line or _LINE.fullmatch(line)):
             raise ValueError(
-                f"{source}: {validation.shown(line)} is no requirement; write one a line, such as pandas>=2.2"
+                f"{source}: {validation.shown(line)} is not a requirement. Write one per line, such as pandas>=2.2"
             )
 
 
 def check_airflow(source: str, lines: Iterable[str], version: AirflowVersion) -> None:
-    """Refuse another Airflow than the cluster's, before a build does.
-
-    Raises:
-        ValueError: naming *source* and the line.
-    """
+    """Raise an error if *lines* pin another Airflow release than the cluster's."""
     for line in lines:
         match = _LINE.fullmatch(line)
         if match is None or _normalized(match["name"]) not in ("apache-airflow", "apache-airflow-core"):
@@ -80,13 +72,13 @@ def check_airflow(source: str, lines: Iterable[str], version: AirflowVersion) ->
         pin = re.fullmatch(r"={2,3}\s*([^\s,]+)\s*", match["version"] or "")
         if pin and pin[1] != str(version):
             raise IncompatibleArgumentsError(
-                f"{source}: {validation.shown(line)} is not the Airflow {version} that version= says; remove the line:"
-                " the image has Airflow, and pip is told to keep it as it is"
+                f"{source}: {validation.shown(line)} is not Airflow {version}, the release of version=. Remove it:"
+                " the image contains Airflow, and pip does not change it"
             )
 
 
 def chosen_versions(lines: Iterable[str]) -> tuple[str, ...]:
-    """The packages whose version *lines* say something about.
+    """Return the packages for which *lines* restrict the version.
 
     Examples:
         >>> chosen_versions(["Flask_Login>=0.6", "pandas", "dbt-core ~= 1.9 ; python_version > '3.8'", "--pre"])
@@ -97,7 +89,7 @@ def chosen_versions(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def asks_for(lines: Iterable[str], package: str, version: tuple[int, ...]) -> bool:
-    """Whether *lines* admit no release of *package* before *version*. What stands at an address is taken for newer.
+    """Return whether *lines* exclude releases of *package* before *version*. Packages at URLs count as newer.
 
     Examples:
         >>> asks_for(["Acme.Tools[all] >= 2.3, <3"], "acme-tools", (2, 2))
@@ -114,5 +106,5 @@ def asks_for(lines: Iterable[str], package: str, version: tuple[int, ...]) -> bo
 
 
 def _normalized(name: str) -> str:
-    """A package's name as PyPI compares it."""
+    """Normalize a package name like PyPI."""
     return re.sub(r"[-_.]+", "-", name).lower()
