@@ -192,7 +192,7 @@ def test_maintenance_and_exec_do_not_change_tasks(arguments):
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
 def test_logs_must_be_remote(executor):
     """Logs would be lost with the task's disk."""
-    with pytest.raises(ValueError, match=r"logs=LocalLogs\(\) cannot be used .* use logs=S3Logs\(\)"):
+    with pytest.raises(ValueError, match=r"logs=LocalLogs\(\) cannot be used .* logs=S3Logs\(\)"):
         plan_of(executor=executor, logs=LocalLogs())
 
 

@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "logs as a bucket": (lambda s: {"logs": s3.Bucket.from_bucket_name(s, "B", "bucket")}, "logs= takes a LogStore"),
     "logs that go with their task": (
         lambda s: {"logs": LocalLogs(), "executor": EcsExecutor()},
-        r"logs=LocalLogs\(\) cannot be used with executor=EcsExecutor\(…\).*use logs=S3Logs\(\)",
+        r"logs=LocalLogs\(\) cannot be used with executor=EcsExecutor\(…\).*logs=S3Logs\(\)",
     ),
     "several executors for an old Airflow": (
         lambda s: {
