@@ -216,7 +216,7 @@ class AirflowCluster(Construct):
             >>> cluster.plan.component("Pools/heavy").spot
             True
         """
-        validation.instance("add_worker_pool", pool, WorkerPool, 'WorkerPool("heavy")')
+        validation.instance("add_worker_pool(pool)", pool, WorkerPool, 'WorkerPool("heavy")')
         executor = self._arguments.executor or CeleryExecutor()
         self._grow(replace(self._arguments, executor=executor.with_pool(pool)))
 

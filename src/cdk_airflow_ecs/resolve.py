@@ -178,8 +178,8 @@ def check_constructs(
     """
     if isinstance(scope, Stage):
         raise ValueError('an AirflowCluster belongs into a stack: AirflowCluster(Stack(app, "Data"), "Airflow")')
-    validation.construct("AirflowCluster", scope, "node", "a scope, such as a Stack, first", required=True)
-    validation.text("the id of an AirflowCluster", construct_id, "Airflow", required=True)
+    validation.construct("the scope of AirflowCluster", scope, "node", "a construct such as a Stack", required=True)
+    validation.text("the id of AirflowCluster", construct_id, "Airflow", required=True)
     validation.construct("vpc=", vpc, "vpc_id", "an ec2.IVpc, such as ec2.Vpc.from_lookup(…)")
     validation.construct("encryption_key=", encryption_key, "key_arn", "a kms.IKey")
     for name, selection in subnets.items():
@@ -188,8 +188,8 @@ def check_constructs(
             validation.instance(f"{name}=", selection, SubnetSelection, example)
     if removal_policy is not None and getattr(removal_policy, "name", None) not in _REMOVAL_POLICIES:
         raise ValueError(
-            f"removal_policy= takes RemovalPolicy.{' or RemovalPolicy.'.join(_REMOVAL_POLICIES)}; got"
-            f" {validation.shown(removal_policy)}. Leave it out to keep buckets and take a last snapshot of databases"
+            f"removal_policy= must be RemovalPolicy.{' or RemovalPolicy.'.join(_REMOVAL_POLICIES)}, got"
+            f" {validation.shown(removal_policy)}. Omit it to keep buckets and a final snapshot of databases"
         )
 
 

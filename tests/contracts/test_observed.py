@@ -206,7 +206,7 @@ def test_the_plan_has_the_scaling():
             lambda: WorkerPool("heavy", count=2, scaling=ExternalScaling()),
             "count= and scaling= both set the number of tasks",
         ),
-        (lambda: Service(scaling="cpu"), "scaling takes a Scaling such as"),
+        (lambda: Service(scaling="cpu"), "scaling must be a Scaling such as"),
     ],
 )
 def test_a_scaling_that_is_refused(make, message):

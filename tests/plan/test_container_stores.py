@@ -216,8 +216,8 @@ def test_warnings():
         ({"image": "postgres:12.4"}, "image must be PostgreSQL 13 to 18.*got 'postgres:12.4'"),
         ({"image": "public.ecr.aws/docker/library/postgres:19"}, "image must be PostgreSQL 13 to 18"),
         ({"image": "postgres:1 7"}, "got 'postgres:1 7': '1 7' is not a tag"),
-        ({"image": ""}, "image is text such as"),
-        ({"image": 17}, "image is text such as .*got 17"),
+        ({"image": ""}, "image .*text such as"),
+        ({"image": 17}, "image .*text such as .*got 17"),
         (
             {"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/postgres:17"},
             "image must be an image that requires no login.* is in a private registry",
@@ -236,7 +236,7 @@ def test_rejected_arguments_of_the_database(arguments, words):
     ("arguments", "words"),
     [
         ({"image": "redis"}, 'image must include a release, such as ".*redis:7.2"'),
-        ({"image": None}, "image is text such as"),
+        ({"image": None}, "image .*text such as"),
         ({"image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/redis:7"}, "private registry"),
         ({"cpu": "256"}, "cpu='256' is not a Fargate size"),
         ({"memory_mib": 100}, "memory_mib=100 is not compatible with cpu=256; Fargate accepts 512, 1024, 2048"),

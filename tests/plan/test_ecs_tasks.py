@@ -229,7 +229,7 @@ def test_ecs_tasks_and_executor_tasks():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "1st"}, "an ECS task's name is a letter, then letters, digits and hyphens, at most 32; got '1st'"),
+        ({"name": "1st"}, "an ECS task's name .*32 letters, digits and hyphens, .*got '1st'"),
         ({"name": "a_b"}, "an ECS task's name is a letter"),
         ({"name": "a" * 33}, "at most 32"),
         ({"name": None}, "an ECS task's name is a letter, .* got None"),

@@ -56,7 +56,7 @@ def test_a_cpu_known_only_at_deploy_time():
     """A cpu token is compatible with any number."""
     check_size("A", NUMBER_TOKEN, 2048)
     check_size("A", NUMBER_TOKEN, NUMBER_TOKEN)
-    with pytest.raises(ValueError, match="memory_mib is an integer"):
+    with pytest.raises(ValueError, match="memory_mib must be an integer"):
         check_size("A", NUMBER_TOKEN, "2048")
 
 

@@ -237,8 +237,8 @@ def test_accepted_arguments_of_cloudwatch(arguments):
         ({"retention_days": 31}, "retention_days is one of .*; got 31"),
         ({"retention_days": "90"}, "retention_days is one of .*; got '90'"),
         ({"retention_days": True}, "retention_days is one of .*; got True"),
-        ({"retention_days": NUMBER_TOKEN}, "retention_days is one of .*; got a number that only the deploy knows"),
-        ({"log_group": "airflow"}, r"log_group takes a logs\.ILogGroup, such as .*from_log_group_name"),
+        ({"retention_days": NUMBER_TOKEN}, "retention_days is one of .*; got a number known only at deploy time"),
+        ({"log_group": "airflow"}, r"log_group must be a logs\.ILogGroup, such as .*from_log_group_name"),
         ({"log_group": LOG_GROUP, "retention_days": 30}, "retention_days=30 is for a log group of its own; set the"),
         ({"log_group": LOG_GROUP, "retention_days": None}, "retention_days=None is for a log group of its own"),
         (
@@ -265,12 +265,12 @@ def test_local_logs():
     ("arguments", "words"),
     [
         ({"expire_days": 30, "bucket": BUCKET}, "expire_days=30 is for a bucket of its own; set the life of objects"),
-        ({"expire_days": 0}, "expire_days is an integer, 1 or more; got 0"),
-        ({"expire_days": "90"}, "expire_days is an integer, 1 or more; got '90'"),
+        ({"expire_days": 0}, "expire_days .*1 or more.*got 0"),
+        ({"expire_days": "90"}, "expire_days .*1 or more.*got '90'"),
         ({"prefix": ""}, "prefix is a folder in the bucket"),
         ({"prefix": "/"}, "prefix is a folder in the bucket"),
         ({"prefix": None}, "prefix is a folder in the bucket"),
-        ({"bucket": "logs"}, r"bucket takes an s3\.IBucket"),
+        ({"bucket": "logs"}, r"bucket must be an s3\.IBucket"),
         (
             {"bucket": BUCKET, "expire_days": 30},
             "expire_days=30 is for a bucket of its own; set the life of",

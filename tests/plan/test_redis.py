@@ -34,7 +34,7 @@ def test_visibility_timeout():
     found = [broker.plan(AirflowVersion.V3_3, ["default"]).config[option] for broker in brokers]
     assert found == ["86400", "172800", "172800"]
     for make in (RedisBroker, lambda **given: RedisBroker.existing("r", auth_token=SECRET, **given)):
-        with pytest.raises(ValueError, match="visibility_timeout_seconds is an integer, 60 or more"):
+        with pytest.raises(ValueError, match=r"visibility_timeout_seconds .*60 or more"):
             make(visibility_timeout_seconds=0)
 
 
@@ -75,9 +75,9 @@ def test_accepted_values(arguments):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"replicas": 6}, "replicas is an integer, 0 to 5; got 6"),
-        ({"replicas": NUMBER_TOKEN}, "replicas is an integer, 0 to 5; got a number that only the deploy knows"),
-        ({"snapshot_retention_days": 36}, "snapshot_retention_days is an integer, 0 to 35; got 36"),
+        ({"replicas": 6}, "replicas .*0 to 5.*got 6"),
+        ({"replicas": NUMBER_TOKEN}, "replicas .*0 to 5.*got a number known only at deploy time"),
+        ({"snapshot_retention_days": 36}, "snapshot_retention_days .*0 to 35.*got 36"),
         ({"node_type": "t4g.micro"}, r'an ElastiCache type such as "cache\.t4g\.micro", got \'t4g\.micro\''),
         ({"node_type": None}, "node_type is text"),
         ({"engine_version": "6.2"}, r"engine_version must be a Valkey release with two numbers, .*; got '6\.2'"),
@@ -85,7 +85,7 @@ def test_accepted_values(arguments):
         ({"engine_version": "8"}, r"engine_version must be a Valkey release with two numbers, .*; got '8'"),
         ({"engine_version": "8.0.1"}, r"engine_version must be a Valkey release with two numbers, .*; got '8\.0\.1'"),
         ({"failover": True}, r"failover=True requires .* Pass replicas=1"),
-        ({"replicas": 1, "failover": "no"}, "failover is True or False"),
+        ({"replicas": 1, "failover": "no"}, "failover .*True or False"),
     ],
 )
 def test_rejected_values(arguments, words):
@@ -104,16 +104,16 @@ def test_a_token_in_either_form(token):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"auth_token": "hunter2"}, "auth_token takes .* never the secret itself; got a str$"),
-        ({"auth_token": None}, "auth_token takes .* or an ecs.Secret, got None"),
-        ({"auth_token": EcsSecret}, "make an object of it"),
-        ({"host": "redis://r"}, "host is a host name alone"),
-        ({"host": "r:6379"}, "host is a host name alone"),
+        ({"auth_token": "hunter2"}, "auth_token must be .* not the secret itself, got a str$"),
+        ({"auth_token": None}, "auth_token must be .* or an ecs.Secret, got None"),
+        ({"auth_token": EcsSecret}, "create an object"),
+        ({"host": "redis://r"}, "host must be a host name without"),
+        ({"host": "r:6379"}, "host must be a host name without"),
         ({"host": ""}, "host is text"),
         ({"host": None}, "host is text"),
-        ({"port": 0}, "port is an integer, 1 to 65535; got 0"),
-        ({"port": "6379"}, "port is an integer, 1 to 65535; got '6379'"),
-        ({"security_group": "sg-1"}, "takes an ec2.ISecurityGroup, got 'sg-1'"),
+        ({"port": 0}, "port .*1 to 65535.*got 0"),
+        ({"port": "6379"}, "port .*1 to 65535.*got '6379'"),
+        ({"security_group": "sg-1"}, "must be an ec2.ISecurityGroup, got 'sg-1'"),
     ],
 )
 def test_rejected_existing_redis(arguments, words):

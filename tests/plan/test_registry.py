@@ -28,9 +28,9 @@ DIGEST = "sha256:" + "0" * 64
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: AirflowImage.registry(None), 'AirflowImage.registry name is text such as "ghcr.io/acme/.*got None'),
-        (lambda: AirflowImage.ecr(None, None), r"AirflowImage.ecr repository takes an ecr.IRepository, got None"),
-        (lambda: AirflowImage.ecr(REPOSITORY, None), 'AirflowImage.ecr tag is text such as "3.3.2-1", got None'),
+        (lambda: AirflowImage.registry(None), 'AirflowImage.registry name .*text such as "ghcr.io/acme/.*got None'),
+        (lambda: AirflowImage.ecr(None, None), r"AirflowImage.ecr repository must be an ecr.IRepository, got None"),
+        (lambda: AirflowImage.ecr(REPOSITORY, None), 'AirflowImage.ecr tag .*text such as "3.3.2-1", got None'),
         (
             lambda: AirflowImage.ecr(REPOSITORY, "airflow:1"),
             "tag must be a tag such as .* or .*sha256:.*; got 'airflow:1'",
@@ -154,7 +154,7 @@ def test_credentials_that_only_the_build_needs():
     (advice,) = [each for each in found if "login-of-a-build" in each.id]
     assert "run `docker login` on the machine that deploys" in advice.text
     with pytest.raises(
-        ValueError, match=r"AirflowImage\.official credentials takes a secretsmanager\.ISecret, never the"
+        ValueError, match=r"AirflowImage\.official credentials must be a secretsmanager\.ISecret, not the"
     ):
         AirflowImage.official(credentials="user:password")
 

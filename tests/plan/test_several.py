@@ -119,11 +119,11 @@ OTHER = Other(plan_=ExecutorPlan(class_path="acme.Executor"))
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (CeleryExecutor(), "SeveralExecutors executors is a list such as [CeleryExecutor(), EcsExecutor()], got"),
+        (CeleryExecutor(), "SeveralExecutors executors must be a list such as [CeleryExecutor(), EcsExecutor()], got"),
         ([], "requires two executors or more such as [CeleryExecutor(), EcsExecutor()], got 0"),
         ([CeleryExecutor()], "requires two executors or more such as [CeleryExecutor(), EcsExecutor()], got 1"),
-        ([CeleryExecutor(), "ecs"], "SeveralExecutors executors takes an Executor such as EcsExecutor(), got 'ecs'"),
-        ([CeleryExecutor(), EcsExecutor], "got the class EcsExecutor: make an object of it"),
+        ([CeleryExecutor(), "ecs"], "SeveralExecutors executors must be an Executor such as EcsExecutor(), got 'ecs'"),
+        ([CeleryExecutor(), EcsExecutor], "got the class EcsExecutor; create an object"),
         ([EcsExecutor(), EcsExecutor(alias="big", cpu=2048, memory_mib=4096)], "has two of EcsExecutor"),
         ([LocalExecutor(), SeveralExecutors([CeleryExecutor(), OTHER])], "Put all executors into one list"),
     ],

@@ -156,11 +156,14 @@ def test_queues_follow_pools():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"message_retention_days": 0}, "message_retention_days is an integer, 1 to 14; got 0"),
-        ({"message_retention_days": 15}, "message_retention_days is an integer, 1 to 14; got 15"),
-        ({"message_retention_days": NUMBER_TOKEN}, "message_retention_days is an integer, .* only the deploy knows"),
-        ({"max_receive_count": 0}, "max_receive_count is an integer, 1 to 1000; got 0"),
-        ({"max_receive_count": True}, "max_receive_count is an integer, 1 to 1000; got True"),
+        ({"message_retention_days": 0}, "message_retention_days .*1 to 14.*got 0"),
+        ({"message_retention_days": 15}, "message_retention_days .*1 to 14.*got 15"),
+        (
+            {"message_retention_days": NUMBER_TOKEN},
+            "message_retention_days .*1 to 14.*known only at deploy time",
+        ),
+        ({"max_receive_count": 0}, "max_receive_count .*1 to 1000.*got 0"),
+        ({"max_receive_count": True}, "max_receive_count .*1 to 1000.*got True"),
         ({"max_receive_count": 8}, "max_receive_count=8 .* Use max_receive_count=7 or less"),
         (
             {"message_retention_days": 2},

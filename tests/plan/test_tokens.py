@@ -46,7 +46,7 @@ def test_secret_objects():
 
 def test_a_token_is_described():
     """Messages describe a token instead of quoting it."""
-    assert shown(NUMBER_TOKEN) == "a number that only the deploy knows (a CDK token)"
-    assert shown(TEXT_TOKEN) == "a text that only the deploy knows (a CDK token)"
-    assert shown(EcsSecret) == "the class EcsSecret: make an object of it, EcsSecret(…)"
+    assert shown(NUMBER_TOKEN) == "a number known only at deploy time (a CDK token)"
+    assert shown(TEXT_TOKEN) == "a text known only at deploy time (a CDK token)"
+    assert shown(EcsSecret) == "the class EcsSecret; create an object: EcsSecret(…)"
     assert shown("x") == "'x'"

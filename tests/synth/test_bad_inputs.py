@@ -111,16 +111,16 @@ REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 # What is wrong: (the arguments, words of the error).
 REFUSED: dict[str, tuple[Build, str]] = {
     # --- wrong types: a class, text or a list where an object belongs
-    "version as text": (lambda s: {"version": "3.3"}, r"version= takes an AirflowVersion such as .*V3_3, got '3.3'"),
-    "version as a number": (lambda s: {"version": 3.3}, "version= takes an AirflowVersion .*got 3.3"),
+    "version as text": (lambda s: {"version": "3.3"}, r"version= must be an AirflowVersion such as .*V3_3, got '3.3'"),
+    "version as a number": (lambda s: {"version": 3.3}, "version= must be an AirflowVersion .*got 3.3"),
     "executor as a class": (
         lambda s: {"executor": CeleryExecutor},
-        r"executor= takes an Executor .*CeleryExecutor\(…\)",
+        r"executor= must be an Executor .*CeleryExecutor\(…\)",
     ),
-    "executor as text": (lambda s: {"executor": "celery"}, r"executor= takes an Executor such as CeleryExecutor\(\)"),
-    "a broker as executor": (lambda s: {"executor": RedisBroker()}, "executor= takes an Executor"),
-    "database as a class": (lambda s: {"database": RdsDatabase}, r"make an object of it, RdsDatabase\(…\)"),
-    "database as a URL": (lambda s: {"database": "postgresql://db"}, "database= takes a Database such as"),
+    "executor as text": (lambda s: {"executor": "celery"}, r"executor= must be an Executor such as CeleryExecutor\(\)"),
+    "a broker as executor": (lambda s: {"executor": RedisBroker()}, "executor= must be an Executor"),
+    "database as a class": (lambda s: {"database": RdsDatabase}, r"create an object: RdsDatabase\(…\)"),
+    "database as a URL": (lambda s: {"database": "postgresql://db"}, "database= must be a Database such as"),
     "an RDS instance as database": (
         lambda s: {
             "database": rds.DatabaseInstance.from_database_instance_attributes(
@@ -132,15 +132,15 @@ REFUSED: dict[str, tuple[Build, str]] = {
                 security_groups=[],
             )
         },
-        "database= takes a Database such as",
+        "database= must be a Database such as",
     ),
-    "dags as text": (lambda s: {"dags": "dags/"}, r"dags= takes a DagSource such as S3Dags\(\), got 'dags/'"),
-    "image as text": (lambda s: {"image": "apache/airflow:3.3.2"}, "image= takes an AirflowImage"),
+    "dags as text": (lambda s: {"dags": "dags/"}, r"dags= must be a DagSource such as S3Dags\(\), got 'dags/'"),
+    "image as text": (lambda s: {"image": "apache/airflow:3.3.2"}, "image= must be an AirflowImage"),
     "an ECS image as image": (
         lambda s: {"image": ecs.ContainerImage.from_registry("apache/airflow:3.3.2")},
-        "image= takes an AirflowImage",
+        "image= must be an AirflowImage",
     ),
-    "logs as a bucket": (lambda s: {"logs": s3.Bucket.from_bucket_name(s, "B", "bucket")}, "logs= takes a LogStore"),
+    "logs as a bucket": (lambda s: {"logs": s3.Bucket.from_bucket_name(s, "B", "bucket")}, "logs= must be a LogStore"),
     "logs that go with their task": (
         lambda s: {"logs": LocalLogs(), "executor": EcsExecutor()},
         r"logs=LocalLogs\(\) cannot be used with executor=EcsExecutor\(…\).*logs=S3Logs\(\)",
@@ -152,21 +152,27 @@ REFUSED: dict[str, tuple[Build, str]] = {
         },
         "SeveralExecutors requires Airflow 2.10 or newer, got 2.9.3",
     ),
-    "web as a truth value": (lambda s: {"web": True}, r"web= takes a Web such as Web\(\), got True"),
-    "vpc as text": (lambda s: {"vpc": "vpc-0abc"}, r"vpc= takes an ec2.IVpc, such as ec2.Vpc.from_lookup.*'vpc-0abc'"),
-    "vpc as a class": (lambda s: {"vpc": ec2.Vpc}, r"vpc= takes an ec2.IVpc.*make an object of it, Vpc\(…\)"),
-    "subnets as a list": (lambda s: {"task_subnets": ["subnet-1"]}, r"task_subnets= takes a SubnetSelection such as"),
+    "web as a truth value": (lambda s: {"web": True}, r"web= must be a Web such as Web\(\), got True"),
+    "vpc as text": (
+        lambda s: {"vpc": "vpc-0abc"},
+        r"vpc= must be an ec2.IVpc, such as ec2.Vpc.from_lookup.*'vpc-0abc'",
+    ),
+    "vpc as a class": (lambda s: {"vpc": ec2.Vpc}, r"vpc= must be an ec2.IVpc.*create an object: Vpc\(…\)"),
+    "subnets as a list": (lambda s: {"task_subnets": ["subnet-1"]}, r"task_subnets= must be a SubnetSelection such as"),
     "subnets as a type": (
         lambda s: {"store_subnets": ec2.SubnetType.PUBLIC},
-        r"store_subnets= takes a SubnetSelection such as ec2.SubnetSelection\(",
+        r"store_subnets= must be a SubnetSelection such as ec2.SubnetSelection\(",
     ),
-    "web subnets as a mapping": (lambda s: {"web_subnets": {"subnetType": "Public"}}, "web_subnets= takes a Subnet"),
-    "key as text": (lambda s: {"encryption_key": "alias/key"}, "encryption_key= takes a kms.IKey, got 'alias/key'"),
-    "key as a class": (lambda s: {"encryption_key": kms.Key}, "encryption_key= takes a kms.IKey"),
-    "removal policy as text": (lambda s: {"removal_policy": "destroy"}, "removal_policy= takes RemovalPolicy.DESTROY"),
+    "web subnets as a mapping": (lambda s: {"web_subnets": {"subnetType": "Public"}}, "web_subnets= must be a Subnet"),
+    "key as text": (lambda s: {"encryption_key": "alias/key"}, "encryption_key= must be a kms.IKey, got 'alias/key'"),
+    "key as a class": (lambda s: {"encryption_key": kms.Key}, "encryption_key= must be a kms.IKey"),
+    "removal policy as text": (
+        lambda s: {"removal_policy": "destroy"},
+        "removal_policy= must be RemovalPolicy.DESTROY",
+    ),
     "a removal policy without a meaning here": (
         lambda s: {"removal_policy": RemovalPolicy.SNAPSHOT},
-        "removal_policy= takes RemovalPolicy.DESTROY or RemovalPolicy.RETAIN.* Leave it out",
+        "removal_policy= must be RemovalPolicy.DESTROY or RemovalPolicy.RETAIN.* Omit it",
     ),
     "config as text": (lambda s: {"config": "[core]\nparallelism=64"}, "config must map sections to options"),
     "config as an empty list": (lambda s: {"config": []}, "config must map sections to options, got list"),
@@ -176,46 +182,52 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "environment as a list": (lambda s: {"environment": ["STAGE=dev"]}, "environment= must map names to text"),
     "a variable as a list": (lambda s: {"environment": {"A": ["x"]}}, r"A must be text, a number or .* got a list"),
     "a variable as None": (lambda s: {"environment": {"A": None}}, "A must be text, a number or .* got None"),
-    "a service as a mapping": (lambda s: {"scheduler": {"cpu": 512}}, r"scheduler= takes a Service such as Service\("),
-    "a service as a class": (lambda s: {"api_server": Service}, r"api_server= takes a Service .*Service\(…\)"),
-    "exec as text": (lambda s: {"enable_exec": "yes"}, "enable_exec= is True or False, got 'yes'"),
-    "insights as text": (lambda s: {"container_insights": "no"}, "container_insights= is True or False, got 'no'"),
-    "maintenance as a number": (lambda s: {"maintenance": 1}, "maintenance= is True or False, got 1"),
+    "a service as a mapping": (
+        lambda s: {"scheduler": {"cpu": 512}},
+        r"scheduler= must be a Service such as Service\(",
+    ),
+    "a service as a class": (lambda s: {"api_server": Service}, r"api_server= must be a Service .*Service\(…\)"),
+    "exec as text": (lambda s: {"enable_exec": "yes"}, "enable_exec= .*True or False, got 'yes'"),
+    "insights as text": (lambda s: {"container_insights": "no"}, "container_insights= .*True or False, got 'no'"),
+    "maintenance as a number": (lambda s: {"maintenance": 1}, "maintenance= .*True or False, got 1"),
     "a health check as a list": (
         lambda s: {"triggerer": Service(health_check=["CMD", "true"])},
-        "health_check takes a HealthCheck such as",
+        "health_check must be a HealthCheck such as",
     ),
     "a health check's command as text": (
         lambda s: {"triggerer": Service(health_check=HealthCheck(command="true"))},
-        r'HealthCheck command is a list such as \["true"\], got \'true\'',
+        r'HealthCheck command .*a list such as \["true"\], got \'true\'',
     ),
     "an empty health check": (lambda s: {"triggerer": Service(health_check=HealthCheck(command=[]))}, "list of words"),
-    "a broker as text": (lambda s: {"executor": CeleryExecutor(broker="redis://r")}, "broker takes a Broker such as"),
+    "a broker as text": (lambda s: {"executor": CeleryExecutor(broker="redis://r")}, "broker must be a Broker such as"),
     "pools as one pool": (
         lambda s: {"executor": CeleryExecutor(pools=WorkerPool("default"))},
-        r"CeleryExecutor pools is a list such as \[WorkerPool",
+        r"CeleryExecutor pools .*a list such as \[WorkerPool",
     ),
     "pools as names": (
         lambda s: {"executor": CeleryExecutor(pools=["default"])},
-        "pools takes a WorkerPool .*'default'",
+        "pools must be a WorkerPool .*'default'",
     ),
-    "queues as text": (lambda s: pool(queues="default"), r'queues is a list such as \["heavy"\], got \'default\''),
-    "a bucket as text": (lambda s: {"dags": S3Dags(bucket="b")}, r"S3Dags bucket takes an s3.IBucket, such as"),
-    "a log bucket as a class": (lambda s: {"logs": S3Logs(bucket=s3.Bucket)}, r"S3Logs bucket takes .*Bucket\(…\)"),
-    "a certificate as text": (lambda s: {"web": Web(certificate="arn:aws:acm:…")}, "Web certificate takes an acm"),
-    "clients as text": (lambda s: {"web": Web(allow_from="10.0.0.0/8")}, "Web allow_from is a list such as"),
-    "a repository as text": (lambda s: {"image": AirflowImage.ecr("airflow", "1")}, "repository takes an ecr.IReposi"),
+    "queues as text": (lambda s: pool(queues="default"), r'queues .*a list such as \["heavy"\], got \'default\''),
+    "a bucket as text": (lambda s: {"dags": S3Dags(bucket="b")}, r"S3Dags bucket must be an s3.IBucket, such as"),
+    "a log bucket as a class": (lambda s: {"logs": S3Logs(bucket=s3.Bucket)}, r"S3Logs bucket must be .*Bucket\(…\)"),
+    "a certificate as text": (lambda s: {"web": Web(certificate="arn:aws:acm:…")}, "Web certificate must be an acm"),
+    "clients as text": (lambda s: {"web": Web(allow_from="10.0.0.0/8")}, "Web allow_from .*a list such as"),
+    "a repository as text": (
+        lambda s: {"image": AirflowImage.ecr("airflow", "1")},
+        "repository must be an ecr.IReposi",
+    ),
     "an image name as a number": (
         lambda s: {"image": AirflowImage.registry(332)},
-        "AirflowImage.registry name is text such",
+        "AirflowImage.registry name .*text such",
     ),
     "credentials as text": (
         lambda s: {"image": AirflowImage.registry("a", credentials="user:password")},
-        "AirflowImage credentials takes a secretsmanager.ISecret",
+        "AirflowImage credentials must be a secretsmanager.ISecret",
     ),
     "an entry point as text": (
         lambda s: {"image": AirflowImage.registry("a", entrypoint="/entrypoint")},
-        "AirflowImage entrypoint is a list such as",
+        "AirflowImage entrypoint .*a list such as",
     ),
     # --- unknown names
     "an old Airflow": (lambda s: {"version": AirflowVersion.of("2.7.3")}, "Airflow 2.7.3 .* 2.8, .* 3.3"),
@@ -230,7 +242,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a variable of no option": (lambda s: {"environment": {"AIRFLOW__CORE": "x"}}, "AIRFLOW__SECTION__OPTION"),
     "a variable with a space": (lambda s: {"environment": {"A B": "x"}}, "'A B' is not a valid"),
     "a variable without a name": (lambda s: {"environment": {"": "x"}}, "'' is not a valid"),
-    "a pool's name": (lambda s: pool("my pool"), "a worker pool's name is a letter, then .*got 'my pool'"),
+    "a pool's name": (lambda s: pool("my pool"), "a worker pool's name must have .*got 'my pool'"),
     "an empty pool name": (lambda s: pool(""), "a worker pool's name is a letter"),
     "a pool without a name": (lambda s: pool(None), "a worker pool's name is a letter, .*got None"),
     "a queue's name": (lambda s: pool(queues=["default", "a,b"]), "'a,b' is not a queue name"),
@@ -253,16 +265,16 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "too little memory": (lambda s: pool(cpu=4096, memory_mib=4096), "is not compatible with cpu=4096"),
     "a disk too small": (lambda s: {"triggerer": Service(ephemeral_storage_gib=20)}, "Fargate accepts 21 to 200"),
     "a disk too large": (lambda s: pool(ephemeral_storage_gib=201), "Fargate accepts 21 to 200"),
-    "a negative count": (lambda s: {"dag_processor": Service(count=-1)}, "count is an integer, 0 or more; got -1"),
-    "half a worker": (lambda s: pool(count=1.5), "count is an integer, 0 or more; got 1.5"),
-    "no concurrency": (lambda s: pool(concurrency=0), "concurrency is an integer, 1 or more; got 0"),
+    "a negative count": (lambda s: {"dag_processor": Service(count=-1)}, "count .*0 or more.*got -1"),
+    "half a worker": (lambda s: pool(count=1.5), "count .*0 or more.*got 1.5"),
+    "no concurrency": (lambda s: pool(concurrency=0), "concurrency .*1 or more.*got 0"),
     "no parallelism": (
         lambda s: {"executor": LocalExecutor(parallelism=0)},
-        "LocalExecutor parallelism is an integer, 1",
+        "LocalExecutor parallelism .*1",
     ),
     "a small database": (
         lambda s: {"database": RdsDatabase(allocated_storage_gib=5)},
-        "is an integer, 20 to 65536; got 5",
+        "20 to 65536.*got 5",
     ),
     "a database that pauses": (
         lambda s: {"database": AuroraDatabase(min_capacity=0)},
@@ -270,17 +282,17 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "capacity that is none": (
         lambda s: {"database": AuroraDatabase(max_capacity=number(s))},
-        "max_capacity must be a number of ACU, 1 to 256 in half steps; got a number that only the deploy knows",
+        "max_capacity must be a number of ACU, 1 to 256 in half steps; got a number known only at deploy time",
     ),
     "an RDS release for Aurora": (lambda s: {"database": AuroraDatabase(engine_version="13")}, 'such as "17"; got'),
-    "no backups": (lambda s: {"database": RdsDatabase(backup_retention_days=0)}, "is an integer, 1 to 35; got 0"),
+    "no backups": (lambda s: {"database": RdsDatabase(backup_retention_days=0)}, "1 to 35.*got 0"),
     "a restless sync": (
         lambda s: {"dags": S3Dags(refresh_seconds=1)},
-        "refresh_seconds is an integer, 5 or more; got 1",
+        "refresh_seconds .*5 or more.*got 1",
     ),
     "many replicas": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker(replicas=9))},
-        "replicas is an integer, 0",
+        "replicas .*0",
     ),
     "logs for a month of 31 days": (
         lambda s: {"logs": CloudWatchLogs(retention_days=31)},
@@ -288,18 +300,18 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a log group by its name": (
         lambda s: {"logs": CloudWatchLogs(log_group="airflow")},
-        "CloudWatchLogs log_group takes a logs.ILogGroup, such as",
+        "CloudWatchLogs log_group must be a logs.ILogGroup, such as",
     ),
-    "logs for no time": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days is an integer, 1 or more; got 0"),
+    "logs for no time": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days .*1 or more.*got 0"),
     # --- tokens where a number is compared
     "memory by parameter without concurrency": (lambda s: pool(memory_mib=number(s)), "Pass concurrency= too"),
     "database size by parameter": (
         lambda s: {"database": RdsDatabase(allocated_storage_gib=number(s))},
-        "allocated_storage_gib is an integer.* only the deploy knows",
+        "allocated_storage_gib must be an integer.* known only at deploy time",
     ),
     "cpu as a text parameter": (
         lambda s: {"scheduler": Service(cpu=CfnParameter(s, "Cpu").value_as_string)},
-        "cpu=a text that only the deploy knows .* is not a Fargate size",
+        "cpu=a text known only at deploy time .* is not a Fargate size",
     ),
     "a list token": (
         lambda s: {"config": {"core": {"parallelism": CfnParameter(s, "L", type="CommaDelimitedList").value_as_list}}},
@@ -330,11 +342,11 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a database in a container, as a class": (
         lambda s: {"database": ContainerDatabase},
-        r"make an object of it, ContainerDatabase\(…\)",
+        r"create an object: ContainerDatabase\(…\)",
     ),
     "a broker in a container, as its method": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container)},
-        "broker takes a Broker such as",
+        "broker must be a Broker such as",
     ),
     "a container of a private Redis": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(image=f"{REGISTRY}/redis:7"))},
@@ -355,7 +367,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "an SQS retention by parameter": (
         lambda s: {"executor": CeleryExecutor(broker=SqsBroker(message_retention_days=number(s)))},
-        "message_retention_days is an integer, 1 to 14; got a number that only the deploy knows",
+        "message_retention_days .*1 to 14.*got a number known only at deploy time",
     ),
     "a queue that looks like FIFO": (
         lambda s: {
@@ -406,7 +418,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "the name of an image as its source": (
         lambda s: {"image": AirflowImage(source="ghcr.io/acme/airflow:1")},
-        "AirflowImage source takes an ImageSource such as",
+        "AirflowImage source must be an ImageSource such as",
     ),
     # --- a name used twice
     "two pools of one name": (
@@ -451,7 +463,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "an AUTH token as text": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.existing("r", auth_token="hunter2"))},
-        "auth_token takes a secretsmanager.ISecret whose whole value is the token, or an ecs.Secret, never the",
+        "auth_token must be a secretsmanager.ISecret whose whole value is the token, or an ecs.Secret, not the",
     ),
     # --- reserved names
     "packages at every start": (
@@ -470,18 +482,18 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a CIDR block with host bits": (lambda s: {"web": Web(allow_from=["10.0.0.1/8"])}, "no CIDR block .*host bits set"),
     "a CIDR block too long": (lambda s: {"web": Web(allow_from=["10.0.0.0/40"])}, "'10.0.0.0/40' is no CIDR block"),
     "a host as CIDR block": (lambda s: {"web": Web(allow_from=["office.example.com"])}, "no CIDR block"),
-    "a port as client": (lambda s: {"web": Web(allow_from=[8080])}, "allow_from takes CIDR blocks .*, got 8080"),
+    "a port as client": (lambda s: {"web": Web(allow_from=[8080])}, "allow_from must be CIDR blocks .*, got 8080"),
     "a URL as endpoint": (
         lambda s: {"database": ExistingDatabase(endpoint="postgresql://db:5432/airflow", secret=secret(s))},
-        "endpoint is a host name alone, without scheme, port or login",
+        "endpoint .*without scheme, port",
     ),
     "a port in the host": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.existing("r:6379", auth_token=secret(s)))},
-        "host is a host name alone, without scheme, port or login",
+        "host .*without scheme, port",
     ),
     "a port out of range": (
         lambda s: {"database": ExistingDatabase(endpoint="db", secret=secret(s), port=70000)},
-        "port is an integer, 1 to 65535; got 70000",
+        "port .*1 to 65535.*got 70000",
     ),
     "a URL without a scheme": (lambda s: {"web": Web(base_url="airflow.example.com")}, "base_url is a URL such as"),
     # --- a network that the cluster cannot stand in
@@ -575,8 +587,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "the imported cluster has no endpoint. Pass cluster_endpoint_address= and port=",
     ),
     # --- emptiness
-    "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint is text such"),
-    "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage.registry name is text such"),
+    "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint .*text such"),
+    "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage.registry name .*text such"),
     "an empty folder": (
         lambda s: {"dags": S3Dags("no/such/folder")},
         "folder must be a folder .* got 'no/such/folder'",
@@ -601,11 +613,11 @@ def test_refused_before_the_first_construct(case):
     ("scope", "construct_id", "words"),
     [
         (App, "Airflow", "an AirflowCluster belongs into a stack"),
-        (lambda: None, "Airflow", "AirflowCluster takes a scope, such as a Stack, first, got None"),
-        (lambda: "Data", "Airflow", "AirflowCluster takes a scope, such as a Stack, first, got 'Data'"),
+        (lambda: None, "Airflow", "the scope of AirflowCluster must be a construct such as a Stack, got None"),
+        (lambda: "Data", "Airflow", "the scope of AirflowCluster must be a construct such as a Stack, got 'Data'"),
         (lambda: Stack, "Airflow", "the class Stack"),
-        (lambda: Stack(App(), "Data"), "", "the id of an AirflowCluster is text"),
-        (lambda: Stack(App(), "Data"), None, "the id of an AirflowCluster is text"),
+        (lambda: Stack(App(), "Data"), "", "the id of AirflowCluster must be text"),
+        (lambda: Stack(App(), "Data"), None, "the id of AirflowCluster must be text"),
     ],
 )
 def test_refused_places(scope, construct_id, words):

@@ -205,8 +205,8 @@ def test_grants_after_the_addition():
         (SeveralExecutors([EcsExecutor(), LocalExecutor()]), HEAVY, "SeveralExecutors does not support worker pools"),
         (CeleryExecutor(), DEFAULT, "two worker pools are named 'default'"),
         (CeleryExecutor(), WorkerPool("Default", queues=["x"]), "two worker pools are named 'default'"),
-        (CeleryExecutor(), "heavy", "add_worker_pool takes a WorkerPool such as"),
-        (CeleryExecutor(), None, "add_worker_pool takes a WorkerPool such as"),
+        (CeleryExecutor(), "heavy", r"add_worker_pool\(pool\) must be a WorkerPool such as"),
+        (CeleryExecutor(), None, r"add_worker_pool\(pool\) must be a WorkerPool such as"),
         (
             CeleryExecutor(),
             WorkerPool("own", environment={"AIRFLOW__CELERY__BROKER_URL_CMD": "echo"}),
