@@ -48,7 +48,7 @@ def test_names_say_what_an_image_is(name: str, kind: str | None):
 
 def test_other_images_are_refused_by_name():
     """The refusal names the image and what to say instead."""
-    with pytest.raises(Refusal, match=r"ghcr\.io/acme/etl:7 cannot run here.*--image ghcr\.io/acme/etl:7=DIR"):
+    with pytest.raises(Refusal, match=r"ghcr\.io/acme/etl:7 is not supported.*--image ghcr\.io/acme/etl:7=DIR"):
         read_image("ghcr.io/acme/etl:7")
 
 
@@ -98,9 +98,7 @@ def test_the_nearest_python_that_fits(airflow: str, wanted: str, locked: bool, h
 def test_no_python_fits():
     """The refusal says what is needed, what there is and how to get it."""
     found = [Interpreter(Path("a"), "3.13.0")]
-    with pytest.raises(
-        Refusal, match=r"runs on Python 3\.11 to 3\.12; this machine has 3\.13.*uv python install 3\.12"
-    ):
+    with pytest.raises(Refusal, match=r"Python 3\.11 to 3\.12; installed: 3\.13.*uv python install 3\.12"):
         choose("2.11.2", "3.12", locked=True, found=found)
 
 
@@ -178,7 +176,7 @@ def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
     assert environment.bin != environments.of("apache/airflow:3.3.2-python3.12").bin
     (folder / "requirements.txt").write_text("broken")
     for _ in range(2):  # a failed one is not taken for a finished one
-        with pytest.raises(Refusal, match="`uv pip install` could not do it:\nno solution"):
+        with pytest.raises(Refusal, match="`uv pip install` failed:\nno solution"):
             environments.of("label", ImageBuild(folder=folder))
 
 
@@ -210,7 +208,7 @@ def test_files_of_the_image_are_laid_into_the_home(tmp_path: Path, uv: Path):
 def test_another_python_is_told(tmp_path: Path, uv: Path):
     """A Python that is not the image's is a named difference."""
     environment = Environments(tmp_path / "cache").of("apache/airflow:slim-2.8.1-python3.8")
-    assert environment.substitutions == ("the image has Python 3.8; here it is 3.11.1",)
+    assert environment.substitutions == ("the image has Python 3.8; the local environment has 3.11.1",)
 
 
 def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
@@ -226,7 +224,7 @@ def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
     assert not any("google" in each for each in made.substitutions)
     slim = environments.of("apache/airflow:slim-3.3.2-python3.12")
     assert slim.substitutions == ()
-    with pytest.raises(Refusal, match=r"--extras nothing: the official image has no such extra.*snowflake"):
+    with pytest.raises(Refusal, match=r"--extras nothing: .*snowflake"):
         Environments(tmp_path / "cache", extras=["nothing"])
 
 
@@ -258,7 +256,7 @@ except ImportError as error:
 """
     done = subprocess.run([sys.executable, "-S", "-c", probe], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "The official image of Airflow 3.3.2 has it, and this local environment does not" in done.stdout
+    assert "The official image of Airflow 3.3.2 has it, but this local environment does not" in done.stdout
     assert words in done.stdout
 
 

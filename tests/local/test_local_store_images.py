@@ -156,4 +156,5 @@ def test_two_images_of_a_kind_are_prepared_at_once(tmp_path: Path, monkeypatch, 
 def test_what_runs_is_told(tmp_path: Path):
     """The environment of a store's image says what stands for it."""
     (told,) = environment_of("postgres", tmp_path, "system").substitutions
-    assert told.startswith("the image is postgres:17; here PostgreSQL ")
+    assert told.startswith("PostgreSQL ")
+    assert told.endswith("instead of the image postgres:17")

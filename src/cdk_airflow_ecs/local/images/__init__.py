@@ -1,1 +1,1 @@
-"""Python environments and programs that take the place of container images."""
+"""Python environments and programs that replace container images."""

@@ -1,4 +1,4 @@
-"""Follows a Dockerfile down to an official image of Airflow, without building anything. Pure, but for reading files."""
+"""Interprets a Dockerfile based on an official Airflow image, without building it; only reads files."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from cdk_airflow_ecs.local.images.image_files import copied, copied_from_stage, 
 from cdk_airflow_ecs.local.images.run_commands import follow_run
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# Without effect here: the task definition names ports and health check, and labels are for registries.
+# No effect here: ports and health checks are in the task definition.
 _WITHOUT_EFFECT: Final = frozenset({"LABEL", "EXPOSE", "HEALTHCHECK", "MAINTAINER", "VOLUME"})
 _SHELLS: Final = ("sh", "bash", "dash", "ash")
 _SHELL: Final = ("/bin/bash", "-o", "pipefail", "-o", "errexit", "-o", "nounset", "-o", "nolog", "-c")  # official
 _USERS: Final = ("airflow", "50000")
-# The variables of official images whose values depend on the day when they were built.
+# Variables of official images whose values depend on the build date.
 _UNKNOWN: Final = frozenset({
     "PYTHON_VERSION", "PYTHON_SHA256", "GPG_KEY", "BUILD_ID", "COMMIT_SHA", "AIRFLOW_PIP_VERSION",
     "AIRFLOW_UV_VERSION",
 })  # fmt: skip
 PATH: Final = "/home/airflow/.local/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What PATH is in the official images."""
+"""PATH of the official images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage of a Dockerfile, up to one of its instructions.
+    """State of a Dockerfile stage after an instruction.
 
     Args:
-        build: what `docker build` would be given.
-        parts: the content of its image.
-        variables: what ENV has set, the official image's own included.
-        arguments: what ARG has declared; None has no value.
-        user: what USER has set.
-        shell: what SHELL has set.
-        triggers: the instructions that ONBUILD keeps for stages that begin with this one.
+        parts: content of its image.
+        variables: set by ENV or the official image.
+        arguments: declared by ARG; None means no value.
+        user: set by USER.
+        shell: set by SHELL.
+        triggers: ONBUILD instructions for stages based on this one.
     """
 
     build: ImageBuild
@@ -51,45 +50,37 @@ class Stage:
     triggers: tuple[Instruction, ...] = ()
 
     def lookup(self, name: str) -> str | None:
-        """Return the value of a variable; ENV is stronger than ARG.
+        """Return the value of a variable; ENV overrides ARG.
 
         Raises:
-            ValueError: if the official image sets it, to a value that cannot be known here.
+            ValueError: if the official image sets it to an unknown value.
         """
         if name in self.variables:
             return self.variables[name]
         if self.arguments.get(name) is not None:
             return self.arguments[name]
         if name in _UNKNOWN:
-            raise ValueError(f"the value of {name} in the official image is not known here")
+            raise ValueError(f"the value of {name} in the official image is unknown")
         return None
 
 
 def read_image(image: str, build: ImageBuild | None = None) -> AirflowImageParts:
-    """Follow an image down to the official one.
-
-    Args:
-        image: its name.
-        build: how it is built, if it is.
+    """Return the content of an image, from its name or, if *build* is passed, its Dockerfile.
 
     Raises:
-        Refusal: if it is not an image of Airflow, or its Dockerfile does what this machine cannot.
+        Refusal: if it is not based on an official Airflow image, or its Dockerfile is not supported.
     """
     return official_image(image) if build is None else _Dockerfile(build).target()
 
 
 class _Dockerfile:
-    """The stages of one Dockerfile; each is followed when it is needed, as BuildKit does.
-
-    Args:
-        build: what `docker build` would be given.
-    """
+    """The stages of a Dockerfile; like BuildKit, interprets only those needed."""
 
     def __init__(self, build: ImageBuild) -> None:
         self._build = build
         self._file = build.folder / build.file
         if not self._file.is_file():
-            raise Refusal(f"{build.folder} holds no {build.file}")
+            raise Refusal(f"{build.folder} does not contain {build.file}")
         self._arguments: dict[str, str | None] = _platform_arguments(build)
         self._stages: list[tuple[str, str, list[Instruction]]] = []
         self._followed: dict[int, Stage] = {}
@@ -109,12 +100,12 @@ class _Dockerfile:
                 for name, default in each.declared(self._arguments.get):
                     self._arguments[name] = self._build.arguments.get(name, default)
             else:
-                raise each.refusal("a Dockerfile begins with ARG or FROM")
+                raise each.refusal("a Dockerfile must begin with ARG or FROM")
         if not self._stages:
-            raise Refusal(f"{self._file} is empty: it has no FROM")
+            raise Refusal(f"{self._file} has no FROM")
 
     def target(self) -> AirflowImageParts:
-        """Follow the stage that is built."""
+        """Interpret the target stage."""
         wanted = self._build.target.lower()
         number = len(self._stages) - 1 if not wanted else self._number(wanted, len(self._stages))
         if number is None:
@@ -122,20 +113,20 @@ class _Dockerfile:
         stage = self.follow(number)
         differences = list(stage.parts.differences)
         if stage.user.partition(":")[0] not in _USERS:
-            differences.append(f"the image runs as the user {stage.user}; here all containers run as you")
+            differences.append(f"the image runs as user {stage.user}; local containers run as your user")
         if resolved(stage.parts, stage.parts.workdir) is None:
-            differences.append(f"the image starts in {stage.parts.workdir}; here a container starts in its home")
+            differences.append(f"the image starts in {stage.parts.workdir}; local containers start in their home")
         return replace(stage.parts, differences=tuple(dict.fromkeys(differences)))
 
     def _number(self, name: str, before: int) -> int | None:
-        """Find a stage by its name or number; the last of that name counts."""
+        """Find an earlier stage by name (the last one) or number."""
         named = [number for number in range(before) if self._stages[number][0] == name]
         if named:
             return named[-1]
         return int(name) if name.isdigit() and int(name) < before else None
 
     def follow(self, number: int) -> Stage:
-        """Follow one stage, and those that it begins with."""
+        """Interpret a stage, and its base stages."""
         if number not in self._followed:
             _, base, (first, *others) = self._stages[number]
             earlier = self._number(base.lower(), number)
@@ -151,8 +142,10 @@ class _Dockerfile:
 
     def _official(self, first: Instruction, base: str) -> Stage:
         if kind_of(base) != "airflow":
-            given = f"FROM {base or 'an empty name'}"
-            raise first.refusal(f"{given}: only official images, such as apache/airflow:3.3.2-python3.12, can run here")
+            given = f"FROM {base or '(empty)'}"
+            raise first.refusal(
+                f"{given}: only official images, such as apache/airflow:3.3.2-python3.12, are supported"
+            )
         parts = official_image(base)
         variables = {
             "AIRFLOW_VERSION": parts.version,
@@ -169,7 +162,6 @@ class _Dockerfile:
         return Stage(build=self._build, parts=parts, variables=variables)
 
     def _apply(self, stage: Stage, each: Instruction, number: int) -> Stage:  # noqa: PLR0911, PLR0912  # a table
-        """Follow one instruction."""
         parts, word = stage.parts, each.word
         if word in _WITHOUT_EFFECT:
             return stage
@@ -187,11 +179,11 @@ class _Dockerfile:
         if word == "SHELL":
             shell = tuple(each.json())
             if not shell or PurePosixPath(shell[0]).name not in _SHELLS:
-                raise each.refusal("the shell is not one of POSIX")
+                raise each.refusal("the shell must be sh, bash, dash or ash")
             return replace(stage, shell=shell)
         if word == "STOPSIGNAL":
             if each.expanded(each.rest, stage.lookup).upper().removeprefix("SIG") not in ("TERM", "15"):
-                raise each.refusal("containers are stopped with SIGTERM only")
+                raise each.refusal("only SIGTERM is supported")
             return stage
         if word in ("COPY", "ADD"):
             source = next((flag.partition("=")[2] for flag in each.flags if flag.startswith("--from=")), None)
@@ -208,10 +200,10 @@ class _Dockerfile:
         if word == "ONBUILD":
             (trigger,) = instructions(each.rest, each.file)
             return replace(stage, triggers=(*stage.triggers, replace(trigger, line=each.line, escape=each.escape)))
-        raise each.refusal(f"the instruction {word} is not supported")
+        raise each.refusal(f"instruction {word} is not supported")
 
     def _argument(self, stage: Stage, each: Instruction) -> Stage:
-        """Declare arguments; without a default they have the value from before FROM."""
+        """Declare arguments; those without a default use the value from before FROM."""
         arguments = dict(stage.arguments)
         for name, default in each.declared(stage.lookup):
             fallback = self._arguments.get(name) if default is None else default
@@ -220,18 +212,18 @@ class _Dockerfile:
         return stage
 
     def _copy_from(self, stage: Stage, each: Instruction, source: str, number: int) -> AirflowImageParts:
-        """Follow COPY --from; uv's own image needs nothing, for uv is here."""
+        """Follow COPY --from. The image of uv is ignored, because uv is installed locally."""
         name = each.expanded(source, stage.lookup)
         earlier = self._number(name.lower(), number)
         if earlier is not None and (base := self.follow(earlier).parts):
             return copied_from_stage(stage.parts, base, each, stage.lookup)
         if name.partition(":")[0].partition("@")[0] in ("ghcr.io/astral-sh/uv", "astral/uv"):
             return stage.parts
-        raise each.refusal(f"files of {name}, another image, cannot be had")
+        raise each.refusal(f"files of another image ({name}) are not available")
 
 
 def _platform_arguments(build: ImageBuild) -> dict[str, str | None]:
-    """The arguments that BuildKit sets by itself."""
+    """Return the build arguments that BuildKit sets."""
     system, _, machine = build.platform.partition("/")
     found: dict[str, str | None] = {}
     for which in ("TARGET", "BUILD"):
@@ -245,7 +237,7 @@ def _platform_arguments(build: ImageBuild) -> dict[str, str | None]:
 
 
 def _shell_variable(stage: Stage, name: str) -> str | None:
-    """Return the value of a variable in a RUN instruction's shell."""
+    """Return a variable in the shell of a RUN instruction."""
     if name == "HOME":
         return "/root" if stage.user.partition(":")[0] in ("root", "0") else str(USER_HOME)
     return stage.lookup(name)

@@ -1,4 +1,4 @@
-"""The home of a container: the files that its image has there, and the paths of the image that mean it."""
+"""Container homes: the image's files in them, and the mapping of image paths to them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ _PACKAGES: Final = str(USER_HOME / ".local")
 
 
 def fill(home: Path, image: AirflowImageParts) -> None:
-    """Lay the files that an image has below its homes into a container's home.
-
-    Args:
-        home: is made if it does not exist.
-        image: the content of the image.
-    """
+    """Copy the files below an image's homes into a container's home; create it if missing."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in (*image.folders, image.workdir):
         if (place := resolved(image, folder)) is not None:
@@ -40,13 +35,7 @@ def fill(home: Path, image: AirflowImageParts) -> None:
 
 
 def located(text: str, image: AirflowImageParts, home: Path, programs: Path) -> str:
-    """Replace the paths of an image by those of this machine.
-
-    Args:
-        text: may hold paths of the image, such as "/opt/airflow/dags".
-        image: the content of the image.
-        home: the container's home.
-        programs: the folder of programs of its environment.
+    """Replace image paths in a text by local paths; *programs* is the environment's `bin` folder.
 
     Examples:
         >>> image = AirflowImageParts(version="", python="")
@@ -59,7 +48,7 @@ def located(text: str, image: AirflowImageParts, home: Path, programs: Path) -> 
 
 
 def search_path(text: str, image: AirflowImageParts, home: Path, programs: Path) -> str:
-    """Translate the PATH of an image; the environment's programs are always found.
+    """Translate the PATH of an image, and make sure that it contains the environment's programs.
 
     Examples:
         >>> image = AirflowImageParts(version="", python="")

@@ -1,4 +1,4 @@
-"""The syntax of a Dockerfile: its instructions, and the variables in their words. Pure."""
+"""Dockerfile syntax: instructions and variables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Final
 from cdk_airflow_ecs.local.refusal import Refusal
 
 Lookup = Callable[[str], str | None]
-"""Gives the value of a variable; None if it has none."""
+"""Returns the value of a variable, or None."""
 
 _DIRECTIVE: Final = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)\s*", re.IGNORECASE)
 _HEREDOC: Final = re.compile(r"(?<!<)<<-?\s*[\"']?[A-Za-z_]\w*")
 _FLAG: Final = re.compile(r"--[a-z][\w-]*(?:=(?:\"[^\"]*\"|\S)*)?")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
-# ${NAME}, with at most one of the operators that stand for a default, an alternative and an error.
+# ${NAME}, optionally with an operator for a default, an alternative or an error.
 _BRACES: Final = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:(?P<operator>:?[-+?])(?P<word>.*))?", re.DOTALL)
 
 
@@ -26,12 +26,11 @@ class Instruction:
     """One instruction of a Dockerfile.
 
     Args:
-        file: the Dockerfile.
-        line: the number of its first line.
-        word: the instruction in upper case, such as "RUN".
-        flags: the options before its arguments, such as "--chown=airflow:root".
-        rest: its arguments, with continued lines joined.
-        escape: the character that takes a special character for itself.
+        line: number of its first line.
+        word: such as "RUN", in upper case.
+        flags: such as "--chown=airflow:root".
+        rest: arguments, with continued lines joined.
+        escape: escape character.
     """
 
     file: str
@@ -42,12 +41,12 @@ class Instruction:
     escape: str = "\\"
 
     def refusal(self, reason: str) -> Refusal:
-        """Say why the instruction cannot be followed, and what to do."""
+        """Return a Refusal with the instruction, the reason and the remedy."""
         shown = " ".join([self.word, *self.flags, self.rest]).strip()
         shown = shown if len(shown) <= 100 else f"{shown[:97]}..."
         return Refusal(
-            f"{self.file}, line {self.line}, `{shown}`: {reason}. Images are not built here. Change that line, or name"
-            " a folder with another Dockerfile: `--image NAME=DIR`"
+            f"{self.file}, line {self.line}, `{shown}`: {reason}. The local runner builds no images. Change that line,"
+            " or pass a folder with another Dockerfile: `--image NAME=DIR`"
         )
 
     def expanded(self, text: str, lookup: Lookup) -> str:
@@ -58,38 +57,38 @@ class Instruction:
             raise self.refusal(str(error)) from error
 
     def words(self, lookup: Lookup) -> list[str]:
-        """Return the arguments of COPY and the like, in either form, with their variables replaced."""
+        """Return the arguments of COPY and similar in plain or JSON form, with variables replaced."""
         if self.rest.startswith("["):
             return [self.expanded(each, lookup) for each in self.json()]
         return [self.expanded(each, lookup) for each in self.rest.split()]
 
     def json(self) -> list[str]:
-        """Return the words of an argument in the form of a JSON list."""
+        """Return the arguments of a JSON list."""
         try:
             found = json.loads(self.rest)
         except ValueError as error:
-            raise self.refusal("it is not a JSON list") from error
+            raise self.refusal("expected a JSON list") from error
         if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-            raise self.refusal("it is not a JSON list of texts")
+            raise self.refusal("expected a JSON list of strings")
         return found
 
     def pairs(self, lookup: Lookup) -> list[tuple[str, str]]:
-        """Return the names and values of ENV or LABEL, in the new form and in that of one pair."""
+        """Return the names and values of ENV or LABEL, in the form NAME=VALUE or NAME VALUE."""
         first, _, value = self.rest.partition(" ")
         if "=" not in first:
             if not value.strip():
-                raise self.refusal("it has no value")
+                raise self.refusal("the value is missing")
             return [(self.expanded(first, lookup), self.expanded(value.strip(), lookup))]
         found = []
         for word in split(self.rest, escape=self.escape):
             name, is_pair, value = word.partition("=")
             if not is_pair:
-                raise self.refusal(f"{word!r} is not NAME=VALUE")
+                raise self.refusal(f"expected NAME=VALUE, got {word!r}")
             found.append((self.expanded(name, lookup), self.expanded(value, lookup)))
         return found
 
     def declared(self, lookup: Lookup) -> list[tuple[str, str | None]]:
-        """Return the names that ARG declares, each with its default; None is none."""
+        """Return the names declared by ARG, with their defaults or None."""
         found = list[tuple[str, str | None]]()
         for word in split(self.rest, escape=self.escape):
             name, has_default, default = word.partition("=")
@@ -98,14 +97,10 @@ class Instruction:
 
 
 def instructions(text: str, file: str) -> Iterator[Instruction]:
-    r"""Read the instructions of a Dockerfile, in their order.
-
-    Args:
-        text: the content of the Dockerfile.
-        file: its name, for refusals.
+    r"""Parse the instructions of a Dockerfile; *file* is its name in errors.
 
     Raises:
-        Refusal: if a heredoc is used.
+        Refusal: if it contains a heredoc.
 
     Examples:
         >>> [(each.line, each.word, each.rest) for each in instructions("# a\nRUN x \\\n  # b\n  && y\n", "Dockerfile")]
@@ -129,7 +124,7 @@ def instructions(text: str, file: str) -> Iterator[Instruction]:
 
 
 def _escape(lines: list[str]) -> str:
-    """Find the escape character that the directives before the first instruction name."""
+    """Return the escape character, from the parser directives."""
     for line in lines:
         directive = _DIRECTIVE.fullmatch(line)
         if directive is None:
@@ -154,7 +149,7 @@ def _instruction(text: str, file: str, line: int, escape: str) -> Instruction:
 
 
 def split(text: str, *, escape: str = "\\") -> list[str]:
-    r"""Split at white space that is neither quoted nor escaped; quotes and escapes stay.
+    r"""Split at unquoted, unescaped white space; keep quotes and escapes.
 
     Examples:
         >>> split(r'A="b c" D=e\ f')
@@ -179,16 +174,16 @@ def split(text: str, *, escape: str = "\\") -> list[str]:
 
 
 def expand(text: str, lookup: Lookup, *, escape: str = "\\", keep_quotes: bool = False) -> str:
-    r"""Replace variables, and take quotes and escapes away, as Docker does.
+    r"""Replace variables and remove quotes and escapes, as Docker does.
 
     Args:
         text: one word.
-        lookup: gives the value of a variable; one without a value is empty.
-        escape: the escape character.
-        keep_quotes: leave quotes and escapes as they are, for a shell that reads the text later.
+        lookup: returns the value of a variable; None means empty.
+        escape: escape character.
+        keep_quotes: keep quotes and escapes for a shell.
 
     Raises:
-        ValueError: if the text uses an operator that is not supported, or demands a value that does not exist.
+        ValueError: if an operator is not supported, or a required value is missing.
 
     Examples:
         >>> expand("${A}-${B:-b}-$A'$A'", {"A": "1"}.get)
@@ -230,7 +225,7 @@ def _variable(text: str, position: int, lookup: Lookup, escape: str) -> tuple[st
     inner = text[position + 2 : end - 1]
     match = None if depth else _BRACES.fullmatch(inner)
     if match is None:
-        raise ValueError(f"the form ${{{inner}}} is not supported; only ${{X}}, ${{X:-y}}, ${{X:+y}} and ${{X:?y}} are")
+        raise ValueError(f"${{{inner}}} is not supported; use ${{X}}, ${{X:-y}}, ${{X:+y}} or ${{X:?y}}")
     value, operator = lookup(match["name"]), match["operator"] or ""
     has_value = value is not None and not (operator.startswith(":") and value == "")
     if operator.endswith("+"):

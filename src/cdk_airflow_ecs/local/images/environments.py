@@ -1,4 +1,4 @@
-"""Python environments in the place of images: made with uv, kept between runs, shared by all clusters of a user."""
+"""Python environments that replace images: created with uv, cached, shared by all local clusters of a user."""
 
 from __future__ import annotations
 
@@ -27,31 +27,28 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 _LOCKS: Final = Path(__file__).parents[1] / "locks"
 _RELEASES: Final = Path(__file__).parents[1] / "releases.json"
-# 3.16.0, 3.17.0 and 3.17.1 register no task that a worker would find; celery 5.7 lacks what the provider imports;
-# kombu 5.5 loses connections to SQS.
+# Celery provider 3.16.0, 3.17.0 and 3.17.1 register no tasks that workers find; celery 5.7 lacks an import of the
+# provider; kombu 5.5 loses SQS connections.
 _BROKEN: Final = (
     "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1",
     "celery[redis,sqs]<5.7",
     "kombu!=5.5.*",
 )
-# Flask-Session 0.6 came days before 2.8.1 and breaks its migration; the provider fab of Airflow 3 needs 0.8.
+# Flask-Session 0.6 breaks the migration of 2.8.1, released days later; Airflow 3's provider fab needs 0.8.
 _BROKEN_2: Final = (*_BROKEN, "flask-session<0.6")
 _BINARIES: Final = ("--only-binary", "pycurl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The Python environment that takes the place of one image.
-
-    The official images of PostgreSQL and Redis have one too, without Airflow.
+    """The Python environment that replaces an image. Images of stores have one without Airflow.
 
     Args:
-        python: its interpreter.
-        bin: the folder of its programs.
-        path: the PATH of its containers.
-        airflow_version: the release that it holds.
-        image: the content of the image beyond Python packages.
-        substitutions: how it differs from the image, for people.
+        bin: folder of its programs.
+        path: PATH of its containers.
+        airflow_version: empty for a store.
+        image: content of the image besides Python packages.
+        substitutions: differences from the image, for the user.
     """
 
     python: Path
@@ -62,32 +59,32 @@ class Environment:
     substitutions: tuple[str, ...] = ()
 
     def prepare(self, home: Path) -> None:
-        """Lay the files that the image has below AIRFLOW_HOME into a container's home."""
+        """Copy the image's files into a container's home."""
         fill(home, self.image)
 
     def located(self, text: str, home: Path) -> str:
-        """Replace the paths of the image that *text* holds by those of a container's home and of this environment."""
+        """Replace image paths in *text* by local paths."""
         return located(text, self.image, home, self.bin)
 
     def variables(self, home: Path) -> dict[str, str]:
-        """Return the variables that the image sets, with the paths of a container's home."""
+        """Return the image's environment variables, with local paths."""
         found = {name: self.located(value, home) for name, value in self.image.environment}
         own_path = dict(self.image.environment).get("PATH")
         return found | {"PATH": self.path if own_path is None else search_path(own_path, self.image, home, self.bin)}
 
     def folder(self, home: Path) -> Path:
-        """Return the folder in which a container starts."""
+        """Return the working directory of a container."""
         found = Path(self.located(str(self.image.workdir), home))
         return found if found.is_relative_to(home) else home
 
 
 class Environments:
-    """Makes an environment at the first use of an image, and finds it again later.
+    """Creates and caches environments.
 
     Args:
-        cache: where they are kept. The default is ``~/.cache/cdk-airflow-ecs``, or below ``XDG_CACHE_HOME``.
-        say: is told what takes long.
-        extras: extras of the official image that are installed beyond those that a cluster needs.
+        cache: default ``~/.cache/cdk-airflow-ecs``, or below ``XDG_CACHE_HOME``.
+        say: called before slow steps.
+        extras: additional extras of the official image to install.
     """
 
     def __init__(
@@ -103,14 +100,14 @@ class Environments:
         self._extras = checked_extras(extras)
 
     def of(self, image: str, build: ImageBuild | None = None) -> Environment:
-        """Find or make the environment of an image.
+        """Return the environment of an image; create it if missing.
 
         Args:
-            image: its name.
-            build: how it is built, if it is.
+            image: image name.
+            build: its build, if it is built by the app.
 
         Raises:
-            Refusal: if it is not an image of Airflow, no Python fits, or its requirements cannot be resolved.
+            Refusal: if the image or Python version is not supported, or requirements cannot be resolved.
         """
         kind = None if build else kind_of(image)
         if kind in ("postgres", "redis"):
@@ -150,7 +147,7 @@ class Environments:
         return kind_of(image)
 
     def _store(self, image: str, kind: Kind) -> Environment:
-        """A store's image: no Airflow in it, but the programs that its containers and health checks start."""
+        """Return the environment of a store's image, with the programs of its containers and health checks."""
         folder = self._cache / "stores" / kind
         runs, entrypoint = programs(kind, folder)
         return Environment(
@@ -159,15 +156,15 @@ class Environments:
             path=f"{folder}:/usr/local/bin:/usr/bin:/bin",
             airflow_version="",
             image=AirflowImageParts(version="", python="", entrypoint=entrypoint),
-            substitutions=(f"the image is {image}; here {runs} runs",),
+            substitutions=(f"{runs} runs instead of the image {image}",),
         )
 
     def _make(self, folder: Path, recipe: _Recipe) -> None:
         if shutil.disk_usage(folder.parent).free < 2 * 10**9:
-            raise Refusal(f"less than 2 GB are free below {folder.parent}; Airflow needs one. Set XDG_CACHE_HOME")
+            raise Refusal(f"{folder.parent} must have 2 GB of free space. Free some, or set XDG_CACHE_HOME")
         lock, version, requirements = recipe.lock, recipe.parts.version, recipe.requirements
         recipe.venv(folder)
-        # The locks hold no other extras, and versions that some of them do not admit.
+        # The locks lack these extras, and some extras need other versions.
         if lock is not None and not recipe.extras:
             recipe.install(folder, "sync", "--require-hashes", str(lock))
         else:
@@ -185,8 +182,8 @@ class Environments:
         try:
             recipe.install(folder, "install", *wanted, "-c", str(folder / "constraints.txt"))
         except Refusal as pinned:
-            # Airflow admits other versions than those that are installed, and the official image may have them.
-            self._say("they do not go with the installed versions; all of them are resolved together")
+            # Retry without pins: the official image may have other versions that Airflow also accepts.
+            self._say("they are incompatible with the installed versions; resolving all together")
             try:
                 recipe.venv(folder)
                 (folder / "requirements.txt").write_text(text)
@@ -197,15 +194,7 @@ class Environments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recipe:
-    """The packages of one environment.
-
-    Args:
-        parts: the image.
-        python: the interpreter.
-        lock: the lock of its release, if there is one.
-        requirements: the lines that the image installs.
-        extras: extras of the official image.
-    """
+    """The packages of one environment; *extras* are additional."""
 
     parts: AirflowImageParts
     python: Interpreter
@@ -214,22 +203,22 @@ class _Recipe:
     extras: tuple[str, ...]
 
     def digest(self) -> str:
-        """Return a text that is another one for other packages."""
+        """Return a hash of the packages."""
         content = [self.lock.read_text() if self.lock else _date(self.parts.version), self.python.version]
         content += [*self.requirements, *(file.read_text() for file in self.parts.constraints)]
         content += ["slim" if self.parts.slim else "full", *self.extras]
         return hashlib.sha256("\0".join(content).encode()).hexdigest()[:10]
 
     def venv(self, folder: Path) -> None:
-        """Make an empty environment."""
+        """Create an empty environment."""
         _uv("venv", "--quiet", "--clear", "--python", str(self.python.path), str(folder))
 
     def install(self, folder: Path, action: str, *words: str) -> None:
-        """Let uv install packages."""
+        """Install packages with uv."""
         _uv("pip", action, "--quiet", "--python", str(folder / "bin/python"), "--compile-bytecode", *words)
 
     def resolved(self) -> tuple[str, ...]:
-        """Return what uv is told to resolve the release, with its extras, as of its day."""
+        """Return uv's arguments to resolve the release with its extras, as of its release date."""
         version = self.parts.version
         names = ",".join([extras_of(version), *(name for name in self.extras if name != "virtualenv")])
         wanted = [f"apache-airflow[{names}]=={version}", *(name for name in self.extras if name == "virtualenv")]
@@ -240,36 +229,36 @@ class _Recipe:
 def _substitutions(parts: AirflowImageParts, python: Interpreter, extras: tuple[str, ...]) -> list[str]:
     found = []
     if python.minor != parts.python:
-        found.append(f"the image has Python {parts.python}; here it is {python.version}")
+        found.append(f"the image has Python {parts.python}; the local environment has {python.version}")
     if parts.packages:
-        found.append(f"the image installs Debian packages that this machine may lack: {', '.join(parts.packages)}")
+        found.append(f"the image installs Debian packages, which may be missing locally: {', '.join(parts.packages)}")
     missing = [] if parts.slim else [name for name in OFFICIAL_EXTRAS if name not in extras]
     if missing:
         found.append(
-            f"the official image has more extras ({', '.join(missing)}); `--extras NAME,NAME` installs those you name"
+            f"the official image has more extras ({', '.join(missing)}); install some with `--extras NAME,NAME`"
         )
     return [*found, *parts.differences]
 
 
 def _date(version: str) -> str:
-    """The day up to which packages count for a release without a lock; empty for one we do not know."""
+    """Return the day after the release, or empty if unknown."""
     released = json.loads(_RELEASES.read_text()).get(version)
     return (date.fromisoformat(released) + timedelta(days=1)).isoformat() if released else ""
 
 
 def _newest(version: str) -> tuple[str, ...]:
-    """What the official image of that release could contain: nothing newer than itself, but for pycurl's wheels."""
+    """Exclude packages newer than the release, except pycurl's wheels."""
     day = _date(version)
     return ("--exclude-newer", day, "--exclude-newer-package", "pycurl=2026-01-01") if day else ()
 
 
 def _uv(*arguments: str) -> str:
-    """Run uv; what it says against a request is what the user has to read."""
+    """Run uv; raise its error output as a Refusal."""
     program = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
-        raise Refusal('uv was not found: `pip install "cdk-airflow-ecs[local]"` brings it')
+        raise Refusal('uv not found: install it with `pip install "cdk-airflow-ecs[local]"`')
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, env=environment)
     if ran.returncode:
-        raise Refusal(f"`uv {' '.join(arguments[:2])}` could not do it:\n{ran.stderr.strip()[-3000:]}")
+        raise Refusal(f"`uv {' '.join(arguments[:2])}` failed:\n{ran.stderr.strip()[-3000:]}")
     return ran.stdout

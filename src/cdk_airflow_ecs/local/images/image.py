@@ -1,4 +1,4 @@
-"""The images that this machine can replace: official ones, and folders with a Dockerfile that begins with one. Pure."""
+"""Supported images: official ones, and Dockerfiles based on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Literal["airflow", "postgres", "redis"]
 
 HOME: Final = PurePosixPath("/opt/airflow")  # AIRFLOW_HOME of the official images
 USER_HOME: Final = PurePosixPath("/home/airflow")
-# Below these a container keeps files of its own: each is a folder of the container's home on this machine.
+# Each is a folder of the container's local home.
 HOMES: Final = (HOME, USER_HOME)
 _OFFICIAL: Final = re.compile(
     r"(?:docker\.io/|index\.docker\.io/|public\.ecr\.aws/docker/|ghcr\.io/)?apache/airflow"
@@ -28,13 +28,12 @@ _STORE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBuild:
-    """What `docker build` would be given for an image.
+    """The inputs of `docker build`.
 
     Args:
-        folder: the context.
-        file: the Dockerfile, relative to the context.
-        arguments: the build arguments by name.
-        target: the stage to build; the last one if it is empty.
+        folder: build context.
+        file: Dockerfile, relative to the context.
+        target: stage to build; empty means the last.
         platform: such as "linux/arm64".
     """
 
@@ -47,24 +46,19 @@ class ImageBuild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirflowImageParts:
-    """The content of an image of Airflow, as far as this machine can follow.
+    """The supported content of an Airflow image.
 
     Args:
-        version: the Airflow release.
-        python: the Python of the image, such as "3.12".
-        slim: whether the official image is a slim one, without the extras of the full image.
-        requirements: requirements, and files of them, that its Dockerfile installs.
-        constraints: files of constraints of its own.
-        files: files or folders of the context, each with its absolute path in the image.
-        folders: empty folders that its Dockerfile makes.
-        executables: files that its Dockerfile makes executable.
-        script: the file that is put at /entrypoint.sh.
-        entrypoint: the ENTRYPOINT of its Dockerfile; None is the official one.
-        command: the CMD of its Dockerfile.
-        environment: the variables that its Dockerfile sets, with paths of the image.
-        workdir: the folder in which its containers start.
-        packages: Debian packages that its Dockerfile installs, and this machine does not.
-        differences: what else its containers lack here, for people.
+        python: such as "3.12".
+        slim: whether it is based on a slim official image.
+        requirements: requirements and requirements files that its Dockerfile installs.
+        constraints: the user's constraints files.
+        files: files or folders of the context, with their image paths.
+        script: file copied to /entrypoint.sh.
+        entrypoint: ENTRYPOINT; None means the official one.
+        environment: variables set by its Dockerfile, with image paths.
+        packages: Debian packages that its Dockerfile installs; missing locally.
+        differences: other differences, for the user.
     """
 
     version: str
@@ -85,13 +79,13 @@ class AirflowImageParts:
 
     @property
     def homes(self) -> tuple[PurePosixPath, ...]:
-        """The folders of the image that stand for a container's home; the longest first."""
+        """The image folders that map to a container's home; longest first."""
         own = PurePosixPath(dict(self.environment).get("AIRFLOW_HOME", str(HOME)))
         return tuple(sorted({*HOMES, own}, key=lambda path: (-len(path.parts), path)))
 
 
 def kind_of(image: str) -> Kind | None:
-    """Tell which kind of image a name means; None for all others.
+    """Return the kind of an image name, or None.
 
     Examples:
         >>> kind_of("apache/airflow:3.3.2-python3.12"), kind_of("public.ecr.aws/docker/library/postgres:17")
@@ -107,10 +101,10 @@ def kind_of(image: str) -> Kind | None:
 
 
 def official_image(image: str) -> AirflowImageParts:
-    """Read the name of an official image of Airflow.
+    """Parse the name of an official Airflow image.
 
     Raises:
-        Refusal: if it is another image.
+        Refusal: for any other image.
 
     Examples:
         >>> official_image("apache/airflow:slim-2.8.1-python3.11").version
@@ -119,8 +113,8 @@ def official_image(image: str) -> AirflowImageParts:
     match = _OFFICIAL.fullmatch(image)
     if match is None:
         raise Refusal(
-            f"the image {image} cannot run here: there is no Docker. Official images (apache/airflow:X.Y.Z) and those"
-            f" that your app builds can; say `--image {image}=DIR`, where DIR holds its Dockerfile"
+            f"the image {image} is not supported locally: it must be an official image (apache/airflow:X.Y.Z) or built"
+            f" by your app. Otherwise pass `--image {image}=DIR`, where DIR contains its Dockerfile"
         )
     return AirflowImageParts(
         version=match["version"],
@@ -130,5 +124,5 @@ def official_image(image: str) -> AirflowImageParts:
 
 
 def _default_python(version: str) -> str:
-    """The Python of a tag that names none (docker-stack documentation)."""
+    """Return the Python of a tag without one (docker-stack documentation)."""
     return "3.8" if version.startswith("2.8") else "3.12"

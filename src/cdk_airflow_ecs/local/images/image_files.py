@@ -1,4 +1,4 @@
-"""The files of an image: where COPY and ADD put them, and where a path of the image is on this machine. Pure."""
+"""The files of an image: targets of COPY and ADD, and the mapping of image paths to local files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cdk_airflow_ecs.local.images.dockerfile import Instruction, Lookup
 from cdk_airflow_ecs.local.images.image import USER_HOME, AirflowImageParts
 
 SCRIPTS: Final = (PurePosixPath("/entrypoint.sh"), PurePosixPath("/entrypoint"))
-# Only the build reads what is put here.
+# Only the build reads these folders.
 TEMPORARY: Final = tuple(map(PurePosixPath, ("/tmp", "/var/tmp", "/var/cache", "/build", "/root")))  # noqa: S108
-_PACKAGES: Final = USER_HOME / ".local"  # the Python packages of the official images
+_PACKAGES: Final = USER_HOME / ".local"  # Python packages of the official images
 _FOLDERS: Final = tuple(map(PurePosixPath, ("/", "/tmp", "/opt", "/home", "/root", "/usr/local")))  # noqa: S108
 _FLAGS: Final = ("--chown", "--chmod", "--link", "--from", "--keep-git-dir", "--checksum")
 _ARCHIVE: Final = re.compile(r".*\.(tar|tar\.(gz|bz2|xz|zst)|tgz|tbz2?|txz)", re.IGNORECASE)
@@ -22,7 +22,7 @@ _REMOTE: Final = re.compile(r"(https?|ftp|git|ssh)://|git@")
 
 
 def resolved(parts: AirflowImageParts, path: PurePosixPath) -> PurePosixPath | None:
-    """Return the place of an absolute path of the image below a container's home; None if it is elsewhere.
+    """Return an image path relative to the container's home; None if it is outside.
 
     Examples:
         >>> resolved(AirflowImageParts(version="", python=""), PurePosixPath("/opt/airflow/dags"))
@@ -35,7 +35,7 @@ def resolved(parts: AirflowImageParts, path: PurePosixPath) -> PurePosixPath | N
 
 
 def source_of(parts: AirflowImageParts, path: PurePosixPath) -> Path | None:
-    """Return the file or folder of this machine that has a path in the image; None if there is none."""
+    """Return the local file or folder of an image path, or None."""
     for source, place in reversed(parts.files):
         if path.is_relative_to(place) and (found := source / path.relative_to(place)).exists():
             return found
@@ -43,26 +43,26 @@ def source_of(parts: AirflowImageParts, path: PurePosixPath) -> Path | None:
 
 
 def is_temporary(path: PurePosixPath) -> bool:
-    """Whether only the build of an image reads what is at *path*."""
+    """Return whether only the image's build reads *path*."""
     return any(path.is_relative_to(each) for each in TEMPORARY)
 
 
 def copied(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context: Path) -> AirflowImageParts:
-    """Follow COPY or ADD of files of the context.
+    """Follow COPY or ADD from the context.
 
     Raises:
-        Refusal: if a file does not exist, or its place is not one that containers have here.
+        Refusal: if a file is missing or its target is not supported.
     """
     sources, target = _arguments(each, lookup)
     found: list[Path] = []
     for source in sources:
         if _REMOTE.match(source):
-            raise each.refusal("files of another machine are not fetched")
+            raise each.refusal("remote files are not supported")
         matches = _matches(context, source)
         if not matches:
-            raise each.refusal(f"there is no such file beside it: {source}")
+            raise each.refusal(f"file not found in the build context: {source}")
         if each.word == "ADD" and any(_ARCHIVE.fullmatch(path.name) and path.is_file() for path in matches):
-            raise each.refusal("archives are not unpacked")
+            raise each.refusal("archives are not supported")
         found += matches
     return _put(parts, each, found, target)
 
@@ -70,10 +70,10 @@ def copied(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context:
 def copied_from_stage(
     parts: AirflowImageParts, stage: AirflowImageParts, each: Instruction, lookup: Lookup
 ) -> AirflowImageParts:
-    """Follow COPY --from of an earlier stage: its Python packages, and files that it has from the context.
+    """Follow COPY --from an earlier stage: its Python packages, and its files from the context.
 
     Raises:
-        Refusal: if the stage made the files itself.
+        Refusal: if the stage creates the files.
     """
     sources, target = _arguments(each, lookup)
     found: list[Path] = []
@@ -81,28 +81,28 @@ def copied_from_stage(
         path = PurePosixPath("/") / source
         if path == _PACKAGES and parts.workdir / target == _PACKAGES:
             if (stage.version, stage.python) != (parts.version, parts.python):
-                raise each.refusal(f"its packages are of Airflow {stage.version} on Python {stage.python}")
+                raise each.refusal(f"its packages are for Airflow {stage.version} on Python {stage.python}")
             requirements = (*parts.requirements, *stage.requirements)
             parts = replace(parts, requirements=requirements, constraints=(*parts.constraints, *stage.constraints))
         elif own := source_of(stage, path):
             found.append(own)
         else:
-            raise each.refusal(f"{source} is not a file that the other stage has from the context")
+            raise each.refusal(f"the other stage does not copy {source} from the context")
     return _put(parts, each, found, target)
 
 
 def _arguments(each: Instruction, lookup: Lookup) -> tuple[list[str], str]:
     for flag in each.flags:
         if flag.partition("=")[0] not in _FLAGS:
-            raise each.refusal(f"the option {flag} is not supported")
+            raise each.refusal(f"option {flag} is not supported")
     *sources, target = each.words(lookup) or [""]
     if not sources or not target:
-        raise each.refusal("it needs a source and a target")
+        raise each.refusal("source or target is missing")
     return sources, target
 
 
 def _matches(context: Path, source: str) -> list[Path]:
-    """Return the files and folders of the context that a source means; wildcards may mean several."""
+    """Return the context's files and folders that match a source, which may contain wildcards."""
     root = context.resolve()
     relative = str(PurePosixPath("/", source).relative_to("/"))
     found = sorted(root.glob(relative)) if re.search(r"[*?\[]", relative) else [root / relative]
@@ -110,11 +110,11 @@ def _matches(context: Path, source: str) -> list[Path]:
 
 
 def _put(parts: AirflowImageParts, each: Instruction, sources: Iterable[Path], target: str) -> AirflowImageParts:
-    """Put files, or the contents of folders, where they belong; a folder may be meant without a slash at its end."""
+    """Add files or folders at *target*; a target without trailing slash may also be a folder."""
     sources = list(sources)
     place = PurePosixPath("/", *(parts.workdir / target).parts[1:])
     if ".." in place.parts:
-        raise each.refusal("the target leaves its folder")
+        raise each.refusal("the target must not contain ..")
     is_folder = target.endswith(("/", "/.")) or target == "." or len(sources) > 1 or _is_folder(parts, place)
     for source in sources:
         own = place / source.name if source.is_file() and is_folder else place
@@ -124,14 +124,14 @@ def _put(parts: AirflowImageParts, each: Instruction, sources: Iterable[Path], t
             resolved(parts, own) is not None or is_temporary(own) or _is_requirements(source)
         ):
             homes = " and ".join(map(str, parts.homes))
-            raise each.refusal(f"only files below {homes} have a place here, not {own}")
+            raise each.refusal(f"only files below {homes} are supported, got {own}")
         else:
             parts = replace(parts, files=(*parts.files, (source, own)))
     return parts
 
 
 def _is_folder(parts: AirflowImageParts, place: PurePosixPath) -> bool:
-    """Whether a path of the image is known to be a folder."""
+    """Return whether an image path is known to be a folder."""
     known = {*_FOLDERS, *parts.homes, parts.workdir, *parts.folders}
     known |= {home / name for home in parts.homes for name in ("dags", "logs", "plugins", "config")}
     for source, own in parts.files:
@@ -140,5 +140,5 @@ def _is_folder(parts: AirflowImageParts, place: PurePosixPath) -> bool:
 
 
 def _is_requirements(path: Path) -> bool:
-    """Whether a file is only read by pip, wherever it is put."""
+    """Return whether only pip reads a file."""
     return path.is_file() and path.suffix in (".txt", ".in") and path.name != "airflow.cfg"

@@ -1,4 +1,4 @@
-"""Which Python of this machine runs a release of Airflow."""
+"""Selects the local Python for an Airflow release."""
 
 from __future__ import annotations
 
@@ -13,22 +13,17 @@ from typing import Final
 
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# Requires-Python of each line's distributions on PyPI, as the oldest and the newest minor release.
+# Requires-Python on PyPI: oldest and newest minor version per Airflow line.
 _RANGES: Final = {
     "2.8": (8, 11), "2.9": (8, 12), "2.10": (8, 12), "2.11": (10, 12),
     "3.0": (9, 12), "3.1": (10, 13), "3.2": (10, 14), "3.3": (10, 14),
 }  # fmt: skip
-_OLDEST_LOCKED: Final = 11  # locks are made with --python-version 3.11
+_OLDEST_LOCKED: Final = 11  # locks are created with --python-version 3.11
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """One that is installed.
-
-    Args:
-        path: where it is.
-        version: such as "3.12.4".
-    """
+    """An installed Python; *version* is such as "3.12.4"."""
 
     path: Path
     version: str
@@ -45,16 +40,16 @@ class Interpreter:
 
 
 def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] | None = None) -> Interpreter:
-    """Take the image's own Python, or the nearest that this release of Airflow runs on.
+    """Return the image's Python version, or the nearest that supports this Airflow release.
 
     Args:
-        airflow: the Airflow release.
-        wanted: the Python of the image, such as "3.12".
-        locked: whether the release has a lock, which covers Python 3.11 and newer.
-        found: what to choose from. The default is what this machine has.
+        airflow: Airflow release.
+        wanted: Python of the image, such as "3.12".
+        locked: whether the release has a lock (Python 3.11 and newer).
+        found: candidates; default: the installed ones, else one downloaded with uv.
 
     Raises:
-        Refusal: if none fits.
+        Refusal: if none is suitable.
 
     Examples:
         >>> pythons = [Interpreter(Path("a"), "3.10.1"), Interpreter(Path("b"), "3.11.7")]
@@ -72,15 +67,15 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
         return fetched
     have = ", ".join(sorted({python.minor for python in everything})) or "none"
     raise Refusal(
-        f"Airflow {airflow} runs on Python 3.{first} to 3.{last}; this machine has {have}. Install one, for example"
+        f"Airflow {airflow} needs Python 3.{first} to 3.{last}; installed: {have}. Install one, for example"
         f" with `uv python install 3.{min(max(goal, first), last)}`"
     )
 
 
 def installed() -> list[Interpreter]:
-    """The interpreters of this machine: this program's own, those on PATH, and those of pyenv and uv.
+    """Return the interpreters of this process, PATH, pyenv and uv.
 
-    uv would find most of them too, but it runs each and takes seconds where pyenv's shims stand on PATH.
+    `uv python list` also finds them, but runs each, which takes seconds with pyenv's shims on PATH.
     """
     home = Path.home()
     uv = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / "uv/python"
@@ -99,7 +94,7 @@ def installed() -> list[Interpreter]:
 
 
 def _is_virtual(path: Path) -> bool:
-    """Whether it belongs to a virtual environment, which may be gone tomorrow."""
+    """Return whether it belongs to a virtual environment, which may be deleted later."""
     return (path.parent.parent / "pyvenv.cfg").exists()
 
 
@@ -113,7 +108,7 @@ def _version(path: Path) -> str | None:
 
 
 def _fetch(minor: str) -> Interpreter | None:
-    """Let uv download one; None where it cannot."""
+    """Download a Python with uv; None if that fails."""
     if _uv("python", "install", "--quiet", minor) is None:
         return None
     return next((python for python in installed() if python.minor == minor), None)

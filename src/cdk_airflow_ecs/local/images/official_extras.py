@@ -1,6 +1,6 @@
-"""The extras of the full official image that a local environment lacks, and the modules by which DAGs notice.
+"""Extras of the official image that local environments lack by default, and their modules.
 
-https://airflow.apache.org/docs/docker-stack/build-arg-ref.html has the list. mysql and ldap need a compiler.
+The list is from https://airflow.apache.org/docs/docker-stack/build-arg-ref.html. mysql and ldap need a compiler.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# Each extra with the modules that it brings, beside those of the provider of its name.
+# Modules of each extra, in addition to its provider.
 OFFICIAL_EXTRAS: Final[dict[str, tuple[str, ...]]] = {
     "async": ("eventlet", "gevent"),
     "cncf-kubernetes": ("kubernetes", "kubernetes_asyncio"),
@@ -44,10 +44,10 @@ _HOOK: Final = Path(__file__).with_name("missing_module.py")
 
 
 def checked_extras(names: Iterable[str]) -> tuple[str, ...]:
-    """Return extras in a fixed order.
+    """Return extras, sorted and without duplicates.
 
     Raises:
-        Refusal: if the official image has no such extra.
+        Refusal: for an unknown extra.
 
     Examples:
         >>> checked_extras(["pandas", "google", "pandas"])
@@ -57,17 +57,12 @@ def checked_extras(names: Iterable[str]) -> tuple[str, ...]:
     for name in found:
         if name not in OFFICIAL_EXTRAS:
             known = ", ".join(OFFICIAL_EXTRAS)
-            raise Refusal(f"--extras {name}: the official image has no such extra that is not here. There are {known}")
+            raise Refusal(f"--extras {name}: unknown or already installed. Choose from {known}")
     return tuple(found)
 
 
 def explain_missing(packages: Path, version: str) -> None:
-    """Let imports that fail in an environment say which extra brings the module.
-
-    Args:
-        packages: the environment's site-packages.
-        version: the Airflow release.
-    """
+    """Make failing imports in an environment's site-packages name the extra to install."""
     modules = {name: extra for extra, names in OFFICIAL_EXTRAS.items() for name in names}
     modules |= {f"airflow.providers.{extra.replace('-', '.')}": extra for extra in OFFICIAL_EXTRAS}
     text = _HOOK.read_text(encoding="utf-8")

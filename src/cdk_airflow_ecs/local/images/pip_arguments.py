@@ -1,4 +1,4 @@
-"""The arguments of pip install: requirements, files of them, and where they come from. Pure."""
+"""Parses the arguments of pip install."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 _FILES: Final = ("-r", "--requirement", "--requirements")
 _CONSTRAINTS: Final = ("-c", "--constraint", "--constraints")
-# uv reads these in a file of requirements.
+# Options supported by uv in a requirements file.
 _SOURCES: Final = {
     "-i": "--index-url", "--index-url": "--index-url", "--extra-index-url": "--extra-index-url",
     "-f": "--find-links", "--find-links": "--find-links", "--no-binary": "--no-binary",
@@ -38,12 +38,12 @@ _AIRFLOW: Final = ("apache-airflow", "apache-airflow-core")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipArguments:
-    """What one pip install asks for.
+    """The arguments of one pip install.
 
     Args:
-        requirements: requirements, options about where they come from, and files of requirements.
-        constraints: files of constraints.
-        differences: what is done otherwise here, for people.
+        requirements: requirements, index options and requirements files.
+        constraints: constraints files.
+        differences: differences from the image, for the user.
     """
 
     requirements: tuple[Path | str, ...]
@@ -58,13 +58,13 @@ class PipArguments:
         file: Callable[[str], Path | None],
         refusal: Callable[[str], Refusal],
     ) -> PipArguments:
-        """Read the words after ``pip install``.
+        """Parse the words after ``pip install``.
 
         Args:
             arguments: the words.
             parts: the image so far.
-            file: gives the file of this machine that has a path in the image.
-            refusal: makes a refusal of a reason.
+            file: returns the local file of an image path.
+            refusal: creates a Refusal with a reason.
 
         Raises:
             Refusal: if a word is not supported, or a file does not exist.
@@ -76,7 +76,7 @@ class PipArguments:
                 name = next(words, "")
                 found = file(name)
                 if found is None or not found.is_file():
-                    raise refusal(f"it installs {name}, which is not in the image's context")
+                    raise refusal(f"{name} is not in the build context")
                 requirements.append(found)
             elif word in _CONSTRAINTS:
                 constraints += _constraints(next(words, ""), file, refusal)
@@ -85,16 +85,18 @@ class PipArguments:
             elif word in _VALUES_WITHOUT_EFFECT:
                 next(words, None)
             elif word in ("--no-deps", "--no-dependencies"):
-                differences.append("the image installs packages without what they need (--no-deps); here they have it")
+                differences.append(
+                    "the image installs packages without dependencies (--no-deps); locally they are installed"
+                )
             elif word.startswith("-") and word not in _WITHOUT_EFFECT:
-                raise refusal(f"the option {word} of pip is not supported")
+                raise refusal(f"pip option {word} is not supported")
             elif not word.startswith("-") and (wanted := _requirement(word, parts, refusal)):
                 requirements.append(wanted)
         return cls(requirements=tuple(requirements), constraints=tuple(constraints), differences=tuple(differences))
 
 
 def _attached(arguments: list[str]) -> Iterator[str]:
-    """Take options and their values apart, as --option=value and -rFILE."""
+    """Separate options from attached values: --option=value and -rFILE."""
     for word in arguments:
         if word.startswith("--") and "=" in word:
             name, _, value = word.partition("=")
@@ -106,7 +108,7 @@ def _attached(arguments: list[str]) -> Iterator[str]:
 
 
 def _constraints(name: str, file: Callable[[str], Path | None], refusal: Callable[[str], Refusal]) -> tuple[Path, ...]:
-    """Return a file of constraints of the user's own; Airflow's are kept by the environment itself."""
+    """Return a user's constraints file; ignore Airflow's, which the environment applies anyway."""
     found = file(name)
     if found is not None:
         return (found,)
@@ -114,14 +116,14 @@ def _constraints(name: str, file: Callable[[str], Path | None], refusal: Callabl
         "/constraints.txt"
     )
     if not is_official:
-        raise refusal(f"it is constrained by {name}, which is not in the image's context")
+        raise refusal(f"the constraints file {name} is not in the build context")
     return ()
 
 
 def _requirement(word: str, parts: AirflowImageParts, refusal: Callable[[str], Refusal]) -> str | None:
-    """Return a requirement; None if it is only the Airflow that the image has."""
+    """Return a requirement; None if it is just the image's Airflow."""
     if re.match(r"\.{0,2}/|\.{1,2}(\[|$)|file:", word):
-        raise refusal(f"{word} is a folder or file of the image; only packages of an index or address can be installed")
+        raise refusal(f"{word} is a file or folder of the image; only packages from an index or URL are supported")
     try:
         wanted = Requirement(word)
     except InvalidRequirement as error:
@@ -131,5 +133,5 @@ def _requirement(word: str, parts: AirflowImageParts, refusal: Callable[[str], R
     if canonicalize_name(wanted.name) not in _AIRFLOW:
         return word
     if wanted.specifier and not wanted.specifier.contains(parts.version, prereleases=True):
-        raise refusal(f"it installs another Airflow than the {parts.version} of the image")
+        raise refusal(f"it must install the image's Airflow {parts.version}, not another release")
     return f"{wanted.name}[{','.join(sorted(wanted.extras))}]" if wanted.extras else None

@@ -1,8 +1,8 @@
-"""What the entry point of PostgreSQL's official image does: a program of its own, with the standard library alone.
+"""The entry point of PostgreSQL's official image, as a separate program that needs only the standard library.
 
-Usage: ``python -IS postgres_entrypoint.py postgres [ARGUMENTS...]``. It makes the data folder at the first start, from
-the variables that the image documents, and then runs the server. The folder of PGDATA stands below the state directory,
-which HOME is in, or as root below /var/lib/airflow-ecs, where the user that the server runs as may enter.
+Usage: ``python -IS postgres_entrypoint.py postgres [ARGUMENTS...]``. Initializes the data folder from the image's
+documented variables, then runs the server. The PGDATA folder is in the state directory, or as root in
+/var/lib/airflow-ecs, which the server's user can enter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ROOT_DATA = Path("/var/lib/airflow-ecs")
 
 
 def _folder(user: str | None) -> Path:
-    """Where the volume of PGDATA is on this machine."""
+    """Return the local folder of the PGDATA volume."""
     state = Path(os.environ["HOME"]).parents[2]
     name = os.environ.get("PGDATA", "/var/lib/postgresql/data").strip("/").replace("/", "-")
     if user is None:
@@ -32,7 +32,7 @@ def _folder(user: str | None) -> Path:
     own.mkdir(mode=0o711, parents=True, exist_ok=True)
     _ROOT_DATA.chmod(0o755)
     own.chmod(0o711)
-    new = own / f".state.{os.getpid()}"  # as postgres.py does: whoever sweeps meanwhile finds all of it or nothing
+    new = own / f".state.{os.getpid()}"  # atomic, as in postgres.py: other runs may sweep
     new.touch(mode=0o600)
     new.write_text(str(state))
     new.replace(own / "state")
@@ -58,12 +58,12 @@ def _run(words: list[str], folder: Path, user: str | None, given: str | None = N
 
 
 def _prepare(data: Path, user: str | None) -> None:
-    """Make the data folder, its owner and its database."""
+    """Create the data folder, its owner and its database."""
     owner = os.environ.get("POSTGRES_USER", "postgres")
     database = os.environ.get("POSTGRES_DB", owner)
     password = os.environ.get("POSTGRES_PASSWORD")
     if not password:
-        sys.exit("POSTGRES_PASSWORD is not set: the image refuses to start")
+        sys.exit("POSTGRES_PASSWORD must be set")
     unfinished = data.with_name("unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     with tempfile.NamedTemporaryFile("w", dir=data.parent) as file:
@@ -86,12 +86,12 @@ def _prepare(data: Path, user: str | None) -> None:
 
 
 def main() -> int:
-    """Prepare, run, and hand signals on."""
+    """Prepare the data, run the server and forward signals."""
     user = _user()
     data = _folder(user) / "data"
     if not (data / "PG_VERSION").exists():
         _prepare(data, user)
-    # In a network of its own the task has all addresses; on the machine's own network it gets the loopback alone.
+    # In a network namespace listen on all addresses, on the machine's network only on the loopback.
     own = os.uname().nodename.startswith("ip-198-18-")
     words = [
         *sys.argv[1:], "-D", str(data), "-c", f"listen_addresses={'*' if own else '127.0.0.1'}",
@@ -102,7 +102,7 @@ def main() -> int:
     with subprocess.Popen(words, cwd=data, user=user, group=group, extra_groups=extra) as server:
 
         def stop(number: int, frame: FrameType | None) -> None:
-            # The image's STOPSIGNAL: a fast shutdown, which does not wait for clients to leave.
+            # The image's STOPSIGNAL: a fast shutdown that does not wait for clients.
             server.send_signal(signal.SIGINT)
 
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""As much of redis-cli as health checks use, where there is none: one command, the password from REDISCLI_AUTH."""
+"""A minimal redis-cli for health checks: sends one command, with the password from REDISCLI_AUTH."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _encoded(words: list[str]) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Send one command and print the first line of the answer."""
+    """Send one command and print the first line of the response."""
     host, port, words = "127.0.0.1", 6379, list(arguments)
     while words and words[0] in ("-h", "-p"):
         option, value, *words = words

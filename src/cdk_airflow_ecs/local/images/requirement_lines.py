@@ -1,4 +1,4 @@
-"""The requirements that the Dockerfile of an image installs, as lines of one file."""
+"""The requirements that an image's Dockerfile installs, as lines of one file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 def requirement_lines(parts: AirflowImageParts) -> list[str]:
-    """Return all lines, with those of nested files.
+    """Return all lines, including those of nested files.
 
     Raises:
-        Refusal: if a nested file does not exist, or a line names a package of the image's own files.
+        Refusal: if a nested file is missing, or a line refers to a local package.
     """
     lines: list[str] = []
     for each in parts.requirements:
@@ -32,7 +32,7 @@ def requirement_lines(parts: AirflowImageParts) -> list[str]:
 
 def _lines(file: Path, outer: tuple[Path, ...]) -> Iterator[str]:
     if file in outer:
-        raise Refusal(f"{file} names itself")
+        raise Refusal(f"{file} includes itself")
     text = re.sub(r"\\\n", " ", file.read_text(encoding="utf-8"))
     for number, line in enumerate(text.splitlines(), start=1):
         bare = re.sub(r"(^|\s)#.*", "", line).strip()
@@ -42,8 +42,8 @@ def _lines(file: Path, outer: tuple[Path, ...]) -> Iterator[str]:
         if nested is None:
             if _LOCAL.match(bare):
                 raise Refusal(
-                    f"{file}, line {number}: {bare!r} is a folder or file of the image; only packages of an index or"
-                    " address can be installed here"
+                    f"{file}, line {number}: {bare!r} is a file or folder of the image; only packages from an index or"
+                    " URL are supported"
                 )
             yield bare
             continue
@@ -52,7 +52,7 @@ def _lines(file: Path, outer: tuple[Path, ...]) -> Iterator[str]:
         if "://" in name:
             yield bare
         elif not own.is_file():
-            raise Refusal(f"{file}, line {number}: there is no file {name} beside it")
+            raise Refusal(f"{file}, line {number}: file {name} not found in {file.parent}")
         elif bare.startswith(("-c", "--c")):
             yield f"-c {own}"
         else:
@@ -60,7 +60,7 @@ def _lines(file: Path, outer: tuple[Path, ...]) -> Iterator[str]:
 
 
 def package_of(line: str) -> str:
-    """Return the name of the package that a line asks for, as indexes compare it; empty for options and addresses.
+    """Return the normalized package name of a line; empty for options and URLs.
 
     Examples:
         >>> package_of("Flask_Login[x]>=0.6 ; python_version > '3.8'"), package_of("--pre")
@@ -75,7 +75,7 @@ def package_of(line: str) -> str:
 
 
 def packages_of(lines: Iterable[str]) -> set[str]:
-    """Return the names of the packages that *lines* decide about, files of constraints included."""
+    """Return the package names of *lines*, including those of constraints files."""
     found = set[str]()
     for line in lines:
         if line.startswith("-c ") and "://" not in line:

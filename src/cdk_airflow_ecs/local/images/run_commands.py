@@ -1,4 +1,4 @@
-"""Follows the commands of RUN: notes what pip and apt-get install, and refuses other changes of the image."""
+"""Interprets RUN: records what pip and apt-get install, and refuses unsupported changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_airflow_ecs.local.images.pip_arguments import PipArguments
 from cdk_airflow_ecs.local.images.shell import READS, Shell, commands_of, mount, words_of
 
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-# Commands that prepare an installation of Debian packages, or people of another operating system.
+# Commands that prepare Debian packages, or change users.
 _SYSTEM: Final = frozenset({
     "gpg", "apt-key", "add-apt-repository", "debconf-set-selections", "update-ca-certificates", "ldconfig",
     "groupadd", "useradd", "usermod", "addgroup", "adduser", "dpkg-reconfigure",
@@ -34,16 +34,16 @@ _DEVICES: Final = ("/dev/null", "/dev/stdout", "/dev/stderr")
 
 
 def follow_run(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context: Path) -> AirflowImageParts:
-    """Follow one RUN instruction.
+    """Interpret one RUN instruction.
 
     Args:
         parts: the image before it.
         each: the instruction.
-        lookup: gives the variables of its shell.
-        context: the folder that the image is built from.
+        lookup: returns shell variables.
+        context: build context.
 
     Raises:
-        Refusal: if a command changes the image in a way that this machine cannot follow.
+        Refusal: if a command changes the image in an unsupported way.
     """
     shell = Shell(each=each, parts=parts, lookup=lookup, context=context, folder=parts.workdir)
     mount(shell)
@@ -56,22 +56,13 @@ def follow_run(parts: AirflowImageParts, each: Instruction, lookup: Lookup, cont
 
 
 class _Follower:
-    """Follows one command.
-
-    Args:
-        shell: the shell that runs it.
-        operator: what stands between it and the command before.
-    """
+    """Interprets one command; *operator* precedes it."""
 
     def __init__(self, shell: Shell, operator: str) -> None:
         self._shell, self._each, self._operator = shell, shell.each, operator
 
     def follow(self, words: list[str]) -> None:
-        """Change the image as the command does.
-
-        Raises:
-            Refusal: if that is not supported.
-        """
+        """Apply a command to the image, or raise a Refusal."""
         shell = self._shell
         words = self._redirected([word for word in words if word not in ("{", "}", "(", ")")])
         words = self._assigned(words)
@@ -94,11 +85,11 @@ class _Follower:
         else:
             follow = _FILES.get(name)
             if follow is None:
-                raise self._each.refusal(f"the command {name} cannot be followed")
+                raise self._each.refusal(f"command {name} is not supported")
             follow(self, words)
 
     def _assigned(self, words: list[str]) -> list[str]:
-        """Take words before the command away, and keep the variables that it sets."""
+        """Remove prefixes and assignments before the command; record the assigned variables."""
         while words and words[0] in _PREFIXES:
             words = words[1:]
         given = words[1:] if words[:1] == ["export"] else words
@@ -111,11 +102,11 @@ class _Follower:
         return given
 
     def _name(self, text: str) -> None:
-        difference = f"the image's Dockerfile runs {text} in line {self._each.line}, which is not done here"
+        difference = f"the image's Dockerfile runs {text} in line {self._each.line}; ignored locally"
         self._shell.parts = replace(self._shell.parts, differences=(*self._shell.parts.differences, difference))
 
     def _redirected(self, words: list[str]) -> list[str]:
-        """Take redirections away; what is written must not be missed."""
+        """Remove redirections; refuse output files that the image would need."""
         found, rest = list[str](), iter(words)
         for word in rest:
             if not re.fullmatch(r"[<>]+", word):
@@ -129,14 +120,14 @@ class _Follower:
         return found
 
     def _writes(self, target: str) -> None:
-        """Refuse to miss a file; only the build reads those in temporary folders and lists of constraints."""
+        """Refuse to write a file, unless only the build reads it."""
         path = self._shell.path(target)
         is_read_by_pip = path.name.startswith("constraints") and path.suffix == ".txt"
         if target in _DEVICES or is_temporary(path) or is_read_by_pip:
             return
         if any(path.is_relative_to(each) for each in _APT_FOLDERS):
             return
-        raise self._each.refusal(f"the file {path} would not be made")
+        raise self._each.refusal(f"it creates the file {path}, which is not supported")
 
     def _fetch(self, words: list[str]) -> None:
         saves, name = False, PurePosixPath(words[0]).name
@@ -160,9 +151,9 @@ class _Follower:
         if action in _PIP_READS:
             return
         if action != "install":
-            raise self._each.refusal(f"pip {action} cannot be followed")
+            raise self._each.refusal(f"pip {action} is not supported")
         if self._operator in ("||", "|"):
-            raise self._each.refusal("whether pip install is needed is not known here")
+            raise self._each.refusal("a conditional pip install is not supported")
         pip = PipArguments.read(arguments[1:], self._shell.parts, self._shell.file, self._each.refusal)
         parts = self._shell.parts
         self._shell.parts = replace(
@@ -186,7 +177,7 @@ class _Follower:
         elif names[:1] in (["remove"], ["purge"]) and names[1:]:
             self._name(f"`{' '.join(words)}`")
 
-    # Commands about files
+    # File commands
 
     def _operands(self, words: list[str]) -> list[str]:
         return [word for word in words[1:] if not word.startswith("-")]
@@ -197,7 +188,7 @@ class _Follower:
             if resolved(self._shell.parts, path) is not None:
                 self._shell.parts = replace(self._shell.parts, folders=(*self._shell.parts.folders, path))
             elif not is_temporary(path) and not any(path.is_relative_to(each) for each in _APT_FOLDERS):
-                raise self._each.refusal(f"the folder {path} would not be made")
+                raise self._each.refusal(f"it creates the folder {path}, which is not supported")
 
     def _chmod(self, words: list[str]) -> None:
         mode, *names = [word for word in words[1:] if not re.fullmatch(r"-[RvfcR]+|--\w+", word)] or [""]
@@ -206,16 +197,16 @@ class _Follower:
             self._shell.parts = replace(self._shell.parts, executables=(*self._shell.parts.executables, *own))
 
     def _chown(self, words: list[str]) -> None:
-        """Do nothing: all containers run as one user here."""
+        """Do nothing: all containers run as the same user."""
 
     def _remove(self, words: list[str]) -> None:
         parts, gone = self._shell.parts, [self._shell.path(name) for name in self._operands(words)]
         for path in gone:
             inner = [place for _, place in parts.files if path.is_relative_to(place) and path != place]
             if inner and (found := source_of(parts, path)) and not _is_read_by_pip(found):
-                raise self._each.refusal(f"{path} is part of a folder that is copied as a whole")
+                raise self._each.refusal(f"removing {path}, a part of a copied folder, is not supported")
         kept = tuple((source, place) for source, place in parts.files if not _below(place, gone))
-        # Requirements are installed already when their file is removed.
+        # The requirements of a removed file are already installed.
         self._shell.parts = replace(parts, files=kept)
 
     def _copy(self, words: list[str]) -> None:
@@ -265,7 +256,7 @@ _FILES: Final[dict[str, Callable[[_Follower, list[str]], None]]] = {
 
 
 def _without_values(words: list[str], *options: str) -> list[str]:
-    """Leave out the values of options."""
+    """Remove the values of options."""
     return [word for position, word in enumerate(words) if position == 0 or words[position - 1] not in options]
 
 

@@ -1,4 +1,4 @@
-"""The shell of a RUN instruction: its variables, its folder, and how it splits a line. Pure."""
+"""The shell of a RUN instruction: variables, working directory and command syntax."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.images.image import AirflowImageParts
 from cdk_airflow_ecs.local.images.image_files import source_of
 
 _OPERATORS: Final = ("&&", "||", ";", "|", "&")
-# Commands that leave nothing behind, unless their output goes to a file.
+# Commands without lasting effect, unless their output is redirected to a file.
 READS: Final = frozenset({
     "test", "[", "[[", "set", "echo", "printf", "cat", "true", ":", "export", "cd", "ls", "which", "command",
     "whoami", "id", "env", "pwd", "date", "sleep", "exit", "head", "tail", "grep", "wc", "sort", "uniq", "type",
@@ -24,16 +24,15 @@ READS: Final = frozenset({
 
 @dataclass(slots=True, kw_only=True)
 class Shell:
-    """The state of the shell that runs one RUN instruction.
+    """Shell state of one RUN instruction.
 
     Args:
         each: the instruction.
         parts: the image so far.
-        lookup: gives the variables of the image.
-        context: the folder that the image is built from.
-        folder: the working directory.
-        own: the variables that the commands set themselves.
-        mounts: files of the context that are mounted, by their path in the image.
+        lookup: returns variables of the image.
+        context: build context.
+        own: variables set by the commands.
+        mounts: mounted files of the context, by image path.
     """
 
     each: Instruction
@@ -49,13 +48,13 @@ class Shell:
         return self.own[name] if name in self.own else self.lookup(name)
 
     def path(self, text: str) -> PurePosixPath:
-        """Return the absolute path that a word means."""
+        """Return the absolute image path of a word."""
         home = self.value("HOME") or "/"
         text = re.sub(r"^~(?=/|$)", home, text)
         return PurePosixPath("/", *(self.folder / text).parts[1:])
 
     def file(self, text: str) -> Path | None:
-        """Return the file of this machine that has a path in the image."""
+        """Return the local file of an image path, or None."""
         path = self.path(text)
         for mounted, source in self.mounts.items():
             if path.is_relative_to(mounted) and (found := source / path.relative_to(mounted)).exists():
@@ -64,7 +63,7 @@ class Shell:
 
 
 def mount(shell: Shell) -> None:
-    """Note the files of the context that a RUN instruction mounts.
+    """Record the context files that a RUN instruction mounts.
 
     Raises:
         Refusal: if an option is not supported.
@@ -77,14 +76,14 @@ def mount(shell: Shell) -> None:
         kind = options.get("type", "bind")
         target = options.get("target") or options.get("dst") or options.get("destination") or ""
         if name != "--mount" or (kind == "bind" and "from" in options):
-            raise shell.each.refusal(f"the option {flag} is not supported")
+            raise shell.each.refusal(f"option {flag} is not supported")
         if kind == "bind":
             source = shell.context / options.get("source", options.get("src", ".")).lstrip("/")
             shell.mounts[shell.path(target or ".")] = source
 
 
 def commands_of(text: str) -> Iterator[tuple[str, str]]:
-    """Split a line of a shell into its commands, each with the operator before it.
+    """Split a shell line into commands, each with the operator before it.
 
     Examples:
         >>> list(commands_of("a 'x;y' && b | c; d"))
@@ -115,11 +114,11 @@ def commands_of(text: str) -> Iterator[tuple[str, str]]:
 
 
 def words_of(shell: Shell, text: str) -> list[str]:
-    """Replace the variables of a command and split it as a shell does; redirections are words of their own."""
+    """Split a command into words as a shell does, with variables replaced; redirections are separate words."""
     if re.search(r"\$\(|`", re.sub(r"'[^']*'", "", text)):
         name = text.split(maxsplit=1)[0]
         if name not in READS or ">" in text:
-            raise shell.each.refusal("the output of a command is not known here")
+            raise shell.each.refusal("command substitution is not supported")
         return [name]
     try:
         lexer = shlex.shlex(expand(text, shell.value, keep_quotes=True), posix=True, punctuation_chars="<>()")

@@ -1,4 +1,4 @@
-"""The official images of PostgreSQL and Redis, for stores that run as containers: a folder of programs for each."""
+"""Folders of programs that replace the official images of PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_airflow_ecs.local.stores.redis import Program
 
 _HERE: Final = Path(__file__).parent
 _SHIM: Final = '#!/bin/sh\nexec "{python}" -IS "{file}" "$@"\n'
-# On the network of this machine Redis listens on the loopback alone; in a namespace on all that it is told.
+# On the machine's network Redis listens only on the loopback; in a namespace as configured.
 _REDIS: Final = (
     '#!/bin/sh\ncase "$(uname -n)" in\n    ip-198-18-*) exec "{program}" "$@" ;;\n'
     '    *) exec "{program}" "$@" --bind 127.0.0.1 --protected-mode no ;;\nesac\n'
@@ -24,15 +24,10 @@ _REDIS_START: Final = '#!/bin/sh\ncase "$1" in -*) set -- redis-server "$@" ;; e
 
 
 def programs(kind: Kind, folder: Path, *, embedded: bool = False) -> tuple[str, tuple[str, ...]]:
-    """Fill *folder* with what the image of that kind has on its PATH.
-
-    Args:
-        kind: "postgres" or "redis".
-        folder: is made if it does not exist.
-        embedded: pass over the machine's own servers.
+    """Fill *folder* with the programs on the PATH of a store's image; *embedded* ignores installed servers.
 
     Returns:
-        what runs, such as "PostgreSQL 15.18 (system)", and the image's entry point.
+        the server, such as "PostgreSQL 15.18 (system)", and the image's entry point.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if kind == "postgres":
@@ -53,13 +48,13 @@ def programs(kind: Kind, folder: Path, *, embedded: bool = False) -> tuple[str, 
             _link(folder / name, Path(client))
         else:
             _script(folder / name, _SHIM.format(python=sys.executable, file=_HERE / "redis_cli.py"))
-    # The image's own would change its user and begin a lone option with the server's name.
+    # The image's entry point would also change the user.
     _script(folder / "docker-entrypoint.sh", _REDIS_START)
     return f"Redis {server.version} ({server.origin})", ("docker-entrypoint.sh",)
 
 
 def _unfinished(file: Path) -> Path:
-    """A name for this thread alone: a run prepares two images at once."""
+    """Return a temporary name for this thread: two images may be prepared at once."""
     return file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
 
 
