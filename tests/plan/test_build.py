@@ -455,7 +455,7 @@ def test_dags_must_be_chosen(folder):
         assert plan_of(version=AirflowVersion.V3_3, dags=S3Dags(), **arguments)
     bare = AirflowImage.build(folder({"plugins/a.py": ""}, "bare"))
     with pytest.raises(
-        ValueError, match=r"dags=ImageDags\(\): .*bare bare/dags does not exist or has no files. Put your DAGs there"
+        ValueError, match=r"dags=ImageDags\(\): .*bare/dags does not exist or has no files. Put your DAGs there"
     ):
         plan(image=bare, dags=ImageDags())
     with pytest.raises(ValueError, match=r"in /opt/airflow/dags\. Omit the folder"):

@@ -54,18 +54,18 @@ def test_ecs_tasks_and_stores_have_no_router():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"options": {"region": "x"}}, "names no output plugin"),
-        ({"options": {}}, "names no output plugin"),
-        ({"options": {"Name": " "}}, "names no output plugin"),
-        ({"options": {"Name": EcsSecret()}}, "names no output plugin"),
-        ({"options": {"Name": "http", "Host": "a", "host": "b"}}, "FireLens options: host is there twice"),
+        ({"options": {"region": "x"}}, "must have the name of an output plugin"),
+        ({"options": {}}, "must have the name of an output plugin"),
+        ({"options": {"Name": " "}}, "must have the name of an output plugin"),
+        ({"options": {"Name": EcsSecret()}}, "must have the name of an output plugin"),
+        ({"options": {"Name": "http", "Host": "a", "host": "b"}}, "FireLens options: host exists twice"),
         (
             {"options": {"Name": "http", "Header": "Authorization {{resolve:secretsmanager:s}}"}},
             "Header looks like a secret",
         ),
-        ({"options": "firehose"}, "FireLens options is a mapping"),
+        ({"options": "firehose"}, "FireLens options must be a mapping"),
         ({"options": {**OPTIONS, "apikey": "123"}}, "apikey looks like a secret"),
-        ({"options": {**OPTIONS, "time_key": 5}}, "time_key is 5, neither text nor an ecs.Secret"),
+        ({"options": {**OPTIONS, "time_key": 5}}, "time_key must be text or an ecs.Secret, got 5"),
         ({"options": OPTIONS, "permissions": ["firehose:*"]}, "FireLens permissions must be a Permission"),
         ({"options": OPTIONS, "image": "fluent-bit"}, "FireLens image must be a ContainerImage"),
         ({"options": OPTIONS, "memory_mib": 1}, "FireLens memory_mib .*6 or more"),
@@ -86,7 +86,7 @@ def test_retention():
     ]
     assert FireLens(options=OPTIONS).kept_days == 30
     for days in (0, 31, True, "30"):
-        with pytest.raises(ValueError, match="AwsLogs retention_days is one of 1, 3, 5"):
+        with pytest.raises(ValueError, match="AwsLogs retention_days must be one of 1, 3, 5"):
             AwsLogs(retention_days=days)
 
 

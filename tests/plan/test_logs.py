@@ -233,14 +233,14 @@ def test_accepted_arguments_of_cloudwatch(arguments):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"retention_days": 0}, r"retention_days is one of 1, 3, 5, 7, 14, .* 3288, 3653, or None; got 0"),
-        ({"retention_days": 31}, "retention_days is one of .*; got 31"),
-        ({"retention_days": "90"}, "retention_days is one of .*; got '90'"),
-        ({"retention_days": True}, "retention_days is one of .*; got True"),
-        ({"retention_days": NUMBER_TOKEN}, "retention_days is one of .*; got a number known only at deploy time"),
+        ({"retention_days": 0}, r"retention_days must be one of 1, 3, 5, 7, 14, .* 3288, 3653, or None; got 0"),
+        ({"retention_days": 31}, "retention_days must be one of .*; got 31"),
+        ({"retention_days": "90"}, "retention_days must be one of .*; got '90'"),
+        ({"retention_days": True}, "retention_days must be one of .*; got True"),
+        ({"retention_days": NUMBER_TOKEN}, "retention_days must be one of .*; got a number known only at deploy time"),
         ({"log_group": "airflow"}, r"log_group must be a logs\.ILogGroup, such as .*from_log_group_name"),
-        ({"log_group": LOG_GROUP, "retention_days": 30}, "retention_days=30 is for a log group of its own; set the"),
-        ({"log_group": LOG_GROUP, "retention_days": None}, "retention_days=None is for a log group of its own"),
+        ({"log_group": LOG_GROUP, "retention_days": 30}, "retention_days=30 is not compatible with log_group="),
+        ({"log_group": LOG_GROUP, "retention_days": None}, "retention_days=None is not compatible with log_group="),
         (
             {"log_group": SimpleNamespace(log_group_arn="arn:aws:logs:::log-group:a#b:*", log_group_name="a#b")},
             """log_group 'a#b' has a "#" in its name, after which Airflow reads no further""",
@@ -264,19 +264,19 @@ def test_local_logs():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"expire_days": 30, "bucket": BUCKET}, "expire_days=30 is for a bucket of its own; set the life of objects"),
+        ({"expire_days": 30, "bucket": BUCKET}, "expire_days=30 is not compatible with bucket="),
         ({"expire_days": 0}, "expire_days .*1 or more.*got 0"),
         ({"expire_days": "90"}, "expire_days .*1 or more.*got '90'"),
-        ({"prefix": ""}, "prefix is a folder in the bucket"),
-        ({"prefix": "/"}, "prefix is a folder in the bucket"),
-        ({"prefix": None}, "prefix is a folder in the bucket"),
+        ({"prefix": ""}, "prefix must be a folder in the bucket"),
+        ({"prefix": "/"}, "prefix must be a folder in the bucket"),
+        ({"prefix": None}, "prefix must be a folder in the bucket"),
         ({"bucket": "logs"}, r"bucket must be an s3\.IBucket"),
         (
             {"bucket": BUCKET, "expire_days": 30},
-            "expire_days=30 is for a bucket of its own; set the life of",
+            "expire_days=30 is not compatible with bucket=",
         ),
-        ({"prefix": "s3://b/logs"}, "prefix is a folder in the bucket such as .*got 's3://b/logs'"),
-        *(({"prefix": f"a{sign}b"}, "prefix is a folder in the bucket .*without") for sign in "#?*$"),
+        ({"prefix": "s3://b/logs"}, "prefix must be a folder in the bucket such as .*got 's3://b/logs'"),
+        *(({"prefix": f"a{sign}b"}, "prefix must be a folder in the bucket .*without") for sign in "#?*$"),
     ],
 )
 def test_rejected_arguments_of_s3_logs(arguments, words):

@@ -296,7 +296,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "logs for a month of 31 days": (
         lambda s: {"logs": CloudWatchLogs(retention_days=31)},
-        "CloudWatchLogs retention_days is one of 1, 3, 5, .*, or None; got 31",
+        "CloudWatchLogs retention_days must be one of 1, 3, 5, .*, or None; got 31",
     ),
     "a log group by its name": (
         lambda s: {"logs": CloudWatchLogs(log_group="airflow")},
@@ -593,7 +593,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"dags": S3Dags("no/such/folder")},
         "folder must be a folder .* got 'no/such/folder'",
     ),
-    "an empty log prefix": (lambda s: {"logs": S3Logs(prefix="/")}, "S3Logs prefix is a folder in the bucket"),
+    "an empty log prefix": (lambda s: {"logs": S3Logs(prefix="/")}, "S3Logs prefix must be a folder in the bucket"),
 }
 
 

@@ -1,1 +1,1 @@
-"""Where logs go."""
+"""Stores of task logs, and routers of container output."""

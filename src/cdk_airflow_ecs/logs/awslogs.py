@@ -1,4 +1,4 @@
-"""The output of containers in CloudWatch Logs, through the awslogs driver."""
+"""Container output in CloudWatch Logs, through the awslogs driver."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BUFFER_BYTES: Final = 25 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsLogs(LogRouter):
-    """The output of containers in CloudWatch Logs, sent without ever holding up a task.
+    """Container output in CloudWatch Logs. Tasks never wait for their logs.
 
     Args:
-        retention_days: delete it after so many days, one of the numbers that CloudWatch takes, such as 7, 90 or 365.
-            The default is 30; None keeps it.
+        retention_days: days until deletion, one of CloudWatch's values, such as 7, 90 or 365; None for never. The
+            default is 30.
 
     Raises:
-        ValueError: if CloudWatch does not take *retention_days*.
+        ValueError: if CloudWatch does not support *retention_days*.
     """
 
     retention_days: int | None = RETENTION_DAYS
@@ -40,14 +40,14 @@ class AwsLogs(LogRouter):
 
     def driver(self, streams: LogStreams) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
-        # ``ecs.LogDrivers.aws_logs`` would let the execution role write every stream of the group.
+        # ``ecs.LogDrivers.aws_logs`` would allow the execution role to write all streams of the group.
         return ecs.GenericLogDriver(
             log_driver="awslogs",
             options={
                 "awslogs-group": streams.group,
                 "awslogs-stream-prefix": streams.prefix,
                 "awslogs-region": streams.region,
-                # A task must never wait for its log.
+                # Tasks must not wait for their logs.
                 "mode": "non-blocking",
                 "max-buffer-size": f"{_BUFFER_BYTES}b",
             },

@@ -10,44 +10,44 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 
-# In these the task supervisor takes an empty connection id for "aws_default", and ends when there is none: run with
-# 3.0.6, 50 of 50 tasks failed; task SDK 1.0.5 to 1.1.8 read.
+# In these lines the task supervisor treats an empty connection id as "aws_default" and fails if that does not exist: 50
+# of 50 tasks failed on 3.0.6; the source of task SDK 1.0.5 to 1.1.8 confirms it.
 _WANT_CONNECTION: Final = ("3.0", "3.1")
 _CONNECTION: Final = "airflow_ecs_logs"
 
 
 class LogStore(ClusterResource):
-    """Keeps the logs of Airflow tasks; what containers print is not its concern."""
+    """Stores the logs of Airflow tasks, not the output of containers."""
 
     @property
     def outlive_tasks(self) -> bool:
-        """Whether the logs are still there after the ECS task that wrote them. The default is yes."""
+        """Whether the logs still exist after the ECS task that wrote them. The default is True."""
         return True
 
     @abstractmethod
     def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
-        """The options of every process: writers write there, and the web component reads there."""
+        """Return the options of every process that writes or reads logs."""
 
     def environment(self, version: AirflowVersion) -> Mapping[str, Value]:
-        """The variables that those options read. The default is none."""
+        """Return the variables that those options read. The default is none."""
         del version
         return {}
 
     def unconcerned(self, version: AirflowVersion) -> Mapping[Option, Value]:
-        """The options of a process that neither writes nor reads task logs. The default is those of every process."""
+        """Return the options of processes that neither write nor read logs. The default is :meth:`config`."""
         return self.config(version)
 
     @abstractmethod
     def readers(self) -> tuple[Permission, ...]:
-        """What a process that shows logs may do."""
+        """Return the permissions of a process that shows logs."""
 
     @abstractmethod
     def writers(self) -> tuple[Permission, ...]:
-        """What a process that writes logs may do."""
+        """Return the permissions of a process that writes logs."""
 
 
 def remote_config(version: AirflowVersion) -> Mapping[Option, Value]:
-    """Where logs on AWS are, at ``Ref("Logs", "uri")``, and that the task role is the way to it."""
+    """Return the options for logs at ``Ref("Logs", "uri")`` on AWS, accessed with the task role."""
     return {
         ("logging", "remote_logging"): "True",
         ("logging", "remote_base_log_folder"): Ref("Logs", "uri"),
@@ -57,5 +57,5 @@ def remote_config(version: AirflowVersion) -> Mapping[Option, Value]:
 
 
 def remote_environment(version: AirflowVersion) -> Mapping[str, Value]:
-    """The connection that some releases want by name: one to AWS that says nothing, so the task role again."""
+    """Return the named connection that some releases require: an empty AWS one, which uses the task role."""
     return {f"AIRFLOW_CONN_{_CONNECTION.upper()}": "aws://"} if version.line in _WANT_CONNECTION else {}

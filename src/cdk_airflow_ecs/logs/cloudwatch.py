@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
 
 _RETENTION: Final = 90
-# Releases whose constraints name an amazon provider before 9.32.0, which came days after 3.3.0; 3.3.1 names 9.34.0.
+# Releases whose constraints have an amazon provider before 9.32.0; those of 3.3.1 have 9.34.0.
 _LOSE_LOGS: Final = AirflowVersion(3, 0, 0), AirflowVersion(3, 3, 0)
 _AMAZON: Final = "apache-airflow-providers-amazon"
 _KEEPS_LOGS: Final = (9, 32)
@@ -35,19 +35,19 @@ _KEEPS_LOGS: Final = (9, 32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudWatchLogs(LogStore):
-    """Task logs in a CloudWatch log group, written while a task runs, at most a minute late.
+    """Task logs in a CloudWatch log group, with at most a minute of delay while a task runs.
 
-    Airflow 3 needs amazon provider 9.32.0, which is in the official images since 3.3.1: with earlier ones, logs get
-    lost on the way (apache/airflow#57356).
+    Airflow 3 requires amazon provider 9.32.0, part of the official images since 3.3.1: earlier ones lose logs
+    (apache/airflow#57356).
 
     Args:
-        log_group: the log group. The default is one of its own: encrypted with the cluster's key, kept when the stack
-            goes.
-        retention_days: delete logs after so many days, in a group of its own; one of the numbers that CloudWatch takes,
-            such as 30, 90 or 365. The default is 90; None keeps them.
+        log_group: an existing log group. The default is a new one, encrypted with the cluster's key and kept when the
+            stack is deleted.
+        retention_days: for the new group, days until deletion, one of CloudWatch's values, such as 30, 90 or 365; None
+            for never. The default is 90.
 
     Raises:
-        ValueError: if CloudWatch does not take *retention_days*, or it is given for a group of yours.
+        ValueError: if CloudWatch does not support *retention_days*, or it is given with *log_group*.
 
     Examples:
         >>> CloudWatchLogs(retention_days=30).retention_days
@@ -70,14 +70,14 @@ class CloudWatchLogs(LogStore):
             return
         if days != _RETENTION:
             raise IncompatibleArgumentsError(
-                f"CloudWatchLogs retention_days={days} is for a log group of its own; set the retention of yours where"
-                " you make it"
+                f"CloudWatchLogs retention_days={days} is not compatible with log_group=. Set the retention on the"
+                " log group itself"
             )
         name = self.log_group.log_group_name
         if not is_token(name) and "#" in name:
             raise ValueError(
-                f'CloudWatchLogs log_group {validation.shown(name)} has a "#" in its name, after which Airflow reads no'
-                " further"
+                f'CloudWatchLogs log_group must not have a "#" in its name, because Airflow ignores what follows; got'
+                f" {validation.shown(name)}"
             )
 
     def config(self, version: AirflowVersion) -> Mapping[Option, Value]:
@@ -89,7 +89,7 @@ class CloudWatchLogs(LogStore):
         return remote_environment(version)
 
     def unconcerned(self, version: AirflowVersion) -> Mapping[Option, Value]:
-        """See :meth:`LogStore.unconcerned`. From Airflow 3 on, the DAG processor would write there, and may not."""
+        """See :meth:`LogStore.unconcerned`. On Airflow 3, the DAG processor would otherwise try to write logs."""
         del version
         return {("logging", "remote_logging"): "False"}
 
@@ -102,15 +102,15 @@ class CloudWatchLogs(LogStore):
             keeps = image.source.has_newer(_AMAZON, _KEEPS_LOGS)
             if keeps is False:
                 raise IncompatibleArgumentsError(
-                    f"logs=CloudWatchLogs() loses logs with {image_of(name)}, which has the amazon provider that"
-                    f" Airflow {version} came with: it shuts the handler before it is used (apache/airflow#57356); use"
-                    f" logs=S3Logs(), or AirflowImage.build(…) with {_AMAZON}>=9.32 in its requirements.txt"
+                    f"logs=CloudWatchLogs() loses logs with {image_of(name)}, because the amazon provider of Airflow"
+                    f" {version} closes the handler too early (apache/airflow#57356). Use logs=S3Logs(), or"
+                    f" AirflowImage.build(…) with {_AMAZON}>=9.32 in its requirements.txt"
                 )
             if keeps is None:
                 yield Advice(
                     f"cdk-airflow-ecs:cloudwatch-provider:{name}",
                     f"logs=CloudWatchLogs() loses logs unless {image_of(name)} has amazon provider 9.32.0 or newer"
-                    f" (apache/airflow#57356), and Airflow {version} came with an older one",
+                    f" (apache/airflow#57356). Airflow {version} was released with an older one",
                 )
 
     def readers(self) -> tuple[Permission, ...]:
@@ -121,8 +121,8 @@ class CloudWatchLogs(LogStore):
         """See :meth:`LogStore.writers`."""
         return (
             Permission(actions=("logs:CreateLogStream", "logs:PutLogEvents"), resources=(Ref("Logs", "streams_arn"),)),
-            # Airflow's handler lists the groups to see whether its own exists, and would else create it. AWS asks for
-            # the right to list on "log-group::log-stream:" (hashicorp/terraform-provider-aws#8804).
+            # Airflow's handler lists log groups to check that its own exists, and would otherwise create it. IAM checks
+            # the permission to list on "log-group::log-stream:" (hashicorp/terraform-provider-aws#8804).
             Permission(actions=("logs:DescribeLogGroups",), resources=(Ref("Logs", "groups_arn"),)),
         )
 
@@ -130,7 +130,7 @@ class CloudWatchLogs(LogStore):
         """See :meth:`ClusterResource.bind`."""
         group = self.log_group
         if group is None:
-            # Not "Tasks", which is the bucket of S3Logs: a logical id never changes its type.
+            # "Tasks" is the bucket in S3Logs, and the type of a logical id must not change.
             group = logs.LogGroup(
                 scope,
                 "TaskGroup",
@@ -151,7 +151,7 @@ class CloudWatchLogs(LogStore):
 
         return Binding(
             attributes={
-                # Without the ":*" with which CloudFormation ends it: Airflow takes what follows for the name.
+                # Without the ":*" of CloudFormation's ARN, which Airflow would treat as part of the name.
                 "uri": f"cloudwatch://{arn(group.log_group_name)}",
                 "streams_arn": arn(f"{group.log_group_name}:log-stream:*"),
                 "groups_arn": arn("*"),

@@ -1,4 +1,4 @@
-"""The output of services through Fluent Bit, in a container beside each."""
+"""The output of services through Fluent Bit sidecar containers."""
 
 from __future__ import annotations
 
@@ -19,31 +19,30 @@ from cdk_airflow_ecs.tokens import is_secret
 if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.streams import LogStreams
 
-# Not "stable", which AWS moves and tells not to deploy (its README, "Guidance on consuming versions"): in 2026 it was
-# still a 2.x on Amazon Linux 2, whose support has ended (aws/aws-for-fluent-bit#1181). 3.4.17 has Fluent Bit 5.0.9,
-# which mends crashes of earlier 3.x on Fargate (aws/aws-for-fluent-bit#1164).
+# Not "stable", a moving tag that its README advises against ("Guidance on consuming versions"): in 2026 it was still a
+# 2.x on Amazon Linux 2, which is out of support (aws/aws-for-fluent-bit#1181). 3.4.17 has Fluent Bit 5.0.9, which fixes
+# crashes on Fargate (aws/aws-for-fluent-bit#1164).
 _FLUENT_BIT: Final = "public.ecr.aws/aws-observability/aws-for-fluent-bit:3.4.17"
 _ROUTER: Final = "log-router"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FireLens(LogRouter):
-    """The output of services through Fluent Bit, to wherever it can write: Firehose, OpenSearch, Datadog, Loki, S3.
+    """The output of services through Fluent Bit, to any of its outputs: Firehose, OpenSearch, Datadog, Loki, S3.
 
-    Each task gets a container more, of about 50 MiB; its own output stays in CloudWatch Logs, and so do the migration,
-    whose last lines explain a failed deploy, tasks of ``add_ecs_task``, whose lines their operator prints, and the
-    stores for development that run as containers. ``EcsExecutor`` is refused: it takes the end of a second container
-    for the end of its task.
+    Each task has a sidecar container of about 50 MiB. CloudWatch Logs keeps the sidecar's output and that of the
+    migration, whose last lines explain failed deploys, of tasks of ``add_ecs_task``, whose lines their operator prints,
+    and of container stores. ``EcsExecutor`` is not supported: it considers a task finished when any container ends.
 
     Args:
-        options: the output plugin and its settings, as in a Fluent Bit ``[OUTPUT]`` section. A secret is an
+        options: the output plugin and its settings, as in a Fluent Bit ``[OUTPUT]`` section. Pass secrets as
             ``ecs.Secret``.
-        permissions: what the plugin needs on AWS; every task role of a service gets it.
-        image: the log router. The default is AWS for Fluent Bit 3.4.17.
-        memory_mib: memory kept for the log router, taken from its task's, which must have more.
+        permissions: permissions that the plugin needs, added to the task roles of services.
+        image: the image of the sidecar. The default is AWS for Fluent Bit 3.4.17.
+        memory_mib: memory reserved for the sidecar, which is part of the task's memory.
 
     Raises:
-        ValueError: if *options* names no plugin, or holds a secret as text.
+        ValueError: if *options* has no plugin, or a secret as text.
 
     Examples:
         >>> FireLens(
@@ -66,28 +65,30 @@ class FireLens(LogRouter):
     def __post_init__(self) -> None:
         example = '{"Name": "cloudwatch_logs", "region": "eu-central-1", …}'
         if not isinstance(self.options, Mapping):
-            raise ValueError(f"FireLens options is a mapping such as {example}, got {validation.shown(self.options)}")
+            raise ValueError(
+                f"FireLens options must be a mapping such as {example}, got {validation.shown(self.options)}"
+            )
         for name, value in self.options.items():
             if not isinstance(name, str) or not (isinstance(value, str) or is_secret(value)):
                 raise ValueError(
-                    f"FireLens options: {name} is {validation.shown(value)}, neither text nor an ecs.Secret"
+                    f"FireLens options: {name} must be text or an ecs.Secret, got {validation.shown(value)}"
                 )
             if why := secret_of(name, value):
                 raise ValueError(refusal(f"FireLens options: {name}", why))
-        # As Fluent Bit reads them.
+        # Fluent Bit's names are case-insensitive.
         names = [name.lower() for name in self.options]
         if repeated := [name for name in names if names.count(name) > 1]:
             raise IncompatibleArgumentsError(
-                f"FireLens options: {repeated[0]} is there twice; capitals make no difference"
+                f"FireLens options: {repeated[0]} exists twice, because names are case-insensitive. Remove one"
             )
         plugins = [value for name, value in self.options.items() if name.lower() == "name"]
         if not all(isinstance(plugin, str) and plugin.strip() for plugin in plugins) or not plugins:
-            raise ValueError(f"FireLens options names no output plugin; say it as in {example}")
+            raise ValueError(f"FireLens options must have the name of an output plugin, as in {example}")
         permissions = validation.items("FireLens permissions", self.permissions, "[Permission(…)]")
         for permission in permissions:
             validation.instance("FireLens permissions", permission, Permission, "Permission(actions=…, resources=…)")
             if refs := [r for r in permission.resources if isinstance(r, Ref)]:
-                raise ValueError(f"FireLens permissions take ARNs as text, got {refs[0]}")
+                raise ValueError(f"FireLens permissions must have ARNs as text, got {refs[0]}")
         object.__setattr__(self, "permissions", permissions)
         if self.image is not None:
             validation.instance("FireLens image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")

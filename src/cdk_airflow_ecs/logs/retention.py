@@ -1,4 +1,4 @@
-"""How long CloudWatch Logs keeps what it was sent."""
+"""Retention of CloudWatch log groups."""
 
 from __future__ import annotations
 
@@ -16,16 +16,12 @@ _DAYS: Final = (
 
 
 def check_retention(name: str, days: object) -> None:
-    """Refuse a number of days that CloudWatch does not take; None keeps logs for ever.
-
-    Raises:
-        ValueError: naming the numbers accepted.
-    """
+    """Raise ValueError if CloudWatch does not support the number of days. None means forever."""
     if days is not None and (isinstance(days, bool) or days not in _DAYS):
-        raise ValueError(f"{name} is one of {', '.join(map(str, _DAYS))}, or None; got {validation.shown(days)}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, _DAYS))}, or None; got {validation.shown(days)}")
 
 
 def keep(group: logs.LogGroup, days: int | None) -> None:
-    """Let *group*, which was made to keep everything, keep it for *days*."""
+    """Set the retention of *group* to *days*."""
     if days is not None:
         cast("logs.CfnLogGroup", group.node.default_child).retention_in_days = days

@@ -1,4 +1,4 @@
-"""The contract of a log router, which decides where the output of containers goes."""
+"""The contract of a log router."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ RETENTION_DAYS: Final = 30
 
 
 class LogRouter(ABC):
-    """Takes the output of containers where it belongs."""
+    """Determines the destination of container output."""
 
     @property
     def kept_days(self) -> int | None:
-        """How long the cluster's own log group keeps what it gets; None is for ever."""
+        """Retention of the cluster's log group in days; None is forever."""
         return RETENTION_DAYS
 
     @property
     def permissions(self) -> Sequence[Permission]:
-        """What the task role of every routed component may do."""
+        """Permissions of the task role of every routed component."""
         return ()
 
     @property
     def has_sidecar(self) -> bool:
-        """Whether each task gets a container of the router's own."""
+        """Whether each task has a sidecar container."""
         return False
 
     @property
     def memory_mib(self) -> int:
-        """What it keeps of each task's memory for a container of its own."""
+        """Memory of each task that is reserved for the sidecar."""
         return 0
 
     @property
     def in_ecr(self) -> bool:
-        """Whether that container's image is pulled from Amazon ECR."""
+        """Whether the sidecar's image is pulled from Amazon ECR."""
         return False
 
     @property
     def log_options(self) -> Mapping[str, str]:
-        """What each container tells its log driver in plain text, as far as it is the user's."""
+        """Plain-text options of the log driver that the user sets."""
         return {}
 
     @property
     def secrets(self) -> Mapping[str, ecs.Secret]:
-        """The secrets that its log driver is given, by option."""
+        """Secrets of the log driver, by option."""
         return {}
 
     def with_secrets(self, secrets: Mapping[str, ecs.Secret]) -> LogRouter:
-        """Return the same router with *secrets* instead of its own: the same secrets, as the cluster sees them."""
+        """Return a copy with *secrets*, the same secrets as constructs of the cluster."""
         del secrets
         return self
 
     @abstractmethod
     def driver(self, streams: LogStreams) -> ecs.LogDriver:
-        """Give CDK the log driver of one container.
+        """Return the log driver of one container.
 
         Args:
-            streams: the log streams of the container's component. Its execution role may write these only.
+            streams: the component's log streams, the only ones that its execution role can write.
         """
 
     def attach(self, definition: ecs.TaskDefinition, streams: LogStreams) -> None:  # noqa: B027
-        """Add to a task what the driver needs. Called after its containers were added."""
+        """Add the resources that the driver needs to a task. Called after its containers were added."""

@@ -28,15 +28,16 @@ _EXPIRE_DAYS: Final = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Logs(LogStore):
-    """Task logs in an S3 bucket, readable in the UI after the worker that wrote them is gone.
+    """Task logs in an S3 bucket, available in the UI after their worker is gone.
 
     Args:
-        bucket: the bucket. The default is one of its own: private, versioned, TLS only, kept when the stack goes.
-        prefix: where in the bucket.
-        expire_days: delete logs after so many days, in a bucket of its own. The default is 90; None keeps them.
+        bucket: an existing bucket. The default is a new one: private, versioned, TLS only, and kept when the stack is
+            deleted.
+        prefix: folder in the bucket.
+        expire_days: for the new bucket, days until deletion; None for never. The default is 90.
 
     Raises:
-        ValueError: if *expire_days* is no positive integer, or goes with a bucket of yours.
+        ValueError: if *expire_days* is not a positive integer, or is given with *bucket*.
     """
 
     bucket: s3.IBucket | None = None
@@ -47,11 +48,11 @@ class S3Logs(LogStore):
         if self.expire_days is not None:
             validation.integer("S3Logs expire_days", self.expire_days, 1)
         prefix = self.prefix
-        # Airflow reads the place as a URL, and IAM what tasks may do there as a pattern.
+        # The prefix becomes part of a URL and of an IAM pattern.
         known = isinstance(prefix, str) and not is_token(prefix)
         if not isinstance(prefix, str) or not prefix.strip("/") or (known and re.search(r"[#?*$]|://", prefix)):
             raise ValueError(
-                'S3Logs prefix is a folder in the bucket such as "task-logs", without # ? * $ and without the bucket;'
+                'S3Logs prefix must be a folder in the bucket such as "task-logs", without # ? * $ and the bucket name;'
                 f" got {validation.shown(prefix)}"
             )
         check_prefix("S3Logs prefix", prefix)
@@ -60,8 +61,8 @@ class S3Logs(LogStore):
         )
         if self.bucket is not None and self.expire_days not in (_EXPIRE_DAYS, None):
             raise IncompatibleArgumentsError(
-                f"S3Logs expire_days={self.expire_days} is for a bucket of its own; set the life of objects in yours"
-                " where you make it"
+                f"S3Logs expire_days={self.expire_days} is not compatible with bucket=. Set a lifecycle rule on the"
+                " bucket itself"
             )
 
     def bucket_folder(self) -> BucketFolder | None:
@@ -80,13 +81,13 @@ class S3Logs(LogStore):
         """See :meth:`LogStore.readers`."""
         return (
             Permission(actions=("s3:GetObject",), resources=(Ref("Logs", "objects_arn"),)),
-            # Without a condition on the prefix: S3 answers 403 for a missing object to whoever may not list the bucket,
-            # and Airflow expects 404.
+            # Without a condition on the prefix: for missing objects, S3 returns 404, which Airflow expects, only with
+            # permission to list the bucket, and 403 otherwise.
             Permission(actions=("s3:ListBucket",), resources=(Ref("Logs", "bucket_arn"),)),
         )
 
     def writers(self) -> tuple[Permission, ...]:
-        """See :meth:`LogStore.writers`. They read as well: the log of an earlier try is appended to."""
+        """See :meth:`LogStore.writers`. Writers also read, to append to the log of an earlier try."""
         read, find = self.readers()
         return (Permission(actions=(*read.actions, "s3:PutObject"), resources=read.resources), find)
 

@@ -1,4 +1,4 @@
-"""Log streams of one component in CloudWatch Logs."""
+"""CloudWatch log streams of one component."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStreams:
-    """The log streams that the containers of one component write, each named ``prefix/container/task``.
+    """The log streams of one component's containers, named ``prefix/container/task``.
 
     Args:
-        group: the name of the log group.
-        group_arn: the ARN of the log group without the ":*" at its end, after which no stream can be named.
-        region: the region of the log group.
-        prefix: the first part of the names.
+        group: name of the log group.
+        group_arn: ARN of the log group without the final ":*".
+        region: region of the log group.
+        prefix: first part of the names.
     """
 
     group: str
@@ -27,5 +27,5 @@ class LogStreams:
         return f"{self.group_arn}:log-stream:{self.prefix}/*"
 
     def arn_of(self, container: str) -> str:
-        """Return the ARN of those that *container* writes, for IAM."""
+        """Return the ARN of the streams of *container*, for IAM."""
         return f"{self.group_arn}:log-stream:{self.prefix}/{container}/*"

@@ -1,1 +1,1 @@
-"""The gate that upgrades the schema before any service rolls."""
+"""The migration gate."""

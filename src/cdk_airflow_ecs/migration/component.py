@@ -1,4 +1,4 @@
-"""The task that upgrades the database, as the plan has it. Pure."""
+"""The plan of the migration task. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cdk_airflow_ecs.plan import Component, Container, Option, SecretRef, Value
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings
 
-# It runs again when its task definition changes; of the user's options it gets only those that concern it.
+# Sections of user options that concern the migration; others would make it run again when they change.
 _SECTIONS: Final = ("database", "fab")
-# Its name in the plan.
+# Name of the component in the plan.
 MIGRATION: Final = "Migration"
 
 
 def migration_component(settings: Settings) -> Component:
-    """The one-shot task that upgrades the schema and creates the admin, before any service starts."""
+    """Return the task that upgrades the schema and creates the admin before services start."""
     own: dict[Option, Value] = {
         **settings.database.config(),
         ("core", "fernet_key_cmd"): FERNET_COMMAND,
@@ -48,14 +48,14 @@ def migration_component(settings: Settings) -> Component:
                 command=("python", "-c", program("migrate")),
                 environment={
                     **options.variables(chosen),
-                    # What libpq reads, such as PGSSLROOTCERT: the migration opens the database as services do.
+                    # libpq's variables, such as PGSSLROOTCERT, apply to the migration as to services.
                     **{name: value for name, value in settings.environment.items() if name.startswith("PG")},
                     **settings.database.environment(),
                     "CONNECTION_CHECK_MAX_COUNT": "0",
                     "FERNET_SEED": SecretRef("Fernet"),
                     "AIRFLOW_ECS_ADMIN_USERNAME": ADMIN_USERNAME,
                     "AIRFLOW_ECS_ADMIN_PASSWORD": SecretRef("Admin"),
-                    # A new release must run the migration even when image and script stay the same.
+                    # Makes the migration run for a new release even if image and script are the same.
                     "AIRFLOW_ECS_VERSION": str(settings.version),
                 },
             ),

@@ -1,4 +1,4 @@
-"""The gate that upgrades the database before any service rolls."""
+"""The migration gate."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """The custom resource that runs the migration, and on delete stops the tasks that no service runs.
+    """The custom resource that runs the migration, and on deletion stops tasks that belong to no service.
 
     Args:
-        resource: the custom resource, which services depend on.
-        function: what it invokes.
+        resource: the custom resource, on which services depend.
+        function: its Lambda function.
         role: the function's role.
-        policy: what that role may do.
-        drained: the ARNs of the ECS clusters whose tasks it stops, by the names that refs use.
+        policy: the role's policy.
+        drained: ARNs of the ECS clusters whose tasks it stops, by name in refs.
     """
 
     resource: CustomResource
@@ -43,7 +43,7 @@ class Gate:
     drained: dict[str, str]
 
     def drain(self, clusters: Mapping[str, ecs.ICluster]) -> None:
-        """Let it stop the tasks of *clusters* too, which are named as refs name them."""
+        """Add *clusters*, by name in refs, to those whose tasks it stops."""
         if added := {name: cluster for name, cluster in clusters.items() if name not in self.drained}:
             for name, cluster in added.items():
                 self.drained[name] = cluster.cluster_arn
@@ -58,16 +58,16 @@ def build_gate(
     context: RenderContext,
     key: kms.IKey,
 ) -> Gate:
-    """Make the custom resource that runs *migration* and fails the deploy when it fails.
+    """Create the custom resource that runs *migration* and fails the deploy if it fails.
 
-    One Lambda of ours: CDK's provider framework would bring three of Node.js, a state machine and managed policies.
-    The resource's only property is the task definition, so it runs again when image, version or command change.
+    It uses one Lambda function, because CDK's provider framework would create three in Node.js, a state machine and
+    managed policies. Its only property is the task definition, so it runs when image, version or command change.
 
     Args:
-        scope: the construct named Gate.
+        scope: the construct "Gate".
         migration: the task to run.
-        context: where it runs and logs; the last lines of a failed migration become the reason of the failed deploy.
-        key: encrypts the function's own log and variables.
+        context: network and logs of the task. The last lines of a failed migration become the deploy's error.
+        key: encrypts the function's log and variables.
     """
     cluster, network = context.cluster, context.network
     container = migration.component.containers[0].name
@@ -90,7 +90,7 @@ def build_gate(
     own = {
         own_logs.log_group_arn: ["logs:CreateLogStream", "logs:PutLogEvents"],
         lost.queue_arn: ["sqs:SendMessage"],
-        # For the messages of that queue.
+        # Encryption of the queue's messages.
         key.key_arn: ["kms:Decrypt", "kms:GenerateDataKey"],
     }
     role, policy = _role(scope, migration, context, own)
@@ -119,12 +119,12 @@ def build_gate(
             },
         )
     resource = cast("lambda_.CfnFunction", function.node.default_child)
-    # The function hands over to itself before its time is up; a hand-over that Lambda could not deliver ends here.
-    # CDK's own argument would give the role a second policy, and let nothing wait for it.
+    # The function invokes itself again before its timeout; invocations that Lambda cannot deliver go to this queue.
+    # CDK's own argument would add a separate policy to the role, on which nothing could depend.
     resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=lost.queue_arn)
-    # CDK's dependency on the role repeats what its ARN says (cfn-lint W3005).
+    # The role's ARN already implies CDK's dependency on the role (cfn-lint W3005).
     resource.add_deletion_override("DependsOn")
-    # Not a child of the role: the function depends on the role and all below it, which would close a circle.
+    # Not a child of the role: the function depends on the role and its children, which would be circular.
     again = iam.Policy(
         scope,
         "HandOver",
@@ -146,10 +146,10 @@ def build_gate(
 
 
 def awaited_by_gate(parts: Iterable[RenderedComponent], offers: Iterable[IDependable]) -> list[IDependable]:
-    """List what the gate waits for among *parts*: stores, and the rules and roles of what runs without a service.
+    """Return the dependencies of the gate among *parts*, stores and components without a service, and *offers*.
 
-    It waits for *offers* of capacity providers too. A security group's rules are its children, so waiting for the group
-    is waiting for them.
+    *offers* are the capacity providers. Rules are children of their security group, so a dependency on the group
+    includes them.
     """
     found: list[IDependable] = [*offers]
     for part in parts:
@@ -157,7 +157,7 @@ def awaited_by_gate(parts: Iterable[RenderedComponent], offers: Iterable[IDepend
         if not part.component.has_service:
             found += [part.security_group, part.task_role, part.execution_role]
         if part.component.kind in ("executor task", "ECS task"):
-            found.append(part.task_definition)  # The gate refers to that of its own task.
+            found.append(part.task_definition)  # The gate refers only to that of its own task.
     return found
 
 
@@ -167,10 +167,9 @@ def _role(
     context: RenderContext,
     own: Mapping[str, list[str]],
 ) -> tuple[iam.Role, iam.PolicyDocument]:
-    """Make the role of the function with its policies inside; *own* is what it does with its own resources.
+    """Create the role of the function with inline policies; *own* are actions on its own resources.
 
-    CreateFunction checks ``sqs:SendMessage`` of a function with a dead-letter queue, so a policy that CloudFormation
-    makes beside the function may come too late.
+    CreateFunction checks ``sqs:SendMessage`` if there is a dead-letter queue, so a separate policy could be too late.
     """
     stack, cluster = Stack.of(scope), context.cluster
     definition = migration.task_definition
@@ -199,12 +198,12 @@ def _role(
 
 
 def _stopping(role: iam.Role, cluster: ecs.ICluster) -> list[iam.PolicyStatement]:
-    """Return what lists, watches and stops the tasks of *cluster*, and accept its wildcards for *role*."""
+    """Return statements that allow listing and stopping the tasks of *cluster*, and acknowledge their wildcards."""
     stack, name = Stack.of(role), cluster.cluster_name
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{name}/*")
-    # The resource that AWS's service authorization reference has for ListTasks, also for tasks on Fargate.
+    # AWS's service authorization reference requires this resource for ListTasks, also on Fargate.
     instances = stack.format_arn(service="ecs", resource="container-instance", resource_name=f"{name}/*")
-    acknowledge_wildcards(role, [tasks, instances], "Tasks of one cluster: their names are not known beforehand")
+    acknowledge_wildcards(role, [tasks, instances], "Tasks of one cluster, whose names are not known in advance")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
     return [
         iam.PolicyStatement(actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[tasks], conditions=in_cluster),

@@ -1,4 +1,4 @@
-"""The order around the gate: the migration waits for what it needs, and services wait for the migration."""
+"""The creation order around the migration gate."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def gate_services(
     rendered: Mapping[str, RenderedComponent],
     added: Sequence[RenderedComponent],
 ) -> Gate:
-    """Let the services among *added* wait for the migration. Return its gate.
+    """Make the services among *added* depend on the migration, and return its gate.
 
     Args:
-        gate: the gate; None makes it.
-        context: where the components were rendered.
-        rendered: the components by name.
-        added: those that are new. Stores do not wait, since the migration needs them.
+        gate: the gate; None creates it.
+        context: the render context.
+        rendered: all components by name.
+        added: the new components. Stores do not depend on the migration, because it needs them.
     """
     if gate is None:
         gate = build_gate(context.scope("Gate"), rendered["Migration"], context=context, key=context.key)
@@ -40,9 +40,9 @@ def gate_services(
 
 
 def _bound_before(context: RenderContext) -> list[IDependable]:
-    """Return what the migration waits for: stores, the rules that admit components to them, and routes.
+    """Return the dependencies of the migration: stores, security group rules to them, and routes.
 
-    CloudFormation deletes the gate before all of it: tasks that no service runs use it until the gate stops them.
+    CloudFormation deletes them after the gate, because tasks that belong to no service use them until it stops these.
     """
     bound = {name: binding for name, binding in context.bindings.items() if name != "Web"}
     ends = [binding.connectable for binding in bound.values() if binding.connectable is not None]

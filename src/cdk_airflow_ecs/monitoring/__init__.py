@@ -1,1 +1,1 @@
-"""The observe step: what outputs, scaling, alarms and a dashboard need of a finished cluster."""
+"""The finished cluster for outputs, scaling, alarms and dashboards."""

@@ -1,4 +1,4 @@
-"""The last step: hand the finished cluster to those who observe it."""
+"""The description of the finished cluster, and the attachment of scalings."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def observe(
     targets: elb.ApplicationTargetGroup,
     internal: bool,
 ) -> ObservedCluster:
-    """Gather what was bound and rendered; make nothing.
+    """Describe what was bound and rendered. Creates no resources.
 
     Args:
         rendered: the components by name.
-        context: where they were rendered.
-        targets: the tasks that the load balancer sends requests to.
-        internal: whether the load balancer has no public address.
+        context: the render context.
+        targets: the load balancer's target group.
+        internal: whether the load balancer is internal.
     """
     services = {
         name: ObservedService(
@@ -53,7 +53,7 @@ def observe(
 
 
 def attach_scaling(added: Iterable[RenderedComponent], cluster: ObservedCluster) -> None:
-    """Let the scaling of each component among *added* make what scales its service, but not in maintenance."""
+    """Attach the scaling of each component among *added*, except during maintenance."""
     for part in added:
         component = part.component
         if component.scaling is not None and component.count is None:

@@ -1,4 +1,4 @@
-"""A finished cluster as its observers see it: outputs, scaling, alarms, dashboards."""
+"""The description of a finished cluster for outputs, scaling, alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class ObservedService:
     """One ECS service.
 
     Args:
-        name: the name of its component, such as "Scheduler" or "Pools/default".
-        resource: the service, whose metrics and scaling CDK offers.
-        containers: the names of its containers in the plan.
-        keeps_data: whether it is a store in a container, which never has two tasks at once.
-        enable_exec: whether ``aws ecs execute-command`` may open a shell in it.
+        name: name of its component, such as "Scheduler" or "Pools/default".
+        resource: the service construct, with metrics and scaling.
+        containers: names of its containers in the plan.
+        keeps_data: whether it is a container store, which never runs two tasks at once.
+        enable_exec: whether ``aws ecs execute-command`` can open a shell.
     """
 
     name: str
@@ -35,17 +35,17 @@ class ObservedService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCluster:
-    """What was bound and rendered.
+    """A finished cluster.
 
     Args:
-        ecs_cluster: the name of the ECS cluster, a dimension of every ECS metric.
-        services: the ECS services by the names of their components.
-        web: the name of the component that answers the load balancer.
+        ecs_cluster: name of the ECS cluster, a dimension of every ECS metric.
+        services: the ECS services by component name.
+        web: name of the component behind the load balancer.
         load_balancer: the load balancer.
-        target_group: the tasks that it sends requests to.
-        internal: whether the load balancer has no public address.
-        resources: what exists once, by the name that refs use. ``resources["Database"].metrics`` names the metrics of
-            the database.
+        target_group: its target group.
+        internal: whether the load balancer is internal.
+        resources: bindings of cluster resources by name in refs. ``resources["Database"].metrics`` has the database's
+            metrics.
         log_group: the log group of containers.
     """
 

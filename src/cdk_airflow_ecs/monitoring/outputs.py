@@ -1,4 +1,4 @@
-"""The outputs of the stack: where Airflow is, and the commands to use it."""
+"""Outputs of the stack: URL and commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_outputs(scope: Construct, observed: ObservedCluster) -> None:
-    """Add the outputs of a cluster under *scope*, which is the cluster."""
+    """Add the cluster's outputs under *scope*, the cluster construct."""
     region = Stack.of(scope).region
     resources = observed.resources
     url = resources["Web"].text("url")
@@ -54,9 +54,9 @@ def add_outputs(scope: Construct, observed: ObservedCluster) -> None:
 def _tunnel(observed: ObservedCluster, region: str) -> str:
     web = observed.services[observed.web]
     if not web.enable_exec:
-        return "Connect to the VPC to open the URL, or say enable_exec=True and read this output again"
+        return "Connect to the VPC to open the URL, or set enable_exec=True and read this output again"
     cluster, service, container = observed.ecs_cluster, web.resource.service_name, web.containers[0]
-    # On Fargate a container's runtime id starts with the id of its task.
+    # On Fargate, the runtime id of a container starts with the id of its task.
     return (
         f"id=$(aws ecs describe-tasks --region {region} --cluster {cluster} --tasks"
         f" $(aws ecs list-tasks --region {region} --cluster {cluster} --service-name {service}"
