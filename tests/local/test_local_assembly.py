@@ -79,7 +79,7 @@ def test_one_template_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("x.yaml", "a: b", "is no template"),
+        ("x.yaml", "a: b", "output folder of `cdk synth`"),
         ("x.json", "{", "is not JSON"),
         ("x.json", "[]", "it has no Resources"),
     ],

@@ -91,7 +91,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
     folder = tmp_path / "project"
     folder.mkdir(mode=0o755)
     (folder / "app.py").touch()
-    with pytest.raises(Refusal, match="holds other files"):
+    with pytest.raises(Refusal, match="contains other files"):
         State.open(folder)
     assert [path.name for path in folder.iterdir()] == ["app.py"]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755

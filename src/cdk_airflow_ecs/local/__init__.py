@@ -1,1 +1,1 @@
-"""Runs a synthesized template on this machine, with real Airflow; needs the extra `[local]`."""
+"""Runs a synthesized template locally with real Airflow; needs the extra `[local]`."""

@@ -1,4 +1,4 @@
-"""What `cdk synth` wrote: templates, and the files that they refer to."""
+"""Reads the output of `cdk synth`: templates and their assets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ class FileAsset:
     """A file or folder that a template expects in a bucket.
 
     Args:
-        path: where it is.
-        zipped: whether the folder is to become one archive.
-        bucket: its bucket, with `${AWS::…}` in it.
-        key: its name there.
+        zipped: whether the folder is uploaded as an archive.
+        bucket: bucket name, with `${AWS::…}` placeholders.
+        key: object key.
     """
 
     path: Path
@@ -33,12 +32,11 @@ class FileAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageAsset:
-    """An image that is built before the stack is deployed.
+    """An image that `cdk deploy` would build.
 
     Args:
-        build: what `docker build` would be given.
-        tag: the tag of the image, by which a task definition is found to mean it.
-        unsupported: the options of the build that nothing here does.
+        tag: image tag, which identifies it in task definitions.
+        unsupported: build options that are not supported locally.
     """
 
     build: ImageBuild
@@ -48,15 +46,7 @@ class ImageAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackFile:
-    """One stack of an assembly.
-
-    Args:
-        name: its name.
-        template: its template.
-        region: where it goes to, if it says so.
-        files: what is to be uploaded before.
-        images: what would be built before.
-    """
+    """A stack of an assembly, with its assets; *region* is None if not specified."""
 
     name: str
     template: dict[str, Any]
@@ -66,21 +56,21 @@ class StackFile:
 
 
 def read(path: Path) -> tuple[StackFile, ...]:
-    """Read an assembly, its stacks in an order in which they can be deployed, or one template.
+    """Read a template, or an assembly with its stacks in deployment order.
 
     Raises:
         Refusal: if there is none.
     """
     if path.is_file():
         if not path.name.endswith(".json"):
-            raise Refusal(f"{path} is no template: give a folder that `cdk synth` wrote, or a *{_SUFFIX} in one")
+            raise Refusal(f"{path} must be an output folder of `cdk synth`, or a *{_SUFFIX} in one")
         return (_stack(path, path.name.removesuffix(".json").removesuffix(".template"), None),)
     manifest = path / "manifest.json"
     if not manifest.is_file():
-        raise Refusal(f'{path} holds no cloud assembly. Run `cdk synth` first, or give --app "python app.py"')
+        raise Refusal(f'{path} is not a cloud assembly. Run `cdk synth` first, or pass --app "python app.py"')
     found = tuple(_stacks(path))
     if not found:
-        raise Refusal(f"{path} holds no stack")
+        raise Refusal(f"{path} does not contain a stack")
     return found
 
 
@@ -113,7 +103,7 @@ def _stack(path: Path, name: str, region: str | None) -> StackFile:
     except ValueError as error:
         raise Refusal(f"{path} is not JSON: {error}") from error
     if not isinstance(template, dict) or "Resources" not in template:
-        raise Refusal(f"{path} is no CloudFormation template: it has no Resources")
+        raise Refusal(f"{path} is not a CloudFormation template: it has no Resources")
     listed = path.with_name(path.name.removesuffix(_SUFFIX) + ".assets.json")
     assets = json.loads(listed.read_text()) if listed.is_file() and listed != path else {}
     return StackFile(
@@ -138,13 +128,13 @@ def _stack(path: Path, name: str, region: str | None) -> StackFile:
     )
 
 
-# Options of a build that change nothing here: secrets and connections serve private indexes, caches save time.
+# Build options without effect: there is no build to authenticate, connect or cache.
 _WITHOUT_EFFECT = {"dockerBuildSecrets", "dockerBuildSsh", "networkMode", "cacheFrom", "cacheTo", "cacheDisabled"}
 _DONE = {"directory", "dockerFile", "dockerBuildArgs", "dockerBuildTarget", "platform"}
 
 
 def _image(folder: Path, source: dict[str, Any], tag: str) -> ImageAsset:
-    """Read one image of *.assets.json (Docker image source, cloud assembly schema)."""
+    """Read an image of *.assets.json (Docker image source in the cloud assembly schema)."""
     return ImageAsset(
         build=ImageBuild(
             folder=folder / source.get("directory", ""),

@@ -1,7 +1,7 @@
-"""What ends a run with a message for people and no traceback."""
+"""The error type for users."""
 
 from __future__ import annotations
 
 
 class Refusal(Exception):
-    """Something that the user has to change: says what was found, what is accepted and what to do."""
+    """An error that the user can fix: shown without traceback; states the problem, accepted values and remedy."""

@@ -1,4 +1,4 @@
-"""What outlives a run: one folder that only its owner can read."""
+"""The state directory, which keeps data between runs; only its owner can read it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SECRETS = "secrets.json"
 
 @dataclass(frozen=True)
 class State:
-    """The state directory of one local cluster.
+    """The state directory of a local cluster.
 
     Args:
-        directory: mode 0700; every file in it is 0600.
-        id: eight hexadecimal digits, the same as long as the directory exists.
-        processes: what the runs of this directory have started.
+        directory: mode 0700; its files have mode 0600.
+        id: eight hexadecimal digits, constant while the directory exists.
+        processes: processes started for this directory.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -43,24 +43,24 @@ class State:
 
     @classmethod
     def open(cls, directory: Path) -> State:
-        """Make the directory, or use it again.
+        """Create or open the directory.
 
         Raises:
-            Refusal: if it belongs to someone else, or cannot be made.
+            Refusal: if it belongs to another user, or cannot be created.
         """
         directory = directory.expanduser().absolute()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = directory.stat()
         except OSError as error:
-            raise Refusal(f"the state directory {directory} cannot be made: {error.strerror}; name another") from error
+            raise Refusal(f"cannot create the state directory {directory}: {error.strerror}; choose another") from error
         if found.st_uid != os.geteuid():
-            raise Refusal(f"the state directory {directory} belongs to another user; name one of your own")
+            raise Refusal(f"the state directory {directory} belongs to another user; choose another")
         if stat.S_IMODE(found.st_mode) & 0o077:
             if any(directory.iterdir()) and not (directory / _OWNER).exists():
                 raise Refusal(
-                    f"{directory} is no state directory: it holds other files and others can read it; name one that is"
-                    " empty or does not exist"
+                    f"{directory} is not a state directory: it contains other files, and other users can read it;"
+                    " choose one that is empty or does not exist"
                 )
             directory.chmod(0o700)
         known = _read(directory / _OWNER)
@@ -71,7 +71,7 @@ class State:
         return cls(directory, identifier, Processes(directory / "processes", identifier))
 
     def folder(self, *names: str) -> Path:
-        """A folder of the directory, made with mode 0700 if it does not exist."""
+        """Return a subfolder; create it with mode 0700 if missing."""
         found = self.directory
         for name in names:
             found /= name
@@ -79,15 +79,15 @@ class State:
         return found
 
     def read(self, name: str) -> Any | None:
-        """What :meth:`write` wrote; None if nothing."""
+        """Return the value of :meth:`write`, or None."""
         return _read(self.directory / f"{name}.json")
 
     def write(self, name: str, value: Any) -> None:
-        """Keep a JSON value. A reader finds the old one or the new one, never a half."""
+        """Save a JSON value atomically."""
         _write(self.directory / f"{name}.json", value)
 
     def remember(self, name: str, make: Callable[[], str]) -> str:
-        """The text that *make* made at the first call with this name."""
+        """Return the text that *make* created at the first call with this name."""
         kept = _read(self.directory / _SECRETS) or {}
         if name not in kept:
             kept[name] = make()
@@ -96,10 +96,10 @@ class State:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the directory for one run.
+        """Lock the directory for one run.
 
         Raises:
-            Refusal: if another run holds it.
+            Refusal: if another run has locked it.
         """
         with open(self.directory / "lock", "a+", opener=_private) as file:
             try:
@@ -109,7 +109,7 @@ class State:
                 owner = file.read().strip() or "unknown"
                 raise Refusal(
                     f"a cluster already runs on {self.directory} (process {owner}); stop it with"
-                    " `airflow-ecs local down`, or name another directory with --state"
+                    " `airflow-ecs local down`, or choose another directory with --state"
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -117,12 +117,7 @@ class State:
             yield
 
     def save_buckets(self, s3: Any, buckets: Mapping[str, str]) -> int:
-        """Copy the objects of *buckets* (logical id to bucket name) here; return how many there are.
-
-        Args:
-            s3: a client of boto3.
-            buckets: what to save. What is kept of other buckets stays.
-        """
+        """Save the objects of *buckets* (logical id to bucket name); return their number."""
         saved = 0
         for logical_id, bucket in buckets.items():
             folder = self.folder("buckets", logical_id)
@@ -140,7 +135,7 @@ class State:
         return saved
 
     def restore_buckets(self, s3: Any, buckets: Mapping[str, str]) -> int:
-        """Put back what :meth:`save_buckets` saved; return how many objects there were."""
+        """Restore the objects that :meth:`save_buckets` saved; return their number."""
         restored = 0
         for logical_id, bucket in buckets.items():
             folder = self.folder("buckets", logical_id)
@@ -156,7 +151,7 @@ def _read(file: Path) -> Any | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise Refusal(f"{file} is damaged ({error}); remove {file.parent} to begin anew") from error
+        raise Refusal(f"{file} is damaged ({error}); remove {file.parent} to start from scratch") from error
 
 
 def _write(file: Path, value: Any) -> None:
@@ -164,14 +159,14 @@ def _write(file: Path, value: Any) -> None:
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """Replace a file at once; nobody else can read it at any time."""
+    """Replace a file atomically; only the owner can read it."""
     new = file.with_name(f".{file.name}.new")
     try:
         with open(new, "wb", opener=_private) as stream:
             stream.write(content)
         new.replace(file)
     except OSError as error:
-        raise Refusal(f"{file} cannot be written: {error.strerror}") from error
+        raise Refusal(f"cannot write {file}: {error.strerror}") from error
 
 
 def _private(path: str, flags: int) -> int:

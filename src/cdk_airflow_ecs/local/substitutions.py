@@ -1,4 +1,4 @@
-"""What differs here from what the template says: each by name, with its reason; nothing else may."""
+"""The complete list of differences between a local cluster and its template."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ class Substitution:
     """One difference.
 
     Args:
-        name: what it is called.
-        says: what the template says.
-        here: what is done instead.
+        says: what the template specifies.
+        here: what happens locally.
         why: the reason.
     """
 
@@ -32,74 +31,74 @@ SUBSTITUTIONS = (
     Substitution(
         name="entry point",
         says="/usr/bin/dumb-init -- /entrypoint",
-        here="the command alone; a signal goes where dumb-init would send it",
-        why="there is no image; the official script would do no more (CONNECTION_CHECK_MAX_COUNT=0)",
+        here="only the command; signals go to the processes that dumb-init would signal",
+        why="there is no image; the official script would do nothing else (CONNECTION_CHECK_MAX_COUNT=0)",
     ),
     Substitution(
         name="home",
         says="/opt/airflow",
-        here="a folder of its own for each container, in its environment and command too; in Airflow 2 a worker reads "
+        here="a folder per container, also in its environment and command; in Airflow 2 a worker reads "
         "its DAG files from S3 and then loads the DAG processor's copy, whose path is in the database",
-        why="the root of the file system is shared",
+        why="containers share the root of the file system",
     ),
     Substitution(
         name="temporary files",
-        says="/tmp",  # noqa: S108  # no file, but the name of one
-        here="TMPDIR: a folder of its own for each container",
-        why="the root of the file system is shared",
+        says="/tmp",  # noqa: S108  # only a path name
+        here="TMPDIR: a folder per container",
+        why="containers share the root of the file system",
     ),
     Substitution(
         name="aws",
         says="the AWS API, an account and a region",
-        here="AWS_ENDPOINT_URL: the API on this machine, account 123456789012, the template's region or us-east-1",
+        here="AWS_ENDPOINT_URL: a local API, account 123456789012, the template's region or us-east-1",
         why="there is no account; permissions are recorded, not enforced",
     ),
     Substitution(
         name="certificates",
         says="certificates of Amazon",
-        here="SSL_CERT_FILE, REQUESTS_CA_BUNDLE and AWS_CA_BUNDLE: what this machine trusts, and an authority of ours",
-        why="the local stores have certificates of that authority; TLS stays on",
+        here="SSL_CERT_FILE, REQUESTS_CA_BUNDLE and AWS_CA_BUNDLE: the machine's authorities and a local one",
+        why="the local stores have certificates of the local authority; TLS stays on",
     ),
     Substitution(
         name="database",
         says="AWS::RDS::DBInstance or AWS::RDS::DBCluster",
-        here="PostgreSQL of this machine or embedded, one server, whatever version and size",
+        here="installed or embedded PostgreSQL, one server, in its own version and size",
         why="there is no RDS",
     ),
     Substitution(
         name="cache",
         says="AWS::ElastiCache::ReplicationGroup",
-        here="Redis of this machine or embedded, one server, with the template's TLS and AUTH",
+        here="installed or embedded Redis, one server, with the template's TLS and AUTH",
         why="there is no ElastiCache",
     ),
     Substitution(
         name="health check pace",
         says="a health check's interval",
         here="every 2 seconds until the first success, then the interval",
-        why="nobody waits 30 seconds to learn what is true after 10",
+        why="local containers are healthy sooner",
     ),
     Substitution(
         name="log router",
         says="a container with a FireLens configuration",
-        here="not run; what containers print is in `airflow-ecs local logs`",
+        here="not run; `airflow-ecs local logs` prints container output",
         why="there is no Fluent Bit",
     ),
     Substitution(
         name="sidecars",
-        says="a container that is not essential, with an image that cannot run here",
-        here="not run, and named; containers that wait for it do not wait; `--image NAME=DIR` runs it",
+        says="a container that is not essential, with an image that cannot run locally",
+        here="skipped with a message; containers do not wait for it; `--image NAME=DIR` runs it",
         why="there is no Docker",
     ),
     Substitution(
         name="extras",
         says="apache/airflow:X.Y.Z, with all extras of the official image",
-        here="those that a cluster needs; `--extras google,pandas` adds others, and an import that fails names them",
-        why="all of them take 2.6 GB and minutes, the needed ones 0.5 GB",
+        here="those that a cluster needs; `--extras google,pandas` adds others; failing imports name the extra",
+        why="all extras need 2.6 GB and minutes, those of a cluster 0.5 GB",
     ),
     Substitution(
         name="volumes",
         says="EFS file systems and their mounts",
-        here="described by the API and not mounted; a container's store is in the state directory",
+        here="described by the API but not mounted; container stores are in the state directory",
         why="there is no EFS",
     ),
     Substitution(
@@ -112,45 +111,45 @@ SUBSTITUTIONS = (
     Substitution(
         name="servers",
         says="servers of a container listen on all of its addresses",
-        here="where tasks share the loopback: on 127.0.0.1 only, by a `sitecustomize.py` on PYTHONPATH; the "
+        here="if tasks share the loopback: only on 127.0.0.1, by a `sitecustomize.py` on PYTHONPATH; the "
         "container's host name is localhost",
-        why="all addresses would be those of this machine, which the local network reaches",
+        why="all addresses would include those that the local network can reach",
     ),
     Substitution(
         name="metadata address",
         says="169.254.170.2",
-        here="where tasks share the loopback: AWS_CONTAINER_CREDENTIALS_FULL_URI on 127.0.0.1",
-        why="that address cannot be had without a network namespace",
+        here="if tasks share the loopback: AWS_CONTAINER_CREDENTIALS_FULL_URI on 127.0.0.1",
+        why="that address needs a network namespace",
     ),
     Substitution(
         name="resources",
         says="CPU, memory, ephemeral storage, Spot, platform version, processor",
         here="no limit, one machine",
-        why="processes are not confined",
+        why="processes are not limited",
     ),
     Substitution(
         name="network",
         says="security groups, subnets, routes, endpoints",
-        here="made and described by the API; every task reaches every other",
+        here="created and described by the API; every task reaches every other",
         why="there is no VPC",
     ),
     Substitution(
         name="functions of CDK",
-        says="functions of CDK's own, which upload a folder, empty a bucket or restrict a default security group",
-        here="what they do, done by the API; any other function that is not in Python stops the run",
-        why="there is no Lambda; the functions of this library run as they ship",
+        says="CDK's functions that upload a folder, empty a bucket or restrict a default security group",
+        here="the API does the same; any other function that is not in Python stops the run",
+        why="there is no Lambda; this library's functions run unchanged",
     ),
     Substitution(
         name="internet",
         says="a NAT gateway",
-        here="in network namespaces, no way out of this machine; with `--shared`, this machine's own",
-        why="a way out would change the firewall of this machine",
+        here="no internet access in network namespaces; the machine's own with `--shared`",
+        why="access would need changes to the machine's firewall",
     ),
     Substitution(
         name="stop",
         says="a stop timeout of up to 120 seconds",
-        here="the template's when a task is stopped or replaced; 10 seconds when the whole cluster goes down",
-        why="who presses Ctrl-C does not wait two minutes",
+        here="the template's if a task is stopped or replaced; 10 seconds if the cluster is stopped",
+        why="Ctrl-C must not take two minutes",
     ),
 )
-"""Every difference, in the order in which `--explain` prints them."""
+"""All differences, in the order of `--explain`."""

@@ -1,4 +1,4 @@
-"""Brings a template up on this machine, keeps it running and takes it down."""
+"""Starts a template locally, waits for it and stops it."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.local.aws.account import Account, Stack
 
 _DOWN_SECONDS: Final = 10.0
-_ROOM: Final = 500_000_000  # bytes: an empty PostgreSQL takes 50 million, a day of logs and homes a few hundred
-_DEATHS: Final = 3  # of a service that never was ready: it will not get ready by itself
+_ROOM: Final = 500_000_000  # bytes: an empty PostgreSQL needs 50 million, a day of logs and homes a few hundred million
+_DEATHS: Final = 3  # failures of a service that was never ready; then give up
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What the user asked for.
+    """Options of `airflow-ecs local up`.
 
     Args:
-        path: the assembly or template.
-        state: the state directory.
-        dags: a folder that the bucket of the DAGs is to follow.
-        port: where the UI is to be; 0 is any free port.
-        images: Docker contexts for images that nothing here knows.
-        extras: extras of the official image to install beyond those that a cluster needs.
-        isolated: network namespaces: yes, no, or where they are allowed.
-        patience: seconds until every component must be ready.
+        path: assembly or template.
+        state: state directory.
+        dags: folder to synchronize to the DAG bucket.
+        port: port of the UI; 0 means any free port.
+        images: Docker contexts of further images.
+        extras: additional extras of the official image.
+        isolated: whether to use network namespaces; None means if allowed.
+        patience: seconds until all components must be ready.
     """
 
     path: Path
@@ -62,12 +62,7 @@ class RunOptions:
 
 
 class Run:
-    """One run of a template; a process can have one.
-
-    Args:
-        options: what the user asked for.
-        say: is told what people should read: what it is about, text.
-    """
+    """A run of a template, one per process; *say* prints a subject and a text for the user."""
 
     def __init__(self, options: RunOptions, say: Callable[[str, str], None]) -> None:
         self.options = options
@@ -84,22 +79,22 @@ class Run:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Create everything; the components are starting when it returns.
+        """Create everything; components are still starting when it returns.
 
         Raises:
-            Refusal: if something cannot be had here.
+            Refusal: if something is not supported or not available.
         """
         files = assembly.read(self.options.path)
         self.files = files
         refuse_taken(self.options.port)
         self.state = State.open(self.options.state)
         if shutil.disk_usage(self.state.directory).free < _ROOM:
-            raise Refusal(f"less than 0.5 GB are free in {self.state.directory}; name another place with --state")
+            raise Refusal(f"{self.state.directory} must have 0.5 GB of free space; choose another place with --state")
         self._undo.enter_context(self.state.lock())
         self._undo.callback(self.state.write, "run", {})
-        self.state.write("run", {"pid": os.getpid()})  # so that it can be stopped while it starts
+        self.state.write("run", {"pid": os.getpid()})  # allows stopping it while it starts
         self.state.processes.stop_all()
-        for name in ("homes", "logs"):  # of the run before
+        for name in ("homes", "logs"):  # of the previous run
             shutil.rmtree(self.state.folder(name))
         self.addresses = Addresses.open(isolated=self.options.isolated)
         self._undo.callback(self.addresses.close)
@@ -117,7 +112,7 @@ class Run:
 
     def _serve(self, region: str) -> None:
         """Start the AWS API and the agent."""
-        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):  # of the user's own account: none of this goes there
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):  # never use the user's AWS account
             os.environ.pop(name, None)
 
         from cdk_airflow_ecs.local.agent.agent import Agent  # noqa: PLC0415
@@ -169,12 +164,12 @@ class Run:
         self.agent.start()
 
     def _temporary(self) -> Path:
-        """A folder of ours for what containers have in /tmp, empty."""
+        """Return a new, empty folder for the containers' /tmp."""
         prefix = f"airflow-ecs-{self.state.id}-"
-        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # of a run that was killed
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # of a killed run
             if not left.is_symlink() and left.stat().st_uid == os.geteuid():
                 shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=prefix))  # a new name each time: nobody can make it first
+        folder = Path(tempfile.mkdtemp(prefix=prefix))  # an unpredictable name, which other users cannot create first
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
@@ -189,12 +184,12 @@ class Run:
             account=account, state=self.state, addresses=self.addresses, authority=self.authority, say=self.say
         )
         account.created.append(stores.created)
-        # What depends on the stores is stopped before them.
+        # Stop the stores last: tasks depend on them.
         self._undo.callback(stores.stop)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
         self.stacks = Deployer(account, self._told).deploy(files)
         if not self.agent.backend.services:
-            raise Refusal(f"{self.options.path} makes no AWS::ECS::Service: there is nothing to run")
+            raise Refusal(f"{self.options.path} has no AWS::ECS::Service: there is nothing to run")
         stores.watch()
         self.outputs = {name: str(value["OutputValue"]) for name, value in outputs(self.stacks).items()}
         for arn in resources(self.stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer").values():
@@ -213,7 +208,7 @@ class Run:
         self.state.write("run", self.describe())
 
     def image(self, reference: str) -> Future[Environment]:
-        """The environment of an image, which is made once, in the background."""
+        """Return the environment of an image, created once in the background."""
         with self._lock:
             if reference not in self._images:
                 self._images[reference] = self._builders.submit(self._environment, reference)
@@ -222,7 +217,7 @@ class Run:
     def _environment(self, reference: str) -> Environment:
         try:
             made = self.environments.of(reference, self._build(reference))
-        except Refusal as refusal:  # now, and not when a DAG starts a task of it
+        except Refusal as refusal:  # report it now, not when a DAG starts a task
             self.say(reference, str(refusal))
             raise
         for difference in made.substitutions:
@@ -237,8 +232,8 @@ class Run:
         built = next((image for file in self.files for image in file.images if image.tag == tag), None)
         if built is not None and built.unsupported:
             raise Refusal(
-                f"the image {reference} is built with {', '.join(built.unsupported)}, which is not supported here."
-                f" Say `--image {reference.rpartition(':')[0]}=DIR`, where DIR holds its Dockerfile"
+                f"the image {reference} is built with {', '.join(built.unsupported)}, which is not supported locally."
+                f" Pass `--image {reference.rpartition(':')[0]}=DIR`, where DIR contains its Dockerfile"
             )
         return None if built is None else built.build
 
@@ -247,7 +242,7 @@ class Run:
             self.say(logical_id, "runs" if status == "CREATE_IN_PROGRESS" else "done")
 
     def _dag_buckets(self) -> Iterator[tuple[str, str]]:
-        """Buckets from which a task definition says that DAGs come: Airflow's own S3 bundle, or a sync of ours."""
+        """Yield the DAG buckets of the task definitions: of Airflow's S3 bundle or of this library's sync."""
         for definition in self._definitions():
             for container in definition.container_definitions:
                 for item in container.get("environment", []):
@@ -269,10 +264,10 @@ class Run:
         return list(self.agent.services.values())
 
     def wait(self, tell: Callable[[], None] = lambda: None, *, over: threading.Event | None = None) -> bool:
-        """Wait until every component is ready; False if *over* came first.
+        """Wait until all components are ready; return False if *over* is set first.
 
         Raises:
-            Refusal: if one keeps dying, or is not ready in time.
+            Refusal: if a component keeps failing, or is not ready in time.
         """
         end = time.monotonic() + self.options.patience
         while True:
@@ -293,11 +288,11 @@ class Run:
                 time.sleep(0.25)
 
     def ready(self) -> None:
-        """Let other commands know that all is ready."""
+        """Record for other commands that all components are ready."""
         self.state.write("run", self.describe() | {"ready": True})
 
     def describe(self) -> dict[str, Any]:
-        """What other commands need to know of this run."""
+        """Return the run's description for other commands."""
         return {
             "pid": os.getpid(),
             "url": self.url,
@@ -310,12 +305,12 @@ class Run:
 
     @property
     def admin_secret(self) -> str:
-        """The secret of which an output of the template says how to print it."""
+        """The secret whose output has the command to print it."""
         pattern = re.compile(r"secretsmanager get-secret-value .*--secret-id (\S+)")
         return next((match[1] for match in map(pattern.search, self.outputs.values()) if match), "")
 
     def stop(self) -> None:
-        """Take everything down, the last first."""
+        """Stop everything, in reverse order."""
         self._undo.close()
 
 
@@ -325,7 +320,7 @@ def _prefix(text: str | None) -> str:
 
 
 def _ports(files: Sequence[assembly.StackFile]) -> set[int]:
-    """The ports on which the template's containers listen."""
+    """Return the ports of the template's containers."""
     return {
         int(mapping["ContainerPort"])
         for file in files
@@ -338,7 +333,7 @@ def _ports(files: Sequence[assembly.StackFile]) -> set[int]:
 
 
 def _literal_images(files: Sequence[assembly.StackFile]) -> set[str]:
-    """The images that a template names without a function, to begin with them early."""
+    """Return the images that a template names literally, to prepare them early."""
     return {
         container["Image"]
         for file in files

@@ -1,4 +1,4 @@
-"""What the intrinsic functions of a template give, for those that this program answers itself. Pure."""
+"""Resolves intrinsic functions without the local API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Values:
 
     Args:
         template: the template.
-        answer: gives what a resource's attribute is, "Ref" included; None if it has no counterpart.
+        answer: returns an attribute ("Ref" included) of a resource; None if not supported.
 
     Examples:
         >>> values = Values(template={"Resources": {}}, answer=lambda logical_id, attribute: f"<{logical_id}>")
@@ -40,17 +40,17 @@ class Values:
         """Resolve a value to text.
 
         Raises:
-            Refusal: naming the function or resource that has no counterpart.
+            Refusal: if it uses an unsupported function or resource.
         """
         found = self.any(value)
         if isinstance(found, bool):
             return "true" if found else "false"
         if isinstance(found, list | dict):
-            raise Refusal(f"{value!r} is no text")
+            raise Refusal(f"{value!r} must resolve to text")
         return str(found)
 
     def any(self, value: Any) -> Any:  # noqa: PLR0911  # a table
-        """Resolve whatever a value holds."""
+        """Resolve a value of any type."""
         if isinstance(value, list):
             return [self.any(each) for each in value]
         if not isinstance(value, dict):
@@ -71,7 +71,7 @@ class Values:
             if name == "Fn::Split":
                 return self.text(given[1]).split(given[0])
             if name.startswith("Fn::") or name == "Condition":
-                raise Refusal(f"the function {name} of the template has no counterpart here")
+                raise Refusal(f"template function {name} is not supported locally")
         return {name: self.any(each) for name, each in value.items()}
 
     def _reference(self, name: str) -> Any:
@@ -80,15 +80,15 @@ class Values:
         parameter = self.template.get("Parameters", {}).get(name)
         if parameter is not None:
             if "Default" not in parameter:
-                raise Refusal(f"the parameter {name} of the template has no default value")
+                raise Refusal(f"template parameter {name} must have a default value")
             return parameter["Default"]
         return self._attribute(name, "Ref")
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
         found = self.answer(logical_id, attribute)
         if found is None:
-            kind = self.template["Resources"].get(logical_id, {}).get("Type", "no resource of the template")
-            raise Refusal(f"{attribute} of {logical_id} ({kind}) has no counterpart here")
+            kind = self.template["Resources"].get(logical_id, {}).get("Type", "not in the template")
+            raise Refusal(f"{attribute} of {logical_id} ({kind}) is not supported locally")
         return found
 
     def _substitute(self, given: Any) -> str:
