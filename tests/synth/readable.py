@@ -1,8 +1,8 @@
-"""A template as text for review: what it means in as few lines as it needs, nothing dropped that CloudFormation sees.
+"""A compact, lossless text form of a template for review.
 
-The text is JSON, but references and joined parts are one text with ``${Id}`` and ``${Id.Attribute}`` in it (a dollar
-sign of the template itself is doubled), lists of names and values are mappings, and what fits in a line is one line;
-so is each statement of a policy and each rule of a security group, however long.
+The text is JSON, but references and joins are one string with ``${Id}`` and ``${Id.Attribute}`` (literal dollar signs
+are doubled), lists of names and values are mappings, and each part that fits is one line, as are policy statements and
+security group rules of any length.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAIRS = ({"Name", "Value"}, {"Key", "Value"}, {"Name", "ValueFrom"})
 
 
 class ReadableExtension(SingleFileSnapshotExtension):
-    """One text file for each test, with every stack of the assembly in it."""
+    """A snapshot extension with one text file per test, which contains every stack of the assembly."""
 
     _write_mode = WriteMode.TEXT
     file_extension = "json"
@@ -29,7 +29,7 @@ class ReadableExtension(SingleFileSnapshotExtension):
 
 
 def write(node: Any, indent: int = 0, used: int = 0) -> str:
-    """Write a template or a part of it; *used* columns of the first line are taken by what stands before it."""
+    """Write a template or a part of it; *used* columns of the first line are already taken."""
     return _layout(_simplify(node), indent, used)
 
 
@@ -48,7 +48,7 @@ def _simplify(node: Any) -> Any:
 
 
 def _text(node: Mapping[str, Any]) -> str | None:
-    """Return a reference or a joined text as one text, and nothing for every other mapping."""
+    """Return a reference or join as one text, or None for any other mapping."""
     match node:
         case {"Ref": str(name), **others} if not others:
             return f"${{{name}}}"
@@ -62,7 +62,7 @@ def _text(node: Mapping[str, Any]) -> str | None:
 
 
 def _mapping(node: list[Any]) -> dict[str, Any] | None:
-    """Return a list of names and values as a mapping in the list's order, unless a name is given twice."""
+    """Return a list of names and values as a mapping, or None if a name is repeated."""
     for pair in PAIRS:
         if all(isinstance(part, Mapping) and part.keys() == pair for part in node):
             name, value = sorted(pair)

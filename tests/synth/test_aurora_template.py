@@ -1,7 +1,6 @@
-"""Aurora in the template: the cluster of RdsDatabase with another server, whose logical ids stay as committed.
+"""Aurora in the template: properties, and the committed logical ids.
 
-``ids/aurora.json`` is as the other files there; ``PYTHONPATH=tests python tests/synth/test_aurora_template.py`` writes
-it anew.
+``PYTHONPATH=tests python tests/synth/test_aurora_template.py`` writes ``ids/aurora.json`` again.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from synthesis import add_cluster, flat, references, resources, strings, synthes
 pytestmark = pytest.mark.xdist_group("synth")
 
 FILE = Path(__file__).parent / "ids" / "aurora.json"
-# As in test_ids.py: what a change of which replaces the resource, or what is in it.
+# As in test_ids.py: properties whose change replaces the resource or its content.
 KINDS = {
     "AWS::RDS::DBCluster": [
         *("DBClusterIdentifier", "DatabaseName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername", "Engine"),
@@ -36,7 +35,7 @@ CLUSTER, WRITER, READER = "AWS::RDS::DBCluster", "AirflowDatabaseClusterWriter",
 
 
 def stateful(**arguments):
-    """What a cluster on Aurora keeps its metadata in: type and create-only properties by logical id."""
+    """Return type and create-only properties of the database's resources, by logical id."""
     found = resources(template_of(**arguments), *KINDS)
     return {
         name: {
@@ -48,13 +47,13 @@ def stateful(**arguments):
 
 
 def cluster_of(**arguments):
-    """The one database cluster of a template."""
+    """Return the database cluster of a template."""
     (found,) = resources(template_of(**arguments), CLUSTER).values()
     return found
 
 
 def test_committed():
-    """Without a word about size, metadata stands in the committed resources."""
+    """The default cluster has the committed resources."""
     assert stateful(database=AuroraDatabase()) == json.loads(FILE.read_text())
 
 
@@ -78,13 +77,13 @@ def test_committed():
     ids=["size", "executor", "DESTROY", "RETAIN"],
 )
 def test_change(arguments):
-    """Size, price, backups and the rest of the cluster leave every logical id and create-only property alone."""
+    """Other arguments change no logical id and no create-only property."""
     assert stateful(**arguments) == json.loads(FILE.read_text())
 
 
 @pytest.mark.parametrize("readers", [0, 2, 15])
 def test_readers(readers):
-    """Another number of readers makes or drops readers, by their numbers, and touches nothing else."""
+    """A different number of readers only adds or removes readers."""
     committed, found = json.loads(FILE.read_text()), stateful(database=AuroraDatabase(readers=readers))
     same = {name for name in committed if not name.startswith(READER)}
     assert {name: found[name] for name in same} == {name: committed[name] for name in same}
@@ -95,7 +94,7 @@ def test_readers(readers):
 
 
 def test_another_major_release():
-    """Another major release takes a new parameter group, which keeps no data, and the same cluster."""
+    """Another major release replaces only the parameter group, which has no data."""
     committed, found = json.loads(FILE.read_text()), stateful(database=AuroraDatabase(engine_version="16.11"))
     assert committed.keys() == found.keys()
     (changed,) = (name for name in committed if committed[name] != found[name])
@@ -103,8 +102,8 @@ def test_another_major_release():
     assert found[changed]["Family"] == "aurora-postgresql16"
 
 
-def test_the_rest_is_that_of_rds():
-    """Next to RdsDatabase only the server differs: the same login, rules, roles, secrets, variables and services."""
+def test_other_resources_equal_those_of_rds():
+    """Only the database server differs from RdsDatabase."""
     rds, aurora = template_of()["Resources"], template_of(database=AuroraDatabase())["Resources"]
     prefix = "AirflowDatabase"
     assert {name[len(prefix) : -8] for name in rds.keys() - aurora.keys()} == {"Instance", "Parameters"}
@@ -115,7 +114,7 @@ def test_the_rest_is_that_of_rds():
     (cluster,) = resources(template_of(database=AuroraDatabase()), CLUSTER)
 
     def same(resource):
-        """A resource with the server's name and port taken out, and without what waits for the server."""
+        """Return a resource as text, without the name, port and dependencies of the server."""
         text = json.dumps(flat({key: value for key, value in resource.items() if key != "DependsOn"}))
         for server in (instance, cluster):
             text = text.replace(f"<{server}.Endpoint.Address>", "HOST").replace(f"<{server}>", "SERVER")
@@ -128,7 +127,7 @@ def test_the_rest_is_that_of_rds():
 
 
 def test_the_migration_waits_for_every_instance():
-    """A cluster without an instance answers nobody, so the gate depends on all of them."""
+    """A database cluster without an instance accepts no connections."""
     template = template_of(database=AuroraDatabase(readers=2))
     (gate,) = resources(template, "Custom::AirflowMigration").values()
     instances = {*resources(template, "AWS::RDS::DBInstance")}
@@ -140,7 +139,7 @@ def test_the_migration_waits_for_every_instance():
 
 
 def test_protection():
-    """It is encrypted, speaks TLS alone, cannot be deleted by a mistake, and leaves a snapshot when it goes."""
+    """The database is encrypted, requires TLS, and is protected from deletion."""
     cluster = cluster_of(database=AuroraDatabase())
     properties = cluster["Properties"]
     expected = {
@@ -167,7 +166,7 @@ def test_protection():
 
 
 def test_secrets_that_cloudformation_reads():
-    """The password that the server is made with is the one thing of the database that CloudFormation looks up."""
+    """CloudFormation resolves only the initial passwords."""
     template = template_of(database=AuroraDatabase())
     found = {
         (resource["Type"], name)
@@ -179,13 +178,13 @@ def test_secrets_that_cloudformation_reads():
 
 
 def test_io_optimized():
-    """Storage that costs nothing by the read is a property of the cluster, which changes in place."""
+    """The storage type is a property of the cluster, which changes in place."""
     assert "StorageType" not in cluster_of(database=AuroraDatabase())["Properties"]
     assert cluster_of(database=AuroraDatabase(io_optimized=True))["Properties"]["StorageType"] == "aurora-iopt1"
 
 
 def test_removal_for_development():
-    """With `RemovalPolicy.DESTROY` nothing of it stays, and nothing protects it."""
+    """With `RemovalPolicy.DESTROY` everything is deleted."""
     arguments = {"database": AuroraDatabase(), "removal_policy": RemovalPolicy.DESTROY}
     kept = [
         resource.get("DeletionPolicy", "Delete") for resource in resources(template_of(**arguments), *KINDS).values()
@@ -196,7 +195,7 @@ def test_removal_for_development():
 
 
 def test_retained_as_a_whole():
-    """With `RemovalPolicy.RETAIN` all that the server needs stays with it."""
+    """With `RemovalPolicy.RETAIN` everything that the server needs is kept."""
     template = template_of(database=AuroraDatabase(), removal_policy=RemovalPolicy.RETAIN)
     assert {resource["DeletionPolicy"] for resource in resources(template, *KINDS).values()} == {"Retain"}
 
@@ -210,7 +209,7 @@ def test_retained_as_a_whole():
     ids=["unprotected", "DESTROY"],
 )
 def test_cdk_nag(arguments):
-    """What the user asked for is acknowledged, each finding where it arises, and nothing more."""
+    """All findings are acknowledged, and all acknowledgements are needed."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, "Data"), **arguments), nag=True)
     used = {(found["acknowledgedAt"], found["acknowledgedId"]) for found in assembly.nag["suppressedViolations"]}
     assert (assembly.nag["violations"], assembly.acknowledgements) == ([], used)

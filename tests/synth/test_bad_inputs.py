@@ -1,4 +1,4 @@
-"""What users get wrong: refused in their own words before the first construct, or synthesized correctly."""
+"""Wrong arguments raise an error before the first construct; unusual ones synthesize correctly."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ Build = Callable[[Stack], dict[str, Any]]
 
 
 def pool(name: Any = "default", **arguments: Any) -> dict[str, Any]:
-    """Arguments of a cluster with one pool."""
+    """Return arguments of a cluster with one pool."""
     return {"executor": CeleryExecutor(pools=[WorkerPool(name, **arguments)])}
 
 
 def secret(stack: Stack) -> secretsmanager.ISecret:
-    """A secret made elsewhere."""
+    """Return an imported secret."""
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf"
     return secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", arn)
 
 
 def number(stack: Stack) -> float:
-    """A number that whoever deploys chooses."""
+    """Return a number parameter."""
     return CfnParameter(stack, "Number", type="Number").value_as_number
 
 
 def certificate(stack: Stack) -> acm.ICertificate:
-    """A certificate made elsewhere."""
+    """Return an imported certificate."""
     arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
     return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
 
@@ -76,7 +76,7 @@ ZONES = ("eu-central-1a", "eu-central-1b")
 
 
 def vpc(stack: Stack, *, zones: Sequence[str] = ZONES, cidr: str | None = "10.0.0.0/16", **subnets: int) -> ec2.IVpc:
-    """A VPC made elsewhere, with a private subnet in each of *zones*, or so many of each kind as *subnets* says."""
+    """Return an imported VPC with a private subnet in each of *zones*, or the given number of *subnets* per kind."""
     ids = {
         f"{kind}_subnet_ids": [f"subnet-{kind}-{n}" for n in range(number)]
         for kind, number in (subnets or {"private": len(zones)}).items()
@@ -87,19 +87,19 @@ def vpc(stack: Stack, *, zones: Sequence[str] = ZONES, cidr: str | None = "10.0.
 
 
 def new_vpc(stack: Stack, construct_id: str = "Vpc", **arguments: Any) -> ec2.Vpc:
-    """A VPC made in the same app."""
+    """Return a VPC of the same app."""
     return ec2.Vpc(stack, construct_id, **arguments)
 
 
 def postgres(stack: Stack, **arguments: Any) -> rds.DatabaseInstance:
-    """A server made in the same app."""
+    """Return a database of the same app."""
     return rds.DatabaseInstance(
         stack, "Db", **{"engine": rds.DatabaseInstanceEngine.POSTGRES, "vpc": new_vpc(stack), **arguments}
     )
 
 
 def existing(stack: Stack) -> ExistingDatabase:
-    """A PostgreSQL that stands in no subnet of the cluster's."""
+    """Return a database outside the cluster's subnets."""
     return ExistingDatabase(endpoint="db.example.com", secret=secret(stack))
 
 
@@ -108,9 +108,9 @@ PUBLIC = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
 IN_ONE_ZONE = ec2.SubnetSelection(availability_zones=[ZONES[0]])
 IN_CONTAINERS = {"database": ContainerDatabase(), "executor": CeleryExecutor(broker=RedisBroker.container())}
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
-# What is wrong: (the arguments, words of the error).
+# Case: (arguments, pattern of the error).
 REFUSED: dict[str, tuple[Build, str]] = {
-    # --- wrong types: a class, text or a list where an object belongs
+    # --- wrong types: a class, text or a list instead of an object
     "version as text": (lambda s: {"version": "3.3"}, r"version= must be an AirflowVersion such as .*V3_3, got '3.3'"),
     "version as a number": (lambda s: {"version": 3.3}, "version= must be an AirflowVersion .*got 3.3"),
     "executor as a class": (
@@ -496,7 +496,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "port .*1 to 65535.*got 70000",
     ),
     "a URL without a scheme": (lambda s: {"web": Web(base_url="airflow.example.com")}, "base_url is a URL such as"),
-    # --- a network that the cluster cannot stand in
+    # --- unsuitable networks
     "an unknown block of addresses": (
         lambda s: {"vpc": vpc(s, cidr=None)},
         r"pass vpc_cidr_block= to ec2.Vpc.from_vpc_attributes\(…\), or say web=Web\(allow_from=\[…\]\)",
@@ -568,7 +568,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"task_subnets": ec2.SubnetSelection(subnet_group_name="App")},
         "names the group 'App'; a VPC of the cluster's own has Private, Public, Store: take one of them, or pass vpc=",
     ),
-    # --- a database that is none for Airflow
+    # --- unsuitable databases
     "an RDS database of another VPC": (
         lambda s: {"database": ExistingDatabase(postgres(s))},
         "is in an existing VPC, and the cluster would create another one. Pass vpc=",
@@ -598,8 +598,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_before_the_first_construct(case):
-    """The error is Python's, says what to do, and nothing of the cluster exists yet."""
+def test_an_error_precedes_the_first_construct(case):
+    """The error has the remedy, and no construct of the cluster exists yet."""
     build, words = REFUSED[case]
     stack = Stack(App(), "Data")
     with pytest.raises((ValueError, TypeError), match=words) as caught:
@@ -620,14 +620,14 @@ def test_refused_before_the_first_construct(case):
         (lambda: Stack(App(), "Data"), None, "the id of AirflowCluster must be text"),
     ],
 )
-def test_refused_places(scope, construct_id, words):
-    """A cluster needs a stack around it and an id."""
+def test_invalid_scope_or_id(scope, construct_id, words):
+    """A cluster needs a scope inside a stack, and an id."""
     with pytest.raises(ValueError, match=words):
         AirflowCluster(scope(), construct_id)
 
 
 def test_a_misspelt_argument():
-    """Python itself refuses an argument that does not exist."""
+    """Python rejects an unknown argument."""
     stack = Stack(App(), "Data")
     with pytest.raises(TypeError, match="unexpected keyword argument 'wrokers'"):
         AirflowCluster(stack, "Airflow", wrokers=3)
@@ -635,7 +635,7 @@ def test_a_misspelt_argument():
 
 
 def test_enough_cases():
-    """There are more than a hundred refusals, and the words of each would match no other message by chance."""
+    """More than a hundred cases have distinctive patterns."""
     words = [re.sub(r"\W", "", words) for _, words in REFUSED.values()]
     assert len(REFUSED) > 100
     assert min(len(text) for text in words) > 5
@@ -646,32 +646,32 @@ def test_enough_cases():
 
 @jsii.implements(IStableStringProducer)
 class Late:
-    """Text that is only known at synthesis."""
+    """A text that is known only at synthesis."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     def produce(self) -> str:
-        """Say it."""
+        """Return the text."""
         return self.text
 
 
 def synthesize(build: Build) -> dict[str, Any]:
-    """Synthesize a cluster with arguments that hold tokens."""
+    """Synthesize a cluster with arguments that contain tokens."""
     stack = Stack(App(), "Data")
     AirflowCluster(stack, "Airflow", **{"version": AirflowVersion.V3_3, **build(stack)})
     return Template.from_stack(stack).to_json()
 
 
 def scheduler(template: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The properties of the scheduler's resource of a kind."""
+    """Return the properties of the scheduler's resource of a kind."""
     found = resources(template, f"AWS::ECS::{kind}")
     (name,) = [name for name in found if name.startswith(f"AirflowComponentsScheduler{kind}")]
     return found[name]["Properties"]
 
 
 def variables(template: dict[str, Any]) -> dict[str, Any]:
-    """The plain variables of the scheduler."""
+    """Return the scheduler's environment variables."""
     return {
         item["Name"]: item["Value"]
         for item in scheduler(template, "TaskDefinition")["ContainerDefinitions"][0]["Environment"]
@@ -682,7 +682,7 @@ PARAMETER = {"Ref": "Number"}
 
 
 def test_sizes_by_parameter():
-    """cpu, memory, count and disk from a parameter arrive as a reference to it."""
+    """Sizes, counts and disks may be parameters."""
 
     def build(stack):
         value = number(stack)
@@ -698,7 +698,7 @@ def test_sizes_by_parameter():
 
 
 def test_a_pool_by_parameter():
-    """So do those of workers, and their concurrency, which must then be said."""
+    """So may those of a pool, with concurrency=."""
 
     def build(stack):
         value = number(stack)
@@ -708,13 +708,13 @@ def test_a_pool_by_parameter():
     services = resources(template, "AWS::ECS::Service").values()
     assert [s["Properties"]["DesiredCount"] for s in services].count(PARAMETER) == 1
     tasks = resources(template, "AWS::ECS::TaskDefinition").values()
-    told = [entry for t in tasks for entry in t["Properties"]["ContainerDefinitions"][0]["Environment"]]
-    assert {"Name": "AIRFLOW__CELERY__WORKER_CONCURRENCY", "Value": PARAMETER} in told
+    values = [entry for t in tasks for entry in t["Properties"]["ContainerDefinitions"][0]["Environment"]]
+    assert {"Name": "AIRFLOW__CELERY__WORKER_CONCURRENCY", "Value": PARAMETER} in values
 
 
 @pytest.mark.parametrize("store", ["database", "broker"])
 def test_a_port_by_parameter(store):
-    """A port from a parameter arrives in variables and security group rules as a reference, never as a huge number."""
+    """A port parameter becomes a reference in variables and rules."""
 
     def build(stack):
         group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0")
@@ -733,8 +733,8 @@ def test_a_port_by_parameter(store):
     assert "e+289" not in str(template)
 
 
-def test_hosts_and_values_that_come_late():
-    """Lazy text for a host, an option, a variable, a URL and a client arrives where it belongs."""
+def test_lazy_hosts_and_values():
+    """Lazy texts are resolved."""
 
     def build(stack):
         late = {name: Lazy.string(Late(f"{name}.example.com")) for name in ("host", "option", "variable", "url")}
@@ -766,12 +766,12 @@ def test_hosts_and_values_that_come_late():
     ],
 )
 def test_an_option_by_parameter(build, name):
-    """A number from a parameter is an option's value like any other."""
+    """An option may be a number parameter."""
     assert variables(synthesize(build))[f"AIRFLOW__{name}"] == PARAMETER
 
 
 def test_a_zone_by_its_id():
-    """A hosted zone of which only the id is known gets its record under the whole name."""
+    """A hosted zone that is known only by its id has a record with the full name."""
 
     def build(stack):
         zone = route53.HostedZone.from_hosted_zone_id(stack, "Zone", "Z1")
@@ -782,8 +782,8 @@ def test_a_zone_by_its_id():
     assert record["Properties"]["HostedZoneId"] == "Z1"
 
 
-def test_a_vpc_of_which_little_is_known():
-    """Without its addresses, and with zones that the deploy looks up, a VPC serves those whom *allow_from* names."""
+def test_a_vpc_without_a_known_cidr_block():
+    """A VPC with unknown CIDR block and zones requires allow_from=."""
 
     def build(stack):
         given = vpc(stack, zones=Fn.get_azs(), cidr=None, private=2)
@@ -794,12 +794,12 @@ def test_a_vpc_of_which_little_is_known():
 
 
 def looked_up(stack: Stack) -> ec2.IVpc:
-    """A VPC that CDK has not found yet."""
+    """Return a VPC before its lookup."""
     return ec2.Vpc.from_lookup(Stack(stack, "There", env=env()), "Vpc", vpc_id="vpc-1")
 
 
-def of_nobody(stack: Stack) -> list[ec2.ISubnet]:
-    """A subnet that does not know its VPC."""
+def without_vpc(stack: Stack) -> list[ec2.ISubnet]:
+    """Return a subnet with an unknown VPC."""
     return [ec2.Subnet.from_subnet_attributes(stack, "Subnet", subnet_id="subnet-1", availability_zone=ZONES[0])]
 
 
@@ -808,14 +808,14 @@ def of_nobody(stack: Stack) -> list[ec2.ISubnet]:
     [
         (looked_up, lambda stack, given: {"subnet_type": ec2.SubnetType.PRIVATE_ISOLATED}),
         (vpc, lambda stack, given: {"subnets": given.private_subnets}),
-        (vpc, lambda stack, given: {"subnets": of_nobody(stack)}),
+        (vpc, lambda stack, given: {"subnets": without_vpc(stack)}),
         (vpc, lambda stack, given: {"subnets": vpc(Stack(stack, "There")).private_subnets}),
         (vpc, lambda stack, given: {"subnets": new_vpc(stack, "Perhaps").private_subnets}),
     ],
     ids=["not looked up yet", "its own", "of nobody", "imported twice", "of a VPC without a known id"],
 )
-def test_subnets_that_may_be_right(given, tasks):
-    """What is not known to be wrong is left to the deploy."""
+def test_subnets_that_cannot_be_checked(given, tasks):
+    """Subnets that are not known to be wrong are accepted."""
     stack = Stack(App(), "Data")
     network = given(stack)
     chosen = {"task_subnets": ec2.SubnetSelection(**tasks(stack, network))}
@@ -823,7 +823,7 @@ def test_subnets_that_may_be_right(given, tasks):
 
 
 def test_sequences_of_any_kind():
-    """Generators and tuples of pools, queues, clients, commands and entry points are read once and completely."""
+    """Generators and tuples are read completely."""
     template = synthesize(
         lambda stack: {
             "executor": CeleryExecutor(
@@ -850,8 +850,8 @@ def test_sequences_of_any_kind():
     }
 
 
-def test_nothing_said_as_none():
-    """None means left out, for every argument that has a default."""
+def test_none_means_the_default():
+    """None is equivalent to omitting an argument."""
     parameters = inspect.signature(AirflowCluster.__init__).parameters.values()
     arguments = [each.name for each in parameters if each.default is None and each.name != "version"]
     assert {"log_router", "web_subnets"} < {*arguments}
@@ -859,8 +859,8 @@ def test_nothing_said_as_none():
     assert synthesize(lambda stack: {"config": {}, "environment": {}}) == synthesize(lambda stack: {})
 
 
-def test_containers_by_parameter():
-    """Image and size of stores in containers from parameters arrive as references to them."""
+def test_container_stores_by_parameter():
+    """Image and size of container stores may be parameters."""
 
     def build(stack):
         value, image = number(stack), CfnParameter(stack, "Image").value_as_string
@@ -881,8 +881,8 @@ def test_containers_by_parameter():
     assert "e+289" not in str(template)
 
 
-def test_two_functions_are_two_configurations():
-    """What is synthesized once is not taken for something else whose function has the address of one that is gone."""
+def test_the_template_cache_distinguishes_functions():
+    """Cached templates are not confused if two functions have the same address."""
 
     def stages(value: str) -> str:
         return str(template_of(environment=lambda stack: {"STAGE": value}))

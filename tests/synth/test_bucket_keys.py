@@ -1,4 +1,4 @@
-"""A key that the user gives encrypts buckets too; the bucket of access logs cannot use it."""
+"""Encryption of buckets with encryption_key=."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 
 def encryption(template: dict) -> dict[str, dict]:
-    """How each bucket is encrypted by default, by the part of the cluster that it belongs to."""
+    """Return the default encryption of each bucket."""
     found = {}
     for name, bucket in resources(template, "AWS::S3::Bucket").items():
         (rule,) = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -22,7 +22,7 @@ def encryption(template: dict) -> dict[str, dict]:
 
 
 def with_key(**arguments) -> dict:
-    """A cluster with a key of the user's."""
+    """Return the template of a cluster with encryption_key=."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -31,14 +31,14 @@ def with_key(**arguments) -> dict:
     return synthesize(build).templates["Data"]
 
 
-def test_own_key():
-    """The cluster's own key reaches no bucket: whoever uploads DAGs would need rights to it."""
+def test_buckets_without_encryption_key():
+    """The cluster's own key encrypts no bucket, because an uploader of DAGs would need rights to it."""
     default = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     assert encryption(template_of()) == {"AccessLogs": default, "Tasks": default, "Dags": default}
 
 
-def test_given_key():
-    """A given key encrypts DAGs and logs, but not access logs, which load balancers would then not write."""
+def test_buckets_with_encryption_key():
+    """The key encrypts DAGs and logs, but not access logs, because load balancers could not write them."""
     found = encryption(with_key())
     assert found.pop("AccessLogs") == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     for rule in found.values():
@@ -51,30 +51,30 @@ def test_given_key():
 
 @pytest.mark.parametrize("executor", [None, EcsExecutor()])
 def test_rights_to_the_key(executor):
-    """Whoever reads a bucket may decrypt with the key, and whoever writes may make data keys: nobody else."""
+    """Roles that read a bucket may decrypt, and those that write may create data keys."""
     template = with_key(executor=executor)
     for name, policy in resources(template, "AWS::IAM::Policy").items():
         if "TaskRole" not in name:
             continue
-        said = [
+        pairs = [
             (action, statement)
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
         ]
-        actions = {action for action, _ in said}
-        keyed = {action for action, statement in said if any(ref.startswith("Key") for ref in references(statement))}
+        actions = {action for action, _ in pairs}
+        keyed = {action for action, statement in pairs if any(ref.startswith("Key") for ref in references(statement))}
         assert ("kms:Decrypt" in keyed) == ("s3:GetObject" in actions), name
         assert ("kms:GenerateDataKey" in keyed) == ("s3:PutObject" in actions), name
 
 
-def test_nothing_is_replaced():
-    """Buckets keep their logical ids, so that S3 changes the encryption of new objects in place."""
+def test_buckets_are_not_replaced():
+    """The logical ids of buckets do not change."""
     before, after = (set(resources(template, "AWS::S3::Bucket")) for template in (template_of(), with_key()))
     assert before == after
 
 
 def test_upload(tmp_path):
-    """The function that uploads DAGs may use the key, and removal works as without."""
+    """The function that uploads DAGs may use the key."""
     (tmp_path / "dag.py").write_text("")
     template = with_key(dags=S3Dags(tmp_path), removal_policy=RemovalPolicy.DESTROY)
     (name,) = (name for name in resources(template, "AWS::IAM::Policy") if "UploadRole" in name)

@@ -1,4 +1,4 @@
-"""Images that CDK builds: the asset that a deploy publishes, its hash, and what stays the same without Docker."""
+"""Images that CDK builds: assets and their hashes."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ FOLDER = REPOSITORY / "examples" / "custom-image" / "airflow"
 
 
 def cluster(**arguments) -> Assembly:
-    """A cluster's assembly."""
+    """Synthesize a cluster."""
     return synthesize(lambda app: add_cluster(Stack(app, "Data"), **arguments), nag=True)
 
 
 def images(assembly: Assembly) -> dict:
-    """The Docker images of the asset manifest, by hash."""
+    """Return the Docker images of the asset manifest, by hash."""
     return json.loads((assembly.folder / "Data.assets.json").read_text())["dockerImages"]
 
 
 def hash_of(folder: Path, **arguments) -> str:
-    """The hash of the image that is built from *folder*."""
+    """Return the hash of the image that is built from *folder*."""
     image = AirflowImage.build(folder, **arguments)
     (found,) = images(cluster(image=image, dags=ImageDags()))
     return found
 
 
 def in_tasks(assembly: Assembly) -> dict[str, str]:
-    """The processor and the image's hash of each task definition, by logical id."""
+    """Return processor and image hash of each task definition."""
     found = {}
     for name, task in resources(assembly.templates["Data"], "AWS::ECS::TaskDefinition").items():
         (image,) = {strings(c["Image"])[-1].rpartition(":")[2] for c in task["Properties"]["ContainerDefinitions"]}
@@ -49,7 +49,7 @@ def in_tasks(assembly: Assembly) -> dict[str, str]:
 
 @pytest.fixture
 def copy(tmp_path):
-    """Copy the example's directory, file by file in the order given, all of one age and mode."""
+    """Return a function that copies the example in the given order, with one age and mode."""
 
     def make(name, backwards=False, age=0, mode=0o644):
         for file in sorted((f for f in FOLDER.rglob("*") if f.is_file()), reverse=backwards):
@@ -67,7 +67,7 @@ def copy(tmp_path):
 
 @pytest.mark.parametrize(("architecture", "platform"), [("x86_64", "linux/amd64"), ("arm64", "linux/arm64")])
 def test_one_asset(architecture, platform):
-    """Each task runs the one image, which is built for its processor."""
+    """All tasks run one image for their processor."""
     assembly = cluster(image=AirflowImage.build(FOLDER, architecture=architecture), dags=ImageDags())
     ((digest, asset),) = images(assembly).items()
     assert asset["source"] == {"directory": f"asset.{digest}", "platform": platform}
@@ -78,7 +78,7 @@ def test_one_asset(architecture, platform):
 
 
 def test_an_asset_for_each_processor():
-    """Pools on another processor run an image of the same files, built for that; each is built once."""
+    """Pools on another processor run an image of the same files, which is built once."""
     pools = [WorkerPool("default"), *(WorkerPool(name, architecture="arm64") for name in ("small", "large"))]
     assembly = cluster(image=AirflowImage.build(FOLDER), dags=ImageDags(), executor=CeleryExecutor(pools=pools))
     by_platform = {asset["source"]["platform"]: digest for digest, asset in images(assembly).items()}
@@ -92,8 +92,8 @@ def test_an_asset_for_each_processor():
     }
 
 
-def test_the_hash_says_what_is_built(copy):
-    """It stays with another checkout, age, order, mode and with junk; it moves with any file that the image has."""
+def test_the_hash_depends_on_the_files(copy):
+    """Only files of the image change the hash, not their path, age, order or mode."""
     plain = hash_of(copy("a"))
     other = copy("somewhere/else/b", backwards=True, age=1_700_000_000, mode=0o755)
     assert hash_of(other) == plain
@@ -101,7 +101,7 @@ def test_the_hash_says_what_is_built(copy):
         (other / junk).parent.mkdir(exist_ok=True)
         (other / junk).write_text("junk")
     assert hash_of(other) == plain
-    (other / "airflow.cfg").write_text("[core]\nparallelism = 3\n")  # variables of containers, no part of the image
+    (other / "airflow.cfg").write_text("[core]\nparallelism = 3\n")  # becomes variables, not part of the image
     assert hash_of(other) == plain
     seen = {plain, hash_of(other, architecture="arm64"), hash_of(other, base="slim")}
     for name in ("requirements.txt", "packages.txt", "plugins/weekdays.py", "dags/report.py", "dags/more.py"):
@@ -111,8 +111,8 @@ def test_the_hash_says_what_is_built(copy):
     assert len(seen) == 8
 
 
-def test_the_official_image_with_more():
-    """With packages and modules for it, the official image is derived from; without, nothing is built."""
+def test_the_official_image_with_packages():
+    """The official image is built upon only if packages or modules are added."""
 
     def build(app):
         stack, version = Stack(app, "Data"), AirflowVersion.V3_3
@@ -134,8 +134,8 @@ def test_the_official_image_with_more():
         assert (folder / "requirements.txt").read_text() == "kombu>=5.6,<6\n"
 
 
-def test_a_dockerfile_of_ones_own(tmp_path):
-    """The builder gets the whole directory but junk and what .dockerignore names, and the release to start from."""
+def test_a_dockerfile_of_the_user(tmp_path):
+    """The build context is the directory without ignored files, and the release is a build argument."""
     files = {
         **{"Dockerfile": "ARG AIRFLOW_VERSION\nFROM apache/airflow:${AIRFLOW_VERSION}\n", "src/app.py": "A = 1\n"},
         **{".dockerignore": "notes\n", "notes/a.md": "# A\n", "src/__pycache__/app.pyc": "", "src/.git/HEAD": "ref"},
@@ -155,13 +155,13 @@ def test_a_dockerfile_of_ones_own(tmp_path):
     assert staged == {"Dockerfile", "src/app.py", ".dockerignore"}
     tasks = resources(assembly.templates["Data"], "AWS::ECS::TaskDefinition").values()
     entrypoints = [c["EntryPoint"] for task in tasks for c in task["Properties"]["ContainerDefinitions"]]
-    # What brings DAG files follows it.
+    # The program that loads DAG files follows it.
     assert {tuple(words[:3]) for words in entrypoints} == {("/start",), ("/start", "python", "-c")}
 
 
 @pytest.mark.parametrize("kind", ["built", "ecr"])
-def test_pulling_is_allowed_to_execution_roles_alone(kind):
-    """Execution roles may pull from the one repository; cdk-nag has nothing to say of what ECR's login needs."""
+def test_only_execution_roles_may_pull(kind):
+    """Execution roles may pull from only one repository, without a finding of cdk-nag."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -186,7 +186,7 @@ def test_pulling_is_allowed_to_execution_roles_alone(kind):
 
 
 def test_no_docker_is_needed(tmp_path):
-    """The example synthesizes with Node.js and Python on PATH and nothing else."""
+    """The example synthesizes without Docker."""
     assert "custom-image" in EXAMPLES
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "node").symlink_to(shutil.which("node"))

@@ -1,4 +1,4 @@
-"""Task logs in CloudWatch, in the template: one log group, what each role may do with it, and what a switch leaves."""
+"""Task logs in CloudWatch, in the template."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ WRITERS = {"Celery": "Poolsdefault", "Local": "ComponentsScheduler", "ECS": "Tas
 
 
 def own_group(template):
-    """The log group of task logs and its logical id."""
+    """Return the log group of task logs with its logical id."""
     ((name, group),) = ((n, g) for n, g in resources(template, "AWS::Logs::LogGroup").items() if n.startswith(GROUP))
     return name, group
 
 
 def allowed(template):
-    """What task roles may do with logs: role, actions and resources."""
+    """Return role, actions and resources of each permission of task roles on logs."""
     return {
         (role["Ref"].removeprefix("Airflow").partition("TaskRole")[0], actions, _several(statement["Resource"]))
         for policy in resources(template, "AWS::IAM::Policy").values()
@@ -49,8 +49,8 @@ def _several(value):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_what_roles_may_do(name):
-    """The web component reads streams of the group; who runs tasks makes and writes them; nobody makes groups."""
+def test_permissions(name):
+    """The web component reads the group, and task runners write it; no role may create groups."""
     template = template_of(logs=CloudWatchLogs(), enable_exec=False, **CLUSTERS[name])
     group, _ = own_group(template)
     streams = (f"{ARN}:<{group}>:log-stream:*",)
@@ -64,7 +64,7 @@ def test_what_roles_may_do(name):
 
 
 def test_the_group():
-    """It is encrypted with the cluster's key, has no name of ours, expires, and stays when the stack goes."""
+    """The group is encrypted, has no fixed name, expires, and is retained."""
     _, group = own_group(template_of(logs=CloudWatchLogs()))
     assert group["Properties"].keys() == {"KmsKeyId", "RetentionInDays"}
     assert group["Properties"]["RetentionInDays"] == 90
@@ -76,8 +76,8 @@ def test_the_group():
     assert passing["DeletionPolicy"] == "Delete"
 
 
-def test_where_airflow_looks():
-    """Airflow splits the address at colons and takes the seventh part for the name: no ":*" may follow it."""
+def test_the_log_folder():
+    """Airflow reads the group's name from the seventh part of the ARN, which must not end with ":*"."""
     template = template_of(logs=CloudWatchLogs())
     group, _ = own_group(template)
     found = {
@@ -90,8 +90,8 @@ def test_where_airflow_looks():
     assert found == {f"cloudwatch://{ARN}:<{group}>"}
 
 
-def test_a_switch_changes_no_type():
-    """Nothing that S3Logs makes has the logical id of something else here, so that either can follow the other."""
+def test_switching_the_log_store_changes_no_type():
+    """S3Logs and CloudWatchLogs use no logical id for two types."""
     bucket, group = template_of()["Resources"], template_of(logs=CloudWatchLogs())["Resources"]
     assert [name for name in bucket.keys() & group.keys() if bucket[name]["Type"] != group[name]["Type"]] == []
     assert {re.sub("[0-9A-F]{8}$", "", name) for name in group.keys() - bucket.keys()} == {GROUP}
@@ -102,7 +102,7 @@ def test_a_switch_changes_no_type():
 
 
 def test_a_given_group():
-    """A group of somebody else's is used where it is, in its region, and nothing is made."""
+    """An existing group is used in its region."""
 
     def given(stack):
         arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/data/airflow:*"
@@ -122,7 +122,7 @@ def test_a_given_group():
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_cdk_nag(name):
-    """cdk-nag finds nothing that is not acknowledged, and each acknowledgement is needed."""
+    """All findings are acknowledged, and all acknowledgements are needed."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, "Data"), logs=CloudWatchLogs(), **CLUSTERS[name]), nag=True
     )

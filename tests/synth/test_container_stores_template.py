@@ -1,7 +1,6 @@
-"""Stores that run as containers, in the template: files, order, deployments, and the way to other stores and back.
+"""Stores that run as containers, in the template.
 
-``ids/files.json`` is as the other files there; ``PYTHONPATH=tests python
-tests/synth/test_container_stores_template.py`` writes it anew.
+``PYTHONPATH=tests python tests/synth/test_container_stores_template.py`` writes ``ids/files.json`` again.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ VERSIONS = pytest.mark.parametrize("version", [AirflowVersion.V3_3, AirflowVersi
 
 
 def of(template, kind, beginning="Airflow"):
-    """The only resource of *kind* whose logical id begins like this: its id and its properties."""
+    """Return id and properties of the only resource of *kind* whose logical id has that prefix."""
     ((logical_id, resource),) = (
         (key, each) for key, each in resources(template, kind).items() if key.startswith(beginning)
     )
@@ -44,7 +43,7 @@ def of(template, kind, beginning="Airflow"):
 
 
 def waits_for(template, logical_id):
-    """Everything that CloudFormation makes before *logical_id*."""
+    """Return every resource that CloudFormation creates before *logical_id*."""
     found, open_ = set(), [logical_id]
     while open_:
         resource = template["Resources"][open_.pop()]
@@ -56,14 +55,14 @@ def waits_for(template, logical_id):
 
 
 def container(template, component):
-    """The only container of a component."""
+    """Return the only container of a component."""
     _, definition = of(template, "AWS::ECS::TaskDefinition", f"Airflow{component}")
     (found,) = definition["ContainerDefinitions"]
     return found
 
 
 FILE = Path(__file__).parent / "ids" / "files.json"
-# As in test_ids.py: what a change of which replaces the resource, or what is in it.
+# As in test_ids.py: properties whose change replaces the resource or its content.
 KEPT = {
     "AWS::EFS::FileSystem": ["AvailabilityZoneName", "Encrypted", "KmsKeyId", "PerformanceMode"],
     "AWS::EFS::AccessPoint": ["ClientToken", "FileSystemId", "PosixUser", "RootDirectory"],
@@ -72,7 +71,7 @@ KEPT = {
 
 
 def stateful(**arguments):
-    """What a cluster keeps the data of its container in: type and create-only properties by logical id."""
+    """Return type and create-only properties of the file system's resources, by logical id."""
     return {
         name: {
             "Type": resource["Type"],
@@ -93,12 +92,12 @@ def stateful(**arguments):
     ],
 )
 def test_committed(arguments):
-    """The data stands in the committed resources, whatever else is said."""
+    """No other argument changes the committed resources."""
     assert stateful(**{"database": ContainerDatabase(), **arguments}) == json.loads(FILE.read_text())
 
 
 def test_file_system():
-    """Encrypted with the cluster's key, elastic, backed up, kept; TLS alone, and nobody is allowed by its policy."""
+    """The file system is encrypted, elastic, backed up and retained, and denies connections without TLS."""
     template = template_of(**BOTH)
     logical_id, system = of(template, "AWS::EFS::FileSystem")
     key, _ = of(template, "AWS::KMS::Key")
@@ -115,7 +114,7 @@ def test_file_system():
 
 
 def test_file_system_for_development():
-    """With `RemovalPolicy.DESTROY` it goes, and leaves no backups."""
+    """With `RemovalPolicy.DESTROY` it is deleted and has no backups."""
     template = template_of(**BOTH, removal_policy=RemovalPolicy.DESTROY)
     logical_id, system = of(template, "AWS::EFS::FileSystem")
     assert system["BackupPolicy"] == {"Status": "DISABLED"}
@@ -124,7 +123,7 @@ def test_file_system_for_development():
 
 @pytest.mark.parametrize(("image", "number"), [("postgres:17", "999"), ("postgres:17-alpine", "70")])
 def test_access_point(image, number):
-    """One folder of its own, made for and used as PostgreSQL's user, which the container runs as too."""
+    """The access point's folder belongs to the user of the container."""
     template = template_of(database=ContainerDatabase(image=image), executor=LocalExecutor())
     _, access = of(template, "AWS::EFS::AccessPoint")
     system, _ = of(template, "AWS::EFS::FileSystem")
@@ -140,7 +139,7 @@ def test_access_point(image, number):
 
 
 def test_mount():
-    """The task mounts it through the access point, with TLS and its own role; the data is in a folder below."""
+    """The task mounts the access point with TLS and its own role."""
     template = template_of(**BOTH)
     _, definition = of(template, "AWS::ECS::TaskDefinition", "AirflowDatabase")
     system, access = (of(template, f"AWS::EFS::{kind}")[0] for kind in ("FileSystem", "AccessPoint"))
@@ -168,7 +167,7 @@ def test_mount():
 
 
 def test_entry_points():
-    """PostgreSQL starts by its image's own entry point; Redis by a shell that gives it its settings."""
+    """PostgreSQL has its image's entry point; Redis starts in a shell."""
     template = template_of(**BOTH)
     assert "EntryPoint" not in container(template, "Database")
     assert container(template, "Broker")["EntryPoint"] == ["sh", "-c"]
@@ -176,7 +175,7 @@ def test_entry_points():
 
 @pytest.mark.parametrize("component", ["Database", "Broker"])
 def test_never_two_tasks(component):
-    """ECS stops the old task before it starts the new one, and never moves it; on machines that nobody takes away."""
+    """ECS stops the old task before it starts the new one."""
     _, service = of(template_of(**BOTH), "AWS::ECS::Service", f"Airflow{component}")
     deployment = service["DeploymentConfiguration"]
     assert (service["DesiredCount"], service["LaunchType"]) == (1, "FARGATE")
@@ -188,7 +187,7 @@ def test_never_two_tasks(component):
 
 @VERSIONS
 def test_names(version):
-    """Clients find both by names in the cluster's private zone, with any Airflow."""
+    """Clients use names in the cluster's private zone."""
     template = template_of(version=version, **BOTH)
     _, zone = of(template, "AWS::ServiceDiscovery::PrivateDnsNamespace")
     names = {each["Properties"]["Name"] for each in resources(template, "AWS::ServiceDiscovery::Service").values()}
@@ -204,7 +203,7 @@ def test_names(version):
 
 @VERSIONS
 def test_stores_wait(version):
-    """A store starts once it has a way out, its rights, its rules, its secret and its files, and waits for no gate."""
+    """A store depends on its network, permissions, rules, secret and files, but not on the gate."""
     template = template_of(version=version, **BOTH)
     for component in ("Database", "Broker"):
         service, _ = of(template, "AWS::ECS::Service", f"Airflow{component}")
@@ -235,7 +234,7 @@ def test_stores_wait(version):
 
 @VERSIONS
 def test_others_wait_for_stores(version):
-    """The gate waits for both stores and their rules, every other service for the gate, and clients for the broker."""
+    """The gate depends on both stores, services on the gate, and clients on the broker."""
     template = template_of(version=version, **BOTH)
     (gate,) = resources(template, "Custom::AirflowMigration")
     stores = {
@@ -259,7 +258,7 @@ def test_others_wait_for_stores(version):
 
 
 def test_maintenance():
-    """The stores keep their task while everything else has none."""
+    """During maintenance only the stores run."""
     template = template_of(**BOTH, version=AirflowVersion.V2_11, maintenance=True)
     counts = {key: each["Properties"]["DesiredCount"] for key, each in resources(template, "AWS::ECS::Service").items()}
     running = {key for key, count in counts.items() if count}
@@ -269,7 +268,7 @@ def test_maintenance():
 
 
 def test_a_pool_that_is_added():
-    """A pool that comes later reaches the broker as one that was there from the start."""
+    """A pool that is added later reaches the broker as well."""
     pools = [WorkerPool("default"), WorkerPool("heavy")]
 
     def later(app):
@@ -283,7 +282,7 @@ def test_a_pool_that_is_added():
 
 
 def test_log():
-    """Stores log to CloudWatch Logs, also where services log elsewhere, for their roles may write there alone."""
+    """Stores always log to CloudWatch Logs."""
     options = {"Name": "cloudwatch", "region": "eu-central-1", "log_group_name": "g", "log_stream_prefix": "p"}
     template = template_of(**BOTH, log_router=FireLens(options=options))
     for component in ("Database", "Broker"):
@@ -291,7 +290,7 @@ def test_log():
 
 
 def test_shell():
-    """With enable_exec=True a shell may be opened in stores too, and their roles may speak to it."""
+    """enable_exec=True permits a shell in stores."""
     template = template_of(**BOTH, enable_exec=True)
     for component in ("Database", "Broker"):
         _, service = of(template, "AWS::ECS::Service", f"Airflow{component}")
@@ -301,7 +300,7 @@ def test_shell():
 
 
 def test_warnings():
-    """Each says once, until it is acknowledged, that it is for development."""
+    """Each store has one warning that it is for development."""
     stack = Stack(App(), "Data")
     add_cluster(stack, **BOTH)
     found = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("for development"))
@@ -312,7 +311,7 @@ def test_warnings():
 
 
 def given_vpc(stack, *zones):
-    """A VPC of somebody else, with one private subnet for each of *zones*."""
+    """Return an imported VPC with one private subnet for each of *zones*."""
     names = [f"subnet-{number}" for number in range(len(zones))]
     return ec2.Vpc.from_vpc_attributes(
         stack,
@@ -326,12 +325,12 @@ def given_vpc(stack, *zones):
 
 
 def test_one_mount_target_for_each_zone():
-    """EFS takes one for each zone; of two subnets in one zone the first gets it."""
+    """Of two subnets in a zone, EFS uses the first."""
     zones = ["eu-central-1a", "eu-central-1b", "eu-central-1a", "eu-central-1b"]
     template = template_of(**BOTH, vpc=lambda stack: given_vpc(stack, *zones))
     targets = [each["Properties"] for each in resources(template, "AWS::EFS::MountTarget").values()]
     assert [target["SubnetId"] for target in targets] == ["subnet-0", "subnet-1"]
-    # So does a load balancer.
+    # The load balancer does the same.
     (balancer,) = resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
     assert balancer["Properties"]["Subnets"] == ["subnet-0", "subnet-1"]
     groups = {json.dumps(target["SecurityGroups"]) for target in targets}
@@ -350,14 +349,14 @@ KINDS = {
 @pytest.mark.parametrize("before", KINDS)
 @pytest.mark.parametrize("after", KINDS)
 def test_one_id_one_type(before, after):
-    """No logical id means resources of two types in two kinds of store: CloudFormation would refuse the change."""
+    """Switching stores uses no logical id for two types, which CloudFormation would reject."""
     old, new = (template_of(**KINDS[name])["Resources"] for name in (before, after))
     assert {key for key in old.keys() & new.keys() if old[key]["Type"] != new[key]["Type"]} == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_passwords_stay(kind):
-    """Whatever holds the data, its password is the same secret: another kind of store generates none anew."""
+    """Switching the kind of store does not change the password."""
     ours, others = template_of(**KINDS[kind]), template_of()
     for beginning in ("AirflowDatabaseCredentials", "AirflowBrokerToken"):
         assert of(ours, "AWS::SecretsManager::Secret", beginning) == of(
@@ -366,15 +365,15 @@ def test_passwords_stay(kind):
 
 
 def test_the_gate_runs_for_another_database():
-    """Another kind of database has no tables yet: the gate's task definition changes with its host."""
+    """The gate's task definition contains the database host."""
     definitions = [
         of(template_of(**KINDS[kind]), "AWS::ECS::TaskDefinition", "AirflowGate")[1] for kind in ("RDS", "container")
     ]
     assert definitions[0] != definitions[1]
 
 
-def test_the_gate_runs_not_for_another_size():
-    """A larger task, or a later minor release, is no business of the tables."""
+def test_the_gate_does_not_run_for_another_size():
+    """Size and minor release do not change the gate's task definition."""
     other = ContainerDatabase(image="public.ecr.aws/docker/library/postgres:17.9", cpu=512)
     definitions = [
         of(template_of(**arguments), "AWS::ECS::TaskDefinition", "AirflowGate")[1]

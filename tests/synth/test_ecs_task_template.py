@@ -1,4 +1,4 @@
-"""ECS tasks of the user's own in the template: definition, roles, image, grants, connections, network."""
+"""ECS tasks of the user in the template."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROLE = "arn:aws:iam::123456789012:role/etl"
 
 
 def template(build, **arguments):
-    """A stack with a cluster that *build* adds to."""
+    """Return the template of a cluster that *build* adds to."""
 
     def fill(app):
         stack = Stack(app, "Data")
@@ -35,15 +35,15 @@ def template(build, **arguments):
 
 
 def etl(**arguments):
-    """Add a task, and do nothing with it."""
+    """Return a function that adds an ECS task."""
     return lambda _, cluster: cluster.add_ecs_task("etl", **arguments)
 
 
-def definition(made):
-    """The task's definition and its one container."""
+def definition(result):
+    """Return the task definition with its only container."""
     (found,) = (
         each["Properties"]
-        for key, each in resources(made, "AWS::ECS::TaskDefinition").items()
+        for key, each in resources(result, "AWS::ECS::TaskDefinition").items()
         if key.startswith("AirflowTasksetl")
     )
     (container,) = found["ContainerDefinitions"]
@@ -51,8 +51,8 @@ def definition(made):
 
 
 def test_the_definition():
-    """Everything that was said is in the task definition; no service, no shell, no secret of ours."""
-    made = template(
+    """All arguments are in the task definition; service, shell and the cluster's secrets are not."""
+    result = template(
         etl(
             image=ecs.ContainerImage.from_registry(PYTHON),
             entrypoint=["python"],
@@ -64,7 +64,7 @@ def test_the_definition():
             environment={"STAGE": "dev"},
         )
     )
-    task, container = definition(made)
+    task, container = definition(result)
     assert (task["Cpu"], task["Memory"], task["EphemeralStorage"]) == ("4096", "16384", {"SizeInGiB": 100})
     assert task["RuntimePlatform"] == {"CpuArchitecture": "ARM64", "OperatingSystemFamily": "LINUX"}
     assert (task["NetworkMode"], task["RequiresCompatibilities"]) == ("awsvpc", ["FARGATE"])
@@ -73,11 +73,11 @@ def test_the_definition():
     assert container["Environment"] == [{"Name": "STAGE", "Value": "dev"}]
     assert "Secrets" not in container
     assert container["LogConfiguration"]["Options"]["awslogs-stream-prefix"] == "etl"
-    assert not [key for key in resources(made, "AWS::ECS::Service") if key.startswith("AirflowTasks")]
+    assert not [key for key in resources(result, "AWS::ECS::Service") if key.startswith("AirflowTasks")]
 
 
-def test_an_image_as_it_is():
-    """Without an entry point and a command of yours those of the image count."""
+def test_default_entry_point_and_command():
+    """The defaults are those of the image."""
     _, container = definition(template(etl(image=ecs.ContainerImage.from_registry(PYTHON))))
     assert not {"EntryPoint", "Command", "Environment"} & {*container}
 
@@ -87,12 +87,12 @@ def test_an_image_as_it_is():
     [([], ["/usr/bin/dumb-init", "--", "/entrypoint"]), (["/bin/sh", "-c"], ["/bin/sh", "-c"])],
 )
 def test_the_clusters_image(entrypoint, starts):
-    """It is the default, begins as there unless told, and its entry point waits for no database."""
-    made = template(etl(entrypoint=entrypoint, command=["python", "etl.py"]))
-    _, container = definition(made)
+    """The default image is the cluster's, and its entry point does not wait for a database."""
+    result = template(etl(entrypoint=entrypoint, command=["python", "etl.py"]))
+    _, container = definition(result)
     images = {
         c["Image"]
-        for each in resources(made, "AWS::ECS::TaskDefinition").values()
+        for each in resources(result, "AWS::ECS::TaskDefinition").values()
         for c in each["Properties"]["ContainerDefinitions"]
     }
     assert images == {container["Image"]}
@@ -100,33 +100,33 @@ def test_the_clusters_image(entrypoint, starts):
     assert container["Environment"] == [{"Name": "CONNECTION_CHECK_MAX_COUNT", "Value": "0"}]
 
 
-def test_the_processor_of_the_clusters_image():
-    """An image for ARM64 makes an ARM64 task."""
+def test_default_processor():
+    """The default processor is that of the image."""
     task, _ = definition(template(etl(), image=AirflowImage.official(architecture="arm64")))
     assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
 
 
 @pytest.mark.parametrize("spot", [False, True])
 def test_spot(spot):
-    """The consent of the cluster is there when it is needed; the task definition knows nothing of it."""
-    made = template(etl(spot=spot))
-    found = resources(made, "AWS::ECS::ClusterCapacityProviderAssociations").values()
+    """Spot requires capacity providers of the cluster."""
+    result = template(etl(spot=spot))
+    found = resources(result, "AWS::ECS::ClusterCapacityProviderAssociations").values()
     assert [each["Properties"]["CapacityProviders"] for each in found] == (
         [["FARGATE", "FARGATE_SPOT"]] if spot else []
     )
 
 
-def test_its_own_role():
-    """Its task role may do nothing until something is granted to the handle."""
-    made = template(etl())
-    task, _ = definition(made)
+def test_default_role():
+    """The default task role has no permissions."""
+    result = template(etl())
+    task, _ = definition(result)
     role = task["TaskRoleArn"]["Fn::GetAtt"][0]
     assert role.startswith("AirflowTasksetlTaskRole")
-    assert [statement for owner, statement in statements(made) if owner == role] == []
+    assert [statement for owner, statement in statements(result) if owner == role] == []
 
 
 def test_grants_and_connections():
-    """The handle can be granted to and connected; the cluster's own roles and groups get nothing of it."""
+    """Grants and connections apply only to the task."""
 
     def build(stack, cluster):
         handle = cluster.add_ecs_task("etl", image=ecs.ContainerImage.from_registry(PYTHON))
@@ -141,12 +141,12 @@ def test_grants_and_connections():
         assert re.fullmatch("Data-Airflow-[0-9a-f]{8}-Tasks-etl", handle.task_definition.family)
         assert handle.task_role.grant_principal is not None
 
-    made = template(build)
-    may = {role for role, statement in statements(made) if ":s3:::lake" in str(flat(statement["Resource"]))}
+    result = template(build)
+    may = {role for role, statement in statements(result) if ":s3:::lake" in str(flat(statement["Resource"]))}
     assert [role[: len("AirflowTasksetlTaskRole")] for role in may] == ["AirflowTasksetlTaskRole"]
     rules = [
         each["Properties"]
-        for each in resources(made, "AWS::EC2::SecurityGroupIngress").values()
+        for each in resources(result, "AWS::EC2::SecurityGroupIngress").values()
         if each["Properties"]["GroupId"] == "sg-1"
     ]
     (rule,) = rules
@@ -155,8 +155,8 @@ def test_grants_and_connections():
 
 
 @pytest.mark.parametrize("imported", [False, True])
-def test_a_role_of_the_users_own(imported):
-    """A given role is the task's, and may be passed; the library writes nothing into it."""
+def test_task_role(imported):
+    """A given role is used and passed, but not changed."""
 
     def build(stack, cluster):
         trust = iam.ServicePrincipal("ecs-tasks.amazonaws.com")
@@ -164,16 +164,16 @@ def test_a_role_of_the_users_own(imported):
         handle = cluster.add_ecs_task("etl", task_role=role)
         assert handle.task_role.node.path == role.node.path
 
-    made = template(build)
-    task, _ = definition(made)
-    ((mine,),) = ([key for key in resources(made, "AWS::IAM::Role") if key.startswith("Mine")] or ["none"],)
+    result = template(build)
+    task, _ = definition(result)
+    ((mine,),) = ([key for key in resources(result, "AWS::IAM::Role") if key.startswith("Mine")] or ["none"],)
     expected = ROLE if imported else f"<{mine}.Arn>"
     assert flat(task["TaskRoleArn"]) == expected
-    assert not [key for key in resources(made, "AWS::IAM::Role") if key.startswith("AirflowTasksetlTaskRole")]
-    assert [statement for owner, statement in statements(made) if owner == mine] == []
+    assert not [key for key in resources(result, "AWS::IAM::Role") if key.startswith("AirflowTasksetlTaskRole")]
+    assert [statement for owner, statement in statements(result) if owner == mine] == []
     passed = [
         flat(several(statement["Resource"]))
-        for role, statement in statements(made)
+        for role, statement in statements(result)
         if role.startswith("AirflowPoolsdefaultTaskRole") and statement["Action"] == "iam:PassRole"
     ]
     assert passed == [[expected, flat(task["ExecutionRoleArn"])]]
@@ -188,14 +188,14 @@ EXECUTORS = {
 
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
 @pytest.mark.parametrize("name", EXECUTORS)
-def test_who_may_start_it(name, line):
-    """What runs tasks may start it by its family, only in the cluster of such tasks, with its two roles."""
+def test_only_task_runners_may_start_it(name, line):
+    """Task runners may start it by family, only in its cluster and with its two roles."""
     executor, runs = EXECUTORS[name]
     build = etl(image=ecs.ContainerImage.from_registry(PYTHON))
-    made = template(build, executor=executor, version=AirflowVersion.of(line))
-    task, _ = definition(made)
-    cluster, airflows = sorted(resources(made, "AWS::ECS::Cluster"), key=lambda key: "TaskCluster" not in key)
-    (group,) = (key for key in resources(made, "AWS::Logs::LogGroup") if key.startswith("AirflowLogsContainers"))
+    result = template(build, executor=executor, version=AirflowVersion.of(line))
+    task, _ = definition(result)
+    cluster, airflows = sorted(resources(result, "AWS::ECS::Cluster"), key=lambda key: "TaskCluster" not in key)
+    (group,) = (key for key in resources(result, "AWS::Logs::LogGroup") if key.startswith("AirflowLogsContainers"))
     here = "<AWS::Region>:<AWS::AccountId>"
     family = [f"arn:<AWS::Partition>:ecs:{here}:task-definition/{task['Family']}:*"]
     tasks = [f"arn:<AWS::Partition>:ecs:{here}:task/<{cluster}>/*"]
@@ -213,15 +213,15 @@ def test_who_may_start_it(name, line):
     ]
     waits = [(["ecs:DescribeTasks"], tasks, None), (["logs:GetLogEvents"], streams, None)]
     found = {}
-    for role, statement in statements(made):
+    for role, statement in statements(result):
         given = several(statement["Action"]), flat(several(statement["Resource"])), statement.get("Condition")
         if given in [*starts, *waits]:
             found.setdefault(role, []).append(given)
     # The gate stops tasks of both clusters when the stack is deleted; the ECS executor watches and stops its own.
     watched = f"task/<{airflows}>/*"
-    assert {role for role, statement in statements(made) if watched in str(flat(several(statement["Resource"])))} == {
+    assert {role for role, statement in statements(result) if watched in str(flat(several(statement["Resource"])))} == {
         role
-        for role, _ in statements(made)
+        for role, _ in statements(result)
         if role.startswith("AirflowGateHandlerRole")
         or (name == "ECS" and role.startswith("AirflowComponentsSchedulerTaskRole"))
     }
@@ -230,34 +230,34 @@ def test_who_may_start_it(name, line):
 
 
 def test_the_variable():
-    """Where DAG files are read, and only there, stands one JSON text; what tasks may not know is not in it."""
-    made = template(etl(image=ecs.ContainerImage.from_registry(PYTHON)))
-    task, _ = definition(made)
-    told = {
+    """Containers that read DAG files have the variable."""
+    result = template(etl(image=ecs.ContainerImage.from_registry(PYTHON)))
+    task, _ = definition(result)
+    variables = {
         container["Name"]: flat(variable["Value"])
-        for each in resources(made, "AWS::ECS::TaskDefinition").values()
+        for each in resources(result, "AWS::ECS::TaskDefinition").values()
         for container in each["Properties"]["ContainerDefinitions"]
         for variable in container.get("Environment", ())
         if variable["Name"] == "AIRFLOW_VAR_ECS_ETL"
     }
-    assert {*told} == {"dag-processor", "triggerer", "worker"}
-    assert len({*told.values()}) == 1
-    said = json.loads(told["worker"])
-    services = resources(made, "AWS::ECS::Service").values()
+    assert {*variables} == {"dag-processor", "triggerer", "worker"}
+    assert len({*variables.values()}) == 1
+    arguments = json.loads(variables["worker"])
+    services = resources(result, "AWS::ECS::Service").values()
     subnets = flat(next(iter(services))["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["Subnets"])
-    network = said["network_configuration"]["awsvpcConfiguration"]
-    assert (said["task_definition"], network["subnets"]) == (task["Family"], subnets)
+    network = arguments["network_configuration"]["awsvpcConfiguration"]
+    assert (arguments["task_definition"], network["subnets"]) == (task["Family"], subnets)
     (group,) = network["securityGroups"]
     assert group.startswith("<AirflowTasksetlSecurityGroup")
-    assert (network["assignPublicIp"], said["launch_type"]) == ("DISABLED", "FARGATE")
+    assert (network["assignPublicIp"], arguments["launch_type"]) == ("DISABLED", "FARGATE")
 
 
 def test_in_public_subnets():
-    """There a task gets an address of its own, without which it reaches no image."""
-    made = template(etl(), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
+    """In public subnets a task needs a public address to pull its image."""
+    result = template(etl(), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
     (variable,) = {
         flat(variable["Value"])
-        for each in resources(made, "AWS::ECS::TaskDefinition").values()
+        for each in resources(result, "AWS::ECS::TaskDefinition").values()
         for container in each["Properties"]["ContainerDefinitions"]
         for variable in container.get("Environment", ())
         if variable["Name"] == "AIRFLOW_VAR_ECS_ETL"
@@ -265,8 +265,8 @@ def test_in_public_subnets():
     assert json.loads(variable)["network_configuration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
 
 
-def test_nobody_reaches_it_and_it_reaches_nobody():
-    """No rule of ours leads to it or from it, also if its variables are named like ours."""
+def test_no_rules():
+    """No rule of the cluster refers to it, independent of its variables."""
     environment = {"METADATA_HOST": "db.example.com", "BROKER_HOST": "redis.example.com"}
     groups = Groups(template(etl(environment=environment)))
     assert "Tasks/etl" in groups.names.values()
@@ -275,8 +275,8 @@ def test_nobody_reaches_it_and_it_reaches_nobody():
 
 
 @pytest.mark.parametrize("name", ["etl", "Executor", "executor", 3])
-def test_refused(name):
-    """A name that is taken or none is refused before anything is made, and the cluster is what it was."""
+def test_an_invalid_name_changes_nothing(name):
+    """An invalid name raises an error and leaves the cluster unchanged."""
 
     def build(stack, cluster):
         cluster.add_ecs_task("etl")
@@ -292,12 +292,12 @@ def test_refused(name):
 @tool("parliament", "parliament")
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
 def test_parliament(line):
-    """AWS knows each action, resource and condition of what is granted for ECS tasks, and they go together."""
+    """Parliament accepts the statements for ECS tasks."""
     executor = SeveralExecutors([LocalExecutor(), CeleryExecutor(), EcsExecutor()])
-    made = template(etl(spot=True), executor=executor, version=AirflowVersion.of(line))
+    result = template(etl(spot=True), executor=executor, version=AirflowVersion.of(line))
     policies = {
-        f"{role} {number}": {"Version": "2012-10-17", "Statement": [deployed(made, statement)]}
-        for number, (role, statement) in enumerate(statements(made))
+        f"{role} {number}": {"Version": "2012-10-17", "Statement": [deployed(result, statement)]}
+        for number, (role, statement) in enumerate(statements(result))
     }
     impossible = {"Effect": "Allow", "Action": "ecs:ListTasks", "Resource": "arn:aws:ecs:*:*:task-definition/x:1"}
     policies["control"] = {"Version": "2012-10-17", "Statement": [impossible]}

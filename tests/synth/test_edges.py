@@ -1,4 +1,4 @@
-"""Who may open connections to whom: the security groups of the template against the table of communications."""
+"""Security group rules of the template, compared with the table of communications."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from synthesis import add_cluster, references, resources, synthesize, template_o
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-# The security groups of stores that are there already.
+# Security groups of existing stores.
 GIVEN = {"sg-0123456789abcdef0": "Database", "sg-0123456789abcdef1": "Broker"}
 
 
 def given(stack, name):
-    """Login and security group of a store that is there already."""
+    """Return credentials and security group of an existing store."""
     (group,) = (key for key, value in GIVEN.items() if value == name)
     arn = f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{name}-AbCdEf"
     return (
@@ -43,13 +43,13 @@ def given(stack, name):
 
 
 def existing_database(stack):
-    """A database that is there already."""
+    """Return an existing database."""
     secret, group = given(stack, "Database")
     return ExistingDatabase(endpoint="db.example.com", secret=secret, security_group=group)
 
 
 def existing_redis(stack):
-    """Celery on a Redis that is there already."""
+    """Return a Celery executor with an existing Redis."""
     token, group = given(stack, "Broker")
     broker = RedisBroker.existing("redis.example.com", auth_token=token, security_group=group)
     return CeleryExecutor(broker=broker)
@@ -76,12 +76,11 @@ CLUSTERS = {
     "3.3 Aurora": {"version": AirflowVersion.V3_3, "database": AuroraDatabase()},
 }
 
-# The names in the tables below: "Web" is the web component (webserver, or API server from Airflow 3 on), "Worker" the
-# default pool, or the scheduler where it runs the tasks.
+# "Web" is the load balancer, and "Pools/default" the default pool.
 WEB, EXECUTION_API, WORKER_LOGS, TRIGGERER_LOGS, POSTGRES, REDIS, NFS = 8080, 8081, 8793, 8794, 5432, 6379, 2049
 
-# The eleven communications that this library set out from, then the ones that it adds. Each is a rule, or the reason
-# why there is none.
+# The eleven communications that this library started from, then its own. Each is a rule, or the reason for its
+# absence.
 COMMUNICATIONS = [
     # 1. The web component reads logs of running tasks.
     ("3.3 Celery", "ApiServer", "Pools/default", WORKER_LOGS),
@@ -95,14 +94,14 @@ COMMUNICATIONS = [
     ("2.11 Celery", "Webserver", "Database", POSTGRES),
     ("2.11 Local", "Webserver", "Database", POSTGRES),
     # 4. Workers and DAG files: from S3, an AWS API, which needs no rule.
-    # 5. Workers and the metadata database: in Airflow 2 only; from 3 on they speak to the execution API instead.
+    # 5. Workers and the metadata database: only in Airflow 2; later workers use the execution API instead.
     ("2.11 Celery", "Pools/default", "Database", POSTGRES),
     ("3.3 Celery", "Pools/default", "ApiServer", EXECUTION_API),
     ("3.3 Local", "Scheduler", "ApiServer", EXECUTION_API),
     # 6 and 7. Workers, the result backend and the broker: one Redis is both.
     ("3.3 Celery", "Pools/default", "Broker", REDIS),
     ("2.11 Celery", "Pools/default", "Broker", REDIS),
-    # 8. The scheduler and DAG files: the DAG processor owns them; with LocalExecutor from S3, see 4.
+    # 8. The scheduler and DAG files: only the DAG processor reads them; LocalExecutor reads S3, see 4.
     # 9. The scheduler and the metadata database.
     ("3.3 Celery", "Scheduler", "Database", POSTGRES),
     ("3.3 Local", "Scheduler", "Database", POSTGRES),
@@ -124,8 +123,8 @@ COMMUNICATIONS = [
     ("3.3 Local", "ApiServer", "Triggerer", TRIGGERER_LOGS),
     ("2.11 Celery", "Webserver", "Triggerer", TRIGGERER_LOGS),
     ("2.11 Local", "Webserver", "Triggerer", TRIGGERER_LOGS),
-    # Tasks of the ECS executor: the execution API in Airflow 3, the database in Airflow 2, and nothing else. Nobody
-    # reaches them: their logs are in S3.
+    # Tasks of the ECS executor use only the execution API in Airflow 3 and the database in Airflow 2. Nothing connects
+    # to them, because their logs are in S3.
     *(
         row
         for name, web in (
@@ -149,7 +148,7 @@ COMMUNICATIONS = [
     *(("2.11 several", source, "Database", POSTGRES) for source in ("Tasks/executor", "Pools/default")),
     *(("2.11 several", source, "Broker", REDIS) for source in ("Scheduler", "Pools/default")),
     ("2.11 several", "Webserver", "Pools/default", WORKER_LOGS),
-    # SQS is an AWS API, and so needs no rule. Aurora, and stores that are there already, have those of the others.
+    # SQS is an AWS API, which needs no rule. Aurora and existing stores have the usual rules.
     *(
         row
         for name, web in (
@@ -171,7 +170,7 @@ COMMUNICATIONS = [
         for name in ("3.3 Aurora", "3.3 existing")
         for source in ("Scheduler", "Pools/default")
     ),
-    # Development stores: the same, but that the database opens connections to its files.
+    # Development stores also have an edge from the database to its files.
     *(
         row
         for name, web in (("3.3 containers", "ApiServer"), ("2.11 containers", "Webserver"))
@@ -305,13 +304,13 @@ FORBIDDEN = {
 
 @dataclass(frozen=True)
 class Groups:
-    """The security groups of a template under the names that the plan gives their owners."""
+    """The security groups of a template, with the names of the plan."""
 
     template: dict
 
     @property
     def names(self):
-        """Name by logical id."""
+        """Return names by logical id."""
         stores = {
             "Load balancer of Airflow": "Web",
             "Metadata database of Airflow": "Database",
@@ -325,7 +324,7 @@ class Groups:
         return {key: stores.get(text, text.removeprefix("Airflow ")) for key, text in found.items()}
 
     def name(self, reference):
-        """The name of the group that a reference means, or what its address belongs to."""
+        """Return the name of the group, or of the owner of an address."""
         if reference == {"Fn::GetAtt": ["AirflowVpcE5F1B051", "CidrBlock"]}:
             return "VPC"
         if isinstance(reference, str):
@@ -335,13 +334,13 @@ class Groups:
         return self.names[logical_id]
 
     def inline(self, section):
-        """The rules that stand inside the groups, each with its group's name."""
+        """Yield each rule inside a group, with the group's name."""
         for logical_id, group in resources(self.template, "AWS::EC2::SecurityGroup").items():
             for rule in group["Properties"].get(section, ()):
                 yield self.names[logical_id], rule
 
     def admitted(self):
-        """Every inbound rule as (source, target, port)."""
+        """Yield every inbound rule as (source, target, port)."""
         rules = [
             (self.name(rule["Properties"]["GroupId"]), rule["Properties"])
             for rule in resources(self.template, "AWS::EC2::SecurityGroupIngress").values()
@@ -354,7 +353,7 @@ class Groups:
             yield self.name(rule[source.pop()]), target, rule["FromPort"]
 
     def opened(self):
-        """Every outbound rule as (source, target, port); "everywhere" and "nowhere" are targets too."""
+        """Yield every outbound rule as (source, target, port); "everywhere" and "nowhere" are targets too."""
         for source, rule in self.inline("SecurityGroupEgress"):
             targets = {"0.0.0.0/0": "everywhere", "255.255.255.255/32": "nowhere"}
             yield source, targets[rule["CidrIp"]], rule.get("FromPort")
@@ -367,14 +366,14 @@ class Groups:
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_communications(name):
-    """The template admits what the table of communications says, each once, and nothing else."""
+    """The inbound rules equal the table."""
     expected = sorted((source, target, port) for cluster, source, target, port in COMMUNICATIONS if cluster == name)
     assert expected == sorted(Groups(template_of(**CLUSTERS[name])).admitted())
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_rules_are_the_plan(name):
-    """The rules are the edges of the plan, one each."""
+def test_rules_equal_the_edges(name):
+    """The inbound rules equal the edges of the plan."""
     stack = Stack()
     arguments = {key: value(stack) if callable(value) else value for key, value in CLUSTERS[name].items()}
     edges = [(edge.source, edge.target, edge.port) for edge in plan_of(**arguments).edges]
@@ -384,7 +383,7 @@ def test_rules_are_the_plan(name):
 
 @functools.cache
 def grown():
-    """A cluster that got a pool and an ECS task later: its template, and its plan."""
+    """Return template and plan of a cluster with a pool and an ECS task that were added later."""
     plans = []
 
     def build(app):
@@ -397,7 +396,7 @@ def grown():
 
 
 def test_rules_after_additions():
-    """What is added later has the rules of the final plan: a pool those of a pool, an ECS task none."""
+    """The rules follow the final plan."""
     template, plan = grown()
     edges = [("VPC" if edge.source == "Clients" else edge.source, edge.target, edge.port) for edge in plan.edges]
     admitted = sorted(Groups(template).admitted())
@@ -412,7 +411,7 @@ def test_rules_after_additions():
 
 @pytest.mark.parametrize("case", FORBIDDEN)
 def test_absent(case):
-    """A communication that must not exist has no rule, although both its ends exist."""
+    """Forbidden communications have no rule."""
     name, source, target, port = FORBIDDEN[case]
     groups = Groups(grown()[0] if name == "3.3 grown" else template_of(**CLUSTERS[name]))
     assert {source, target} <= {"VPC", *groups.names.values(), *(GIVEN.values() if "existing" in name else ())}
@@ -423,22 +422,22 @@ def test_absent(case):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_addresses(name):
-    """Only the load balancer admits addresses; everything else admits security groups."""
+    """Only the load balancer admits addresses."""
     groups = Groups(template_of(**CLUSTERS[name]))
     assert {"Web"} == {target for source, target, _ in groups.admitted() if source == "VPC"}
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_no_group_admits_itself(name):
-    """No security group admits itself, which a group shared by several components would have to."""
+    """No security group admits itself."""
     assert [rule for rule in Groups(template_of(**CLUSTERS[name])).admitted() if rule[0] == rule[1]] == []
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_outbound(name):
-    """Stores open no connection, the load balancer only to the web component, tasks everywhere.
+    """Stores open no connections, the load balancer only to the web component, tasks everywhere.
 
-    A store in a container opens HTTPS, for its image, secrets and log, and what is its own.
+    A store in a container opens HTTPS for its image, secrets and log.
     """
     groups = Groups(template_of(**CLUSTERS[name]))
     opened = {}
@@ -455,7 +454,7 @@ def test_outbound(name):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_one_group_each(name):
-    """Each component and each store has one security group of its own; the VPC's default group is used by nobody."""
+    """Each component and each store has its own security group."""
     template = template_of(**CLUSTERS[name])
     used = [
         *(
@@ -504,7 +503,7 @@ def test_one_group_each(name):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_execution_api_is_not_public(name):
-    """The listener answers 404 for the execution API before any other rule, and forwards to the UI's port alone."""
+    """The listener returns 404 for the execution API."""
     template = template_of(**CLUSTERS[name])
     (rule,) = resources(template, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
     rule = rule["Properties"]
@@ -526,7 +525,7 @@ def test_execution_api_is_not_public(name):
 
 
 def test_execution_api_has_a_name():
-    """Workers find the execution API by a private DNS name of the API server's tasks, on a port of its own."""
+    """Workers use a private DNS name for the execution API."""
     template = template_of(**CELERY_3)
     (namespace,) = resources(template, "AWS::ServiceDiscovery::PrivateDnsNamespace").values()
     ((name_id, name),) = resources(template, "AWS::ServiceDiscovery::Service").items()

@@ -1,4 +1,4 @@
-"""Every example: what it synthesizes, and what judges that nobody here wrote say about it."""
+"""Every example: its template, and the findings of third-party linters."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ pytestmark = pytest.mark.xdist_group("examples")
 
 CFN_LINT = REPOSITORY / ".venvs/cfn-lint/bin/cfn-lint"
 CHECKOV = REPOSITORY / ".venvs/checkov/bin/checkov"
-# What checkov finds, and in which resources; each has its reason in docs/concepts/security.md.
+# Findings of checkov with their resources; docs/concepts/security.md has the reasons.
 UPLOAD = "CustomCDKBucketDeployment"  # CDK's function that uploads DAGs
 EMPTYING = "CustomS3AutoDeleteObjectsCustomResourceProviderHandler"  # CDK's function, with removal_policy=DESTROY
 ZERO_ARGUMENTS_FINDINGS = {
-    ("CKV_AWS_2", "AirflowWebLoadBalancerHttp"),  # HTTP, inside the VPC: there is no certificate without a domain
-    ("CKV_AWS_18", "AirflowLogsAccessLogs"),  # the bucket of access logs has none of its own
+    ("CKV_AWS_2", "AirflowWebLoadBalancerHttp"),  # HTTP inside the VPC: without a domain there is no certificate
+    ("CKV_AWS_18", "AirflowLogsAccessLogs"),  # the bucket of access logs has no access logs itself
     ("CKV_AWS_103", "AirflowWebLoadBalancerHttp"),  # no TLS without a certificate
-    ("CKV_AWS_115", "AirflowGateHandler"),  # reserved concurrency would be taken from the account's 1000
-    ("CKV_AWS_117", "AirflowGateHandler"),  # the handler calls AWS APIs only, and so needs no VPC
+    ("CKV_AWS_115", "AirflowGateHandler"),  # reserved concurrency would reduce the account's 1000
+    ("CKV_AWS_117", "AirflowGateHandler"),  # the handler calls only AWS APIs, and so needs no VPC
 }
 CHECKOV_FINDINGS = ZERO_ARGUMENTS_FINDINGS | {
-    ("CKV_AWS_28", "AirflowBrokerResults"),  # results are of use for seconds
-    ("CKV_AWS_157", "AirflowDatabaseInstance"),  # one zone is half the price, and the example says so
+    ("CKV_AWS_28", "AirflowBrokerResults"),  # results are needed for seconds
+    ("CKV_AWS_157", "AirflowDatabaseInstance"),  # one zone is half the price, as the example explains
     *((check, name) for check in ("CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117") for name in (UPLOAD, EMPTYING)),
     ("CKV_AWS_173", UPLOAD),  # its variable is a path
-    # The example's stand-in for what you have already.
+    # The example's stand-in for existing resources.
     *((check, "Database") for check in ("CKV_AWS_118", "CKV_AWS_161")),
     ("CKV_AWS_149", "NetworkDatabaseSecret"),
     ("CKV_AWS_158", "VpcFlowLogLogGroup"),
@@ -46,19 +46,19 @@ CHECKOV_FINDINGS = ZERO_ARGUMENTS_FINDINGS | {
 
 
 def zero_arguments(**arguments) -> Assembly:
-    """The cluster of which nothing is said at all."""
+    """Synthesize a cluster without arguments."""
     return synthesize(lambda app: add_cluster(Stack(app, "Zero"), version=None), **arguments)
 
 
 @functools.cache
 def feature_flags() -> dict[str, object]:
-    """The feature flags that this release of CDK recommends, from its own report."""
+    """Return the feature flags that this CDK release recommends."""
     report = example("quickstart").artifacts["aws-cdk-lib/feature-flag-report"]["properties"]["flags"]
     return {name: flag["recommendedValue"] for name, flag in report.items()}
 
 
 def lint(*templates: Path) -> list[str]:
-    """What cfn-lint finds, with no rule ignored; informational ones are not asked for, as by default."""
+    """Return the findings of cfn-lint, without informational ones."""
     run = subprocess.run(
         [CFN_LINT, "--format", "parseable", "--", *templates], capture_output=True, text=True, check=False
     )
@@ -67,13 +67,13 @@ def lint(*templates: Path) -> list[str]:
 
 
 def texts(assembly: Assembly) -> dict[str, str]:
-    """Each template as text, its order included."""
+    """Return each template as text, including its order."""
     return {stack: json.dumps(normalize(template)) for stack, template in assembly.templates.items()}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_files(name):
-    """Each example is an app that `cdk` can run, and says what it shows."""
+    """Each example is a documented app that `cdk` can run."""
     folder = REPOSITORY / "examples" / name
     assert {"app.py", "cdk.json", "README.md"} <= {file.name for file in folder.iterdir()}
     assert json.loads((folder / "cdk.json").read_text())["app"] == "python3 app.py"
@@ -82,14 +82,14 @@ def test_files(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_snapshot(name, snapshot):
-    """Each stack's template is the committed one, so that every change of it is seen in review."""
+    """Each template equals its snapshot, so that a review shows every change."""
     templates = {stack: normalize(template) for stack, template in example(name).templates.items()}
     assert snapshot(extension_class=ReadableExtension) == templates
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_cdk_nag(name):
-    """cdk-nag finds nothing in any example that is not acknowledged with a reason."""
+    """All findings are acknowledged with a reason."""
     report = example(name).nag
     assert (report["conclusion"], report["violations"]) == ("success", [])
     assert report["suppressedViolations"]
@@ -97,14 +97,14 @@ def test_cdk_nag(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_acknowledgements_are_needed(name):
-    """Each acknowledgement covers a finding; one that covers none would hide a later one."""
+    """An acknowledgement without a finding would hide a later one."""
     used = {(found["acknowledgedAt"], found["acknowledgedId"]) for found in example(name).nag["suppressedViolations"]}
     assert example(name).acknowledgements == used
 
 
 @pytest.mark.parametrize("flags", ["none", "recommended"])
 def test_feature_flags(flags):
-    """The zero-argument cluster has no unacknowledged finding under any of CDK's feature flag sets."""
+    """No feature flags cause findings in a cluster without arguments."""
     context = feature_flags() if flags == "recommended" else {}
     assert len(feature_flags()) > 50
     assert zero_arguments(nag=True, context=context).nag["violations"] == []
@@ -112,7 +112,7 @@ def test_feature_flags(flags):
 
 @tool("cfn-lint", "cfn-lint")
 def test_cfn_lint():
-    """cfn-lint has nothing to say about any example, nor about the zero-argument cluster under CDK's flags."""
+    """cfn-lint has no findings."""
     assemblies = [example(name) for name in EXAMPLES]
     assemblies += [zero_arguments(), zero_arguments(context=feature_flags())]
     assert lint(*(file for assembly in assemblies for file in assembly.folder.glob("*.template.json"))) == []
@@ -120,9 +120,9 @@ def test_cfn_lint():
 
 @tool("checkov", "checkov")
 def test_checkov(tmp_path):
-    """Checkov finds in the zero-argument template and in the examples what is written down with its reason, no more."""
+    """Checkov has only the findings that the documentation explains."""
     seen = set()
-    # Each resource once, in the first template that has it: most are the same in all, and checkov takes its time.
+    # Each resource only once, because checkov is slow.
     for name, assembly in {"zero": zero_arguments(), **{name: example(name) for name in EXAMPLES}}.items():
         for stack, template in assembly.templates.items():
             texts = {key: json.dumps(resource) for key, resource in template["Resources"].items()}
@@ -157,7 +157,7 @@ def test_checkov(tmp_path):
 
 @pytest.mark.slow
 def test_cdk_validator():
-    """CDK's own validator, with CloudFormation's default rules as errors, finds nothing in any example."""
+    """CDK's validator, with CloudFormation's default rules as errors, has no findings."""
     script = """
 import json, synthesis
 from aws_cdk import CfnResource, Stack
@@ -188,13 +188,13 @@ synthesis.synthesize(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_cli(name, tmp_path):
-    """`cdk synth --strict` and `cdk ls` work on each example, and write the templates that these tests look at.
+    """`cdk synth --strict` and `cdk ls` work on each example.
 
-    To the letter, though the order in which a process hashes text is another in each.
+    The templates are identical, although each process orders hashes differently.
     """
-    # What the command would add to templates: usage statistics, and paths for its own use.
+    # The command would add usage statistics and its own paths to templates.
     plain = ["--no-version-reporting", "--no-path-metadata", "--no-asset-metadata"]
-    # This process hashes by a seed of its own.
+    # A seed that differs from that of this process.
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = {**os.environ, "CDK_DISABLE_CLI_TELEMETRY": "true", "PYTHONHASHSEED": seed}
 

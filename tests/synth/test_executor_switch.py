@@ -1,4 +1,4 @@
-"""What becomes of stores when executor or broker change: by the templates, and by the real ``cdk diff``."""
+"""Switching the executor or broker: compared templates, and ``cdk diff``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 
 def existing_redis(stack):
-    """Celery on a Redis that is there already."""
+    """Return a Celery executor with an existing Redis."""
     token = secretsmanager.Secret.from_secret_name_v2(stack, "Token", "redis/token")
     return CeleryExecutor(broker=RedisBroker.existing("redis.example.com", auth_token=token))
 
@@ -41,23 +41,23 @@ EXECUTORS = {
     "local": LocalExecutor(),
     "several": SeveralExecutors([CeleryExecutor(broker=SqsBroker()), EcsExecutor()]),
 }
-# Kinds of resources that keep something, or that something kept stands in.
+# Types of resources with data, or that such resources depend on.
 STATEFUL = re.compile(
     r"AWS::(RDS|S3|KMS|SecretsManager|EFS|DynamoDB|SQS|ElastiCache|Logs)::|AWS::EC2::(VPC|Subnet)\b|AWS::ServiceDiscovery::PrivateDnsNamespace"
 )
-# "[+] AWS::SQS::Queue Airflow/Broker/Queues/default AirflowBroker…", and what becomes of it.
+# A line such as "[+] AWS::SQS::Queue Airflow/Broker/Queues/default AirflowBroker…", with a remark.
 LINE = re.compile(r"^\[([+~-])\] (AWS::\S+|Custom::\S+) (\S+) (\S+)(.*)$", re.MULTILINE)
 VERSIONS = {"3.3": AirflowVersion.V3_3, "2.11": AirflowVersion.V2_11}
 
 
 def arguments(version: str, executor: str):
-    """Those of a cluster."""
+    """Return the arguments of a cluster."""
     return {"version": VERSIONS[version], "executor": EXECUTORS[executor]}
 
 
 def kept(version: str, executor: str):
-    """What keeps something, whole, by logical id, but for the broker's own."""
-    # In Airflow 2, the zone is there for the name of a broker in a container alone.
+    """Return the resources with data by logical id, without the broker's."""
+    # In Airflow 2 only a broker in a container needs the zone.
     own = ("AirflowBroker", "AirflowNamespace") if version == "2.11" else ("AirflowBroker",)
     found = template_of(**arguments(version, executor))["Resources"].items()
     return {
@@ -68,8 +68,8 @@ def kept(version: str, executor: str):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_keeps_something_is_the_same_with_each_executor(version):
-    """From any executor and broker to any other: database, buckets, keys, secrets, logs and network stay."""
+def test_stores_do_not_depend_on_the_executor(version):
+    """Database, buckets, keys, secrets, logs and network are equal."""
     (first, *others) = (kept(version, executor) for executor in EXECUTORS)
     kinds = {resource["Type"].split("::")[1] for resource in first.values()}
     assert kinds >= {"RDS", "S3", "KMS", "SecretsManager", "Logs", "EC2"}
@@ -78,7 +78,7 @@ def test_what_keeps_something_is_the_same_with_each_executor(version):
 
 
 def diff(before, after, folder) -> list[tuple[str, ...]]:
-    """Ask ``cdk diff --template`` what a deploy would change: sign, type, path, id and remark of each."""
+    """Return the changes that ``cdk diff --template`` lists: sign, type, path, id and remark."""
     template = folder / "before.json"
     template.write_text(json.dumps(before))
     folder = synthesize(lambda app: add_cluster(Stack(app, "Data"), **after)).folder
@@ -98,8 +98,8 @@ def diff(before, after, folder) -> list[tuple[str, ...]]:
 
 
 def stores(changes):
-    """The changes of what keeps something, but for the broker's own."""
-    # What goes has no path any more, but a logical id that is made of it.
+    """Return the changes of resources with data, without the broker's."""
+    # A removed resource has no path, but its logical id starts with it.
     return [
         change
         for change in changes
@@ -108,14 +108,14 @@ def stores(changes):
 
 
 @pytest.mark.slow
-def test_a_switch_of_executor_touches_no_store_but_the_broker(tmp_path):
-    """So says CDK itself, where the broker goes and another and a second executor come."""
+def test_switching_the_executor_changes_only_the_broker(tmp_path):
+    """``cdk diff`` lists no change of other stores."""
     assert stores(diff(template_of(**arguments("3.3", "redis")), arguments("3.3", "several"), tmp_path)) == []
 
 
 @pytest.mark.slow
-def test_a_change_of_a_store_is_seen(tmp_path):
-    """What would be a replaced database is seen as one, and nothing else that keeps something in the same switch."""
+def test_a_replaced_database_is_detected(tmp_path):
+    """``cdk diff`` lists a replaced database."""
     template = copy.deepcopy(template_of(**arguments("2.11", "sqs")))
     (database,) = resources(template, "AWS::RDS::DBInstance").values()
     database["Properties"]["DBName"] = "other"

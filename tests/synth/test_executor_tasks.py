@@ -1,4 +1,4 @@
-"""The ECS executor in the template: what the scheduler is told of subnets and tasks, and whom grants reach."""
+"""The ECS executor in the template: subnets, tasks and grants."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRIVATE, PUBLIC = ec2.SubnetType.PRIVATE_WITH_EGRESS, ec2.SubnetType.PUBLIC
 
 
 def definition(template, name):
-    """The one container of that name."""
+    """Return the only container with that name."""
     (found,) = (
         container
         for task in resources(template, "AWS::ECS::TaskDefinition").values()
@@ -31,29 +31,29 @@ def definition(template, name):
 
 
 def options(template, name="scheduler"):
-    """The executor's options in a container."""
+    """Return the executor's options in a container."""
     section = "AIRFLOW__AWS_ECS_EXECUTOR__"
     variables = definition(template, name)["Environment"]
     return {v["Name"].removeprefix(section): flat(v["Value"]) for v in variables if v["Name"].startswith(section)}
 
 
 @pytest.mark.parametrize("kind", [PRIVATE, PUBLIC])
-def test_tasks_start_where_services_run(kind):
-    """Tasks of the executor get the subnets of the services, and in public ones an address of their own too."""
+def test_tasks_use_the_subnets_of_services(kind):
+    """In public subnets tasks have public addresses."""
     template = template_of(executor=EcsExecutor(), task_subnets=ec2.SubnetSelection(subnet_type=kind))
     (scheduler,) = (
         service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
         for name, service in resources(template, "AWS::ECS::Service").items()
         if name.startswith("AirflowComponentsScheduler")
     )
-    told = options(template)
-    assert told["SUBNETS"].split(",") == flat(scheduler["Subnets"])
-    assert told["ASSIGN_PUBLIC_IP"] == {"ENABLED": "True", "DISABLED": "False"}[scheduler["AssignPublicIp"]]
-    assert told == options(template, "api-server")
+    found = options(template)
+    assert found["SUBNETS"].split(",") == flat(scheduler["Subnets"])
+    assert found["ASSIGN_PUBLIC_IP"] == {"ENABLED": "True", "DISABLED": "False"}[scheduler["AssignPublicIp"]]
+    assert found == options(template, "api-server")
 
 
-def test_the_bucket_is_read_before_the_command():
-    """Before Airflow 3.2 the entry point itself fetches DAGs, from this cluster's bucket; the command stays free."""
+def test_the_entry_point_loads_dags():
+    """Before Airflow 3.2 the entry point loads DAGs; the command is free for the executor."""
     template = template_of(executor=EcsExecutor(), version=AirflowVersion.V2_11)
     task, worker = (
         definition(each, name)
@@ -65,17 +65,17 @@ def test_the_bucket_is_read_before_the_command():
 
 
 class ElsewhereExecutor(EcsExecutor):
-    """As somebody else would write it: its tasks run an image of their own."""
+    """A third-party executor whose tasks run another image."""
 
     def plan(self, context):
-        """Give the tasks an image."""
+        """Return a plan with another image."""
         found = super().plan(context)
         image = AirflowImage.registry("ghcr.io/acme/airflow:tasks", entrypoint=["/init"])
         return replace(found, tasks=tuple(replace(task, image=image) for task in found.tasks))
 
 
-def test_an_image_of_their_own():
-    """Tasks of an executor that brings an image run that, with its entry point; nothing else does."""
+def test_an_image_of_the_executor():
+    """Only the executor's tasks run its image."""
     template = template_of(executor=ElsewhereExecutor())
     task = definition(template, "task")
     assert (task["Image"], task["EntryPoint"][:3]) == ("ghcr.io/acme/airflow:tasks", ["/init", "python", "-c"])
@@ -84,16 +84,16 @@ def test_an_image_of_their_own():
 
 @jsii.implements(IAspect)
 class Agents:
-    """As an Aspect of a vendor's would: an agent in every task definition."""
+    """An Aspect that adds an agent to every task definition."""
 
     def visit(self, node):
-        """Add it, once."""
+        """Add the agent once."""
         if isinstance(node, ecs.FargateTaskDefinition) and node.find_container("agent") is None:
             node.add_container("agent", image=ecs.ContainerImage.from_registry("example.com/agent:1"))
 
 
-def test_a_sidecar_that_others_add():
-    """A container that an Aspect adds to the executor's tasks fails the synthesis, with what to do; no other does."""
+def test_a_sidecar_of_an_aspect():
+    """A container that an Aspect adds to executor tasks fails the synthesis."""
     app = make_app()
     stack = Stack(app, "Data")
     add_cluster(stack, executor=EcsExecutor())
@@ -106,7 +106,7 @@ def test_a_sidecar_that_others_add():
 
 
 def test_grants_reach_the_tasks():
-    """What a user grants to the cluster is granted to workers, DAG processor, triggerer and tasks of the executor."""
+    """Grants reach all roles that run user code."""
 
     def build(app):
         stack = Stack(app, "Data")

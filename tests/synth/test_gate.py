@@ -1,4 +1,4 @@
-"""The migration gate in the template: what it waits for, who waits for it, and what makes it run again."""
+"""The migration gate in the template: its dependencies, and what starts it again."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ CLUSTERS = {
 
 
 def gate(template):
-    """The custom resource."""
+    """Return the custom resource."""
     (found,) = resources(template, "Custom::AirflowMigration").values()
     return found
 
 
 def task(template):
-    """The properties of the migration's task definition."""
+    """Return the properties of the migration's task definition."""
     return template["Resources"][gate(template)["Properties"]["TaskDefinition"]["Ref"]]["Properties"]
 
 
 def waits_for(template, logical_id):
-    """Everything that CloudFormation makes before *logical_id*."""
+    """Return every resource that CloudFormation creates before *logical_id*."""
     found, open_ = set(), [logical_id]
     while open_:
         resource = template["Resources"][open_.pop()]
@@ -41,8 +41,8 @@ def waits_for(template, logical_id):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_waits(name):
-    """The migration starts once its database, its rules, its roles' policies, its logs and its way out exist."""
+def test_dependencies(name):
+    """The migration depends on database, rules, policies, logs and network."""
     template = template_of(**CLUSTERS[name])
     everything = template["Resources"]
     (gate_id,) = resources(template, "Custom::AirflowMigration")
@@ -70,7 +70,7 @@ def test_waits(name):
 
 
 def aurora(stack):
-    """A cluster of the user's beside Airflow, and a login to it."""
+    """Return a database cluster of the user's."""
     version = rds.AuroraPostgresEngineVersion.of("17.4", "17")
     cluster = rds.DatabaseCluster(
         stack,
@@ -83,7 +83,7 @@ def aurora(stack):
 
 
 def test_waits_for_a_database_of_the_user():
-    """The migration waits for the writer of a cluster in the same stack, whose address is there long before."""
+    """The migration depends on the writer, because the address exists earlier."""
     template = template_of(vpc=lambda stack: ec2.Vpc(stack, "Vpc"), database=aurora)
     (gate_id,) = resources(template, "Custom::AirflowMigration")
     needed = {*resources(template, "AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")}
@@ -93,7 +93,7 @@ def test_waits_for_a_database_of_the_user():
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_services_wait(name):
-    """Every service waits for the migration."""
+    """Every service depends on the migration."""
     template = template_of(**CLUSTERS[name])
     (gate_id,) = resources(template, "Custom::AirflowMigration")
     services = resources(template, "AWS::ECS::Service")
@@ -124,18 +124,18 @@ RELATED = {
 
 @pytest.mark.parametrize("change", UNRELATED)
 def test_does_not_run_again(change):
-    """A change that is no business of the database leaves the migration's task definition as it is."""
+    """An unrelated change keeps the migration's task definition."""
     assert task(template_of(**UNRELATED[change])) == task(template_of())
 
 
 @pytest.mark.parametrize("change", RELATED)
 def test_runs_again(change):
-    """Another release or image makes another task definition, so the gate runs again."""
+    """Another release or image changes the migration's task definition."""
     assert task(template_of(**RELATED[change])) != task(template_of())
 
 
 def test_runs_again_for_a_version():
-    """Another release makes the gate run again even if the image's name stays the same."""
+    """Another release starts the gate, even if the image's name is the same."""
     image = AirflowImage.registry("example.com/airflow:latest")
     one, other = (task(template_of(version=version, image=image)) for version in AirflowVersion.ALL[-2:])
     assert one != other

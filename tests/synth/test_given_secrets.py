@@ -1,4 +1,4 @@
-"""Secrets of the user's own, of Secrets Manager and of SSM: whose variable it is, and who alone may read it."""
+"""Secrets of the user in Secrets Manager and SSM: their containers and readers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:key/0"
 
 
 def from_secrets_manager(stack):
-    """A secret that somebody else made, with a key of theirs."""
+    """Return an imported secret with an imported key."""
     key = kms.Key.from_key_arn(stack, "Key", KEY)
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mine-AbCdEf"
     secret = secretsmanager.Secret.from_secret_attributes(stack, "Mine", secret_complete_arn=arn, encryption_key=key)
@@ -28,7 +28,7 @@ def from_secrets_manager(stack):
 
 
 def from_ssm(stack):
-    """A SecureString parameter that somebody else made, with a key of theirs."""
+    """Return an imported SecureString parameter with an imported key."""
     key = kms.Key.from_key_arn(stack, "Key", KEY)
     parameter = ssm.StringParameter.from_secure_string_parameter_attributes(
         stack, "Mine", parameter_name="/mine/token", encryption_key=key
@@ -37,7 +37,7 @@ def from_ssm(stack):
 
 
 SOURCES = {"Secrets Manager": from_secrets_manager, "SSM": from_ssm}
-# What CDK writes where the value of the variable is.
+# The reference that CDK writes as the variable's value.
 VALUES = {
     "Secrets Manager": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mine-AbCdEf:token::",
     "SSM": "arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/mine/token",
@@ -64,7 +64,7 @@ def _ecs_task(stack, secret):
 
 
 ALL = {"ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Poolsdefault"}
-# Where the secret is given, and whose it is then.
+# Each place for the secret, with the components that receive it.
 PLACES = {
     "environment=": (lambda stack, s: add_cluster(stack, environment={NAME: s}), ALL),
     **{
@@ -84,7 +84,7 @@ PLACES = {
 
 
 def template(place, source):
-    """A cluster that was given a secret there."""
+    """Return the template of a cluster with a secret in that place."""
     return synthesize(lambda app: _filled(Stack(app, "Data"), place, source)).templates["Data"]
 
 
@@ -92,10 +92,10 @@ def _filled(stack, place, source):
     PLACES[place][0](stack, SOURCES[source](stack))
 
 
-def readers(made, source):
-    """The components whose execution role may read the secret, and may decrypt with its key; no other role may."""
+def readers(result, source):
+    """Return the components whose execution role may read the secret, and those that may decrypt; no other role may."""
     found = {"read": set(), "decrypt": set()}
-    for role, statement in statements(made):
+    for role, statement in statements(result):
         actions, of = several(statement["Action"]), [flat(each) for each in several(statement["Resource"])]
         does = [
             *(["read"] if READS[source] in actions and any("mine" in str(each) for each in of) else []),
@@ -109,20 +109,20 @@ def readers(made, source):
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("place", PLACES)
-def test_whose_it_is(place, source):
-    """ECS delivers it to the containers of that component, whose execution role alone may read and decrypt it."""
-    made, owners = template(place, source), PLACES[place][1]
+def test_only_its_components_have_the_secret(place, source):
+    """Only the execution roles of these components may read and decrypt it."""
+    result, owners = template(place, source), PLACES[place][1]
     holders = {
         name.partition("/")[0]: secret["ValueFrom"]
-        for name, container in containers(made).items()
+        for name, container in containers(result).items()
         for secret in container.get("Secrets", ())
         if secret["Name"] == NAME
     }
     assert {*holders} == owners
     assert {flat(value) for value in holders.values()} == {VALUES[source]}
-    assert readers(made, source) == {"read": owners, "decrypt": owners}
+    assert readers(result, source) == {"read": owners, "decrypt": owners}
     plain = [
-        variable["Name"] for container in containers(made).values() for variable in container.get("Environment", ())
+        variable["Name"] for container in containers(result).values() for variable in container.get("Environment", ())
     ]
     assert NAME not in plain
 
@@ -130,27 +130,27 @@ def test_whose_it_is(place, source):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
 def test_options(source, line):
-    """A sensitive option of Airflow may be either, too; every Airflow container gets it, and the migration does not."""
+    """A sensitive option reaches every Airflow container except the migration."""
 
     def build(app):
         stack = Stack(app, "Data")
         config = {"smtp": {"smtp_password": SOURCES[source](stack)}}
         add_cluster(stack, config=config, version=AirflowVersion.of(line))
 
-    made = synthesize(build).templates["Data"]
+    result = synthesize(build).templates["Data"]
     owners = (ALL - {"ApiServer"}) | {"ApiServer" if line == "3.3" else "Webserver"}
     holders = {
         name.partition("/")[0]
-        for name, container in containers(made).items()
+        for name, container in containers(result).items()
         for secret in container.get("Secrets", ())
         if secret["Name"] == "AIRFLOW__SMTP__SMTP_PASSWORD" and flat(secret["ValueFrom"]) == VALUES[source]
     }
     assert holders == owners
-    assert readers(made, source) == {"read": owners, "decrypt": owners}
+    assert readers(result, source) == {"read": owners, "decrypt": owners}
 
 
 def test_execution_roles():
-    """The roles that read secrets are there by component, those of additions too: a user may allow them more."""
+    """The cluster has the execution role of each component, including added ones."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -159,13 +159,13 @@ def test_execution_roles():
         assert {*cluster.execution_roles} == {component.name for component in cluster.plan.components}
         kms.Key.from_key_arn(stack, "Key", KEY).grant_decrypt(cluster.execution_roles["Tasks/etl"])
 
-    made = synthesize(build).templates["Data"]
-    assert readers(made, "Secrets Manager") == {"read": set(), "decrypt": {"Tasksetl"}}
+    result = synthesize(build).templates["Data"]
+    assert readers(result, "Secrets Manager") == {"read": set(), "decrypt": {"Tasksetl"}}
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_of_the_same_stack(source):
-    """A secret or parameter with a key of the same stack may be read and decrypted as well."""
+def test_keys_of_the_same_stack(source):
+    """Roles may decrypt with a key of the same stack."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -179,15 +179,15 @@ def test_of_the_same_stack(source):
             secret = ecs.Secret.from_secrets_manager(secretsmanager.Secret(stack, "Mine", encryption_key=key))
         add_cluster(stack).add_ecs_task("etl", environment={NAME: secret})
 
-    made = synthesize(build).templates["Data"]
-    (key,) = (name for name in resources(made, "AWS::KMS::Key") if name.startswith("Key"))
+    result = synthesize(build).templates["Data"]
+    (key,) = (name for name in resources(result, "AWS::KMS::Key") if name.startswith("Key"))
     decrypt = {
         role
-        for role, statement in statements(made)
+        for role, statement in statements(result)
         if "kms:Decrypt" in several(statement["Action"])
         and {"Fn::GetAtt": [key, "Arn"]} in several(statement["Resource"])
     }
-    policy = str(made["Resources"][key]["Properties"]["KeyPolicy"])
-    by_policy = {role for role in resources(made, "AWS::IAM::Role") if role in policy}
+    policy = str(result["Resources"][key]["Properties"]["KeyPolicy"])
+    by_policy = {role for role in resources(result, "AWS::IAM::Role") if role in policy}
     assert {component(role) for role in decrypt | by_policy} == {"Tasksetl"}
     assert all("ExecutionRole" in role for role in decrypt | by_policy)

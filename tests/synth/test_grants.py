@@ -1,4 +1,4 @@
-"""Grants to a cluster: policies of resources, such as keys, and more statements than one policy may have."""
+"""Grants to a cluster: resource policies, and policies beyond the size limit."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ AUTHORS = ["ComponentsDagProcessor", "ComponentsTriggerer", "Poolsdefault"]
 
 
 def roles_in(value) -> list[str]:
-    """The task roles that *value* refers to, with the cluster's id and by component."""
+    """Return the names of the task roles that *value* refers to."""
     return sorted(name.partition("TaskRole")[0] for name in references(value) if "TaskRole" in name)
 
 
 def key_statement(template):
-    """The statement of the secret's key that names task roles."""
+    """Return the key policy's statement with task roles."""
     (key,) = (key for name, key in resources(template, "AWS::KMS::Key").items() if name.startswith("OwnKey"))
     statements = key["Properties"]["KeyPolicy"]["Statement"]
     (found,) = (each for each in statements if "TaskRole" in json.dumps(each["Principal"]))
@@ -41,13 +41,13 @@ def key_statement(template):
 
 
 def secret_of_own_key(stack):
-    """A secret with a key of its own."""
+    """Return a secret with its own key."""
     return secretsmanager.Secret(stack, "OwnSecret", encryption_key=kms.Key(stack, "OwnKey"))
 
 
 @pytest.mark.parametrize("grown", [False, True], ids=["given", "added later"])
-def test_secret_with_a_key_of_its_own(grown):
-    """The policy of a secret's key names all roles of DAG authors, also of a pool that is added after the grant."""
+def test_secret_with_its_own_key(grown):
+    """The key policy has all roles that run user code, also those of later pools."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -68,7 +68,7 @@ def test_secret_with_a_key_of_its_own(grown):
 
 
 def test_two_clusters_and_a_role():
-    """Two clusters and a role that read a secret are all in its key's policy, also when CDK merges statements."""
+    """The key policy has both clusters and the role, even if CDK merges statements."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -87,7 +87,7 @@ def test_two_clusters_and_a_role():
 
 
 def test_resources_with_policies():
-    """Repository, function, queue and topic with a key are granted without a policy of the resource, as to a role."""
+    """These grants need no resource policy."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -118,8 +118,8 @@ def test_resources_with_policies():
         assert f'"{action}"' in actions
 
 
-def test_more_than_a_policy_holds():
-    """Fifty buckets and tables are split into policies that IAM accepts; each role has all, a later one too."""
+def test_grants_beyond_one_policy():
+    """Many grants are split into policies within IAM's limits."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -145,13 +145,13 @@ def test_more_than_a_policy_holds():
     for role in roles_in([policy["Roles"] for policy in inline.values()]):
         own = [p["Properties"]["PolicyDocument"] for p in every if role in roles_in(p["Properties"]["Roles"])]
         assert sum(map(characters, own)) <= 10_240
-    # Services wait for what they may do.
+    # Services depend on their permissions.
     service = next(r for n, r in resources(template, "AWS::ECS::Service").items() if n.startswith("AirflowPoolsheavy"))
     assert {*inline, *managed} <= {*service["DependsOn"]}
 
 
 def characters(document) -> int:
-    """The size of a policy's document, with a hundred characters for each reference."""
+    """Return the size of a policy, with a hundred characters for each reference."""
 
     def known(node):
         if isinstance(node, dict):
@@ -165,8 +165,8 @@ def characters(document) -> int:
     return len(json.dumps(known(document), separators=(",", ":")))
 
 
-def test_more_roles_than_places():
-    """A role that a policy of a resource has no place for is refused, and never left out."""
+def test_too_many_roles_for_a_resource_policy():
+    """A role beyond the places of a resource policy raises an error."""
     stack = Stack()
     roles = {"first": iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::123456789012:role/first")}
     principal = RolesPrincipal(stack, roles, lambda policy: None)
@@ -179,7 +179,7 @@ def test_more_roles_than_places():
 
 
 def test_secret_with_a_key_in_another_stack():
-    """For a secret in another stack, the key is granted by itself; the other stack does not need the cluster's."""
+    """The other stack does not depend on the cluster's."""
 
     def build(app):
         other, stack = Stack(app, "Other"), Stack(app, "Data")

@@ -1,4 +1,4 @@
-"""What is added to a cluster reads as if it had been there from the start, and what is refused leaves no trace."""
+"""Additions to a cluster equal arguments of its constructor, and rejected ones have no effect."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ HEAVY = WorkerPool("heavy", queues=["big", "gpu"], cpu=4096, memory_mib=16384, c
 
 
 def token(stack):
-    """A secret that somebody else made, as a variable."""
+    """Return a variable with an imported secret."""
     found = stack.node.try_find_child("Token") or secretsmanager.Secret.from_secret_name_v2(stack, "Token", "token")
     return ecs.Secret.from_secrets_manager(found)
 
 
 def lake(stack):
-    """A bucket that somebody else made."""
+    """Return an imported bucket."""
     return s3.Bucket.from_bucket_name(stack, "Lake", "lake")
 
 
 def warehouse(stack):
-    """A database that somebody else made."""
+    """Return an imported database."""
     group = ec2.SecurityGroup.from_security_group_id(stack, "WarehouseGroup", "sg-1")
     attributes = {"instance_endpoint_address": "warehouse.example.com", "instance_identifier": "w", "port": 5432}
     return rds.DatabaseInstance.from_database_instance_attributes(
@@ -53,7 +53,7 @@ def warehouse(stack):
 
 
 def nothing(stack, cluster):
-    """Do nothing with the cluster."""
+    """Leave the cluster unchanged."""
 
 
 def grants(stack, cluster):
@@ -62,64 +62,64 @@ def grants(stack, cluster):
     cluster.connections.allow_to_default_port(warehouse(stack))
 
 
-def around(pools):
-    """CeleryExecutor with these pools, on Redis."""
+def on_redis(pools):
+    """Return a CeleryExecutor with these pools, with Redis."""
     return CeleryExecutor(pools=pools)
 
 
 def on_sqs(pools):
-    """CeleryExecutor with these pools, on SQS."""
+    """Return a CeleryExecutor with these pools, with SQS."""
     return CeleryExecutor(broker=SqsBroker(), pools=pools)
 
 
 def among_others(pools):
-    """CeleryExecutor with these pools, before another executor."""
+    """Return a CeleryExecutor with these pools, before another executor."""
     return SeveralExecutors([CeleryExecutor(pools=pools), EcsExecutor(spot=True)])
 
 
 def after_others(pools):
-    """CeleryExecutor with these pools, after another executor."""
+    """Return a CeleryExecutor with these pools, after another executor."""
     return SeveralExecutors([LocalExecutor(), CeleryExecutor(pools=pools)])
 
 
-# The pools that are there, those that are added, the executor around them, what is done in between, other arguments.
-# A function instead of a pool makes one that needs the stack.
+# Initial pools, added pools, the executor, a step in between, other arguments.
+# A function creates a pool that needs the stack.
 SECRET_POOL = lambda stack: WorkerPool("secret", environment={"API_TOKEN": token(stack), "STAGE": "dev"})  # noqa: E731
 CASES = {
-    "Redis": ([DEFAULT], [HEAVY], around, nothing, {}),
+    "Redis": ([DEFAULT], [HEAVY], on_redis, nothing, {}),
     "SQS": ([DEFAULT], [HEAVY, WorkerPool("small")], on_sqs, nothing, {"image": AirflowImage.registry("a.example/b")}),
-    "several": ([DEFAULT], [WorkerPool("b"), HEAVY, WorkerPool("a")], around, nothing, {}),
-    "a queue that another pool serves": ([DEFAULT], [WorkerPool("more", queues=["default"])], around, nothing, {}),
+    "several": ([DEFAULT], [WorkerPool("b"), HEAVY, WorkerPool("a")], on_redis, nothing, {}),
+    "a queue that another pool serves": ([DEFAULT], [WorkerPool("more", queues=["default"])], on_redis, nothing, {}),
     "among others": ([DEFAULT], [HEAVY], among_others, nothing, {}),
     "after others": ([DEFAULT], [HEAVY], after_others, nothing, {}),
-    "Spot": ([DEFAULT], [WorkerPool("cheap", spot=True)], around, nothing, {}),
-    "Spot after Spot": ([WorkerPool("default", spot=True)], [WorkerPool("cheap", spot=True)], around, nothing, {}),
-    "arm64": ([DEFAULT], [WorkerPool("arm", architecture="arm64")], around, nothing, {}),
+    "Spot": ([DEFAULT], [WorkerPool("cheap", spot=True)], on_redis, nothing, {}),
+    "Spot after Spot": ([WorkerPool("default", spot=True)], [WorkerPool("cheap", spot=True)], on_redis, nothing, {}),
+    "arm64": ([DEFAULT], [WorkerPool("arm", architecture="arm64")], on_redis, nothing, {}),
     "own image": (
         [DEFAULT],
         [WorkerPool("own", image=AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64"))],
-        around,
+        on_redis,
         nothing,
         {},
     ),
-    "secret": ([DEFAULT], [SECRET_POOL], around, nothing, {}),
+    "secret": ([DEFAULT], [SECRET_POOL], on_redis, nothing, {}),
     "secret after secret": (
         [DEFAULT],
         [SECRET_POOL],
-        around,
+        on_redis,
         nothing,
         {"environment": lambda stack: {"OTHER_TOKEN": token(stack)}},
     ),
-    "shells": ([DEFAULT], [HEAVY], around, nothing, {"enable_exec": True}),
-    "a shell": ([DEFAULT], [WorkerPool("open", enable_exec=True)], around, nothing, {"enable_exec": False}),
-    "granted and connected": ([DEFAULT], [HEAVY], around, grants, {}),
+    "shells": ([DEFAULT], [HEAVY], on_redis, nothing, {"enable_exec": True}),
+    "a shell": ([DEFAULT], [WorkerPool("open", enable_exec=True)], on_redis, nothing, {"enable_exec": False}),
+    "granted and connected": ([DEFAULT], [HEAVY], on_redis, grants, {}),
     "granted and connected, among others": ([DEFAULT], [HEAVY], among_others, grants, {}),
-    "maintenance": ([DEFAULT], [HEAVY], around, nothing, {"maintenance": True}),
+    "maintenance": ([DEFAULT], [HEAVY], on_redis, nothing, {"maintenance": True}),
 }
 
 
 def template(build):
-    """What a stack becomes that *build* fills."""
+    """Return the template of a stack that *build* fills."""
     return synthesize(lambda app: build(Stack(app, "Data"))).templates["Data"]
 
 
@@ -128,7 +128,7 @@ def template(build):
     [*((case, "3.3") for case in CASES), *((case, "2.11") for case in ("Redis", "SQS", "granted and connected"))],
 )
 def test_a_pool_that_is_added(case, line):
-    """A pool that is added gives the template and the plan of one that the executor was given."""
+    """Template and plan equal those of a pool in the constructor."""
     there, added, executor, between, arguments = CASES[case]
     plans = []
 
@@ -158,7 +158,7 @@ def test_a_pool_that_is_added(case, line):
 
 
 def test_an_image_that_is_built(tmp_path):
-    """A pool and an ECS task on another processor get an image of that, built once for both."""
+    """A pool and an ECS task on another processor share an image."""
     (tmp_path / "airflow/dags").mkdir(parents=True)
     (tmp_path / "airflow/requirements.txt").write_text("xlsxwriter\n")
 
@@ -176,7 +176,7 @@ def test_an_image_that_is_built(tmp_path):
 
 
 def test_grants_after_the_addition():
-    """What is granted and connected after a pool was added reaches it as what was granted before."""
+    """The order of grants and additions does not matter."""
 
     def build(stack, *, before):
         cluster = add_cluster(stack)
@@ -215,8 +215,8 @@ def test_grants_after_the_addition():
         (CeleryExecutor(), WorkerPool("own", environment={"MY_TOKEN": "abc"}), "MY_TOKEN looks like a secret"),
     ],
 )
-def test_a_pool_that_is_refused(executor, pool, message):
-    """A refusal comes before anything is made: plan, constructs and template stay what they were."""
+def test_a_rejected_pool(executor, pool, message):
+    """An error leaves plan, constructs and template unchanged."""
 
     def refused(stack):
         cluster = add_cluster(stack, executor=executor)
@@ -229,8 +229,8 @@ def test_a_pool_that_is_refused(executor, pool, message):
     assert template(refused) == template(lambda stack: add_cluster(stack, executor=executor))
 
 
-def test_after_a_refusal():
-    """A pool that was refused is not remembered: the next one is added as if nothing had happened."""
+def test_addition_after_an_error():
+    """An addition after an error works as usual."""
 
     def build(stack, *, stumble):
         cluster = add_cluster(stack)
@@ -246,7 +246,7 @@ def test_after_a_refusal():
 
 
 def test_an_impossible_size():
-    """A machine that Fargate has not is refused where the pool is made, before the cluster hears of it."""
+    """WorkerPool checks its size itself."""
     with pytest.raises(ValueError, match="pool 'heavy': memory_mib=512 is not compatible with cpu=4096"):
         WorkerPool("heavy", cpu=4096, memory_mib=512)
 
@@ -262,7 +262,7 @@ def add_etl(cluster):
 
 
 def add_report(cluster):
-    """Add another, with a secret of its own."""
+    """Add an ECS task with a secret."""
     stack = Stack.of(cluster)
     parameter = ssm.StringParameter.from_secure_string_parameter_attributes(stack, "Key", parameter_name="/key")
     secret = ecs.Secret.from_ssm_parameter(parameter)
@@ -285,7 +285,7 @@ def grant(cluster):
     ],
 )
 def test_any_order(executor, line):
-    """Pools, grants and connections, and ECS tasks in their own order, may be mixed: the template is the same."""
+    """The order of additions and grants does not change the template."""
     orders = [
         (add_pool, grant, add_etl, add_report),
         (add_etl, add_report, add_pool, grant),
@@ -304,8 +304,8 @@ def test_any_order(executor, line):
         assert other == first
 
 
-def test_what_starts_on_spot_comes_after_what_offers_it():
-    """A service on Spot, and what starts tasks there, comes after the cluster's consent, and goes before it."""
+def test_spot_services_wait_for_capacity_providers():
+    """Services on Spot, and those that start tasks there, depend on the capacity providers."""
 
     def build(stack):
         cluster = add_cluster(stack, executor=SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)]))
@@ -330,8 +330,8 @@ def test_what_starts_on_spot_comes_after_what_offers_it():
     assert [capacity for capacity in on_spot.values() if capacity != strategy] == ["FARGATE"] * (len(on_spot) - 1)
 
 
-def test_spot_tasks_of_the_users_own():
-    """Workers that may start an ECS task on Spot come after the consent too, also if they were there before."""
+def test_spot_ecs_tasks_wait_for_capacity_providers():
+    """Task runners also depend on the capacity providers if an ECS task on Spot is added later."""
 
     def build(stack):
         add_cluster(stack).add_ecs_task("etl", spot=True)
@@ -347,9 +347,9 @@ def test_spot_tasks_of_the_users_own():
 @pytest.mark.slow
 @pytest.mark.parametrize("spot", [True, False])
 def test_a_switch_of_spot(spot, tmp_path):
-    """By the real ``cdk diff``, it replaces the pool's service, makes or drops the offer, and touches nothing else.
+    """``cdk diff`` lists only the pool's service and the capacity providers.
 
-    The gate waits for the offer; CloudFormation updates no resource of which only the dependencies change.
+    The gate depends on them; CloudFormation does not update a resource if only its dependencies change.
     """
 
     def cluster(spot):
@@ -364,7 +364,7 @@ def test_a_switch_of_spot(spot, tmp_path):
 
 
 def test_spot_off():
-    """Without Spot there is no consent, and services run on Fargate as such."""
+    """Without Spot there are no capacity providers."""
     found = template(add_cluster)
     assert resources(found, "AWS::ECS::ClusterCapacityProviderAssociations") == {}
     services = resources(found, "AWS::ECS::Service").values()

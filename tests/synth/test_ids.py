@@ -1,7 +1,7 @@
-"""What keeps data stays where it is: same logical ids, same create-only properties, whatever else the user changes.
+"""Resources with data keep their logical ids and create-only properties.
 
-``ids/*.json`` hold, per kind of store, what the zero-argument cluster makes. A change there replaces something that
-keeps data in every cluster that upgrades; ``PYTHONPATH=tests python tests/synth/test_ids.py`` writes them anew.
+``ids/*.json`` contain the resources of a cluster without arguments. A change there replaces data in every cluster that
+upgrades; ``PYTHONPATH=tests python tests/synth/test_ids.py`` writes them again.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from synthesis import REPOSITORY, add_cluster, env, example, resources, synthesi
 pytestmark = pytest.mark.xdist_group("synth")
 
 FILES = Path(__file__).parent / "ids"
-# Per kind of store: its resource types, and the properties of which a change replaces the resource (CloudFormation's
-# resource schemas, createOnlyProperties) or what is in it (GenerateSecretString makes a new value; a subnet group
-# that changes its subnets may leave its database nowhere to stand).
+# Per kind of store: resource types, with properties whose change replaces the resource (createOnlyProperties of
+# CloudFormation's resource schemas) or its content (GenerateSecretString creates a new value, and a changed subnet
+# group may exclude the database's subnet).
 KINDS = {
     "database": {
         "AWS::RDS::DBInstance": [
@@ -72,36 +72,36 @@ KINDS = {
         "AWS::ServiceDiscovery::PrivateDnsNamespace": ["Name", "Vpc"],
     },
 }
-# Log groups whose content is not kept.
+# Log groups that are not retained.
 PASSING = ("AirflowVpcFlowLogGroup", "AirflowGateHandlerLogs", "AirflowDagsUploadLogs")
 
 
 @dataclass(frozen=True)
 class Change:
-    """Arguments that a user may change at any time, and the stores that this does without, by their first letters."""
+    """Arguments that may change at any time, and prefixes of the stores that they remove."""
 
     arguments: dict
     without: tuple[str, ...] = field(default=())
 
 
 def certificate(stack):
-    """A certificate that somebody else made."""
+    """Return an imported certificate."""
     arn = "arn:aws:acm:eu-central-1:123456789012:certificate/0"
     return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
 
 
 def public_web(stack):
-    """A load balancer on the internet."""
+    """Return an internet-facing load balancer."""
     return Web(certificate=certificate(stack), internet_facing=True, allow_from=["203.0.113.0/24"])
 
 
 def bucket(stack):
-    """A bucket that somebody else made."""
+    """Return an imported bucket."""
     return s3.Bucket.from_bucket_name(stack, "Given", "given")
 
 
 def secret(stack):
-    """A secret that somebody else made."""
+    """Return an imported secret."""
     return secretsmanager.Secret.from_secret_name_v2(stack, "Login", "login")
 
 
@@ -201,12 +201,12 @@ CHANGES = {
 
 
 def committed(kind):
-    """What the zero-argument cluster has of *kind*, by logical id."""
+    """Return the committed resources of *kind*, by logical id."""
     return json.loads((FILES / f"{kind}.json").read_text())
 
 
 def stateful(template, kind):
-    """What *template* has of *kind*: type and create-only properties by logical id."""
+    """Return type and create-only properties of the resources of *kind*, by logical id."""
     types = KINDS[kind]
     return {
         logical_id: {
@@ -224,22 +224,22 @@ def stateful(template, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_committed(kind):
-    """The zero-argument cluster keeps its data in the committed resources."""
+    """A cluster without arguments has the committed resources."""
     assert committed(kind) == stateful(template_of(), kind)
     assert {*KINDS[kind]} == {resource["Type"] for resource in committed(kind).values()}
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_change(change):
-    """A change that may not touch data leaves logical ids and create-only properties of every store as they are."""
+    """Arguments that must not affect data change no store."""
     template, without = template_of(**CHANGES[change].arguments), CHANGES[change].without
     for kind in KINDS:
         kept = {key: value for key, value in committed(kind).items() if not without or not key.startswith(without)}
         assert kept == stateful(template, kind)
 
 
-def test_every_argument_is_changed():
-    """Each argument of a cluster is among the changes above, or decides where data stands."""
+def test_every_argument_is_tested():
+    """Each argument is among the changes, or determines the place of data."""
     from inspect import signature
 
     from cdk_airflow_ecs import AirflowCluster
@@ -251,7 +251,7 @@ def test_every_argument_is_changed():
 
 @pytest.mark.parametrize("recommended", [False, True], ids=["no flags", "recommended flags"])
 def test_feature_flags(recommended):
-    """Changing CDK's feature flags, as `cdk flags` does, leaves every store as it is."""
+    """CDK's feature flags change no store."""
     report = example("quickstart").artifacts["aws-cdk-lib/feature-flag-report"]["properties"]["flags"]
     context = {name: flag["recommendedValue"] for name, flag in report.items()} if recommended else {}
     template = synthesize(lambda app: add_cluster(Stack(app, "Data")), context=context).templates["Data"]
@@ -260,7 +260,7 @@ def test_feature_flags(recommended):
 
 
 def test_environment():
-    """Stores have the same logical ids in a stack that knows its account and region."""
+    """A stack with account and region has the same logical ids."""
     app = App()
     stack = Stack(app, "Data", env=env())
     add_cluster(stack)
@@ -270,7 +270,7 @@ def test_environment():
 
 
 def pools(*, spot):
-    """What pools and ECS tasks consist of: types by logical id."""
+    """Return the types of resources of pools and ECS tasks, by logical id."""
 
     def build(app):
         cluster = add_cluster(Stack(app, "Data"))
@@ -287,7 +287,7 @@ def pools(*, spot):
 
 @pytest.mark.parametrize("spot", [False, True])
 def test_pools(spot):
-    """A pool and an ECS task of a name consist of the same resources for ever, wherever and whenever they are said."""
+    """The resources of a pool and an ECS task do not change."""
     assert pools(spot=spot) == committed("pools")
 
 

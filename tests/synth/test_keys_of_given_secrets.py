@@ -1,4 +1,4 @@
-"""A secret that is passed as an ``ecs.Secret`` works wherever the secret and its key stand."""
+"""Secrets as ``ecs.Secret`` work with keys in any stack."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PLACES = ("environment", "config", "service", "pool", "task", "router", "broker"
 
 
 def own(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
-    """Make secret and key in the stack of the cluster."""
+    """Create secret and key in the cluster's stack."""
     del home
     return secretsmanager.Secret(stack, f"mine-{name}", encryption_key=kms.Key(stack, f"key-{name}"))
 
 
 def other_stack(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
-    """Make secret and key in another stack."""
+    """Create secret and key in another stack."""
     del stack
     return secretsmanager.Secret(home, f"mine-{name}", encryption_key=kms.Key(home, f"key-{name}"))
 
@@ -51,7 +51,7 @@ def imported(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
 
 
 def imported_by_part(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
-    """Import the secret by an ARN without its suffix, and the key."""
+    """Import the secret by an ARN without suffix, and the key."""
     del home
     key = kms.Key.from_key_arn(stack, f"key-{name}", f"{KEY_ARN}/key-{name}")
     return secretsmanager.Secret.from_secret_attributes(
@@ -60,7 +60,7 @@ def imported_by_part(stack: Stack, home: Stack, name: str) -> secretsmanager.ISe
 
 
 def build(app: App, make: Callable[[Stack, Stack, str], secretsmanager.ISecret]) -> None:
-    """A cluster that is given a secret of its own in each place, one of them as a version of a field."""
+    """Create a cluster with a separate secret in each place."""
     home, stack = Stack(app, "Home"), Stack(app, "S")
     made = {place: make(stack, home, place) for place in PLACES}
     secrets = {place: ecs.Secret.from_secrets_manager(secret) for place, secret in made.items()}
@@ -82,18 +82,18 @@ def build(app: App, make: Callable[[Stack, Stack, str], secretsmanager.ISecret])
         log_router=FireLens(options={"Name": "http", "http_passwd": secrets["router"]}),
     )
     cluster.add_ecs_task("etl", environment={"FOR_ETL": secrets["task"]})
-    # The same task definition grows once more.
+    # This changes an existing task definition.
     cluster.add_worker_pool(WorkerPool("more", queues=["more"], environment={"FOR_MORE": secrets["added"]}))
 
 
-def about(value: object) -> set[str]:
-    """The places whose secret or key *value* names."""
+def places_of(value: object) -> set[str]:
+    """Return the places of the secrets and keys in *value*."""
     text = str(flat(value))
     return {place for place in PLACES if re.search(rf"(mine|key)-?{place}", text)}
 
 
 def given(template: Mapping[str, dict]) -> dict[str, dict[str, list[object]]]:
-    """The secrets of each execution role's containers, by place."""
+    """Return the secrets of each execution role's containers, by place."""
     found: dict[str, dict[str, list[object]]] = {}
     for each in template.values():
         if each["Type"] == "AWS::ECS::TaskDefinition":
@@ -102,13 +102,13 @@ def given(template: Mapping[str, dict]) -> dict[str, dict[str, list[object]]]:
             for container in task["ContainerDefinitions"]:
                 options = container.get("LogConfiguration", {}).get("SecretOptions", ())
                 for secret in (*container.get("Secrets", ()), *options):
-                    for place in about(secret["ValueFrom"]):
+                    for place in places_of(secret["ValueFrom"]):
                         of_role.setdefault(place, []).append(flat(secret["ValueFrom"]))
     return found
 
 
-def may(template: Mapping[str, dict], role: str, action: str) -> list[dict]:
-    """The statements of *role* that allow *action*."""
+def statements_for(template: Mapping[str, dict], role: str, action: str) -> list[dict]:
+    """Return the statements of *role* that allow *action*."""
     policies = [each["Properties"] for each in template.values() if each["Type"] == "AWS::IAM::Policy"]
     statements = [s for each in policies if {"Ref": role} in each["Roles"] for s in each["PolicyDocument"]["Statement"]]
     return [each for each in statements if action in each["Action"]]
@@ -116,18 +116,20 @@ def may(template: Mapping[str, dict], role: str, action: str) -> list[dict]:
 
 @pytest.mark.parametrize("make", [own, other_stack, imported, imported_by_part])
 def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack, str], secretsmanager.ISecret]):
-    """Each role may read its own secrets and use their keys, through Secrets Manager, and no others; no cycle."""
+    """Each role statements_for read only its own secrets, and use their keys only through Secrets Manager."""
     templates = synthesize(lambda app: build(app, make)).templates
     template = templates["S"]["Resources"]
     roles = given(template)
     assert {place for secrets in roles.values() for place in secrets} == {*PLACES}
     for role, secrets in roles.items():
         readable = {
-            place for each in may(template, role, "secretsmanager:GetSecretValue") for place in about(each["Resource"])
+            place
+            for each in statements_for(template, role, "secretsmanager:GetSecretValue")
+            for place in places_of(each["Resource"])
         }
         assert readable == {*secrets}, role
-        decrypting = [each for each in may(template, role, "kms:Decrypt") if about(each["Resource"])]
-        assert {place for each in decrypting for place in about(each["Resource"])} == {*secrets}, role
+        decrypting = [each for each in statements_for(template, role, "kms:Decrypt") if places_of(each["Resource"])]
+        assert {place for each in decrypting for place in places_of(each["Resource"])} == {*secrets}, role
         assert all("secretsmanager" in str(each["Condition"]["StringLike"]["kms:ViaService"]) for each in decrypting)
     (field,) = {str(value) for secrets in roles.values() for value in secrets.get("service", ())}
     (version,) = {str(value) for secrets in roles.values() for value in secrets.get("task", ())}
@@ -142,8 +144,8 @@ def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack,
     assert not any("ExecutionRole" in str(policy) for policy in keys)
 
 
-def test_the_secret_with_the_key_counts():
-    """Of a secret that is imported twice, the import that names the key is used, whichever was passed."""
+def test_the_import_with_the_key_is_used():
+    """If a secret is imported twice, the import with the key is used."""
 
     def twice(app: App) -> None:
         stack = Stack(app, "S")
@@ -154,4 +156,4 @@ def test_the_secret_with_the_key_counts():
 
     template = synthesize(twice).templates["S"]["Resources"]
     (role,) = (role for role, secrets in given(template).items() if secrets)
-    assert [each for each in may(template, role, "kms:Decrypt") if about(each["Resource"]) == {"task"}]
+    assert [each for each in statements_for(template, role, "kms:Decrypt") if places_of(each["Resource"]) == {"task"}]

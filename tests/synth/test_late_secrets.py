@@ -1,4 +1,4 @@
-"""Secrets behind tokens: no template gets them in a plain variable, a command or an option of a log router."""
+"""Secrets behind tokens raise an error wherever they would be in plain text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLACES = {
 
 @pytest.mark.parametrize("kind", SECRETS)
 def test_a_token_that_becomes_a_secret(kind):
-    """Whatever makes it."""
+    """All tokens that resolve to a secret are detected."""
     stack = Stack(App(), "Data")
     value = SECRETS[kind](stack)
     with pytest.raises(ValueError, match=r"the variable DB_PASSWORD of ApiServer looks like a secret \(by (a|the) "):
@@ -40,16 +40,16 @@ def test_a_token_that_becomes_a_secret(kind):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_wherever_it_would_be_readable(place):
-    """In variables, options, checks and settings of a log router."""
+def test_every_place_is_checked(place):
+    """Variables, options, health checks and log router settings are checked."""
     with pytest.raises(ValueError, match="looks like a secret"):
         AirflowCluster(
             Stack(App(), "Data"), "Airflow", version=VERSION, **PLACES[place](SECRETS["Secrets Manager"](None))
         )
 
 
-def test_what_is_added_later():
-    """The command of an ECS task, too; nothing of it is made."""
+def test_the_command_of_an_added_task():
+    """A secret in the command raises an error, and no task is created."""
     cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=VERSION)
     image = ecs.ContainerImage.from_registry("python:3.13")
     with pytest.raises(ValueError, match="the command of Tasks/etl looks like a secret"):
@@ -59,19 +59,19 @@ def test_what_is_added_later():
 
 @jsii.implements(IStringProducer)
 class Later:
-    """A value that is there when the app is synthesized, and an error before."""
+    """A value that is available only during synthesis."""
 
     ready = False
 
     def produce(self, context):
-        """Give the value."""
+        """Return the value."""
         if not self.ready:
             raise RuntimeError("too early")
         return "later"
 
 
 def test_other_tokens():
-    """ARNs, parameters, references to other stacks and values that are not there yet are accepted."""
+    """ARNs, parameters, cross-stack references and lazy values are accepted."""
     app, later = App(), Later()
     stack, other = Stack(app, "Data"), Stack(app, "Other")
     AirflowCluster(

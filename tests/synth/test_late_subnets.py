@@ -1,4 +1,4 @@
-"""Lists of subnet ids and zones that are known only at deploy: imports, parameters and values in SSM."""
+"""Lists of subnets and zones that are known only at deploy time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SOURCES = {
 
 
 def late_vpc(stack, source="import", **attributes):
-    """A VPC whose zones and private subnets are lists of unknown length."""
+    """Return a VPC with lists of unknown length."""
     zones = Fn.split(",", Fn.import_value("zones"))
     ids = {"private_subnet_ids": SOURCES[source](stack, "private")} | attributes
     return ec2.Vpc.from_vpc_attributes(
@@ -47,7 +47,7 @@ def late_vpc(stack, source="import", **attributes):
 
 
 def deployed(value):
-    """What CloudFormation makes of *value*, with the private subnets of SUBNETS and other references as a word."""
+    """Resolve *value* as CloudFormation does; private subnets are SUBNETS, other references a word."""
     if isinstance(value, list):
         return [deployed(each) for each in value]
     if not isinstance(value, dict):
@@ -64,7 +64,7 @@ def deployed(value):
 
 
 def variable(template, container, name):
-    """A variable of a container, after the deploy."""
+    """Return a container's variable after the deploy."""
     (found,) = (
         deployed(each["Value"])
         for task in resources(template, "AWS::ECS::TaskDefinition").values()
@@ -77,8 +77,8 @@ def variable(template, container, name):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_place_gets_all_subnets(source):
-    """Services, RunTask, the operator's variable, the gate, stores and the load balancer get the whole list."""
+def test_every_place_has_all_subnets(source):
+    """Services, tasks, gate, stores and load balancer use the whole list."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -116,7 +116,7 @@ def _subnets(properties):
 
 
 def test_files_need_known_subnets():
-    """A file system needs a mount target for each subnet, so a list of unknown length is refused, with the remedy."""
+    """A file system with a list of unknown length raises an error."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -127,7 +127,7 @@ def test_files_need_known_subnets():
 
 
 def test_files_with_chosen_subnets():
-    """With subnets of the list chosen one by one, each has a mount target."""
+    """Each chosen subnet has a mount target."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -154,7 +154,7 @@ def test_files_with_chosen_subnets():
 
 
 def test_files_with_known_subnets_in_late_zones():
-    """Known subnets in zones of a list known only at deploy each have a mount target."""
+    """Known subnets may be in unknown zones."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -166,7 +166,7 @@ def test_files_with_known_subnets_in_late_zones():
 
 
 def test_late_blocks_of_the_load_balancer():
-    """The API server trusts the load balancer's blocks, also where they are a list known only at deploy."""
+    """The API server trusts the load balancer's CIDR blocks, even from a list token."""
 
     def build(app):
         stack = Stack(app, STACK)

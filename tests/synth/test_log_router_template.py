@@ -1,4 +1,4 @@
-"""The output of containers in the template."""
+"""Log routers in the template."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DELIVERY = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow"
 
 @pytest.fixture(scope="module")
 def template():
-    """A cluster whose services log through Fluent Bit, with an ECS task of the user's own."""
+    """Return the template of a cluster with FireLens and an ECS task."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -35,7 +35,7 @@ def template():
 
 
 def tasks(template):
-    """Containers by name, of each task definition, by the name of the first that is ours."""
+    """Return the containers of each task definition by name, by the first container."""
     found = {}
     for definition in resources(template, "AWS::ECS::TaskDefinition").values():
         containers = {c["Name"]: c for c in definition["Properties"]["ContainerDefinitions"]}
@@ -44,14 +44,14 @@ def tasks(template):
 
 
 def test_services_log_through_the_router(template):
-    """Each container of a service writes to the router beside it, whose own output is in CloudWatch Logs."""
+    """All service containers use the router, which logs to CloudWatch."""
     for name, containers in tasks(template).items():
         if name in ("migrate", "etl"):
             continue
         router = containers.pop("log-router")
         assert router["FirelensConfiguration"]["Type"] == "fluentbit"
         assert router["Essential"] is True
-        # A tag of a release, which AWS never moves.
+        # A tag that AWS never moves.
         assert re.fullmatch(r"public\.ecr\.aws/aws-observability/aws-for-fluent-bit:3\.\d+\.\d+", router["Image"])
         assert router["LogConfiguration"]["LogDriver"] == "awslogs"
         for container in containers.values():
@@ -61,15 +61,15 @@ def test_services_log_through_the_router(template):
             assert (secret["Name"], flat(secret["ValueFrom"])) == ("apikey", "<ApiKeyF9DDEE66>")
 
 
-def test_what_others_read_stays_where_they_read_it(template):
-    """The gate reads the migration's last lines, and the operator those of its task, from CloudWatch Logs."""
+def test_the_migration_and_ecs_tasks_log_to_cloudwatch(template):
+    """The gate and the operator read these logs from CloudWatch."""
     for name in ("migrate", "etl"):
         (container,) = tasks(template)[name].values()
         assert container["LogConfiguration"]["LogDriver"] == "awslogs"
 
 
-def test_every_routed_role_may_write_and_no_other(template):
-    """Task roles of services get the plugin's permission; those of the migration and of ECS tasks do not."""
+def test_only_routed_services_have_the_permission(template):
+    """Only task roles of routed services have the plugin's permission."""
     holders = {
         role["Ref"]
         for policy in resources(template, "AWS::IAM::Policy").values()
@@ -87,7 +87,7 @@ def test_every_routed_role_may_write_and_no_other(template):
 
 
 def test_execution_roles_of_routed_services_read_the_secret(template):
-    """The router's secret is read by those who start it."""
+    """Only these execution roles may read the router's secret."""
     readers = {
         role["Ref"]
         for policy in resources(template, "AWS::IAM::Policy").values()
@@ -100,7 +100,7 @@ def test_execution_roles_of_routed_services_read_the_secret(template):
 
 
 def test_a_router_and_a_task_in_ecr():
-    """Images of the user's own in ECR are pulled as the cluster's are, and cdk-nag has nothing to say of its login."""
+    """Execution roles may pull the user's images from ECR."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -120,7 +120,7 @@ def test_a_router_and_a_task_in_ecr():
 
 
 @pytest.mark.parametrize(("router", "days"), [(AwsLogs(retention_days=365), 365), (AwsLogs(retention_days=None), None)])
-def test_how_long_the_group_keeps_it(router, days):
-    """The cluster's log group keeps what the user said, and is the same group whatever that is."""
+def test_retention(router, days):
+    """retention_days= applies to the same log group."""
     group = resources(template_of(log_router=router), "AWS::Logs::LogGroup")["AirflowLogsContainers22919C12"]
     assert group["Properties"].get("RetentionInDays") == days

@@ -1,4 +1,4 @@
-"""Every statement of roles and resources, in every example and in clusters beyond: valid, and never too much."""
+"""IAM statements of all examples and of further clusters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from synthesis import EXAMPLES, add_cluster, example, resources, synthesize, too
 pytestmark = pytest.mark.xdist_group("examples")
 
 DELIVERY = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow"
-# No component needs any of these, whatever its backends: it would make, list or empty what it was only given to use.
+# No component needs these, because they would create, list or empty shared resources.
 FORBIDDEN = {
     "ecs:CreateCluster",
     "ecs:DeregisterTaskDefinition",
@@ -38,22 +38,22 @@ FORBIDDEN = {
     "sqs:PurgeQueue",
     "sts:AssumeRole",
 }
-# RDS itself writes its metrics to a group of its own, by a role that it alone may take on.
+# RDS writes its metrics to its own log group, with a role that only RDS may assume.
 RDS = ("DatabaseMonitoringRole", "logs:CreateLogGroup", "log-group:RDS")
-# What has no resource to name: ECS Exec and the login to ECR.
+# Actions without resources: ECS Exec and the login to ECR.
 EVERYWHERE = {
     "ecr:GetAuthorizationToken",
     "logs:DescribeLogGroups",
     *(f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")),
 }
-# Where parliament wants another resource, and the role in which it may: "log-group:*" is what AWS documents for the
-# first; the others are in statements of CDK's, for its own function and for the parameter that the example gives.
+# Parliament expects another resource for these, by role. AWS documents "log-group:*" for the first; the others are
+# statements of CDK for its own function and for the example's parameter.
 EXCUSED = {
     "logs:DescribeLogGroups": "TaskRole",
     "s3:List*": "DagsUploadRole",
     "ssm:DescribeParameters": "ExecutionRole",
 }
-# Where the statements of roles stand, and those of all other policies: the type and the property.
+# The properties with statements of roles, and those with all other policies.
 ROLES = {("AWS::IAM::Policy", "PolicyDocument"), ("AWS::IAM::Role", "Policies")}
 TRUST, BUCKET, KEY = "AWS::IAM::Role", "AWS::S3::BucketPolicy", "AWS::KMS::Key"
 OTHERS = {
@@ -65,33 +65,33 @@ OTHERS = {
 }
 TYPES = {kind for kind, _ in OTHERS}
 ACCOUNT, SOURCE = "arn:aws:iam::123456789012:root", "aws:SourceAccount"
-# Whom the policies of resources let do what, and by which condition.
+# Principals, actions and conditions in resource policies.
 GRANTED = {
     (TRUST, "ecs-tasks.amazonaws.com", "sts:AssumeRole", f"{SOURCE} aws:SourceArn"),
     (TRUST, "monitoring.rds.amazonaws.com", "sts:AssumeRole", SOURCE),
     (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", SOURCE),
-    (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", ""),  # CDK's, in the example with a VPC of its own
-    (TRUST, "lambda.amazonaws.com", "sts:AssumeRole", ""),  # Lambda says no source
+    (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", ""),  # CDK's, in the example with its own VPC
+    (TRUST, "lambda.amazonaws.com", "sts:AssumeRole", ""),  # Lambda sends no source account
     (BUCKET, "logging.s3.amazonaws.com", "s3:PutObject", SOURCE),
-    (BUCKET, "logdelivery.elasticloadbalancing.amazonaws.com", "s3:PutObject", ""),  # its path holds the account
+    (BUCKET, "logdelivery.elasticloadbalancing.amazonaws.com", "s3:PutObject", ""),  # its path contains the account
     # CDK's function that empties buckets for development.
     (BUCKET, ARNS[TRUST], "s3:DeleteObject* s3:GetBucket* s3:List* s3:PutBucketPolicy", ""),
-    (KEY, ACCOUNT, "kms:*", ""),  # who may use it is then said by the policies of roles
+    (KEY, ACCOUNT, "kms:*", ""),  # the policies of roles restrict it
     (
         *(KEY, "logs.eu-central-1.amazonaws.com"),
         "kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt*",
         "kms:EncryptionContext:aws:logs:arn",
     ),
 }
-# What parliament says of actions with "*", which are also about what the resource is not; it does not know the context
-# of a key either.
+# Parliament's findings for actions with "*", some of which do not apply to the resource, and for a key's context, which
+# it does not know.
 SAID = {"RESOURCE_MISMATCH", "UNKNOWN_CONDITION_FOR_ACTION", "MISMATCHED_TYPE", "RESOURCE_POLICY_PRIVILEGE_ESCALATION"}
-# CDK's own function that uploads DAGs may do what starts like these, to CDK's bucket and to the bucket of DAGs.
+# CDK's function that uploads DAGs may use these prefixes on CDK's bucket and the bucket of DAGs.
 UPLOAD = {"s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*"}
 
 
 def routed(app: App) -> None:
-    """A cluster whose services log through Fluent Bit."""
+    """Create a cluster with FireLens."""
     stack = Stack(app, "Routed")
     key = secretsmanager.Secret(stack, "ApiKey")
     router = FireLens(
@@ -110,12 +110,12 @@ everything = pytest.mark.parametrize("name", [*EXAMPLES, *CLUSTERS])
 
 @functools.cache
 def templates(name):
-    """The templates of an example or a cluster."""
+    """Return the templates of an example or cluster."""
     return (synthesize(CLUSTERS[name]) if name in CLUSTERS else example(name)).templates
 
 
 def imported(node, name):
-    """Part of a template of *name* with what other stacks give it, and names of CDK's assets, as IAM gets them."""
+    """Resolve imports and asset names in a part of a template."""
     if isinstance(node, list):
         return [imported(part, name) for part in node]
     if not isinstance(node, dict):
@@ -135,7 +135,7 @@ def imported(node, name):
 
 @functools.cache
 def allowed(name):
-    """Every role and statement of an example or a cluster, as in the template and as IAM gets it."""
+    """Return each role and statement, as in the template and as deployed."""
     return [
         (role, statement, deployed(template, imported(statement, name)))
         for template in templates(name).values()
@@ -144,7 +144,7 @@ def allowed(name):
 
 
 def nested(node):
-    """Every statement inside *node*."""
+    """Yield every statement inside *node*."""
     if isinstance(node, list):
         for part in node:
             yield from nested(part)
@@ -156,7 +156,7 @@ def nested(node):
 
 @functools.cache
 def granted(name):
-    """Every statement of a resource's own policy as IAM gets it, with the type and the property that it stands in."""
+    """Return each deployed statement of resource policies, with resource type and property."""
     return [
         (resource["Type"], place, deployed(template, imported(statement, name)))
         for template in templates(name).values()
@@ -168,12 +168,12 @@ def granted(name):
 
 
 def uploaded(name):
-    """Whether deploying uploads DAGs."""
+    """Return whether the deploy uploads DAGs."""
     return any(resources(template, "Custom::CDKBucketDeployment") for template in templates(name).values())
 
 
-def judged(kind, statement):
-    """A statement of a resource's own policy as parliament takes it: with what it is on, and whole numbers as text."""
+def for_parliament(kind, statement):
+    """Return a statement of a resource policy in parliament's form."""
     named = {"Resource": ARNS[kind]} if statement.get("Resource", "*") == "*" else {}
     conditions = {
         operator: {key: str(int(value)) if isinstance(value, float) else value for key, value in given.items()}
@@ -184,10 +184,10 @@ def judged(kind, statement):
 
 @functools.cache
 def findings():
-    """What parliament finds in which statement: (name, type or role, statement, findings); each judged once."""
+    """Return (name, type or role, statement, findings); parliament checks each distinct statement once."""
     names = (*EXAMPLES, *CLUSTERS)
     every = [(name, role, each, each) for name in names for role, _, each in allowed(name)]
-    every += [(name, kind, each, judged(kind, each)) for name in names for kind, _, each in granted(name)]
+    every += [(name, kind, each, for_parliament(kind, each)) for name in names for kind, _, each in granted(name)]
     impossible = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket"}
     distinct = {json.dumps(each): each for each in (*(taken for *_, taken in every), impossible)}
     found = analyze({key: {"Version": "2012-10-17", "Statement": [each]} for key, each in distinct.items()})
@@ -198,7 +198,7 @@ def findings():
 @tool("parliament", "parliament")
 @everything
 def test_parliament(name):
-    """AWS knows each action, resource and condition of each statement, and they go together (so parliament says)."""
+    """Parliament accepts the statements of roles, with documented exceptions."""
     excused = set()
     for role, statement, each in (found[1:] for found in findings() if found[0] == name):
         if not each or role in TYPES:
@@ -215,15 +215,15 @@ def test_parliament(name):
 @tool("parliament", "parliament")
 @everything
 def test_parliament_of_resources(name):
-    """The same of the policies of resources, and of who may take on a role."""
+    """Parliament accepts resource and trust policies."""
     for kind, statement, each in (found[1:] for found in findings() if found[0] == name):
         if each and kind in TYPES:
             assert "*" in str(statement["Action"]), (kind, statement, each)
             assert {finding.partition(" ")[0] for finding in each} <= SAID, (kind, statement, each)
 
 
-def test_what_the_policies_of_resources_grant():
-    """They let nobody in but this account and services of AWS, each for what it needs; there are no others."""
+def test_resource_policies():
+    """Only this account and AWS services have access, each with its actions."""
     every = [each for name in (*EXAMPLES, *CLUSTERS) for each in granted(name)]
     assert {(kind, place) for kind, place, _ in every} == OTHERS
     found = set()
@@ -237,8 +237,8 @@ def test_what_the_policies_of_resources_grant():
 
 
 @everything
-def test_what_no_role_may_do(name):
-    """No role may make, list or empty what it was only given to use, take on another role, or pass one at will."""
+def test_forbidden_actions(name):
+    """No role has a forbidden action or may pass any role."""
     assert allowed(name)
     for role, statement, _ in allowed(name):
         assert "NotAction" not in statement
@@ -256,7 +256,7 @@ def test_what_no_role_may_do(name):
 
 @everything
 def test_components_write_their_own_log_streams(name):
-    """The execution role of a task definition may write the streams that its containers are configured with."""
+    """An execution role may write only its component's log streams."""
     found = {}
     for role, _, statement in allowed(name):
         if "ExecutionRole" in role and "logs:PutLogEvents" in several(statement["Action"]):
@@ -279,8 +279,8 @@ def test_components_write_their_own_log_streams(name):
 
 
 @everything
-def test_actions_and_resources_are_named(name):
-    """Roles may do what is named to what is named; the function of CDK's that uploads DAGs is the only exception."""
+def test_no_wildcards(name):
+    """Only CDK's upload function has wildcards in actions."""
     for role, statement, _ in allowed(name):
         actions, named = {*several(statement["Action"])}, several(statement["Resource"])
         if "*" in named:
@@ -290,8 +290,8 @@ def test_actions_and_resources_are_named(name):
 
 
 @everything
-def test_policies_are_written_out(name):
-    """No role has somebody else's policy, but that of CDK's function that empties buckets for development."""
+def test_no_managed_policies(name):
+    """Only CDK's function that empties buckets has a managed policy."""
     for template in templates(name).values():
         assert resources(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::User", "AWS::IAM::Group") == {}
         for role, resource in resources(template, "AWS::IAM::Role").items():

@@ -1,4 +1,4 @@
-"""What is given from another account or region is refused while it can be, and left alone while nobody can tell."""
+"""Resources of another account or region raise an error, if their place is known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOKUP = (
 
 
 def found(owner: str) -> dict:
-    """What a lookup of a VPC with private subnets in two zones finds."""
+    """Return the lookup result of a VPC with private subnets in two zones."""
     zones = ("a", "b")
     subnets = [
         {"subnetId": f"s-{z}", "cidr": "10.0.0.0/24", "availabilityZone": f"eu-central-1{z}", "routeTableId": "r"}
@@ -32,18 +32,18 @@ def found(owner: str) -> dict:
 
 
 def shared_vpc(stack: Stack, owner: str) -> ec2.IVpc:
-    """A VPC that another account shares with the stack's."""
+    """Return a VPC that another account shares."""
     stack.node.set_context(LOOKUP, found(owner))
     return ec2.Vpc.from_lookup(stack, "Shared", vpc_id="vpc-1", owner_account_id=OWNER)
 
 
 def certificate(stack: Stack, arn: str) -> acm.ICertificate:
-    """A certificate by its ARN."""
+    """Return a certificate by its ARN."""
     return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
 
 
 def test_certificate_of_another_region():
-    """A certificate of another region is refused, with both regions."""
+    """The error has both regions."""
     stack = Stack(App(), "Data", env=env("eu-west-1"))
     web = Web(certificate=certificate(stack, "arn:aws:acm:us-east-1:123456789012:certificate/1"), domain_name="a.b")
     with pytest.raises(ValueError, match=r"certificate .*eu-west-1,.* got one in us-east-1"):
@@ -51,7 +51,7 @@ def test_certificate_of_another_region():
 
 
 def test_certificate_of_another_stack():
-    """The same holds for a certificate that another stack makes, whose ARN nobody knows yet."""
+    """A certificate of a stack in another region raises an error too."""
     app = App()
     other = Stack(app, "Other", env=env("us-east-1"), cross_region_references=True)
     web = Web(certificate=acm.Certificate(other, "Certificate", domain_name="a.b"), domain_name="a.b")
@@ -60,8 +60,8 @@ def test_certificate_of_another_stack():
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_certificate_that_may_be_right(known):
-    """A certificate of the stack's region, or of a region that nobody knows, is taken."""
+def test_accepted_certificates(known):
+    """A certificate of the same or an unknown region is accepted."""
     stack = Stack(App(), "Data", env=env("us-east-1") if known else None)
     arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
     add_cluster(stack, web=Web(certificate=certificate(stack, arn), domain_name="a.b"))
@@ -71,14 +71,14 @@ def test_certificate_that_may_be_right(known):
 
 
 def test_vpc_of_another_account():
-    """A shared VPC is refused where a private DNS zone would be made in it, which only its owner may."""
+    """A shared VPC raises an error, because only its owner may associate a private zone."""
     stack = Stack(App(), "Data", env=env())
     with pytest.raises(ValueError, match=rf"vpc= .* 123456789012,.* got a VPC of {OWNER}"):
         add_cluster(stack, vpc=shared_vpc(stack, OWNER))
 
 
-def test_vpc_that_may_be_right():
-    """The stack's own VPC is taken, a shared one without a private zone, and one of an account that nobody knows."""
+def test_accepted_vpcs():
+    """An own VPC, a shared one without a zone and one of an unknown account are accepted."""
     own = Stack(App(), "Data", env=env())
     add_cluster(own, vpc=shared_vpc(own, "123456789012"))
     without_zone = Stack(App(), "Data", env=env())

@@ -1,4 +1,4 @@
-"""Where a cluster may stand: beside another, in nested stacks and stages, in other partitions, across stacks."""
+"""Clusters in one stack or VPC, in nested stacks, stages and partitions, and across stacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STACK, INGRESS = "Data", "AWS::EC2::SecurityGroupIngress"
 
 
 def namespaces(assembly: Assembly) -> list[str]:
-    """The names of all private DNS zones, the only names that this library gives."""
+    """Return the names of all private DNS zones."""
     return [
         namespace["Properties"]["Name"]
         for template in assembly.templates.values()
@@ -32,13 +32,13 @@ def namespaces(assembly: Assembly) -> list[str]:
 
 
 def statements(template) -> list[dict]:
-    """Every statement of every role's policies."""
+    """Return every statement of all role policies."""
     policies = resources(template, "AWS::IAM::Policy").values()
     return [statement for policy in policies for statement in policy["Properties"]["PolicyDocument"]["Statement"]]
 
 
 def dependencies(assembly: Assembly) -> dict[str, set[str]]:
-    """The stacks that each stack needs; synthesis has already refused circles."""
+    """Return the dependencies of each stack."""
     stacks = {
         name: artifact
         for name, artifact in assembly.artifacts.items()
@@ -48,7 +48,7 @@ def dependencies(assembly: Assembly) -> dict[str, set[str]]:
 
 
 def test_two_in_one_stack():
-    """Two clusters in one stack share nothing, their private zones' names included."""
+    """Two clusters in one stack share nothing."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -70,7 +70,7 @@ def test_two_in_one_stack():
 
 
 def families(assembly):
-    """The families of the task definitions of all stacks."""
+    """Return the families of all task definitions."""
     return {
         definition["Properties"]["Family"]
         for template in assembly.templates.values()
@@ -79,7 +79,7 @@ def families(assembly):
 
 
 def test_two_in_one_vpc():
-    """Two clusters in two stacks but one VPC have different zone names, so that neither answers for the other."""
+    """Two clusters in one VPC have different zones."""
 
     def build(app):
         vpc = ec2.Vpc(Stack(app, "Network"), "Vpc")
@@ -91,7 +91,7 @@ def test_two_in_one_vpc():
 
 
 def test_one_app_under_two_stack_names():
-    """One app deployed twice under different stack names gives two zones and families, and else the same template."""
+    """Two stack names have different zones and families, but otherwise equal templates."""
 
     def deploy(name):
         return synthesize(lambda app: add_cluster(Stack(app, STACK, stack_name=name)).add_ecs_task("etl"))
@@ -111,7 +111,7 @@ def test_one_app_under_two_stack_names():
 
 
 def test_nested_stack():
-    """In a nested stack a cluster is complete, and its zone's name comes from where it stands, not from a token."""
+    """A cluster in a nested stack is complete and has a zone name without a token."""
     assembly = synthesize(lambda app: add_cluster(NestedStack(Stack(app, STACK), "Nested")), nag=True)
     (nested,) = (template for name, template in assembly.templates.items() if name != STACK)
     assert len(resources(nested, "AWS::ECS::Service")) == 5
@@ -121,7 +121,7 @@ def test_nested_stack():
 
 
 def test_two_nested_stacks():
-    """The same id in two nested stacks of one stack gives two zones."""
+    """The same id in two nested stacks has two zones."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -135,7 +135,7 @@ def test_two_nested_stacks():
 
 
 def test_long_names():
-    """The longest name of a stack and a long id leave a family that ECS takes, and that is still its own."""
+    """Long names of stack and cluster result in valid and unique families."""
     assembly = synthesize(
         lambda app: [
             add_cluster(Stack(app, "One", stack_name="s" * 128), "Cluster" * 20),
@@ -148,7 +148,7 @@ def test_long_names():
 
 
 def test_stages():
-    """In two stages of one app a cluster has the same logical ids and different zones."""
+    """Two stages have the same logical ids and different zones."""
 
     def build(app):
         for name in ("Test", "Production"):
@@ -163,10 +163,10 @@ def test_stages():
 
 
 def test_known_environment():
-    """In a stack with an account and a region nothing is left to CloudFormation that CDK knows, and all is found."""
+    """With account and region CDK needs only the availability zones."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, STACK, env=env())), nag=True)
     assert assembly.nag["violations"] == []
-    # Availability zones are the one thing that CDK itself asks for.
+    # CDK itself needs the availability zones.
     missing = json.loads((assembly.folder / "manifest.json").read_text())["missing"]
     assert [question["provider"] for question in missing] == ["availability-zones"]
 
@@ -181,7 +181,7 @@ def test_known_environment():
 )
 @pytest.mark.parametrize("version", [AirflowVersion.V3_3, AirflowVersion.V2_11], ids=str)
 def test_partitions(region, suffix, version):
-    """In China and GovCloud no ARN names another partition, and services go by the names that they have there."""
+    """China and GovCloud have the right partition and service names."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, STACK, env=env(region)), version=version))
     there = {"AWS::Region": region, "AWS::URLSuffix": suffix, "AWS::Partition": "the-partition"}
     texts = strings(flat(assembly.templates[STACK], there))
@@ -202,7 +202,7 @@ def test_partitions(region, suffix, version):
 
 
 def other_stacks(app):
-    """A network, a database, a bucket with a key and a key, each in a stack of its own."""
+    """Return a network, a database, a bucket and a key of separate stacks."""
     vpc = ec2.Vpc(Stack(app, "Network"), "Vpc")
     keys = Stack(app, "Keys")
     database = rds.DatabaseInstance(
@@ -219,7 +219,7 @@ def other_stacks(app):
 
 @pytest.mark.parametrize("references", ["strong", "weak"])
 def test_across_stacks(references):
-    """With VPC, database, bucket and key in other stacks, the cluster's stack needs them and none needs it."""
+    """The cluster's stack depends on the others, and not vice versa."""
 
     def build(app):
         vpc, database, bucket, key = other_stacks(app)
@@ -254,28 +254,28 @@ def test_across_stacks(references):
         if not references_inside(rule["Properties"]["GroupId"], template)
     ]
     admitted = sorted(rule["Properties"]["Description"] for rule in of_others)
-    # Their security groups admit the clients of the database, and the components that run users' code.
+    # Other security groups admit the clients of the database and the components that run user code.
     assert admitted.count("Metadata database") == 5
     assert len(admitted) == 5 + 3
-    # By the port that the database says, not by one that is taken for granted.
+    # The port is that of the database, not the default.
     ports = [rule["Properties"]["FromPort"] for rule in of_others if "Metadata" in rule["Properties"]["Description"]]
-    told = [
+    values = [
         variable["Value"]
         for task in resources(template, "AWS::ECS::TaskDefinition").values()
         for variable in task["Properties"]["ContainerDefinitions"][0]["Environment"]
         if variable["Name"] == "METADATA_PORT"
     ]
-    (port,) = {str(flat(value)) for value in (*ports, *told)}
+    (port,) = {str(flat(value)) for value in (*ports, *values)}
     assert port != "5432"
 
 
 def references_inside(value, template) -> bool:
-    """Whether *value* is something of *template* itself."""
+    """Return whether *value* refers to a resource of *template*."""
     return bool(references(value) & {*template["Resources"]})
 
 
 def test_key_of_a_bucket():
-    """Whoever reads or writes objects under a customer key may use that key for just that."""
+    """Readers and writers of a bucket may use its key."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -305,7 +305,7 @@ def test_key_of_a_bucket():
 
 @pytest.mark.parametrize("executor", [CeleryExecutor(), LocalExecutor()], ids=["Celery", "Local"])
 def test_grants(executor):
-    """`bucket.grant_read(cluster)` makes one policy, for the roles that run users' code and for no other."""
+    """A grant has one policy for the roles that run user code."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -320,7 +320,7 @@ def test_grants(executor):
 
 @pytest.mark.parametrize("public", [True, False])
 def test_public_subnets(public):
-    """Tasks in public subnets get public addresses, without which they reach nothing; others get none."""
+    """Tasks have public addresses only in public subnets."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -339,7 +339,7 @@ def test_public_subnets(public):
 
 
 def test_own_vpc_public_subnets():
-    """The own VPC's public subnets give tasks public addresses too."""
+    """So do tasks in public subnets of the cluster's VPC."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, STACK), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
     )
@@ -349,8 +349,8 @@ def test_own_vpc_public_subnets():
     }
 
 
-def test_an_upload_of_the_users_own_is_left_alone():
-    """A bucket deployment that the stack already has keeps the dependency on its role's policies."""
+def test_other_bucket_deployments_are_unchanged():
+    """A bucket deployment of the user keeps its dependencies."""
 
     def build(app):
         stack = Stack(app, STACK)

@@ -1,4 +1,4 @@
-"""Snapshots are short, and yet no change of a template goes unseen."""
+"""Snapshots are short and show every change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 
 
 def changes(node: Any) -> Iterator[Any]:
-    """Every version of *node* with one text, number or key changed, or one entry left out."""
+    """Yield each version of *node* with one change or omission."""
     if isinstance(node, dict | list):
         for key in list(node) if isinstance(node, dict) else range(len(node)):
             for part in changes(node[key]):
@@ -37,8 +37,8 @@ def changes(node: Any) -> Iterator[Any]:
         yield not node if isinstance(node, bool) else node + 1
 
 
-def test_every_change_is_seen():
-    """Whatever text, number, key or entry of a template changes, the snapshot's text changes."""
+def test_every_change_is_visible():
+    """Any change of a template changes the snapshot."""
     seen = 0
     for template in example("existing-vpc-and-database").templates.values():
         for section in normalize(template).values():
@@ -51,8 +51,8 @@ def test_every_change_is_seen():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_snapshots_hold_no_program(name):
-    """The text of a program given to a container is its name in the snapshot; what is left fits on a screen."""
+def test_snapshots_name_programs(name):
+    """Snapshots contain the names of programs instead of their text."""
     written = strings([normalize(template) for template in example(name).templates.values()])
     assert max(map(len, written)) < 600
     given = strings(list(example(name).templates.values()))
@@ -60,8 +60,8 @@ def test_snapshots_hold_no_program(name):
     assert "<PROGRAM migrate>" in written
 
 
-def test_another_text_is_no_program():
-    """One character more or less, and the text itself stands in the snapshot."""
+def test_a_changed_program_is_written_out():
+    """A text that differs from a program is in the snapshot."""
     text = program("dag_sync")
     assert normalize({"Value": [text, f"set -e; {text}"]}) == {
         "Value": ["<PROGRAM dag_sync>", "set -e; <PROGRAM dag_sync>"]
@@ -83,5 +83,5 @@ def test_another_text_is_no_program():
     ],
 )
 def test_notation(part, text):
-    """References and joined texts read as one text, and lists of names and values as mappings."""
+    """References and joins are one text; lists of names and values are mappings."""
     assert write(part) == (text or json.dumps(part))

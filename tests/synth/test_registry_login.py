@@ -1,4 +1,4 @@
-"""The login to a private registry works wherever its secret and the key of that secret stand."""
+"""Credentials of a private registry work with keys in any stack."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555
 
 
 def own(app: App, stack: Stack) -> secretsmanager.ISecret:
-    """Make secret and key in the stack of the cluster."""
+    """Create secret and key in the cluster's stack."""
     del app
     return secretsmanager.Secret(stack, "Login", encryption_key=kms.Key(stack, "Key"))
 
 
 def other_stack(app: App, stack: Stack) -> secretsmanager.ISecret:
-    """Make secret and key in another stack."""
+    """Create secret and key in another stack."""
     del stack
     home = Stack(app, "Home")
     return secretsmanager.Secret(home, "Login", encryption_key=kms.Key(home, "Key"))
@@ -39,7 +39,7 @@ def imported(app: App, stack: Stack) -> secretsmanager.ISecret:
 
 
 def imported_by_part(app: App, stack: Stack) -> secretsmanager.ISecret:
-    """Import the secret by an ARN without its suffix."""
+    """Import the secret by an ARN without suffix."""
     del app
     key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
     partial = SECRET_ARN.removesuffix("-AbCdEf")
@@ -49,7 +49,7 @@ def imported_by_part(app: App, stack: Stack) -> secretsmanager.ISecret:
 @pytest.mark.parametrize("make", [own, other_stack, imported, imported_by_part])
 @pytest.mark.parametrize("official", [True, False])
 def test_every_execution_role_may_decrypt(make: Callable[[App, Stack], secretsmanager.ISecret], official: bool):
-    """Each role that pulls with the login may read the secret and use its key, through Secrets Manager; no cycle."""
+    """Roles that pull may read the secret, and use its key only through Secrets Manager."""
 
     def build(app: App) -> None:
         stack = Stack(app, "S")

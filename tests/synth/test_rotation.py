@@ -1,4 +1,4 @@
-"""Passwords that AWS replaces while services run: refused or warned about."""
+"""Passwords that AWS rotates cause an error or a warning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AURORA = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEng
 
 
 def test_a_password_that_rds_manages():
-    """The master's secret is refused, of an instance and of a cluster; another user's secret is accepted."""
+    """The secret of the master user raises an error; that of another user is accepted."""
     stack = Stack(App(), "S")
     vpc, writer = ec2.Vpc(stack, "Vpc"), rds.ClusterInstance.serverless_v2("writer")
     own = rds.DatabaseSecret(stack, "Own", username="airflow")
@@ -29,8 +29,8 @@ def test_a_password_that_rds_manages():
 
 
 @pytest.mark.parametrize("rotates", [True, False])
-def test_a_schedule(rotates: bool):
-    """A rotation schedule of the secret is one warning."""
+def test_a_rotation_schedule(rotates: bool):
+    """A rotation schedule causes one warning."""
     stack = Stack(App(), "S")
     vpc = ec2.Vpc(stack, "Vpc")
     database = rds.DatabaseInstance(stack, "I", engine=POSTGRES, vpc=vpc)

@@ -1,4 +1,4 @@
-"""A secret that is found by a name which ends like a suffix is warned about, wherever it is passed."""
+"""A secret whose name ends like an ARN suffix causes a warning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cdk_airflow_ecs import (
     Service,
 )
 
-# Where a secret may be passed.
+# The places for a secret.
 PLACES = {
     "environment=": lambda secret: {"environment": {"TOKEN": ecs.Secret.from_secrets_manager(secret)}},
     "a field in environment=": lambda secret: {"environment": {"TOKEN": ecs.Secret.from_secrets_manager(secret, "t")}},
@@ -39,14 +39,14 @@ WORDS = ".*'redis-tokens' is found by its name, which ends like the suffix.*from
 
 
 def warnings(stack: Stack) -> list[str]:
-    """What is said of names of secrets."""
+    """Return the warnings about names of secrets."""
     found = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp(".*is found by its name.*"))
     return [str(each.entry.data) for each in found]
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_name_like_a_suffix(place: str):
-    """There is one warning, in a stack with or without a region."""
+    """Each place causes one warning, with and without a region."""
     for region in (None, "eu-central-1"):
         environment = Environment(region=region, account="123456789012") if region else None
         stack = Stack(App(), "S", env=environment)
@@ -57,7 +57,7 @@ def test_a_name_like_a_suffix(place: str):
 
 
 def test_other_names():
-    """Complete ARNs, secrets of the app, and names that end otherwise are not warned about."""
+    """Complete ARNs, secrets of the app and other names cause no warning."""
     stack = Stack(App(), "S")
     make = secretsmanager.Secret
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
@@ -73,7 +73,7 @@ def test_other_names():
 
 
 def test_a_task_that_is_added_later():
-    """A secret of ``add_ecs_task`` is looked at too."""
+    """add_ecs_task checks its secrets too."""
     stack = Stack(App(), "S")
     secret = secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "redis-tokens")
     cluster = AirflowCluster(stack, "A", version=AirflowVersion.V3_3)

@@ -1,4 +1,4 @@
-"""Secrets, roles, names and removal: what the templates may never say."""
+"""Secrets, roles, names and removal in templates."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ POSTGRES, REDIS = "Database/postgres", "Broker/redis"
 SCHEDULER, PROCESSOR, TRIGGERER = "Scheduler/scheduler", "DagProcessor/dag-processor", "Triggerer/triggerer"
 CORE, EXECUTION, WEBSERVER = "ApiServer/api-server", "ApiServer/execution-api", "Webserver/webserver"
 
-# Which containers get which secret: the table "what each container gets" of the design.
+# The containers of each secret, as in the table of the design.
 DATABASE_3 = {CORE, EXECUTION, SCHEDULER, PROCESSOR, TRIGGERER, MIGRATION}
 DATABASE_2 = {WEBSERVER, SCHEDULER, PROCESSOR, TRIGGERER, MIGRATION}
 HOLDERS = {
@@ -95,7 +95,7 @@ for line in ("3.3", "2.11"):
     same = HOLDERS[f"{line} Celery"]
     own = {"DatabaseCredentials": {POSTGRES}, "BrokerToken": {REDIS}}
     HOLDERS[f"{line} containers"] = {name: holders | own.get(name, set()) for name, holders in same.items()}
-# Which containers may read the bucket of the DAGs, and look for DAGs at all.
+# The containers that may read the bucket of DAGs.
 DAG_READERS = {
     "3.3 Celery": {PROCESSOR, WORKER},
     "3.3 Local": {PROCESSOR, SCHEDULER},
@@ -107,7 +107,7 @@ DAG_READERS = {
     "2.11 ECS": {PROCESSOR, TASK},
     "3.3 Celery and ECS": {PROCESSOR, WORKER, TASK},
 }
-# Which may read the bucket of task logs, and which may write to it.
+# The containers that may read and write the bucket of task logs.
 LOG_READERS = {name: {CORE if name.startswith("3") else WEBSERVER} for name in CLUSTERS}
 LOG_WRITERS = {name: {TRIGGERER, *(DAG_READERS[name] - {PROCESSOR})} for name in CLUSTERS}
 
@@ -115,18 +115,18 @@ clusters = pytest.mark.parametrize("name", CLUSTERS)
 
 
 def component(logical_id):
-    """The component that a resource of its belongs to: "ApiServer", "Poolsdefault", "Gate"."""
+    """Return the component of a resource: "ApiServer", "Poolsdefault", "Gate"."""
     return re.match(r"Airflow(?:Components)?(\w+?)(?:TaskDefinition|TaskRole|ExecutionRole)", logical_id)[1]
 
 
 def secret_name(reference):
-    """The name of the secret that a reference means, attached to its database or not."""
+    """Return the name of the referenced secret, attached to its database or not."""
     (logical_id,) = references(reference) - {"AWS::Partition"}
     return re.match(r"Airflow(\w+?)(?:Attachment)?[0-9A-F]{8}$", logical_id)[1]
 
 
 def containers(template):
-    """Every container by component and name."""
+    """Return every container by component and name."""
     return {
         f"{component(key)}/{container['Name']}": container
         for key, definition in resources(template, "AWS::ECS::TaskDefinition").items()
@@ -135,17 +135,17 @@ def containers(template):
 
 
 def airflow_containers(template):
-    """Every Airflow container by component and name."""
+    """Return every Airflow container by component and name."""
     return {name: container for name, container in containers(template).items() if name not in (POSTGRES, REDIS)}
 
 
 def environment(container):
-    """The plain variables of a container."""
+    """Return the plain variables of a container."""
     return {variable["Name"]: variable["Value"] for variable in container.get("Environment", ())}
 
 
 def statements(template):
-    """Every statement of every role as (role, statement); what several roles share appears once for each."""
+    """Yield (role, statement); shared statements appear once for each role."""
     for role, resource in resources(template, "AWS::IAM::Role").items():
         for policy in resource["Properties"].get("Policies", ()):
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -157,12 +157,12 @@ def statements(template):
 
 
 def several(value):
-    """A value that stands alone or in a list, as a list."""
+    """Return a value or a list as a list."""
     return value if isinstance(value, list) else [value]
 
 
 def allowed(template, store, action):
-    """The components whose task role may do *action* on the objects of the bucket *store*."""
+    """Return the components that may do *action* on the objects of the bucket *store*."""
     return {
         component(role)
         for role, statement in statements(template)
@@ -172,7 +172,7 @@ def allowed(template, store, action):
 
 
 def walk(node, path=()):
-    """Every text of *node* with the keys that lead to it."""
+    """Yield every text of *node* with its path of keys."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from walk(value, (*path, key))
@@ -185,7 +185,7 @@ def walk(node, path=()):
 
 @clusters
 def test_resolved_secrets(name):
-    """CloudFormation itself reads secrets for two properties only, the passwords that the stores are made with."""
+    """CloudFormation resolves only the initial passwords of the stores."""
     found = {
         (resource["Type"], path[0])
         for resource in template_of(**CLUSTERS[name])["Resources"].values()
@@ -200,7 +200,7 @@ def test_resolved_secrets(name):
 
 @clusters
 def test_secrets_are_generated(name):
-    """Secrets Manager makes every secret; no template carries one, as a parameter or otherwise."""
+    """Secrets Manager generates every secret."""
     template = template_of(**CLUSTERS[name])
     for secret in resources(template, "AWS::SecretsManager::Secret").values():
         assert {"Description", "GenerateSecretString", "KmsKeyId"} == {*secret["Properties"]}
@@ -209,7 +209,7 @@ def test_secrets_are_generated(name):
 
 @clusters
 def test_plain_variables(name):
-    """No plain variable, of a container or of the gate's function, refers to a secret."""
+    """No plain variable refers to a secret."""
     template = template_of(**CLUSTERS[name])
     held = {*resources(template, *SECRETS)}
     assert held
@@ -220,18 +220,18 @@ def test_plain_variables(name):
 
 @clusters
 def test_outputs(name):
-    """Of a secret the outputs tell where it is, and only of the admin's password, in a command."""
+    """Only the output with the admin's command refers to a secret."""
     template = template_of(**CLUSTERS[name])
     held = {*resources(template, *SECRETS)}
-    telling = {key: references(output) & held for key, output in template["Outputs"].items()}
-    ((output, (secret,)),) = ((key, value) for key, value in telling.items() if value)
+    by_output = {key: references(output) & held for key, output in template["Outputs"].items()}
+    ((output, (secret,)),) = ((key, value) for key, value in by_output.items() if value)
     assert output.startswith("AirflowAdminPasswordCommand")
     assert secret.startswith("AirflowSecretsAdmin")
 
 
 @clusters
 def test_holders(name):
-    """Each secret reaches the containers of the table, and no other."""
+    """Only the containers of the table have each secret."""
     found = {}
     for container, definition in containers(template_of(**CLUSTERS[name])).items():
         for secret in definition.get("Secrets", ()):
@@ -241,7 +241,7 @@ def test_holders(name):
 
 @clusters
 def test_readers(name):
-    """Each secret can be read by the execution roles of those containers, and by no other role."""
+    """Only the execution roles of these containers may read each secret."""
     found = {}
     for role, statement in statements(template_of(**CLUSTERS[name])):
         if any(action.startswith("secretsmanager:") for action in several(statement["Action"])):
@@ -255,7 +255,7 @@ def test_readers(name):
 
 @clusters
 def test_dags(name):
-    """DAG files reach the containers of the table; every other one looks into a folder that does not exist."""
+    """Only the containers of the table have DAG files."""
     template = template_of(**CLUSTERS[name])
     readers = DAG_READERS[name]
     assert allowed(template, "DagsBucket", "s3:GetObject") == {reader.partition("/")[0] for reader in readers}
@@ -264,17 +264,17 @@ def test_dags(name):
         for container, definition in airflow_containers(template).items()
     }
     assert {container for container, folder in folders.items() if folder != "/nonexistent"} == readers
-    told = {
+    with_bucket = {
         container
         for container, definition in containers(template).items()
         if any("<AirflowDagsBucket" in text for text in strings(flat(definition)))
     }
-    assert told == readers
+    assert with_bucket == readers
 
 
 @clusters
 def test_task_logs(name):
-    """Task logs are written where tasks and triggers run; the web component only reads them."""
+    """Task runners write logs; the web component reads them."""
     template = template_of(**CLUSTERS[name])
     written = {writer.partition("/")[0] for writer in LOG_WRITERS[name]}
     assert allowed(template, "LogsTasks", "s3:PutObject") == written
@@ -284,7 +284,7 @@ def test_task_logs(name):
 
 @clusters
 def test_entry_point(name):
-    """The image's entry point waits for nothing, and no variable of ours makes it do anything else."""
+    """The entry point waits for nothing, and no variable changes that."""
     for container, definition in airflow_containers(template_of(**CLUSTERS[name])).items():
         variables = environment(definition)
         names = [*variables, *(secret["Name"] for secret in definition.get("Secrets", ()))]
@@ -292,14 +292,14 @@ def test_entry_point(name):
         assert [each for each in names if re.match(r"DB_|BACKEND$|_AIRFLOW_|_PIP_", each)] == [], container
         start, more = definition["EntryPoint"][:3], definition["EntryPoint"][3:]
         assert start == ["/usr/bin/dumb-init", "--", "/entrypoint"], container
-        # What brings DAG files stands before the command, which the ECS executor replaces.
+        # The program that loads DAG files precedes the command, which the ECS executor replaces.
         assert more[:2] == (["python", "-c"] if container in DAG_READERS[name] else []), container
         assert definition["Command"], container
 
 
 @clusters
 def test_one_role_each(name):
-    """Each component has a task role and an execution role of its own."""
+    """Each component has its own task role and execution role."""
     definitions = [
         flat(definition["Properties"])
         for definition in resources(template_of(**CLUSTERS[name]), "AWS::ECS::TaskDefinition").values()
@@ -310,15 +310,15 @@ def test_one_role_each(name):
 
 @clusters
 def test_no_managed_policies(name):
-    """Policies are written out; none is somebody else's."""
+    """No role has a managed policy."""
     template = template_of(**CLUSTERS[name])
     assert resources(template, "AWS::IAM::ManagedPolicy") == {}
     assert [key for key, role in resources(template, "AWS::IAM::Role").items() if "Managed" in str(role)] == []
 
 
 @pytest.mark.parametrize("enabled", [None, True, False])
-def test_every_resource(enabled):
-    """Nothing is allowed on every resource but what has none: ECS Exec, in components where it is on."""
+def test_all_resources(enabled):
+    """Only ECS Exec has permissions on all resources."""
     found = {}
     for role, statement in statements(template_of(enable_exec=enabled)):
         if "*" in several(statement["Resource"]):
@@ -330,8 +330,8 @@ def test_every_resource(enabled):
 
 
 @clusters
-def test_actions_are_named(name):
-    """Roles may do what is named, not what starts like it; only roles of tasks that are started may be passed."""
+def test_no_wildcards(name):
+    """No action has a wildcard, and only roles of started tasks may be passed."""
     found = [
         (action, resource)
         for _, statement in statements(template_of(**CLUSTERS[name]))
@@ -345,8 +345,8 @@ def test_actions_are_named(name):
 
 
 @pytest.mark.parametrize("name", ["3.3 ECS", "2.11 ECS", "3.3 Celery and ECS"])
-def test_what_the_scheduler_may_start(name):
-    """The scheduler starts tasks of one definition in one cluster, with its two roles, and nothing else at all."""
+def test_permissions_of_the_scheduler(name):
+    """The scheduler may start only one task definition, in one cluster and with its two roles."""
     template = template_of(**CLUSTERS[name])
     found = [
         (several(statement["Action"]), several(flat(statement["Resource"])), statement.get("Condition"))
@@ -378,13 +378,13 @@ def test_what_the_scheduler_may_start(name):
     assert {*roles, key} <= {*service["DependsOn"]}
 
 
-def test_a_task_of_airflow_3_holds_no_secret():
-    """What DAG authors' code runs in has no login, no key and no token of the cluster's to read."""
+def test_a_task_of_airflow_3_has_no_secret():
+    """User code cannot read a secret of the cluster."""
     assert "Secrets" not in containers(template_of(**CLUSTERS["3.3 ECS"]))[TASK]
 
 
-def test_fargate_spot_is_offered_where_it_is_used():
-    """Spot needs the cluster's consent, which is given only where somebody asked for it."""
+def test_spot_capacity_providers():
+    """Only clusters that use Spot have capacity providers."""
     offers = {
         name: [
             given["Properties"]["CapacityProviders"]
@@ -399,7 +399,7 @@ def test_fargate_spot_is_offered_where_it_is_used():
 
 @clusters
 def test_log_streams(name):
-    """No permission appends to a log group's ARN: that ends with ":*", and more after it matches no stream at all."""
+    """No permission appends to a log group's ARN, which ends with ":*" and would match nothing."""
     template = template_of(**CLUSTERS[name])
     groups = {f"<{key}.Arn>" for key in resources(template, "AWS::Logs::LogGroup")}
     used = [text for _, statement in statements(template) for text in strings(flat(statement["Resource"]))]
@@ -409,7 +409,7 @@ def test_log_streams(name):
 
 @clusters
 def test_trust(name):
-    """Services may take on roles for this account alone (Lambda, which runs one function, takes no such condition)."""
+    """Services may assume roles only for this account; Lambda does not support this condition."""
     trusts = {}
     for role in resources(template_of(**CLUSTERS[name]), "AWS::IAM::Role").values():
         (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
@@ -426,14 +426,14 @@ def test_trust(name):
 
 
 def policies(template):
-    """Deletion policies of everything that has one, and of every store, by logical id."""
+    """Return the deletion policies of all stores, by logical id."""
     keep = ("AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::S3::Bucket", "AWS::KMS::Key")
     stores = resources(template, *keep, "AWS::EFS::FileSystem", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup")
     return {key: resource.get("DeletionPolicy") for key, resource in stores.items()}
 
 
 def test_removal():
-    """Databases leave a snapshot, and buckets, keys, secrets and container logs stay, when the stack goes."""
+    """Databases leave a snapshot; other stores are retained."""
     template = template_of()
     for key, policy in policies(template).items():
         kind = template["Resources"][key]["Type"]
@@ -446,7 +446,7 @@ def test_removal():
 
 
 def test_removal_for_development():
-    """With `RemovalPolicy.DESTROY` nothing stays."""
+    """With `RemovalPolicy.DESTROY` everything is deleted."""
     dags = S3Dags(REPOSITORY / "examples/production/dags")
     template = template_of(removal_policy=RemovalPolicy.DESTROY, dags=dags)
     assert {key for key, policy in policies(template).items() if policy != "Delete"} == set()
@@ -456,7 +456,7 @@ def test_removal_for_development():
 
 @clusters
 def test_names(name):
-    """CloudFormation names all but the private DNS zone and families: copies and replacements are possible."""
+    """Only the private zone and families have fixed names, so that resources can be copied and replaced."""
     given = {
         (resource["Type"], key, value)
         for resource in template_of(**CLUSTERS[name])["Resources"].values()
@@ -480,13 +480,13 @@ def test_names(name):
     assert kinds == expected
 
 
-def test_template_is_no_secret():
-    """The same arguments make the same template, so nothing in it was invented when it was made."""
+def test_templates_are_deterministic():
+    """Equal arguments have equal templates, which therefore contain no generated secret."""
     again = template_of(environment={})
     assert json.dumps(again) == json.dumps(template_of())
 
 
-# What Ref and Fn::GetAtt give, by type; a log group's ARN ends with ":*".
+# Values of Ref and Fn::GetAtt by type; a log group's ARN ends with ":*".
 HERE = "eu-central-1:123456789012"
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/table",
@@ -517,7 +517,7 @@ print(json.dumps({name: [str(finding) for finding in findings] for name, finding
 
 
 def deployed(template, node):
-    """Part of a template as IAM gets it."""
+    """Resolve a part of a template as deployed."""
 
     def value(match):
         logical_id, _, attribute = match[1].partition(".")
@@ -528,7 +528,7 @@ def deployed(template, node):
 
 
 def analyze(named_policies):
-    """What parliament finds, by policy."""
+    """Return the findings of parliament, by policy."""
     run = subprocess.run(
         [REPOSITORY / ".venvs/parliament/bin/python", "-W", "ignore", "-c", PARLIAMENT],
         input=json.dumps(named_policies),
@@ -541,7 +541,7 @@ def analyze(named_policies):
 
 @tool("parliament", "parliament")
 def test_parliament():
-    """AWS knows each action, resource and condition of each policy, and they go together (so parliament says)."""
+    """Parliament accepts every statement."""
     clusters = {name: template_of(**cluster) for name, cluster in CLUSTERS.items()}
     clusters["with a shell"] = template_of(enable_exec=True, **CLUSTERS["3.3 containers"])
     policies = {

@@ -1,4 +1,4 @@
-"""The folders in a synthesized app have what leaves this machine, and nothing else."""
+"""Assets contain exactly the files to upload."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILES = (
 
 
 def test_folders(tmp_path: Path):
-    """DAGs go to the bucket without what tools leave behind; a Dockerfile's also without logins and keys."""
+    """Assets omit ignored files; images also omit credentials and keys."""
     for name in ("dags", "image"):
         for path in (*FILES, *((".env", "server.key") if name == "image" else ())):
             file = tmp_path / name / path

@@ -1,7 +1,6 @@
-"""SQS in the template: safe queues that follow the pools, a table for results, keys through their service alone.
+"""SQS in the template: queues, the table of results, and the permissions on keys.
 
-``ids/queues.json`` is as the other files there; ``PYTHONPATH=tests python tests/synth/test_sqs_template.py`` writes it
-anew.
+``PYTHONPATH=tests python tests/synth/test_sqs_template.py`` writes ``ids/queues.json`` again.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 FILE = Path(__file__).parent / "ids" / "queues.json"
 QUEUE, POLICY, TABLE = "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::DynamoDB::Table"
-# As in test_ids.py: what a change of which replaces the resource, or what is in it.
+# As in test_ids.py: properties whose change replaces the resource or its content.
 KINDS = {
     QUEUE: ["QueueName", "FifoQueue"],
     TABLE: ["TableName", "KeySchema", "ImportSourceSpecification"],
@@ -33,13 +32,13 @@ TWO = {"executor": CeleryExecutor(broker=SqsBroker(), pools=[DEFAULT, HEAVY]), "
 
 
 def kept(template, *types):
-    """What the broker has of these types."""
+    """Return the broker's resources of these types."""
     found = resources(template, *types).items()
     return {logical_id: resource for logical_id, resource in found if logical_id.startswith("AirflowBroker")}
 
 
 def stateful(**arguments):
-    """What keeps commands and results: type and create-only properties by logical id."""
+    """Return type and create-only properties of queues and table, by logical id."""
     return {
         logical_id: {
             "Type": resource["Type"],
@@ -52,7 +51,7 @@ def stateful(**arguments):
 
 
 def statements(template, role):
-    """What the task role of a component may do: actions, resources and conditions, keys aside."""
+    """Return the statements of a component's task role."""
     (policy,) = (
         p
         for name, p in resources(template, "AWS::IAM::Policy").items()
@@ -62,12 +61,12 @@ def statements(template, role):
 
 
 def listed(actions):
-    """One action stands alone in a statement."""
+    """Return one action or several as a list."""
     return [actions] if isinstance(actions, str) else actions
 
 
 def test_ids():
-    """Queues and table have the committed logical ids, and no change of the broker or the pools replaces them."""
+    """Queues and table have the committed logical ids, which no change of broker or pools replaces."""
     committed = json.loads(FILE.read_text())
     assert stateful(**ONE) == committed
     for executor in (
@@ -80,7 +79,7 @@ def test_ids():
 
 
 def test_queues():
-    """Each queue: 12 hours, four days, the cluster's key, dead letters after five times; kept with the stack gone."""
+    """Queues are encrypted and retained, and have a dead letter queue."""
     template = template_of(**TWO)
     queues = kept(template, QUEUE)
     dead = queues.pop("AirflowBrokerDeadLetters7FBE79CC")
@@ -106,8 +105,8 @@ def test_queues():
     assert not [s for s in strings([list(queues.values()), dead]) if s == "QueueName"]
 
 
-def test_no_queue_without_tls():
-    """Each queue, dead letters too, refuses every call that is not encrypted, and its policy allows nothing."""
+def test_queues_require_tls():
+    """Each queue denies calls without TLS."""
     template = template_of(**TWO)
     refusals = {}
     for policy in kept(template, POLICY).values():
@@ -126,7 +125,7 @@ def test_no_queue_without_tls():
 
 
 def test_results():
-    """The table is as Celery would make it, with expiry on, paid by use, under the cluster's key; workers know it."""
+    """The table has Celery's schema, expires items and is encrypted."""
     template = template_of(**TWO)
     ((name, table),) = resources(template, TABLE).items()
     assert flat(table["Properties"]) == {
@@ -140,18 +139,18 @@ def test_results():
         },
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
     }
-    told = [
+    values = [
         flat(variable["Value"], {"AWS::Region": "eu-central-1"})
         for task in resources(template, "AWS::ECS::TaskDefinition").values()
         for container in task["Properties"]["ContainerDefinitions"]
         for variable in container["Environment"]
         if variable["Name"] == "AIRFLOW__CELERY__RESULT_BACKEND"
     ]
-    assert told == [f"dynamodb://@eu-central-1/<{name}>?ttl_seconds=86400"] * 3
+    assert values == [f"dynamodb://@eu-central-1/<{name}>?ttl_seconds=86400"] * 3
 
 
-def test_keys_through_their_service_alone():
-    """Whoever may use queue or table may use the key, but only by asking SQS or DynamoDB of this region."""
+def test_keys_only_through_their_service():
+    """Roles may use the key only through SQS and DynamoDB of this region."""
     template = template_of(**TWO)
     expected = {
         "ComponentsScheduler": {
@@ -174,7 +173,7 @@ def test_keys_through_their_service_alone():
 
 
 def test_a_given_key():
-    """The key that encrypts the cluster encrypts queues and table; its own policy stays as it is."""
+    """encryption_key= encrypts queues and table."""
     arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
     template = template_of(**ONE, encryption_key=lambda stack: kms.Key.from_key_arn(stack, "Given", arn))
     assert {queue["Properties"]["KmsMasterKeyId"] for queue in kept(template, QUEUE).values()} == {arn}
@@ -182,7 +181,7 @@ def test_a_given_key():
 
 
 def test_added_pools_add_queues():
-    """A pool that is added gives the template that it would have given from the start, queues and roles included."""
+    """An added pool adds its queues and permissions."""
     app = App()
     stack = Stack(app, "Data")
     cluster = add_cluster(stack, **ONE)
@@ -191,13 +190,13 @@ def test_added_pools_add_queues():
 
 
 def test_removal_policy():
-    """For development, queues and table go with the stack."""
+    """With `RemovalPolicy.DESTROY` queues and table are deleted."""
     template = template_of(**ONE, removal_policy=RemovalPolicy.DESTROY)
     assert {r["DeletionPolicy"] for r in kept(template, *KINDS).values()} == {"Delete"}
 
 
-def test_nothing_of_a_broker_to_run():
-    """No cache, no security group for one, no rule: SQS is reached as any AWS API."""
+def test_no_cache_and_no_rules():
+    """SQS needs no cache and no security group."""
     template = template_of(**ONE)
     assert resources(template, "AWS::ElastiCache::ReplicationGroup") == {}
     redis = template_of(executor=CeleryExecutor(broker=RedisBroker()), image=IMAGE)
@@ -205,8 +204,8 @@ def test_nothing_of_a_broker_to_run():
     assert more == 1
 
 
-def test_an_image_of_yours_is_warned_about():
-    """Who brings an image is told what it must hold: for Airflow 2.8, a module too, and how to come by it."""
+def test_warning_about_the_image():
+    """A registry image causes a warning with the required packages and module."""
     module = "print(executor.plan(ExecutorContext(version=…)).image_files['airflow_ecs_celery.py'])"
     for version, words in ((AirflowVersion.V3_3, "pycurl==7.45.7"), (AirflowVersion.V2_8, module)):
         app = make_app()

@@ -1,4 +1,4 @@
-"""Assets: readable, the same, and there, whatever the machine and however CDK is called."""
+"""Assets are complete, readable and reproducible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLUSTERS = {
 
 
 def sources(assembly):
-    """Every file and folder that a deploy publishes, but for templates."""
+    """Return all published files and folders except templates."""
     listed = json.loads((assembly.folder / "Data.assets.json").read_text())
     files = [asset["source"]["path"] for asset in listed["files"].values()]
     images = [asset["source"]["directory"] for asset in listed.get("dockerImages", {}).values()]
@@ -33,7 +33,7 @@ def sources(assembly):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_no_staging(name, tmp_path):
-    """With ``cdk synth --no-staging``, what a deploy zips and builds is there after the synthesis (case 6)."""
+    """With ``cdk synth --no-staging`` the assets exist after the synthesis."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, "Data"), **CLUSTERS[name]),
         context={"aws:cdk:disable-asset-staging": True},
@@ -46,7 +46,7 @@ def test_no_staging(name, tmp_path):
 
 
 def test_private_installation(tmp_path, monkeypatch):
-    """Lambda can read its program where every installed file is its owner's alone; the asset is the same."""
+    """Lambda can read its program even if installed files are not world-readable."""
     installed = tmp_path / "in_lambda"
     shutil.copytree(package.files("cdk_airflow_ecs.in_lambda"), installed)
     for path in installed.rglob("*.py"):

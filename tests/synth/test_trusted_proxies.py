@@ -1,4 +1,4 @@
-"""Whom Airflow 3 believes that it forwards a request: the load balancer, and no client."""
+"""Airflow 3 trusts forwarded headers only from the load balancer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_airflow_ecs import AirflowCluster, AirflowVersion
 from cdk_airflow_ecs.network import PRIVATE_BLOCKS
 
 INTERPRETER = Path(__file__).parents[2] / ".venvs/airflow-3.3.2/bin/python"
-# One request through the middleware, as `airflow api-server --proxy-headers` has it.
+# One request through the middleware of `airflow api-server --proxy-headers`.
 ASK = """
 import asyncio, sys
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -26,7 +26,7 @@ asyncio.run(ProxyHeadersMiddleware(app, sys.argv[1])(scope, None, None))
 
 
 def trusted(vpc: str) -> object:
-    """Synthesize a cluster; return what its API server trusts."""
+    """Return the addresses that the API server trusts."""
     stack = Stack(App(), "S")
     given = None
     if vpc == "imported":
@@ -61,12 +61,12 @@ def trusted(vpc: str) -> object:
     [("imported", PRIVATE_BLOCKS), ("blocks", "10.9.1.0/24,10.9.2.0/24"), ("late", PRIVATE_BLOCKS)],
 )
 def test_only_the_subnets_of_the_load_balancer_are_trusted(vpc, blocks):
-    """A client that makes up X-Forwarded-For was believed, so that the limit of sign-ins counted nothing."""
+    """Otherwise a client could forge X-Forwarded-For and avoid the limit of sign-ins."""
     assert trusted(vpc) == blocks
 
 
-def test_the_own_vpc_is_known():
-    """The blocks are those of the subnets that the cluster made for the load balancer."""
+def test_subnets_of_the_clusters_vpc():
+    """In the cluster's VPC the load balancer's subnets are known."""
     blocks = trusted("own").split(",")
     assert len(blocks) == 2
     assert all(block.startswith("10.0.") for block in blocks)
@@ -81,7 +81,7 @@ def test_the_own_vpc_is_known():
         ("6.6.6.6", "203.0.113.7", "203.0.113.7 http"),
     ],
 )
-def test_a_made_up_address_is_not_the_clients(forwarded, peer, client):
-    """The load balancer appends the address that it saw, and uvicorn takes that one."""
+def test_a_forged_address_is_ignored(forwarded, peer, client):
+    """Uvicorn uses the address that the load balancer appends."""
     words = [str(INTERPRETER), "-c", ASK, "10.9.1.0/24,10.9.2.0/24", forwarded, peer]
     assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip() == client

@@ -1,4 +1,4 @@
-"""The load balancer's web ACL, its protection from deletion, and what browsers are told."""
+"""Web ACL, deletion protection and HSTS of the load balancer."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ ARN = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/airflow/11111111-222
 
 
 def associations(template: dict) -> list[dict]:
-    """The properties of every association of a web ACL."""
+    """Return the properties of all web ACL associations."""
     return [each["Properties"] for each in resources(template, "AWS::WAFv2::WebACLAssociation").values()]
 
 
 def attributes(template: dict) -> dict[str, str]:
-    """The attributes of the load balancer."""
+    """Return the attributes of the load balancer."""
     (balancer,) = resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
     return {each["Key"]: each["Value"] for each in balancer["Properties"]["LoadBalancerAttributes"]}
 
 
 def test_web_acl_by_its_arn():
-    """A web ACL that exists sees each request to the load balancer."""
+    """An existing web ACL is associated with the load balancer."""
     (association,) = associations(template_of(web=Web(web_acl=ARN)))
     assert association["WebACLArn"] == ARN
     assert "AirflowWebLoadBalancer" in str(association["ResourceArn"])
 
 
 def test_web_acl_of_the_app():
-    """So does one that the app makes."""
+    """A web ACL of the app is associated too."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -50,7 +50,7 @@ def test_web_acl_of_the_app():
 
 
 def test_no_web_acl():
-    """There is none by default: it costs money, and its rules are the user's."""
+    """There is no web ACL by default."""
     assert associations(template_of()) == []
 
 
@@ -64,14 +64,14 @@ def test_no_web_acl():
         (7, "web_acl takes"),
     ],
 )
-def test_no_such_web_acl(arn, message):
-    """What cannot be a web ACL of a load balancer is refused."""
+def test_an_invalid_web_acl(arn, message):
+    """Other values raise an error."""
     with pytest.raises(ValueError, match=message):
         Web(web_acl=arn)
 
 
 def test_deletion_protection():
-    """The load balancer is protected from deletion when the user says so, whatever becomes of data."""
+    """Deletion protection is independent of the removal policy."""
     assert "deletion_protection.enabled" not in {
         name for name, value in attributes(template_of()).items() if value == "true"
     }
@@ -84,7 +84,7 @@ def test_deletion_protection():
 
 
 def test_browsers_keep_to_https():
-    """With a certificate, the HTTPS listener sends HSTS for its own name; without one, no listener does."""
+    """Only the HTTPS listener sends HSTS."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -92,13 +92,13 @@ def test_browsers_keep_to_https():
         certificate = acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
         add_cluster(stack, web=Web(certificate=certificate, domain_name="airflow.example.com"))
 
-    def said(template: dict) -> dict[int, object]:
+    def listener_attributes(template: dict) -> dict[int, object]:
         listeners = resources(template, "AWS::ElasticLoadBalancingV2::Listener").values()
         return {each["Properties"]["Port"]: each["Properties"].get("ListenerAttributes") for each in listeners}
 
     header = "routing.http.response.strict_transport_security.header_value"
-    assert said(synthesize(build).templates["Data"]) == {
+    assert listener_attributes(synthesize(build).templates["Data"]) == {
         80: None,
         443: [{"Key": header, "Value": "max-age=31536000"}],
     }
-    assert said(template_of()) == {80: None}
+    assert listener_attributes(template_of()) == {80: None}
