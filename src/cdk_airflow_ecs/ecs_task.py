@@ -19,6 +19,7 @@ from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import TASK_CLUSTER, Architecture, Component, Container, Json, Ref
+from cdk_airflow_ecs.run_task_permissions import PROPAGATE_TAGS
 from cdk_airflow_ecs.secret_detection import refuse_command
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class EcsTask(TaskSize):
                 # Without a revision, so that DAGs start the newest.
                 "task_definition": Ref(self.component, "family"),
                 **self.capacity.run_task(),
+                **PROPAGATE_TAGS,
                 "network_configuration": {
                     "awsvpcConfiguration": {
                         "subnets": Ref("Network", "task_subnet_list"),

@@ -37,10 +37,10 @@ class OptionOwner:
         """
 
 
-def names_in(value: object) -> set[str]:
-    """Return the names in *value* if it is the text of a JSON object, else an empty set."""
+def json_object(value: object) -> dict[str, object] | None:
+    """Return the JSON object whose text is *value*, or None if it is anything else."""
     try:
         found = json.loads(value) if isinstance(value, str) else None
     except ValueError:
-        return set()
-    return set(found) if isinstance(found, dict) else set()
+        return None
+    return found if isinstance(found, dict) else None

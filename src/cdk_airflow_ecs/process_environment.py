@@ -59,6 +59,8 @@ def process_environment(
     chosen = option_merging.overlay(
         _defaults(context, process), option_merging.merge([*own, *user_options], line), line
     )
+    if "load-executor" in process.needs:
+        chosen |= settings.executor.complete_options(chosen)
     if "dags" not in process.needs:
         chosen[_DAGS_FOLDER] = NO_DAGS
     fixed, added = _own_environment(context, process), _task_variables(context, process)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cdk_airflow_ecs.plan import CLUSTER, Permission, Ref
+
+# RunTask gives tasks no tags unless it is asked to (Amazon ECS API, RunTask, propagateTags).
+PROPAGATE_TAGS: Final = {"propagate_tags": "TASK_DEFINITION"}
 
 
 def may_read_log(component: str) -> Permission:
@@ -36,6 +41,13 @@ def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
             conditions={"ArnEquals": {"ecs:cluster": Ref(cluster, "arn")}},
         ),
         Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref(cluster, "tasks_arn"),)),
+        # ECS checks it for tags that RunTask sets or propagates (Amazon ECS developer guide, "Grant permission to tag
+        # resources on creation").
+        Permission(
+            actions=("ecs:TagResource",),
+            resources=(Ref(cluster, "tasks_arn"),),
+            conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+        ),
         Permission(
             actions=("iam:PassRole",),
             resources=(Ref(component, "task_role_arn"), Ref(component, "execution_role_arn")),

@@ -80,6 +80,7 @@ def call(**capacity: object) -> dict:
         "cluster": "data-cluster",
         "taskDefinition": DEFINITION,
         "platformVersion": "LATEST",
+        "propagateTags": "TASK_DEFINITION",
         "count": 1,
         "overrides": {"containerOverrides": [command]},
         "networkConfiguration": {"awsvpcConfiguration": network},

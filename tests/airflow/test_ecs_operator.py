@@ -54,6 +54,7 @@ TAKEN_SINCE = {
     "launch_type": (8, 19),
     "capacity_provider_strategy": (8, 19),
     "network_configuration": (8, 19),
+    "propagate_tags": (8, 19),
     "awslogs_group": (8, 19),
     "awslogs_region": (8, 19),
     "awslogs_stream_prefix": (8, 19),
@@ -197,13 +198,14 @@ def test_the_operator_runs_the_task(release, spot, account, tmp_path):
         assert task["returned"] == "line 2", name
         ((started, arn),) = ((request, answer) for call, request, answer in task["calls"] if call == "ecs:RunTask")
         assert {*started} - {"startedBy", "clientToken"} == {
-            *("cluster", "taskDefinition", "overrides", "networkConfiguration"),
+            *("cluster", "taskDefinition", "overrides", "networkConfiguration", "propagateTags"),
             *capacity,
         }
         assert started == started | {
             "cluster": "data-cluster",
             "taskDefinition": found.definition["family"],
             "overrides": overrides,
+            "propagateTags": "TASK_DEFINITION",
             "networkConfiguration": {"awsvpcConfiguration": network},
             **capacity,
         }
@@ -222,7 +224,7 @@ def test_the_permissions_are_the_calls_of_the_operator(release, account, tmp_pat
     calls = {call for task in found.tasks.values() for call, *_ in task["calls"]}
     assert calls == {"ecs:RunTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "logs:GetLogEvents"}
     without = plan_of(version=AirflowVersion.of(release))
-    assert actions(found.plan, "Pools/default") - actions(without, "Pools/default") == {*calls, "iam:PassRole"}
+    assert actions(found.plan, "Pools/default") - actions(without, "Pools/default") == {*calls, "iam:PassRole", "ecs:TagResource"}
     waits = {"ecs:DescribeTasks", "logs:GetLogEvents"}
     assert actions(found.plan, "Triggerer") - actions(without, "Triggerer") == waits
 

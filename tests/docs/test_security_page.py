@@ -50,7 +50,7 @@ PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
         (
             {"executor": EcsExecutor()},
             "Scheduler",
-            {"ecs:RunTask", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole"},
+            {"ecs:RunTask", "ecs:TagResource", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole"},
         )
     ],
     "worker, task of the ECS executor, scheduler with LocalExecutor": [
@@ -84,8 +84,8 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
     "the gate's function": (
         "quickstart",
         "AirflowGateHandlerRole",
-        {"ecs:RunTask", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole", "logs:GetLogEvents", *LOG}
-        | {"lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
+        {"ecs:RunTask", "ecs:TagResource", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole"}
+        | {*LOG, "logs:GetLogEvents", "lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
     ),
     "RDS": (
         "quickstart",

@@ -19,6 +19,7 @@ from cdk_airflow_ecs.plan import Json, Permission, Ref, SecretRef
 from cdk_airflow_ecs.testing import plan_of
 
 SECTION = "AIRFLOW__AWS_ECS_EXECUTOR__"
+PROPAGATED = {"propagate_tags": "TASK_DEFINITION"}
 
 
 def options(container):
@@ -65,6 +66,7 @@ def test_options_of_the_scheduler(line):
         "assign_public_ip": Ref("Network", "assign_public_ip"),
         "max_run_task_attempts": "5",
         "check_health_on_startup": "True",
+        "run_task_kwargs": Json(PROPAGATED),
     }
 
 
@@ -72,7 +74,7 @@ def test_spot():
     """spot=True sets a capacity provider strategy."""
     spot = options(containers(plan_of(executor=EcsExecutor(spot=True)))["scheduler"])
     strategy = {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
-    assert spot["run_task_kwargs"] == Json(strategy)
+    assert spot["run_task_kwargs"] == Json(PROPAGATED | strategy)
     assert not {"launch_type", "capacity_provider_strategy"} & set(spot)
     offers = [
         plan_of(executor=EcsExecutor(spot=given)).component("Tasks/executor").capacity.providers
@@ -111,13 +113,36 @@ def test_rejected_run_task_kwargs(executor, kwargs, words):
 
 
 @pytest.mark.parametrize(
-    "kwargs", ['{"group": "g", "overrides": {"cpu": "512"}}', TEXT_TOKEN, f'{{"group": "{TEXT_TOKEN}"}}']
+    ("kwargs", "expected"),
+    [
+        ("{}", PROPAGATED),
+        ('{"group": "g", "overrides": {"cpu": "512"}}', {**PROPAGATED, "group": "g", "overrides": {"cpu": "512"}}),
+        (f'{{"group": "{TEXT_TOKEN}"}}', {**PROPAGATED, "group": TEXT_TOKEN}),
+        ('{"propagateTags": "NONE"}', {"propagateTags": "NONE"}),
+    ],
 )
-def test_accepted_run_task_kwargs(kwargs):
-    """Other values are accepted, also tokens."""
-    found = containers(plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": kwargs}}))
-    assert options(found["scheduler"])["run_task_kwargs"] == kwargs
+@pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
+def test_run_task_receives_the_users_arguments_and_the_tags(executor, kwargs, expected):
+    """The user's run_task_kwargs are completed with the tags of the task definition."""
+    found = containers(plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}}))
+    assert options(found["scheduler"])["run_task_kwargs"] == Json(expected)
     assert plan(executor="local", config={"aws_ecs_executor": {"run_task_kwargs": '{"cluster": "theirs"}'}})
+
+
+def test_spot_completes_the_users_arguments():
+    """The capacity provider is added to the user's run_task_kwargs, unless their text is a token."""
+    spot = EcsExecutor(spot=True)
+    found = plan_of(executor=spot, config={"aws_ecs_executor": {"run_task_kwargs": '{"group": "g"}'}})
+    strategy = {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
+    assert options(containers(found)["scheduler"])["run_task_kwargs"] == Json({**PROPAGATED, **strategy, "group": "g"})
+    with pytest.raises(ValueError, match="only at deploy time"):
+        plan_of(executor=spot, config={"aws_ecs_executor": {"run_task_kwargs": TEXT_TOKEN}})
+
+
+def test_run_task_arguments_known_at_deploy_time_pass():
+    """A token is passed to the executor unchanged."""
+    found = plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": TEXT_TOKEN}})
+    assert options(containers(found)["scheduler"])["run_task_kwargs"] == TEXT_TOKEN
 
 
 @pytest.mark.parametrize("line", VERSIONS)
@@ -140,6 +165,11 @@ def test_permissions_of_the_scheduler(line):
             conditions={"ArnEquals": {"ecs:cluster": Ref("Cluster", "arn")}},
         ),
         Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref("Cluster", "tasks_arn"),)),
+        Permission(
+            actions=("ecs:TagResource",),
+            resources=(Ref("Cluster", "tasks_arn"),),
+            conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+        ),
         Permission(
             actions=("iam:PassRole",),
             resources=(Ref("Tasks/executor", "task_role_arn"), Ref("Tasks/executor", "execution_role_arn")),
@@ -244,7 +274,7 @@ def test_options_of_the_user():
     """The user may add options, but not change the library's."""
     kwargs = {"run_task_kwargs": "{}"}
     found = containers(plan(executor="ecs", config={"aws_ecs_executor": kwargs}))
-    assert options(found["scheduler"])["run_task_kwargs"] == "{}"
+    assert options(found["scheduler"])["assign_unknown"] == "1"
     with pytest.raises(ValueError, match=r"\[aws_ecs_executor\] cluster is given twice"):
         plan(executor="ecs", config={"aws_ecs_executor": {"cluster": "other"}})
 

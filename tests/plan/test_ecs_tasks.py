@@ -25,6 +25,11 @@ RUNS = (
     ),
     Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=TASKS),
     Permission(
+        actions=("ecs:TagResource",),
+        resources=TASKS,
+        conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+    ),
+    Permission(
         actions=("iam:PassRole",),
         resources=(Ref("Tasks/etl", "task_role_arn"), Ref("Tasks/etl", "execution_role_arn")),
         conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
@@ -123,6 +128,7 @@ def test_the_airflow_variable(line, spot):
             "cluster": Ref("TaskCluster", "name"),
             "task_definition": Ref("Tasks/etl", "family"),
             **({"capacity_provider_strategy": strategy} if spot else {"launch_type": "FARGATE"}),
+            "propagate_tags": "TASK_DEFINITION",
             "network_configuration": {
                 "awsvpcConfiguration": {
                     "subnets": Ref("Network", "task_subnet_list"),

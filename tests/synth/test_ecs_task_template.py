@@ -207,6 +207,7 @@ def test_only_task_runners_may_start_it(name, line):
     starts = [
         (["ecs:RunTask"], family, only_here),
         follows,
+        (["ecs:TagResource"], tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         (["iam:PassRole"], [flat(task["TaskRoleArn"]), flat(task["ExecutionRoleArn"])], to_tasks),
         (["ecs:ListTasks"], instances, None),
         (["logs:GetLogEvents"], streams, None),

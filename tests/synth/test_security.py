@@ -366,6 +366,7 @@ def test_permissions_of_the_scheduler(name):
     assert found == [
         (["ecs:RunTask"], [f"{here}:task-definition/{definition['Family']}:*"], only_here),
         (["ecs:DescribeTasks", "ecs:StopTask"], [f"{here}:task/<{cluster}>/*"], None),
+        (["ecs:TagResource"], [f"{here}:task/<{cluster}>/*"], {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         (["iam:PassRole"], [f"<{role}.Arn>" for role in sorted(roles, reverse=True)], to_tasks),
     ]
     (scheduler,) = (c for c in containers(template).values() if c["Name"] == "scheduler")

@@ -151,5 +151,14 @@ class Executor(OptionOwner, ABC):
             " executor=CeleryExecutor(), or include it in SeveralExecutors([…])"
         )
 
+    def complete_options(self, options: Mapping[Option, Value]) -> Mapping[Option, Value]:
+        """Return options that build on the user's, for the processes that load this executor. Pure.
+
+        Args:
+            options: all options of such a process, the user's included. Those returned replace them.
+        """
+        del options
+        return {}
+
     def bind(self, context: ExecutorBindContext) -> None:
         """Create grants and connections of this executor. Called once, after all components are rendered."""

@@ -15,7 +15,7 @@ from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
-from cdk_airflow_ecs.option_owner import UserOptions, names_in
+from cdk_airflow_ecs.option_owner import UserOptions, json_object
 from cdk_airflow_ecs.plan import Edge, Json, Option, Value
 from cdk_airflow_ecs.ports import WORKER_LOG_PORT
 from cdk_airflow_ecs.process import Need, Process, tcp_check
@@ -79,7 +79,7 @@ class CeleryExecutor(Executor):
         extra = ours.get(_EXTRA)
         replaces = isinstance(extra, Json) and "broker_transport_options" in cast("Mapping[str, object]", extra.tree)
         for source, options in given:
-            if twice := sorted(_OURS & names_in(options.get(_EXTRA))):
+            if twice := sorted(_OURS & set(json_object(options.get(_EXTRA)) or {})):
                 raise IncompatibleArgumentsError(
                     f"[celery] extra_celery_config by {source} sets {', '.join(twice)}, which the cluster sets. Use"
                     " broker=, WorkerPool(concurrency=…) or the options of [celery_broker_transport_options]"

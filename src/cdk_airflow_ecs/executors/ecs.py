@@ -14,10 +14,10 @@ from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
-from cdk_airflow_ecs.option_owner import UserOptions, names_in
+from cdk_airflow_ecs.option_owner import UserOptions, json_object
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
 from cdk_airflow_ecs.process import Need, Process
-from cdk_airflow_ecs.run_task_permissions import may_run
+from cdk_airflow_ecs.run_task_permissions import PROPAGATE_TAGS, may_run
 from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TASK: Final = "Tasks/executor"
 _CONTAINER: Final = "task"
 _SECTION: Final = "aws_ecs_executor"
+_RUN_TASK_KWARGS: Final = (_SECTION, "run_task_kwargs")
 # RunTask arguments that the executor derives from other options, or that conflict with its own.
 _RUN_TASK: Final = ("capacity_provider_strategy", "launch_type", "network_configuration")
 # First official image with amazon provider 8.18. 8.16, in 2.8.1, always sends a launch type, FARGATE by default, which
@@ -129,9 +130,14 @@ class EcsExecutor(Executor, TaskSize):
         """See :meth:`OptionOwner.check_options`."""
         del version
         for source, options in given:
-            said = options.get((_SECTION, "run_task_kwargs"), "")
-            names = names_in(said)
-            if not names and isinstance(said, str) and not is_token(said) and said.strip() not in ("", "{}"):
+            kwargs = options.get(_RUN_TASK_KWARGS, "{}")
+            names = set(json_object(kwargs) or {})
+            if json_object(kwargs) is None and is_token(kwargs) and self.spot:
+                raise IncompatibleArgumentsError(
+                    f"[{_SECTION}] run_task_kwargs by {source} is known only at deploy time, and EcsExecutor(spot=True)"
+                    " adds its capacity provider to it. Pass JSON text that contains the token instead"
+                )
+            if json_object(kwargs) is None and not is_token(kwargs):
                 raise ValueError(
                     f"[{_SECTION}] run_task_kwargs by {source} must be a JSON object such as"
                     ' {"enableExecuteCommand": true}, got other text, with which the executor would not start'
@@ -143,15 +149,22 @@ class EcsExecutor(Executor, TaskSize):
                     " Fargate Spot, use EcsExecutor(spot=True)"
                 )
 
+    def complete_options(self, options: Mapping[Option, Value]) -> Mapping[Option, Value]:
+        """Add the tags of the task definition, and the capacity of Spot, to the user's ``run_task_kwargs``."""
+        given = options.get(_RUN_TASK_KWARGS, "{}")
+        more = json_object(given)
+        if more is None and is_token(given):
+            return {}
+        capacity = self._capacity
+        own = {**PROPAGATE_TAGS, **(capacity.run_task() if capacity.strategy else {})}
+        theirs = {_camel(name) for name in more or {}}
+        return {_RUN_TASK_KWARGS: Json({**{k: v for k, v in own.items() if _camel(k) not in theirs}, **(more or {})})}
+
     def _config(self) -> dict[Option, Value]:
         # The option capacity_provider_strategy does not work: the provider passes its text to an API that expects a
         # list. With neither strategy nor launch type, the provider would call DescribeClusters.
         capacity = self._capacity
-        started: dict[str, Value] = (
-            {"run_task_kwargs": Json(capacity.run_task())}
-            if capacity.strategy
-            else {"launch_type": capacity.compatibility}
-        )
+        launch_type: dict[str, Value] = {} if capacity.strategy else {"launch_type": capacity.compatibility}
         chosen: dict[str, Value] = {
             # Empty means the task role; other values are looked up in the database first.
             "conn_id": "",
@@ -166,7 +179,7 @@ class EcsExecutor(Executor, TaskSize):
             "assign_public_ip": Ref("Network", "assign_public_ip"),
             "max_run_task_attempts": str(self.max_run_task_attempts),
             "check_health_on_startup": "True",
-            **started,
+            **launch_type,
         }
         return {(_SECTION, name): value for name, value in chosen.items()}
 

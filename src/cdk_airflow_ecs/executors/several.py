@@ -106,6 +106,10 @@ class SeveralExecutors(Executor):
         for executor in self.executors:
             executor.check_options(version, given)
 
+    def complete_options(self, options: Mapping[Option, Value]) -> Mapping[Option, Value]:
+        """See :meth:`Executor.complete_options`."""
+        return {name: value for each in self.executors for name, value in each.complete_options(options).items()}
+
     def with_pool(self, pool: WorkerPool) -> SeveralExecutors:
         """See :meth:`Executor.with_pool`."""
         for position, executor in enumerate(self.executors):

@@ -208,4 +208,9 @@ def _stopping(role: iam.Role, cluster: ecs.ICluster) -> list[iam.PolicyStatement
     return [
         iam.PolicyStatement(actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[tasks], conditions=in_cluster),
         iam.PolicyStatement(actions=["ecs:ListTasks"], resources=[instances], conditions=in_cluster),
+        iam.PolicyStatement(
+            actions=["ecs:TagResource"],
+            resources=[tasks],
+            conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+        ),
     ]

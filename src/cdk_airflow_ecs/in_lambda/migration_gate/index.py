@@ -200,6 +200,7 @@ def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | N
             launchType="FARGATE",
             clientToken=f"{event['RequestId']}-{attempt}",
             startedBy=started_by(event),
+            propagateTags="TASK_DEFINITION",
             networkConfiguration={"awsvpcConfiguration": network},
         )
     except ClientError as error:  # a role or policy made seconds ago may not be known everywhere
