@@ -224,7 +224,11 @@ def test_the_permissions_are_the_calls_of_the_operator(release, account, tmp_pat
     calls = {call for task in found.tasks.values() for call, *_ in task["calls"]}
     assert calls == {"ecs:RunTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:StopTask", "logs:GetLogEvents"}
     without = plan_of(version=AirflowVersion.of(release))
-    assert actions(found.plan, "Pools/default") - actions(without, "Pools/default") == {*calls, "iam:PassRole", "ecs:TagResource"}
+    assert actions(found.plan, "Pools/default") - actions(without, "Pools/default") == {
+        *calls,
+        "iam:PassRole",
+        "ecs:TagResource",
+    }
     waits = {"ecs:DescribeTasks", "logs:GetLogEvents"}
     assert actions(found.plan, "Triggerer") - actions(without, "Triggerer") == waits
 

@@ -272,7 +272,7 @@ def test_numbers_known_only_at_deploy_time():
 
 def test_options_of_the_user():
     """The user may add options, but not change the library's."""
-    kwargs = {"run_task_kwargs": "{}"}
+    kwargs = {"assign_unknown": "1"}
     found = containers(plan(executor="ecs", config={"aws_ecs_executor": kwargs}))
     assert options(found["scheduler"])["assign_unknown"] == "1"
     with pytest.raises(ValueError, match=r"\[aws_ecs_executor\] cluster is given twice"):
