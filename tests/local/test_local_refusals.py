@@ -75,7 +75,7 @@ def test_no_template(tmp_path):
 
 def test_a_folder_of_dags_that_does_not_exist(tmp_path):
     """A wrong option is refused before anything starts."""
-    assert "--dags nowhere is no folder" in up(tmp_path, {"A": TOPIC}, "--dags", "nowhere")
+    assert "--dags must be a folder, got nowhere" in up(tmp_path, {"A": TOPIC}, "--dags", "nowhere")
     assert not (tmp_path / "state").exists()
 
 
@@ -104,7 +104,7 @@ def test_a_disk_that_fills(capsys):
     """Whatever is being written then, the user reads one sentence."""
     with pytest.raises(typer.Exit), local._refusals(), open("/dev/full", "w") as full:
         full.write("x")
-    assert capsys.readouterr().err.startswith("airflow-ecs: no space is left on the disk of /")
+    assert capsys.readouterr().err.startswith("airflow-ecs: the disk of /")
 
 
 def service(image: str, command: list[str]) -> dict:

@@ -243,7 +243,7 @@ def test_accepted_arguments_of_cloudwatch(arguments):
         ({"log_group": LOG_GROUP, "retention_days": None}, "retention_days=None is not compatible with log_group="),
         (
             {"log_group": SimpleNamespace(log_group_arn="arn:aws:logs:::log-group:a#b:*", log_group_name="a#b")},
-            """log_group 'a#b' has a "#" in its name, after which Airflow reads no further""",
+            """log_group must not have a "#" in its name, .* got 'a#b'""",
         ),
     ],
 )

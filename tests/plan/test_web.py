@@ -92,15 +92,15 @@ def test_clients_by_any_sequence():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"internet_facing": True}, "plain text: pass certificate=…, or say allow_insecure_http=True"),
-        ({"internet_facing": True, "certificate": CERTIFICATE}, r"needs allow_from=\[…\]"),
+        ({"internet_facing": True}, "plain text. Pass certificate=…, or allow_insecure_http=True"),
+        ({"internet_facing": True, "certificate": CERTIFICATE}, r"requires allow_from=\[…\]"),
         ({"internet_facing": "yes"}, "internet_facing .*True or False, got 'yes'"),
-        ({"allow_insecure_http": True}, "allow_insecure_http=True is for internet_facing=True without certificate="),
-        ({**PUBLIC, "certificate": CERTIFICATE, "allow_insecure_http": True}, "allow_insecure_http=True is for"),
+        ({"allow_insecure_http": True}, "allow_insecure_http=True requires internet_facing=True without certificate="),
+        ({**PUBLIC, "certificate": CERTIFICATE, "allow_insecure_http": True}, "allow_insecure_http=True requires"),
         ({"allow_insecure_http": 1}, "allow_insecure_http .*True or False, got 1"),
         ({"certificate": "arn:aws:acm:…"}, r"certificate must be an acm\.ICertificate, such as .*from_certificate_arn"),
         ({"certificate": Web}, "the class Web"),
-        ({"hosted_zone": ZONE}, "hosted_zone= needs domain_name="),
+        ({"hosted_zone": ZONE}, "hosted_zone= requires domain_name="),
         ({"hosted_zone": zone("example.com"), "domain_name": "notexample.com"}, "'notexample.com' is not in the zone"),
         (
             {"hosted_zone": zone("a.example.com"), "domain_name": "example.com"},
@@ -109,13 +109,13 @@ def test_clients_by_any_sequence():
         ({"hosted_zone": "example.com", "domain_name": "a.example.com"}, r"must be a route53\.IHostedZone"),
         ({"domain_name": "https://a.example.com"}, "domain_name must be a host name without"),
         ({"domain_name": ""}, "domain_name is text"),
-        ({"base_url": "airflow.example.com"}, "base_url is a URL"),
+        ({"base_url": "airflow.example.com"}, "base_url must be a URL"),
         ({"base_url": ""}, "base_url is text"),
-        ({"base_url": "https://example.com/airflow/"}, "base_url has the path '/airflow': .* a name of its"),
+        ({"base_url": "https://example.com/airflow/"}, "base_url must not have a path, got '/airflow': .* host name"),
         ({"allow_from": "10.0.0.0/8"}, "allow_from .*a list such as"),
-        ({"allow_from": ["10.0.0.1/8"]}, r"'10\.0\.0\.1/8' is no CIDR block .*has host bits set"),
-        ({"allow_from": ["10.0.0.0/33"]}, r"'10\.0\.0\.0/33' is no CIDR block"),
-        ({"allow_from": [""]}, "'' is no CIDR block"),
+        ({"allow_from": ["10.0.0.1/8"]}, r"'10\.0\.0\.1/8' is not a CIDR block .*has host bits set"),
+        ({"allow_from": ["10.0.0.0/33"]}, r"'10\.0\.0\.0/33' is not a CIDR block"),
+        ({"allow_from": [""]}, "'' is not a CIDR block"),
         ({"allow_from": [8080]}, "allow_from must be CIDR blocks .* and CDK peers .*, got 8080"),
         ({"allow_from": [None]}, "allow_from must be CIDR blocks .* and CDK peers .*, got None"),
     ],
@@ -135,7 +135,7 @@ def test_base_url_loses_its_last_slash():
 @pytest.mark.parametrize("section", ["api", "webserver"])
 def test_a_base_url_option_with_a_path(section):
     """A base URL in config= must not have a path."""
-    with pytest.raises(ValueError, match=rf"\[{section}\] base_url by config= has the path '/airflow': "):
+    with pytest.raises(ValueError, match=rf"\[{section}\] base_url by config= must not have a path, got '/airflow': "):
         plan("3.3", config={section: {"base_url": "https://example.com/airflow"}})
     for url in ("https://airflow.example.com", "https://airflow.example.com/", TEXT_TOKEN):
         assert plan("3.3", config={section: {"base_url": url}})

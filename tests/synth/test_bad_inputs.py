@@ -323,14 +323,14 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"dags": ImageDags(), "image": AirflowImage.official(architecture="arm64")},
         r"requires an image with your DAGs",
     ),
-    "passwords over the internet": (lambda s: {"web": Web(internet_facing=True)}, "in plain text: pass certificate="),
+    "passwords over the internet": (lambda s: {"web": Web(internet_facing=True)}, "in plain text. Pass certificate="),
     "the internet without a list of clients": (
         lambda s: {"web": Web(internet_facing=True, certificate=certificate(s))},
-        "needs allow_from=",
+        "requires allow_from=",
     ),
     "a zone without a name": (
         lambda s: {"web": Web(hosted_zone=route53.HostedZone.from_hosted_zone_id(s, "Zone", "Z1"))},
-        "hosted_zone= needs domain_name=",
+        "hosted_zone= requires domain_name=",
     ),
     "a container of any PostgreSQL": (
         lambda s: {"database": ContainerDatabase(image="public.ecr.aws/docker/library/postgres")},
@@ -479,9 +479,12 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "_AIRFLOW_WWW_USER_CREATE is not accepted: the migration gate creates the admin",
     ),
     # --- addresses
-    "a CIDR block with host bits": (lambda s: {"web": Web(allow_from=["10.0.0.1/8"])}, "no CIDR block .*host bits set"),
-    "a CIDR block too long": (lambda s: {"web": Web(allow_from=["10.0.0.0/40"])}, "'10.0.0.0/40' is no CIDR block"),
-    "a host as CIDR block": (lambda s: {"web": Web(allow_from=["office.example.com"])}, "no CIDR block"),
+    "a CIDR block with host bits": (
+        lambda s: {"web": Web(allow_from=["10.0.0.1/8"])},
+        "not a CIDR block .*host bits set",
+    ),
+    "a CIDR block too long": (lambda s: {"web": Web(allow_from=["10.0.0.0/40"])}, "'10.0.0.0/40' is not a CIDR block"),
+    "a host as CIDR block": (lambda s: {"web": Web(allow_from=["office.example.com"])}, "not a CIDR block"),
     "a port as client": (lambda s: {"web": Web(allow_from=[8080])}, "allow_from must be CIDR blocks .*, got 8080"),
     "a URL as endpoint": (
         lambda s: {"database": ExistingDatabase(endpoint="postgresql://db:5432/airflow", secret=secret(s))},
@@ -495,11 +498,14 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"database": ExistingDatabase(endpoint="db", secret=secret(s), port=70000)},
         "port .*1 to 65535.*got 70000",
     ),
-    "a URL without a scheme": (lambda s: {"web": Web(base_url="airflow.example.com")}, "base_url is a URL such as"),
+    "a URL without a scheme": (
+        lambda s: {"web": Web(base_url="airflow.example.com")},
+        "base_url must be a URL such as",
+    ),
     # --- unsuitable networks
     "an unknown block of addresses": (
         lambda s: {"vpc": vpc(s, cidr=None)},
-        r"pass vpc_cidr_block= to ec2.Vpc.from_vpc_attributes\(…\), or say web=Web\(allow_from=\[…\]\)",
+        r"Pass vpc_cidr_block= to ec2.Vpc.from_vpc_attributes\(…\), or web=Web\(allow_from=\[…\]\)",
     ),
     "no private subnets": (
         lambda s: {"vpc": vpc(s, public=2)},

@@ -57,7 +57,7 @@ def test_no_web_acl():
 @pytest.mark.parametrize(
     ("arn", "message"),
     [
-        (ARN.replace("regional", "global"), "that of CloudFront"),
+        (ARN.replace("regional", "global"), "web ACLs of CloudFront are not supported"),
         ("airflow", "got 'airflow'"),
         ("", "got ''"),
         (wafv2.CfnWebACL, "web_acl takes"),

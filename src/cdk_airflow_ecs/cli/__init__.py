@@ -1,4 +1,4 @@
-"""The command `airflow-ecs`; needs the extra `[cli]`."""
+"""The command `airflow-ecs`. Requires the extra `[cli]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command, or say what is missing."""
+    """Run the command, or exit with the name of a missing package."""
     try:
         from cdk_airflow_ecs.cli.app import app  # noqa: PLC0415
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""`python -m cdk_airflow_ecs.cli` is `airflow-ecs`."""
+"""Run `airflow-ecs` as `python -m cdk_airflow_ecs.cli`."""
 
 from cdk_airflow_ecs.cli import main
 

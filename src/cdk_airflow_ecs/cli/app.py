@@ -1,4 +1,4 @@
-"""The commands: one group for each thing that can be done with a template."""
+"""The command groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cdk_airflow_ecs.cli import compose, local
 
 app = typer.Typer(
     name="airflow-ecs",
-    help="Airflow on Amazon ECS, as cdk-airflow-ecs makes it.",
+    help="Airflow on Amazon ECS, as created by cdk-airflow-ecs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -19,4 +19,4 @@ app.add_typer(local.app, name="local", help="Run a synthesized template on this 
 
 @app.callback()
 def _group() -> None:
-    """Airflow on Amazon ECS, as cdk-airflow-ecs makes it."""
+    """Airflow on Amazon ECS, as created by cdk-airflow-ecs."""

@@ -1,4 +1,4 @@
-"""`airflow-ecs local compose`: the template for those who have Docker."""
+"""`airflow-ecs local compose`: convert a template for Docker."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from cdk_airflow_ecs.local.refusal import Refusal
 _out = Console(highlight=False, soft_wrap=True, markup=False)
 
 
-def compose(  # noqa: PLR0917  # typer names them
-    path: Annotated[Path, typer.Argument(help="A folder that `cdk synth` wrote, or a template in one.")] = Path(
-        "cdk.out"
-    ),
+def compose(  # noqa: PLR0917  # typer passes them by name
+    path: Annotated[Path, typer.Argument(help="Output folder of `cdk synth`, or a template in it.")] = Path("cdk.out"),
     app_command: Annotated[
-        str | None, typer.Option("--app", help='Synthesize first: the command of the CDK app, as "python app.py".')
+        str | None, typer.Option("--app", help='Synthesize first, with the command of the CDK app: "python app.py".')
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder that is to hold compose.yaml.")] = Path("compose"),
-    stack: Annotated[str | None, typer.Option(help="Which stack. Default: the one that has services.")] = None,
-    port: Annotated[int, typer.Option(help="Where the UI is to be, on 127.0.0.1.")] = 8080,
-    explain: Annotated[bool, typer.Option(help="Print what differs there from AWS, and stop.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for compose.yaml.")] = Path("compose"),
+    stack: Annotated[str | None, typer.Option(help="Name of the stack. Default: the one that has services.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080,
+    explain: Annotated[bool, typer.Option(help="Print the differences from AWS, and exit.")] = False,
 ) -> None:
     """Write the same cluster as a compose.yaml, for Docker."""
     from cdk_airflow_ecs.local.compose import render as translation  # noqa: PLC0415
@@ -50,7 +48,7 @@ def compose(  # noqa: PLR0917  # typer names them
     for note in project.notes:
         _out.print(note)
     for name in sorted(set(project.missing)):
-        _out.print(f"{name} is a secret that the template does not make: set it in {out / '.env'} or your shell")
+        _out.print(f"{name} is a secret that the template does not create: set it in {out / '.env'} or your shell")
     _out.print(f"{written[0]}: {len(project.document['services'])} services, DAGs from {out / 'dags'}.")
     _out.print(f"docker compose --file {written[0]} up --build --detach   →   http://127.0.0.1:{port}")
     if password := _password_file(project.environments, out):
@@ -58,7 +56,7 @@ def compose(  # noqa: PLR0917  # typer names them
 
 
 def _choose(stacks: Sequence[assembly.StackFile], name: str | None) -> assembly.StackFile:
-    """The stack that was asked for, or the only one with services."""
+    """Return the stack *name*, or the only one with services."""
     having = [
         each
         for each in stacks
@@ -67,7 +65,7 @@ def _choose(stacks: Sequence[assembly.StackFile], name: str | None) -> assembly.
     ]
     if len(having) != 1:
         known = ", ".join(each.name for each in stacks)
-        raise Refusal(f"--stack has to name one stack that has services; there are {known}")
+        raise Refusal(f"--stack must be the name of one stack that has services, of: {known}")
     return having[0]
 
 

@@ -34,38 +34,34 @@ _out = Console(highlight=False, soft_wrap=True)
 
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", help="Where data, secrets and logs are kept. Default: .airflow-ecs beside the assembly."),
+    typer.Option("--state", help="Folder of data, secrets and logs. Default: .airflow-ecs beside the assembly."),
 ]
 
 
 @app.command()
-def up(  # noqa: PLR0917  # one for each option
-    path: Annotated[Path, typer.Argument(help="A folder that `cdk synth` wrote, or a template in one.")] = Path(
-        "cdk.out"
-    ),
+def up(  # noqa: PLR0917  # one per option
+    path: Annotated[Path, typer.Argument(help="Output folder of `cdk synth`, or a template in it.")] = Path("cdk.out"),
     app_command: Annotated[
-        str | None, typer.Option("--app", help='Synthesize first: the command of the CDK app, as "python app.py".')
+        str | None, typer.Option("--app", help='Synthesize first, with the command of the CDK app: "python app.py".')
     ] = None,
     state: StateOption = None,
     dags: Annotated[
-        Path | None, typer.Option(help="A folder that the bucket of the DAGs follows. Default: dags, if it exists.")
+        Path | None, typer.Option(help="Folder to synchronize to the DAG bucket. Default: dags, if it exists.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Where the UI is to be. Default: a free port.")] = 0,
+    port: Annotated[int, typer.Option(help="Port of the UI. Default: a free port.")] = 0,
     image: Annotated[
-        list[str] | None, typer.Option(help="NAME=DIR: the folder with the Dockerfile of an image of yours.")
+        list[str] | None, typer.Option(help="NAME=DIR: the folder with the Dockerfile of your image NAME.")
     ] = None,
-    extras: Annotated[
-        str, typer.Option(help="Extras of the official image to install too, such as google,pandas.")
-    ] = "",
-    detach: Annotated[bool, typer.Option(help="Return when all is ready.")] = False,
-    explain: Annotated[bool, typer.Option(help="Print what differs here from AWS, and stop.")] = False,
+    extras: Annotated[str, typer.Option(help="Further extras of Airflow to install, such as google,pandas.")] = "",
+    detach: Annotated[bool, typer.Option(help="Return when all components are ready.")] = False,
+    explain: Annotated[bool, typer.Option(help="Print the differences from AWS, and exit.")] = False,
     isolated: Annotated[
         bool | None,
-        typer.Option("--isolated/--shared", help="Network namespaces or one loopback. Default: what is allowed."),
+        typer.Option("--isolated/--shared", help="Network namespaces, or shared loopback. Default: what is allowed."),
     ] = None,
-    patience: Annotated[float, typer.Option(help="Seconds until every component must be ready.")] = 900,
+    patience: Annotated[float, typer.Option(help="Seconds within which all components must be ready.")] = 900,
 ) -> None:
-    """Run a template here until Ctrl-C."""
+    """Run a template on this machine until Ctrl-C."""
     if explain:
         _explain()
         return
@@ -96,12 +92,12 @@ def _run(run: Any, board: Board) -> None:
     began = time.monotonic()
     try:
         with board:
-            for number in _ENDS:  # at once, whatever is being made
+            for number in _ENDS:  # interrupts immediately
                 signal.signal(number, signal.default_int_handler)
             run.start()
             for number in _ENDS:
                 signal.signal(number, lambda *_: over.set())
-            gc.freeze()  # the account stays
+            gc.freeze()  # excludes the simulated account from garbage collection
             ready = run.wait(lambda: board.show(run.services), over=over)
         if ready:
             _out.print(f"Ready after {time.monotonic() - began:.0f} s: [bold]{run.url or 'no load balancer'}[/bold]")
@@ -113,19 +109,19 @@ def _run(run: Any, board: Board) -> None:
     except KeyboardInterrupt:
         over.set()
     finally:
-        for number in _ENDS:  # once is enough
+        for number in _ENDS:  # ignores further signals
             signal.signal(number, signal.SIG_IGN)
         if over.is_set():
             _out.print("Stopping …")
         run.stop()
-    # Everything is stopped and written. What Python does at its end is to visit the whole account: half a minute.
+    # Python would spend half a minute on freeing the simulated account.
     sys.stdout.flush()
     os._exit(0)
 
 
 @app.command()
 def status(state: StateOption = None) -> None:
-    """Show what runs."""
+    """Show the running components."""
     with _refusals():
         running = Running.of(_directory(state))
         table = Table(box=None, pad_edge=False)
@@ -139,11 +135,11 @@ def status(state: StateOption = None) -> None:
 
 @app.command()
 def logs(
-    component: Annotated[str | None, typer.Argument(help="A component, as `status` names it. Default: all.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    component: Annotated[str | None, typer.Argument(help="A component of `status`. Default: all.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until Ctrl-C.")] = False,
     state: StateOption = None,
 ) -> None:
-    """Print what containers print."""
+    """Print the output of containers."""
     with _refusals():
         opened = State.open(_directory(state))
         for name, line in _lines(opened.folder("logs"), component, follow):
@@ -156,7 +152,7 @@ def _lines(folder: Path, component: str | None, follow: bool) -> Iterator[tuple[
         files = sorted(folder.glob(f"{component or '*'}.*.log"), key=lambda file: file.stat().st_mtime)
         if component and not files and not follow:
             known = sorted({file.name.partition(".")[0] for file in folder.glob("*.log")})
-            raise Refusal(f"no component {component} has printed anything; there are {', '.join(known) or 'none'}")
+            raise Refusal(f"component {component} has no output; components with output: {', '.join(known) or 'none'}")
         for file in files:
             with file.open(errors="replace") as stream:
                 stream.seek(places.get(file, 0))
@@ -170,11 +166,11 @@ def _lines(folder: Path, component: str | None, follow: bool) -> Iterator[tuple[
 
 @app.command()
 def scale(
-    component: Annotated[str, typer.Argument(help="A component, as `status` names it.")],
-    count: Annotated[int, typer.Argument(help="How many tasks it is to have.", min=0)],
+    component: Annotated[str, typer.Argument(help="A component of `status`.")],
+    count: Annotated[int, typer.Argument(help="Number of tasks.", min=0)],
     state: StateOption = None,
 ) -> None:
-    """Change how many tasks a component has, as UpdateService does."""
+    """Change the number of a component's tasks, like UpdateService."""
     with _refusals():
         Running.of(_directory(state)).scale(component, count)
         _out.print(f"{component}: {count}")
@@ -192,18 +188,18 @@ def run(
     command: Annotated[list[str], typer.Argument(help="A command and its arguments, such as aws s3 ls.")],
     state: StateOption = None,
 ) -> None:
-    """Run a command whose AWS clients ask the local API, with the key of this run."""
+    """Run a command with the endpoint and credentials of the local AWS API."""
     with _refusals():
         running = Running.of(_directory(state))
         if shutil.which(command[0]) is None:
-            raise Refusal(f"there is no program {command[0]}")
+            raise Refusal(f"the program {command[0]} does not exist")
         mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        os.execvpe(command[0], command, {**mine, **running.environment})  # noqa: S606  # what the user asked for
+        os.execvpe(command[0], command, {**mine, **running.environment})  # noqa: S606  # the user's command
 
 
 @app.command()
 def down(state: StateOption = None) -> None:
-    """Stop what runs, also what a killed run has left. Data stays."""
+    """Stop all processes, including those of a killed run. Data is kept."""
     with _refusals():
         directory = _directory(state)
         stopped = Running.end(directory)
@@ -211,7 +207,7 @@ def down(state: StateOption = None) -> None:
 
 
 def _detach(directory: Path, assembly: Path, arguments: list[str]) -> None:
-    """Start the same command in the background, and repeat what it says until it is ready."""
+    """Start the same command in the background, and print its output until it is ready."""
     opened = State.open(directory)
     with opened.lock():
         pass
@@ -258,14 +254,14 @@ def _state_words(directory: Path) -> str:
 
 def _dags(given: Path | None) -> Path | None:
     if given and not given.is_dir():
-        raise Refusal(f"--dags {given} is no folder")
+        raise Refusal(f"--dags must be a folder, got {given}")
     return given or (Path("dags") if Path("dags").is_dir() else None)
 
 
 def _pair(text: str) -> tuple[str, Path]:
     name, separator, folder = text.rpartition("=")
     if not separator or not Path(folder).is_dir():
-        raise Refusal(f"--image takes NAME=DIR with a folder that exists, got {text!r}")
+        raise Refusal(f"--image must be NAME=DIR with an existing folder, got {text!r}")
     return name, Path(folder)
 
 
@@ -284,7 +280,7 @@ def _refusals() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _refuse(Refusal(f"no space is left on the disk of {error.filename or tempfile.gettempdir()}"))
+        _refuse(Refusal(f"the disk of {error.filename or tempfile.gettempdir()} is full"))
 
 
 def _refuse(refusal: Refusal) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What a start looks like: one live line for each component, or plain lines where nobody watches."""
+"""Progress output of a start: one live line per component, or plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
 
 
 class Board(AbstractContextManager["Board"]):
-    """Shows how far a start is.
-
-    Args:
-        console: where.
-    """
+    """Shows the progress of a start."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began = time.monotonic()
-        self._told: dict[str, str] = {}
+        self._last: dict[str, str] = {}
         self._ready: dict[str, float] = {}
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
@@ -46,13 +42,13 @@ class Board(AbstractContextManager["Board"]):
             self._live = None
 
     def say(self, about: str, text: str) -> None:
-        """Print one line."""
-        if self._told.get(about) != text:
-            self._told[about] = text
+        """Print a line, unless it repeats the last one *about* the same thing."""
+        if self._last.get(about) != text:
+            self._last[about] = text
             self._console.print(Text(f"{self._seconds()}  {about}: {text}"))
 
     def show(self, services: Sequence[Service]) -> None:
-        """Show the components as they are now."""
+        """Show the current state of the components."""
         lines = {service.title: self._line(service) for service in services}
         if self._live:
             table = Table.grid(padding=(0, 2))

@@ -1,4 +1,4 @@
-"""A cluster that runs on this machine, as another process sees it: through its state and its API."""
+"""Access to a running local cluster from another process, through its state directory and API."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _DOWN_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """One.
+    """A running local cluster.
 
     Args:
-        pid: the process that runs it.
-        url: where the UI is.
-        api: where the AWS API is.
+        pid: its process.
+        url: URL of the UI.
+        api: URL of the AWS API.
         region: its region.
-        admin_secret: the secret of the user admin; empty if the template has none.
-        key: the key of this run that its API asks for: its id and its secret.
+        admin_secret: id of the admin's secret; empty if the template has none.
+        key: access key id and secret access key of the API.
     """
 
     pid: int
@@ -40,24 +40,20 @@ class Running:
 
     @classmethod
     def of(cls, directory: Path) -> Running:
-        """Find the one that runs on a state directory.
-
-        Raises:
-            Refusal: if none does.
-        """
+        """Return the cluster that runs on a state directory; raise Refusal if there is none."""
         state = State.open(directory) if directory.is_dir() else None
         found = state.read("run") if state else None
         if not found or not _lives(int(found["pid"])):
-            raise Refusal(f"nothing runs on {directory}; start it with `airflow-ecs local up`, or name it with --state")
+            raise Refusal(f"nothing runs on {directory}. Start it with `airflow-ecs local up`, or pass --state")
         if "api" not in found:
-            raise Refusal(f"the cluster on {directory} is starting (process {found['pid']}); try again in a moment")
+            raise Refusal(f"the cluster on {directory} is starting (process {found['pid']}). Try again in a moment")
         key = (state.read("key") if state else None) or {"id": "", "secret": ""}
         given = {name: found[name] for name in ("pid", "url", "api", "region", "admin_secret")}
         return cls(**given, key=(key["id"], key["secret"]))
 
     @staticmethod
     def end(directory: Path) -> bool:
-        """Stop what runs on a state directory, and what a killed run has left; False if there was nothing."""
+        """Stop the cluster on a state directory, and processes of a killed run. Return False if there were none."""
         if not directory.is_dir():
             return False
         state = State.open(directory)
@@ -72,13 +68,13 @@ class Running:
             if _lives(pid):
                 os.kill(pid, signal.SIGKILL)
         left = state.processes.stop_all()
-        if not alive and found:  # killed: what it left of its network goes as another takes its place
+        if not alive and found:  # killed: opening and closing removes the rest of its network
             Addresses.open().close()
         state.write("run", {})
         return alive or bool(left)
 
     def client(self, service: str) -> Any:
-        """A client of its API."""
+        """Return a boto3 client of its API."""
         import boto3  # noqa: PLC0415
 
         session: Any = boto3.Session(*self.key, region_name=self.region)
@@ -86,7 +82,7 @@ class Running:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which every AWS client asks its API instead of AWS."""
+        """Variables that direct AWS clients to its API."""
         return {
             "AWS_ENDPOINT_URL": self.api,
             "AWS_REGION": self.region,
@@ -96,7 +92,7 @@ class Running:
         }
 
     def services(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each component's name, and its service as the API describes it."""
+        """Yield each component's name and its service as described by the API."""
         ecs = self.client("ecs")
         for cluster in ecs.list_clusters()["clusterArns"]:
             arns = ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]
@@ -107,7 +103,7 @@ class Running:
                 yield options.get("awslogs-stream-prefix") or service["serviceName"], service
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """One for each task: component, wanted, running, health, address, since."""
+        """Yield a row per task: component, wanted, running, health, address, since."""
         ecs = self.client("ecs")
         for name, service in self.services():
             counts = (str(service["desiredCount"]), str(service["runningCount"]))
@@ -122,27 +118,19 @@ class Running:
                 yield name, *counts, "", "", ""
 
     def scale(self, component: str, count: int) -> None:
-        """Ask for that many tasks.
-
-        Raises:
-            Refusal: if there is no such component.
-        """
+        """Set the desired count of a component; raise Refusal if it does not exist."""
         found = dict(self.services())
         if component not in found:
-            raise Refusal(f"there is no component {component}; there are {', '.join(sorted(found))}")
+            raise Refusal(f"the component {component} does not exist; existing ones: {', '.join(sorted(found))}")
         service = found[component]
         self.client("ecs").update_service(
             cluster=service["clusterArn"], service=service["serviceName"], desiredCount=count
         )
 
     def password(self) -> str:
-        """The text of the admin's secret.
-
-        Raises:
-            Refusal: if the template has none.
-        """
+        """Return the admin's password; raise Refusal if the template has none."""
         if not self.admin_secret:
-            raise Refusal("the template has no output that prints the password of an admin")
+            raise Refusal("the template has no output with the command for the admin's password")
         found = self.client("secretsmanager").get_secret_value(SecretId=self.admin_secret)["SecretString"]
         return str(found)
 

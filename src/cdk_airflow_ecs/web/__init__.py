@@ -1,1 +1,1 @@
-"""The way to Airflow's UI and public API: arguments, load balancer, listeners."""
+"""Access to Airflow's UI and public API."""

@@ -1,4 +1,4 @@
-"""The URL that Airflow builds its links with."""
+"""Checks of Airflow's base URL."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ from cdk_airflow_ecs.tokens import is_token
 
 
 def check_base_url(name: str, url: object) -> None:
-    """Refuse a URL with a login, or with a path: neither health checks nor workers ask below one.
+    """Raise an error if a base URL contains credentials or a path.
 
-    2.11.2 then answers /health with 404, and 3.3.2 /execution/health.
-
-    Raises:
-        ValueError: naming the path, or saying what is secret.
+    With a path, 2.11.2 returns 404 for /health, and 3.3.2 for /execution/health.
     """
     if why := secret_in(url):
         raise ValueError(
-            f"{name} looks like a secret (by {why}), and Airflow shows it to everybody; leave login and token out of it"
+            f"{name} looks like a secret (by {why}), but Airflow shows it to all users. Remove login and token from it"
         )
     parts = urlsplit(url if isinstance(url, str) and not is_token(url) else "")
     validation.host(name, parts.hostname)
     path = parts.path.rstrip("/")
     if path:
         raise IncompatibleArgumentsError(
-            f"{name} has the path {validation.shown(path)}: Airflow would answer below it alone, where neither health"
-            ' checks nor workers ask; give Airflow a name of its own, such as "https://airflow.example.com"'
+            f"{name} must not have a path, got {validation.shown(path)}: Airflow would serve nothing above it, where"
+            ' health checks and workers connect. Use a separate host name, such as "https://airflow.example.com"'
         )

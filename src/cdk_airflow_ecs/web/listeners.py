@@ -1,4 +1,4 @@
-"""The listeners of the load balancer, and the target group and the rule behind them."""
+"""Listeners, listener rule and target group of the load balancer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/header-modification.html
 _STRICT_TRANSPORT_SECURITY: Final = "routing.http.response.strict_transport_security.header_value"
-# Of this name only: what stands below it may be somebody else's and speak HTTP.
+# Without includeSubDomains: hosts below this name can belong to others and use HTTP.
 _A_YEAR: Final = "max-age=31536000"
 
 
@@ -29,19 +29,19 @@ def listen(
     health_path: str,
     internet_facing: bool,
 ) -> elb.ApplicationTargetGroup:
-    """Forward requests to *service*, except those to its execution API, which get 404. Return the group of its tasks.
+    """Forward requests to *service*, except for its execution API, which returns 404. Return the target group.
 
     Args:
-        scope: the construct named Web.
+        scope: the construct "Web".
         balancer: the load balancer.
         service: the web component.
-        certificate: serves HTTPS on 443 and redirects 80 to it; None serves HTTP on 80.
-        health_path: the path that the load balancer checks.
-        internet_facing: the scheme of the load balancer.
+        certificate: certificate for HTTPS on 443, to which port 80 redirects; None for HTTP on 80.
+        health_path: path of health checks.
+        internet_facing: scheme of the load balancer.
     """
-    # A target group of its own, not listener.add_targets: that adds a dependency which cfn-lint finds redundant.
-    # Another scheme replaces the load balancer, and a target group cannot belong to the old and the new one at once
-    # (cloudformation-coverage-roadmap#780): so there is one for each scheme.
+    # listener.add_targets would add a dependency that cfn-lint reports as redundant. Changing the scheme replaces the
+    # load balancer, and a target group cannot belong to the old and the new one at the same time
+    # (cloudformation-coverage-roadmap#780), so each scheme has its own.
     group = elb.ApplicationTargetGroup(
         scope,
         "PublicTargets" if internet_facing else "Targets",
@@ -61,7 +61,7 @@ def listen(
     )
     listener = _listener(balancer, certificate)
     listener.add_action("Forward", action=elb.ListenerAction.forward([group]))
-    # The second lock: the core app serves no execution API, and nobody outside gets to ask for one.
+    # Defense in depth: the core app of the web component serves no execution API anyway.
     elb.ApplicationListenerRule(
         scope,
         "NoExecutionApi",

@@ -1,4 +1,4 @@
-"""The load balancer in front of Airflow's UI and public API, with its security group and access logs."""
+"""The load balancer, its security group and access logs."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def load_balancer(
     """Create the load balancer under *scope*.
 
     Args:
-        scope: the construct named Web.
-        context: the network and the bucket for access logs.
+        scope: the construct "Web".
+        context: has the network and the bucket for access logs.
         internet_facing: whether it has public addresses.
-        clients: the CIDR blocks, or ids of peers, that may connect; None for those of the VPC.
+        clients: CIDR blocks or ids of peers that can connect; None for the VPC's blocks.
     """
     network = context.network
     group = network.security_group(scope, "SecurityGroup", "Load balancer of Airflow")
@@ -42,7 +42,7 @@ def load_balancer(
         internet_facing=internet_facing,
         security_group=group,
         drop_invalid_header_fields=True,
-        # uvicorn keeps connections for 120 s; a load balancer that kept them longer would answer 502.
+        # Shorter than uvicorn's 120 s: reusing connections that uvicorn has closed would return 502.
         idle_timeout=seconds(60),
     )
     _log_access(balancer, context)
@@ -51,24 +51,24 @@ def load_balancer(
 
 
 def filter_requests(scope: Construct, balancer: elb.ApplicationLoadBalancer, web_acl: str | wafv2.CfnWebACL) -> None:
-    """Let a web ACL of AWS WAF see each request before the load balancer forwards it."""
+    """Associate a web ACL of AWS WAF with the load balancer."""
     arn = web_acl if isinstance(web_acl, str) else web_acl.attr_arn
-    # Imported here: few clusters have a web ACL, and each module of CDK takes time to load.
+    # Imported here because CDK modules load slowly, and few clusters have a web ACL.
     from aws_cdk import aws_wafv2 as wafv2  # noqa: PLC0415
 
     wafv2.CfnWebACLAssociation(scope, "WebAcl", resource_arn=balancer.load_balancer_arn, web_acl_arn=arn)
 
 
 def _acknowledge_clients(group: ec2.SecurityGroup, clients: Sequence[str] | None) -> None:
-    """Acknowledge what cdk-nag finds where clients are references, and where the user admits everybody."""
+    """Acknowledge cdk-nag findings for clients that are tokens, and for open access that the user chose."""
     if {"0.0.0.0/0", "::/0"} & {*(clients or ())}:
-        acknowledge(group, "AwsSolutions-EC23", "The user admits everybody: allow_from names the whole internet")
+        acknowledge(group, "AwsSolutions-EC23", "The user chose open access: allow_from contains the whole internet")
     elif clients is None or any(map(is_token, clients)):
-        acknowledge(group, "AwsSolutions-EC23", "Admits a reference, such as the VPC's address: no rule reads it")
+        acknowledge(group, "AwsSolutions-EC23", "Clients are a reference, such as the VPC's address, not a known block")
 
 
 def _log_access(balancer: elb.ApplicationLoadBalancer, context: BindContext) -> None:
-    """Turn access logs on for any region: CDK's own way needs to know the region, and asks for an account id."""
+    """Enable access logs. CDK's method requires a known region, and uses account ids of AWS."""
     logs = context.access_logs
     account = context.stack.account
     logs.admit("logdelivery.elasticloadbalancing.amazonaws.com", f"{_LOG_PREFIX}/AWSLogs/{account}/*")

@@ -1,4 +1,4 @@
-"""How people reach Airflow: the arguments of Web and their checks."""
+"""Settings of the access to Airflow."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web(ClusterResource):
-    """How people reach Airflow.
+    """Access to Airflow's UI and public API through a load balancer.
 
     Args:
-        certificate: serves HTTPS on 443 and redirects 80 to it. Without one the load balancer speaks HTTP, inside the
-            VPC only.
-        domain_name: the name that the certificate is for. The default is the load balancer's own name, which no
-            certificate covers.
-        hosted_zone: where to make an alias record for *domain_name*. The default makes none.
-        internet_facing: whether it has public addresses. It then needs *certificate* and *allow_from*.
-        allow_from: who may connect: CIDR blocks such as "10.8.0.0/16", or CDK peers. The default is the VPC.
-        allow_insecure_http: accept an internet-facing load balancer without a certificate. Any other refuses it.
-        base_url: the URL that Airflow builds links with, if a proxy of yours stands in front. It has no path.
-        web_acl: a web ACL of AWS WAF, scope REGIONAL, by its ARN or as ``wafv2.CfnWebACL``. It limits requests before
-            they reach Airflow, such as tries to sign in at ``/auth/token``. The default is none.
-        deletion_protection: True if AWS refuses to delete the load balancer. The default is False: a first deploy that
-            fails would leave it behind.
+        certificate: certificate for HTTPS on 443, to which port 80 redirects. Without it, the load balancer uses HTTP,
+            inside the VPC only.
+        domain_name: domain name of the certificate. The default is the load balancer's name, which no certificate
+            covers.
+        hosted_zone: zone for an alias record of *domain_name*. The default is no record.
+        internet_facing: whether the load balancer has public addresses, which requires *certificate* and *allow_from*.
+        allow_from: clients: CIDR blocks such as "10.8.0.0/16", or CDK peers. The default is the VPC.
+        allow_insecure_http: whether to allow an internet-facing load balancer without a certificate.
+        base_url: base URL of Airflow's links if your own proxy is in front of it, without a path.
+        web_acl: a web ACL of AWS WAF, scope REGIONAL, as ARN or ``wafv2.CfnWebACL``, for example to limit sign-ins at
+            ``/auth/token``. The default is none.
+        deletion_protection: whether AWS prevents deletion of the load balancer. The default is False, because a failed
+            first deploy would leave it behind.
 
     Raises:
-        ValueError: if these contradict each other.
+        ValueError: if arguments are incompatible.
 
     Examples:
         >>> Web(allow_from=["10.8.0.0/16"]).internet_facing
@@ -95,44 +95,44 @@ class Web(ClusterResource):
             )
         if self.internet_facing and self.certificate is None and not self.allow_insecure_http:
             raise IncompatibleArgumentsError(
-                "Web(internet_facing=True) would send passwords over the internet in plain text: pass certificate=…,"
-                " or say allow_insecure_http=True"
+                "Web(internet_facing=True) would send passwords over the internet in plain text. Pass certificate=…,"
+                " or allow_insecure_http=True"
             )
         if self.allow_insecure_http and not (self.internet_facing and self.certificate is None):
             raise IncompatibleArgumentsError(
-                "Web allow_insecure_http=True is for internet_facing=True without certificate=, and means nothing here:"
-                " leave it out"
+                "Web allow_insecure_http=True requires internet_facing=True without certificate=, and has no effect"
+                " otherwise. Omit it"
             )
         if self.internet_facing and self.allow_from is None:
             raise IncompatibleArgumentsError(
-                "Web(internet_facing=True) needs allow_from=[…], such as the CIDR block of your office;"
-                ' ["0.0.0.0/0"] admits everybody'
+                "Web(internet_facing=True) requires allow_from=[…], such as the CIDR block of your office."
+                ' ["0.0.0.0/0"] allows everyone'
             )
         for entry in self.allow_from or ():
             _check_client(entry)
         check_clients("Web allow_from", self.allow_from or (), ports=len(self.ports()))
         if self.hosted_zone is not None:
             if self.domain_name is None:
-                raise IncompatibleArgumentsError("Web hosted_zone= needs domain_name=, the name to make in it")
+                raise IncompatibleArgumentsError("Web hosted_zone= requires domain_name=, the name of the record")
             _check_zone(self.domain_name, self.hosted_zone)
         _check_web_acl(self.web_acl)
         validation.text("Web base_url", self.base_url, "https://airflow.example.com")
         if self.base_url is not None and not is_token(self.base_url) and not re.match("https?://.", self.base_url):
             raise ValueError(
-                f'Web base_url is a URL such as "https://airflow.example.com", got {validation.shown(self.base_url)}'
+                f'Web base_url must be a URL such as "https://airflow.example.com", got'
+                f" {validation.shown(self.base_url)}"
             )
         if self.base_url is not None and not is_token(self.base_url):
-            # Airflow 2 refuses to start with a slash at the end.
+            # Airflow 2 does not start with a trailing slash.
             object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
             check_base_url("Web base_url", self.base_url)
 
     @property
     def has_one_name(self) -> bool:
-        """Whether everybody reaches Airflow under the same URL.
+        """Whether all users reach Airflow under the same URL.
 
-        An internal load balancer without a domain name is reached by its own name inside the VPC, and as localhost
-        through a tunnel. Airflow 3 sends whoever signs in to its base URL, so it must then have none: the links stay
-        relative.
+        Without a domain name, an internal load balancer has its own name inside the VPC, and is localhost through a
+        tunnel. Airflow 3 redirects to its base URL after sign-in, so it must have none, and uses relative links.
         """
         return bool(self.base_url or self.domain_name or self.internet_facing)
 
@@ -141,10 +141,13 @@ class Web(ClusterResource):
         section, server = ("api", "") if version.major >= 3 else ("webserver", "web_server_")
         return {
             "whose load balancer and health checks use it": {
-                (section, f"{server}host"): "0.0.0.0",  # noqa: S104 - its security group admits the load balancer alone
+                (section, f"{server}host"): "0.0.0.0",  # noqa: S104 - the security group admits only the load balancer
                 (section, f"{server}port"): str(WEB_PORT),
             },
-            "whose load balancer ends TLS": {(section, f"{server}ssl_cert"): "", (section, f"{server}ssl_key"): ""},
+            "whose load balancer terminates TLS": {
+                (section, f"{server}ssl_cert"): "",
+                (section, f"{server}ssl_key"): "",
+            },
         }
 
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
@@ -155,19 +158,19 @@ class Web(ClusterResource):
                     check_base_url(f"[{section}] {name} by {source}", value)
 
     def advice(self) -> list[Advice]:
-        """What the user should know about this combination."""
+        """Return warnings about combinations of arguments."""
         if self.certificate is not None and self.domain_name is None and self.base_url is None:
             return [
                 Advice(
                     "cdk-airflow-ecs:certificate-without-domain-name",
-                    "browsers will refuse the certificate: it does not cover the load balancer's own name; say"
-                    " Web(domain_name=…), and hosted_zone= to have the record made",
+                    "browsers will reject the certificate, because it does not cover the load balancer's name. Pass"
+                    " Web(domain_name=…), and hosted_zone= to create the record",
                 )
             ]
         return []
 
     def ports(self) -> tuple[tuple[int, str], ...]:
-        """The ports that clients use, and what for."""
+        """Return the ports of the load balancer, with their descriptions."""
         if self.certificate is None:
             return ((80, "UI and public API"),)
         return ((443, "UI and public API"), (80, "Redirect to HTTPS"))
@@ -181,8 +184,8 @@ class Web(ClusterResource):
                 peers(None, network.vpc)
             except RuntimeError:
                 raise IncompatibleArgumentsError(
-                    "Web admits the addresses of the VPC unless told, and vpc= does not know them: pass"
-                    " vpc_cidr_block= to ec2.Vpc.from_vpc_attributes(…), or say web=Web(allow_from=[…])"
+                    "Web allows the VPC's addresses by default, but vpc= has none. Pass vpc_cidr_block= to"
+                    " ec2.Vpc.from_vpc_attributes(…), or web=Web(allow_from=[…])"
                 ) from None
 
     def bind(self, scope: Construct, context: BindContext) -> Binding:
@@ -197,7 +200,7 @@ class Web(ClusterResource):
                 scope,
                 "Alias",
                 zone=self.hosted_zone,
-                # With its dot, so that CDK need not know the zone's name: a zone imported by its id has none.
+                # With the final dot, CDK does not need the zone's name, which zones imported by id do not have.
                 record_name=f"{self.domain_name}.",
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(balancer)),
             )
@@ -210,7 +213,7 @@ class Web(ClusterResource):
         )
 
     def _clients(self) -> list[str] | None:
-        """The blocks, or ids of peers, that *allow_from* names."""
+        """Return the CIDR blocks and ids of peers in *allow_from*."""
         if self.allow_from is None:
             return None
         return [entry if isinstance(entry, str) else entry.unique_id for entry in self.allow_from]
@@ -223,13 +226,13 @@ class Web(ClusterResource):
         *,
         health_path: str,
     ) -> elb.ApplicationTargetGroup:
-        """Send requests to *service*, and none to its execution API. Return the group of its tasks.
+        """Forward requests to *service*, except for its execution API. Return the target group.
 
         Args:
-            scope: the construct named Web.
-            balancer: what :meth:`bind` made.
+            scope: the construct "Web".
+            balancer: the load balancer of :meth:`bind`.
             service: the web component.
-            health_path: what the load balancer checks.
+            health_path: path of health checks.
         """
         return listen(
             scope,
@@ -242,10 +245,10 @@ class Web(ClusterResource):
 
 
 def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
-    """Refuse a name outside its zone, if both are known."""
+    """Raise an error if a domain name is not in its zone. Tokens pass."""
     try:
         parent = getattr(zone, "zone_name", domain_name)
-    except RuntimeError:  # imported by its id alone
+    except RuntimeError:  # imported by id
         return
     known = not (is_token(domain_name) or is_token(parent))
     if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):
@@ -260,9 +263,9 @@ def _check_web_acl(web_acl: object) -> None:
         takes = 'the ARN of a web ACL, such as "arn:aws:wafv2:…:regional/webacl/…", or a wafv2.CfnWebACL'
         validation.construct("Web web_acl", web_acl, "attr_arn", takes)
     elif not is_token(web_acl) and not re.fullmatch(r"arn:[^:]+:wafv2:[^:]+:\d+:regional/webacl/[^/]+/[^/]+", web_acl):
-        hint = ": that of CloudFront is of no use to a load balancer" if ":global/" in web_acl else ""
+        hint = ": web ACLs of CloudFront are not supported by load balancers" if ":global/" in web_acl else ""
         raise ValueError(
-            'Web web_acl is the ARN of a regional web ACL, such as "arn:aws:wafv2:eu-west-1:123456789012:regional/'
+            'Web web_acl must be the ARN of a regional web ACL, such as "arn:aws:wafv2:eu-west-1:123456789012:regional/'
             f'webacl/airflow/1a2b3c", got {validation.shown(web_acl)}{hint}'
         )
 
@@ -277,4 +280,4 @@ def _check_client(entry: object) -> None:
         except ValueError as error:
             given = validation.shown(entry)
             why = f" ({error})" if given == repr(entry) else ""
-            raise ValueError(f'Web allow_from: {given} is no CIDR block such as "10.8.0.0/16"{why}') from None
+            raise ValueError(f'Web allow_from: {given} is not a CIDR block such as "10.8.0.0/16"{why}') from None
