@@ -47,7 +47,7 @@ def up(folder, resources: dict | None, *words: str) -> str:
 @pytest.mark.parametrize(
     ("resources", "told"),
     [
-        ({"A": {"Type": "AWS::Chatbot::X"}}, "Resource type AWS::Chatbot::X has no counterpart here"),
+        ({"A": {"Type": "AWS::Chatbot::X"}}, "Resource type AWS::Chatbot::X is not supported"),
         (
             {"A": TOPIC, "B": {"Type": "AWS::EC2::VPC", "Properties": {"Colour": "red"}}},
             "Property AWS::EC2::VPC.Colour",
@@ -57,9 +57,9 @@ def up(folder, resources: dict | None, *words: str) -> str:
     ids=["type", "property", "function"],
 )
 def test_what_a_template_says_and_nothing_here_does(tmp_path, resources, told):
-    """The resource is named, and what of it has no counterpart."""
+    """The error names the resource and its unsupported part."""
     done = up(tmp_path, resources)
-    assert "airflow-ecs: Test could not be made here: " in done
+    assert "airflow-ecs: Test could not be created locally: " in done
     assert told in done
 
 

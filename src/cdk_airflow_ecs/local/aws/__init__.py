@@ -1,6 +1,6 @@
-"""A small AWS account on this machine.
+"""A local emulation of an AWS account.
 
-The API of each service is moto's. CloudFormation is ours (`cloudformation.py`, `engine.py`, `resolver.py`): what a
-template says is to be done to the letter. Order, intrinsics, replacement, custom resources, rollback and deletion are
-done as CloudFormation does them, and whatever is not known is an error instead of a silent omission.
+Services are moto's. CloudFormation is our own (`cloudformation.py`, `engine.py`, `resolver.py`), so that templates are
+followed strictly: order, intrinsics, replacement, custom resources, rollback and deletion as in AWS. Anything
+unsupported is an error.
 """

@@ -1,4 +1,4 @@
-"""One emulated AWS account, and the stacks in it."""
+"""One emulated AWS account and its stacks."""
 
 import secrets
 import string
@@ -19,13 +19,13 @@ from .authentication import Key
 
 
 def now() -> datetime:
-    """The time, as the API gives it."""
+    """Return the current time."""
     return datetime.now(timezone.utc)
 
 
 @dataclass
 class Live:
-    """A resource that exists: `properties` are resolved, except for dynamic references."""
+    """An existing resource; its `properties` are resolved, except for dynamic references."""
 
     logical_id: str
     type: str
@@ -38,7 +38,7 @@ class Live:
 
 @dataclass
 class Stack:
-    """A stack and all that happened to it."""
+    """A stack and its history."""
 
     account: "Account"
     name: str
@@ -60,7 +60,7 @@ class Stack:
         self.id = self.account.arn("cloudformation", f"stack/{self.name}/{uuid.uuid4()}")
 
     def event(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str = "") -> None:
-        """Records what happened, as `DescribeStackEvents` tells it."""
+        """Record an event for `DescribeStackEvents`."""
         self.events.append(
             {
                 "StackId": self.id,
@@ -76,28 +76,25 @@ class Stack:
         )
 
     def become(self, status: str, reason: str = "") -> None:
-        """Moves the stack itself to another status."""
+        """Set the stack's status."""
         self.status, self.reason = status, reason
         self.event(self.name, "AWS::CloudFormation::Stack", self.id, status, reason)
 
 
 class Account:
-    """The account that one API serves.
-
-    Args:
-        region: Its only region.
+    """The account of one API.
 
     Attributes:
-        key: The key of this run, which its API accepts from whoever has it.
-        url: Where its API listens for programs of this machine.
-        task_url: Where tasks find it.
-        stacks: Every stack, also those that were deleted.
-        created: Who is told of each resource that was created: its type, logical id, physical id and properties.
-        answers: What functions answer to CloudFormation.
-        data: What each custom resource returned, by its physical id.
-        turn: Stacks are deployed side by side; their calls take turns, since moto is not made for several at once.
-        patience: The seconds that a custom resource gets at most. The default stands for CloudFormation's hour.
-        function_seconds: How many seconds a function has, if a test wants it to be in a hurry.
+        key: key of this run, accepted by the API.
+        url: API address for processes of this machine.
+        task_url: API address for tasks.
+        stacks: all stacks, including deleted ones.
+        created: called for each created resource with type, logical id, physical id and properties.
+        answers: responses of custom resource functions.
+        data: data returned by each custom resource, by physical id.
+        turn: serializes calls of parallel deployments, because moto is not thread-safe.
+        patience: maximum seconds of a custom resource (an hour in CloudFormation).
+        function_seconds: overrides the timeout of functions, for tests.
     """
 
     id = "123456789012"
@@ -118,22 +115,22 @@ class Account:
         self._making = threading.Lock()
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of a resource in this account."""
+        """Return the ARN of a resource in this account."""
         return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
 
     def find(self, name: str, deleted: bool = False) -> Stack | None:
-        """The stack of that name or id."""
+        """Return the stack with this name or id."""
         for stack in reversed(self.stacks):
             if name == stack.id or (name == stack.name and (deleted or stack.status != "DELETE_COMPLETE")):
                 return stack
         return None
 
     def session(self, key: Key) -> Any:
-        """A boto3 session with a key."""
+        """Return a boto3 session with a key."""
         return boto3.Session(key.id, key.secret, key.token or None, region_name=self.region)
 
     def issued(self, identity: str) -> Key | None:
-        """A key that the API issued, by its id: of an assumed role, or of a user."""
+        """Return a key of an assumed role or a user by its id."""
         role = sts_backends[self.id]["aws"].get_assumed_role_from_access_key(identity)
         if role is not None:
             expires = role.expiration.replace(tzinfo=timezone.utc)
@@ -145,8 +142,8 @@ class Account:
         return None
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this account's API, made once."""
-        # One session, for each reads all of the world's endpoints; it makes clients for one thread at a time.
+        """Return a cached boto3 client of this API."""
+        # Share one session, because creating one is slow; it is not thread-safe.
         with self._making:
             self._session = self._session or self.session(self.key)
             if service not in self._clients:

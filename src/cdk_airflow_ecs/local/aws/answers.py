@@ -1,4 +1,4 @@
-"""The small endpoint behind the `ResponseURL`s of custom resources: who waits, and what came."""
+"""The endpoint behind the `ResponseURL` of custom resources."""
 
 import json
 import threading
@@ -7,11 +7,7 @@ import uuid
 
 
 class Answers:
-    """Answers of functions to CloudFormation.
-
-    Attributes:
-        running: How many functions run now.
-    """
+    """Responses of functions to CloudFormation; *running* is the number of running functions."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -19,22 +15,22 @@ class Answers:
         self._came: dict[str, dict] = {}
 
     def expect(self) -> str:
-        """Makes a token under which one answer may come."""
+        """Return a token for one response."""
         token = uuid.uuid4().hex
         self._waiting[token] = threading.Event()
         return token
 
     def is_expected(self, token: str) -> bool:
-        """Whether a function was given the token and has not answered: nobody else has it."""
+        """Return whether a response for the token is pending; only its function has the token."""
         return token in self._waiting and token not in self._came
 
     def take(self, token: str, body: bytes) -> None:
-        """Keeps the answer and wakes who waits."""
+        """Store a response."""
         self._came[token] = json.loads(body)
         self._waiting[token].set()
 
     def wait(self, token: str, seconds: float) -> dict | None:
-        """The answer, or nothing if none came in time or no function is left that could give it."""
+        """Return the response; None after a timeout or if no function is running."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self._waiting[token].wait(0.5):
             if not self.running:

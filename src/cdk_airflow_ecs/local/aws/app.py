@@ -1,4 +1,4 @@
-"""The AWS API: moto's server with our CloudFormation and the gaps filled, on loopback or a bridge of ours."""
+"""The AWS API: moto's server with our CloudFormation and patches, on the loopback or the tasks' bridge."""
 
 import functools
 import json
@@ -25,35 +25,34 @@ TYPES = (databases, ecs, identity, lambdas, monitoring, nested, network, stores,
 
 
 class Application:
-    """Answers our own paths, and leaves every other request to moto.
+    """The WSGI application: handles the emulator's own paths, and passes other requests to moto.
 
     Args:
-        account: Whose API this is.
-        hook: What is done with a path of our own and the body sent to it.
+        hook: called with path and body for other own paths.
 
     Attributes:
-        calls: What was asked of moto, and by whom.
+        calls: counts the requests to moto.
     """
 
     def __init__(self, account: Account, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
         self.account = account
         moto.cloudformation.urls.url_paths = {"{0}/$": responses(account).dispatch}
         self.moto = DomainDispatcherApplication(create_backend_app)
-        # It lists a folder at each request, to know a service by its name: a fifth of what an answer takes.
+        # Cached, because it lists a folder at each request: a fifth of the response time.
         self.moto.get_backend_for_host = functools.cache(self.moto.get_backend_for_host)
         self.hook = hook
         self.doorkeeper = Doorkeeper(key=account.key, issued=account.issued, hosts=())
         self.calls = Calls()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-        """Answers one request of a caller that may ask."""
+        """Check and handle one request."""
         path = environ["PATH_INFO"]
         own, token = path.startswith("/_emulator/"), path.removeprefix("/_emulator/answers/")
         try:
             self.doorkeeper.refuse_strangers(environ)
-            if path.startswith(("/moto-api", "/latest/")):  # moto's own switches, and what EC2 tells its instances
-                raise Refused("AccessDenied", "This API has no such path")
-            if not self.account.answers.is_expected(token):  # such a URL is a secret, as a presigned one of S3 is
+            if path.startswith(("/moto-api", "/latest/")):  # moto's own API, and EC2 instance metadata
+                raise Refused("AccessDenied", "The path does not exist")
+            if not self.account.answers.is_expected(token):  # such a URL is a secret, like a presigned URL of S3
                 self.doorkeeper.refuse_unsigned(environ, own=own)
         except Refused as refused:
             return _refuse(refused, environ, start_response)
@@ -74,7 +73,7 @@ class Application:
 
 
 def _refuse(refused: Refused, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-    """Says why a request is refused, as the service that was asked would."""
+    """Return an error in the format of the requested service."""
     if "HTTP_X_AMZ_TARGET" in environ or "json" in environ.get("CONTENT_TYPE", ""):
         kind, text = "application/json", json.dumps({"__type": refused.code, "message": str(refused)})
     else:
@@ -86,7 +85,7 @@ def _refuse(refused: Refused, environ: dict[str, Any], start_response: Callable)
 
 
 def _without_cors(start_response: Callable) -> Callable:
-    """Takes out what moto says to browsers: that pages of every origin may read the answer."""
+    """Remove moto's CORS headers, which would let web pages read responses."""
 
     def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         return start_response(
@@ -97,19 +96,17 @@ def _without_cors(start_response: Callable) -> Callable:
 
 
 class Quiet(MotoRequestHandler):
-    """Writes no line for each request."""
+    """A request handler that logs no requests."""
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 class Api:
-    """The running API, on loopback for programs of this machine.
+    """The API server, on the loopback and optionally where tasks reach it.
 
     Args:
-        application: What answers.
-        inside: Makes a socket on a port where tasks with a network of their own reach it, or says that there is none.
-        handler: What reads requests.
+        inside: returns a listening socket that tasks with their own network can reach, or None.
     """
 
     def __init__(
@@ -133,12 +130,12 @@ class Api:
             application.doorkeeper.hosts.add(f"{host}:{self.port}")
 
     def start(self) -> None:
-        """Serves in the background."""
+        """Serve in background threads."""
         for server in self.servers:
             threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
-        """Ends serving."""
+        """Stop serving."""
         for server in self.servers:
             server.shutdown()
             server.server_close()

@@ -1,8 +1,7 @@
-"""Who may ask the AWS API: programs that sign with the key of this run, or with one that the API issued.
+"""Authenticates API requests: they must be signed with the key of this run, or one that the API issued.
 
-The API starts commands as the user who runs it, so it is a door to that user's account. Other users of the machine and
-pages in a browser reach its port; without a key they get nothing. Signatures are Signature Version 4:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+The API runs commands as its user, but other users and web pages can reach its port. Signatures are Signature
+Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
 from __future__ import annotations
@@ -26,23 +25,16 @@ from botocore.credentials import Credentials
 _Signer: Any = SigV4Auth  # botocore has no types
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _FORM = "%Y%m%dT%H%M%SZ"
-_SKEW = timedelta(minutes=15)  # as S3 allows
-_LONGEST = timedelta(days=7)  # of a presigned URL
-# Payloads that S3 takes without their hash in the signature, or with one for each chunk.
+_SKEW = timedelta(minutes=15)  # like S3
+_LONGEST = timedelta(days=7)  # for a presigned URL
+# S3 payloads that are not hashed, or hashed by chunk.
 _UNHASHED = re.compile(r"UNSIGNED-PAYLOAD|STREAMING-[A-Z0-9-]+")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """An access key.
-
-    Args:
-        id: its public half.
-        secret: its secret half.
-        token: the session token that goes with it; empty for a key of the run.
-        expires: when it is over, if ever.
-    """
+    """An access key; *token* is empty for the key of the run."""
 
     id: str
     secret: str
@@ -54,7 +46,7 @@ class Key:
 
 
 class Refused(Exception):
-    """Why a request is refused."""
+    """A request was refused."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -63,19 +55,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What a request says of its signature, whether in a header or, presigned, in its query.
+    """The signature of a request, from its header or (presigned) its query.
 
     Args:
-        key: the id of the access key.
-        date: the day, region and service of the signature.
-        region: see date.
-        service: see date.
-        headers: the names of the signed headers, in lower case.
-        signature: the signature.
-        at: when it was made, as the request says it.
-        token: the session token.
-        payload: the hash of the body that the signature covers; empty if no header says it.
-        expires: how long a presigned URL is valid; None for a header.
+        key: access key id.
+        date: date of the scope, as region and service.
+        headers: names of the signed headers, in lower case.
+        at: time of the signature.
+        token: session token.
+        payload: hash of the body, or empty.
+        expires: validity of a presigned URL; None for a header.
     """
 
     key: str
@@ -91,11 +80,7 @@ class Signature:
 
     @classmethod
     def of(cls, environ: Mapping[str, Any]) -> Signature:
-        """Read the signature of a request.
-
-        Raises:
-            Refused: if the request has none.
-        """
+        """Parse the signature of a request, or raise Refused."""
         query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
         payload = environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")
         if header := environ.get("HTTP_AUTHORIZATION", ""):
@@ -108,11 +93,11 @@ class Signature:
             given = {name: query.get(f"X-Amz-{name}", "") for name in ("Credential", "SignedHeaders", "Signature")}
             at, seconds = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
             if algorithm and not seconds.isdecimal():
-                raise Refused("AccessDenied", "A presigned request needs X-Amz-Expires in seconds")
+                raise Refused("AccessDenied", "A presigned request must have X-Amz-Expires in seconds")
             expires = timedelta(seconds=int(seconds or 0))
         scope = given.get("Credential", "").split("/")
         if algorithm != _ALGORITHM or len(scope) != 5 or not given.get("SignedHeaders") or not given.get("Signature"):
-            raise Refused("MissingAuthenticationToken", "The request is not signed with Signature Version 4")
+            raise Refused("MissingAuthenticationToken", "The request must be signed with Signature Version 4")
         return cls(
             key=scope[0],
             date=scope[1],
@@ -127,22 +112,18 @@ class Signature:
         )
 
     def refuse_old(self) -> None:
-        """Check that the signature is of this time.
-
-        Raises:
-            Refused: if it is not.
-        """
+        """Raise Refused if the signature is too old or in the future."""
         try:
             at = datetime.strptime(self.at, _FORM).replace(tzinfo=timezone.utc)
         except ValueError as error:
             raise Refused("AccessDenied", "The date of the signature is missing or malformed") from error
         now, lives = datetime.now(timezone.utc), _SKEW if self.expires is None else min(self.expires, _LONGEST)
         if not self.at.startswith(self.date) or at - now > _SKEW or now - at > lives:
-            raise Refused("RequestExpired", "The signature is too old, or of the future")
+            raise Refused("RequestExpired", "The signature is too old or in the future")
 
 
 class _Check(_Signer):
-    """Computes the signature that a request must have: botocore's own way, over the headers that the caller chose."""
+    """Computes the expected signature with botocore, over the headers that the client signed."""
 
     def headers_to_sign(self, request: Any) -> Any:
         return request.headers
@@ -155,12 +136,12 @@ class _Check(_Signer):
 
 
 class Doorkeeper:
-    """Lets requests in, or not.
+    """Accepts or refuses requests.
 
     Args:
-        key: the key of this run, with which every path may be asked.
-        issued: gives a key that the API issued, by its id; None if it issued no such key.
-        hosts: the `Host` headers that clients of this API send.
+        key: key of this run, accepted for all paths.
+        issued: returns an issued key by its id, or None.
+        hosts: accepted `Host` headers.
     """
 
     def __init__(self, *, key: Key, issued: Callable[[str], Key | None], hosts: Collection[str]) -> None:
@@ -169,25 +150,21 @@ class Doorkeeper:
         self._issued = issued
 
     def refuse_strangers(self, environ: Mapping[str, Any]) -> None:
-        """Check that no browser sent a request: those give an origin, or a name that leads here by DNS.
-
-        Raises:
-            Refused: if one did.
-        """
+        """Raise Refused for browser requests: they have an Origin header or (DNS rebinding) another Host."""
         if environ.get("HTTP_HOST", "") not in self.hosts:
-            raise Refused("AccessDenied", "The Host header is not that of this API")
+            raise Refused("AccessDenied", "The Host header does not match this API")
         if "HTTP_ORIGIN" in environ:
-            raise Refused("AccessDenied", "Pages of a browser may not ask this API")
+            raise Refused("AccessDenied", "Web pages must not call this API")
 
     def refuse_unsigned(self, environ: dict[str, Any], *, own: bool = False) -> None:
-        """Check the signature of a request; its body is read only if the key exists.
+        """Check the signature; the body is read only if the key exists, and remains readable.
 
         Args:
-            environ: the request, as WSGI describes it. Its body can be read again afterwards.
-            own: whether only the key of this run is accepted.
+            environ: WSGI environment.
+            own: whether to accept only the key of this run.
 
         Raises:
-            Refused: if the signature is not one of a key of this run, or of another body, address or time.
+            Refused: if key, body, address or time do not match the signature.
         """
         given = Signature.of(environ)
         run = hmac.compare_digest(given.key, self.key.id)
@@ -203,11 +180,11 @@ class Doorkeeper:
             raise Refused("SignatureDoesNotMatch", "The signature does not cover the Host header")
         payload = self._payload(given, environ)
         if not hmac.compare_digest(_expected(given, key, environ, payload), given.signature):
-            raise Refused("SignatureDoesNotMatch", "The signature is not that of the request")
+            raise Refused("SignatureDoesNotMatch", "The signature does not match the request")
 
     @staticmethod
     def _payload(given: Signature, environ: dict[str, Any]) -> str:
-        """The hash that the signature must cover, compared with the body if it is one."""
+        """Return the hash that the signature must cover, after comparing it with the body."""
         if given.expires is not None and given.service == "s3":
             return given.payload or "UNSIGNED-PAYLOAD"
         if _UNHASHED.fullmatch(given.payload):
@@ -218,7 +195,7 @@ class Doorkeeper:
         environ["wsgi.input"] = io.BytesIO(body)
         actual = sha256(body).hexdigest()
         if given.payload and (not _HASH.fullmatch(given.payload) or given.payload != actual):
-            raise Refused("XAmzContentSHA256Mismatch", "The body is not the one that was signed")
+            raise Refused("XAmzContentSHA256Mismatch", "The body does not match the signature")
         return actual
 
 
@@ -240,11 +217,11 @@ def _expected(given: Signature, key: Key, environ: Mapping[str, Any], payload: s
 def _header(environ: Mapping[str, Any], name: str) -> str:
     upper = name.upper().replace("-", "_")
     value = environ.get(upper if upper in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{upper}", "")
-    return str(value).encode("latin-1").decode(errors="replace")  # as WSGI has the bytes of a header
+    return str(value).encode("latin-1").decode(errors="replace")  # WSGI decodes headers as latin-1
 
 
 def _iso(date: str) -> str:
-    """The date of a `Date` header, as a signature has it."""
+    """Convert a `Date` header to the format of signatures."""
     try:
         return parsedate_to_datetime(date).astimezone(timezone.utc).strftime(_FORM) if date else ""
     except ValueError:

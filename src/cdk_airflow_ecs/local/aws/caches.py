@@ -1,4 +1,4 @@
-"""The nodes of a replication group: they show what the group itself does not."""
+"""Nodes of ElastiCache replication groups, which moto does not describe."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from moto.core.responses import ActionResult
 from moto.elasticache.models import ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 
-# What moto keeps of a new group and not of a changed one.
+# Parameters that moto keeps of a new group but not of a modified one.
 CHANGED = {
     "CacheParameterGroupName": "cache_parameter_group_name",
     "EngineVersion": "engine_version",
@@ -15,7 +15,7 @@ CHANGED = {
 
 
 def show_nodes() -> None:
-    """Lists nodes, of which moto gives a group nothing but names; there are no clusters without a group here."""
+    """Describe the nodes of groups, and keep modified parameters. Clusters without group do not exist here."""
     modify = ElastiCacheResponse.modify_replication_group
 
     def modify_replication_group(self: Any) -> Any:
@@ -36,7 +36,7 @@ def show_nodes() -> None:
 
 
 def node(group: ReplicationGroup, name: str) -> dict[str, Any]:
-    """One node as the API shows it."""
+    """Return the API description of one node."""
     return {
         "CacheClusterId": name,
         "ReplicationGroupId": group.replication_group_id,

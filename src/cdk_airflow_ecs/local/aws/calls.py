@@ -1,4 +1,4 @@
-"""Who asked the API for what: counted, as CloudTrail would record it, so that a run can show it."""
+"""Counts API requests by client and operation, like CloudTrail."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Call(NamedTuple):
     """One kind of request.
 
     Args:
-        address: where it came from; each task has an address of its own where there are network namespaces.
-        service: which service's key signed it, such as "s3"; empty if nothing signed it.
-        operation: what was asked for; in S3 the method, and "object" or "bucket". Empty if only the body says it.
-        resource: the bucket; empty for other services.
+        address: client address; with network namespaces each task has its own.
+        service: service in the signature, such as "s3"; empty if unsigned.
+        operation: the operation; for S3 the method and "object" or "bucket"; empty if it is only in the body.
+        resource: bucket; empty for other services.
     """
 
     address: str
@@ -29,25 +29,25 @@ class Call(NamedTuple):
 
 @dataclass
 class Calls:
-    """How often each was made."""
+    """Number of requests of each kind."""
 
     _seen: Counter[Call] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, environ: Mapping[str, Any]) -> None:
-        """Count one request, as WSGI describes it."""
+        """Count one request (WSGI environment)."""
         call = read(environ)
         with self._lock:
             self._seen[call] += 1
 
     def rows(self) -> list[list[Any]]:
-        """Each call with its number, in order."""
+        """Return each call with its count, sorted."""
         with self._lock:
             return [[*call, times] for call, times in sorted(self._seen.items())]
 
 
 def read(environ: Mapping[str, Any]) -> Call:
-    """What a request asks for, without its body.
+    """Return the kind of a request, without reading its body.
 
     Examples:
         >>> signed = "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/sqs/aws4_request, Signature=1"

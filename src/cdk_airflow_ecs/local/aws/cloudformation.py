@@ -1,4 +1,4 @@
-"""The CloudFormation API, as far as the CDK's command line and boto3 use it."""
+"""The part of the CloudFormation API that the CDK CLI and boto3 use."""
 
 import threading
 import uuid
@@ -19,25 +19,25 @@ yaml.add_multi_constructor("", yaml_tag_constructor, Loader=yaml.SafeLoader)
 
 
 class ValidationError(ServiceException):
-    """The error that CloudFormation gives for nearly everything."""
+    """CloudFormation's error for nearly everything."""
 
     code = "ValidationError"
 
 
 class ChangeSetNotFound(ServiceException):
-    """There is no change set of that name."""
+    """The change set does not exist."""
 
     code = "ChangeSetNotFoundException"
 
 
 class AlreadyExists(ServiceException):
-    """There is a stack of that name already."""
+    """The stack exists already."""
 
     code = "AlreadyExistsException"
 
 
 def parse(text: str) -> dict:
-    """Reads a template, JSON or YAML."""
+    """Parse a JSON or YAML template."""
     template = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if text else None
     if not isinstance(template, dict) or "Resources" not in template:
         raise ValidationError("Template format error: no resources")
@@ -45,11 +45,7 @@ def parse(text: str) -> dict:
 
 
 class CloudFormationResponse(BaseResponse):
-    """One method per action; moto parses the request and writes the answer, and makes one for each request.
-
-    Attributes:
-        account: The account whose stacks these are, see :func:`responses`.
-    """
+    """One method per action. moto creates an instance per request, parses it and writes the response."""
 
     account: ClassVar[Account]
 
@@ -87,7 +83,7 @@ class CloudFormationResponse(BaseResponse):
     # Change sets
 
     def create_change_set(self) -> ActionResult:
-        """Prepares a change; it is empty, and thereby fails, when nothing differs."""
+        """Create a change set; without changes it fails, as in CloudFormation."""
         p = self.params
         stack = self.account.find(p["StackName"])
         text = self._body(stack)
@@ -153,23 +149,23 @@ class CloudFormationResponse(BaseResponse):
         raise ChangeSetNotFound(f"ChangeSet [{wanted}] does not exist")
 
     def describe_change_set(self) -> ActionResult:
-        """Describes a change set."""
+        """Describe a change set."""
         _, change_set = self._change_set()
         return ActionResult({key: value for key, value in change_set.items() if key != "Template"})
 
     def delete_change_set(self) -> ActionResult:
-        """Deletes a change set, if there is one."""
+        """Delete a change set, if it exists."""
         with suppress(ChangeSetNotFound):
             stack, change_set = self._change_set()
             del stack.change_sets[change_set["ChangeSetName"]]
         return self._result()
 
     def list_change_sets(self) -> ActionResult:
-        """Lists a stack's change sets."""
+        """List a stack's change sets."""
         return self._result(Summaries=list(self._stack().change_sets.values()))
 
     def execute_change_set(self) -> ActionResult:
-        """Starts the change in the background."""
+        """Start the change in the background."""
         stack, change_set = self._change_set()
         text, template, parameters = change_set["Template"]
         stack.keep_on_failure = bool(self.params.get("DisableRollback"))
@@ -195,7 +191,7 @@ class CloudFormationResponse(BaseResponse):
     # Stacks
 
     def create_stack(self) -> ActionResult:
-        """Creates a stack without a change set."""
+        """Create a stack without a change set."""
         if self.account.find(self.params["StackName"]):
             raise AlreadyExists(f"Stack [{self.params['StackName']}] already exists")
         text = self._body(None)
@@ -206,7 +202,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(StackId=stack.id)
 
     def update_stack(self) -> ActionResult:
-        """Updates a stack without a change set."""
+        """Update a stack without a change set."""
         stack = self._stack()
         text = self._body(stack)
         template, parameters = parse(text), self._parameters(stack)
@@ -216,7 +212,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(StackId=stack.id)
 
     def delete_stack(self) -> ActionResult:
-        """Deletes a stack in the background."""
+        """Delete a stack in the background."""
         stack = self.account.find(self.params["StackName"])
         if stack and stack.protected:
             raise ValidationError(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
@@ -226,13 +222,13 @@ class CloudFormationResponse(BaseResponse):
         return self._result()
 
     def update_termination_protection(self) -> ActionResult:
-        """Protects a stack from deletion, or stops to."""
+        """Set termination protection."""
         stack = self._stack()
         stack.protected = self.params["EnableTerminationProtection"]
         return self._result(StackId=stack.id)
 
     def describe_stacks(self) -> ActionResult:
-        """Describes one stack or all that exist."""
+        """Describe one stack, or all that exist."""
         if "StackName" in self.params:
             stacks = [self._stack(deleted=self.params["StackName"].startswith("arn:"))]
         else:
@@ -240,7 +236,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(Stacks=[self._description(stack) for stack in stacks])
 
     def list_stacks(self) -> ActionResult:
-        """Lists all stacks."""
+        """List stacks, including deleted ones."""
         wanted = self.params.get("StackStatusFilter")
         return self._result(
             StackSummaries=[
@@ -265,11 +261,11 @@ class CloudFormationResponse(BaseResponse):
         }
 
     def describe_stack_events(self) -> ActionResult:
-        """What happened, the newest first."""
+        """Return the stack's events, newest first."""
         return self._result(StackEvents=self._stack(deleted=True).events[::-1])
 
     def describe_events(self) -> ActionResult:
-        """The events of an operation; a change set of the emulator has none."""
+        """Return no operation events: the emulator has none."""
         return self._result(OperationEvents=[])
 
     def _resources(self) -> list[dict]:
@@ -289,15 +285,15 @@ class CloudFormationResponse(BaseResponse):
         ]
 
     def list_stack_resources(self) -> ActionResult:
-        """Lists the resources that exist."""
+        """List the stack's resources."""
         return self._result(StackResourceSummaries=self._resources())
 
     def describe_stack_resources(self) -> ActionResult:
-        """Describes the resources that exist."""
+        """Describe the stack's resources."""
         return self._result(StackResources=self._resources())
 
     def describe_stack_resource(self) -> ActionResult:
-        """Describes one resource."""
+        """Describe one resource."""
         for resource in self._resources():
             if resource["LogicalResourceId"] == self.params["LogicalResourceId"]:
                 return self._result(StackResourceDetail=resource)
@@ -306,11 +302,11 @@ class CloudFormationResponse(BaseResponse):
     # Templates
 
     def get_template(self) -> ActionResult:
-        """The template as it was given."""
+        """Return the original template."""
         return self._result(TemplateBody=self._stack().text, StagesAvailable=["Original", "Processed"])
 
     def get_template_summary(self) -> ActionResult:
-        """The parameters and the types of a template."""
+        """Return the parameters and resource types of a template."""
         stack = self.account.find(self.params["StackName"]) if "StackName" in self.params else None
         template = parse(stack.text if stack else self._body(None))
         parameters = [
@@ -325,7 +321,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(Parameters=parameters, ResourceTypes=types)
 
     def validate_template(self) -> ActionResult:
-        """Says whether every type of a template is known."""
+        """Check that all resource types of a template are supported."""
         for body in parse(self._body(None))["Resources"].values():
             try:
                 handler(body["Type"], self.account)
@@ -334,7 +330,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(Parameters=[])
 
     def list_exports(self) -> ActionResult:
-        """Every stack's exports."""
+        """List the exports of all stacks."""
         exports = [
             {"ExportingStackId": stack.id, "Name": output["ExportName"], "Value": output["OutputValue"]}
             for stack in self.account.stacks
@@ -345,5 +341,5 @@ class CloudFormationResponse(BaseResponse):
 
 
 def responses(account: Account) -> type[CloudFormationResponse]:
-    """The API of one account's stacks, as moto asks for it: a class that it makes without arguments."""
+    """Return moto's response class for an account; moto creates it without arguments."""
     return type("AccountResponse", (CloudFormationResponse,), {"account": account})

@@ -1,4 +1,4 @@
-"""Databases and caches, with the groups that they are made in."""
+"""Databases, caches and their groups."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -90,7 +90,7 @@ class DbInstance(Resource):
         "DBInstanceArn": "DBInstanceArn",
         "DbiResourceId": "DbiResourceId",
     }
-    own = {"DeleteAutomatedBackups"}  # an argument of the deletion
+    own = {"DeleteAutomatedBackups"}  # argument of the deletion
 
     def create(self, unique, p):
         p = self.named(unique, {name: value for name, value in p.items() if name not in self.own})
@@ -130,7 +130,7 @@ class DbCluster(Resource):
         "DBClusterArn": "DBClusterArn",
         "DBClusterResourceId": "DbClusterResourceId",
     }
-    own = {"DeleteAutomatedBackups"}  # an argument of the deletion
+    own = {"DeleteAutomatedBackups"}  # argument of the deletion
 
     def create(self, unique, p):
         p = self.named(unique, {name: value for name, value in p.items() if name not in self.own})

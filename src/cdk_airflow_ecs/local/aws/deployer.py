@@ -1,4 +1,4 @@
-"""Deploys the stacks of an assembly to an account that has what `cdk bootstrap` makes."""
+"""Deploys the stacks of an assembly to the emulated, bootstrapped account."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from cdk_airflow_ecs.local.aws.account import Account, Stack
 from cdk_airflow_ecs.local.aws.engine import Deployment
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# The number of the newest bootstrap template that we know; templates ask for at least some number.
+# Newest known bootstrap version; templates require a minimum.
 _BOOTSTRAP = "30"
 
 
 class Deployer:
-    """Deploys stacks, one after the other, and gives no resource up for lost.
+    """Deploys stacks in sequence, and keeps the resources of a failed one.
 
     Args:
-        account: where to.
-        tell: is told of each event of a resource: logical id, type, status.
+        tell: called for each resource event with logical id, type and status.
     """
 
     def __init__(self, account: Account, tell: Callable[[str, str, str], None]) -> None:
         self._account, self._tell = account, tell
-        # A migration may take its time; CloudFormation's hour counts here too.
+        # As in CloudFormation: a migration may take long.
         account.patience = 3600.0
 
     def deploy(self, stacks: Sequence[StackFile]) -> list[Stack]:
-        """Deploy every stack.
+        """Deploy all stacks.
 
         Raises:
-            Refusal: if one cannot be; it names the resource and the reason.
+            Refusal: with resource and reason, if one fails.
         """
         self._account.client("ssm").put_parameter(
             Name="/cdk-bootstrap/hnb659fds/version", Value=_BOOTSTRAP, Type="String", Overwrite=True
@@ -56,7 +55,7 @@ class Deployer:
                 if event["ResourceStatus"] == "CREATE_FAILED" and event["LogicalResourceId"] != file.name
             ]
             about = f"{failed[0]['ResourceType']} {failed[0]['LogicalResourceId']}: " if failed else ""
-            raise Refusal(f"{file.name} could not be made here: {about}{stack.reason}")
+            raise Refusal(f"{file.name} could not be created locally: {about}{stack.reason}")
         return stack
 
     def _upload(self, path: Path, zipped: bool, bucket: str, key: str) -> None:
@@ -72,7 +71,7 @@ class Deployer:
 
 
 class _Told(Stack):
-    """A stack whose events are told as they happen."""
+    """A stack that reports its events as they happen."""
 
     tell: Callable[[str, str, str], None] = staticmethod(lambda logical_id, kind, status: None)
 
@@ -82,14 +81,14 @@ class _Told(Stack):
 
 
 def resources(stacks: Sequence[Stack], kind: str) -> dict[str, str]:
-    """The physical id of each resource of a type, by its logical id."""
+    """Return the physical ids of a resource type, by logical id."""
     return {
         live.logical_id: live.physical_id for stack in stacks for live in stack.resources.values() if live.type == kind
     }
 
 
 def outputs(stacks: Sequence[Stack]) -> dict[str, dict[str, Any]]:
-    """The outputs of all stacks."""
+    """Return the outputs of all stacks."""
     return {name: output for stack in stacks for name, output in stack.outputs.items()}
 
 

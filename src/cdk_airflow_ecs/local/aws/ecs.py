@@ -1,10 +1,10 @@
-"""ECS and Cloud Map: clusters, task definitions, services and their names."""
+"""ECS and Cloud Map: clusters, task definitions, services and DNS names."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
 from .resources import Resource, shorten
 
-# Maps of task definitions, whose keys are data and therefore keep their case, are told apart by the API's own model.
+# The API's model identifies maps whose keys are data and keep their case.
 
 
 class Cluster(Resource):
@@ -40,7 +40,7 @@ class CapacityProviderAssociations(Resource):
 
 
 class TaskDefinition(Resource):
-    """A revision: every change registers another one."""
+    """A task definition; every change registers a new revision."""
 
     type = "AWS::ECS::TaskDefinition"
     service = "ecs"
@@ -60,7 +60,7 @@ class TaskDefinition(Resource):
     def create(self, unique, p):
         for volume in p.get("Volumes", []):
             efs = volume.get("EFSVolumeConfiguration")
-            if efs:  # the one place where the spelling differs by more than its first letter
+            if efs:  # the only other spelling
                 volume["EFSVolumeConfiguration"] = {
                     {"FilesystemId": "fileSystemId"}.get(key, key): value for key, value in efs.items()
                 }
@@ -75,7 +75,7 @@ class Service(Resource):
     creates = ("create_service", "service.serviceArn")
 
     def create(self, unique, p):
-        # CloudFormation's default is a service with one task; tags are propagated only when asked.
+        # DesiredCount defaults to 1 in CloudFormation.
         return self.make(self.named(unique, {"DesiredCount": 1, **p}))
 
     def update(self, physical_id, p, old):

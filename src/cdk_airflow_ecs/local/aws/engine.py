@@ -1,4 +1,4 @@
-"""Deploys a template: resolves it, orders it, creates, updates, replaces, rolls back and deletes."""
+"""Deploys a template: resolves, orders, creates, updates, replaces, rolls back and deletes."""
 
 import logging
 import secrets
@@ -13,7 +13,7 @@ from .resources import Failed, Unsupported, gone, handler, turn
 
 
 class Deployment:
-    """One create, update or delete of a stack."""
+    """One creation, update or deletion of a stack."""
 
     def __init__(self, stack: Stack):
         self.stack = stack
@@ -22,11 +22,11 @@ class Deployment:
         self.garbage: list[Live] = []
 
     def create(self, template: dict, parameters: dict[str, str]) -> None:
-        """Creates the stack's resources, or none."""
+        """Create the stack's resources, or roll back."""
         self._run("CREATE", template, parameters, self._undo_create)
 
     def update(self, template: dict, parameters: dict[str, str]) -> None:
-        """Brings the stack to another template, or back."""
+        """Update the stack to another template, or roll back."""
         self._run("UPDATE", template, parameters, self._undo_update)
 
     def _run(self, verb: str, template: dict, parameters: dict[str, str], undo: Callable[[str], None]) -> None:
@@ -39,7 +39,7 @@ class Deployment:
             for name in ordered(wanted):
                 self._apply(name, wanted[name], resolver)
             outputs = resolver.outputs()
-        except Exception as error:  # whatever went wrong is the stack's reason
+        except Exception as error:  # any error is the stack's reason
             if not isinstance(error, (Failed, Unsupported, ClientError)):
                 logging.getLogger(__name__).exception("%s of %s", verb, stack.name)
             undo(self._reason(error))
@@ -107,7 +107,7 @@ class Deployment:
         return f"{self.stack.name}-{name}-{''.join(secrets.choice(alphabet) for _ in range(12))}"
 
     def _collect(self) -> None:
-        """Deletes what was replaced or removed; a failure here leaves the resource behind and says so."""
+        """Delete replaced and removed resources; failures are only recorded, as events."""
         for live in reversed(self.garbage):
             replaced = live.logical_id in self.stack.resources and self.stack.resources[live.logical_id] is not live
             policy = live.body.get("UpdateReplacePolicy" if replaced else "DeletionPolicy", "Delete")
@@ -143,7 +143,7 @@ class Deployment:
         self.stack.become("ROLLBACK_FAILED" if failed else "ROLLBACK_COMPLETE", ", ".join(failed))
 
     def _undo_update(self, reason: str) -> None:
-        """Takes every started resource back, in the old template's order, then deletes what was new."""
+        """Restore updated resources in the order of the old template, then delete new ones."""
         stack = self.stack
         stack.become("UPDATE_ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to update: {reason}")
         old_bodies = {name: live.body for name, live in self.before.items()}
@@ -174,7 +174,7 @@ class Deployment:
         stack.become("UPDATE_ROLLBACK_COMPLETE")
 
     def delete(self) -> None:
-        """Deletes the stack, but for what its template retains."""
+        """Delete the stack, except for retained resources."""
         failed = self._delete_all()
         reason = f"The following resource(s) failed to delete: {', '.join(failed)}" if failed else ""
         self.stack.become("DELETE_FAILED" if failed else "DELETE_COMPLETE", reason)
@@ -186,7 +186,7 @@ class Deployment:
         for name in reversed(ordered(bodies)):
             live = self.stack.resources[name]
             if any(name in needs(bodies[other], bodies) for other in failed | kept):
-                kept.add(name)  # what a failed resource stands on is not touched
+                kept.add(name)  # keep resources that a failed one needs
                 continue
             policy = live.body.get("DeletionPolicy", "Delete")
             if on_create and policy in ("Snapshot", "RetainExceptOnCreate"):

@@ -1,4 +1,4 @@
-"""What moto's API drops, kept; what it has not, added. Each entry is a short patch of its backend."""
+"""Patches for moto: parameters that it drops, and operations that it lacks."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ from moto.s3.models import FakeBucket
 from . import caches, lambdas, queues
 from .account import Account
 
-# Operations whose parameters moto drops in part, and the member of the answer that stands for the resource.
+# Operations whose parameters moto partly drops, with the resource's member of the response.
 KEPT = {
     "CreateService": "service",
     "CreateReplicationGroup": "ReplicationGroup",
@@ -38,7 +38,7 @@ KEPT = {
 
 
 def keep_parameters() -> None:
-    """Makes created objects remember each parameter that their description has a member for."""
+    """Keep every parameter that the resource's description contains."""
     execute = ActionResult.execute_result
 
     def execute_result(self: ActionResult, context: Any) -> Any:
@@ -57,7 +57,7 @@ def keep_parameters() -> None:
 
 
 def run_tasks(start: Callable[[Task, Any], None]) -> None:
-    """Gives each task and its definition to an agent, which decides what becomes of it."""
+    """Pass each new task and its definition to the agent, which controls its status."""
     run_task = EC2ContainerServiceBackend.run_task
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
 
@@ -68,13 +68,13 @@ def run_tasks(start: Callable[[Task, Any], None]) -> None:
         return tasks
 
     EC2ContainerServiceBackend.run_task = run
-    # On Fargate the task, not its containers, says what it needs.
+    # On Fargate resources are reserved by task, not by container.
     nothing = {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []}
     EC2ContainerServiceBackend._calculate_task_resource_requirements = staticmethod(lambda _: dict(nothing))
 
 
 def stop_tasks(stop: Callable[[Task, str], None]) -> None:
-    """Lets the agent stop a task, and says what ECS says of a task that does not exist."""
+    """Let the agent stop tasks, and return ECS's errors for unknown ones."""
     from moto.ecs.exceptions import InvalidParameterException
     from moto.ecs.responses import EC2ContainerServiceResponse
 
@@ -101,7 +101,7 @@ def stop_tasks(stop: Callable[[Task, str], None]) -> None:
 
 
 def tasks_of_services() -> None:
-    """Lists the tasks of one service, and by default those that run, as ECS does."""
+    """List tasks by service, and by default only running ones, as ECS does."""
     original = EC2ContainerServiceBackend.list_tasks
 
     def list_tasks(  # noqa: PLR0917  # as it is called
@@ -122,7 +122,7 @@ def tasks_of_services() -> None:
 
 
 def idempotent() -> None:
-    """Honours the client token of `RunTask`: the same token finds the same tasks."""
+    """Return the same tasks for the same client token of `RunTask`."""
     from moto.ecs.responses import EC2ContainerServiceResponse
 
     original, answers = EC2ContainerServiceResponse.run_task, {}
@@ -139,7 +139,7 @@ def idempotent() -> None:
 
 
 def cache_parameter_groups() -> None:
-    """Adds ElastiCache's parameter groups."""
+    """Add parameter groups to ElastiCache."""
     groups: dict[str, dict] = {}
     values: dict[str, dict[str, str]] = {}
 
@@ -186,7 +186,7 @@ def cache_parameter_groups() -> None:
 
 
 def functions(account: Account) -> None:
-    """Runs functions in processes of ours instead of containers; `Event` invocations in the background."""
+    """Run functions in local processes instead of containers; `Event` invocations run in the background."""
 
     def invoke(self: LambdaFunction, body: Any, request_headers: Any, response_headers: Any) -> bytes:
         event = json.loads(body or "{}")
@@ -202,11 +202,11 @@ def functions(account: Account) -> None:
     def execute(function: LambdaFunction, event: dict) -> tuple[str, bool, str]:
         try:
             answer, failed, printed = lambdas.run(account, function, event, account.function_seconds)
-        except Exception as error:  # said in the function's log, as AWS does
+        except Exception as error:  # reported in the function's log, as in AWS
             answer, failed, printed = str(error), True, str(error)
         finally:
             account.answers.running -= 1
-        if "/aws/lambda/" in function.logs_group_name:  # a group of its own is never made again
+        if "/aws/lambda/" in function.logs_group_name:  # other log groups are not created automatically
             function.logs_backend.ensure_log_group(function.logs_group_name)
         with suppress(ResourceNotFoundException):
             function.save_logs(printed)
@@ -235,7 +235,7 @@ def functions(account: Account) -> None:
 
 
 def final_cache_snapshots(account: Account) -> None:
-    """Takes the last snapshot of a replication group that goes."""
+    """Create the final snapshot of a deleted replication group."""
     delete = ElastiCacheResponse.delete_replication_group
 
     def delete_replication_group(self: Any) -> Any:
@@ -249,7 +249,7 @@ def final_cache_snapshots(account: Account) -> None:
 
 
 def cache_replicas() -> None:
-    """Makes as many nodes as `NumCacheClusters` says: moto counts replicas by their other name only."""
+    """Create `NumCacheClusters` nodes; moto supports only `ReplicasPerNodeGroup`."""
     place = ReplicationGroup._set_node_members_clusters_disabled
 
     def nodes(self: ReplicationGroup, **p: Any) -> None:
@@ -259,28 +259,28 @@ def cache_replicas() -> None:
 
 
 def no_trail() -> None:
-    """CloudTrail knows no events: the command line asks it when a deployment failed."""
+    """Return no CloudTrail events; the CDK CLI requests them after a failed deployment."""
     CloudTrailResponse.lookup_events = lambda _: json.dumps({"Events": []})
 
 
 def rule_descriptions() -> None:
-    """Shows the description of a rule between two groups too."""
+    """Return the description of rules between two groups, too."""
     SecurityGroupRule.description = property(
         lambda self: self.ip_range.get("Description") or self.source_group.get("Description")
     )
 
 
 def unguarded_buckets() -> None:
-    """Keeps bucket policies without enforcing them: moto ignores their conditions, so `SecureTransport` denies all.
+    """Store bucket policies without enforcing them: moto ignores conditions, so a `SecureTransport` policy denies all.
 
-    Logging to a bucket without ACLs is accepted before its policy allows it, as S3 does.
+    As in S3, logging to a bucket without ACLs is accepted before its policy allows it.
     """
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
     FakeBucket._log_permissions_enabled_policy = lambda *_, **__: True
 
 
 def backups_of_file_systems() -> None:
-    """Lets a file system's backups be turned on and off after it was made."""
+    """Support changing a file system's backup policy."""
 
     def put_backup_policy(self: EFSResponse) -> tuple[str, dict]:
         policy = self._get_param("BackupPolicy")
@@ -297,13 +297,13 @@ def backups_of_file_systems() -> None:
 
 
 def what_may_be_missing() -> None:
-    """A VPC without DNS host names, a task definition without roles: moto has no attribute, and falls over it."""
+    """Add attributes that moto expects, for VPCs without DNS host names and task definitions without roles."""
     NetworkInterface.private_dns_name = ""
     TaskDefinition.task_role_arn = TaskDefinition.execution_role_arn = None
 
 
 def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
-    """Applies every patch; `start` is told of each task that is run, `stop` of each that is to stop, and why."""
+    """Apply all patches; *start* and *stop* are called with each task to run or (with a reason) to stop."""
     run_tasks(start)
     functions(account)
     final_cache_snapshots(account)

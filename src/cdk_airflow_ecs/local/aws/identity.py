@@ -1,4 +1,4 @@
-"""IAM, KMS, SSM and ECR: who may do what, and the names that CDK's bootstrap needs."""
+"""IAM, KMS, SSM and ECR."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -49,7 +49,7 @@ class Role(Resource):
 
 
 class Policy(Resource):
-    """An inline policy of one or several roles."""
+    """An inline policy of one or more roles."""
 
     type = "AWS::IAM::Policy"
     service = "iam"

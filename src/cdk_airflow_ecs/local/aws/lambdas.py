@@ -1,6 +1,6 @@
-"""Lambda functions, the custom resources they answer for, and nested stacks.
+"""Lambda functions and custom resources.
 
-A function's own code runs, in a process of its own with the function's environment, against the emulator.
+A function's code runs in a separate process, with the function's environment, against the emulator.
 """
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
@@ -96,7 +96,7 @@ class EventInvokeConfig(Resource):
 
 
 class CustomResource(Resource):
-    """Asks the function of the `ServiceToken`, as CloudFormation does."""
+    """Calls the function of the `ServiceToken`, as CloudFormation does."""
 
     type = "AWS::CloudFormation::CustomResource"
     fixed = {"ServiceToken"}
@@ -140,7 +140,7 @@ class CustomResource(Resource):
         return new_id
 
     def _text(self, value):
-        """CloudFormation hands every scalar over as a string."""
+        """Convert all scalars to strings, as CloudFormation does."""
         if isinstance(value, dict):
             return {key: self._text(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -158,12 +158,12 @@ class CustomResource(Resource):
 
     def attribute(self, physical_id, name):
         if name not in self.account.data.get(physical_id, {}):
-            raise Unsupported(f"The custom resource {physical_id} returned no {name}")
+            raise Unsupported(f"The custom resource {physical_id} did not return {name}")
         return self.account.data[physical_id][name]
 
 
 class Substitute(Resource):
-    """A custom resource of CDK's whose handler cannot run here, done by its effect."""
+    """A custom resource of CDK whose handler cannot run here; its effect is emulated."""
 
     service = "s3"
 
@@ -176,14 +176,14 @@ class Substitute(Resource):
         return physical_id
 
     def apply(self, p):
-        """What the handler would do."""
+        """Do what the handler would do."""
 
     def delete(self, physical_id, p):
-        """Nothing to take back."""
+        """Do nothing."""
 
 
 class BucketDeployment(Substitute):
-    """Unzips the source assets into the bucket; the real handler needs the `aws` command of its layer."""
+    """Extracts the source assets into the bucket; the real handler needs the `aws` CLI of its layer."""
 
     type = "Custom::CDKBucketDeployment"
 
@@ -213,7 +213,7 @@ class BucketDeployment(Substitute):
 
 
 class AutoDeleteObjects(Substitute):
-    """Empties a bucket before it goes; the real handler is written for Node.js."""
+    """Empties a bucket before its deletion; the real handler needs Node.js."""
 
     type = "Custom::S3AutoDeleteObjects"
 
@@ -225,7 +225,7 @@ class AutoDeleteObjects(Substitute):
 
 
 class RestrictDefaultSecurityGroup(Substitute):
-    """Takes the rules out of a VPC's default group; the real handler is written for Node.js."""
+    """Removes the rules of a VPC's default security group; the real handler needs Node.js."""
 
     type = "Custom::VpcRestrictDefaultSG"
 
@@ -239,9 +239,9 @@ class RestrictDefaultSecurityGroup(Substitute):
 
 
 def run(account: Account, function, event: dict, seconds: float | None = None) -> tuple[str, bool, str]:
-    """Runs a function's code: its answer, whether it failed, and what it printed."""
+    """Run a function's code; return its response, whether it failed, and its output."""
     if not function.run_time.startswith("python"):
-        raise Unsupported(f"Only Python functions run here, not {function.run_time}: {function.function_name}")
+        raise Unsupported(f"{function.function_name}: the runtime must be Python, got {function.run_time}")
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
             archive.extractall(folder)

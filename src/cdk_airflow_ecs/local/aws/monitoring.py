@@ -1,4 +1,4 @@
-"""Topics, alarms, dashboards and scaling."""
+"""Topics, alarms, dashboards, scaling and event rules."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -35,7 +35,7 @@ class TopicPolicy(Resource):
         return unique
 
     def delete(self, physical_id, p):
-        """Goes with its topic."""
+        """Do nothing: the policy is deleted with its topic."""
 
 
 class Alarm(Resource):

@@ -48,7 +48,7 @@ class NestedStack(Resource):
 
 
 class Metadata(Resource):
-    """The CDK's own note of which constructs were used: it makes nothing."""
+    """The CDK's metadata resource; it has no effect."""
 
     type = "AWS::CDK::Metadata"
 
@@ -59,4 +59,4 @@ class Metadata(Resource):
         return physical_id
 
     def delete(self, physical_id, p):
-        """Nothing to delete."""
+        """Do nothing."""

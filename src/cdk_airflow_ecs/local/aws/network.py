@@ -1,4 +1,4 @@
-"""EC2 networks: what a VPC is made of, security groups and their rules."""
+"""EC2 networks: VPCs and their parts, security groups and rules."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -8,7 +8,7 @@ from .resources import Resource
 
 
 class Ec2(Resource):
-    """A resource of EC2."""
+    """An EC2 resource."""
 
     service = "ec2"
 
@@ -154,7 +154,7 @@ RULE_TARGETS = {
 
 
 def permission(rule: dict) -> dict:
-    """A rule of CloudFormation, as EC2's API takes it."""
+    """Convert a CloudFormation rule to an EC2 permission."""
     found: dict[str, object] = {"IpProtocol": str(rule["IpProtocol"])}
     found |= {name: int(rule[name]) for name in ("FromPort", "ToPort") if name in rule}
     for name, (member, key) in RULE_TARGETS.items():
@@ -208,7 +208,7 @@ class SecurityGroup(Ec2):
         self.api.delete_security_group(GroupId=physical_id)
 
     def _refuse_if_used(self, group):
-        """A group in use cannot be deleted: the databases and caches that are left keep it."""
+        """Refuse, as AWS does, to delete a group that a database uses."""
         for instance in self.client("rds").describe_db_instances()["DBInstances"]:
             if group in [item["VpcSecurityGroupId"] for item in instance["VpcSecurityGroups"]]:
                 raise ClientError(
@@ -223,7 +223,7 @@ class SecurityGroup(Ec2):
 
 
 class SecurityGroupRule(Ec2):
-    """A rule that stands by itself; its physical id is the rule's own."""
+    """A separate rule; its physical id is the rule's id."""
 
     direction = ""
 

@@ -1,4 +1,4 @@
-"""SQS as moto keeps it: each message to one receiver at a time, none lost, and kept from one run to the next."""
+"""SQS patches for moto: each message goes to one receiver, none is lost, and messages are kept between runs."""
 
 import time
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
 from .account import Account
 
-# What SQS knows of a message; moto makes a new receipt handle at the next receipt.
+# State of a message; the receipt handle is created anew at each receipt.
 _KEPT = (
     "message_attributes", "sent_timestamp", "approximate_first_receive_timestamp", "approximate_receive_count",
     "deduplication_id", "group_id", "sequence_number", "visible_at", "delayed_until",
@@ -16,10 +16,10 @@ _KEPT = (
 
 
 def one_at_a_time() -> None:
-    """Lets nobody take or delete messages while another does: moto hands one to two, or drops what comes meanwhile."""
+    """Serialize receiving and deleting; otherwise moto delivers messages twice or loses them."""
     receive, delete = SQSBackend.receive_message, Queue.delete_message
 
-    def receive_message(  # noqa: PLR0917  # as it is called
+    def receive_message(  # noqa: PLR0917  # moto's signature
         self: SQSBackend,
         queue_name: str,
         count: int,
@@ -43,28 +43,17 @@ def one_at_a_time() -> None:
 
 
 def where_tasks_are(account: Account) -> None:
-    """Gives queues the address at which tasks find them, whoever asks: Celery sends to a queue's URL as it is."""
+    """Use the tasks' API address in queue URLs, because Celery sends to the queue URL."""
     Queue.url = lambda self, request_url: f"{account.task_url}/{self.account_id}/{self.name}"
 
 
 def messages(account: Account, queues: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """What queues hold, received or not.
-
-    Args:
-        account: where they are.
-        queues: logical id to URL.
-    """
+    """Return the messages of queues (logical id to URL), including received ones."""
     return {name: [_described(message) for message in _queue(account, url)._messages] for name, url in queues.items()}
 
 
 def put_back(account: Account, queue: str, held: list[dict[str, Any]]) -> None:
-    """Let a queue hold what :func:`messages` told, hidden as long as it was to be hidden.
-
-    Args:
-        account: where it is.
-        queue: its URL.
-        held: the messages.
-    """
+    """Put messages of :func:`messages` into a queue (URL), with their visibility."""
     for each in held:
         message = Message(each["id"], each["body"], each["system_attributes"])
         for name in _KEPT:

@@ -1,4 +1,4 @@
-"""What the functions of a template mean, and in which order its resources may be made."""
+"""Resolves intrinsic functions, and orders resources by their dependencies."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ ABSENT = object()
 
 
 class Resolver:
-    """Resolves the intrinsic functions of one template in one stack."""
+    """Resolves the intrinsic functions of a stack's template."""
 
     def __init__(self, stack: Stack, template: dict, parameters: dict[str, str]):
         self.stack, self.account = stack, stack.account
@@ -34,11 +34,11 @@ class Resolver:
         return values
 
     def condition(self, name: str) -> bool:
-        """Whether a named condition holds."""
+        """Return the value of a condition."""
         return self(self.template["Conditions"][name])
 
     def wanted(self) -> dict[str, dict]:
-        """The resources whose condition holds."""
+        """Return the resources whose condition is true."""
         return {
             name: body
             for name, body in self.template["Resources"].items()
@@ -46,7 +46,7 @@ class Resolver:
         }
 
     def outputs(self) -> dict[str, dict]:
-        """The stack's outputs."""
+        """Return the stack's outputs."""
         found = {}
         for name, body in self.template.get("Outputs", {}).items():
             if "Condition" in body and not self.condition(body["Condition"]):
@@ -60,7 +60,7 @@ class Resolver:
         return found
 
     def __call__(self, value: Any) -> Any:
-        """The value with every intrinsic function resolved, and without what `AWS::NoValue` takes away."""
+        """Resolve all intrinsic functions in a value, and remove `AWS::NoValue`."""
         if isinstance(value, list):
             return [item for item in map(self, value) if item is not ABSENT]
         if not isinstance(value, dict):
@@ -78,7 +78,7 @@ class Resolver:
         return {key: item for key, item in resolved.items() if item is not ABSENT}
 
     def ref(self, name: str) -> Any:
-        """`Ref` of a parameter, a pseudo parameter or a resource."""
+        """Resolve `Ref` to a parameter, pseudo parameter or resource."""
         pseudo = {
             "AWS::NoValue": ABSENT,
             "AWS::Region": self.account.region,
@@ -176,7 +176,7 @@ class Resolver:
 
 
 def dynamic(account: Account, value: Any) -> Any:
-    """Resolves `{{resolve:…}}` on the way to the API: what the stack remembers keeps the reference."""
+    """Resolve `{{resolve:…}}` before an API call; the stack keeps the reference."""
     if isinstance(value, dict):
         return {key: dynamic(account, item) for key, item in value.items()}
     if isinstance(value, list):
@@ -201,7 +201,7 @@ def _dynamic(account: Account, reference: str) -> str:
 
 
 def references(value: Any) -> set[str]:
-    """The logical ids that a piece of template mentions."""
+    """Return the logical ids referenced in a part of a template."""
     if isinstance(value, list):
         return set().union(*map(references, value)) if value else set()
     if not isinstance(value, dict):
@@ -222,18 +222,18 @@ def references(value: Any) -> set[str]:
 
 
 def needs(body: dict, bodies: dict[str, dict]) -> set[str]:
-    """The resources that one resource waits for."""
+    """Return the resources that a resource depends on."""
     explicit = body.get("DependsOn", [])
     explicit = {explicit} if isinstance(explicit, str) else set(explicit)
     return (explicit | references(body.get("Properties", {}))) & set(bodies)
 
 
 def ordered(bodies: dict[str, dict]) -> list[str]:
-    """An order that the dependencies allow, and the one most likely to show a dependency that is missing.
+    """Return a valid order, chosen to reveal missing dependencies.
 
-    CloudFormation starts a resource as soon as it may. Custom resources and services, which need more than they
-    refer to, therefore come as early as the template lets them. Only names of Cloud Map come before services:
-    where tasks share the loopback, a task is given the address of a name when it starts, and does not look it up later.
+    CloudFormation starts a resource as early as it can. So custom resources and services, which need more than they
+    refer to, come first. Only Cloud Map names precede services: with a shared loopback, a task gets the addresses of
+    names when it starts.
     """
     waits = {name: needs(body, bodies) for name, body in bodies.items()}
     named = _before_names(bodies, waits)
@@ -260,7 +260,7 @@ def ordered(bodies: dict[str, dict]) -> list[str]:
 
 
 def _before_names(bodies: dict[str, dict], waits: dict[str, set[str]]) -> set[str]:
-    """The services of Cloud Map with all that they wait for."""
+    """Return the Cloud Map services and all their dependencies."""
     found: set[str] = set()
     left = [name for name, body in bodies.items() if body["Type"] == "AWS::ServiceDiscovery::Service"]
     while left:

@@ -1,4 +1,4 @@
-"""The contract between the engine and the resource types, and the way from a property to an API call."""
+"""Base class of resource types, and conversion of properties to API parameters."""
 
 import json
 import re
@@ -14,11 +14,11 @@ REGISTRY: dict[str, type["Resource"]] = {}
 
 
 class Unsupported(Exception):
-    """The emulator does not know this type, property, attribute or change; it never guesses."""
+    """An unsupported type, property, attribute or change."""
 
 
 class Failed(Exception):
-    """A resource failed after it got a physical id, so that a rollback still has to delete it."""
+    """A resource failed after it got a physical id, so a rollback must delete it."""
 
     def __init__(self, reason: str, physical_id: str):
         super().__init__(reason)
@@ -26,10 +26,10 @@ class Failed(Exception):
 
 
 def fit(value: Any, shape: Any, where: str) -> Any:  # noqa: PLR0911 (one per type)
-    """Casts CloudFormation's spelling of a value to what the API's own model asks for.
+    """Convert a CloudFormation value to the type in the API's model.
 
-    Names match whatever their case, `"true"` becomes a boolean and a policy document a string. A name the API does
-    not know is an error.
+    Names match regardless of case, `"true"` becomes a boolean and a policy document a string. An unknown name is an
+    error.
     """
     kind = shape.type_name
     if kind == "structure":
@@ -37,7 +37,7 @@ def fit(value: Any, shape: Any, where: str) -> Any:  # noqa: PLR0911 (one per ty
         fitted = {}
         for name, item in value.items():
             if name.lower() not in members:
-                raise Unsupported(f"Property {where}.{name} has no counterpart in the API")
+                raise Unsupported(f"Property {where}.{name} does not exist in the API")
             member, member_shape = members[name.lower()]
             fitted[member] = fit(item, member_shape, f"{where}.{name}")
         return fitted
@@ -62,21 +62,21 @@ def fit(value: Any, shape: Any, where: str) -> Any:  # noqa: PLR0911 (one per ty
 
 
 class Resource:
-    """One resource type: a subclass names its API calls, or overrides what a call alone cannot do.
+    """A resource type. Subclasses set API calls, or override methods.
 
     Attributes:
-        type: CloudFormation's name of the type; `None` for a base class.
-        service: boto3's name of the service.
-        fixed: Properties whose change replaces the resource.
-        renames: Properties that the API spells differently.
-        creates: The API call that creates it, and the JMESPath of its physical id in the answer.
-        updates: The API call that changes it in place, if one does.
-        deletes: The API call that deletes it.
-        key: The parameter that carries the physical id.
-        describes: The API call that describes it, its id parameter and the JMESPath of the description.
-        attributes: What `Fn::GetAtt` returns, as JMESPath into the description.
-        tagged: For EC2, the type's name in a tag specification.
-        name: The property that names the resource, and the longest name allowed.
+        type: CloudFormation type; None for a base class.
+        service: boto3 service name.
+        fixed: properties whose change replaces the resource.
+        renames: properties with another name in the API.
+        creates: API call that creates it, and JMESPath of the physical id in the response.
+        updates: API call that updates it, if any.
+        deletes: API call that deletes it.
+        key: parameter with the physical id.
+        describes: API call that describes it, its id parameter and JMESPath of the description.
+        attributes: `Fn::GetAtt` attributes, as JMESPath in the description.
+        tagged: type in EC2 tag specifications.
+        name: property with the resource's name, and its maximum length.
     """
 
     type: ClassVar[str | None] = None
@@ -103,33 +103,33 @@ class Resource:
 
     @property
     def api(self) -> Any:
-        """The client of this type's service."""
+        """Client of this type's service."""
         return self.client(self.service)
 
     def client(self, service: str) -> Any:
-        """The client of any service of the account."""
+        """Return a client of any service."""
         return self.account.client(service)
 
     def call(self, method: str, properties: dict, service: str | None = None) -> dict:
-        """Calls the API with CloudFormation's properties."""
+        """Call the API with CloudFormation's properties."""
         api = self.client(service or self.service)
         operation = api.meta.service_model.operation_model(api.meta.method_to_api_mapping[method])
         renamed = {self.renames.get(name, name): value for name, value in properties.items()}
         return getattr(api, method)(**fit(renamed, operation.input_shape, str(self.type)))
 
     def named(self, unique: str, p: dict) -> dict:
-        """Gives the resource its generated name unless it has one."""
+        """Set a generated name if it has none."""
         if self.name:
             name, longest = self.name
             p.setdefault(name, shorten(unique, longest))
         return p
 
     def create(self, unique: str, p: dict) -> str:
-        """Creates the resource and returns its physical id."""
+        """Create the resource and return its physical id."""
         return self.make(self.named(unique, p))
 
     def make(self, p: dict) -> str:
-        """Calls the API that creates, with the tags where it wants them."""
+        """Call the API that creates it, with tags as EC2 expects them."""
         if self.tagged:
             tags = p.pop("Tags", None)
             if tags:
@@ -138,60 +138,60 @@ class Resource:
         return jmespath.search(path, self.call(method, p))
 
     def update(self, physical_id: str, p: dict, old: dict) -> str:
-        """Changes the resource in place and returns its physical id; another id replaces the resource."""
+        """Update the resource and return its physical id; a new id means replacement."""
         changed = {name: value for name, value in p.items() if old.get(name) != value}
         gone = sorted(set(old) - set(p))
         if not self.updates or gone:
-            raise Unsupported(f"{self.type}: no way to update {sorted(changed) + gone}")
+            raise Unsupported(f"{self.type}: updating {sorted(changed) + gone} is not supported")
         self.call(self.updates, {self.key: physical_id, **changed})
         return physical_id
 
     def delete(self, physical_id: str, p: dict) -> None:
-        """Deletes the resource."""
+        """Delete the resource."""
         self.call(self.deletes, {self.key: physical_id})
 
     def snapshot(self, physical_id: str, p: dict) -> None:
-        """Deletes the resource and leaves a snapshot."""
+        """Delete the resource after creating a snapshot."""
         raise Unsupported(f"{self.type} has no snapshots")
 
     def describe(self, physical_id: str) -> dict:
-        """What the API says of the resource."""
+        """Return the API's description of the resource."""
         method, parameter, path = self.describes
         if not method:
-            raise Unsupported(f"{self.type} has no attributes here")
+            raise Unsupported(f"Attributes of {self.type} are not supported")
         return jmespath.search(path, self.call(method, {parameter: physical_id}))
 
     def attribute(self, physical_id: str, name: str) -> Any:
-        """What `Fn::GetAtt` returns."""
+        """Return the value of `Fn::GetAtt`."""
         if name not in self.attributes:
-            raise Unsupported(f"{self.type} has no attribute {name} here")
+            raise Unsupported(f"Attribute {name} of {self.type} is not supported")
         value = jmespath.search(self.attributes[name], self.describe(physical_id))
         if value is None:
-            raise Unsupported(f"{self.type} {physical_id} says nothing of its {name}")
+            raise Unsupported(f"{self.type} {physical_id} has no value for {name}")
         return value
 
 
 def handler(kind: str, account: Account, stack_id: str = "", logical_id: str = "") -> Resource:
-    """The resource type of that name, for one resource; custom resources share a type."""
+    """Return the resource type for one resource; custom resources share a type."""
     name = "AWS::CloudFormation::CustomResource" if kind.startswith("Custom::") else kind
     known = REGISTRY.get(kind) or REGISTRY.get(name)
     if known is None:
-        raise Unsupported(f"Resource type {kind} has no counterpart here")
+        raise Unsupported(f"Resource type {kind} is not supported")
     return known(account, stack_id, logical_id)
 
 
 def turn(kind: str, account: Account) -> AbstractContextManager:
-    """What is held while a resource is made, changed or deleted; a custom one may take its time."""
+    """Return the lock for changing a resource; custom resources and nested stacks take none, as they may take long."""
     waits = kind.startswith("Custom::") or kind in ("AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack")
     return nullcontext() if waits else account.turn
 
 
 def shorten(unique: str, longest: int) -> str:
-    """Cuts a generated name in its middle, keeping the suffix that makes it unique."""
+    """Shorten a generated name in the middle, and keep its unique suffix."""
     head, _, suffix = unique.rpartition("-")
     return f"{head[: longest - len(suffix) - 1].rstrip('-')}-{suffix}"
 
 
 def gone(error: ClientError) -> bool:
-    """Whether an error says that the resource does not exist any more."""
+    """Return whether an error means that the resource does not exist."""
     return bool(re.search(r"NotFound|NoSuch|DoesNotExist|not found", str(error)))

@@ -1,4 +1,4 @@
-"""Runs a Lambda handler once: the event comes on standard input, the answer is the last line to go out first."""
+"""Runs a Lambda handler: reads the event from standard input, prints the response as first line, then the output."""
 
 import contextlib
 import importlib
@@ -10,7 +10,7 @@ import time
 
 
 class Context:
-    """What the handler gets as its second argument."""
+    """The handler's `context` argument."""
 
     def __init__(self) -> None:
         self.invoked_function_arn = os.environ["EMULATED_ARN"]
@@ -21,16 +21,16 @@ class Context:
         self.deadline = time.monotonic() + float(os.environ["EMULATED_SECONDS"])
 
     def get_remaining_time_in_millis(self) -> int:
-        """The time that is left of the function's timeout."""
+        """Return the time until the timeout."""
         return int(1000 * (self.deadline - time.monotonic()))
 
 
 def main() -> None:
-    """Loads the handler, calls it and prints its answer, then what it printed."""
+    """Run the handler; print its response and its output."""
     sys.path.insert(0, sys.argv[1])
     context = Context()
     sleep = time.sleep
-    time.sleep = lambda seconds: sleep(min(float(seconds), 0.2))  # nothing here takes as long as it does on AWS
+    time.sleep = lambda seconds: sleep(min(float(seconds), 0.2))  # the emulator is faster than AWS
     printed = io.StringIO()
     module, _, function = os.environ["EMULATED_HANDLER"].rpartition(".")
     with contextlib.redirect_stdout(printed):

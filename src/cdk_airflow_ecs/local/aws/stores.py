@@ -1,4 +1,4 @@
-"""Where data lives that no server keeps: logs, buckets, secrets, file systems, queues and tables."""
+"""Log groups, buckets, secrets, queues, tables and file systems."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -32,7 +32,7 @@ class LogGroup(Resource):
 
 
 class Bucket(Resource):
-    """A bucket, configured by one call per property."""
+    """A bucket, configured with one call per property."""
 
     type = "AWS::S3::Bucket"
     service = "s3"
@@ -76,7 +76,7 @@ class Bucket(Resource):
             "Tags": ("put_bucket_tagging", "Tagging", {"TagSet": value}),
         }
         if name not in calls:
-            raise Unsupported(f"{self.type} has no property {name} here")
+            raise Unsupported(f"Property {name} of {self.type} is not supported")
         method, parameter, argument = calls[name]
         return method, {parameter: argument}
 
@@ -96,7 +96,7 @@ class Bucket(Resource):
 
     def update(self, physical_id, p, old):
         if set(old) - set(p):
-            raise Unsupported(f"{self.type}: no way to remove {sorted(set(old) - set(p))}")
+            raise Unsupported(f"{self.type}: removing {sorted(set(old) - set(p))} is not supported")
         self._configure(physical_id, {name: value for name, value in p.items() if old.get(name) != value})
         return physical_id
 
@@ -110,7 +110,7 @@ class Bucket(Resource):
             "RegionalDomainName": f"{physical_id}.s3.{self.account.region}.amazonaws.com",
         }
         if name not in domains:
-            raise Unsupported(f"{self.type} has no attribute {name} here")
+            raise Unsupported(f"Attribute {name} of {self.type} is not supported")
         return domains[name]
 
 
@@ -163,7 +163,7 @@ class Secret(Resource):
 
 
 class SecretTargetAttachment(Resource):
-    """Adds to a secret where its database is."""
+    """Adds the database's address to a secret."""
 
     type = "AWS::SecretsManager::SecretTargetAttachment"
     service = "secretsmanager"
@@ -187,13 +187,13 @@ class SecretTargetAttachment(Resource):
             host, port = found["Endpoint"], found["Port"]
             names = {"dbClusterIdentifier": identifier, "dbname": found.get("DatabaseName")}
         else:
-            raise Unsupported(f"A secret attached to {kind}")
+            raise Unsupported(f"Attaching a secret to {kind} is not supported")
         where = {"engine": found["Engine"].removeprefix("aurora-").replace("postgresql", "postgres")}
         where |= {"host": host, "port": port, **names}
         return {name: value for name, value in where.items() if value is not None}
 
     def delete(self, physical_id, p):
-        """Leaves the secret as it is: it goes with its own resource."""
+        """Do nothing: the secret is deleted by its own resource."""
 
 
 class Queue(Resource):
@@ -218,7 +218,7 @@ class Queue(Resource):
         if name == "QueueName":
             return physical_id.rsplit("/", 1)[-1]
         if name not in names:
-            raise Unsupported(f"{self.type} has no attribute {name} here")
+            raise Unsupported(f"Attribute {name} of {self.type} is not supported")
         return self.api.get_queue_attributes(QueueUrl=physical_id, AttributeNames=["All"])["Attributes"][names[name]]
 
 

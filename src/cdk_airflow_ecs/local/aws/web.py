@@ -1,4 +1,4 @@
-"""Load balancers, certificates and names."""
+"""Load balancers, certificates and DNS records."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -10,7 +10,7 @@ from .resources import Resource
 
 
 def pairs(attributes: list[dict]) -> list[dict]:
-    """Attributes as the API takes them: every value a string."""
+    """Convert attribute values to strings."""
     return [{"Key": item["Key"], "Value": str(item["Value"])} for item in attributes]
 
 
@@ -126,7 +126,7 @@ class TargetGroup(Resource):
 
 
 class Certificate(Resource):
-    """A certificate, issued at once: nothing is validated here."""
+    """A certificate; issued at once, without validation."""
 
     type = "AWS::CertificateManager::Certificate"
     service = "acm"
@@ -141,7 +141,7 @@ class Certificate(Resource):
 
 
 def hosted_zone(account: Account, zone_id: str, name: str) -> None:
-    """Makes a zone of that id, as one that was there before any stack."""
+    """Create a hosted zone with this id, as if it existed before the stacks."""
     moto_id_manager.set_custom_id(HostedZoneIdentifier(account.id, f"{name}.", None), zone_id)
     account.client("route53").create_hosted_zone(Name=name, CallerReference=zone_id)
 
