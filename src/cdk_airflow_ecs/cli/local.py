@@ -20,10 +20,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cdk_airflow_ecs.cli import synthesis
 from cdk_airflow_ecs.cli.progress import Board
-from cdk_airflow_ecs.cli.running import Running
+from cdk_airflow_ecs.cli.running import Running, skipped_files
 from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
@@ -131,6 +132,9 @@ def status(state: StateOption = None) -> None:
             table.add_row(*row)
         _out.print(f"{running.url or 'no load balancer'} (process {running.pid}, AWS API {running.api})")
         _out.print(table)
+        for component, skipped in skipped_files(State.open(_directory(state)).folder("logs")).items():
+            for file in skipped:
+                _out.print(Text(f"{component} skipped the DAG file {file}"))
 
 
 @app.command()

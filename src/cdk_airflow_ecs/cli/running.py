@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 
 _DOWN_SECONDS: Final = 60.0
+# What in_container/dag_sync.py prints for each revision: the skipped files, then the number of files.
+_SYNCED: Final = re.compile(r"\bdags: (?:skipped (?P<skipped>.+)|\d+ files from s3://)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +136,23 @@ class Running:
             raise Refusal("the template has no output with the command for the admin's password")
         found = self.client("secretsmanager").get_secret_value(SecretId=self.admin_secret)["SecretString"]
         return str(found)
+
+
+def skipped_files(logs: Path) -> dict[str, list[str]]:
+    """Return the DAG files that the last sync of each component skipped, with the reason, from its log.
+
+    Args:
+        logs: the folder of the container logs.
+    """
+    found: dict[str, list[str]] = {}
+    for log in sorted(logs.glob("*.log"), key=lambda file: file.stat().st_mtime):
+        skipped: list[str] = []
+        for match in _SYNCED.finditer(log.read_text(encoding="utf-8", errors="replace")):
+            if match["skipped"]:
+                skipped.append(match["skipped"])
+            else:
+                found[log.name.partition(".")[0]], skipped = skipped, []
+    return {component: files for component, files in found.items() if files}
 
 
 def _lives(pid: int) -> bool:

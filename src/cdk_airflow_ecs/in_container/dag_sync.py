@@ -74,8 +74,7 @@ class Mirror:
             shutil.rmtree(revision, ignore_errors=True)
             raise
         for path, why in sorted(skipped.items()):
-            if known is None or known.get(path) != listing[path]:
-                say(f"skipped {listing[path][0]!r}: {why}")
+            say(f"skipped {listing[path][0]!r}: {why}")
         left_out = f", {len(skipped)} skipped" if skipped else ""
         say(f"{len(listing) - len(skipped)} files from s3://{self.bucket}/{self.prefix}{left_out}")
 
