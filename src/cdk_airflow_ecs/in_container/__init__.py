@@ -1,6 +1,7 @@
-"""Programs that run inside users' Airflow images, without this package.
+"""Programs that run in users' Airflow images, without this package.
 
-Floor: Python 3.8, the oldest in images of Airflow 2.8. They import the standard library, boto3 and Airflow only.
+They must support Python 3.8, the oldest version in images of Airflow 2.8, and import only the standard library, boto3
+and Airflow.
 """
 
 from functools import cache
@@ -9,5 +10,5 @@ from importlib import resources
 
 @cache
 def program(name: str) -> str:
-    """Return the source text of the program *name* of this folder, such as "migrate"."""
+    """Return the source text of a program in this folder, such as "migrate"."""
     return resources.files(__name__).joinpath(f"{name}.py").read_text(encoding="utf-8")

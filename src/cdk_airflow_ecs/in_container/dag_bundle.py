@@ -1,7 +1,6 @@
-"""A bucket as a DAG bundle of Airflow 3 with which a task keeps the files that it began with.
+"""A DAG bundle of Airflow 3 for a bucket; a task keeps the files that it started with.
 
-install_modules.py puts this into an image as the module ``airflow_ecs_bundle``, and dag_sync.py as
-``airflow_ecs_sync``.
+install_modules.py installs it as the module ``airflow_ecs_bundle``, and dag_sync.py as ``airflow_ecs_sync``.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from typing import Any
 from airflow.dag_processing.bundles.base import BaseDagBundle  # type: ignore[import-not-found]
 from airflow_ecs_sync import Mirror, first_sync, hold, next_sync  # type: ignore[import-not-found]
 
-# DAG factories look there for their files. Airflow itself has read the option before any bundle is made.
+# DAG factories read this variable. Airflow itself reads the option before it creates bundles.
 _OPTION = "AIRFLOW__CORE__DAGS_FOLDER"
-_OWN = "AIRFLOW_ECS_DAGS_FOLDER"  # the value that this module has set: another one is the user's
+_OWN = "AIRFLOW_ECS_DAGS_FOLDER"  # the value set by this module; any other is the user's
 
 
 class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
-    """Processes of a container share the bucket's revisions; new ones change nothing in those that are there.
+    """A bundle whose local revisions are shared by the processes of a container and never change.
 
-    Airflow initializes a bundle for each task, and refreshes the DAG processor's again and again.
+    Airflow initializes a bundle for each task. The DAG processor's bundle is refreshed repeatedly.
     """
 
     supports_versioning = False
@@ -34,7 +33,7 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         self._held: int | None = None
 
     def initialize(self) -> None:
-        """Take the bucket's present state, and keep it for as long as this process and its children live."""
+        """Use the bucket's current state for the lifetime of this process and its children."""
         self.refresh()
         self._folder = Path(os.path.realpath(self._link))
         self._held = hold(str(self._folder))
@@ -42,12 +41,12 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         super().initialize()
 
     def refresh(self) -> None:
-        """Look at the bucket; if it cannot be read, the last state stays."""
+        """Synchronize with the bucket. If that fails, the last revision remains in use."""
         self.base_dir.mkdir(parents=True, exist_ok=True)
         mirror = Mirror(self._source, str(self._link))
         with self.lock():
             (next_sync if mirror.current else first_sync)(mirror)
-        # The DAG processor goes through the link: where a DAG's path is part of it, another path is another version.
+        # The DAG processor uses the link: Airflow creates a new DAG version if the path of a DAG changes.
         self._folder = self._link
         if self._held is not None:
             os.close(self._held)
@@ -55,15 +54,15 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         self._name_folder()
 
     def _name_folder(self) -> None:
-        """Let ``[core] dags_folder`` name the files that are imported, for this process and its children."""
+        """Set ``[core] dags_folder`` to the folder of the imported files, for this process and its children."""
         if os.environ.get(_OPTION) == os.environ.get(_OWN):
             os.environ[_OPTION] = os.environ[_OWN] = str(self._folder)
 
     @property
     def path(self) -> Path:
-        """Where the files are."""
+        """The folder of the files."""
         return self._folder
 
     def get_current_version(self) -> None:
-        """Say that there are no versions to choose from."""
+        """Return None: the bundle has no versions."""
         return None

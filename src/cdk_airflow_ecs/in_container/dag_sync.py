@@ -1,9 +1,8 @@
-"""Keep a folder equal to a bucket, then become Airflow: ``SOURCE TARGET INTERVAL_SECONDS COMMAND...``.
+"""Synchronize a folder with a bucket, and execute Airflow: ``SOURCE TARGET INTERVAL_SECONDS COMMAND...``.
 
-For Airflow 2, which cannot read a bucket itself: a component starts as ``python -c <this text>
-s3://bucket/prefix /opt/airflow/dags-live 30 airflow scheduler``. TARGET is a symbolic link to one complete
-revision and is replaced as a whole, so no revision is half of a change. dag_bundle.py uses it on Airflow 3.
-Python 3.8 is enough: images of Airflow 2.8 have no newer one.
+On Airflow 2, components start as ``python -c <this text> s3://bucket/prefix /opt/airflow/dags-live 30 airflow
+scheduler``. TARGET is a symbolic link to a complete revision and is replaced atomically. On Airflow 3, dag_bundle.py
+uses this module. It supports Python 3.8, the version in images of Airflow 2.8.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ from typing import Any
 
 import boto3
 
-KEEP = 600  # seconds for which a replaced revision stays, for tasks that are just importing from it
-QUIET = 3  # seconds without a write after which an upload of several files counts as complete
-LOOKS = 3  # looks at a bucket that is being written to; what the last one finds must do
-LONGEST = 255  # bytes of a file's name on Linux
+KEEP = 600  # seconds for which replaced revisions are kept, for tasks that are importing from them
+QUIET = 3  # seconds without a write after which an upload of several files is considered complete
+LOOKS = 3  # listings of a bucket that is being written to, of which the last is used
+LONGEST = 255  # maximum length of a file name on Linux in bytes
 NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ)
-FIRST_DELAYS = (1, 2, 4, 8, 16, 30, 30, 30)  # seconds between the tries of the first sync
+FIRST_DELAYS = (1, 2, 4, 8, 16, 30, 30, 30)  # seconds between attempts of the first sync
 
 
 def say(message: str) -> None:
-    """Print one line at once."""
+    """Print a line without buffering."""
     print(f"dags: {message}", flush=True)
 
 
 class Mirror:
-    """A local folder that follows a bucket. All it knows is on the disk, so that processes can take turns."""
+    """A local folder that mirrors a bucket. Its state is on disk, so that several processes can use it in turn."""
 
     def __init__(self, source: str, target: str) -> None:
         self.bucket, _, prefix = source[len("s3://") :].partition("/")
@@ -45,11 +44,11 @@ class Mirror:
 
     @property
     def current(self) -> str:
-        """The folder that the target is a link to; nothing before the first sync."""
+        """The folder to which the target links; empty before the first sync."""
         return os.path.realpath(self.target) if os.path.islink(self.target) else ""
 
     def sync(self) -> None:
-        """Publish the bucket's state as a new revision, unless it is published already."""
+        """Publish the bucket's state as a new revision if it has changed."""
         current, known = self.current, self._known()
         self._forget(current)
         listing = self._settled(known)
@@ -86,7 +85,7 @@ class Mirror:
         return known
 
     def _settled(self, known: dict[str, list[Any]] | None) -> dict[str, list[Any]]:
-        """List the bucket while nobody writes to it, for half of an upload is no state to publish."""
+        """Return a listing of the bucket, if possible when nothing was written recently: uploads can be incomplete."""
         for _ in range(LOOKS - 1):
             listing, written = self._listing()
             left = written + QUIET - time.time()
@@ -96,10 +95,7 @@ class Mirror:
         return self._listing()[0]
 
     def _listing(self) -> tuple[dict[str, list[Any]], float]:
-        """Return key, size and ETag by path, and the time of the last write.
-
-        Without folder markers, such as "team/".
-        """
+        """Return key, size and ETag by path, without folder markers such as "team/", and the time of the last write."""
         found, written = {}, 0.0
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix):
             for item in page.get("Contents", ()):
@@ -110,25 +106,25 @@ class Mirror:
         return found, written
 
     def _place(self, entry: list[Any], file: str, same: str) -> str:
-        """Put one object at *file*, from *same* if that is it already; say why this file system cannot take it."""
+        """Link *file* to *same*, or download it. Return the reason if its name is not possible in this file system."""
         key, _, etag = entry
         try:
             os.makedirs(os.path.dirname(file), exist_ok=True)
             if same:
                 os.link(same, file)
                 return ""
-            output = open(file, "wb")  # noqa: SIM115 (an error of the download below is not one of the name)
+            output = open(file, "wb")  # noqa: SIM115 (download errors below must not be caught here)
         except OSError as error:
             if error.errno not in NAME_ERRORS:
                 raise
             return str(error.strerror)
         with output:
-            # A file that changed since it was listed is an error, and the next round's business.
+            # If the object has changed since the listing, this fails, and the next sync downloads it.
             shutil.copyfileobj(self.s3.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)["Body"], output)
         return ""
 
     def _forget(self, current: str) -> None:
-        """Remove revisions that were replaced long ago and that nobody holds."""
+        """Remove revisions that were replaced at least KEEP seconds ago and are not held."""
         names = sorted(os.listdir(self.revisions)) if current else []
         for at, successor in enumerate(names[1:]):
             folder = f"{self.revisions}/{names[at]}/dags"
@@ -137,10 +133,7 @@ class Mirror:
 
 
 def placeable(listing: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """Part a listing into what can be files of one folder, and why the rest cannot.
-
-    One key that has no place must not keep the others away.
-    """
+    """Split a listing into objects that can be files in one folder, and reasons for skipping the others."""
     skipped = {path: why for path in listing for why in [misfit(path)] if why}
     folders: set[str] = set()
     for path in listing.keys() - skipped.keys():
@@ -152,7 +145,7 @@ def placeable(listing: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], dict
 
 
 def misfit(path: str) -> str:
-    """Say why a key is not the path of a file on Linux, below a folder."""
+    """Return why a key cannot be a relative file path on Linux; empty if it can."""
     parts = path.split("/")
     if {"", ".", ".."} & set(parts):
         return "a part of its name is empty, '.' or '..'"
@@ -162,14 +155,14 @@ def misfit(path: str) -> str:
 
 
 def hold(folder: str) -> int:
-    """Keep a folder of DAG files until the returned descriptor is closed, here and in every child."""
+    """Lock a folder of DAG files until the returned descriptor is closed in this process and its children."""
     descriptor = os.open(os.path.dirname(folder), os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
 
 
 def is_free(folder: str) -> bool:
-    """Say whether no process holds it."""
+    """Return whether no process holds the folder."""
     descriptor = os.open(os.path.dirname(folder), os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,7 +174,7 @@ def is_free(folder: str) -> bool:
 
 
 def first_sync(mirror: Mirror) -> None:
-    """Sync once, patiently: without DAG files there is nothing to start."""
+    """Sync once, with several attempts, because Airflow needs DAG files to start."""
     for delay in (*FIRST_DELAYS, None):
         try:
             return mirror.sync()
@@ -193,7 +186,7 @@ def first_sync(mirror: Mirror) -> None:
 
 
 def next_sync(mirror: Mirror) -> None:
-    """Sync again; what goes wrong costs a line, and the last revision stays."""
+    """Sync again. If it fails, log the error and keep the last revision."""
     try:
         mirror.sync()
     except Exception as error:
@@ -201,23 +194,23 @@ def next_sync(mirror: Mirror) -> None:
 
 
 def follow(mirror: Mirror, interval: float, parent: int) -> None:
-    """Sync again and again until the other end of the pipe *parent* is closed: until Airflow is gone."""
+    """Sync at intervals until the other end of the pipe *parent* is closed, because Airflow has ended."""
     while not select.select([parent], [], [], interval)[0]:
         next_sync(mirror)
 
 
 def main(source: str, target: str, interval: str, *command: str) -> None:
-    """Sync once, leave a process behind that goes on, and become *command*."""
+    """Sync once, start a background process that continues, and execute *command*."""
     mirror = Mirror(source, target)
     first_sync(mirror)
-    # The kernel closes the pipe when Airflow's last process dies, however it dies.
-    # Forked twice, in a session of its own, the follower is no child for Airflow to wait for or signal.
+    # The kernel closes the pipe when Airflow's last process ends. After two forks and setsid, the background process is
+    # not a child of Airflow and does not receive its signals.
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)
     if middle := os.fork():
         os.close(reading)
         os.waitpid(middle, 0)
-        os.execvp(command[0], command)  # noqa: S606 (the point: signals reach Airflow)
+        os.execvp(command[0], command)  # noqa: S606 (exec, so that Airflow receives signals)
     os.close(writing)
     os.setsid()
     if not os.fork():

@@ -1,4 +1,4 @@
 """Programs that run in AWS Lambda, without this package.
 
-Floor: Python 3.14, the runtime of their functions. They import the standard library and boto3 only.
+They require Python 3.14, the runtime of their functions, and import only the standard library and boto3.
 """

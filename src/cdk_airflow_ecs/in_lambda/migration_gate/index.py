@@ -1,9 +1,9 @@
-"""The migration gate: a CloudFormation custom resource that runs one migration task and waits for it.
+"""The migration gate: a CloudFormation custom resource that runs a migration task and waits for it.
 
-CloudFormation waits an hour, a Lambda fifteen minutes: shortly before its time is over the function invokes
-itself with the same event and what it knows about the task. When the stack is deleted it stops every task that no
-service runs, since ECS deletes no cluster that has tasks. Environment: CLUSTER, DRAINED (comma-separated clusters),
-SUBNETS (comma-separated), SECURITY_GROUP, ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
+CloudFormation waits an hour, but a Lambda function runs for 15 minutes at most, so it invokes itself again with the
+event and its state. On deletion of the stack, it stops all tasks that belong to no service, because ECS cannot delete
+a cluster with tasks. Environment: CLUSTER, DRAINED (comma-separated clusters), SUBNETS (comma-separated),
+SECURITY_GROUP, ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from types_boto3_ecs import ECSClient
     from types_boto3_ecs.type_defs import TaskTypeDef
 
-DEADLINE = 55 * 60  # seconds since the first invocation; CloudFormation gives up after 60 minutes
-LAUNCH_PATIENCE = 5 * 60  # seconds for capacity, network interfaces and fresh permissions to turn up
-UNSTARTED = 3  # tasks in a row that did not start, however long each of them took to fail
-DRAIN_PATIENCE = 20 * 60  # seconds for tasks to stop; ECS kills them two minutes after it was asked to stop them
+DEADLINE = 55 * 60  # seconds since the first invocation; CloudFormation's timeout is 60 minutes
+LAUNCH_PATIENCE = 5 * 60  # seconds to wait for capacity, network interfaces and new permissions
+UNSTARTED = 3  # consecutive tasks that did not start, regardless of the time they took
+DRAIN_PATIENCE = 20 * 60  # seconds to wait for tasks to stop; ECS kills them two minutes after StopTask
 STARTED_BY = "cdk-airflow-ecs-migration"
-POLL = 5  # seconds between two looks at the task
-HAND_OVER = 90_000  # milliseconds left at which the next invocation takes over; answering needs up to 60 s
-REASON_BYTES = 3072  # of the encoded reason; CloudFormation refuses answers over 4096 bytes
-PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})  # throttling must not fail a deployment
+POLL = 5  # seconds between polls
+HAND_OVER = 90_000  # remaining milliseconds at which the next invocation continues; a response takes up to 60 s
+REASON_BYTES = 3072  # of the encoded reason; CloudFormation rejects responses over 4096 bytes
+PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})  # throttling must not fail a deploy
 
-# Names whose values are secret; the "secret:" inside an ARN is none of them.
+# Names of secret values; "secret:" in ARNs does not match.
 NAMES = r"(?:passw(?:or)?d|pwd|(?<!:)secret|token|credential|(?:api|access|fernet)_?key)[\w.-]{0,40}"
 QUOTED = r"""\\"(?:.*?)\\"|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
 MASKS = [
@@ -50,20 +50,20 @@ MASKS = [
 
 
 class MigrationFailed(Exception):
-    """The migration did not succeed; the message is for the stack's events."""
+    """The migration failed; the message is the reason in the stack's events."""
 
 
 class Context(Protocol):
-    """What Lambda tells about this invocation."""
+    """The Lambda context of this invocation."""
 
     invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds until this invocation is killed."""
+        """Return the milliseconds until the timeout."""
 
 
 def handler(event: dict[str, Any], context: Context) -> None:
-    """Answer one request of CloudFormation, unless the next invocation will."""
+    """Process a request and respond to CloudFormation, unless the next invocation continues."""
     reason = ""
     try:
         if not (drain if event["RequestType"] == "Delete" else migrate)(event, context):
@@ -77,7 +77,7 @@ def handler(event: dict[str, Any], context: Context) -> None:
 
 
 def migrate(event: dict[str, Any], context: Context) -> bool:
-    """Run the migration task, or go on waiting for it; False if the next invocation has taken over.
+    """Run the migration task, or continue to wait for it. Return False if the next invocation continues.
 
     Raises:
         MigrationFailed: If it failed, could not be launched, or took too long.
@@ -103,14 +103,14 @@ def migrate(event: dict[str, Any], context: Context) -> bool:
                 state["unstarted"] += 1
                 if ran(found[0]) or (state["unstarted"] >= UNSTARTED and age > LAUNCH_PATIENCE):
                     return judge(found[0])
-                state["task"] = None  # a registry or network that was busy, a secret that is not readable yet
+                state["task"] = None  # e.g. a busy registry or network, or a secret that is not readable yet
         if hand_over(event, context):
             return False
         time.sleep(POLL if state["task"] else 3 * POLL)
 
 
 def drain(event: dict[str, Any], context: Context) -> bool:
-    """Stop the tasks that no service runs, and wait for their end; False if the next invocation has taken over.
+    """Stop the tasks that belong to no service, and wait. Return False if the next invocation continues.
 
     Raises:
         MigrationFailed: If some do not stop.
@@ -121,7 +121,7 @@ def drain(event: dict[str, Any], context: Context) -> bool:
         left = []
         for cluster in os.environ["DRAINED"].split(","):
             for task in unfinished(ecs, cluster):
-                if task.get("group", "").startswith("service:"):  # of a store, which is deleted after the gate
+                if task.get("group", "").startswith("service:"):  # container stores are deleted after the gate
                     continue
                 left.append(task["taskArn"])
                 if task["desiredStatus"] != "STOPPED":
@@ -136,7 +136,7 @@ def drain(event: dict[str, Any], context: Context) -> bool:
 
 
 def hand_over(event: dict[str, Any], context: Context) -> bool:
-    """Invoke the function again with *event* if the time of this invocation is nearly over; say whether it is."""
+    """Invoke the function again with *event* if the timeout is near. Return whether it did."""
     if context.get_remaining_time_in_millis() >= HAND_OVER:
         return False
     boto3.client("lambda", config=PATIENT).invoke(
@@ -146,7 +146,7 @@ def hand_over(event: dict[str, Any], context: Context) -> bool:
 
 
 def unfinished(ecs: ECSClient, cluster: str) -> Iterator[TaskTypeDef]:
-    """Yield the tasks of *cluster* that have not stopped, those that are being stopped included."""
+    """Yield the tasks of *cluster* that have not stopped, including stopping ones."""
     for status in ("RUNNING", "STOPPED"):
         try:
             for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
@@ -159,7 +159,7 @@ def unfinished(ecs: ECSClient, cluster: str) -> Iterator[TaskTypeDef]:
 
 
 def earlier(ecs: ECSClient, event: dict[str, Any]) -> bool:
-    """Stop the migrations of earlier requests, which were cancelled or are rolled back; True while one still runs.
+    """Stop migrations of earlier requests, which were cancelled or rolled back. Return whether one still runs.
 
     Raises:
         MigrationFailed: If a later request has started its own.
@@ -179,14 +179,14 @@ def earlier(ecs: ECSClient, event: dict[str, Any]) -> bool:
 
 
 def started_by(event: dict[str, Any]) -> str:
-    """Return what marks the migrations of one request of CloudFormation."""
+    """Return the startedBy value of a request's migration tasks."""
     return f"{STARTED_BY}/{event['RequestId']}"
 
 
 def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | None, str]:
-    """Start the task; return its ARN, or None and why it cannot start now.
+    """Start the task. Return its ARN, or None and the reason.
 
-    The client token makes an event that Lambda delivers twice find the task of the first delivery.
+    Lambda can deliver an event twice; the client token then returns the task of the first delivery.
     """
     network: Any = {
         "subnets": os.environ["SUBNETS"].split(","),
@@ -203,7 +203,7 @@ def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | N
             propagateTags="TASK_DEFINITION",
             networkConfiguration={"awsvpcConfiguration": network},
         )
-    except ClientError as error:  # a role or policy made seconds ago may not be known everywhere
+    except ClientError as error:  # a new role or policy may not have propagated
         return None, str(error)
     if answer["tasks"]:
         return answer["tasks"][0]["taskArn"], ""
@@ -211,13 +211,13 @@ def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | N
 
 
 def ran(task: TaskTypeDef) -> bool:
-    """Return whether *task* may have run something; one that failed to start has not."""
+    """Return whether *task* may have run, rather than failed to start."""
     exits = [container for container in task["containers"] if "exitCode" in container]
     return bool(exits) or task.get("stopCode") != "TaskFailedToStart"
 
 
 def judge(task: TaskTypeDef) -> bool:
-    """Return True if the migration container, whatever its neighbours did, exited with 0."""
+    """Return True if the migration container exited with 0, regardless of other containers; else raise."""
     ours = [container for container in task["containers"] if container["name"] == os.environ["CONTAINER"]]
     if [container.get("exitCode") for container in ours] == [0]:
         return True
@@ -228,7 +228,7 @@ def judge(task: TaskTypeDef) -> bool:
 
 
 def explain(summary: str, task: str) -> str:
-    """Append where the logs are, and their last lines."""
+    """Append the location of the logs and their last lines."""
     group = os.environ["LOG_GROUP"]
     stream = f"{os.environ['LOG_PREFIX']}/{os.environ['CONTAINER']}/{task.rpartition('/')[2]}"
     try:
@@ -236,13 +236,13 @@ def explain(summary: str, task: str) -> str:
             logGroupName=group, logStreamName=stream, limit=100, startFromHead=False
         )
         lines = "\n".join(event["message"] for event in logs["events"])[-20_000:]
-    except Exception as error:  # a task that never started has no stream
+    except Exception as error:  # tasks that never started have no stream
         lines = f"(no log: {type(error).__name__})"
     return f"{summary}. Log group {group}, stream {stream}, last lines:\n{lines}"
 
 
 def presentable(reason: str) -> str:
-    """Mask what looks like a secret, then keep the beginning and the end that fit the answer."""
+    """Mask possible secrets, and shorten the middle to fit into the response."""
     reason = re.sub(r"\x1b\[[0-9;]*m", "", reason)
     reason = "".join(letter if letter == "\n" or letter.isprintable() else " " for letter in reason)
     for pattern, replacement in MASKS:
@@ -256,15 +256,15 @@ def presentable(reason: str) -> str:
 
 
 def respond(event: dict[str, Any], reason: str) -> None:
-    """Send the answer; an empty reason means success."""
+    """Send the response. An empty reason means success."""
     answer = {
         "Status": "FAILED" if reason else "SUCCESS",
         "Reason": presentable(reason),
-        "PhysicalResourceId": event["LogicalResourceId"],  # constant: an update never replaces
+        "PhysicalResourceId": event["LogicalResourceId"],  # constant, so that updates never replace the resource
         **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},
     }
     print(answer["Status"], answer["Reason"])
-    # A presigned URL was signed without a content type.
+    # The presigned URL was signed without a content type.
     request = urllib.request.Request(  # noqa: S310 (CloudFormation's own https URL)
         event["ResponseURL"], data=encode(answer), method="PUT", headers={"Content-Type": ""}
     )
@@ -274,10 +274,10 @@ def respond(event: dict[str, Any], reason: str) -> None:
                 return
         except OSError:
             if pause is None:
-                raise  # Lambda delivers the event again, and the client token finds the same task
+                raise  # Lambda delivers the event again; the client token then returns the same task
             time.sleep(pause)
 
 
 def encode(value: object) -> bytes:
-    """Return the JSON text as CloudFormation gets it."""
+    """Return the JSON text that CloudFormation receives."""
     return json.dumps(value, ensure_ascii=False).encode()
