@@ -1,4 +1,4 @@
-"""Where components are rendered, what became of them, and what the plan's symbols stand for there."""
+"""The context in which components are rendered, and the rendered components."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image as CDK knows it.
+    """A container image.
 
     Args:
-        entrypoint: what its containers start with; nothing means what the image itself says.
-        in_ecr: whether it is known to be pulled from Amazon ECR.
-        login_key: the key that encrypts the login to its registry, for the execution role.
+        entrypoint: the entry point; empty for the image's own.
+        in_ecr: whether it is known to be in Amazon ECR.
+        login_key: the key of the registry credentials, for the execution role.
     """
 
     container_image: ecs.ContainerImage
@@ -45,13 +45,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedComponent:
-    """What became of a component.
+    """The CDK constructs of a component.
 
     Args:
-        peer: the security group as others see it. CDK warns about every rule "to" something from a group that may
-            already open any connection; of an imported group it does not.
+        peer: the security group, imported. Unlike the original it causes no CDK warnings about rules of a group that
+            allows all outbound connections.
         streams: the log streams of its containers.
-        statements: what its task role may do, each beside the permission that it came from.
+        statements: the statements of its task role, with their permissions.
     """
 
     component: Component
@@ -66,7 +66,7 @@ class RenderedComponent:
     statements: Sequence[tuple[Permission, iam.PolicyStatement]]
 
     def attribute(self, name: str) -> str:
-        """What :class:`~cdk_airflow_ecs.plan.Ref` may say of a component."""
+        """Return an attribute for a :class:`~cdk_airflow_ecs.plan.Ref`."""
         definition = self.task_definition
         found: dict[str, Callable[[], str]] = {
             "task_definition_arn": lambda: definition.task_definition_arn,
@@ -84,24 +84,24 @@ class RenderedComponent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderContext:
-    """Where and with what components are rendered.
+    """Everything that rendering a component needs.
 
     Args:
-        scope: finds or makes the construct at a path below the cluster.
-        key: encrypts what the cluster stores.
-        ecs_clusters: the ECS clusters by the names that refs use.
-        offers: the offers of capacity providers, by the ECS clusters that offer some.
+        scope: returns the construct at a path below the cluster, and creates it if missing.
+        key: the encryption key of the cluster.
+        ecs_clusters: the ECS clusters by their names in refs.
+        offers: the associations of capacity providers, by ECS cluster.
         network: VPC and subnets.
-        image: finds the image of a component.
-        log_group: where containers log, but for what the router takes elsewhere.
-        log_router: takes the output of services to where it belongs.
-        bindings: what exists once, by name.
+        image: returns the image of a component.
+        log_group: the log group of containers without a log router.
+        log_router: the log router of services.
+        bindings: the bindings of cluster resources, by name.
         key_statements: the IAM statements about keys.
-        trust: who may assume task and execution roles.
-        namespace: the private DNS zone, if anything has a name there.
-        family_prefix: what the families of task definitions begin with.
-        task_roles: roles that were given, by component.
-        rendered: the components that later ones may refer to.
+        trust: the principal of task and execution roles.
+        namespace: the private DNS zone, if used.
+        family_prefix: the prefix of task-definition families.
+        task_roles: the user's task roles, by component.
+        rendered: the components rendered so far.
     """
 
     scope: Callable[[str], Construct]
@@ -122,11 +122,11 @@ class RenderContext:
 
     @property
     def cluster(self) -> ecs.Cluster:
-        """The ECS cluster of Airflow's own tasks."""
+        """The ECS cluster of Airflow's services."""
         return self.ecs_clusters[CLUSTER]
 
     def streams(self, component: Component) -> LogStreams:
-        """Return the log streams of *component*, which are its own."""
+        """Return the log streams of *component*."""
         return LogStreams(
             group=self.text(Ref("ContainerLogs", "name")),
             group_arn=self.text(Ref("ContainerLogs", "arn")),
@@ -135,28 +135,28 @@ class RenderContext:
         )
 
     def connectables(self) -> dict[str, ec2.IConnectable]:
-        """Return what stands at the ends of edges, by name: what exists once, and the components."""
+        """Return the cluster resources that accept connections, by name."""
         bound = {name: binding.connectable for name, binding in self.bindings.items()}
         return {name: end for name, end in bound.items() if end is not None}
 
     def text(self, value: str | Ref) -> str:
-        """Replace a reference by the text it stands for."""
+        """Return the text of a reference."""
         if isinstance(value, Ref) and value.of in self.bindings:
             return self.bindings[value.of].text(value.attribute)
         return self.rendered[value.of].attribute(value.attribute) if isinstance(value, Ref) else value
 
     def secret(self, value: SecretRef) -> ecs.Secret:
-        """Replace a secret reference by the ECS secret it stands for."""
+        """Return the ECS secret of a reference."""
         return self.bindings[value.of].secrets[value.field]
 
     def variable(self, value: Value) -> str:
-        """The text of a plain variable."""
+        """Return the text of a plain variable."""
         if isinstance(value, SecretRef):
-            raise TypeError(f"{value} is a secret, and no plain variable")
+            raise TypeError(f"{value} is a secret, not a plain variable")
         return json.dumps(self._tree(value.tree)) if isinstance(value, Json) else self.text(value)
 
     def environment(self, container: Container) -> dict[str, str]:
-        """The plain variables of *container*, bound."""
+        """Return the plain variables of *container* as text."""
         return {
             name: self.variable(value)
             for name, value in container.environment.items()

@@ -1,4 +1,4 @@
-"""From a cluster's arguments to its settings: defaults filled in, everything checked. Pure: no construct is made."""
+"""Arguments of a cluster to settings, with defaults and checks. Pure: it creates no construct."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
 T = TypeVar("T")
-# A bucket takes no snapshot; None does what suits each kind.
+# SNAPSHOT is not supported by buckets. None selects a policy for each kind of resource.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
 _SERVICES: Final = {
     "ApiServer": "api_server",
@@ -44,10 +44,10 @@ _SERVICES: Final = {
 
 
 def resolve(arguments: ClusterArguments) -> Settings:
-    """Fill in defaults and check everything that does not need CDK.
+    """Return the settings: arguments with defaults, checked as far as possible without CDK.
 
     Raises:
-        ValueError: in the user's words, for anything that cannot work.
+        ValueError: for invalid or incompatible arguments.
     """
     version, advice = _version(arguments)
     secrets: dict[str, ecs.Secret] = {}
@@ -74,7 +74,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
 
 
 def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]:
-    """Choose the release, and check what is said beside it of the cluster as a whole."""
+    """Return the release and the advice about it. Check the flags of the cluster."""
     advice: list[Advice] = []
     version = arguments.version
     if version is None:
@@ -82,18 +82,18 @@ def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]
         advice.append(
             Advice(
                 "cdk-airflow-ecs:version-not-pinned",
-                f"Airflow {version} was chosen for you; say version={version.constant}, so that an upgrade of this"
-                " library does not migrate your database by surprise",
+                f"version= is not set, so the default Airflow {version} is used. Set version={version.constant}:"
+                " otherwise an upgrade of this library may migrate your database",
             )
         )
     validation.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
-    AirflowVersion.of(str(version))  # refuses one that was made by hand and is out of range
+    AirflowVersion.of(str(version))  # checks the range of an object that of() did not create
     if not version.is_verified:
         newest = AirflowVersion.LATEST
         advice.append(
             Advice(
                 "cdk-airflow-ecs:unverified-release",
-                f"This library was not tested with Airflow {version}: it assumes the processes, commands, ports and"
+                f"This library is not tested with Airflow {version}. It assumes the processes, commands, ports and"
                 f" option names of {newest.line}, and an official image with Python {version.python}. Take a snapshot"
                 " of the database and deploy to a copy first",
             )
@@ -105,18 +105,18 @@ def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]
         advice.append(
             Advice(
                 "cdk-airflow-ecs:maintenance",
-                "maintenance=True keeps every service at zero tasks; deploy without it to start Airflow again",
+                "maintenance=True stops all tasks of services. Deploy without it to start Airflow again",
             )
         )
     return version, advice
 
 
 def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dict[str, ecs.Secret]) -> Settings:
-    """Fill in defaults, and refuse objects of the wrong kind; *secrets* gets what is given as one."""
+    """Return the settings with defaults. Add the user's secrets to *secrets*."""
     services = {name: service for name, service in (arguments.services or {}).items() if service is not None}
     for name, service in services.items():
         if name not in _SERVICES:
-            raise ValueError(f"there is no service {validation.shown(name)} to size; there are {', '.join(_SERVICES)}")
+            raise ValueError(f"services must be among {', '.join(_SERVICES)}, got {validation.shown(name)}")
         validation.instance(f"{_SERVICES[name]}=", service, Service, "Service(cpu=512, memory_mib=1024)")
     config = options.flatten({} if arguments.config is None else arguments.config)
     environment = {} if arguments.environment is None else arguments.environment
@@ -143,7 +143,7 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
 
 
 def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[Advice]:
-    """Check each option of the user's against what the release has, wherever it is given."""
+    """Check the user's options from all arguments against the release."""
     executor = settings.executor_plan()
     found = [given for _, given in settings.config]
     for owner, service in (
@@ -156,7 +156,7 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
 
 
 def _advise(findings: Sequence[options.Finding], owner: str = "") -> list[Advice]:
-    """Make advice of *findings*, each with an id of its own, or refuse all that are errors at once."""
+    """Return the findings as advice, or raise one error with all that are errors."""
     if wrong := [finding.message for finding in findings if finding.is_error]:
         raise ValueError(option_merging.together(wrong))
     return [Advice(f"{finding.warning_id}{owner}", finding.message) for finding in findings]
@@ -171,13 +171,9 @@ def check_constructs(
     encryption_key: object,
     removal_policy: object,
 ) -> None:
-    """Refuse arguments of the wrong type: CDK would complain about them far from here, or not at all.
-
-    Raises:
-        ValueError: naming the argument, what it got and what it takes.
-    """
+    """Raise ``ValueError`` for arguments of the wrong type, which CDK would report later or not at all."""
     if isinstance(scope, Stage):
-        raise ValueError('an AirflowCluster belongs into a stack: AirflowCluster(Stack(app, "Data"), "Airflow")')
+        raise ValueError('AirflowCluster must be in a stack: AirflowCluster(Stack(app, "Data"), "Airflow")')
     validation.construct("the scope of AirflowCluster", scope, "node", "a construct such as a Stack", required=True)
     validation.text("the id of AirflowCluster", construct_id, "Airflow", required=True)
     validation.construct("vpc=", vpc, "vpc_id", "an ec2.IVpc, such as ec2.Vpc.from_lookup(…)")

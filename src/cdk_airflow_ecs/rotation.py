@@ -1,4 +1,4 @@
-"""Secrets that change by themselves, which running tasks do not notice."""
+"""Warnings about secrets that rotate while tasks run."""
 
 from __future__ import annotations
 
@@ -16,23 +16,18 @@ if TYPE_CHECKING:
 
 
 def check_rotation(argument: str, secret: object) -> Iterator[Advice]:
-    """Advise where *secret* has a rotation schedule in this app.
-
-    Args:
-        argument: the argument that the secret belongs to.
-        secret: the secret; anything that is not a construct has no schedule.
-    """
+    """Yield advice if *secret*, the value of *argument*, has a rotation schedule in this app."""
     below: Sequence[IConstruct] = getattr(secret, "node").find_all() if hasattr(secret, "node") else ()  # noqa: B009
     if any(isinstance(each, secretsmanager.CfnRotationSchedule) for each in below):
         yield Advice(
             f"cdk-airflow-ecs:rotation:{argument}",
-            f"the secret of {argument} rotates, and ECS reads secrets only when a task starts: running services keep"
-            " the old password and cannot log in after a rotation. Remove the rotation, or restart the services after"
-            " each one (`aws ecs update-service --force-new-deployment`)",
+            f"the secret of {argument} rotates, but ECS reads secrets only when a task starts, so running tasks cannot"
+            " log in after a rotation. Remove the rotation, or restart the services after each one"
+            " (`aws ecs update-service --force-new-deployment`)",
         )
 
 
 def manages_password(database: object) -> bool:
-    """Return whether RDS makes and rotates the master password of *database*, as far as this app says so."""
+    """Return whether RDS creates and rotates the master password of *database*, if it is created in this app."""
     resource = getattr(getattr(database, "node", None), "default_child", None)
     return bool(getattr(resource, "manage_master_user_password", False))

@@ -1,4 +1,4 @@
-"""What it takes to start the tasks of one task definition, and to follow them. Pure."""
+"""Permissions to start and follow the tasks of a task definition. Pure."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ PROPAGATE_TAGS: Final = {"propagate_tags": "TASK_DEFINITION"}
 
 
 def may_read_log(component: str) -> Permission:
-    """What shows the container logs of *component*, whose operator prints them."""
+    """Return the permission to read the container logs of *component*, which the operator prints."""
     return Permission(actions=("logs:GetLogEvents",), resources=(Ref(component, "log_streams_arn"),))
 
 
 def may_find(cluster: str = CLUSTER) -> Permission:
-    """Return what finds the tasks in *cluster* that it started before: ``reattach=True`` of the operator.
+    """Return the permission to list tasks in *cluster*, for the operator's ``reattach=True``.
 
-    The resource is that of AWS's service authorization reference, also for tasks on Fargate
-    (awsdocs/amazon-ecs-developer-guide#211).
+    The resource is a container instance, also on Fargate (awsdocs/amazon-ecs-developer-guide#211).
     """
     return Permission(actions=("ecs:ListTasks",), resources=(Ref(cluster, "instances_arn"),))
 
 
 def may_follow(cluster: str = CLUSTER) -> Permission:
-    """Return what waits for tasks of *cluster* to end."""
+    """Return the permission to wait for tasks in *cluster*."""
     return Permission(actions=("ecs:DescribeTasks",), resources=(Ref(cluster, "tasks_arn"),))
 
 
 def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
-    """Return what starts a task of *component* in *cluster*, any revision of it, follows it and stops it.
+    """Return the permissions to start any revision of *component* in *cluster*, and to follow and stop tasks there.
 
-    Tasks have random names: nothing narrower than those of one cluster is known beforehand.
+    Tasks have random ids, so these include all tasks in the cluster.
     """
     return (
         Permission(

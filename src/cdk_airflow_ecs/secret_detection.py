@@ -1,7 +1,6 @@
-"""Secrets in plain text, recognized by their names and by their values. Pure.
+"""Detection of secrets in plain text, by name and by value. Pure.
 
-One set of rules for every text that would stand readable in a template: variables, options, commands, health checks,
-settings of a log router, URLs.
+The same rules apply to all text in a template: variables, options, commands, health checks, log router options, URLs.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from typing import Final
 
 from cdk_airflow_ecs.tokens import is_token
 
-# Words of a name. "awsSecretKey", "aws.secret-key" and "AWS_SECRET_KEY_2" have the same three.
+# The words of a name: the same three in "awsSecretKey", "aws.secret-key" and "AWS_SECRET_KEY_2".
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SECRET_WORD: Final = re.compile(
     r"(\w*(PASSWORD|PASSWD|PASSPHRASE|PASSCODE|SECRET|TOKEN)|PASS|PWD|(DB|PG|MY|SQL|USER|ROOT|ADMIN|SMTP|FTP)(PASS|PWD)"
     r"|PAT|CREDS?|CREDENTIAL|WEBHOOK|(API|PRIVATE|SECRET|ACCESS|AUTH|FERNET|ENCRYPTION|SIGNING|SHARED|LICENSE|SSH)KEY)S?"
 )
-# KEY after one of these is a secret wherever it stands: API_KEY_PROD.
+# KEY after one of these is a secret at any position: API_KEY_PROD.
 _SECRET_KEY: Final = re.compile(
     "API|PRIVATE|SECRET|ACCESS|AUTH|FERNET|ENCRYPTION|SIGNING|SHARED|LICENSE|SSH|MASTER|ACCOUNT|DEPLOY|HMAC"
 )
-# KEY after one of these is the name of a field, an object or a file.
+# KEY after one of these is a field, an object or a file.
 _PUBLIC_KEY: Final = re.compile(
     "PARTITION|SORT|PRIMARY|FOREIGN|PUBLIC|CACHE|OBJECT|S|ROUTING|HASH|RANGE|GROUP|JOIN|INDEX|LOOKUP|UNIQUE|NATURAL"
     "|SURROGATE|BUSINESS|DEDUP|DEDUPLICATION|IDEMPOTENCY|TIME|MESSAGE|LOG|FILE|RECORD|TAG|LABEL|CONTEXT|XCOM|CLUSTERING"
@@ -34,7 +33,7 @@ _PUBLIC_KEY: Final = re.compile(
     "|MAP|METRIC|STATE|SEARCH|TIMESTAMP|DATE|DATA|DAG|TASK|RUN|FIELD|MERGE|UPSERT|NESTED|PARENT|CHILD|COMPOSITE|LIST"
     "|AGGREGATION|GROUPING|SPLIT|BUCKET|PROPERTY|ATTRIBUTE|OUTPUT|INPUT|RESULT|RETURN"
 )
-# After the word for a secret, these say that the value is about the secret: TOKEN_URL, PASSWORD_MIN_LENGTH.
+# After a secret's name, these words mean that the value is not the secret: TOKEN_URL, PASSWORD_MIN_LENGTH.
 _ABOUT: Final = re.compile(
     "(ID|NAME|ARN|FILE|FILENAME|PATH|SCOPE)S?|DIR|FOLDER|LENGTH|LEN|SIZE|TTL|EXPIRY|EXPIRES|EXPIRE|EXPIRATION|LIFETIME"
     "|TIMEOUT|SECONDS|MINUTES|HOURS|DAYS|AGE|INTERVAL|POLICY|TYPE|KIND|HEADER|FIELD|COLUMN|PREFIX|SUFFIX|HOST|PORT"
@@ -45,7 +44,7 @@ _ABOUT: Final = re.compile(
 _ADDRESS: Final = re.compile("URLS?|URI|ENDPOINT|SERVER")
 _AMOUNT: Final = re.compile("MAX|MIN|NUM|NUMBER|COUNT|TOTAL|LIMIT|BUDGET|TOKENS|PASSES")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
-# What tells where a secret is, or that there is none, and may have the name of a secret.
+# Values that are not secrets although their name may be a secret's: locations, references, switches.
 _POINTER: Final = re.compile(
     r"|(?i:true|false|yes|no|on|off|none|null|enabled|disabled|required|optional)|\*+"
     r"|arn:aws[\w-]*:\S+|file://\S+|~?/(run|var|opt|etc|home|usr|tmp|mnt|srv|secrets|root|app|workspace)/[\w./@+-]*"
@@ -53,8 +52,8 @@ _POINTER: Final = re.compile(
     r"|\$\w+|\$[{(].*[})]|\{\{(?!resolve:).*\}\}|%\(\w+\)s"
 )
 _RESOLVED: Final = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
-# A URL with a password, but for one that only the container puts in: redis://:${REDIS_PASSWORD}@cache. A number after
-# the colon is a port.
+# A URL with a password, unless the container inserts it: redis://:${REDIS_PASSWORD}@cache. A number after the colon is
+# a port.
 _LOGIN: Final = re.compile(
     r"""://[^/@\s:"'\[]{,200}:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*]|\d+([/?#;,]|\\?["'\s]))[^@\s"',]{1,1000}@"""
 )
@@ -88,17 +87,17 @@ _CODE: Final = re.compile(r".*[(\[{$%]|=")
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether what has this name is a secret, as far as a name can tell."""
+    """Return whether *name* is a typical name of a secret."""
     words = _words(name)
     return any(_names_secret(words, position) for position in range(len(words)))
 
 
 def secret_of(name: str, value: object) -> str | None:
-    """Say why a named value is a secret: "its name" or what it holds. None if it is not known to be one.
+    """Return why a named value is a secret, "its name" or its content, or None if it does not look like one.
 
     Args:
-        name: of a variable, an option or a field, in any spelling.
-        value: text or a number. The value of a CDK token is not known, so its name says nothing.
+        name: the name of a variable, an option or a field, in any spelling.
+        value: text or a number. A CDK token is not checked by its name.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
@@ -118,11 +117,11 @@ def secret_of(name: str, value: object) -> str | None:
 
 
 def secret_in(value: object) -> str | None:
-    """Say what secret a text holds, as far as its form can tell: "a URL with a password". None if there is none."""
+    """Return the kind of secret in a text, such as "a URL with a password", or None."""
     return _secret_in_text(value) if isinstance(value, str) else None
 
 
-@lru_cache(maxsize=4096)  # the same texts are asked about in every container of a plan
+@lru_cache(maxsize=4096)  # all containers of a plan have the same texts
 def _secret_in_text(value: str) -> str | None:
     for what, shape in _SHAPES.items():
         if shape.search(value):
@@ -136,7 +135,7 @@ def _secret_in_text(value: str) -> str | None:
 
 
 def secret_in_command(words: Sequence[str]) -> str | None:
-    """Say what secret the words of a command hold: in one word, or as the word after ``--password``."""
+    """Return the kind of secret in a command, in a word or as the value of a flag such as ``--password``, or None."""
     for flag, value in pairwise(words):
         named = flag.startswith("-") and "=" not in flag and not value.startswith("-")
         if named and " " not in flag and secret_of(flag.lstrip("-"), value):
@@ -146,7 +145,7 @@ def secret_in_command(words: Sequence[str]) -> str | None:
 
 
 def secret_in_backend(value: object) -> str | None:
-    """Say what secret the arguments of a secrets backend hold; a ``secret_id`` is Vault's password for programs."""
+    """Return the kind of secret in the arguments of a secrets backend, including Vault's ``secret_id``, or None."""
     tree = _json(value) if isinstance(value, str) else None
     if isinstance(tree, dict) and isinstance(tree.get("secret_id"), str) and not _POINTER.fullmatch(tree["secret_id"]):
         return "a secret_id"
@@ -154,29 +153,25 @@ def secret_in_backend(value: object) -> str | None:
 
 
 def refusal(what: str, why: str) -> str:
-    """Word the error about a plain value that is a secret.
+    """Return the error message about a secret in plain text.
 
     Args:
-        what: the argument and the name, as the user knows them.
-        why: what :func:`secret_of` said.
+        what: the argument and the name.
+        why: the result of :func:`secret_of`.
     """
     return (
-        f"{what} looks like a secret (by {why}) and would stand in plain text in the task definition; pass"
-        " ecs.Secret.from_secrets_manager(...) as its value. Where it is not a secret,"
-        " ecs.Secret.from_ssm_parameter(...) takes a plain parameter too"
+        f"{what} looks like a secret (by {why}) and would be in plain text in the task definition; pass"
+        " ecs.Secret.from_secrets_manager(...) as its value. If it is not a secret, pass"
+        " ecs.Secret.from_ssm_parameter(...) with a plain parameter"
     )
 
 
 def refuse_command(what: str, words: Sequence[str]) -> None:
-    """Refuse a command that holds a secret.
-
-    Raises:
-        ValueError: naming what holds it, and not the secret.
-    """
+    """Raise ``ValueError`` if a command contains a secret. The message does not contain it."""
     if why := secret_in_command(words):
         raise ValueError(
-            f"{what} looks like a secret (by {why}) and would stand in plain text in the task definition; let the"
-            " command read it from a variable, and pass ecs.Secret.from_secrets_manager(...) in environment="
+            f"{what} looks like a secret (by {why}) and would be in plain text in the task definition; pass"
+            " ecs.Secret.from_secrets_manager(...) in environment=, and read it from the variable in the command"
         )
 
 
@@ -202,7 +197,7 @@ def _secret_in_tree(tree: object) -> str | None:
     lower = {name.lower(): value for name, value in tree.items()}
     if "role_id" in lower and isinstance(lower.get("secret_id"), str):
         return "a secret_id"
-    # In their own spelling, by which the words of a name are told apart; and as ECS and Kubernetes write variables.
+    # Case separates the words of a name. The last pair is a variable in the format of ECS and Kubernetes.
     pairs = [*tree.items(), (lower.get("name", lower.get("key")), lower.get("value"))]
     for name, value in pairs:
         if isinstance(name, str) and (found := secret_of(name, value)):
@@ -211,7 +206,7 @@ def _secret_in_tree(tree: object) -> str | None:
 
 
 def _secret_in_pairs(text: str) -> str | None:
-    """Look for ``password=…`` and ``password: …`` in text, but not in code that only names a variable."""
+    """Find ``password=…`` and ``password: …`` in text, but not in code that only uses a variable."""
     for match in _PAIR.finditer(text):
         name, quote, space, sign, value = match.groups()
         if not is_secret_name(name):
@@ -231,7 +226,7 @@ def _secret_in_pairs(text: str) -> str | None:
 
 
 def _secret_in_flags(text: str) -> str | None:
-    """Look for ``--password …`` in the text of a shell command."""
+    """Find ``--password …`` in the text of a shell command."""
     found = (
         name for name, value in _FLAG.findall(text) if is_secret_name(name) and secret_of(name, value.strip("\"'"))
     )

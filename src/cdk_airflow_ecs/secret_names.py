@@ -1,4 +1,4 @@
-"""Secrets that are found by a name without the six characters that Secrets Manager appends to it."""
+"""Warnings about secrets imported by name, without the suffix of their ARN."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from typing import Final
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.tokens import is_secret, is_token
 
-# Secrets Manager user guide, "What's in a Secrets Manager secret?": do not end a name with a hyphen and six characters.
+# Secrets Manager appends a hyphen and six characters to the name (user guide, "What's in a Secrets Manager secret?").
 _LIKE_A_SUFFIX: Final = re.compile(r":secret:([^:$]*-[A-Za-z0-9]{6})(?::|$)")
 
 
 def check_secret_names(given: Iterable[object]) -> Iterator[Advice]:
-    """Advise on each secret that is given by a name which ends like the suffix of a complete ARN.
-
-    ECS then takes the end of the name for the suffix, and does not find the secret. A complete ARN as plain text is not
-    looked at: it ends with the suffix itself.
+    """Yield advice for each secret imported by a name that ends like such a suffix, which ECS does not find.
 
     Args:
-        given: secrets, and objects that hold secrets in their fields.
+        given: secrets, and objects with secrets in their fields.
     """
     for secret in (secret for each in given for secret in _secrets_in(each)):
         arn = str(getattr(secret, "arn" if is_secret(secret) else "secret_arn"))
@@ -29,13 +26,12 @@ def check_secret_names(given: Iterable[object]) -> Iterator[Advice]:
         if match:
             yield Advice(
                 f"cdk-airflow-ecs:secret-name:{match[1]}",
-                f"the secret {match[1]!r} is found by its name, which ends like the suffix of a complete ARN: ECS may"
-                " look for another secret. Import it with Secret.from_secret_complete_arn(…), or rename it",
+                f"the secret {match[1]!r} is imported by a name that ends like the suffix of a complete ARN, so ECS may"
+                " not find it. Import it with Secret.from_secret_complete_arn(…), or rename it",
             )
 
 
 def _secrets_in(given: object) -> Iterator[object]:
-    """Yield the secrets that *given* is or holds."""
     if given is None or isinstance(given, (str, int, float)):
         return
     if is_secret(given) or hasattr(given, "secret_arn"):

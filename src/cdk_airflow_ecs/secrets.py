@@ -1,4 +1,4 @@
-"""The secrets of a cluster and the key that encrypts them. Secrets Manager makes every value, at deploy time."""
+"""The secrets of a cluster, which Secrets Manager generates at deploy time, and their encryption key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def generated_secret(
     length: int,
     username: str | None = None,
 ) -> secretsmanager.Secret:
-    """Create a secret of *length* letters and digits; with *username*, a JSON of username and password."""
+    """Create a secret of *length* letters and digits. With *username* it is JSON with username and password."""
     return secretsmanager.Secret(
         scope,
         construct_id,
@@ -55,21 +55,21 @@ def cluster_key(scope: Construct, *, removal_policy: RemovalPolicy | None) -> km
 
 
 def key_peer(scope: Construct, key: kms.IKey) -> kms.IKey:
-    """The key as the parts of the cluster see it, which may use it and never change it.
+    """Return *key* imported, so that CDK does not change its policy.
 
-    CDK writes each reader of a secret into the policy of the secret's key, if it can: a circle where that key stands
-    in another stack. The renderer allows each role what it needs instead.
+    CDK would add each reader of a secret to the policy, which is a cycle if the key is in another stack. The renderer
+    adds statements to the roles instead.
     """
     return kms.Key.from_key_arn(scope, "KeyPeer", key.key_arn)
 
 
 def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmanager.ISecret:
-    """A given secret as the parts of the cluster see it; see :func:`key_peer`."""
+    """Return the user's secret imported, as in :func:`key_peer`."""
     if secret.encryption_key is None:
         return secret
     there = scope.node.try_find_child("SecretPeer")
     if there is not None:
-        return there  # type: ignore[return-value]  # what was made here
+        return there  # type: ignore[return-value]  # created below
     full = secret.secret_full_arn
     return secretsmanager.Secret.from_secret_attributes(
         scope, "SecretPeer", secret_complete_arn=full, secret_partial_arn=None if full else secret.secret_arn
@@ -77,7 +77,7 @@ def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmana
 
 
 def let_logs_use(key: kms.IKey, stack: StackFacts) -> None:
-    """Let CloudWatch Logs encrypt log groups of this account with *key*, which is in *stack* (without a cycle)."""
+    """Allow CloudWatch Logs to encrypt log groups with *key*. *stack* is the key's stack, to avoid a cycle."""
     key.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.stack.url_suffix}")],
@@ -102,15 +102,15 @@ def let_logs_use(key: kms.IKey, stack: StackFacts) -> None:
 
 
 def bind_secrets(scope: Construct, context: BindContext, *, execution_api: bool) -> dict[str, Binding]:
-    """Create the cluster's own secrets under *scope*.
+    """Create the generated secrets.
 
     Args:
         scope: the construct named Secrets.
-        context: what they are encrypted with, and whether they outlive the stack.
-        execution_api: whether Airflow signs task tokens, as it does from 3.0 on.
+        context: encryption key and removal policy.
+        execution_api: whether Airflow signs task tokens (from 3.0 on).
     """
     made = {
-        # 43 letters and digits and a "=" are the base64 of 32 bytes, which is what a Fernet key must be.
+        # A Fernet key is the base64 of 32 bytes: 43 characters and "=".
         "Fernet": generated_secret(
             scope, "Fernet", context, description="Encrypts Airflow connections and variables", length=43
         ),
@@ -122,7 +122,7 @@ def bind_secrets(scope: Construct, context: BindContext, *, execution_api: bool)
         ),
     }
     if execution_api:
-        # HS512 asks for at least 64 bytes.
+        # HS512 requires at least 64 bytes.
         made["Jwt"] = generated_secret(scope, "Jwt", context, description="Signs Airflow task tokens", length=64)
     return {
         name: Binding(

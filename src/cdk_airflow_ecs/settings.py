@@ -1,4 +1,4 @@
-"""What a user says about a cluster, complete and checked. Pure: no construct is made."""
+"""The checked arguments of a cluster with defaults. Pure."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _DEFAULT_QUEUE: Final = ("operators", "default_queue")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A cluster's arguments, complete and checked.
+    """The checked arguments of a cluster with defaults.
 
     Args:
-        config: what the user says of Airflow's options, by the argument that says it.
+        config: the user's Airflow options, by argument.
     """
 
     version: AirflowVersion
@@ -56,13 +56,13 @@ class Settings:
 
     @property
     def default_queue(self) -> Value:
-        """Where Airflow sends a task that names no queue."""
+        """The default queue of Airflow."""
         line = self.version.line
-        said = [item for _, given in (*self.config, ("image=", self.image.source.options)) for item in given.items()]
-        return next((value for name, value in said if options.read_as(name, line) == _DEFAULT_QUEUE), "default")
+        items = [item for _, given in (*self.config, ("image=", self.image.source.options)) for item in given.items()]
+        return next((value for name, value in items if options.read_as(name, line) == _DEFAULT_QUEUE), "default")
 
     def executor_plan(self) -> ExecutorPlan:
-        """What the executor adds to this cluster."""
+        """Return the executor's plan."""
         memory = self.services.get("Scheduler", Service()).memory_mib
         context = ExecutorContext(
             version=self.version,
@@ -72,7 +72,7 @@ class Settings:
         return self.executor.plan(context)
 
     def resources(self) -> dict[str, ClusterResource]:
-        """Everything that is bound, by the names that refs use, each part after what it belongs to."""
+        """Return the cluster resources by their names in refs, parts after their owners."""
         own: dict[str, ClusterResource] = {
             "Database": self.database,
             "Dags": self.dags,
@@ -83,15 +83,15 @@ class Settings:
         return own | {name: part for resource in own.values() for name, part in resource.parts().items()}
 
     def may_hold_secrets(self) -> list[object]:
-        """The secrets that the user passed, and the objects that may hold others."""
+        """Return the user's secrets, and objects that may contain others."""
         sources = [image.source for image in self.images().values()]
         return [*self.given_secrets.values(), self.log_router, self.executor, *self.resources().values(), *sources]
 
     def images(self) -> dict[str, AirflowImage]:
-        """The images that run Airflow, by the names that components know them by.
+        """Return the images that run Airflow, by their names in components.
 
         Raises:
-            ValueError: if DAGs come from the image, and one has none.
+            ValueError: if DAGs are in the image, and an image has none.
         """
         executor = self.executor_plan()
         own = {workers.process.component: workers.image for workers in (*executor.workers, *executor.tasks)}

@@ -1,7 +1,7 @@
-"""Everything that exists once, made in the construct tree that is frozen from the first release.
+"""The cluster resources and their construct tree, which never changes.
 
 ``Vpc, Cluster, Namespace, Database, Broker, Dags, Logs, Secrets/<name>, Web, Gate, Components/<name>, Pools/<name>,
-Tasks/<name>, Images/<name>``; docs/guides/configure/escape-hatches.md has all of it.
+Tasks/<name>, Images/<name>``; docs/guides/configure/escape-hatches.md lists all paths.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 
 
 class Scopes:
-    """The constructs of the tree by their path below the cluster, each made when it is first asked for."""
+    """The constructs by their path below the cluster, created at first use."""
 
     def __init__(self, root: Construct) -> None:
         self._made = {"": root}
 
     def __call__(self, path: str) -> Construct:
-        """Find or make the construct at *path*."""
+        """Return the construct at *path*."""
         if path not in self._made:
             parent, _, name = path.rpartition("/")
             self._made[path] = Construct(self(parent), name)
@@ -62,7 +62,7 @@ class Scopes:
 
 
 class SharedResources:
-    """What exists once in a cluster. It grows with the cluster, and never shrinks."""
+    """The cluster resources. More may be added, but never removed."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class SharedResources:
         encryption_key: kms.IKey | None,
         removal_policy: RemovalPolicy | None,
     ) -> None:
-        """Make or find what every cluster has. The arguments are those of ``AirflowCluster``, its subnets by name."""
+        """Create the resources of every cluster. Arguments are those of ``AirflowCluster``, with subnets by name."""
         self._root = root
         stack = StackFacts(root)
         self._scope = Scopes(root)
@@ -82,7 +82,7 @@ class SharedResources:
             root,
             {
                 "AwsSolutions-ECS2": (
-                    "Plain variables hold no secret, which a test checks; secrets come from Secrets Manager"
+                    "Plain variables contain no secret, which a test checks; secrets come from Secrets Manager"
                 ),
                 "AwsSolutions-SMG4": (
                     "ECS reads secrets when a task starts: a rotation that does not restart the services is an outage"
@@ -101,7 +101,7 @@ class SharedResources:
             stack=stack,
             network=self._network,
             key=key,
-            # Whoever uploads DAGs needs rights to the key then, so a key that nobody asked for does not reach buckets.
+            # Uploads of DAGs need permissions for the key, so only the user's own key encrypts buckets.
             bucket_key=None if encryption_key is None else key,
             access_logs=AccessLogs(logs_scope, stack, removal_policy=removal_policy),
             removal_policy=removal_policy,
@@ -135,7 +135,7 @@ class SharedResources:
             "ContainerLogs": Binding(
                 attributes={
                     "name": (group := self._log_group.log_group_name),
-                    # That of CDK ends with ":*", after which no stream can be named.
+                    # CDK's ARN ends with ":*", so stream names cannot be appended.
                     "arn": f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{group}",
                 }
             ),
@@ -153,11 +153,11 @@ class SharedResources:
 
     @property
     def url(self) -> str:
-        """Where people reach Airflow."""
+        """The URL of Airflow's UI."""
         return self._bindings["Web"].text("url")
 
     def bind(self, settings: Settings, plan: ClusterPlan) -> RenderContext:
-        """Make what *plan* needs and does not exist yet: stores, namespace, capacity providers."""
+        """Create the missing resources of *plan*: stores, namespace, capacity providers."""
         for name, resource in settings.resources().items():
             if self._resources.get(name) != resource:
                 self._bindings[name] = resource.bind(self._scope(name), self._context)
@@ -203,7 +203,7 @@ class SharedResources:
 def serve_web(
     settings: Settings, context: RenderContext, rendered: Mapping[str, RenderedComponent]
 ) -> elb.ApplicationTargetGroup:
-    """Put the web component behind the load balancer, and return the group of its tasks."""
+    """Attach the web component to the load balancer, and return its target group."""
     service = rendered[web_component(settings.version)].service
     if service is None:
         raise ValueError("the web component has no service")

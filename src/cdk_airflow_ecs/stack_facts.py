@@ -1,4 +1,4 @@
-"""What the stack of a cluster says of itself, asked once: each question to CDK is one to another process."""
+"""Cached attributes of a stack: each access to CDK is a slow call to another process."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ if TYPE_CHECKING:
 
 
 class StackFacts:
-    """The stack that a construct is in, and its region, account and partition."""
+    """The stack of a construct, and its region, account and partition."""
 
     def __init__(self, construct: IConstruct) -> None:
-        """Find the stack of *construct*."""
         self.stack = Stack.of(construct)
 
     @cached_property
     def region(self) -> str:
-        """The region; a token if only the deploy knows it."""
+        """The region, or a token."""
         return self.stack.region
 
     @cached_property
     def account(self) -> str:
-        """The account; a token if only the deploy knows it."""
+        """The account, or a token."""
         return self.stack.account
 
     @cached_property
     def partition(self) -> str:
-        """The partition, such as "aws" or "aws-cn"; a token if only the deploy knows it."""
+        """The partition, such as "aws" or "aws-cn", or a token."""
         return self.stack.partition

@@ -1,4 +1,4 @@
-"""Folders of files that CDK takes as assets, alike on every machine."""
+"""Folders for CDK assets, identical on every machine."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _NO_STAGING = "aws:cdk:disable-asset-staging"
 
 @contextmanager
 def folder_of(scope: Construct, files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Write *files*, contents by path, to a folder from which an asset is made.
+    """Write *files* (contents by path) to a folder for an asset.
 
-    CDK copies and zips a file with its mode, and AWS Lambda and builders run as another user: under a umask of 077 they
-    could not read what was installed or checked out. Scripts may be executed, all files may be read.
+    CDK copies file modes, and AWS Lambda and builders run as another user. All files are therefore readable and scripts
+    executable, whatever the umask.
 
-    The folder is gone afterwards, since CDK has copied it. With ``cdk synth --no-staging`` it copies nothing; then the
-    folder is in the output of the app, and stays.
+    The folder is removed afterwards. With ``cdk synth --no-staging``, where CDK does not copy it, it stays in the app's
+    output.
     """
     if scope.node.try_get_context(_NO_STAGING):
-        stage = cast("Stage", Stage.of(scope))  # Every stack is in one: CDK makes an App for a stack without.
+        stage = cast("Stage", Stage.of(scope))  # every stack has one: CDK creates an App if needed
         digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
         folder = Path(stage.outdir, f"files.{digest}").resolve()
         _write(folder, files)

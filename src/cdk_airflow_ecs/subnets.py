@@ -1,4 +1,4 @@
-"""Checks of the subnets that the user chose, before anything is made."""
+"""Checks of the user's subnets, before any construct is created."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def check_network(
     *,
     internet_facing: bool,
 ) -> None:
-    """Refuse a place that the cluster cannot have, before anything is made.
+    """Check the network of a cluster.
 
     Args:
-        vpc: the user's VPC; None for one of the cluster's own.
+        vpc: the user's VPC; None for a VPC created by the cluster.
         subnets: the arguments that select subnets, by name.
-        checks: what else must suit the network, such as the checks of the cluster's resources.
+        checks: further checks of the network, such as those of cluster resources.
         internet_facing: whether the load balancer has public addresses.
 
     Raises:
-        ValueError: saying which argument to change.
+        ValueError: with the argument to change.
     """
     for name, selection in subnets.items():
         if selection is not None:
@@ -45,16 +45,14 @@ def check_network(
 
 
 def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None) -> None:
-    """Refuse subnets that are in another VPC, if that is known."""
+    """Raise an error if subnets are known to be in another VPC."""
     if vpc is None:
         if selection.subnets:
-            raise IncompatibleArgumentsError(
-                f"{name}= names subnets, which a VPC of the cluster's own has not: pass vpc= too"
-            )
+            raise IncompatibleArgumentsError(f"{name}= selects subnets of an existing VPC. Pass this VPC as vpc=")
         if selection.subnet_group_name not in (None, *OWN_GROUPS):
             raise IncompatibleArgumentsError(
-                f"{name}= names the group {validation.shown(selection.subnet_group_name)}; a VPC of the cluster's"
-                f" own has {', '.join(OWN_GROUPS)}: take one of them, or pass vpc="
+                f"{name}= must select one of the groups {', '.join(OWN_GROUPS)} of the VPC created by the cluster, got"
+                f" {validation.shown(selection.subnet_group_name)}. Select one of them, or pass vpc="
             )
         return
     for subnet in selection.subnets or ():
@@ -62,29 +60,29 @@ def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None)
         ids = {getattr(home, "vpc_id", vpc.vpc_id), vpc.vpc_id}
         made_here = isinstance(home, ec2.Vpc) and isinstance(vpc, ec2.Vpc)
         if len(ids) > 1 and (made_here or not any(map(is_token, ids))):
-            raise IncompatibleArgumentsError(f"{name}= names {subnet.node.path}, which is in another VPC than vpc=")
+            raise IncompatibleArgumentsError(f"{name}= must select subnets in vpc=, got {subnet.node.path}")
 
 
 def check_subnets(
     network: Network | None, argument: str, what: str, *, zones: int = 1, one_in_each: bool = False
 ) -> None:
-    """Refuse subnets in which *what* cannot stand, as far as they are known before a deploy.
+    """Raise an error if the subnets are not suitable for *what*. Subnets known only at deploy time are not checked.
 
     Args:
-        network: where the cluster will be; None for a VPC of its own, which has what is needed.
-        argument: what chooses them, "task_subnets", "store_subnets" or "web_subnets".
-        what: what stands in them, as the user calls it.
-        zones: in how many zones they must be.
-        one_in_each: whether a zone may have but one of them.
+        network: the network; None for a VPC created by the cluster, which is suitable.
+        argument: "task_subnets", "store_subnets" or "web_subnets".
+        what: the resource in the subnets, for the error message.
+        zones: the minimum number of zones.
+        one_in_each: whether only one subnet per zone is allowed.
     """
     if network is None:
         return
-    say = f"say {argument}=ec2.SubnetSelection(…)"
+    remedy = f"pass {argument}=ec2.SubnetSelection(…)"
     try:
         chosen = network.select(getattr(network, argument))
     except RuntimeError as error:
-        reason = re.sub(r"^\w+: ", "", str(error))  # without CDK's own name for it
-        raise IncompatibleArgumentsError(f"vpc= has no subnets for {what}: {reason}; {say}") from None
+        reason = re.sub(r"^\w+: ", "", str(error))  # without CDK's name of the error
+        raise IncompatibleArgumentsError(f"vpc= has no subnets for {what}: {reason}; {remedy}") from None
     if chosen.is_pending_lookup:
         return
     if not chosen.subnets:
@@ -94,9 +92,9 @@ def check_subnets(
         return
     if len({*found}) < zones:
         raise IncompatibleArgumentsError(
-            f"{what} needs subnets in {zones} zones, and those of {argument}= are all in one; add another, or {say}"
+            f"{what} needs subnets in {zones} zones, but {argument}= selects only one zone; add a subnet, or {remedy}"
         )
     if one_in_each and len({*found}) < len(found):
         raise IncompatibleArgumentsError(
-            f"{what} takes one subnet in each zone, and {argument}= has more; say one_per_az=True in it"
+            f"{what} accepts one subnet per zone, but {argument}= selects more; set one_per_az=True in it"
         )

@@ -1,4 +1,4 @@
-"""From the plan to ECS: the only maker of task definitions and services, and of their logical ids."""
+"""Rendering of components as ECS task definitions and services."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from cdk_airflow_ecs.permissions import allow, secret_key_statements
 from cdk_airflow_ecs.plan import Architecture, Component, Container, SecretRef
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
-# The longest that Fargate gives a container between SIGTERM and SIGKILL.
+# Fargate's maximum between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = seconds(120)
-# As long as a container may take to become healthy.
+# As the start period of health checks.
 _GRACE = seconds(180)
 _DNS_TTL = seconds(10)
 
@@ -29,12 +29,12 @@ _DNS_TTL = seconds(10)
 def render_components(
     components: Sequence[Component], context: RenderContext, done: Mapping[str, RenderedComponent]
 ) -> dict[str, RenderedComponent]:
-    """Render *components* in order; each may refer to those before it, and waits for those that it refers to.
+    """Render *components* in order. Each may refer to earlier ones, which are deployed first.
 
     Args:
-        components: all of them.
-        context: where they are rendered.
-        done: what is rendered already; it gets what the plan has added to it since.
+        components: the components of the plan.
+        context: the context.
+        done: components rendered before, which receive additions only.
     """
     rendered: dict[str, RenderedComponent] = {}
     wildcards = Wildcards()
@@ -50,11 +50,11 @@ def render_components(
                 part.service.node.add_dependency(other.scope)
             started = (component, *(other.component for other in needed))
             for name in dict.fromkeys(each.ecs_cluster for each in started if each.capacity.providers):
-                # ECS starts no task on a capacity provider before the cluster offers it, and refuses to withdraw the
-                # offer while it is used (aws/aws-cdk#19275).
+                # The capacity provider must be associated before its first task starts and until its last task stops
+                # (aws/aws-cdk#19275).
                 part.service.node.add_dependency(context.offers[name])
         if part.service is not None and component.is_store:
-            # Other services wait for the gate, and so for a way out, for the policies of their roles, for their rules.
+            # Other services wait for these through the migration gate.
             files = [context.bindings[volume.file_system_id.of] for volume in component.volumes]
             part.service.node.add_dependency(
                 part.execution_role,
@@ -78,7 +78,7 @@ def _linux_on(architecture: Architecture) -> ecs.RuntimePlatform:
 
 
 def _render(scope: Construct, component: Component, context: RenderContext, wildcards: Wildcards) -> RenderedComponent:
-    """Make the task definition of *component* under *scope*, and its service unless it runs once."""
+    """Create the task definition of *component* under *scope*, and its service if it has one."""
     store = component.is_store
     group = context.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=not store)
     if store:
@@ -97,30 +97,30 @@ def _render(scope: Construct, component: Component, context: RenderContext, wild
                 ),
             ),
         )
-    # What the gate and operators read, what an executor starts, and what stores say is in CloudWatch Logs whatever the
-    # router: a store is one container, and its role may write to no other place.
+    # The other kinds always log to CloudWatch Logs: the gate and operators read their logs, and stores cannot have a
+    # second container.
     router = context.log_router if component.kind == "service" else AwsLogs()
     streams = context.streams(component)
     for container in component.containers:
         _add_container(definition, component, container, context, router.driver(streams))
     if component.kind == "executor task":
         definition.node.add_validation(NoSidecars(definition, [container.name for container in component.containers]))
-    # After them: CDK takes the first container for the one that a service is about.
+    # Last, because the first container is CDK's default container of the service.
     router.attach(definition, streams)
-    # Whatever the router, one container of each task writes to CloudWatch Logs.
+    # With any router, one container of each task logs to CloudWatch Logs.
     execution_role.add_to_policy(
         iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[streams.arn])
     )
-    # On the cluster: one call for all of these roles instead of two for each.
+    # On the cluster, because a call for each role is slow.
     wildcards.add(context.scope(""), [streams.arn], "ECS names the log streams of a component's tasks by their ids")
     for statement in secret_key_statements(component, context):
         execution_role.add_to_policy(statement)
     if context.image(component).in_ecr or router.in_ecr:
-        wildcards.add(execution_role, ["*"], "ecr:GetAuthorizationToken knows no resource")
+        wildcards.add(execution_role, ["*"], "ecr:GetAuthorizationToken does not support resources")
     statements = allow(task_role, component, context, wildcards)
     if component.enable_exec:
         sessions = f"{streams.group_arn}:*"
-        why = "ECS Exec: ssmmessages and DescribeLogGroups know no resource; streams have no list"
+        why = "ECS Exec: ssmmessages and DescribeLogGroups do not support resources; log streams are not known"
         wildcards.add(task_role, ["*", sessions], why)
     return RenderedComponent(
         component=component,
@@ -145,7 +145,7 @@ def _task_definition(
     task_role: iam.IRole,
     execution_role: iam.IRole,
 ) -> ecs.TaskDefinition:
-    """Make the task definition, without containers, for the machines of the component's capacity."""
+    """Create the task definition without containers."""
     family = f"{context.family_prefix}-{component.path.replace('/', '-')}"
     if component.capacity.compatibility == "FARGATE":
         return ecs.FargateTaskDefinition(
@@ -170,7 +170,7 @@ def _task_definition(
         memory_mib=str(component.memory_mib),
         task_role=task_role,
         execution_role=execution_role,
-        # On EC2 it is that of the machines, and ECS refuses a task definition that says it.
+        # ECS rejects it on EC2, where the machines determine it.
         runtime_platform=None if compatibility == "EC2" else _linux_on(component.architecture),
     )
 
@@ -178,16 +178,16 @@ def _task_definition(
 def _extend(
     part: RenderedComponent, component: Component, context: RenderContext, wildcards: Wildcards
 ) -> RenderedComponent:
-    """Give what is rendered already what a grown plan adds: variables and permissions. Nothing else may change."""
+    """Add new variables and permissions to a rendered component. Any other change raises ``ValueError``."""
     if part.component == component:
         return part
     same = replace(component, containers=part.component.containers, permissions=part.component.permissions)
     if same != part.component or len(component.containers) != len(part.component.containers):
-        raise ValueError(f"{component.name} is rendered already and cannot become {component}")
+        raise ValueError(f"{component.name} is already rendered and cannot change to {component}")
     for before, after in zip(part.component.containers, component.containers, strict=True):
         container = part.task_definition.find_container(before.name)
         if container is None or replace(after, environment=before.environment) != before:
-            raise ValueError(f"the container {before.name} is rendered already and cannot become {after}")
+            raise ValueError(f"the container {before.name} is already rendered and cannot change to {after}")
         for name, value in after.environment.items():
             if before.environment.get(name) != value:
                 container.add_environment(name, context.variable(value))
@@ -249,7 +249,7 @@ def _service(
     context: RenderContext,
 ) -> ecs.BaseService:
     balance = ecs.AvailabilityZoneRebalancing
-    # FargateService is also the service of managed instances.
+    # FargateService also supports managed instances.
     on_ec2 = component.capacity.compatibility == "EC2"
     service = (ecs.Ec2Service if on_ec2 else ecs.FargateService)(
         scope,
@@ -272,7 +272,7 @@ def _service(
         enable_execute_command=component.enable_exec,
         health_check_grace_period=_GRACE if component.serves_web else None,
         availability_zone_rebalancing=balance.ENABLED if component.serves_web else balance.DISABLED,
-        # Two tasks on one folder of data would destroy it.
+        # Two tasks must not write to the data of a store.
         min_healthy_percent=0 if component.is_store else 100,
         max_healthy_percent=100 if component.is_store else 200,
         circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
@@ -285,7 +285,7 @@ def _service(
 
 
 def _with_ec2(scope: Construct, context: RenderContext) -> ecs.ICluster:
-    """Return the ECS cluster as one that has EC2 machines: CDK only sees those that it made itself."""
+    """Return the ECS cluster imported with EC2 capacity. CDK only detects capacity that it added itself."""
     return ecs.Cluster.from_cluster_attributes(
         scope, "Ec2Cluster", cluster_name=context.cluster.cluster_name, vpc=context.network.vpc, has_ec2_capacity=True
     )

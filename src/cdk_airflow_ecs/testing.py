@@ -1,4 +1,4 @@
-"""For your tests, and for those who write executors: plans without CDK, templates that compare."""
+"""Helpers for tests of clusters and executors: plans without CDK, comparable templates."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _ASSET_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def plan_of(**arguments: Any) -> ClusterPlan:
-    """Plan a cluster in milliseconds, without a construct.
+    """Return the plan of a cluster, without constructs and within milliseconds.
 
     Args:
-        arguments: those of ``AirflowCluster`` that say what runs; sizes go by ``services={"Scheduler": Service(…)}``.
+        arguments: as of ``AirflowCluster``, but with services as ``services={"Scheduler": Service(…)}``, and without
+            those of network and encryption.
 
     Examples:
         >>> plan_of(version=AirflowVersion.V3_3).component("Scheduler").containers[0].command
@@ -33,13 +34,12 @@ def plan_of(**arguments: Any) -> ClusterPlan:
 
 
 def normalize(template: dict[str, Any]) -> dict[str, Any]:
-    """Take out of a template what a reviewer cannot judge there: hashes of assets, and the text of programs.
+    """Return a template without asset hashes, program texts and CDK's bootstrap version check, for comparison.
 
-    A program that this library gives to a container becomes its name, ``<PROGRAM dag_sync>``, without a hash: the
-    program has tests of its own. The check of CDK's bootstrap version goes too.
+    A program of this library is replaced by its name, such as ``<PROGRAM dag_sync>``.
 
     Args:
-        template: a template as ``Template.from_stack(stack).to_json()`` gives it.
+        template: the result of ``Template.from_stack(stack).to_json()``.
     """
     programs = _programs()
 
@@ -70,11 +70,11 @@ def _programs() -> dict[str, str]:
 
 
 def check_executor(executor: Executor) -> None:
-    """Check the contract of an executor of yours against every Airflow release, but those that its plan() refuses.
+    """Check a custom executor with all Airflow releases for which its ``plan()`` raises no ``ValueError``.
 
     Raises:
-        AssertionError: naming what is broken: a plan that differs between two calls, options that the cluster sets
-            itself or that Airflow does not know, names that are no construct ids, no release that it takes.
+        AssertionError: if two calls return different plans, the executor sets options of the cluster or unknown ones,
+            a name is not a valid construct id, or it supports no release.
     """
     refusals = [_check_executor(executor, version) for version in AirflowVersion.ALL]
     assert None in refusals, f"plan() refuses every Airflow: {refusals[-1]}"
@@ -91,9 +91,9 @@ def _check_executor(executor: Executor, version: AirflowVersion) -> str | None:
         names = [workers.path for workers in members]
         assert len(names) == len(set(names)), f"two services share a path: {names}"
         for name in names:
-            assert re.fullmatch(rf"{kind}/{NAME}", name), f'{name!r} is no path of the form "{kind}/name"'
+            assert re.fullmatch(rf"{kind}/{NAME}", name), f'{name!r} must have the form "{kind}/name"'
     for store in first.stores:
-        assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", store), f"{store!r} is no construct id"
+        assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", store), f"{store!r} is not a construct id"
     own = [workers.config for workers in (*first.workers, *first.tasks)]
     for config in (first.config, first.loader_config, *own):
         findings = check(config, version.line)

@@ -1,8 +1,7 @@
-"""CDK's tokens and secrets, recognised without asking CDK: the plan must know which values it cannot see.
+"""Detection of CDK tokens and secrets without calls to CDK.
 
-A token is a value that CloudFormation fills in at deploy time. Inside Python it is an ordinary string with a marker
-in it, or a number far below any real one, which may be written as text like any other
-(aws-cdk-lib, ``core/lib/private/encoding.ts``).
+A token is a value known only at deploy time. In Python it is a string with a marker, or a number far below any real
+one (aws-cdk-lib, ``core/lib/private/encoding.ts``).
 """
 
 from __future__ import annotations
@@ -15,27 +14,27 @@ _LARGEST_NUMBER_TOKEN = -1e280
 
 
 def is_token(value: object) -> bool:
-    """Tell whether *value* is only known at deploy time."""
+    """Return whether *value* is known only at deploy time."""
     if isinstance(value, str):
         return _STRING_MARKER in value
     return is_number_token(value)
 
 
 def is_number_token(value: object) -> bool:
-    """Tell whether *value* is a number that is only known at deploy time."""
+    """Return whether *value* is a number known only at deploy time."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value < _LARGEST_NUMBER_TOKEN
 
 
 def is_list_token(value: str) -> bool:
-    """Tell whether *value* stands for all texts of a list, however many the deploy finds."""
+    """Return whether *value* is the placeholder for a list of unknown length."""
     return _LIST_MARKER in value
 
 
 def is_secret(value: object) -> bool:
-    """Tell whether *value* is an ``ecs.Secret``, by what its class has."""
+    """Return whether *value* is an ``ecs.Secret``, by an attribute of its class."""
     return not isinstance(value, type) and hasattr(type(value), "has_field")
 
 
 def is_known_int(value: object) -> TypeGuard[int]:
-    """Tell whether *value* is an integer that can be compared now."""
+    """Return whether *value* is an integer and not a token."""
     return isinstance(value, int) and not isinstance(value, bool) and not is_token(value)

@@ -1,4 +1,4 @@
-"""The files of a user's folder that leave this machine, in an image or a bucket, and those that stay at home. Pure."""
+"""The files of a user's folder that are uploaded in an image or to a bucket. Pure."""
 
 from __future__ import annotations
 
@@ -9,41 +9,39 @@ from os import walk
 from pathlib import Path
 from typing import Final
 
-# What tools leave behind. An image must not change with it.
+# Files of tools, which are not uploaded.
 JUNK: Final = (
     *("__pycache__", "*.py[cod]", ".git", ".hg", ".svn", ".DS_Store", "Thumbs.db", ".idea", ".vscode", "*.sw[op]"),
     *("*~", "#*#", ".#*", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", "cdk.out"),
 )
-# Files and folders that hold logins and private keys, in lower case.
+# Files and folders with credentials and private keys, in lower case.
 PRIVATE: Final = (
     *(".env", ".env.*", ".envrc", ".netrc", ".pypirc", ".pgpass", ".htpasswd", ".git-credentials", ".boto", ".s3cfg"),
     *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
     *("*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.tfstate", "*.tfstate.*"),
 )
-# Their namesakes without a secret.
+# Exceptions without secrets.
 _PUBLIC: Final = ("*.pub", ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.md")
-# A .pem is private unless it says what else it holds (RFC 7468).
+# A .pem file is private unless its label is public (RFC 7468).
 _PUBLIC_PEM: Final = re.compile(
     rb"-----BEGIN (TRUSTED |X509 |RSA )?(CERTIFICATE|PUBLIC KEY|X509 CRL|DH PARAMETERS)-----"
 )
 _PRIVATE_KEY: Final = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----")
-# Enough for the head of a key, and for a service account of Google Cloud, whose JSON holds one.
+# Enough for the first line of a key, also in the JSON of a Google Cloud service account.
 _HEAD: Final = 8192
 
 
 def shared_files(argument: str, folder: Path, *, within: Path, readers: str) -> Iterator[tuple[str, Path]]:
-    """Yield every file below *folder*, by its path there, in one order everywhere; links are followed.
-
-    What tools leave behind, such as ``.git`` and ``__pycache__``, is passed over.
+    """Yield (relative path, file) for all files in *folder*, in a fixed order. Follow links; skip files of tools.
 
     Args:
-        argument: the argument that names the folder, for errors.
+        argument: the argument's name, for errors.
         folder: the folder.
-        within: the folder that links may not leave.
-        readers: what those may do who could read the files, such as "pull the image".
+        within: the folder that links must not leave.
+        readers: the permission that allows reading the files, such as "pull the image".
 
     Raises:
-        ValueError: naming a file that looks like a secret, or a link that leads nowhere, back or out of *within*.
+        ValueError: for a file that looks like a secret, a broken or recursive link, and a link to outside *within*.
     """
     home = within.resolve()
     for place, folders, names in walk(folder, followlinks=True):
@@ -54,32 +52,32 @@ def shared_files(argument: str, folder: Path, *, within: Path, readers: str) -> 
         for name in (*folders, *sorted(each for each in names if not _is_junk(each))):
             file = Path(place, name)
             if not file.exists():
-                raise ValueError(f"{argument}: {file} is no file, or a link to none; remove it")
+                raise ValueError(f"{argument}: {file} is a broken link; remove it")
             if not file.resolve().is_relative_to(home):
                 raise ValueError(
-                    f"{argument}: {file} is a link to {file.resolve()}, out of {within}. Copy what it points to, or"
-                    " remove the link"
+                    f"{argument}: {file} is a link to {file.resolve()}, outside {within}. Copy its target, or remove"
+                    " the link"
                 )
             if is_private(file):
                 raise ValueError(
                     f"{argument}: {file} looks like a secret, and everyone who may {readers} could read it; move it"
-                    " out, and put what it holds into Secrets Manager"
+                    " elsewhere, and store its content in Secrets Manager"
                 )
             if name in folders:
                 continue
             if not file.is_file():
-                raise ValueError(f"{argument}: {file} is no file, or a link to none; remove it")
+                raise ValueError(f"{argument}: {file} is not a regular file; remove it")
             yield file.relative_to(folder).as_posix(), file
 
 
 def is_private(file: Path) -> bool:
-    """Whether the name of a file or folder, or the head of a file, shows that it holds a login or a private key."""
+    """Return whether the name or first bytes of a file suggest credentials or a private key."""
     name = file.name.lower()
     if any(fnmatch(name, pattern) for pattern in _PUBLIC):
         return False
     if any(fnmatch(name, pattern) for pattern in PRIVATE):
         return True
-    # The text of a program may speak of keys; the text of a key may not leave.
+    # The text of a program may contain the label of a key.
     if not file.is_file() or file.suffix in (".py", ".md", ".rst"):
         return False
     with file.open("rb") as opened:

@@ -91,7 +91,7 @@ WORKERS = CeleryExecutor().plan(ExecutorContext(version=AirflowVersion.V3_3)).wo
             'no path of the form "Pools/name"',
         ),
         ([{"tasks": WORKERS}], 'no path of the form "Tasks/name"'),
-        ([{"stores": {"my broker": CeleryExecutor().broker}}], "'my broker' is no construct id"),
+        ([{"stores": {"my broker": CeleryExecutor().broker}}], "'my broker' is not a construct id"),
         ([{"config": {("celery", "broker_ulr"): "x"}}], r"did you mean \[celery\] broker_url\?"),
         ([{"loader_config": {("celery", "broker_ulr"): "x"}}], r"did you mean \[celery\] broker_url\?"),
         ([{"config": {("core", "hostname_callable"): "x"}}], r"\[core\] hostname_callable is given twice"),

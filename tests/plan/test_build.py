@@ -183,7 +183,7 @@ def test_links(folder, tmp_path):
     found = context(AirflowImage.build(directory))
     assert (found["dags/common/b.py"], found["dags/b.py"]) == ("B\n", "B\n")
     os.symlink("nowhere", directory / "dags" / "c.py")
-    with pytest.raises(ValueError, match=r"dags/c\.py is no file, or a link to none; remove it"):
+    with pytest.raises(ValueError, match=r"dags/c\.py is a broken link; remove it"):
         AirflowImage.build(directory)
     (directory / "dags" / "c.py").unlink()
     os.symlink(directory / "dags", directory / "dags" / "loop")

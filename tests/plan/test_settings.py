@@ -149,7 +149,7 @@ def test_a_missing_version_gives_a_warning():
     assert settings.version == AirflowVersion.V3_3
     (advice,) = settings.advice
     assert advice.id == "cdk-airflow-ecs:version-not-pinned"
-    assert "say version=AirflowVersion.V3_3," in advice.text
+    assert "version=AirflowVersion.V3_3" in advice.text
     assert settings_of(version=AirflowVersion.V3_3).advice == ()
 
 

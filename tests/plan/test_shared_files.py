@@ -79,6 +79,8 @@ def test_links_stay_within(folder: Path, way: str):
     (outside / "b.py").write_text("")
     for name, target in {"b.py": outside / "b.py", "shared": outside}.items():
         os.symlink(target, folder / "dags" / name)
-        with pytest.raises(ValueError, match=rf"^{way}: .*dags/{name} is a link to {target}, out of .*Copy what it"):
+        with pytest.raises(
+            ValueError, match=rf"^{way}: .*dags/{name} is a link to {target}, outside .*Copy its target"
+        ):
             WAYS[way](folder)
         (folder / "dags" / name).unlink()
