@@ -16,7 +16,7 @@ def signed(url: str, key: tuple[str, str], body: bytes = b"", service: str = "em
     return urllib.request.Request(url, body, dict(request.headers), method="POST")
 
 
-def ask(url: str, key: tuple[str, str], value: Any = None) -> Any:
+def post_json(url: str, key: tuple[str, str], value: Any = None) -> Any:
     """Post JSON and return the JSON of the response."""
     with urllib.request.urlopen(signed(url, key, json.dumps(value).encode()), timeout=60) as answer:
         return json.load(answer)

@@ -11,7 +11,7 @@ from unittest import mock
 
 import boto3
 
-from signed import ask
+from signed import post_json
 from synthesis import cdk_program, run_app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -71,7 +71,7 @@ class Emulator(AbstractContextManager):
         return self.clients[service]
 
     def _hook(self, path: str, value: Any = None) -> Any:
-        return ask(f"{self.url}/_emulator/{path}", self.key, value)
+        return post_json(f"{self.url}/_emulator/{path}", self.key, value)
 
     def plan(self, *plans: dict) -> None:
         """Set the result of tasks; see `rehearsal.Agent`. Without arguments, all succeed."""

@@ -1,4 +1,4 @@
-"""An app with one cluster: TEST_EXECUTOR, TEST_AIRFLOW, and for the DAG set TEST_LEDGER, TEST_FAR."""
+"""An app with one cluster, configured by TEST_EXECUTOR and TEST_AIRFLOW; the DAG set uses TEST_LEDGER and TEST_FAR."""
 
 import os
 

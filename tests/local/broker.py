@@ -1,4 +1,4 @@
-"""What clients of a local Redis say to it: command by command, and in which database, as its MONITOR tells."""
+"""The commands that clients send to a local Redis, as its MONITOR reports them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE = re.compile(r'\+[\d.]+ \[(\d+) (\S+):\d+\] "(\w+)"')
 
 
 def read(line: str) -> tuple[str, int, str] | None:
-    """Who gave which command in which database; None if the line is about something else.
+    """Return client, database and command of a line of MONITOR, or None for another line.
 
     Examples:
         >>> read('+1339518083.107412 [1 198.18.7.11:60866] "set" "celery-task-meta-1" "{}"')
@@ -29,11 +29,11 @@ def read(line: str) -> tuple[str, int, str] | None:
 
 @dataclass
 class Monitor(AbstractContextManager):
-    """Listens to the broker of a running cluster.
+    """A monitor of the broker of a running cluster.
 
     Args:
         state: the state directory of the cluster.
-        address: where the broker is.
+        address: the broker's address.
     """
 
     state: Path
@@ -43,8 +43,8 @@ class Monitor(AbstractContextManager):
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Monitor:
-        kept = json.loads((self.state / "secrets.json").read_text())
-        (password,) = (text for name, text in kept.items() if "BrokerToken" in name)
+        saved = json.loads((self.state / "secrets.json").read_text())
+        (password,) = (text for name, text in saved.items() if "BrokerToken" in name)
         context = ssl.create_default_context(cafile=str(self.state / "authority" / "ca.crt"))
         plain = socket.create_connection((self.address, 6379), timeout=10)
         client = context.wrap_socket(plain, server_hostname=self.address)

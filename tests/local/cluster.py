@@ -1,4 +1,4 @@
-"""A cluster that `airflow-ecs local up` runs, and what a user can do with it."""
+"""A cluster started by `airflow-ecs local up`, and its API."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ with DAG("conversation", start_date=datetime(2024, 1, 1), schedule=None, catchup
 
 
 class Cluster(AbstractContextManager):
-    """One cluster, from up to down.
+    """A cluster that runs inside a `with` block.
 
     Args:
-        folder: where its state, assembly and DAGs are.
-        app: the app that makes the template.
+        folder: for its state, assembly and DAGs.
+        app: the app that creates the template.
         major: Airflow's major version.
-        shared: whether all tasks are to share the loopback.
+        shared: whether all tasks share the loopback network.
         words: more arguments of `up`.
-        env: variables of the app.
+        env: environment variables of the app.
     """
 
     def __init__(
@@ -93,18 +93,18 @@ class Cluster(AbstractContextManager):
         return self
 
     def __exit__(self, kind: object = None, *_: object) -> None:
-        if kind:  # pytest shows it with the failure
+        if kind:  # pytest shows the output of a failed test
             for file in sorted((self.state / "logs").glob("*.log")):
                 print(f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-40:]))
         self.run("down")
 
     def run(self, command: str, *words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
-        """Run `airflow-ecs local` on this cluster's state, in its folder."""
-        given = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        """Run a command of `airflow-ecs local` on this cluster."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return subprocess.run(
             [INTERPRETER, "-m", "cdk_airflow_ecs.cli", "local", command, *words, "--state", self.state],
             cwd=self.folder,
-            env={**given, "PYTHONPATH": str(REPOSITORY / "src"), "CDK_VALIDATION": "false", **self._env},
+            env={**environment, "PYTHONPATH": str(REPOSITORY / "src"), "CDK_VALIDATION": "false", **self._env},
             capture_output=True,
             text=True,
             check=False,
@@ -112,52 +112,52 @@ class Cluster(AbstractContextManager):
         )
 
     def rows(self) -> list[list[str]]:
-        """What `status` shows: component, wanted, running, health, address, since."""
+        """Return the columns of `status`: component, wanted, running, health, address, since."""
         lines = self.run("status").stdout.splitlines()[2:]
         return [re.split(r"\s{2,}", line.strip()) for line in lines]
 
     def call(self, path: str, body: dict | None = None, method: str | None = None) -> tuple[int, Any]:
-        """Ask the public API, with the generated admin."""
+        """Send a request to the public API as the generated admin."""
         if not self._token:
             password = self.run("password").stdout.strip()
             if self.major == 2:
                 self._token = "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()
             else:
-                status, made = ask(f"{self.url}/auth/token", {"username": "admin", "password": password})
+                status, made = send(f"{self.url}/auth/token", {"username": "admin", "password": password})
                 assert status == 201, made
                 self._token = f"Bearer {made['access_token']}"
         api = f"{self.url}/api/v{1 if self.major == 2 else 2}/{path}"
-        return ask(api, body, method, Authorization=self._token)
+        return send(api, body, method, Authorization=self._token)
 
     def trigger(self, dag: str) -> str:
-        """Begin a run of a DAG as soon as it is known; return where the run is."""
+        """Start a run of a DAG when the DAG is listed; return the run's path in the API."""
         eventually(lambda: self.call(f"dags/{dag}")[0] == 200, 90)
         status, made = self.call(f"dags/{dag}/dagRuns", {"logical_date": None} if self.major >= 3 else {})
         assert status == 200, made
         return f"dags/{dag}/dagRuns/{made['dag_run_id']}"
 
     def finish(self, run: str, seconds: float = 120) -> str:
-        """Wait for the end of a run; return its state."""
+        """Wait for the end of a run and return its state."""
         return eventually(lambda: (s := self.call(run)[1]["state"]) in ("success", "failed") and s, seconds)
 
     def instances(self, run: str) -> list[dict[str, Any]]:
-        """The task instances of a run."""
+        """Return the task instances of a run."""
         status, found = self.call(f"{run}/taskInstances?limit=100")
         assert status == 200, found
         return found["task_instances"]
 
-    def log(self, run: str, task: str, wanted: str, *, number: int = 1, index: int = -1) -> str:
-        """Wait until the log of one try of a task instance has something in it; return the log."""
+    def log(self, run: str, task: str, expected: str, *, number: int = 1, index: int = -1) -> str:
+        """Wait until the log of a try of a task instance contains a text, and return the log."""
         path = f"{run}/taskInstances/{task}/logs/{number}?full_content=true&map_index={index}"
         end = time.monotonic() + 30
-        while wanted not in (text := str(self.call(path)[1])):
-            assert time.monotonic() < end, f"no {wanted!r} in {path}: {text}"
+        while expected not in (text := str(self.call(path)[1])):
+            assert time.monotonic() < end, f"no {expected!r} in {path}: {text}"
             time.sleep(0.5)
         return text
 
 
-def ask(url: str, body: dict | None = None, method: str | None = None, **headers: str) -> tuple[int, Any]:
-    """Send one request; return status and answer."""
+def send(url: str, body: dict | None = None, method: str | None = None, **headers: str) -> tuple[int, Any]:
+    """Send a request; return status and body."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
@@ -172,17 +172,17 @@ def ask(url: str, body: dict | None = None, method: str | None = None, **headers
         return status, text
 
 
-def eventually(question: Callable[[], Any], seconds: float) -> Any:
-    """Ask until the answer is true, and return it."""
+def eventually(condition: Callable[[], Any], seconds: float) -> Any:
+    """Wait until the function returns a true value, and return it."""
     end = time.monotonic() + seconds
-    while not (answer := question()):
+    while not (answer := condition()):
         assert time.monotonic() < end, f"not true after {seconds} s"
         time.sleep(0.5)
     return answer
 
 
 def marked(state: Path) -> list[str]:
-    """The command lines of every process that carries this state directory's mark."""
+    """Return the command line of each process that carries this state directory's mark."""
     owner = state / "owner.json"
     if not owner.exists():
         return []
@@ -198,5 +198,5 @@ def marked(state: Path) -> list[str]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a cluster's folder, and what it has elsewhere."""
+    """Remove a cluster's folder."""
     shutil.rmtree(folder, ignore_errors=True)

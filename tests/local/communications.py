@@ -1,4 +1,4 @@
-"""The eleven communications that this library set out from: how each is seen in a run, or why there is none."""
+"""The eleven communications of a cluster: how a run shows each, or why it must be absent."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ WORDS = {
     10: "scheduler → Celery's result backend",
     11: "scheduler → Celery's broker",
 }
-# Rules that no run on this machine can use.
+# Rules that no local run can use.
 NOT_HERE = {
     Edge(CLIENTS, "Web", 80): "the load balancer's stand-in listens on 127.0.0.1, in no network of the cluster",
 }
 
 
-# What every client says when it connects.
+# Commands of every client when it connects.
 _OF_THE_CLIENT = ("PING", "CLIENT", "SELECT", "INFO", "AUTH", "HELLO")
 
 
 @dataclass(frozen=True)
-class Over:
-    """A connection that must be seen."""
+class Connection:
+    """A connection that must be made."""
 
     source: str
     target: str
     port: int
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Whether it holds; the rule that allows it; what was seen."""
+        """Return whether it was made, the rule that allows it, and the observation."""
         edge = Edge(self.source, self.target, self.port)
         seen = observed.edges.get(edge)
         ok = bool(seen and seen.times) and edge in observed.rules.admitted
@@ -47,53 +47,53 @@ class Over:
 
 
 @dataclass(frozen=True)
-class Says:
-    """Commands to the broker that must be seen, in one of its databases."""
+class BrokerCommands:
+    """Commands that a component must send to a database of the broker."""
 
     source: str
     database: int
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Whether it holds; the rule that allows it; what was seen."""
-        ok, rule, text = Over(self.source, "Broker", 6379).judge(observed)
+        """Return whether they were sent, the rule that allows them, and the observation."""
+        ok, rule, text = Connection(self.source, "Broker", 6379).judge(observed)
         done = {
             command: times
             for (name, database, command), times in sorted(observed.commands.items(), key=lambda item: -item[1])
             if (name, database) == (self.source, self.database) and command not in _OF_THE_CLIENT
         }
-        told = ", ".join(f"{command} {times} times" for command, times in list(done.items())[:4]) or "**nothing**"
-        return ok and bool(done), rule, f"{text}; in database {self.database}: {told}"
+        sent = ", ".join(f"{command} {times} times" for command, times in list(done.items())[:4]) or "**nothing**"
+        return ok and bool(done), rule, f"{text}; in database {self.database}: {sent}"
 
 
 @dataclass(frozen=True)
-class Asks:
-    """A request to the AWS API that must be seen; for S3 *what* is what the bucket holds."""
+class ApiRequest:
+    """A request to the AWS API that must be sent; for S3, *what* is the bucket's content."""
 
     source: str
     service: str
     what: str = ""
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Whether it holds; the rule that allows it; what was seen."""
-        told = {
+        """Return whether it was sent, the rule that allows it, and the observation."""
+        sent = {
             f"{what} {times} times": times
             for (name, service, what), times in sorted(observed.calls.items())
             if (name, service) == (self.source, self.service) and self.what in what
         }
         out = f"way out of {self.source}" if self.source in observed.rules.unbound else "**none**"
-        text = f"{self.source} → {self.service}: {', '.join(told)}" if told else "**not seen**"
-        return bool(told) and self.source in observed.rules.unbound, out, text
+        text = f"{self.source} → {self.service}: {', '.join(sent)}" if sent else "**not seen**"
+        return bool(sent) and self.source in observed.rules.unbound, out, text
 
 
 @dataclass(frozen=True)
-class Never:
-    """What must not be seen: connections to a component, or requests for DAG files.
+class Absent:
+    """Connections to a component, or requests for DAG files, that must be absent.
 
     Args:
-        source: who does not connect.
-        target: to whom.
-        because: why there is no need.
-        tries: whether Airflow may try nevertheless; nobody answers.
+        source: the component that must not connect.
+        target: the component that it must not connect to.
+        because: why it has no need to.
+        tries: whether Airflow may try, without a response.
     """
 
     source: str
@@ -102,7 +102,7 @@ class Never:
     tries: bool = False
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Whether it holds; that no rule allows it; how many there were."""
+        """Return whether it is absent and no rule allows it, that rule, and the number of connections."""
         if self.target == "DAG files":
             times, rule = observed.asked(self.source, "s3", self.target), ""
         else:
@@ -116,15 +116,15 @@ class Never:
         return not times and not rule, rule or "none", text
 
 
-# Airflow asks the host of every running task for its log, also where none is served; it waits 5 s in vain for the
-# security group that lets nothing through ([api] log_fetch_timeout_sec).
+# Airflow requests the log of every running task from its host, even without a log server; the request times out after 5
+# s because no security group rule allows it ([api] log_fetch_timeout_sec).
 TRIED = frozenset(Edge(web, "Tasks/executor", 8793) for web in ("ApiServer", "Webserver"))
 
-Expected: TypeAlias = Over | Says | Asks | Never
+Expected: TypeAlias = Connection | BrokerCommands | ApiRequest | Absent
 
 
-def eleven(airflow: int, executor: str) -> dict[int, list[Expected]]:
-    """How each of the eleven is seen.
+def expected_communications(airflow: int, executor: str) -> dict[int, list[Expected]]:
+    """Return the expected observations of each of the eleven communications.
 
     Args:
         airflow: Airflow's major version.
@@ -132,46 +132,47 @@ def eleven(airflow: int, executor: str) -> dict[int, list[Expected]]:
     """
     web = "ApiServer" if airflow >= 3 else "Webserver"
     worker = "Tasks/executor" if executor == "ecs" else "Pools/default"
-    live: list[Expected] = [Over(web, worker, 8793)]
+    live: list[Expected] = [Connection(web, worker, 8793)]
     if executor == "ecs":
         live = [
-            Never(web, worker, "a task of the ECS executor serves no logs", tries=True),
-            Asks(web, "s3", "task logs"),
+            Absent(web, worker, "a task of the ECS executor serves no logs", tries=True),
+            ApiRequest(web, "s3", "task logs"),
         ]
-    to_database: list[Expected] = [Over(worker, "Database", 5432)]
+    to_database: list[Expected] = [Connection(worker, "Database", 5432)]
     if airflow >= 3:
         to_database = [
-            Never(worker, "Database", "Airflow 3 asks the execution API instead"),
-            Over(worker, web, 8081),
+            Absent(worker, "Database", "Airflow 3 asks the execution API instead"),
+            Connection(worker, web, 8081),
         ]
     found: dict[int, list[Expected]] = {
         1: live,
-        2: [Never(web, "DAG files", "structure and code come from the database")],
-        3: [Over(web, "Database", 5432)],
-        4: [Asks(worker, "s3", "DAG files")],
+        2: [Absent(web, "DAG files", "structure and code come from the database")],
+        3: [Connection(web, "Database", 5432)],
+        4: [ApiRequest(worker, "s3", "DAG files")],
         5: to_database,
         8: [
-            Never("Scheduler", "DAG files", "the DAG processor reads them"),
-            Asks("DagProcessor", "s3", "DAG files"),
+            Absent("Scheduler", "DAG files", "the DAG processor reads them"),
+            ApiRequest("DagProcessor", "s3", "DAG files"),
         ],
-        9: [Over("Scheduler", "Database", 5432)],
+        9: [Connection("Scheduler", "Database", 5432)],
     }
     if executor == "celery":
-        # One Redis is both: results are in its database 1, commands in 0.
-        found |= {6: [Says(worker, 1)], 7: [Says(worker, 0)]}
-        found |= {10: [Says("Scheduler", 1)], 11: [Says("Scheduler", 0)]}
+        # Redis has the results in database 1 and the commands in database 0.
+        found |= {6: [BrokerCommands(worker, 1)], 7: [BrokerCommands(worker, 0)]}
+        found |= {10: [BrokerCommands("Scheduler", 1)], 11: [BrokerCommands("Scheduler", 0)]}
     elif executor == "sqs":
-        found |= {6: [Asks(worker, "dynamodb")], 7: [Asks(worker, "sqs")]}
-        found |= {10: [Asks("Scheduler", "dynamodb")], 11: [Asks("Scheduler", "sqs")]}
+        found |= {6: [ApiRequest(worker, "dynamodb")], 7: [ApiRequest(worker, "sqs")]}
+        found |= {10: [ApiRequest("Scheduler", "dynamodb")], 11: [ApiRequest("Scheduler", "sqs")]}
     else:
         none = "there is no Celery; a task's end is its container's"
-        found |= {6: [Never(worker, "Broker", none)], 7: [Never(worker, "Broker", none)]}
-        found |= {10: [Asks("Scheduler", "ecs", "DescribeTasks")], 11: [Asks("Scheduler", "ecs", "RunTask")]}
+        found |= {6: [Absent(worker, "Broker", none)], 7: [Absent(worker, "Broker", none)]}
+        found |= {10: [ApiRequest("Scheduler", "ecs", "DescribeTasks")]}
+        found |= {11: [ApiRequest("Scheduler", "ecs", "RunTask")]}
     return dict(sorted(found.items()))
 
 
-def must_not(airflow: int) -> dict[str, list[tuple[str, str, int | None]]]:
-    """Connections that must not exist: source, target, port; "*" is everything, None any port."""
+def forbidden_connections(airflow: int) -> dict[str, list[tuple[str, str, int | None]]]:
+    """Return forbidden connections as source, target and port; "*" is any target, None any port."""
     web = "ApiServer" if airflow >= 3 else "Webserver"
     workers = ("Pools/default", "Tasks/executor")
     tasks = (web, "Scheduler", "DagProcessor", "Triggerer", "Migration", *workers)
@@ -199,8 +200,8 @@ def must_not(airflow: int) -> dict[str, list[tuple[str, str, int | None]]]:
     return found
 
 
-def broken(observed: Observed, pairs: list[tuple[str, str, int | None]]) -> list[str]:
-    """Which of such connections were seen, or tried."""
+def violations(observed: Observed, pairs: list[tuple[str, str, int | None]]) -> list[str]:
+    """Return the forbidden connections that were made or tried."""
     return [
         str(seen)
         for edge, seen in observed.edges.items()
@@ -210,5 +211,5 @@ def broken(observed: Observed, pairs: list[tuple[str, str, int | None]]) -> list
 
 
 def rows(title: list[str], lines: list[list[str]]) -> str:
-    """A table in Markdown."""
+    """Return a Markdown table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [title, ["---"] * len(title), *lines])

@@ -1,4 +1,4 @@
-"""What the extra [local] installs is found behind everything else, so that these tests run with all others."""
+"""Puts the packages of the extra [local] at the end of the path, so that these tests run with all others."""
 
 import sys
 

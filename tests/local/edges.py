@@ -1,4 +1,4 @@
-"""Who talks to whom in a running local cluster, under the names of the plan, and what its rules say to that."""
+"""The connections of a running local cluster by the names of the plan, compared with its security group rules."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import boto3
 from permissions import Grant, grants
 from wire import Wire
 
-from signed import ask
+from signed import post_json
 
-# What has no security group of its own.
+# Endpoints without a security group of the cluster.
 MACHINE, AWS, AGENT, CLIENTS, OUTSIDE = "this machine", "AWS API", "ECS agent", "Clients", "unknown"
 METADATA = "169.254.170.2"
 RUNNER = "airflow-ecs local up"
-# How the groups of stores describe themselves.
+# Descriptions of the stores' security groups.
 STORES = {
     "Load balancer of Airflow": "Web",
     "Metadata database of Airflow": "Database",
     "Celery broker of Airflow": "Broker",
     "Files of the Airflow database": "Database/Files",
 }
-# What the streams of tasks that no service starts are called, by their prefix.
+# Log stream prefixes of tasks without a service.
 RUN_TASKS = {"Gate": "Migration", "executor": "Tasks/executor"}
-# What the runner itself does with a store: it asks whether it lives.
+# The runner's own connections to stores, for its health checks.
 OWN = {(MACHINE, "Broker", 6379), (MACHINE, "Database", 5432)}
 
 
 @dataclass(frozen=True, order=True)
 class Edge:
-    """Who opens connections to whom, under the names of the plan."""
+    """A connection between components, by the names of the plan."""
 
     source: str
     target: str
@@ -46,15 +46,15 @@ class Edge:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of an edge.
+    """The observed connections of an edge.
 
     Args:
         edge: the edge.
-        times: how many connections were made.
-        refused: how many were tried beyond those.
-        addresses: from which address to which address and port.
-        clients: the processes that opened them, as far as one was caught at it.
-        server: the process that took them.
+        times: number of connections.
+        refused: number of further attempts.
+        addresses: pairs of source address, and target address and port.
+        clients: names of the client processes that were found.
+        server: name of the server process.
     """
 
     edge: Edge
@@ -65,7 +65,7 @@ class Seen:
     server: str
 
     def __str__(self) -> str:
-        """Process and address on both sides."""
+        """Return process and address of both sides."""
         froms, tos = ({pair[side] for pair in self.addresses} for side in (0, 1))
         who = " / ".join(self.clients) or "a process too short to be caught"
         server = f" ({self.server})" if self.server else ""
@@ -76,11 +76,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the security groups of an account admit and let out.
+    """The security group rules of an account.
 
     Args:
-        admitted: each inbound rule.
-        unbound: whose groups may open connections anywhere.
+        admitted: the inbound rules.
+        unbound: components that may open connections to any address.
     """
 
     admitted: frozenset[Edge]
@@ -88,7 +88,7 @@ class Rules:
 
     @classmethod
     def read(cls, groups: Sequence[Mapping[str, Any]]) -> Rules:
-        """Read them as DescribeSecurityGroups tells them. Groups that no resource of ours made are left out."""
+        """Return the rules in the groups as DescribeSecurityGroups returns them, without groups of other stacks."""
         names = names_of(groups)
         admitted, unbound = set(), set()
         for group in groups:
@@ -106,7 +106,7 @@ class Rules:
         return cls(frozenset(admitted), frozenset(unbound))
 
     def allow(self, edge: Edge) -> bool:
-        """Whether a connection may be made; what the runner itself does with stores is nothing of the template's."""
+        """Return whether the rules allow a connection, or it is one of the runner's own connections."""
         if edge.target in (AWS, AGENT):  # on AWS, an endpoint outside of every group
             return edge.source in self.unbound
         if edge.source == MACHINE:
@@ -115,7 +115,7 @@ class Rules:
 
 
 def names_of(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The name of each group's owner, by the group's id."""
+    """Return the name of each group's owner by the group's id."""
     found = {}
     for group in groups:
         text = group["Description"]
@@ -126,7 +126,7 @@ def names_of(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 @dataclass
 class Account:
-    """The running cluster as its own AWS API describes it.
+    """The AWS account of a running cluster.
 
     Args:
         state: its state directory.
@@ -142,30 +142,30 @@ class Account:
         self._key = key["id"], key["secret"]
 
     def client(self, service: str) -> Any:
-        """A client of a service."""
+        """Return a client of a service."""
         session = boto3.Session(*self._key, region_name=self._run["region"])
         return session.client(service, endpoint_url=self._run["api"])
 
     def rules(self) -> Rules:
-        """The rules that hold in it."""
+        """Return the account's rules."""
         return Rules.read(self.client("ec2").describe_security_groups()["SecurityGroups"])
 
     @property
     def port(self) -> int:
-        """Where the AWS API is."""
+        """Return the port of the AWS API."""
         return int(self._run["api"].rpartition(":")[2])
 
     def address(self, store: str) -> str:
-        """Where a store is."""
+        """Return the address of a store."""
         return next(ip for ip, name in self._stores() if name == store)
 
     def names(self) -> dict[str, str]:
-        """Whose each address is: every task that runs or ran, and every store."""
+        """Return the owner of each address: current and past tasks, and stores."""
         return {**dict(self._tasks()), **dict(self._stores())}
 
     def _stores(self) -> Iterator[tuple[str, str]]:
         (number,) = re.findall(r"//198\.18\.(\d+)\.1:", self._run["task_api"])
-        hosts = next(Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")).read_text()  # all say the same
+        hosts = next(Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")).read_text()  # all files are equal
         places = {name: line.split()[0] for line in hosts.splitlines() for name in line.split()[1:]}
         for instance in self.client("rds").describe_db_instances()["DBInstances"]:
             yield places[instance["Endpoint"]["Address"]], "Database"
@@ -185,7 +185,7 @@ class Account:
                             yield interface["privateIpv4Address"], owner
 
     def _services(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each service under the name of its security group."""
+        """Yield each service with the name of its security group."""
         ecs = self.client("ecs")
         groups = names_of(self.client("ec2").describe_security_groups()["SecurityGroups"])
         for cluster in ecs.list_clusters()["clusterArns"]:
@@ -195,13 +195,13 @@ class Account:
                 yield groups[group], service
 
     def _prefix(self, definition: str) -> str:
-        """The name of what no service starts, by the prefix of its streams."""
+        """Return the name of a task without a service, by the prefix of its log streams."""
         found = self.client("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
         options = found["containerDefinitions"][0]["logConfiguration"]["options"]
         return RUN_TASKS.get(options["awslogs-stream-prefix"], options["awslogs-stream-prefix"])
 
     def grants(self) -> dict[str, list[Grant]]:
-        """What the task role of each component allows."""
+        """Return what the task role of each component allows."""
         ecs, iam = self.client("ecs"), self.client("iam")
         definitions = {self._prefix(arn): arn for arn in ecs.list_task_definitions()["taskDefinitionArns"]}
         definitions |= {name: service["taskDefinition"] for name, service in self._services()}
@@ -215,12 +215,12 @@ class Account:
         return found
 
     def calls(self) -> list[list[Any]]:
-        """Who asked the AWS API for what: address, service, operation, bucket, times."""
-        found: list[list[Any]] = ask(f"{self._run['api']}/_emulator/calls", self._key)
+        """Return the calls of the AWS API: address, service, operation, bucket, times."""
+        found: list[list[Any]] = post_json(f"{self._run['api']}/_emulator/calls", self._key)
         return found
 
     def buckets(self) -> dict[str, str]:
-        """The buckets' names, by what they hold."""
+        """Return the content of each bucket by its name."""
         found = {}
         for name in (each["Name"] for each in self.client("s3").list_buckets()["Buckets"]):
             for part, holds in (("dagsbucket", "DAG files"), ("logstasks", "task logs"), ("accesslogs", "access logs")):
@@ -231,13 +231,13 @@ class Account:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a run has shown.
+    """The observations of a run.
 
     Args:
-        edges: every edge on which a connection was made or tried, by edge.
-        calls: who asked the AWS API for what, and how often: component, service, operation or what a bucket holds.
-        rules: what the template admits.
-        commands: who gave the broker which command in which of its databases, and how often.
+        edges: connections that were made or tried, by edge.
+        calls: number of requests to the AWS API by component, service, and operation or bucket's content.
+        rules: the rules of the template.
+        commands: number of broker commands by component, database and command.
     """
 
     edges: Mapping[Edge, Seen]
@@ -247,7 +247,7 @@ class Observed:
 
     @classmethod
     def of(cls, wire: Wire, account: Account, done: Mapping[tuple[str, int, str], int]) -> Observed:
-        """Put together what was heard on the wire and in the broker, and what the account says of it."""
+        """Combine the recorded packets and commands with the descriptions of the account."""
         names = {METADATA: AGENT, wire.this_machine: MACHINE, **account.names()}
         buckets = account.buckets()
         calls: dict[tuple[str, str, str], int] = {}
@@ -259,25 +259,25 @@ class Observed:
         return cls(edges(wire, names, account.port), calls, account.rules(), commands)
 
     def asked(self, who: str, service: str, what: str = "") -> int:
-        """How often a component asked a service for something; for S3 *what* is what the bucket holds."""
+        """Return the number of a component's requests to a service; for S3, *what* is the bucket's content."""
         return sum(n for (name, of, done), n in self.calls.items() if (name, of) == (who, service) and what in done)
 
     @property
     def undeclared(self) -> list[Seen]:
-        """What was seen and is allowed by no rule."""
+        """Return the connections that no rule allows."""
         return [seen for edge, seen in sorted(self.edges.items()) if not self.rules.allow(edge)]
 
 
 def edges(wire: Wire, names: Mapping[str, str], api: int) -> dict[Edge, Seen]:
-    """What was heard, under names.
+    """Return the recorded connections by the names of the plan.
 
     Args:
-        wire: what was heard.
-        names: whose each address is.
-        api: the port of this machine where the AWS API is; on AWS it is 443.
+        wire: the recorded packets.
+        names: the owner of each address.
+        api: the local port of the AWS API, which is 443 on AWS.
     """
     grouped: dict[Edge, list[Any]] = {}
-    for flow in sorted({*list(wire.attempts), *list(wire.accepted)}):  # copies: it goes on listening
+    for flow in sorted({*list(wire.attempts), *list(wire.accepted)}):  # copies, because recording goes on
         source, target = names.get(flow.source, f"{OUTSIDE} {flow.source}"), names.get(flow.target)
         if target is None:
             target = f"{OUTSIDE} {flow.target}"

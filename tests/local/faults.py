@@ -1,4 +1,4 @@
-"""What tests of faults need: a DAG whose tasks leave marks, what the marks tell, and how things die."""
+"""Tools for tests of faults: a DAG whose tasks write marks, their evaluation, and ways to stop processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 TASKS: Final = 200
-# Each execution leaves one line when it begins and one when it ends: number, try, what, when.
+# Each execution appends a line at its begin and its end: task, try, "begins" or "ends", time.
 DAG: Final = """
 import os, time
 from datetime import datetime, timedelta
@@ -51,8 +51,8 @@ class Execution:
     Args:
         task: its number.
         attempt: Airflow's try number.
-        began: when it began, as seconds since the epoch.
-        ended: when it came to its end; None if it never did.
+        began: its begin in seconds since the epoch.
+        ended: its end; None without one.
     """
 
     task: int
@@ -63,12 +63,12 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the marks of a run tell about a fault.
+    """The executions of a run with a fault.
 
     Args:
-        executions: of every task, in the order in which they began.
-        struck: when the fault came.
-        healed: when everything was healthy again.
+        executions: executions of all tasks, by begin.
+        struck: time of the fault.
+        healed: time at which everything was healthy again.
     """
 
     executions: tuple[Execution, ...]
@@ -77,22 +77,22 @@ class Outcome:
 
     @property
     def flows_after(self) -> float:
-        """Seconds from the fault to the end of the first task that began after it."""
+        """Return the seconds from the fault to the end of the first task that began after it."""
         return min(e.ended for e in self.executions if e.began > self.struck and e.ended) - self.struck
 
     @property
     def longest_pause(self) -> float:
-        """The longest time after the fault in which no task came to its end."""
+        """Return the longest time after the fault without the end of a task."""
         ends = sorted(e.ended for e in self.executions if e.ended and e.ended > self.struck)
         return max(later - earlier for earlier, later in zip([self.struck, *ends], ends, strict=False))
 
     @property
     def repeated(self) -> list[int]:
-        """The tasks that were executed more than once."""
+        """Return the tasks that were executed more than once."""
         return sorted(task for task, count in Counter(e.task for e in self.executions).items() if count > 1)
 
     def wrong(self) -> list[str]:
-        """What should not have happened: tasks that never ended, tries that ran twice, repetitions without cause."""
+        """Return errors: tasks that never ended, tries that ran twice, and repetitions without a cause."""
         found = [f"task {task} never ended" for task in range(TASKS) if task not in {e.task for e in self._ended()}]
         tries = Counter((e.task, e.attempt) for e in self.executions)
         found += [f"try {attempt} of task {task} ran {n} times" for (task, attempt), n in tries.items() if n > 1]
@@ -105,9 +105,9 @@ class Outcome:
         return [e for e in self.executions if e.ended]
 
     def _is_struck(self, execution: Execution) -> bool:
-        """Whether it was under way, or had not yet told its result, while something was broken."""
-        told = 5.0  # seconds after its last line until Airflow knows, on a busy machine
-        return execution.began < self.healed and (execution.ended is None or execution.ended + told > self.struck)
+        """Return whether it ran, or Airflow had not yet recorded its end, during the fault."""
+        record = 5.0  # seconds after its last line until Airflow has recorded the end, on a busy machine
+        return execution.began < self.healed and (execution.ended is None or execution.ended + record > self.struck)
 
 
 COLUMNS: Final = (
@@ -125,13 +125,13 @@ COLUMNS: Final = (
 
 
 def table(*cells: object) -> str:
-    """One row below its head. Seconds are whole."""
+    """Return the table's head and one row, with whole seconds."""
     texts = [f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in cells]
     return "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, ["---"] * len(COLUMNS), texts))
 
 
 def executions(text: str) -> tuple[Execution, ...]:
-    r"""Read the marks of a run.
+    r"""Return the executions of a run from its marks.
 
     Examples:
         >>> executions("3 1 begins 10.0\n4 1 begins 11.0\n3 1 ends 12.0\n")[0].ended
@@ -148,11 +148,11 @@ def executions(text: str) -> tuple[Execution, ...]:
     return tuple(begun)
 
 
-def taken(log: str) -> int | None:
-    r"""How many executor slots the scheduler takes for in use, as it told at the last SIGUSR2; None if it did not.
+def used_slots(log: str) -> int | None:
+    r"""Return the number of used executor slots that the scheduler logged at the last SIGUSR2, or None.
 
     Examples:
-        >>> taken("executor.running (2)\n\texecutor.running (0)\n\t")
+        >>> used_slots("executor.running (2)\n\texecutor.running (0)\n\t")
         0
     """
     found = re.findall(r"executor\.running \((\d+)\)", log)
@@ -160,7 +160,7 @@ def taken(log: str) -> int | None:
 
 
 def processes(state: Path, label: str) -> list[int]:
-    """The first processes of what a run has started, as its state directory tells.
+    """Return the first processes of a component's or store's containers.
 
     Args:
         state: the state directory.
@@ -169,18 +169,18 @@ def processes(state: Path, label: str) -> list[int]:
     found = []
     for file in sorted((state / "processes").glob("*.json")):
         try:
-            told = json.loads(file.read_text())
-        except (OSError, ValueError):  # it is being written, or ended just now
+            record = json.loads(file.read_text())
+        except (OSError, ValueError):  # the file is incomplete, or was just removed
             continue
-        name, slash, _ = told["name"].partition("/")
+        name, slash, _ = record["name"].partition("/")
         is_store = not slash and not name.endswith("(TLS)")
         if name == label or (is_store and label in name):
-            found.append(int(told["pid"]))
+            found.append(int(record["pid"]))
     return found
 
 
 def session(leader: int) -> list[int]:
-    """Every process of a container: all share a session."""
+    """Return every process of a container; all share a session."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -193,7 +193,7 @@ def session(leader: int) -> list[int]:
 
 
 def kill(leader: int) -> None:
-    """End a container as a lost machine does: kill -9 of all its processes."""
+    """Kill all processes of a container, as the loss of its host does."""
     for pid in session(leader):
         try:
             os.kill(pid, signal.SIGKILL)
@@ -202,7 +202,7 @@ def kill(leader: int) -> None:
 
 
 def freeze(pid: int, seconds: float) -> None:
-    """Let a process answer nothing for a while."""
+    """Suspend a process for some seconds."""
     os.kill(pid, signal.SIGSTOP)
     try:
         time.sleep(seconds)

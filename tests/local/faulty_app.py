@@ -1,4 +1,4 @@
-"""An app whose cluster is made to fail: TEST_BROKER, TEST_AIRFLOW, and options of Airflow as JSON in TEST_CONFIG."""
+"""An app whose cluster is configured by TEST_BROKER, TEST_AIRFLOW, and Airflow options as JSON in TEST_CONFIG."""
 
 import json
 import os

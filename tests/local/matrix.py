@@ -1,4 +1,4 @@
-"""One table over the executors and releases that ran, also where each ran in a process of its own."""
+"""The report of executors and releases, also from several processes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _ROWS: dict[str, str] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one case showed.
+    """The result of one case.
 
     Args:
         executor: a name of app.py.
         release: the Airflow release.
         up: seconds until all components were ready.
         dags: seconds from the first trigger to the end of the last run.
-        instances: how many task instances ended as they should.
-        logs: how many logs were read.
+        instances: number of task instances with the expected end.
+        logs: number of logs that were read.
     """
 
     executor: str
@@ -38,7 +38,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """By which an older row of the same case is found."""
+        """Return the beginning of the row, which identifies the case."""
         return f"| {self.executor} | {self.release} |"
 
     def __str__(self) -> str:
@@ -47,8 +47,8 @@ class Row:
         )
 
 
-def tell(row: Row) -> None:
-    """Add a row, and report the table."""
+def add_row(row: Row) -> None:
+    """Add or replace a row, and write the report."""
     if folder := os.environ.get("E2E_REPORT"):
         _ROWS.update(_read(Path(folder, f"{_NAME}.md")))
     _ROWS[row.key] = str(row)

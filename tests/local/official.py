@@ -1,4 +1,4 @@
-"""Airflow's official clients, each in an environment of its own, kept between runs."""
+"""Airflow's official clients, each in its own cached environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from cluster import REPOSITORY, Cluster, eventually
 
-# The newest that speak to each line. The client for 2.x ends with 2.10.
+# The newest releases for each line; the client for 2.x ends with 2.10.
 PINNED = {
     3: ("apache-airflow-client==3.3.2", "apache-airflow-ctl==0.1.5"),
     2: ("apache-airflow-client==2.10.0",),
@@ -19,32 +19,32 @@ _SCRIPTS = Path(__file__).with_name("clients")
 
 
 def environment(major: int) -> Path:
-    """The folder of programs of the clients of one line, installed at the first use."""
+    """Return the bin folder of the clients of one major version; install them at the first use."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = "-".join(each.removeprefix("apache-airflow-").replace("==", "-") for each in PINNED[major])
     folder = base / "cdk-airflow-ecs" / "clients" / name
     if not (folder / ".ready").exists():
         uv, python = (REPOSITORY / ".venv/bin" / program for program in ("uv", "python"))
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
-        wanted = [uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *PINNED[major]]
-        subprocess.run(wanted, check=True)
+        command = [uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *PINNED[major]]
+        subprocess.run(command, check=True)
         (folder / ".ready").touch()
     return folder / "bin"
 
 
 def rest(cluster: Cluster) -> dict[str, Any]:
-    """What the REST client of the cluster's line was told: version, listed, waited, state, log."""
+    """Return the output of the REST client: version, listed, waited, state, log."""
     program = [environment(cluster.major) / "python", _SCRIPTS / f"rest{cluster.major}.py", cluster.url]
     password = cluster.run("password").stdout
     return json.loads(_run(program, password).splitlines()[-1])
 
 
 class Ctl:
-    """``airflowctl``, signed in as the generated admin. The password is typed, never an argument.
+    """``airflowctl``, signed in as the generated admin, with the password on standard input.
 
     Args:
-        cluster: where to.
-        home: where it keeps what it knows of it.
+        cluster: the cluster to connect to.
+        home: the folder for its configuration.
     """
 
     def __init__(self, cluster: Cluster, home: Path) -> None:
@@ -56,17 +56,17 @@ class Ctl:
         self.run("auth", "login", "--api-url", cluster.url, "--skip-keyring")
 
     def run(self, *words: str) -> str:
-        """Give it a command; return what it printed."""
+        """Run a command and return its output."""
         return _run([self._program, *words], "", self._env)
 
     def json(self, *words: str) -> Any:
-        """Give it a command that prints JSON, after lines of its log."""
+        """Run a command and return the JSON after its log lines."""
         done = self.run(*words, "--output", "json")
         start = min(index for index in (done.find("\n["), done.find("\n{"), done.find("[{")) if index >= 0)
         return json.loads(done[start:])
 
     def finish(self, dag: str, run: str) -> str:
-        """Wait for the end of a run; return its state."""
+        """Wait for the end of a run and return its state."""
 
         def state() -> str | None:
             (found,) = self.json("dagrun", "get", dag, run)
@@ -76,7 +76,7 @@ class Ctl:
 
 
 def _run(words: list[Any], text: str, env: dict[str, str] | None = None) -> str:
-    # A session of its own: with no terminal, a password is read from standard input.
+    # A new session has no terminal, so the password is read from standard input.
     ran = subprocess.run(
         words, input=text, capture_output=True, text=True, check=False, timeout=240, env=env, start_new_session=True
     )

@@ -1,6 +1,6 @@
-"""What the roles of a template permit, against what components asked the AWS API for in a run.
+"""The permissions of task roles, compared with the requests of a run.
 
-The local API enforces no permission, so a run alone would not show that one is missing.
+The local API does not enforce permissions, so that a missing one would not fail the run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-# What S3 wants for a method: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 S3 = {
     "GET object": "s3:GetObject",
     "HEAD object": "s3:GetObject",
@@ -19,26 +19,26 @@ S3 = {
     "GET bucket": "s3:ListBucket",
     "HEAD bucket": "s3:ListBucket",
 }
-# Anybody may ask who they are.
+# Actions that need no permission.
 FREE = {"sts:GetCallerIdentity"}
 
 
 @dataclass(frozen=True)
 class Grant:
-    """One statement of a policy that allows something."""
+    """A policy statement that allows actions."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
 
     def covers(self, action: str, resource: str) -> bool:
-        """Whether it allows an action on what has *resource* in its ARN."""
+        """Return whether it allows an action on an ARN that contains *resource*."""
         return any(fnmatchcase(action.lower(), each.lower()) for each in self.actions) and any(
             each == "*" or resource in each for each in self.resources
         )
 
 
 def grants(policies: Sequence[Mapping[str, Any]]) -> Iterator[Grant]:
-    """The statements of policy documents that allow something, whatever their conditions."""
+    """Yield the allowing statements of policy documents, without their conditions."""
     for policy in policies:
         for statement in policy["Statement"]:
             if statement["Effect"] == "Allow":
@@ -50,7 +50,7 @@ def grants(policies: Sequence[Mapping[str, Any]]) -> Iterator[Grant]:
 
 
 def action(service: str, operation: str) -> str:
-    """The action that a call needs; empty if its head does not say what it asks for."""
+    """Return the action that a call needs; empty if only the body contains it."""
     if service == "s3":
         return S3[operation]
     return f"{service}:{operation}" if operation else ""
@@ -59,16 +59,16 @@ def action(service: str, operation: str) -> str:
 def forbidden(
     calls: Sequence[tuple[str, str, str, str]], granted: Mapping[str, Sequence[Grant]]
 ) -> list[tuple[str, str, str]]:
-    """What was asked for and no statement allows: component, action, resource.
+    """Return the calls that no statement allows: component, action, resource.
 
     Args:
         calls: component, service, operation, bucket.
-        granted: what each component's task role allows.
+        granted: the statements of each component's task role.
     """
     found = set()
     for who, service, operation, resource in calls:
-        wanted = action(service, operation) if who in granted else ""
-        allowed = not wanted or wanted in FREE or any(each.covers(wanted, resource) for each in granted[who])
+        needed = action(service, operation) if who in granted else ""
+        allowed = not needed or needed in FREE or any(each.covers(needed, resource) for each in granted[who])
         if not allowed:
-            found.add((who, wanted, resource))
+            found.add((who, needed, resource))
     return sorted(found)

@@ -1,4 +1,4 @@
-"""What tests of the local runner share: a state directory, and which networks this machine allows."""
+"""State directories, and the kinds of network that this machine supports."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ EXTRA = Path(__file__).parents[2] / ".venvs/local/lib" / f"python3.{sys.version_
 
 @contextmanager
 def temporary_state() -> Iterator[State]:
-    """Open a state directory, and leave nothing of it behind."""
-    # Short: the path of a socket may have 107 bytes.
+    """Open a state directory and remove it afterwards."""
+    # Short, because the path of a socket has at most 107 bytes.
     folder = Path(mkdtemp(prefix="state-", dir="/tmp"))
     state = State.open(folder / "s")
     try:
@@ -32,7 +32,7 @@ def temporary_state() -> Iterator[State]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, into which a process that has just been killed may still write for a moment."""
+    """Remove a folder to which a killed process may still write for a moment."""
     for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -42,17 +42,17 @@ def _remove(folder: Path) -> None:
 
 
 def command_lines() -> bytes:
-    """The command lines of all processes of this machine, which everybody can read."""
+    """Return the command lines of all processes."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # others come and go meanwhile
+        with suppress(OSError):  # processes start and end meanwhile
             found.append((folder / "cmdline").read_bytes())
     return b"".join(found)
 
 
 @cache
 def why_not_isolated() -> str:
-    """Return why this machine allows no network namespaces; empty if it does."""
+    """Return why this machine does not support network namespaces; empty if it does."""
     try:
         Addresses.open(isolated=True).close()
     except Refusal as refusal:
@@ -61,7 +61,7 @@ def why_not_isolated() -> str:
 
 
 def networks() -> list[bool]:
-    """Loopback everywhere, namespaces where they are allowed; what cannot run is told, not skipped in silence."""
+    """Return the parameters loopback and, with a visible skip if unsupported, namespaces."""
     if reason := why_not_isolated():
         print(f"NOT RUN with namespaces: {reason}", file=sys.stderr)
         return [False]

@@ -1,4 +1,4 @@
-"""What a run has shown, for people: printed, and kept where E2E_REPORT names a folder."""
+"""Reports of test runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def report(name: str, text: str) -> None:
-    """Print a table or a text; write it to `<E2E_REPORT>/<name>.md`, too, if that is set."""
+    """Print a text, and write it to `<E2E_REPORT>/<name>.md` if E2E_REPORT is set."""
     print(f"\n{text}")
     if folder := os.environ.get("E2E_REPORT"):
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Looks for the secrets of a local cluster where nobody should find them, as long as it runs.
+"""A scan for the secrets of a local cluster while it runs.
 
-Command lines and files that others can read are looked at again and again, since they come and go; logs at the end.
+Command lines and readable files are scanned repeatedly because they are temporary; logs are scanned at the end.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from urllib.parse import quote
 from cdk_airflow_ecs.local.stores.postgres_programs import ROOT_DATA
 
 _LONGEST = 1 << 24  # bytes of one file that are read
-# A signed token of Airflow: whoever has it acts for a task, or for a user.
+# A signed token of Airflow, which authorizes a task or a user.
 _TOKEN = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}")
 
 
 def secrets_of(state: Path) -> dict[str, str]:
-    """The secret texts that a state directory keeps, by name: those of the template, and the runner's own."""
+    """Return the secrets of a state directory by name: those of the template and of the runner."""
     found = {}
-    kept = json.loads((state / "secrets.json").read_text()) if (state / "secrets.json").exists() else {}
-    for name, text in kept.items():
+    saved = json.loads((state / "secrets.json").read_text()) if (state / "secrets.json").exists() else {}
+    for name, text in saved.items():
         for part, value in _parts(text):
-            if len(value) >= 8:  # shorter ones are no secrets: a user's name, a host's port
+            if len(value) >= 8:  # shorter values are user names and ports
                 found[f"{name}{part}"] = value
     return found
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """A secret's text, or of JSON the fields that hold a password."""
+    """Yield the text itself, or the password fields of JSON."""
     try:
         fields = json.loads(text)
     except ValueError:
@@ -48,12 +48,12 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
 
 
 def forms(value: str) -> set[str]:
-    """How a secret can be written: as it is, in a URL, in JSON."""
+    """Return the spellings of a secret: plain, in a URL, in JSON."""
     return {value, quote(value, safe=""), json.dumps(value)[1:-1]}
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether any user of the machine could read a file: itself, and every folder on the way."""
+    """Return whether any user can read a file, with regard to each folder above it."""
     try:
         if not path.stat().st_mode & stat.S_IROTH:
             return False
@@ -64,13 +64,13 @@ def open_to_others(path: Path) -> bool:
 
 @dataclass
 class Scan(AbstractContextManager):
-    """A scan from the moment in which it is entered.
+    """A scan during a `with` block.
 
     Args:
         state: the state directory of the cluster, which need not exist yet.
-        places: what is searched for files that others can read. The default is all that a run has written on this
-            machine: its state directory and the folder around it, its temporary folders, the data of its PostgreSQL,
-            its hosts files, and files that lie in /tmp itself.
+        places: returns the folders and files to scan for readable files. The default is everything that a run writes:
+            its state directory and the folder around it, temporary folders, PostgreSQL's data, hosts files, and files
+            in /tmp.
     """
 
     state: Path
@@ -94,21 +94,21 @@ class Scan(AbstractContextManager):
             self._thread.join()
 
     def add(self, kind: str, name: str, text: str) -> None:
-        """Look at a text, too, such as a log."""
+        """Add a text, such as a log, to the scan."""
         self._texts[kind][name] = text
 
     def findings(self) -> list[str]:
-        """Where secrets and tokens stand: kind of place, place, name of the secret. Never the secret itself."""
+        """Return each secret or token found, as kind of place, place and name, without its value."""
         self._look_at_processes()
         self._look_at_files()
-        wanted = {form: name for name, value in secrets_of(self.state).items() for form in forms(value)}
-        self.looked_at |= {"secrets": len(set(wanted.values())), "file": len(self._stood)}
-        texts = {"command line": {_hidden(line, wanted): line for line in list(self._lines)}, **self._texts}
+        secrets = {form: name for name, value in secrets_of(self.state).items() for form in forms(value)}
+        self.looked_at |= {"secrets": len(set(secrets.values())), "file": len(self._stood)}
+        texts = {"command line": {_hidden(line, secrets): line for line in list(self._lines)}, **self._texts}
         found = set()
         for kind, named in texts.items():
             self.looked_at[kind] = len(named)
-            for place, text in list(named.items()):  # a copy: the scan goes on
-                found |= {f"{kind}: {place}: {name}" for form, name in wanted.items() if form in text}
+            for place, text in list(named.items()):  # a copy, because the scan goes on
+                found |= {f"{kind}: {place}: {name}" for form, name in secrets.items() if form in text}
                 found |= {f"{kind}: {place}: a token"} if _TOKEN.search(text) else set()
         return sorted(found)
 
@@ -121,7 +121,7 @@ class Scan(AbstractContextManager):
             rounds += 1
 
     def _look_at_processes(self) -> None:
-        """Every process, whoever's it is: the command line of each is open to all users."""
+        """Read the command line of every process, which all users can read."""
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 self._lines.add((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
@@ -140,17 +140,17 @@ class Scan(AbstractContextManager):
 
 
 def places_of(state: Path) -> list[Path]:
-    """Where a run on this state directory writes."""
+    """Return the folders and files to which a run on this state directory writes."""
     with suppress(OSError, ValueError, KeyError):
         identity = json.loads((state / "owner.json").read_text())["id"]
         loose = [path for folder in ("/tmp", "/var/tmp") for path in Path(folder).iterdir() if path.is_file()]
-        ours = [*Path("/tmp").glob("airflow-ecs-*"), *Path("/etc/netns").glob("airflow-ecs-*")]
-        return [state.parent, ROOT_DATA / identity, Path("/run/airflow-ecs"), Path("/dev/shm"), *ours, *loose]
+        temporary = [*Path("/tmp").glob("airflow-ecs-*"), *Path("/etc/netns").glob("airflow-ecs-*")]
+        return [state.parent, ROOT_DATA / identity, Path("/run/airflow-ecs"), Path("/dev/shm"), *temporary, *loose]
     return []
 
 
 def logs_of(state: Path) -> Iterator[tuple[str, str, str]]:
-    """Every log on disk: kind, name, text."""
+    """Yield every log on disk: kind, name, text."""
     for file in [*(state / "logs").glob("*"), *state.glob("*.log")]:
         yield "log of a container or store", file.name, file.read_text(errors="replace")
     for file in (state / "homes").rglob("logs/**/*"):
@@ -159,10 +159,10 @@ def logs_of(state: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def logs_in(client: Callable[[str], Any]) -> Iterator[tuple[str, str, str]]:
-    """Every log that the AWS API holds, and every object in its buckets: kind, name, text.
+    """Yield every log event and bucket object of the AWS API: kind, name, text.
 
     Args:
-        client: gives a client of a service.
+        client: returns a client of a service.
     """
     logs, s3 = client("logs"), client("s3")
     for group in (each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]):
@@ -177,7 +177,7 @@ def logs_in(client: Callable[[str], Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _files(place: Path) -> Iterator[Path]:
-    """The files below a folder that are files, without following links."""
+    """Yield the regular files below a folder without following links."""
     with suppress(OSError):
         for path in place.iterdir() if place.is_dir() and not place.is_symlink() else [place]:
             mode = path.lstat().st_mode
@@ -187,8 +187,8 @@ def _files(place: Path) -> Iterator[Path]:
                 yield path
 
 
-def _hidden(line: str, wanted: dict[str, str]) -> str:
-    """A command line without the secrets in it, to be shown."""
-    for form, name in wanted.items():
+def _hidden(line: str, secrets: dict[str, str]) -> str:
+    """Return a command line without its secrets."""
+    for form, name in secrets.items():
         line = line.replace(form, f"<{name}>")
     return _TOKEN.sub("<token>", line)

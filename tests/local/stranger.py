@@ -1,4 +1,4 @@
-"""Another user of the machine, who asks the local AWS API."""
+"""Requests of another user of the machine to the local AWS API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Collection
 
-# What another user of the machine tries, with the standard library only: as it is run by the system's Python.
+# Standard library only, because the system's Python runs it.
 STRANGER = """
 import sys, urllib.error, urllib.request
 made_up = "AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=" + "0" * 64
@@ -34,10 +34,12 @@ for request in asked:
 
 
 def ask_as_another_user(key: str, urls: Collection[str]) -> list[str]:
-    """Send 18 requests to each URL as the user `nobody`; return a line for each: a status, "none" or "GOT" first.
+    """Send 18 requests to each URL as the user `nobody`.
+
+    Return a line for each, which begins with a status, "none" or "GOT".
 
     Args:
-        key: the id of the run's key, which is used with a made-up signature.
+        key: id of the run's key, which is used with a wrong signature.
         urls: the addresses of the API.
     """
     words = [shutil.which("python3", path="/usr/bin:/usr/local/bin"), "-I", "-c", STRANGER, key, *urls]

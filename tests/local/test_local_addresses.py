@@ -1,4 +1,4 @@
-"""Every task has an address and finds the others by name, with namespaces and without."""
+"""Addresses and names of tasks, with network namespaces and on loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.network.namespaces import NotAllowed
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# What each server says of itself: which task it is.
+# A server that returns the task's name.
 SERVER = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,14 +42,14 @@ else:
 
 @pytest.fixture(params=networks(), ids=lambda isolated: "namespaces" if isolated else "loopback")
 def addresses(request) -> Iterator[Addresses]:
-    """Open addresses of one kind, and close them."""
+    """Open addresses of one kind."""
     found = Addresses.open(isolated=request.param)
     yield found
     found.close()
 
 
 def run(task: TaskAddress, code: str, *arguments: str) -> str:
-    """Run Python in a task; return what it prints."""
+    """Run Python in a task and return its output."""
     command = [*task.command_prefix, sys.executable, "-c", code, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 
@@ -61,10 +61,10 @@ def serve(task: TaskAddress, host: str) -> subprocess.Popen:
 
 @pytest.mark.slow
 def test_two_tasks_serve_the_same_port(addresses: Addresses):
-    """Both are reached by their names, from a third task and from this machine; a released one is reached no more."""
+    """Tasks and this machine reach both servers by name; a released task is killed."""
     tasks = [addresses.add(name) for name in ("one", "two", "three")]
     assert len({task.ip for task in tasks}) == 3
-    # Airflow's log server listens on all addresses, which only namespaces keep apart.
+    # Airflow's log server listens on all addresses, which only namespaces separate.
     servers = [serve(task, "0.0.0.0" if addresses.isolated else task.ip) for task in tasks[:2]]
     try:
         for task in tasks[:2]:
@@ -85,8 +85,8 @@ def test_two_tasks_serve_the_same_port(addresses: Addresses):
             server.wait()
 
 
-def test_names_follow_at_once(addresses: Addresses):
-    """A name moves and goes for tasks that run already, and several addresses are all told."""
+def test_running_tasks_resolve_changed_names(addresses: Addresses):
+    """Running tasks resolve a changed name to its new addresses at once."""
     one, two = addresses.add("one"), addresses.add("two")
     addresses.point("api.internal", [one.ip, two.ip])
     look = "import socket,sys;print(*sorted({i[4][0] for i in socket.getaddrinfo(sys.argv[1],80,socket.AF_INET)}))"
@@ -110,8 +110,8 @@ def test_names_follow_at_once(addresses: Addresses):
     assert addresses.resolve("api.internal") == "api.internal"
 
 
-def test_a_task_knows_who_it_is(addresses: Addresses):
-    """What Airflow calls its host name is an address at which the others reach the task."""
+def test_the_host_name_of_a_task_is_its_address(addresses: Addresses):
+    """The host name of a task resolves to its address."""
     task = addresses.add("worker")
     own = run(task, "import socket;print(socket.gethostname(), socket.gethostbyname(socket.getfqdn()))").split()
     if addresses.isolated:
@@ -121,8 +121,8 @@ def test_a_task_knows_who_it_is(addresses: Addresses):
         assert own[0] == task.hostname
 
 
-def test_credentials_are_where_sdks_ask(addresses: Addresses):
-    """The metadata address reaches the socket of this process from every task, and the SDK would accept it."""
+def test_every_task_reaches_the_metadata_server(addresses: Addresses):
+    """Every task reaches the metadata server at an address that AWS SDKs accept."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -147,8 +147,8 @@ def test_credentials_are_where_sdks_ask(addresses: Addresses):
 
 
 @pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
-def test_the_metadata_stay_where_they_are_when_tasks_come():
-    """A bridge takes the lowest hardware address of its ports: when it changed, tasks lost the metadata for 20 s."""
+def test_new_tasks_do_not_change_the_address_of_the_bridge():
+    """New tasks do not change the bridge's hardware address; when they did, tasks lost the metadata for 20 s."""
     addresses = Addresses.open(isolated=True)
     hub = ["ip", "-n", addresses.hub, "-brief", "link"]
     try:
@@ -162,7 +162,7 @@ def test_the_metadata_stay_where_they_are_when_tasks_come():
 
 
 def test_two_runs_side_by_side(addresses: Addresses):
-    """A second run gets other addresses, and its end leaves the first alone."""
+    """A second run has other addresses, and its end does not affect the first."""
     task = addresses.add("one")
     other = Addresses.open(isolated=addresses.isolated)
     try:
@@ -173,8 +173,8 @@ def test_two_runs_side_by_side(addresses: Addresses):
 
 
 @pytest.mark.slow
-def test_what_a_killed_run_left_is_removed():
-    """Namespaces whose run was killed are removed by the next run, with what runs in them."""
+def test_namespaces_of_a_killed_run_are_removed():
+    """The next run removes the namespaces of a killed run and their processes."""
     if reason := why_not_isolated():
         with pytest.raises(Refusal, match="not allowed here"):
             Addresses.open(isolated=True)
@@ -193,21 +193,21 @@ def test_what_a_killed_run_left_is_removed():
     assert killed.returncode == -9, killed.stderr
     pid, namespace = killed.stdout.split()
     Addresses.open(isolated=True).close()
-    # Another run on this machine may have been the next one, and may be about it still.
+    # Another run on this machine may be removing them.
     eventually(lambda: not any(Path(folder, namespace).exists() for folder in ("/run/netns", "/etc/netns")), 60)
     eventually(lambda: has_ended(pid), 60)
 
 
 def has_ended(pid: str) -> bool:
-    """Whether a process is gone, or waits for nothing but that its parent takes note."""
+    """Return whether a process has ended or is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
 
-def test_without_the_right_to_namespaces(monkeypatch: pytest.MonkeyPatch):
-    """Where namespaces are not allowed the run goes on with loopback, and says why."""
+def test_without_permission_for_namespaces(monkeypatch: pytest.MonkeyPatch):
+    """Without the permission to create namespaces, a run uses loopback and logs the reason."""
 
     def refuse() -> None:
         raise NotAllowed("only root may make them")
@@ -232,7 +232,7 @@ def test_without_the_right_to_namespaces(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_names_are_replaced_whole(text: str, resolved: str | None):
-    """Only a whole name is replaced in what tasks are given."""
+    """Only complete names are replaced."""
     addresses = Addresses.open(isolated=False)
     addresses.point("db.internal", ["127.0.0.1"])
     addresses.point("read.db.internal", ["127.0.0.2"])
@@ -242,14 +242,14 @@ def test_names_are_replaced_whole(text: str, resolved: str | None):
         addresses.close()
 
 
-def test_tasks_that_start_at_once_get_addresses_of_their_own(addresses: Addresses):
-    """Each task lives in a thread of its own: many that come and go together share no address, and none fails."""
-    held: list[list[TaskAddress]] = []
+def test_tasks_that_start_in_parallel_get_different_addresses(addresses: Addresses):
+    """Tasks that start in parallel threads get different addresses."""
+    kept_tasks: list[list[TaskAddress]] = []
 
     def live() -> None:
         mine = [addresses.add(f"task-{number}") for number in range(4)]
         addresses.point(f"{mine[0].ip}.local", [mine[0].ip])
-        held.append(mine[1:])
+        kept_tasks.append(mine[1:])
         addresses.release(mine[0])
 
     threads = [threading.Thread(target=live) for _ in range(6)]
@@ -257,4 +257,4 @@ def test_tasks_that_start_at_once_get_addresses_of_their_own(addresses: Addresse
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({task.ip for tasks in held for task in tasks}) == 6 * 3
+    assert len({task.ip for tasks in kept_tasks for task in tasks}) == 6 * 3

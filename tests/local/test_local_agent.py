@@ -1,4 +1,4 @@
-"""The agent at the end of a run: who stops first."""
+"""The order in which the agent stops tasks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cdk_airflow_ecs.local.agent.agent import Agent
 
 
 class Task(SimpleNamespace):
-    """A task that ends as soon as it is asked to."""
+    """A task that ends as soon as it is stopped."""
 
     is_over = False
 
     def stop(self, reason, code, longest) -> None:
-        """End, and say so."""
+        """End and record it."""
         del reason, code, longest
         self.is_over = True
         self.ended.append(self.record.group)
 
 
-def test_what_is_called_stops_last():
-    """A worker and a task of its own end before the API server, to which they tell what became of their work."""
+def test_the_api_server_stops_last():
+    """Workers and their ECS tasks end before the API server, to which they report results."""
     ended: list[str] = []
     groups = ("service:api", "service:worker", "family:etl")
     tasks = {group: Task(record=SimpleNamespace(group=group), ended=ended) for group in groups}

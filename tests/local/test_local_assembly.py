@@ -1,4 +1,4 @@
-"""What `cdk synth` wrote is read as it stands."""
+"""Reading cloud assemblies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
 
 
 def write(folder: Path, **stacks: list[str]) -> None:
-    """Write an assembly: stacks, and what each depends on."""
+    """Write an assembly of stacks and their dependencies."""
     artifacts = {}
     for name, others in stacks.items():
         (folder / f"{name}.template.json").write_text(json.dumps({"Resources": {}}))
@@ -51,8 +51,8 @@ def write(folder: Path, **stacks: list[str]) -> None:
     (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
 
 
-def test_stacks_come_in_an_order_in_which_they_can_be_deployed(tmp_path):
-    """Whatever depends on another stack comes after it; each knows its region and its files."""
+def test_stacks_are_in_the_order_of_their_dependencies(tmp_path):
+    """Stacks are in the order of their dependencies, each with its region and files."""
     write(tmp_path, A=["B"], B=[])
     first, second = read(tmp_path)
     assert [(stack.name, stack.region) for stack in (first, second)] == [("B", "eu-north-1"), ("A", None)]
@@ -70,7 +70,7 @@ def test_stacks_come_in_an_order_in_which_they_can_be_deployed(tmp_path):
 
 
 def test_one_template_is_enough(tmp_path):
-    """A template alone is a stack, with the assets that lie beside it."""
+    """A template alone is a stack with the assets beside it."""
     write(tmp_path, A=[])
     (stack,) = read(tmp_path / "A.template.json")
     assert (stack.name, len(stack.files)) == ("A", 1)
@@ -84,21 +84,21 @@ def test_one_template_is_enough(tmp_path):
         ("x.json", "[]", "it has no Resources"),
     ],
 )
-def test_what_is_no_template_is_refused(tmp_path, name, text, told):
-    """The file is named, and what is wrong with it."""
+def test_an_invalid_template_is_refused(tmp_path, name, text, told):
+    """An invalid template is refused with its name and the error."""
     (tmp_path / name).write_text(text)
     with pytest.raises(Refusal, match=told):
         read(tmp_path / name)
 
 
-def test_what_is_no_assembly_is_refused(tmp_path):
-    """An empty folder is told what to do."""
+def test_an_empty_folder_is_refused(tmp_path):
+    """An empty folder is refused with a remedy."""
     with pytest.raises(Refusal, match="Run `cdk synth` first"):
         read(tmp_path)
 
 
-def test_substitutions_are_told_apart():
-    """Each has a name of its own, and says all four things."""
+def test_substitutions_have_unique_names():
+    """Each substitution has a unique name and all four texts."""
     names = [each.name for each in SUBSTITUTIONS]
     assert len(set(names)) == len(names)
     assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)

@@ -1,4 +1,4 @@
-"""Certificates as clients judge them."""
+"""Certificates of the local certificate authority, verified by clients."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from cdk_airflow_ecs.local.network.certificate_authority import Authority, Issue
 
 
 def shake_hands(issued: Issued, trusted: Path, name: str) -> None:
-    """Connect a client that trusts *trusted* to a server with that certificate."""
+    """Connect a client that trusts *trusted* to a server with the certificate *issued*."""
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(issued.certificate, issued.key)
-    ours, theirs = socket.socketpair()
+    local, other = socket.socketpair()
 
     def serve() -> None:
         try:
-            server_context.wrap_socket(theirs, server_side=True).close()
+            server_context.wrap_socket(other, server_side=True).close()
         except (ssl.SSLError, OSError):
-            theirs.close()
+            other.close()
 
     thread = threading.Thread(target=serve)
     thread.start()
     try:
         context = ssl.create_default_context(cafile=str(trusted))
-        # The strictest that Python has, and from 3.13 on its default.
+        # The strictest verification, the default since Python 3.13.
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        context.wrap_socket(ours, server_hostname=name).close()
+        context.wrap_socket(local, server_hostname=name).close()
     finally:
-        ours.close()
+        local.close()
         thread.join()
 
 
 @pytest.mark.parametrize("name", ["db.example.com", "127.64.1.2", "198.18.1.11"])
 def test_clients_accept_each_name(tmp_path: Path, name: str):
-    """A strict client accepts the server under each name and address that was asked for."""
+    """A strict client accepts the certificate for each of its names and addresses."""
     authority = Authority(tmp_path / "authority")
     issued = authority.issue(["db.example.com", "127.64.1.2", "198.18.1.11"])
     for trusted in (authority.certificate, authority.bundle):
@@ -47,7 +47,7 @@ def test_clients_accept_each_name(tmp_path: Path, name: str):
 
 
 def test_clients_refuse_other_names_and_authorities(tmp_path: Path):
-    """A name that was not asked for, and a certificate of another machine's authority, are refused."""
+    """A client refuses another name, and a certificate of another authority."""
     authority = Authority(tmp_path / "a")
     issued = authority.issue(["db.example.com"])
     with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for 'cache\.example\.com'"):
@@ -56,8 +56,8 @@ def test_clients_refuse_other_names_and_authorities(tmp_path: Path):
         shake_hands(issued, Authority(tmp_path / "b").certificate, "db.example.com")
 
 
-def test_the_same_again(tmp_path: Path):
-    """A second run has the same authority and certificates: nothing that trusts them breaks."""
+def test_certificates_are_reused(tmp_path: Path):
+    """A second run uses the same authority and certificates, so that clients keep trusting them."""
     first = Authority(tmp_path / "a")
     issued = first.issue(["a", "b"])
     before = issued.certificate.read_bytes(), first.certificate.read_bytes()
@@ -66,8 +66,8 @@ def test_the_same_again(tmp_path: Path):
     assert (issued.certificate.read_bytes(), again.certificate.read_bytes()) == before
 
 
-def test_what_expires_is_made_anew(tmp_path: Path):
-    """A certificate at its end is replaced."""
+def test_an_expiring_certificate_is_replaced(tmp_path: Path):
+    """A certificate that is about to expire is replaced."""
     old = Authority(tmp_path / "a", days=20)
     issued = old.issue(["a"])
     new = Authority(tmp_path / "a")
@@ -79,8 +79,8 @@ def test_what_expires_is_made_anew(tmp_path: Path):
     assert ends > datetime.now(timezone.utc) + timedelta(days=300)
 
 
-def test_the_rest_of_the_world_is_still_trusted(tmp_path: Path):
-    """The bundle has many authorities, ours among them; keys are for the owner alone."""
+def test_public_authorities_are_still_trusted(tmp_path: Path):
+    """The bundle contains public authorities and the local one; only the owner can read keys."""
     authority = Authority(tmp_path / "a")
     context = ssl.create_default_context(cafile=str(authority.bundle))
     subjects = [dict(pair[0] for pair in each["subject"]) for each in context.get_ca_certs()]

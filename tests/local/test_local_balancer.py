@@ -1,4 +1,4 @@
-"""The load balancer before a server: what it passes on, and which ports are refused."""
+"""The local load balancer: forwarded headers, and ports that are refused."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FORWARD = {"Type": "forward", "TargetGroupArn": "group"}
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the headers that it got."""
+    """A server that returns the headers of the request."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Return the headers."""
         body = json.dumps([[name, value] for name, value in self.headers.items()]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -32,12 +32,12 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *words: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 @pytest.fixture
 def balancer() -> Iterator[Balancer]:
-    """Serve one target behind a load balancer."""
+    """Start a load balancer with one target."""
     server = HTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     target = {"Target": {"Id": "198.18.7.11", "Port": 8080}}
@@ -63,31 +63,31 @@ def balancer() -> Iterator[Balancer]:
     ("given", "passed"), [(None, "127.0.0.1"), ("1.2.3.4", "1.2.3.4, 127.0.0.1"), ("a, b", "a, b, 127.0.0.1")]
 )
 def test_the_address_of_the_client_is_appended(balancer, given, passed):
-    """As an Application Load Balancer does: who trusts the load balancer alone reads the address that it saw."""
+    """The client's address is appended to X-Forwarded-For, as an Application Load Balancer does."""
     headers = {"X-Forwarded-For": given, "x-forwarded-proto": "https"} if given else {}
     with urllib.request.urlopen(urllib.request.Request(balancer.url, headers=headers), timeout=60) as answer:
-        got = [(name.lower(), value) for name, value in json.load(answer)]
-    assert [value for name, value in got if name == "x-forwarded-for"] == [passed]
-    assert [value for name, value in got if name == "x-forwarded-proto"] == ["http"]
+        received = [(name.lower(), value) for name, value in json.load(answer)]
+    assert [value for name, value in received if name == "x-forwarded-for"] == [passed]
+    assert [value for name, value in received if name == "x-forwarded-proto"] == ["http"]
 
 
-def test_a_stranger_on_a_port_of_the_template_is_refused():
-    """The load balancer would send requests to it, and the API server could not start."""
-    with socket.create_server(("127.0.0.1", 0)) as stranger:
-        port = stranger.getsockname()[1]
+def test_a_port_of_the_template_that_another_program_uses_is_refused():
+    """A template's port that another program uses is refused, because it would receive the requests."""
+    with socket.create_server(("127.0.0.1", 0)) as other_program:
+        port = other_program.getsockname()[1]
         with pytest.raises(Refusal, match=f"port {port} of 127.0.0.1, which a task of this template needs"):
             refuse_shared(0, {port})
     refuse_shared(0, {port})
 
 
-def test_the_port_of_a_task_is_not_that_of_the_load_balancer():
-    """`--shared --port 8080`: both would take it."""
+def test_the_load_balancer_cannot_use_the_port_of_a_task():
+    """`--shared --port 8080` is refused if a task uses the same port."""
     with pytest.raises(Refusal, match=r"port 8080 is also used by a task.*--port"):
         refuse_shared(8080, {8080, 8081})
 
 
-def test_cookies_are_for_http_too(balancer):
-    """Safari and programs return no Secure cookie over HTTP, which is what the load balancer speaks here."""
+def test_cookies_are_not_secure_over_http(balancer):
+    """Cookies lose Secure, because browsers and programs do not return Secure cookies over HTTP."""
     with urllib.request.urlopen(balancer.url, timeout=60) as answer:
         cookies = answer.headers.get_all("Set-Cookie")
     assert cookies == ["session=secure; HttpOnly; Path=/; SameSite=Lax", "theme=dark"]

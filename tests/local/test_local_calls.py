@@ -1,4 +1,4 @@
-"""What a component asks of the AWS API is counted: without its body, and by the address that it came from."""
+"""Counting the requests to the AWS API by address, without reading their bodies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=ASIAX/20260101/us-east-1/{}/aws4_request, 
 
 
 def request(service: str, **given: str) -> dict[str, str]:
-    """A signed request as WSGI describes it."""
+    """Return a signed WSGI request."""
     return {"REMOTE_ADDR": "198.18.7.11", "HTTP_AUTHORIZATION": SIGNED.format(service), **given}
 
 
 @pytest.mark.parametrize(
-    ("made", "wanted"),
+    ("made", "expected"),
     [
         (request("s3", REQUEST_METHOD="GET", PATH_INFO="/dags-1/a/b.py"), ("s3", "GET object", "dags-1")),
         (request("s3", REQUEST_METHOD="HEAD", PATH_INFO="/dags-1/"), ("s3", "HEAD bucket", "dags-1")),
@@ -26,13 +26,13 @@ def request(service: str, **given: str) -> dict[str, str]:
         ({"REMOTE_ADDR": "198.18.7.11", "PATH_INFO": "/dags-1/a"}, ("", "", "")),
     ],
 )
-def test_a_request_is_read(made, wanted):
-    """Service, operation and bucket are known from its head alone."""
-    assert read(made) == Call("198.18.7.11", *wanted)
+def test_a_request_is_read(made, expected):
+    """Service, operation and bucket are read from the request's head."""
+    assert read(made) == Call("198.18.7.11", *expected)
 
 
 def test_calls_are_counted():
-    """The same call of one address is one row; another address has its own."""
+    """Equal calls of one address are counted in one row."""
     calls = Calls()
     for address in ("198.18.7.11", "198.18.7.11", "198.18.7.12"):
         calls.add(request("ecs", HTTP_X_AMZ_TARGET="AmazonEC2ContainerServiceV20141113.RunTask", REMOTE_ADDR=address))

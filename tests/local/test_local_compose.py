@@ -1,4 +1,4 @@
-"""The same template as a compose project."""
+"""A template as a compose project."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def project(request, synthesized) -> Project:
 
 @pytest.mark.slow
 def test_compose_accepts_it(project: Project, tmp_path: Path):
-    """Read back from YAML, the file fits the schema of the Compose Specification."""
+    """The YAML file matches the schema of the Compose Specification."""
     write(project, tmp_path)
     code = (
         "import json,sys;from ruamel.yaml import YAML;import jsonschema\n"
@@ -71,8 +71,8 @@ def test_compose_accepts_it(project: Project, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_names_that_it_says_exist(project: Project):
-    """Every host that a container is told is a service or alias, and every volume and dependency is declared."""
+def test_every_name_in_the_project_exists(project: Project):
+    """Every host name is a service or alias, and every volume and dependency is declared."""
     services = project.document["services"]
     known = set(services)
     for service in services.values():
@@ -91,8 +91,8 @@ def test_names_that_it_says_exist(project: Project):
 
 
 @pytest.mark.slow
-def test_no_secret_stands_in_the_file(project: Project, tmp_path: Path):
-    """Secrets are in files of the owner's alone, one per service, and both sides of a password agree."""
+def test_the_file_contains_no_secret(project: Project, tmp_path: Path):
+    """Secrets are in files that only the owner can read, and client and server have the same password."""
     written = write(project, tmp_path)
     text = (tmp_path / "compose.yaml").read_text()
     secrets = {value for variables in project.environments.values() for value in variables.values()} - {"airflow"}
@@ -109,8 +109,8 @@ def test_no_secret_stands_in_the_file(project: Project, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_commands_and_environment_are_the_templates(project: Project, synthesized, request):
-    """A container's command is the template's, and its environment too but for the named substitutions."""
+def test_commands_and_environment_are_those_of_the_template(project: Project, synthesized, request):
+    """Command and environment of a container are the template's, except for the named substitutions."""
     name = request.node.callspec.params["project"].replace(".", "").replace("-", "")
     resources = synthesized(name).template["Resources"]
     checked = 0
@@ -139,8 +139,8 @@ def test_commands_and_environment_are_the_templates(project: Project, synthesize
 
 
 @pytest.mark.slow
-def test_the_web_is_on_this_machine_alone(project: Project):
-    """One port is published, on 127.0.0.1, by the container behind the load balancer."""
+def test_the_web_component_listens_only_on_loopback(project: Project):
+    """Only the target of the load balancer publishes a port, on 127.0.0.1."""
     published = {name: each["ports"] for name, each in project.document["services"].items() if "ports" in each}
     assert list(published.values()) == [["127.0.0.1:8090:8080"]]
     assert set(published) <= {"api-server", "webserver"}
@@ -148,7 +148,7 @@ def test_the_web_is_on_this_machine_alone(project: Project):
 
 @pytest.mark.slow
 def test_containers_of_a_task_share_its_network(synthesized):
-    """The second API container lives in the network of the first, which has the name that workers ask for."""
+    """The second container of the API server shares the network of the first, whose name workers use."""
     services = compose(synthesized("redis332", version=VERSIONS[0])).document["services"]
     assert services["execution-api"]["network_mode"] == "service:api-server"
     (alias,) = services["api-server"]["networks"]["default"]["aliases"]
@@ -158,7 +158,7 @@ def test_containers_of_a_task_share_its_network(synthesized):
 
 @pytest.mark.slow
 def test_dags_come_from_the_folder(project: Project):
-    """Whoever had the DAGs of the bucket has those of the folder, read-only, and nobody else."""
+    """Exactly the components that read the bucket of DAGs mount the folder, read-only."""
     have = {
         name
         for name, each in project.document["services"].items()
@@ -172,7 +172,7 @@ def test_dags_come_from_the_folder(project: Project):
 
 @pytest.mark.slow
 def test_queues_are_those_of_the_template(project: Project):
-    """ElasticMQ has exactly the queues that Celery is told, and only where there are any."""
+    """ElasticMQ has exactly the queues of Celery, and exists only with SQS."""
     if "sqs" not in json.dumps(project.document["services"].get("worker", {})):
         assert "queues" not in project.document["services"]
         return
@@ -185,7 +185,7 @@ def test_queues_are_those_of_the_template(project: Project):
 
 @pytest.mark.slow
 def test_the_command(synthesized, tmp_path: Path):
-    """The command writes the project, says what to do next, and keeps the secrets when it runs again."""
+    """The command writes the project, prints the next steps, and keeps the secrets in a second run."""
     synthesized("redis332", version=VERSIONS[0])
     manifest = next(tmp_path.parent.glob("redis332*/manifest.json"))
     told, kept = [], []
@@ -202,7 +202,7 @@ def test_the_command(synthesized, tmp_path: Path):
 
 @pytest.mark.slow
 def test_ecs_tasks_are_refused(synthesized):
-    """An executor that starts tasks in ECS is refused by name, with what to do."""
+    """Executors that start ECS tasks are refused by name with a remedy."""
     stack = synthesized("ecs", version=VERSIONS[0], executor=EcsExecutor())
     with pytest.raises(Refusal, match=r"AwsEcsExecutor.*airflow-ecs local up"):
         compose(stack)
@@ -210,7 +210,7 @@ def test_ecs_tasks_are_refused(synthesized):
 
 @pytest.mark.slow
 def test_secrets_follow_the_rules_of_the_template(synthesized):
-    """What is generated is a Fernet key's seed and passwords of the right length, and stays with `remember`."""
+    """Generated secrets have the required length and alphabet, and `remember` keeps them."""
     kept: dict[str, str] = {}
 
     def remember(name: str, make) -> str:
@@ -224,8 +224,8 @@ def test_secrets_follow_the_rules_of_the_template(synthesized):
     assert compose(stack).environments != first.environments
 
 
-def test_a_secret_of_yours_is_asked_for():
-    """A secret that the template does not make is no empty variable: Compose refuses to start without it."""
+def test_a_secret_of_the_user_is_required():
+    """Compose does not start without a secret that the template does not create."""
     definition = {
         "ContainerDefinitions": [
             {
@@ -241,8 +241,8 @@ def test_a_secret_of_yours_is_asked_for():
     assert scheduler["environment"]["MY_TOKEN"].startswith("${MY_TOKEN:?")
 
 
-def test_what_has_no_counterpart_is_named():
-    """A resource without a counterpart stops the translation by name."""
+def test_an_unsupported_resource_is_refused():
+    """A resource type that is not supported is refused by name."""
     container = {
         "Name": "scheduler",
         "Image": "apache/airflow:3.3.2",
@@ -253,8 +253,8 @@ def test_what_has_no_counterpart_is_named():
         compose(stack)
 
 
-def test_a_login_from_elsewhere_is_refused():
-    """A database without its password would not start, and nobody here knows it."""
+def test_a_login_of_another_stack_is_refused():
+    """A database whose password is in another stack is refused."""
     secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login"
     properties = {
         "Engine": "postgres",
@@ -277,8 +277,8 @@ def test_a_login_from_elsewhere_is_refused():
         (True, "true"),
     ],
 )
-def test_functions_of_templates(value: Any, resolved: str):
-    """Intrinsic functions give what CloudFormation gives."""
+def test_intrinsic_functions(value: Any, resolved: str):
+    """Intrinsic functions return what CloudFormation returns."""
     values = Values(
         template={"Resources": {}, "Parameters": {"Size": {"Default": 7}}},
         answer=lambda logical_id, attribute: f"{logical_id}.{attribute}",
@@ -287,25 +287,25 @@ def test_functions_of_templates(value: Any, resolved: str):
 
 
 def test_other_functions_are_refused():
-    """A function that nobody resolves is named."""
+    """An unknown intrinsic function is refused by name."""
     values = Values(template={"Resources": {}}, answer=lambda *_: None)
     with pytest.raises(Refusal, match="Fn::ImportValue"):
         values.text({"Fn::Join": ["", [{"Fn::ImportValue": "x"}]]})
 
 
 def test_values_are_quoted_as_compose_reads_them():
-    """In single quotes Compose takes everything as it is but the quote itself."""
+    """Values are in single quotes, in which Compose interprets only the quote."""
     assert single_quoted("a$b\"c'd") == "'a$b\"c\\'d'"
 
 
-def test_every_substitution_says_why():
-    """No name twice, no field empty."""
+def test_every_substitution_is_complete():
+    """Every substitution has a unique name and all fields."""
     assert len({each.name for each in SUBSTITUTIONS}) == len(SUBSTITUTIONS)
     assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)
 
 
 def stack_of(definition: dict[str, Any], **resources: Any) -> assembly.StackFile:
-    """Make a stack of one service."""
+    """Return a stack with one service."""
     template = {
         "Resources": {
             "Definition": {"Type": "AWS::ECS::TaskDefinition", "Properties": definition},
@@ -317,7 +317,7 @@ def stack_of(definition: dict[str, Any], **resources: Any) -> assembly.StackFile
 
 
 def test_an_image_is_built_as_deploy_builds_it(tmp_path):
-    """With the build arguments, the stage and the Dockerfile of the assembly."""
+    """An image asset is built with its build arguments, stage and Dockerfile."""
     given = ImageBuild(folder=tmp_path, file="docker/Dockerfile", arguments={"V": "a$b"}, target="final")
     assert _build(given) == {
         "context": str(tmp_path), "dockerfile": "docker/Dockerfile", "args": {"V": "a$$b"}, "target": "final"

@@ -1,4 +1,4 @@
-"""A container lives as ECS would have it: its command, its health, its end."""
+"""Containers as on ECS: command, health check and end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 PYTHON = str(Path(sys.executable).parent)
 INIT = ["/usr/bin/dumb-init", "--", "/entrypoint"]
-# Tells by its exit code whether SIGTERM came to its child too.
+# The exit code shows whether its child received SIGTERM too.
 FAMILY = """
 import signal, subprocess, sys, time
 child = subprocess.Popen(["sleep", "600"])
@@ -32,7 +32,7 @@ time.sleep(600)
 
 
 def container(state, code: str = "", home: Path | None = None, environment: dict | None = None, **spec) -> Container:
-    """A container that runs a piece of Python."""
+    """Return a container that runs Python code."""
     folder = home or state.folder("home")
     return Container(
         spec={"name": "it", "entryPoint": ["python"], "command": ["-c", code], **spec},
@@ -46,7 +46,7 @@ def container(state, code: str = "", home: Path | None = None, environment: dict
 
 
 def poll(one: Container, until: Callable[[], bool], seconds: float = 120) -> None:
-    """Look at it until something is true."""
+    """Poll a container until a condition is true."""
     end = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < end
@@ -68,18 +68,18 @@ def poll(one: Container, until: Callable[[], bool], seconds: float = 120) -> Non
     ],
 )
 def test_the_executed_command(entrypoint, words, executed):
-    """dumb-init and the official script go; whatever else starts a container stays."""
+    """Only dumb-init and the official script are removed from the command."""
     assert command({"entryPoint": entrypoint, "command": words}) == executed
 
 
-def test_without_an_entry_point_the_image_says():
-    """A definition without one has that of its image, and an image that says nothing has the official one."""
+def test_the_default_entry_point_is_that_of_the_image():
+    """Without an entry point in the definition, that of the image is used; the default is the official one."""
     assert command({"command": ["version"]}) == ["airflow", "version"]
     assert command({"command": ["postgres"]}, ["docker-entrypoint.sh"]) == ["docker-entrypoint.sh", "postgres"]
 
 
-def test_the_home_of_the_image_is_a_folder():
-    """/opt/airflow in a command is the container's home, in which it also starts."""
+def test_the_home_of_the_image_is_the_working_directory():
+    """/opt/airflow in a command is the container's home and working directory."""
     with temporary_state() as state:
         one = container(state, "import os; print('/opt/airflow' == os.getcwd())")
         one.start()
@@ -91,7 +91,7 @@ def test_the_home_of_the_image_is_a_folder():
     ("code", "told"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)]
 )
 def test_exit_codes_are_those_of_docker(code, told):
-    """A code is told as it is, a signal as 128 and its number."""
+    """The exit code is the process's, or 128 plus the number of its signal."""
     with temporary_state() as state:
         one = container(state, code)
         one.start()
@@ -100,7 +100,7 @@ def test_exit_codes_are_those_of_docker(code, told):
 
 
 def test_a_program_that_does_not_exist():
-    """It ends at once and says why, as ECS does."""
+    """A missing program fails at once with the reason of ECS."""
     with temporary_state() as state:
         one = container(state, entryPoint=["nothing-of-this-name"])
         one.start()
@@ -113,8 +113,8 @@ def test_a_program_that_does_not_exist():
 @pytest.mark.parametrize(
     ("init", "setsid", "code"), [(False, "1", 10), (True, "1", 20), (True, "0", 10)], ids=["no init", "all", "first"]
 )
-def test_who_gets_the_signal(init, setsid, code):
-    """dumb-init hands SIGTERM to the whole group unless DUMB_INIT_SETSID=0; without it the first process alone."""
+def test_processes_that_receive_the_signal(init, setsid, code):
+    """SIGTERM goes to the whole group with dumb-init, unless DUMB_INIT_SETSID=0, else to the first process."""
     with temporary_state() as state:
         entry = ["/usr/bin/dumb-init", "--", "python"] if init else ["python"]
         one = container(state, FAMILY, environment={"DUMB_INIT_SETSID": setsid}, entryPoint=entry)
@@ -125,8 +125,8 @@ def test_who_gets_the_signal(init, setsid, code):
         assert one.exit_code == code
 
 
-def test_who_does_not_stop_is_killed():
-    """After its stop timeout a container is killed, and no earlier."""
+def test_a_container_that_does_not_stop_is_killed():
+    """A container that does not stop is killed after its stop timeout."""
     stubborn = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
     with temporary_state() as state:
         one = container(state, stubborn, stopTimeout=1)
@@ -140,7 +140,7 @@ def test_who_does_not_stop_is_killed():
 
 
 def test_health():
-    """UNKNOWN at first, HEALTHY at the first success, UNHEALTHY after as many failures in a row as are allowed."""
+    """Health is UNKNOWN, then HEALTHY after a success, and UNHEALTHY after the allowed number of failures."""
     check = {"command": ["CMD-SHELL", "test -e healthy"], "interval": 1, "retries": 2, "timeout": 5, "startPeriod": 300}
     with temporary_state() as state:
         one = container(state, "import time; time.sleep(600)", healthCheck=check)
@@ -157,7 +157,7 @@ def test_health():
 
 
 def test_a_check_that_hangs_fails():
-    """A check that is not done within its timeout counts as failed."""
+    """A health check fails after its timeout."""
     check = {"command": ["CMD", "sleep", "600"], "interval": 1, "retries": 1, "timeout": 1}
     with temporary_state() as state:
         one = container(state, "import time; time.sleep(600)", healthCheck=check)
@@ -165,22 +165,22 @@ def test_a_check_that_hangs_fails():
         poll(one, lambda: one.health == "UNHEALTHY")
 
 
-def test_what_nothing_here_does_is_refused():
-    """A property without a counterpart is named, with its container; an empty one says nothing."""
+def test_unsupported_properties_are_refused():
+    """Properties that are not supported are refused with the container's name, unless they are empty."""
     refuse_unknown({"name": "it", "command": ["x"], "mountPoints": [{}], "firelensConfiguration": None})
     with pytest.raises(Refusal, match="container it: credentialSpecs, resourceRequirements"):
         refuse_unknown({"name": "it", "resourceRequirements": [{"a": 1}], "credentialSpecs": ["x"]})
-    # An image that the user gives with --image needs no login.
+    # An image passed by --image needs no login.
     refuse_unknown({"name": "it", "repositoryCredentials": {"credentialsParameter": "arn"}})
 
 
-def test_an_images_own_script_calls_the_official_one(tmp_path):
-    """It is copied, and what it calls in its image exists here."""
-    given = tmp_path / "entrypoint.sh"
-    given.write_text('#!/bin/sh\necho "$1" in /opt/airflow\nexec /usr/bin/dumb-init -- /entrypoint "$@"\n')
+def test_a_script_of_the_image_calls_the_official_one(tmp_path):
+    """An image's own entry point is copied, and the script that it calls exists."""
+    custom_script = tmp_path / "entrypoint.sh"
+    custom_script.write_text('#!/bin/sh\necho "$1" in /opt/airflow\nexec /usr/bin/dumb-init -- /entrypoint "$@"\n')
     with temporary_state() as state:
         home = state.folder("home")
-        script(given, home)
+        script(custom_script, home)
         one = container(
             state, "print('ran')", home, entryPoint=["/usr/bin/dumb-init", "--", "/entrypoint.sh", "python"]
         )

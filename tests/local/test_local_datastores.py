@@ -1,4 +1,4 @@
-"""Stores behind a template's resources: what dies is started again, and what was done does not come back."""
+"""Stores of a template's resources: restarts, and data that must not return."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cdk_airflow_ecs.local.stores.redis import RedisServer
 
 
 class Server(SimpleNamespace):
-    """A store that does as it is told."""
+    """A fake store."""
 
     kind = "Redis 7"
     is_running = False
@@ -29,7 +29,7 @@ class Server(SimpleNamespace):
     refuses = 0
 
     def restart(self) -> None:
-        """Start, but for the first times."""
+        """Start, or fail the first *refuses* times."""
         self.starts += 1
         if self.starts <= self.refuses:
             raise Refusal("it does not start")
@@ -38,13 +38,13 @@ class Server(SimpleNamespace):
 
 @pytest.fixture
 def done() -> list[tuple[str, str]]:
-    """Collect what people are told."""
+    """Return the list of log messages."""
     return []
 
 
 @pytest.fixture
 def stores(done) -> Datastores:
-    """Look after nothing yet."""
+    """Return datastores without a store."""
     return Datastores(
         account=SimpleNamespace(client=lambda service: None),
         state=None,
@@ -54,8 +54,8 @@ def stores(done) -> Datastores:
     )
 
 
-def test_what_died_is_started_again(stores, done):
-    """Once, and people are told."""
+def test_a_store_that_died_is_restarted(stores, done):
+    """A store that died is restarted once, with log messages."""
     stores.servers["Cache"] = server = Server()
     stores.look()
     stores.look()
@@ -63,8 +63,8 @@ def test_what_died_is_started_again(stores, done):
     assert done == [("Cache", "Redis 7 has died"), ("Cache", "Redis 7 restarted")]
 
 
-def test_what_does_not_start_is_tried_again(stores, done):
-    """A first failure is told, and is not the last try."""
+def test_a_failed_restart_is_tried_again(stores, done):
+    """A failed restart is logged and tried again."""
     stores.servers["Cache"] = server = Server(refuses=1)
     stores.look()
     stores.look()
@@ -72,21 +72,21 @@ def test_what_does_not_start_is_tried_again(stores, done):
     assert ("Cache", "it does not start") in done
 
 
-def test_what_is_queued_comes_back_once(stores, monkeypatch):
-    """A queue holds at its next start what it held at the end, and a run that is killed then brings none of it back."""
-    held = [{"id": "1"}]
+def test_saved_messages_are_restored_once(stores, monkeypatch):
+    """A queue gets its saved messages at the next start only once, even if that run is killed."""
+    messages = [{"id": "1"}]
     put = []
     monkeypatch.setattr(queues, "put_back", lambda account, *words: put.append(words))
     with temporary_state() as state:
         stores.state = state
-        state.write("queues", {"Work": held})
+        state.write("queues", {"Work": messages})
         for _ in range(2):
             stores.created("AWS::SQS::Queue", "Work", "http://x/1/work", {})
-    assert put == [("http://x/1/work", held), ("http://x/1/work", [])]
+    assert put == [("http://x/1/work", messages), ("http://x/1/work", [])]
 
 
-def test_a_start_that_fails_forgets_no_message(stores, monkeypatch):
-    """A queue that was not made again keeps what is kept for it."""
+def test_a_failed_start_keeps_saved_messages(stores, monkeypatch):
+    """A queue that was not created again keeps its saved messages."""
     monkeypatch.setattr(State, "save_buckets", lambda *_: 0)
     monkeypatch.setattr(queues, "messages", lambda account, urls: {name: [] for name in urls})
     with temporary_state() as state:
@@ -99,8 +99,8 @@ def test_a_start_that_fails_forgets_no_message(stores, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "kept"), [(signal.SIGTERM, ":1"), (signal.SIGKILL, ":0")])
-def test_a_redis_that_died(stores, number, kept):
-    """Told to stop, it comes back with what it held; killed, it comes back empty, also after an earlier stop."""
+def test_data_of_a_redis_that_died(stores, number, kept):
+    """A Redis that was stopped restarts with its data; one that was killed restarts empty."""
     with temporary_state() as state:
         addresses = Addresses.open(isolated=False)
         server = RedisServer(

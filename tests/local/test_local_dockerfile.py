@@ -1,4 +1,4 @@
-"""A Dockerfile is followed as Docker builds it; what cannot be followed is refused by line and instruction."""
+"""Dockerfiles: supported instructions have Docker's effect; others are refused with line and instruction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILES = (
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    """A folder with files for a Dockerfile."""
+    """Return a build context with files."""
     for name in FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("" if name.endswith((".txt", ".in")) else name)
@@ -32,18 +32,18 @@ def context(tmp_path: Path) -> Path:
 
 
 def parts_of(context: Path, text: str, target: str = "", **arguments: str) -> AirflowImageParts:
-    """Follow a Dockerfile."""
+    """Parse a Dockerfile."""
     (context / "Dockerfile").write_text(text)
     return read_image("label", ImageBuild(folder=context, arguments=arguments, target=target))
 
 
 def after(context: Path, text: str, **arguments: str) -> AirflowImageParts:
-    """Follow instructions after FROM."""
+    """Parse instructions after FROM."""
     return parts_of(context, f"FROM apache/airflow:3.3.2-python3.12\n{text}\n", **arguments)
 
 
 def places(parts: AirflowImageParts) -> set[tuple[str, str]]:
-    """The files of an image: name here, path there."""
+    """Return the files of an image: local name and path in the image."""
     return {(path.name, str(place)) for path, place in parts.files}
 
 
@@ -65,8 +65,8 @@ def places(parts: AirflowImageParts) -> set[tuple[str, str]]:
         ("# escape=`\nARG P=3.12\nFROM `\n apache/airflow:3.3.2-python${P}", {}),
     ],
 )
-def test_build_arguments_stand_for_parts_of_the_base(context: Path, text: str, arguments: dict[str, str]):
-    """The base is named by build arguments, by their defaults, and by defaults in braces."""
+def test_the_base_contains_build_arguments(context: Path, text: str, arguments: dict[str, str]):
+    """The base image contains build arguments with their defaults, also in braces."""
     parts = parts_of(context, f"{text}\n", **arguments)
     assert (parts.version, parts.python) == ("3.3.2", "3.12")
 
@@ -88,7 +88,7 @@ def test_build_arguments_stand_for_parts_of_the_base(context: Path, text: str, a
     ],
 )
 def test_arguments_have_a_scope(context: Path, text: str, value: str):
-    """An argument from before FROM is declared again; ENV is stronger; an own default is stronger than the global."""
+    """A stage's own ARG is required and overrides a global one; ENV overrides ARG."""
     parts = parts_of(context, f"ARG A=global\nFROM apache/airflow:3.3.2\n{text}\n", B="given")
     assert dict(parts.environment)["X"] == value
 
@@ -115,12 +115,12 @@ def test_arguments_have_a_scope(context: Path, text: str, value: str):
     ],
 )
 def test_env(context: Path, text: str, expected: dict[str, str]):
-    """Both forms, several pairs, quotes, escapes, and references to what was there before the instruction."""
+    """ENV accepts both forms, several pairs, quotes, escapes, and references to earlier values."""
     assert dict(after(context, text).environment) == expected
 
 
 def variables(context: Path, text: str) -> dict[str, str]:
-    """What a container with its home at /h sees of the image."""
+    """Return the image's variables in a container with its home at /h."""
     parts = after(context, text)
     environment = Environment(
         python=Path("/env/bin/python"),
@@ -149,14 +149,14 @@ def variables(context: Path, text: str) -> dict[str, str]:
         ("ENV PATH=/opt/airflow/bin:/usr/bin", {"PATH": "/env/bin:/h/bin:/usr/bin"}),
     ],
 )
-def test_paths_of_the_image_are_the_containers_own(context: Path, text: str, expected: dict[str, str]):
-    """No container shares a folder of this machine that is called as one of its image; python is always found."""
+def test_paths_of_the_image_become_paths_of_the_container(context: Path, text: str, expected: dict[str, str]):
+    """Paths of the image in variables become paths of the container's home, and PATH contains python."""
     found = variables(context, text)
     assert {name: found[name] for name in expected} == expected
 
 
-def test_the_programs_of_the_environment_are_always_found():
-    """A PATH that the Dockerfile replaces entirely keeps python too."""
+def test_python_is_always_on_the_path():
+    """PATH contains python even if the Dockerfile replaces it."""
     image = AirflowImageParts(version="", python="")
     assert search_path("/bin", image, Path("/h"), Path("/env/bin")) == "/env/bin:/bin"
 
@@ -208,14 +208,14 @@ def test_the_programs_of_the_environment_are_always_found():
     ],
 )
 def test_copy(context: Path, text: str, expected: set[tuple[str, str]]):
-    """Files and folders arrive where Docker puts them."""
+    """COPY puts files and folders where Docker puts them."""
     found = places(after(context, text))
     assert found == {(name or context.name, place) for name, place in expected}
-    fill(context / "home", after(context, text))  # nothing of it ends with an error
+    fill(context / "home", after(context, text))  # the files can be copied without an error
 
 
 def test_files_reach_the_home_with_their_mode(context: Path):
-    """What is executable in the context, or by chmod, is executable; folders that RUN makes exist."""
+    """Files keep their mode or that of --chmod, and folders that RUN creates exist."""
     (context / "run.sh").chmod(0o755)
     parts = after(
         context,
@@ -275,18 +275,18 @@ def test_files_reach_the_home_with_their_mode(context: Path):
     ],
 )
 def test_pip(context: Path, text: str, lines: list[str]):
-    """Requirements are taken from files, words and variables, with the indexes that they come from."""
+    """Requirements come from files, words and variables, with their indexes."""
     assert requirement_lines(after(context, text)) == lines
 
 
 def test_own_constraints_are_kept(context: Path):
-    """A file of constraints of the context holds here too."""
+    """A constraints file of the context is used."""
     parts = after(context, "COPY constraints.txt .\nRUN pip install -c constraints.txt numpy")
     assert requirement_lines(parts) == ["numpy", f"-c {context / 'constraints.txt'}"]
 
 
 def test_debian_packages_are_named(context: Path):
-    """They are not installed; whoever starts the run reads their names."""
+    """Debian packages are not installed but named as a difference."""
     parts = after(
         context,
         "USER root\nRUN apt-get update && apt-get install -y --no-install-recommends vim git=1:2 \\\n"
@@ -306,8 +306,8 @@ def test_debian_packages_are_named(context: Path):
         ("RUN apt-get remove -y vim", "`apt-get remove -y vim` in line 2"),
     ],
 )
-def test_what_is_otherwise_is_named(context: Path, text: str, difference: str):
-    """Whoever starts the run reads what its containers do otherwise."""
+def test_differences_to_the_image_are_named(context: Path, text: str, difference: str):
+    """Other differences to the image are named."""
     (found,) = after(context, text).differences
     assert difference in found
 
@@ -315,8 +315,8 @@ def test_what_is_otherwise_is_named(context: Path, text: str, difference: str):
 # Stages
 
 
-def test_only_the_stages_that_are_needed_are_followed(context: Path):
-    """As BuildKit does it: another stage may do what it likes."""
+def test_only_needed_stages_are_parsed(context: Path):
+    """Stages that are not needed are not parsed, as in BuildKit."""
     text = "FROM node:22 AS web\nRUN npm ci\nFROM apache/airflow:3.3.2 AS a\nENV A=1\nFROM a\nENV B=2\n"
     assert parts_of(context, text).environment == (("A", "1"), ("B", "2"))
     assert parts_of(context, text, target="a").environment == (("A", "1"),)
@@ -324,14 +324,14 @@ def test_only_the_stages_that_are_needed_are_followed(context: Path):
         parts_of(context, text, target="c")
 
 
-def test_arguments_end_with_their_stage(context: Path):
-    """ENV goes on in the next stage, ARG does not."""
+def test_arguments_are_not_inherited(context: Path):
+    """The next stage inherits ENV, but not ARG."""
     text = "FROM apache/airflow:3.3.2 AS a\nARG A=1\nENV B=2\nFROM a\nENV C=$A-$B\n"
     assert dict(parts_of(context, text).environment)["C"] == "-2"
 
 
 def test_packages_of_another_stage(context: Path):
-    """A builder stage of the same release hands its packages on; files of the context too."""
+    """Packages and files can be copied from a builder stage of the same release."""
     text = (
         "FROM apache/airflow:3.3.2 AS builder\nCOPY run.sh dags/\nRUN pip install a\n"
         "FROM apache/airflow:3.3.2\nCOPY --from=builder /home/airflow/.local /home/airflow/.local\n"
@@ -343,8 +343,8 @@ def test_packages_of_another_stage(context: Path):
     assert places(parts) == {("run.sh", "/opt/airflow/run.sh")}
 
 
-def test_triggers_run_in_the_next_stage(context: Path):
-    """ONBUILD does nothing in its own image, and is done in a stage that begins with it."""
+def test_onbuild_runs_in_the_next_stage(context: Path):
+    """ONBUILD has an effect only in a stage that begins with its image."""
     text = "FROM apache/airflow:3.3.2 AS a\nONBUILD COPY run.sh ./\nONBUILD RUN pip install a\n"
     assert places(parts_of(context, text)) == set()
     parts = parts_of(context, f"{text}FROM a\nRUN pip install b\n")
@@ -353,7 +353,7 @@ def test_triggers_run_in_the_next_stage(context: Path):
 
 
 def test_entrypoint_and_command(context: Path):
-    """Both forms; an entry point takes the command of the base away."""
+    """Both forms are supported; an entry point removes the base's command."""
     parts = after(
         context, 'COPY --chmod=755 entrypoint.sh /entrypoint.sh\nENTRYPOINT ["/entrypoint.sh"]\nCMD ["x", "y"]'
     )
@@ -373,7 +373,7 @@ def test_entrypoint_and_command(context: Path):
     ],
 )  # fmt: skip
 def test_instructions_without_effect(context: Path, text: str):
-    """They change nothing that a container here would see."""
+    """Instructions without an effect here are accepted."""
     assert after(context, text) == after(context, "")
 
 
@@ -423,8 +423,8 @@ def test_instructions_without_effect(context: Path, text: str):
         ("CROSS_BUILD x", "instruction CROSS_BUILD is not supported"),
     ],
 )
-def test_what_cannot_be_followed_is_named(context: Path, line: str, message: str):
-    """The refusal names file, line and instruction, and what to do."""
+def test_an_unsupported_instruction_is_refused(context: Path, line: str, message: str):
+    """An unsupported instruction is refused with file, line, instruction and remedy."""
     with pytest.raises(Refusal, match=message) as refused:
         after(context, f"USER root\n{line}")
     assert str(refused.value).startswith(f"{context / 'Dockerfile'}, line 3, `{line.split(maxsplit=1)[0]}")
@@ -442,7 +442,7 @@ def test_what_cannot_be_followed_is_named(context: Path, line: str, message: str
     ],
 )
 def test_the_base_must_be_official(context: Path, text: str, message: str):
-    """A base that this machine does not have is named."""
+    """A base other than an official image is refused."""
     with pytest.raises(Refusal, match=message):
         parts_of(context, text)
 
@@ -456,8 +456,8 @@ def test_the_base_must_be_official(context: Path, text: str, message: str):
         ("-r requirements.txt", "includes itself"),
     ],
 )
-def test_files_of_requirements_are_whole(context: Path, line: str, message: str):
-    """A nested file is read where it is; what would not be found is named."""
+def test_nested_requirements_files(context: Path, line: str, message: str):
+    """A nested requirements file is relative to its parent; missing files and local packages are refused."""
     (context / "requirements.txt").write_text(f"{line}\n")
     parts = after(context, "COPY requirements.txt .\nRUN pip install -r requirements.txt")
     with pytest.raises(Refusal, match=message):

@@ -1,7 +1,6 @@
-"""A cluster that is watched while it works: who talked to whom, what official clients got, and whether secrets showed.
+"""Connections, requests, official clients and secrets of a working cluster.
 
-Each case is one cluster. A DAG runs in it whose tasks go on until they are told, so that logs of running tasks and of
-deferred ones are read through the API.
+Each case is one cluster whose DAG runs until a file exists, so that logs of running and deferred tasks are read.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from tempfile import mkdtemp
 import pytest
 from broker import Monitor
 from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove
-from communications import NOT_HERE, TRIED, WORDS, broken, eleven, must_not, rows
+from communications import NOT_HERE, TRIED, WORDS, expected_communications, forbidden_connections, rows, violations
 from edges import MACHINE, Account, Edge, Observed
 from official import Ctl, rest
 from permissions import action, forbidden
@@ -72,7 +71,7 @@ with DAG("watched", start_date=datetime(2024, 1, 1), schedule=None, catchup=Fals
 
 @dataclass
 class Watched:
-    """A cluster, and what watches it."""
+    """A cluster with its monitors."""
 
     release: str
     executor: str
@@ -83,27 +82,27 @@ class Watched:
 
     @property
     def name(self) -> str:
-        """Of its tables."""
+        """Return the name of the case in reports."""
         return f"{self.release} {self.executor}"
 
     @property
     def account(self) -> Account:
-        """The account that it runs in."""
+        """Return the AWS account of the cluster."""
         return Account(self.cluster.state)
 
     def observe(self) -> Observed:
-        """What was seen until now; nothing was missed."""
+        """Return the observations; fail if packets were lost."""
         assert self.wire.losses() == 0
         return Observed.of(self.wire, self.account, self.monitor.done if self.monitor else {})
 
     def work(self) -> None:
-        """Run the DAG, and read logs of what still runs."""
+        """Run the DAG, and read logs of running tasks."""
         go = self.cluster.folder / "go"
         (self.cluster.dags / "watched.py").write_text(DAG.format(go=go))
         run = self.cluster.trigger("watched")
         if self.executor != "ecs":
             self._log(run, "work", "it works 4711", ":8793/")
-        # On 2.11 the triggerer is asked and has nothing: there, S3's log handler cannot keep a trigger's own log.
+        # On 2.11 the triggerer has no log of its own, because of S3's log handler; the request is still observed.
         eventually(lambda: self._asks(run, "wait", 8794), 150)
         go.touch()
         assert self.cluster.finish(run, 240) == "success"
@@ -111,23 +110,23 @@ class Watched:
         self._log(run, "wait", "it was told 4712")
 
     def _asks(self, run: str, task: str, port: int) -> bool:
-        """Read a task's log; whether a connection to that port was made by now."""
+        """Read a task's log; return whether a connection to the port was made."""
         self.cluster.call(f"{run}/taskInstances/{task}/logs/1")
         return any(flow.port == port for flow in list(self.wire.accepted))
 
-    def _log(self, run: str, task: str, *wanted: str) -> None:
-        """Wait until a task's log, which begins with the places that it is from, has something in it."""
+    def _log(self, run: str, task: str, *expected: str) -> None:
+        """Wait until a task's log, which begins with its sources, contains texts."""
 
         def read() -> bool:
             text = str(self.cluster.call(f"{run}/taskInstances/{task}/logs/1?full_content=true")[1])
-            return all(each in text for each in wanted)
+            return all(each in text for each in expected)
 
         eventually(read, 150)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=" ".join)
 def watched(request) -> Iterator[Watched]:
-    """A cluster that has worked, watched from before its start."""
+    """Run the DAG on a cluster that is monitored from its start."""
     release, executor = request.param
     folder = Path(mkdtemp(prefix="edges-", dir="/tmp"))
     app = str(REPOSITORY / "tests" / "local" / "app.py")
@@ -146,14 +145,14 @@ def watched(request) -> Iterator[Watched]:
 
 
 def test_official_clients(watched):
-    """With the generated admin, Airflow's own clients list DAGs, trigger one, wait for it and read its log."""
+    """As the generated admin, Airflow's own clients list DAGs, trigger one, wait for it and read its log."""
     cluster = watched.cluster
-    told = rest(cluster)
-    assert told["version"] == watched.release
-    assert {"conversation", "watched"} <= set(told["listed"])
-    assert (told["waited"], told["state"]) == ("success", "success")
-    assert "the question 4711" in told["log"]
-    lines = [["apache-airflow-client", "list, trigger, wait, read log", told["state"]]]
+    result = rest(cluster)
+    assert result["version"] == watched.release
+    assert {"conversation", "watched"} <= set(result["listed"])
+    assert (result["waited"], result["state"]) == ("success", "success")
+    assert "the question 4711" in result["log"]
+    lines = [["apache-airflow-client", "list, trigger, wait, read log", result["state"]]]
     if cluster.major >= 3:
         ctl = Ctl(cluster, cluster.folder / "ctl")
         assert {"conversation", "watched"} <= {dag["dag_id"] for dag in ctl.json("dags", "list")}
@@ -164,9 +163,9 @@ def test_official_clients(watched):
 
 
 def test_the_eleven_communications(watched):
-    """Each is seen where it exists, by a rule of the template, and is not where it must not be."""
+    """Each expected communication happens by a rule of the template; the others are absent."""
     observed, failed, lines = watched.observe(), [], []
-    for number, expected in eleven(watched.cluster.major, watched.executor).items():
+    for number, expected in expected_communications(watched.cluster.major, watched.executor).items():
         for each in expected:
             ok, rule, text = each.judge(observed)
             lines.append([str(number), WORDS[number], rule, text])
@@ -176,7 +175,7 @@ def test_the_eleven_communications(watched):
 
 
 def test_every_connection_has_a_rule(watched):
-    """Whatever was done on the network, a security group of the template allows it; what it forbids nobody answered."""
+    """A security group rule allows every connection; forbidden attempts get no response."""
     observed = watched.observe()
     lines = [[str(edge), str(seen)] for edge, seen in sorted(observed.edges.items())]
     report(f"connections {watched.name}", rows(["connection", "seen"], lines))
@@ -185,7 +184,7 @@ def test_every_connection_has_a_rule(watched):
 
 
 def test_every_rule_is_used(watched):
-    """No rule of the template is there for nothing: each was seen in use, or cannot be here."""
+    """Every rule of the template is used, except those that a local run cannot use."""
     observed = watched.observe()
     lines, unused = [], []
     for rule in sorted(observed.rules.admitted):
@@ -196,10 +195,10 @@ def test_every_rule_is_used(watched):
     assert not unused
 
 
-def test_what_must_not_be_is_not(watched):
-    """None of the connections that must not exist was made, nor tried."""
+def test_no_forbidden_connection_is_made(watched):
+    """No forbidden connection was made or tried."""
     observed = watched.observe()
-    found = {text: broken(observed, pairs) for text, pairs in must_not(watched.cluster.major).items()}
+    found = {text: violations(observed, pairs) for text, pairs in forbidden_connections(watched.cluster.major).items()}
     total = sum(seen.times for seen in observed.edges.values())
     lines = [[text, f"{len(bad)} of {total} connections"] for text, bad in found.items()]
     report(f"absent {watched.name}", rows(["must not be", "seen"], lines))
@@ -207,7 +206,7 @@ def test_what_must_not_be_is_not(watched):
 
 
 def test_every_request_is_permitted(watched):
-    """What components asked the AWS API for, their roles allow; nothing here would have refused it."""
+    """The task roles allow every request of a component to the AWS API."""
     account = watched.account
     names, buckets = account.names(), account.buckets()
     granted = account.grants()
@@ -216,23 +215,25 @@ def test_every_request_is_permitted(watched):
         for address, service, operation, bucket, _ in account.calls()
         if address in names
     ]
-    asked = {
+    requests = {
         (who, action(service, operation) or f"{service}: the body says what", buckets.get(bucket, bucket))
         for who, service, operation, bucket in calls
     }
-    report(f"requests {watched.name}", rows(["component", "action", "bucket"], [list(each) for each in sorted(asked)]))
+    report(
+        f"requests {watched.name}", rows(["component", "action", "bucket"], [list(each) for each in sorted(requests)])
+    )
     assert forbidden(calls, granted) == []
     assert {"DagProcessor", "Triggerer", "Scheduler"} <= granted.keys()
 
 
 def test_no_secret_is_readable(watched):
-    """No secret of the cluster stands in a log, in a command line, or in a file that others can read."""
+    """No secret is in a log, a command line, or a file that others can read."""
     scan = watched.scan
     for kind, name, text in [*logs_of(watched.cluster.state), *logs_in(watched.account.client)]:
         scan.add(kind, name, text)
     scan.add("output of the command", "up", watched.cluster.started)
     found = scan.findings()
-    if watched.executor == "ecs":  # docs/concepts/security.md says so: the executor puts it there
+    if watched.executor == "ecs":  # documented in docs/concepts/security.md: the executor passes it as an argument
         known = [each for each in found if each.startswith("command line: ") and each.endswith(": a token")]
         assert known
         found = [each for each in found if each not in known]

@@ -1,4 +1,4 @@
-"""What a container asks its agent, asked over HTTP as the AWS clients do."""
+"""The agent's endpoints for credentials, metadata and task protection, over HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROLE = "arn:aws:iam::123456789012:role/task"
 
 @pytest.fixture
 def agent():
-    """Endpoints that know one task with a role and one without."""
+    """Start endpoints with two tasks, one of them without a role."""
     made = datetime(2030, 1, 1, tzinfo=timezone.utc)
     endpoints = Endpoints(
         lambda role, session: {
@@ -52,7 +52,7 @@ def call(url: str, body: dict | None = None, method: str = "GET") -> tuple[int, 
 
 
 def test_credentials_are_those_of_the_task_role(agent):
-    """A task gets its role's; without a role it gets none; who is no task gets none."""
+    """A task receives the credentials of its role; a task without one, or an unknown task, receives none."""
     _, url = agent
     status, found = call(f"{url}/v2/credentials/4711")
     assert (status, found["AccessKeyId"]) == (200, f"key of {ROLE} for 4711")
@@ -61,33 +61,33 @@ def test_credentials_are_those_of_the_task_role(agent):
     assert call(f"{url}/v2/credentials/1")[0] == 404
 
 
-def test_credentials_are_there_before_the_first_question():
-    """SDKs wait two seconds, thrice: a task's credentials are got when it begins, and again only when they run out."""
+def test_credentials_are_fetched_before_the_first_request():
+    """Credentials are fetched when a task begins, and again before they expire, because SDKs wait only six seconds."""
     now = datetime.now(timezone.utc)
-    lives, asked = [timedelta(minutes=4), timedelta(hours=1)], []
+    lives, assumed = [timedelta(minutes=4), timedelta(hours=1)], []
 
     def assume(role: str, session: str) -> dict:
-        asked.append(role)
-        expires = now + lives[len(asked) - 1]
-        return {"AccessKeyId": str(len(asked)), "SecretAccessKey": "s", "SessionToken": "t", "Expiration": expires}
+        assumed.append(role)
+        expires = now + lives[len(assumed) - 1]
+        return {"AccessKeyId": str(len(assumed)), "SecretAccessKey": "s", "SessionToken": "t", "Expiration": expires}
 
     endpoints = Endpoints(assume)
     endpoints.add("4711", TaskIdentity(arn=TASK, role=ROLE, describe=dict))
-    assert asked == [ROLE]
+    assert assumed == [ROLE]
     answers = [endpoints.answer("GET", "/v2/credentials/4711", b"")[1]["AccessKeyId"] for _ in range(3)]
-    assert answers == ["2", "2", "2"]  # the first are about to run out
-    assert asked == [ROLE, ROLE]
+    assert answers == ["2", "2", "2"]  # the first expire soon
+    assert assumed == [ROLE, ROLE]
 
 
 def test_metadata(agent):
-    """A container finds itself and its task."""
+    """The metadata describe the container and its task."""
     _, url = agent
     assert call(f"{url}/v4/4711-c-worker") == (200, {"Name": "worker", "Image": "i"})
     assert call(f"{url}/v4/4711-c-worker/task")[1]["TaskARN"] == TASK
 
 
 def test_protection(agent):
-    """A task protects itself for some minutes, and gives it up again."""
+    """A task enables and disables its protection."""
     endpoints, url = agent
     address = f"{url}/api/4711-c-worker/task-protection/v1/state"
     assert call(address)[1] == {"protection": {"ProtectionEnabled": False, "TaskArn": TASK}}
@@ -100,8 +100,8 @@ def test_protection(agent):
     assert not endpoints.is_protected("4711")
 
 
-def test_a_caller_that_hangs_up_is_no_news(agent, capfd):
-    """A client that gave up before the answer leaves no traceback on the user's screen, and others are served."""
+def test_a_client_that_disconnects_causes_no_traceback(agent, capfd):
+    """A client that disconnects early causes no traceback."""
     url = urlsplit(agent[1])
     for _ in range(20):
         with socket.create_connection((url.hostname, url.port)) as client:

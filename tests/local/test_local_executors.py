@@ -1,4 +1,4 @@
-"""Every executor on every line of Airflow runs one DAG set: final states, tries, and every log through the API."""
+"""One DAG set on every executor and line of Airflow: final states, tries, and logs through the API."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tempfile import mkdtemp
 
 import pytest
 from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove
-from dagset.wanted import DAGS, WANTED
-from matrix import Row, tell
+from dagset.wanted import DAGS, EXPECTED
+from matrix import Row, add_row
 
 from cdk_airflow_ecs import AirflowVersion
 
@@ -21,18 +21,18 @@ APP = REPOSITORY / "tests" / "local" / "app.py"
 SET = REPOSITORY / "tests" / "local" / "dagset"
 EXECUTORS = ("celery", "sqs", "ecs", "mixed", "local")
 CASES = [*((name, release) for release in ("3.3.2", "2.11.2") for name in EXECUTORS), ("containers", "2.8.1")]
-# S3TaskHandler of amazon provider 9.23 leaves what triggers tell to the log of the triggerer's container.
+# With amazon provider 9.23, S3TaskHandler writes trigger logs only to the triggerer container's log.
 TRIGGERS_APART = ("2.11.2",)
-# How many of these run by the ECS executor; a task that is deferred takes two ECS tasks.
+# Number of executions by the ECS executor; a deferred task needs two ECS tasks.
 BY_ECS = {
-    "ecs": sum(wanted.times for wanted in WANTED),
-    "mixed": sum(wanted.times for wanted in WANTED if wanted.far),
+    "ecs": sum(expected.times for expected in EXPECTED),
+    "mixed": sum(expected.times for expected in EXPECTED if expected.far),
 }
 
 
 @pytest.fixture
 def folder():
-    """A folder with a short name, which is gone afterwards."""
+    """Create a folder with a short name and remove it afterwards."""
     made = Path(mkdtemp(prefix="local-", dir="/tmp"))
     yield made
     remove(made)
@@ -43,7 +43,7 @@ class DagSet:
     """The DAG set on one cluster.
 
     Args:
-        folder: where the cluster is.
+        folder: the cluster's folder.
         executor: a name of app.py.
         release: an Airflow release.
     """
@@ -55,7 +55,7 @@ class DagSet:
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     def cluster(self) -> Cluster:
-        """The cluster, with the DAGs and the image of the ECS task."""
+        """Return a cluster with the DAGs and the image of the ECS task."""
         image = self.folder / "etl"
         image.mkdir()
         python = AirflowVersion.of(self.release).python
@@ -79,7 +79,7 @@ class DagSet:
         return made
 
     def run(self, cluster: Cluster) -> None:
-        """Run all DAGs side by side, until the last is over."""
+        """Run all DAGs in parallel until the last ends."""
         warehouse = {"host": "warehouse.example.org", "login": "reader", "password": "open-sesame"}
         _made(cluster, "connections", {"connection_id": "warehouse", "conn_type": "http", **warehouse})
         _made(cluster, "variables", {"key": "colour", "value": "blue"})
@@ -92,38 +92,38 @@ class DagSet:
         return all(cluster.call(run)[1]["state"] in ("success", "failed") for run in self.runs.values())
 
     def check_states(self, cluster: Cluster) -> None:
-        """Every DAG and task instance ended as it should, after as many tries as it should."""
+        """Check the state of each DAG, and state and try number of each task instance."""
         assert {dag: cluster.call(run)[1]["state"] for dag, run in self.runs.items()} == DAGS
         found = {
             (dag, each["task_id"], each["map_index"]): (each["state"], each["try_number"])
             for dag, run in self.runs.items()
             for each in cluster.instances(run)
         }
-        assert found == {wanted.key: (wanted.state, wanted.last_try) for wanted in WANTED}
+        assert found == {expected.key: (expected.state, expected.last_try) for expected in EXPECTED}
         assert ("wait", "deferred") in self.seen
 
     def check_executions(self, cluster: Cluster) -> None:
-        """Every try was executed once, where its executor does."""
+        """Check that every try was executed once, by its executor."""
         written = Counter((self.folder / "ledger").read_text().splitlines())
-        assert written == Counter(line for wanted in WANTED for line in wanted.ledger)
+        assert written == Counter(line for expected in EXPECTED for line in expected.ledger)
         logs = cluster.state / "logs"
         assert len(list(logs.glob("etl.*.log"))) == 2
         assert len(list(logs.glob("executor.*.log"))) == BY_ECS.get(self.executor, 0)
 
     def check_logs(self, cluster: Cluster) -> int:
-        """The API has the log of every try, with what it told and without the password; return their number."""
+        """Check that the log of every try contains its texts and no password; return the number of logs."""
         texts = {}
-        for wanted in WANTED:
-            told = [(1, text) for text in wanted.triggered]
+        for expected in EXPECTED:
+            texts_of_trigger = [(1, text) for text in expected.triggered]
             if self.release in TRIGGERS_APART:
                 lines = "".join(log.read_text() for log in (cluster.state / "logs").glob("Triggerer.*.log"))
-                assert all(text in lines for _, text in told)
-                told = []
-            for number, text in wanted.logs + told:
-                run = self.runs[wanted.dag]
-                read = cluster.log(run, wanted.task, text, number=number, index=wanted.index)
+                assert all(text in lines for _, text in texts_of_trigger)
+                texts_of_trigger = []
+            for number, text in expected.logs + texts_of_trigger:
+                run = self.runs[expected.dag]
+                read = cluster.log(run, expected.task, text, number=number, index=expected.index)
                 assert "open-sesame" not in read
-                texts[wanted.key, number] = read
+                texts[expected.key, number] = read
         return len(texts)
 
 
@@ -134,7 +134,7 @@ def _made(cluster: Cluster, what: str, body: dict) -> None:
 
 @pytest.mark.parametrize(("executor", "release"), CASES)
 def test_the_dag_set(folder, executor, release):
-    """Every final state is right, every try ran once and where it should, and every log is read."""
+    """Every final state is as expected, every try runs once on its executor, and every log is readable."""
     dags = DagSet(folder, executor, release)
     began = time.monotonic()
     with dags.cluster() as cluster:
@@ -146,11 +146,11 @@ def test_the_dag_set(folder, executor, release):
         dags.check_executions(cluster)
         logs = dags.check_logs(cluster)
     assert marked(cluster.state) == []
-    tell(Row(executor=executor, release=release, up=up, dags=took, instances=len(WANTED), logs=logs))
+    add_row(Row(executor=executor, release=release, up=up, dags=took, instances=len(EXPECTED), logs=logs))
 
 
 def test_without_namespaces(folder):
-    """Where nobody may make networks, all tasks share the loopback, and a DAG runs all the same."""
+    """Without network namespaces, all tasks share loopback, and a DAG succeeds."""
     with Cluster(folder, str(APP), shared=True, TEST_EXECUTOR="celery", TEST_AIRFLOW="3.3.2") as cluster:
         assert all(row[4].startswith("127.") for row in cluster.rows())
         run = cluster.trigger("conversation")

@@ -1,4 +1,4 @@
-"""Faults in the middle of a run of 200 tasks: each ends in success, exactly as often as it should have run."""
+"""Faults during a run of 200 tasks: each run succeeds, and tasks are repeated only because of the fault."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ pytestmark = END_TO_END
 
 APP = REPOSITORY / "tests" / "local" / "faulty_app.py"
 RELEASE = os.environ.get("FAULTS_AIRFLOW", "3.3.2")
-# What waits longest is shortened, so that the series takes minutes: FAULTS_DEFAULTS=1 measures the real ones.
+# Shorter timeouts, so that the tests take minutes; FAULTS_DEFAULTS=1 measures the defaults.
 HEARTBEAT = "scheduler_zombie_task_threshold" if RELEASE.startswith("2.") else "task_instance_heartbeat_timeout"
 SHORTENED = {"scheduler": {HEARTBEAT: 60, "task_queued_timeout": 90, "task_queued_timeout_check_interval": 15}}
 CONFIG = {} if os.environ.get("FAULTS_DEFAULTS") else SHORTENED
-STILL_SECONDS = 75  # longer than clients of the AWS API wait for an answer
+STILL_SECONDS = 75  # longer than the timeout of AWS clients
 
 
 @dataclass
 class Bench:
-    """A running cluster, and what tests do to it."""
+    """A running cluster with faults."""
 
     cluster: Cluster
     broker: str
     marks: Path
 
     def is_healthy(self) -> bool:
-        """Whether each component has what it wants, all of it healthy, and each store runs."""
+        """Return whether each component has its desired count, all healthy, and each store runs."""
         try:
             rows = list(Running.of(self.cluster.state).rows())
         except (Refusal, OSError):
@@ -50,12 +50,12 @@ class Bench:
         return all(n == running and healthy.count(name) == int(n) for name, (n, running) in counts.items())
 
     def text(self, run: str) -> str:
-        """The marks of a run."""
+        """Return the marks of a run."""
         file = self.marks / run.rpartition("/")[2].replace(":", "").replace("+", "")
         return file.read_text() if file.exists() else ""
 
     def strike(self, name: str, fault: Callable[[], None], patience: float = 1500) -> faults.Outcome:
-        """Let a fault come when a quarter of a run is done; judge what became of each task."""
+        """Cause a fault after a quarter of a run, and check the executions of all tasks."""
         eventually(self.is_healthy, 300)
         began = time.time()
         run = self.cluster.trigger("many")
@@ -71,7 +71,7 @@ class Bench:
         return outcome
 
     def watch(self, run: str, patience: float) -> tuple[float, str]:
-        """Wait for the end of a run; return when everything became healthy for the last time, and the run's state."""
+        """Wait for the end of a run; return the time of the last recovery, and the run's state."""
         healed, was_healthy, end = time.time(), False, time.time() + patience
         while time.time() < end:
             healthy = self.is_healthy()
@@ -85,7 +85,7 @@ class Bench:
         raise AssertionError(f"{run} did not end in {patience} s")
 
     def state(self, run: str) -> str:
-        """The state of a run; empty while nobody can tell."""
+        """Return the state of a run; empty while the API does not respond."""
         try:
             found = self.cluster.call(run)[1]
         except OSError:
@@ -93,17 +93,17 @@ class Bench:
         return found.get("state", "") if isinstance(found, dict) else ""
 
     def tries(self, run: str) -> Counter[int]:
-        """How many tasks of a run needed how many tries, as Airflow tells."""
+        """Return how many tasks needed how many tries."""
         pages = [self.cluster.call(f"{run}/taskInstances?limit=100&offset={n}") for n in range(0, faults.TASKS, 100)]
         return Counter(task["try_number"] for _, page in pages for task in page["task_instances"])
 
     def slots(self) -> int | None:
-        """The executor's slots that are in use, asked when all is done: what is not zero is lost to the scheduler."""
-        time.sleep(5)  # it asks for results every second
+        """Return the used executor slots after the run; any but zero are lost."""
+        time.sleep(5)  # the executor polls results every second
         os.kill(faults.processes(self.cluster.state, "Scheduler")[0], signal.SIGUSR2)
         time.sleep(3)
         files = sorted((self.cluster.state / "logs").glob("Scheduler.*.log"), key=lambda file: file.stat().st_mtime)
-        return faults.taken(files[-1].read_text(errors="replace"))
+        return faults.used_slots(files[-1].read_text(errors="replace"))
 
     def _tell(self, name: str, outcome: faults.Outcome, total: float, tries: Counter[int]) -> None:
         text = faults.table(
@@ -114,11 +114,11 @@ class Bench:
         report(f"{kind}-{RELEASE}-{self.broker}-{name.replace(' ', '-')}", text)
 
     def dies(self, label: str, number: signal.Signals | None = None) -> Callable[[], None]:
-        """Kill a component, of workers one, or a store; it is over when another process stands in its place.
+        """Return a function that kills a component, one worker, or a store, and waits for its replacement.
 
         Args:
             label: the component, or a part of the store's logical id.
-            number: the signal that its first process gets. The default is kill -9 of all its processes.
+            number: the signal to its first process; the default is SIGKILL to all its processes.
         """
 
         def fault() -> None:
@@ -152,12 +152,12 @@ def bench(request) -> Iterator[Bench]:
 
 
 def test_postgres_restarts(bench):
-    """Connections end, as in a maintenance window of RDS; everything finds its way back."""
+    """A run survives the loss of all database connections, as in a maintenance window of RDS."""
     bench.strike("restart of PostgreSQL", bench.dies("Database", signal.SIGINT))
 
 
 def test_the_broker_restarts(bench):
-    """Redis keeps what it holds, as in a failover; SQS has no server here, so the AWS API stands still for a while."""
+    """A run survives a restart of Redis that keeps its data, or, with SQS, a suspended AWS API."""
     if bench.broker == "redis":
         bench.strike("restart of the broker", bench.dies("Broker", signal.SIGTERM))
         return
@@ -165,9 +165,9 @@ def test_the_broker_restarts(bench):
     bench.strike(f"the AWS API stands still for {STILL_SECONDS} s", lambda: faults.freeze(pid, STILL_SECONDS))
 
 
-@pytest.mark.parametrize("bench", ["redis"], indirect=True)  # SQS has no server that could be lost
+@pytest.mark.parametrize("bench", ["redis"], indirect=True)  # SQS has no server to kill
 def test_the_broker_is_lost(bench):
-    """A Redis that was killed comes back empty: Airflow sends again what was queued."""
+    """A run survives the loss of Redis's data: Airflow queues the tasks again."""
     bench.strike("kill -9 of the broker", bench.dies("Broker"))
 
 
@@ -183,12 +183,12 @@ def test_the_broker_is_lost(bench):
     ids=["worker", "scheduler", "dag-processor", "triggerer", "api-server"],
 )
 def test_a_component_is_killed(bench, name, label):
-    """Another task takes its place, and the run ends as if nothing had been."""
+    """A killed component is replaced, and the run succeeds."""
     bench.strike(name, bench.dies(label))
 
 
-def test_a_busy_worker_is_scaled_in(bench):
-    """It finishes what it has begun: nothing runs twice."""
+def test_a_busy_worker_finishes_before_scale_in(bench):
+    """A worker finishes its tasks before it stops, so that none runs twice."""
 
     def fault() -> None:
         assert bench.cluster.run("scale", "default", "1").returncode == 0
@@ -199,8 +199,8 @@ def test_a_busy_worker_is_scaled_in(bench):
     assert outcome.repeated == []
 
 
-def test_all_is_stopped_and_goes_on(bench):
-    """What was queued is done after the next start, and nothing that was done is done again."""
+def test_a_run_continues_after_a_full_stop(bench):
+    """After a stop and start of the cluster, queued tasks run and finished ones are not repeated."""
 
     def fault() -> None:
         bench.cluster.run("down")

@@ -1,4 +1,4 @@
-"""What an image is, which Python runs it, and how its environment is made."""
+"""Images: their kinds, Python interpreters and environments."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
         ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/redis:1", None),
     ],
 )
-def test_names_say_what_an_image_is(name: str, kind: str | None):
-    """Official names are known by what they hold; all others are not guessed."""
+def test_official_images_are_recognized_by_name(name: str, kind: str | None):
+    """Official images are recognized by name; others are not guessed."""
     assert kind_of(name) == kind
 
 
-def test_other_images_are_refused_by_name():
-    """The refusal names the image and what to say instead."""
+def test_other_images_are_refused():
+    """An unknown image is refused with its name and the remedy."""
     with pytest.raises(Refusal, match=r"ghcr\.io/acme/etl:7 is not supported.*--image ghcr\.io/acme/etl:7=DIR"):
         read_image("ghcr.io/acme/etl:7")
 
 
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
 @pytest.mark.parametrize("base", ["official", "slim"])
-def test_what_the_library_builds_is_followed(tmp_path: Path, version: AirflowVersion, base: str):
-    """Every Dockerfile that the library writes is understood: requirements, packages, folders, entry point."""
+def test_dockerfiles_of_the_library_are_supported(tmp_path: Path, version: AirflowVersion, base: str):
+    """Every Dockerfile that the library writes is supported: requirements, packages, folders, entry point."""
     recipe = Recipe(
         version=version,
         base=base,
@@ -90,20 +90,20 @@ def test_what_the_library_builds_is_followed(tmp_path: Path, version: AirflowVer
     ],
 )
 def test_the_nearest_python_that_fits(airflow: str, wanted: str, locked: bool, have: list[str], chosen: str):
-    """The image's own Python if it is there, else the nearest on which that release runs."""
+    """The image's own Python is chosen if it exists, else the nearest that the release supports."""
     found = [Interpreter(Path(version), version) for version in have]
     assert choose(airflow, wanted, locked=locked, found=found).version == chosen
 
 
 def test_no_python_fits():
-    """The refusal says what is needed, what there is and how to get it."""
+    """Without a suitable Python, the error names the needed versions, the existing ones and the remedy."""
     found = [Interpreter(Path("a"), "3.13.0")]
     with pytest.raises(Refusal, match=r"Python 3\.11 to 3\.12; installed: 3\.13.*uv python install 3\.12"):
         choose("2.11.2", "3.12", locked=True, found=found)
 
 
-def test_this_machine_has_a_python():
-    """The interpreter that runs this is found, and none that belongs to a virtual environment."""
+def test_the_interpreter_of_this_process_is_found():
+    """The interpreter of this process is found, but none of a virtual environment."""
     found = pythons.installed()
     assert found
     for python in found:
@@ -114,7 +114,7 @@ def test_this_machine_has_a_python():
 
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a uv in front of the real one that writes down what it is told, and makes an empty environment."""
+    """Put a uv on PATH that records its arguments and creates an empty environment."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "uv"
@@ -136,7 +136,7 @@ esac
 
 
 def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
-    """It is installed once, with hashes, and found again by the next run."""
+    """An official image is installed once from its lock, with hashes, and reused by the next run."""
     done: list[str] = []
     made = [Environments(tmp_path / "cache", done.append).of("apache/airflow:3.3.2-python3.12") for _ in range(2)]
     assert made[0] == made[1]
@@ -153,7 +153,7 @@ def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
 
 
 def test_a_release_without_a_lock_resolves_by_its_date(tmp_path: Path, uv: Path):
-    """Nothing newer than the release itself counts, and the broken providers never do."""
+    """A release without a lock is resolved as of its release date, without broken providers."""
     environment = Environments(tmp_path / "cache").of("apache/airflow:2.9.3-python3.12")
     assert environment.airflow_version == "2.9.3"
     told = uv.read_text()
@@ -163,7 +163,7 @@ def test_a_release_without_a_lock_resolves_by_its_date(tmp_path: Path, uv: Path)
 
 
 def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
-    """What the image adds may move itself, nothing else, and gives an environment of its own."""
+    """Additional requirements change no other package, and have their own environment."""
     folder = tmp_path / "context"
     text = "FROM apache/airflow:3.3.2-python3.12\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
     context(folder, text, "requirements.txt")
@@ -175,13 +175,13 @@ def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
     assert (home / "constraints.txt").read_text() == "numpy==2.0"
     assert environment.bin != environments.of("apache/airflow:3.3.2-python3.12").bin
     (folder / "requirements.txt").write_text("broken")
-    for _ in range(2):  # a failed one is not taken for a finished one
+    for _ in range(2):  # an incomplete environment is not used
         with pytest.raises(Refusal, match="`uv pip install` failed:\nno solution"):
             environments.of("label", ImageBuild(folder=folder))
 
 
 def test_requirements_that_the_lock_does_not_admit(tmp_path: Path, uv: Path):
-    """The release and the requirements are then resolved together, as of the release's day."""
+    """Requirements that conflict with the lock are resolved with the release as of its date."""
     folder = tmp_path / "context"
     context(folder, "FROM apache/airflow:3.3.2\nRUN pip install conflict==1\n")
     done: list[str] = []
@@ -194,8 +194,8 @@ def test_requirements_that_the_lock_does_not_admit(tmp_path: Path, uv: Path):
     assert "constraints.txt" not in last
 
 
-def test_files_of_the_image_are_laid_into_the_home(tmp_path: Path, uv: Path):
-    """Folders and files are where the image has them below AIRFLOW_HOME."""
+def test_files_of_the_image_are_copied_to_the_home(tmp_path: Path, uv: Path):
+    """Files and folders of the image are copied to their place below the home."""
     text = "FROM apache/airflow:3.3.2\nCOPY plugins/ /opt/airflow/plugins/\nCOPY a.cfg /opt/airflow/airflow.cfg\n"
     context(tmp_path / "context", text, "plugins/sub/p.py", "a.cfg")
     environment = Environments(tmp_path / "cache").of("label", ImageBuild(folder=tmp_path / "context"))
@@ -205,14 +205,14 @@ def test_files_of_the_image_are_laid_into_the_home(tmp_path: Path, uv: Path):
     assert (tmp_path / "home/airflow.cfg").is_file()
 
 
-def test_another_python_is_told(tmp_path: Path, uv: Path):
-    """A Python that is not the image's is a named difference."""
+def test_another_python_is_named(tmp_path: Path, uv: Path):
+    """A Python other than the image's is named as a difference."""
     environment = Environments(tmp_path / "cache").of("apache/airflow:slim-2.8.1-python3.8")
     assert environment.substitutions == ("the image has Python 3.8; the local environment has 3.11.1",)
 
 
 def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
-    """They are resolved with the release as of its day, in an environment of their own; a slim image has none."""
+    """Extras of the official image have their own environment, as of the release's date; slim images have none."""
     environments = Environments(tmp_path / "cache", extras=["virtualenv", "google", "pandas"])
     made = environments.of("apache/airflow:3.3.2-python3.12")
     told = uv.read_text()
@@ -236,8 +236,8 @@ def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
         ("import airflow.providers.microsoft.azure.hooks", "--extras microsoft-azure"),
     ],
 )
-def test_an_import_that_fails_names_the_remedy(tmp_path: Path, code: str, words: str):
-    """For modules that the official image has; all others, and those who only ask, are answered as ever."""
+def test_a_failed_import_names_the_remedy(tmp_path: Path, code: str, words: str):
+    """A failed import of a module of the official image names the option to install it; others fail as usual."""
     explain_missing(tmp_path, "3.3.2")
     (tmp_path / "airflow/providers/microsoft").mkdir(parents=True)
     probe = f"""
@@ -260,14 +260,14 @@ except ImportError as error:
     assert words in done.stdout
 
 
-def test_locks_are_whole():
-    """Each lock pins its Airflow and has hashes, names no registry, and is what the tests of that release use."""
+def test_locks_are_complete():
+    """Each lock pins its Airflow with hashes, names no registry, and equals that of the release's tests."""
     names = {path.stem for path in LOCKS.glob("*.txt")}
     assert names == {"3.3.2", "2.11.2", "2.8.1"}
     for name in names:
         text = (LOCKS / f"{name}.txt").read_text()
         assert f"apache-airflow=={name} \\" in text
-        # As in the official images: the amazon provider's deferrable operators need it.
+        # The amazon provider's deferrable operators need it, as in the official images.
         assert re.search("^aiobotocore==", text, re.M)
         assert "://" not in text
         assert all("--hash=" in part for part in re.split(r"\n(?=\S)", text.strip()) if not part.startswith("#"))
@@ -275,8 +275,8 @@ def test_locks_are_whole():
         assert (REPOSITORY / f"requirements/airflow-{name}.txt").samefile(LOCKS / f"{name}.txt")
 
 
-def test_an_image_that_only_dags_start_is_refused_while_the_cluster_starts(tmp_path: Path):
-    """Of a service, `up` would say it; of a task of `add_ecs_task`, nobody would before a DAG fails."""
+def test_the_image_of_an_ecs_task_is_checked_at_start(tmp_path: Path):
+    """The image of an `add_ecs_task` task is checked at start, not only when a DAG uses it."""
     done: list[tuple[str, str]] = []
     run = Run(RunOptions(path=tmp_path, state=tmp_path), lambda about, text: done.append((about, text)))
     run.files, run.environments = (), Environments(tmp_path / "cache")
@@ -286,7 +286,7 @@ def test_an_image_that_only_dags_start_is_refused_while_the_cluster_starts(tmp_p
 
 
 def test_every_release_has_a_date():
-    """The constants' releases, and those between, resolve by date."""
+    """Every release has a date."""
     assert all(_date(str(version)) for version in AirflowVersion.ALL)
     assert _date("3.99.0") == ""
 

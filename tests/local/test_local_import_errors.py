@@ -1,4 +1,4 @@
-"""DAG files that fail, or are gone, from one local run to the next."""
+"""Import errors of an earlier local run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ APP = Path(__file__).with_name("app.py")
 
 @pytest.fixture
 def folder():
-    """Make a folder with a short name, and remove it afterwards."""
+    """Create a folder with a short name and remove it afterwards."""
     made = Path(mkdtemp(prefix="local-", dir="/tmp"))
     yield made
     remove(made)
 
 
 @pytest.mark.parametrize("release", ["2.11.2"])
-def test_what_an_earlier_run_found_is_not_listed_for_ever(folder, release):
-    """Between two runs a broken file and a DAG are removed: the second run lists neither."""
+def test_deleted_files_are_not_listed_by_the_next_run(folder, release):
+    """A broken file and a DAG that are deleted between two runs are not listed by the second."""
     cluster = Cluster(folder, str(APP), int(release[0]), TEST_EXECUTOR="local", TEST_AIRFLOW=release)
     broken, gone = cluster.dags / "broken.py", cluster.dags / "gone.py"
     broken.write_text("import a_module_that_does_not_exist  # airflow DAG")
@@ -36,7 +36,7 @@ def test_what_an_earlier_run_found_is_not_listed_for_ever(folder, release):
 
 
 def listed(cluster: Cluster) -> tuple[list[str], list[str]]:
-    """The files with import errors, and the active DAGs."""
+    """Return the files with import errors, and the active DAGs."""
     errors, dags = cluster.call("importErrors")[1], cluster.call("dags?only_active=true")[1]
     files = sorted(Path(each["filename"]).name for each in errors["import_errors"])
     return files, sorted(each["dag_id"] for each in dags["dags"])

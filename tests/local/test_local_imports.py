@@ -1,4 +1,4 @@
-"""The local runner is a package of its own: it needs neither CDK nor the construct library."""
+"""Imports of the local runner, which needs neither CDK nor the construct library."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cluster import INTERPRETER
 
 SOURCES = Path(__file__).parents[2] / "src"
 LOCAL = SOURCES / "cdk_airflow_ecs/local"
-# Code that runs in containers and in Lambda, and one list that a Dockerfile of the library has too.
+# Programs for containers and Lambda, and a list that the library's Dockerfile has too.
 ALLOWED = tuple(f"cdk_airflow_ecs.{name}" for name in ("local", "in_container", "in_lambda", "airflow_extras"))
 FILES = sorted(LOCAL.rglob("*.py"))
 
 
 def imported(file: Path) -> Iterator[str]:
-    """The modules that a file imports, anywhere in it."""
+    """Return the modules that a file imports, also in functions."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -29,8 +29,8 @@ def imported(file: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(LOCAL)))
-def test_local_imports_nothing_of_the_core(file: Path):
-    """Only the allowed modules of this library, and nothing of CDK."""
+def test_local_imports_only_allowed_modules(file: Path):
+    """The local runner imports only the allowed modules of this library, and not CDK."""
     found = {name for name in imported(file) if name.startswith(("cdk_airflow_ecs", "aws_cdk", "constructs", "jsii"))}
     assert {name for name in found if not any(f"{name}.".startswith(f"{allowed}.") for allowed in ALLOWED)} == set()
 
@@ -38,11 +38,11 @@ def test_local_imports_nothing_of_the_core(file: Path):
 @pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments")
 @pytest.mark.parametrize("module", ["local.up", "local.images.environments", "local.compose.render"])
 def test_no_cdk_is_loaded(module: str):
-    """A machine that runs a template may lack Node.js: nothing may load jsii on the way."""
+    """The local runner does not load jsii, so that it runs without Node.js."""
     code = f"import sys, cdk_airflow_ecs.{module}; sys.exit(bool({{'jsii', 'aws_cdk'}} & {{*sys.modules}}))"
     assert subprocess.run([INTERPRETER, "-c", code], env={"PYTHONPATH": str(SOURCES)}, check=False).returncode == 0
 
 
-def test_what_is_shared_imports_nothing():
-    """The one module outside that the runner reads has no imports but those of Python itself."""
+def test_the_shared_module_imports_only_the_standard_library():
+    """The shared module imports only the standard library."""
     assert set(imported(SOURCES / "cdk_airflow_ecs/airflow_extras.py")) == {"__future__.annotations", "typing.Final"}

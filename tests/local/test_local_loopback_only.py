@@ -1,4 +1,4 @@
-"""Servers that ask for all addresses get the loopback, where tasks have no network of their own."""
+"""Servers on all addresses, which are restricted to loopback where tasks share the machine's network."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ ASKED = (
 
 
 @pytest.mark.parametrize("how", SERVERS)
-def test_all_addresses_are_the_loopback(how):
-    """Airflow's log server asks for all addresses, and cannot be told another."""
+def test_all_addresses_become_loopback(how):
+    """A server on all addresses, such as Airflow's log server, listens only on loopback."""
     addresses = Addresses.open(isolated=False)
     try:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": addresses.python_path}

@@ -1,21 +1,21 @@
-"""What the marks of a run tell about a fault: who ran, how often, and whether there was a cause."""
+"""The evaluation of task marks after a fault."""
 
 from __future__ import annotations
 
 import pytest
 from faults import TASKS, Outcome, executions
 
-# Every task ends a second after it began, five of them a second; the fault comes at 100 s and is over at 110 s.
+# Five tasks a second, of one second each; the fault lasts from 100 s to 110 s.
 QUIET = "".join(f"{n} 1 begins {90 + n / 5:.1f}\n{n} 1 ends {91 + n / 5:.1f}\n" for n in range(TASKS))
 
 
 def outcome(text: str) -> Outcome:
-    """Judge marks."""
+    """Evaluate marks."""
     return Outcome(executions(text), struck=100.0, healed=110.0)
 
 
-def test_a_quiet_run():
-    """Each task ran once, and the times are those of the tasks."""
+def test_a_run_without_repetition():
+    """Without repetition, each task ran once with these times."""
     judged = outcome(QUIET)
     assert judged.wrong() == []
     assert judged.repeated == []
@@ -24,15 +24,15 @@ def test_a_quiet_run():
 
 
 def test_an_interrupted_task_runs_again():
-    """A try that never ended, or whose result was lost with the fault, is followed by another."""
+    """A try that did not end, or whose result was lost during the fault, may be repeated."""
     text = QUIET.replace("50 1 ends 101.0\n", "") + "50 2 begins 150.0\n50 2 ends 151.0\n"
-    judged = outcome(text + "45 2 begins 150.0\n45 2 ends 151.0\n")  # its first try ended just as the fault came
+    judged = outcome(text + "45 2 begins 150.0\n45 2 ends 151.0\n")  # its first try ended just at the fault
     assert judged.wrong() == []
     assert judged.repeated == [45, 50]
 
 
 @pytest.mark.parametrize(
-    ("more", "wanted"),
+    ("more", "expected"),
     [
         ("50 1 begins 150.0\n50 1 ends 151.0\n", "try 1 of task 50 ran 2 times"),
         ("3 2 begins 150.0\n3 2 ends 151.0\n", "task 3 was repeated though"),
@@ -40,11 +40,11 @@ def test_an_interrupted_task_runs_again():
     ],
     ids=["one try twice", "done long before", "begun long after"],
 )
-def test_a_repetition_without_cause(more, wanted):
-    """It is named."""
-    assert any(text.startswith(wanted) for text in outcome(QUIET + more).wrong())
+def test_a_repetition_without_cause(more, expected):
+    """A repetition without a cause is an error."""
+    assert any(text.startswith(expected) for text in outcome(QUIET + more).wrong())
 
 
 def test_a_task_that_never_ended():
-    """It is named."""
+    """A task that never ended is an error."""
     assert outcome(QUIET.replace("7 1 ends 92.4\n", "", 1)).wrong() == ["task 7 never ended"]

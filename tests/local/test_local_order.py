@@ -1,4 +1,4 @@
-"""The order in which resources are made here."""
+"""The order in which local resources are created."""
 
 from __future__ import annotations
 
@@ -23,17 +23,14 @@ BODIES = {"Worker": WORKER, "Gate": GATE, "Api": API, "Name": NAME, "Namespace":
 
 
 @pytest.mark.parametrize("names", list(itertools.permutations(BODIES)))
-def test_names_are_there_before_any_task(names):
-    """A worker that is created before the name of the execution API would be given a name that nothing resolves.
-
-    It depended on the order in which the template lists them whether a run with --shared worked.
-    """
+def test_names_are_created_before_tasks(names):
+    """The name of the execution API is created before the workers that resolve it, in any order of the template."""
     order = ordered({name: BODIES[name] for name in names})
     assert order.index("Name") < min(order.index("Worker"), order.index("Api"))
     assert order.index("Gate") < order.index("Worker")
 
 
-def test_a_name_that_waits_for_a_service_is_no_circle():
-    """A service that such a name depends on comes first."""
+def test_a_name_that_depends_on_a_service_is_created_after_it():
+    """A service that a name depends on is created first, without a circular dependency."""
     name = NAME | {"DependsOn": ["Worker"]}
     assert ordered({**BODIES, "Name": name})[-2:] == ["Name", "Api"]

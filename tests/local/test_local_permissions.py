@@ -1,4 +1,4 @@
-"""A request that a role does not allow is found, though the local API answers it."""
+"""Requests that a role does not allow, although the local API accepts them."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ POLICY = {
         ("ecs", "RunTask", "", True),
         ("ecs", "StopTask", "", False),
         ("sts", "GetCallerIdentity", "", True),
-        ("sqs", "", "", True),  # its head does not say what it asks for
+        ("sqs", "", "", True),  # only the body contains the action
     ],
 )
-def test_what_no_statement_allows_is_named(service, operation, bucket, allowed):
-    """By component, action and bucket."""
+def test_a_request_that_is_not_allowed_is_listed(service, operation, bucket, allowed):
+    """A request without an allowing statement is listed by component, action and bucket."""
     found = forbidden([("Scheduler", service, operation, bucket)], {"Scheduler": list(grants([POLICY]))})
     assert found == ([] if allowed else [("Scheduler", action(service, operation), bucket)])
 
 
-def test_others_than_components_are_left_out():
-    """What the runner itself asks for is nothing of the template's."""
+def test_requests_of_the_runner_are_not_checked():
+    """Requests of the runner are not checked."""
     assert forbidden([("this machine", "s3", "PUT object", "dags")], {"Scheduler": []}) == []
 
 
 def test_an_unknown_method_is_an_error():
-    """A request that nobody thought of is no permitted one."""
+    """An unknown method is an error."""
     with pytest.raises(KeyError):
         action("s3", "PATCH object")

@@ -1,4 +1,4 @@
-"""Processes are found and stopped, also those whose parents are gone."""
+"""Finding and stopping processes, even without their parents."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from places import temporary_state
 from cdk_airflow_ecs.local.state import State
 
 
-def test_what_was_started_is_found_by_another_command():
-    """A second look at the directory finds what runs, by name, and stops all of it."""
+def test_another_command_finds_the_processes():
+    """Another command finds the processes of a state directory by name, and stops them."""
     with temporary_state() as state:
         process = state.processes.start("sleeper", ["sleep", "600"])
         later = State.open(state.directory)
@@ -25,35 +25,35 @@ def test_what_was_started_is_found_by_another_command():
         assert later.processes.running() == []
 
 
-def test_a_number_that_was_given_to_another_process_is_not_touched():
-    """A record whose start time differs from the living process's is no process of ours."""
-    with temporary_state() as state, subprocess.Popen(["sleep", "600"]) as stranger:
-        time.sleep(0.1)  # the kernel tells start times in hundredths of a second
+def test_a_reused_process_number_is_ignored():
+    """A process is ignored if its start time differs from the recorded one, because the number was reused."""
+    with temporary_state() as state, subprocess.Popen(["sleep", "600"]) as other:
+        time.sleep(0.1)  # the kernel counts start times in hundredths of a second
         state.processes.start("sleeper", ["sleep", "600"])
         (file,) = (state.directory / "processes").glob("*.json")
-        text = file.read_text().replace(f'"pid": {file.stem}', f'"pid": {stranger.pid}')
+        text = file.read_text().replace(f'"pid": {file.stem}', f'"pid": {other.pid}')
         file.rename(file.with_name("1.json")).write_text(text)
         assert state.processes.running() == []
         state.processes.stop_all()
-        assert stranger.poll() is None
-        stranger.kill()
+        assert other.poll() is None
+        other.kill()
 
 
 def test_grandchildren_end_too():
-    """Children that ignore SIGTERM end with the session, and those that left it are found by their mark."""
+    """Children that ignore SIGTERM end with the session; those that left it are found by their mark."""
     script = "trap '' TERM; sleep 601 & setsid sleep 602 & wait"
     with temporary_state() as state:
         process = state.processes.start("shell", ["sh", "-c", script])
         wait_for(lambda: sorted(Counter(map(session, marked(state))).values()) == [1, 2])
         state.processes.stop(process, seconds=0.2)
-        # What was killed may be seen for a moment longer. The one that left has a session of its own.
+        # A killed process is visible for a moment. The one that left has its own session.
         wait_for(lambda: [session(each) == each for each in marked(state)] == [True])
         state.processes.stop_all()
         wait_for(lambda: not marked(state))
 
 
 def test_input_output_and_environment(tmp_path: Path):
-    """The command sees its input and environment alone, and its output is private."""
+    """The command has only the given input and environment, and only the owner can read its output."""
     log = tmp_path / "log"
     code = "import os,sys;print(sys.stdin.read(), os.environ['A'], 'HOME' in os.environ)"
     with temporary_state() as state:
@@ -64,7 +64,7 @@ def test_input_output_and_environment(tmp_path: Path):
 
 
 def session(process: int) -> int:
-    """The session of a process; 0 if it has just ended."""
+    """Return a process's session; 0 if it has ended."""
     try:
         return os.getsid(process)
     except ProcessLookupError:
@@ -72,7 +72,7 @@ def session(process: int) -> int:
 
 
 def marked(state: State) -> list[int]:
-    """Processes that carry the mark of this state."""
+    """Return the processes with this state's mark."""
     (value,) = state.processes.mark.values()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -84,9 +84,9 @@ def marked(state: State) -> list[int]:
     return found
 
 
-def wait_for(question, seconds: float = 60) -> None:
-    """Ask until the answer is true."""
+def wait_for(condition, seconds: float = 60) -> None:
+    """Wait until the function returns a true value."""
     end = time.monotonic() + seconds
-    while not question():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""SQS on this machine: no message is lost or given to two, and a stop keeps what queues hold."""
+"""The local SQS: no message is lost or received twice, and messages survive a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACCOUNT = Account()
 
 @pytest.fixture
 def backend(monkeypatch) -> SQSBackend:
-    """SQS with one queue."""
+    """Create SQS with one queue."""
     for kind, name in ((SQSBackend, "receive_message"), (Queue, "delete_message")):
         monkeypatch.setattr(kind, name, getattr(kind, name))
     queues.one_at_a_time()
@@ -30,7 +30,7 @@ def backend(monkeypatch) -> SQSBackend:
 
 
 def test_each_message_is_received_once(backend):
-    """Four receivers at once, each deleting what it got, while others send: all arrive, each once."""
+    """Four parallel receivers get each message once while others send."""
 
     def send(number):
         for place in range(100):
@@ -54,22 +54,22 @@ def test_each_message_is_received_once(backend):
     assert backend.queues["work"]._messages == []
 
 
-def test_messages_outlive_a_run(backend):
-    """What waited waits again, what was received stays hidden, and what was deleted is gone."""
+def test_messages_survive_a_restart(backend):
+    """After a restart, waiting messages wait, received ones are hidden, and deleted ones are gone."""
     for body in ("done", "taken", "waits"):
         backend.send_message("work", body)
     done = backend.receive_message("work", 1, 0, 30)[0]
     backend.delete_message("work", done.receipt_handle)
-    taken = backend.receive_message("work", 1, 0, 30)[0]
-    kept = json.loads(json.dumps(queues.messages(ACCOUNT, {"Work": "http://x/1/work"})))
+    received = backend.receive_message("work", 1, 0, 30)[0]
+    saved = json.loads(json.dumps(queues.messages(ACCOUNT, {"Work": "http://x/1/work"})))
     backend.reset()
     backend.create_queue("work", {})
-    queues.put_back(ACCOUNT, "http://x/1/work", kept["Work"])
+    queues.put_back(ACCOUNT, "http://x/1/work", saved["Work"])
     assert [each.body for each in backend.receive_message("work", 10, 0, 30)] == ["waits"]
     assert [each.body for each in backend.queues["work"]._messages] == ["taken", "waits"]
-    assert backend.queues["work"]._messages[0].approximate_receive_count == taken.approximate_receive_count
+    assert backend.queues["work"]._messages[0].approximate_receive_count == received.approximate_receive_count
 
 
 def test_nothing_to_receive(backend):
-    """An empty queue answers when the time is over."""
+    """An empty queue returns no message after the wait time."""
     assert backend.receive_message("work", 1, 0, 30) == []

@@ -1,4 +1,4 @@
-"""The quickstart on this machine: the template that would be deployed, with real Airflow."""
+"""The quickstart's template with real Airflow on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from cluster import END_TO_END, REPOSITORY, Cluster, ask, eventually, marked, remove
+from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove, send
 from places import why_not_isolated
 from secrets_scan import Scan, logs_of
 from stranger import ask_as_another_user
@@ -31,7 +31,7 @@ with DAG("{name}", start_date=datetime(2024, 1, 1), schedule=None):
 
 @pytest.fixture(scope="module")
 def folder():
-    """A folder with a short name, which is gone afterwards."""
+    """Create a folder with a short name and remove it afterwards."""
     made = Path(mkdtemp(prefix="local-", dir="/tmp"))
     yield made
     remove(made)
@@ -39,47 +39,47 @@ def folder():
 
 @pytest.fixture(scope="module")
 def scan(folder):
-    """A scan for secrets from before the start."""
+    """Scan for secrets from before the start."""
     with Scan(folder / "state") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def cluster(folder, scan):
-    """The running quickstart; when it is down, nothing of it is left."""
+    """Run the quickstart, and check that no process remains."""
     with Cluster(folder, str(REPOSITORY / "examples" / "quickstart" / "app.py")) as running:
         yield running
     assert marked(running.state) == []
 
 
 def test_every_component_is_ready(cluster):
-    """Each service runs as many tasks as the template says, all healthy."""
+    """Each service runs its desired count, all healthy."""
     rows = cluster.rows()
     assert {row[0] for row in rows} == COMPONENTS
     assert {tuple(row[1:4]) for row in rows} == {("1", "1", "healthy")}
 
 
 def test_a_dag_runs(cluster):
-    """A DAG triggered through the REST API succeeds, and the API tells what its task printed."""
+    """A DAG triggered by the REST API succeeds, and the API returns its log."""
     run = cluster.trigger("conversation")
     assert cluster.finish(run) == "success"
     assert "the question 4711" in cluster.log(run, "ask", "4711")
 
 
-def test_a_changed_dag_is_picked_up(cluster):
-    """A file that is written into the folder of the DAGs becomes a DAG by itself."""
+def test_a_new_dag_file_is_loaded(cluster):
+    """A file that is added to the DAG folder becomes a DAG."""
     (cluster.dags / "later.py").write_text(CHANGED.format(name="later"))
     eventually(lambda: cluster.call("dags/later")[0] == 200, 90)
 
 
-def test_the_load_balancer_keeps_the_execution_api_apart(cluster):
-    """The template's listener rule holds: nobody reaches the execution API through the load balancer."""
-    assert ask(f"{cluster.url}/execution/health") == (404, "Not found")
-    assert ask(f"{cluster.url}/api/v2/version")[0] == 200
+def test_the_load_balancer_does_not_serve_the_execution_api(cluster):
+    """The load balancer does not forward requests to the execution API."""
+    assert send(f"{cluster.url}/execution/health") == (404, "Not found")
+    assert send(f"{cluster.url}/api/v2/version")[0] == 200
 
 
 def test_no_secret_is_readable(cluster, scan):
-    """No secret of the cluster stands in a log, in a command line, or in a file that others can read."""
+    """No secret is in a log, a command line, or a file that others can read."""
     for kind, name, text in [*logs_of(cluster.state), ("output of the command", "up", cluster.started)]:
         scan.add(kind, name, text)
     assert scan.findings() == []
@@ -89,7 +89,7 @@ def test_no_secret_is_readable(cluster, scan):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_gets_nothing(cluster):
-    """Each request to the API of the running cluster is refused, and no request reaches a task."""
+    """Every request of another user to the API is refused, and none reaches a task."""
     run, key = (json.loads((cluster.state / f"{name}.json").read_text()) for name in ("run", "key"))
     urls = {run["api"], run["task_api"]}
     lines = ask_as_another_user(key["id"], urls)
@@ -102,7 +102,7 @@ def test_another_user_gets_nothing(cluster):
 
 @pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
 def test_programs_of_this_machine_reach_no_task(cluster):
-    """The API server answers at its own address inside the network of the tasks only."""
+    """Programs of this machine cannot reach the API server, which listens only in the tasks' network."""
     (address,) = (row[4] for row in cluster.rows() if row[0] == "ApiServer")
     try:
         with urllib.request.urlopen(f"http://{address}:8080/api/v2/version", timeout=5) as answer:
@@ -113,22 +113,22 @@ def test_programs_of_this_machine_reach_no_task(cluster):
 
 
 def test_scale_out_and_in(cluster):
-    """A component gets another task by UpdateService, and loses it again."""
+    """UpdateService adds a task to a component and removes it."""
     for count in (2, 1):
         assert cluster.run("scale", "default", str(count)).returncode == 0
         eventually(lambda n=count: [r[3] for r in cluster.rows() if r[0] == "default"] == ["healthy"] * n, 90)
 
 
 def test_a_second_run_on_the_same_state_is_refused(cluster):
-    """It names the process that holds the state, and leaves it alone."""
+    """A second run on the same state is refused with the process number of the first."""
     again = cluster.run("up", str(cluster.folder / "cdk.out"))
     assert again.returncode == 1
     assert "a cluster already runs on" in again.stderr
     assert len(cluster.rows()) == len(COMPONENTS)
 
 
-def test_data_outlives_the_process_and_its_death(cluster):
-    """After kill -9, `down` finds what is left; the next `up` has the same users, runs and logs."""
+def test_data_survives_a_killed_run(cluster):
+    """After kill -9, `down` cleans up, and the next `up` has the same users, runs and logs."""
     run = cluster.trigger("conversation")
     assert cluster.finish(run) == "success"
     before = cluster.run("password").stdout

@@ -1,4 +1,4 @@
-"""What cannot run here is refused in words, and leaves nothing behind."""
+"""Refusals of `up`: their messages, and that nothing remains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEALTHY = {"Command": ["CMD-SHELL", "exit 0"]}
 
 
 def up(folder, resources: dict | None, *words: str) -> str:
-    """Try to bring a template up; return why it was refused."""
+    """Run `up` with a template and return the error."""
     template = folder / "Test.template.json"
     if resources is not None:
         template.write_text(json.dumps({"Resources": resources}))
@@ -40,7 +40,7 @@ def up(folder, resources: dict | None, *words: str) -> str:
     )
     assert tried.returncode == 1, tried.stdout
     assert "Traceback" not in tried.stderr
-    eventually(lambda: not marked(folder / "state"), 60)  # what was killed takes a moment to be gone
+    eventually(lambda: not marked(folder / "state"), 60)  # killed processes take a moment to end
     return tried.stderr
 
 
@@ -56,31 +56,31 @@ def up(folder, resources: dict | None, *words: str) -> str:
     ],
     ids=["type", "property", "function"],
 )
-def test_what_a_template_says_and_nothing_here_does(tmp_path, resources, told):
-    """The error names the resource and its unsupported part."""
+def test_unsupported_template_parts_are_refused(tmp_path, resources, told):
+    """An unsupported type, property or function is refused with the resource's name."""
     done = up(tmp_path, resources)
     assert "airflow-ecs: Test could not be created locally: " in done
     assert told in done
 
 
-def test_nothing_to_run(tmp_path):
-    """A template without a service is not what the user meant."""
+def test_a_template_without_a_service_is_refused(tmp_path):
+    """A template without a service is refused."""
     assert "no AWS::ECS::Service" in up(tmp_path, {"A": TOPIC})
 
 
-def test_no_template(tmp_path):
-    """Who has not synthesized is told how."""
+def test_a_missing_template_is_refused(tmp_path):
+    """A missing template is refused with the way to synthesize it."""
     assert "does not exist. Run `cdk synth` first" in up(tmp_path, None)
 
 
-def test_a_folder_of_dags_that_does_not_exist(tmp_path):
-    """A wrong option is refused before anything starts."""
+def test_a_missing_dag_folder_is_refused(tmp_path):
+    """A DAG folder that does not exist is refused before anything starts."""
     assert "--dags must be a folder, got nowhere" in up(tmp_path, {"A": TOPIC}, "--dags", "nowhere")
     assert not (tmp_path / "state").exists()
 
 
-def test_a_port_that_is_in_use(tmp_path):
-    """It is told before anything is made, with what to do."""
+def test_a_port_in_use_is_refused(tmp_path):
+    """A port in use is refused with a remedy before anything is created."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         done = up(tmp_path, {"A": TOPIC}, "--port", str(port))
@@ -88,8 +88,8 @@ def test_a_port_that_is_in_use(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system that is full")
-def test_a_full_disk(tmp_path):
-    """A place without room is refused by name, before anything is made."""
+def test_a_full_disk_is_refused(tmp_path):
+    """A full disk is refused with its path before anything is created."""
     full = tmp_path / "full"
     full.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full], check=False).returncode:
@@ -100,15 +100,15 @@ def test_a_full_disk(tmp_path):
         subprocess.run(["umount", full], check=True)
 
 
-def test_a_disk_that_fills(capsys):
-    """Whatever is being written then, the user reads one sentence."""
+def test_a_disk_that_becomes_full_causes_one_sentence(capsys):
+    """A disk that becomes full causes a single sentence."""
     with pytest.raises(typer.Exit), local._refusals(), open("/dev/full", "w") as full:
         full.write("x")
     assert capsys.readouterr().err.startswith("airflow-ecs: the disk of /")
 
 
 def service(image: str, command: list[str]) -> dict:
-    """A service of one container, with what it needs."""
+    """Return the template of a service with one container."""
     network = {"Subnets": [{"Ref": "Subnet"}], "SecurityGroups": [{"Fn::GetAtt": ["Vpc", "DefaultSecurityGroup"]}]}
     container = {"Name": "main", "Image": image, "Command": command, "Essential": True, "HealthCheck": HEALTHY}
     definition = {"Family": "f", "Cpu": "256", "Memory": "512", "NetworkMode": "awsvpc"}
@@ -140,8 +140,8 @@ def service(image: str, command: list[str]) -> dict:
     }
 
 
-def test_a_container_that_exits(tmp_path):
-    """Whoever keeps dying is named, with its exit code and its last lines."""
+def test_a_container_that_exits_is_named(tmp_path):
+    """A container that keeps exiting is named with its exit code and last lines."""
     done = up(tmp_path, service("redis:7", ["sh", "-c", "seq 1 50; exit 3"]))
     assert "does not start:\nEssential container in task exited" in done
     assert "main exited with 3; its last lines:\n21\n" in done
@@ -155,6 +155,6 @@ def test_a_container_that_exits(tmp_path):
         ("apache/airflow:3.99.0", r"3\.99\.0"),
     ],
 )
-def test_an_environment_that_cannot_be_had(tmp_path, image, told):
-    """The image is named, and what can be done."""
+def test_an_image_that_cannot_run_is_refused(tmp_path, image, told):
+    """An image that cannot run is named with a remedy."""
     assert re.search(told, up(tmp_path, service(image, ["true"])))

@@ -1,4 +1,4 @@
-"""The scan for secrets finds one that was put there on purpose, wherever it is, and none where there is none."""
+"""The scan for secrets: it finds planted ones, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 from cluster import eventually, remove
 from secrets_scan import Scan, logs_of, open_to_others, secrets_of
 
-# A scan looks at every process of the machine: tests beside this one must not find its secrets in theirs.
+# A scan reads every process, so that parallel tests need different secrets.
 PLANTED, PASSWORD = f"planted/{uuid4()}+secret", f"a-password-of-{uuid4()}"
 TOKEN = "eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiI0NzExIn0." + "a" * 40
 
 
 @pytest.fixture
 def state():
-    """A state directory with two secrets, in a folder that others may enter."""
+    """Create a state directory with two secrets in a folder that others can enter."""
     folder = Path(mkdtemp(prefix="scan-", dir="/tmp"))
     folder.chmod(0o755)
     made = folder / "state"
@@ -34,27 +34,27 @@ def state():
 
 
 def scan(state: Path) -> Scan:
-    """A scan of a state directory and of the folder around it."""
+    """Scan a state directory and the folder around it."""
     return Scan(state, places=lambda found: [found.parent])
 
 
-def told(found: Scan) -> list[str]:
-    """What is found, but for tokens that other programs of this machine have in their command lines."""
+def findings(found: Scan) -> list[str]:
+    """Return the findings except tokens in the command lines of other programs."""
     return [each for each in found.findings() if not (each.startswith("command line: ") and each.endswith(": a token"))]
 
 
-def test_secrets_are_known(state):
-    """Texts, and the passwords of those that are JSON; not the names of users."""
+def test_secrets_are_read_from_the_state(state):
+    """Secrets are texts and the passwords in JSON, but not user names."""
     assert secrets_of(state) == {"secret/one": PLANTED, "postgres/two.password": PASSWORD}
 
 
-def test_nothing_is_found_where_nothing_is(state):
-    """A state directory that others cannot enter may hold secrets; logs without any are no findings."""
+def test_nothing_is_found_without_secrets(state):
+    """A private state directory and logs without secrets are not findings."""
     (state / "logs" / "worker.log").write_text("it works")
     found = scan(state)
     for kind, name, text in logs_of(state):
         found.add(kind, name, text)
-    assert told(found) == []
+    assert findings(found) == []
     assert found.looked_at["secrets"] == 2
     assert found.looked_at["log of a container or store"] == 1
 
@@ -63,50 +63,50 @@ def test_nothing_is_found_where_nothing_is(state):
     "written", [PLANTED, quote(PLANTED, safe=""), f"redis://:{PASSWORD}@host"], ids=["as it is", "quoted", "in a URL"]
 )
 def test_a_log_line_is_found(state, written):
-    """As it is, or quoted in a URL; the finding names the secret and does not repeat it."""
+    """A secret in a log is found plain or URL-quoted, and the finding contains only its name."""
     (state / "logs" / "worker.log").write_text(f"it works\nwith {written} in it\n")
     found = scan(state)
     for kind, name, text in logs_of(state):
         found.add(kind, name, text)
-    (finding,) = told(found)
+    (finding,) = findings(found)
     assert finding.startswith("log of a container or store: worker.log: ")
     assert written not in finding
 
 
 def test_a_command_line_is_found_after_its_process_ended(state):
-    """Whoever's process it was."""
+    """A command line is found after its process has ended."""
     words = [sys.executable, "-c", "input()", PLANTED]
     with scan(state) as found, subprocess.Popen(words, stdin=subprocess.PIPE) as process:
         eventually(lambda: any(PLANTED in line for line in list(found._lines)), 60)
         process.communicate(b"\n")
-    (finding,) = told(found)
+    (finding,) = findings(found)
     assert finding.startswith("command line: ")
     assert "<secret/one>" in finding
     assert PLANTED not in finding
 
 
 def test_a_file_is_found_that_others_can_read(state):
-    """Also if it is gone when the run ends; one that others cannot read is none of theirs."""
+    """A readable file is found even after its deletion; a private one is not."""
     private, public = state.parent / "private", state.parent / "public"
     with scan(state) as found:
         private.touch(mode=0o600)
         private.write_text(PASSWORD)
         public.write_text(PASSWORD)
         public.chmod(0o644)
-        eventually(lambda: any(public.name in line for line in told(found)), 60)
+        eventually(lambda: any(public.name in line for line in findings(found)), 60)
         public.unlink()
-    assert told(found) == [f"file that others can read: {public}: postgres/two.password"]
+    assert findings(found) == [f"file that others can read: {public}: postgres/two.password"]
 
 
 def test_a_token_is_found(state):
-    """A signed token of Airflow is as good as a secret."""
+    """A signed token of Airflow is found."""
     found = scan(state)
     found.add("event in CloudWatch", "group stream 1", f"Authorization: Bearer {TOKEN}")
-    assert told(found) == ["event in CloudWatch: group stream 1: a token"]
+    assert findings(found) == ["event in CloudWatch: group stream 1: a token"]
 
 
-def test_a_closed_folder_keeps_its_files(tmp_path):
-    """Every folder on the way counts, not the file alone."""
+def test_a_file_in_a_private_folder_is_private(tmp_path):
+    """A readable file in a private folder is not open to others."""
     folder = Path(mkdtemp(prefix="scan-", dir="/tmp"))
     try:
         file = folder / "file"

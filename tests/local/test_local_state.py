@@ -1,4 +1,4 @@
-"""The state directory: private, whole, one run at a time."""
+"""The state directory: private, complete, and used by one run at a time."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from cdk_airflow_ecs.local.state import State
 
 
 class Bucket:
-    """As much of S3 as the state uses."""
+    """The part of S3 that the state uses."""
 
     def __init__(self, **objects: bytes) -> None:
         self.objects = dict(objects)
 
     def get_paginator(self, name: str):
-        """Return something that lists."""
+        """Return self as the paginator."""
         assert name == "list_objects_v2"
         return self
 
     def paginate(self, Bucket: str):
-        """List the keys."""
+        """Yield the keys."""
         keys = sorted(self.objects)
-        # Two pages, as S3 would with many objects.
+        # Two pages, as S3 returns for many objects.
         return [{"Contents": [{"Key": key} for key in keys[:1]]}, {"Contents": [{"Key": key} for key in keys[1:]]}]
 
     def get_object(self, Bucket: str, Key: str):
-        """Return one object."""
+        """Return an object."""
         return {"Body": io.BytesIO(self.objects[Key])}
 
     def put_object(self, Bucket: str, Key: str, Body: bytes):
-        """Keep one object."""
+        """Store an object."""
         self.objects[Key] = Body
 
 
-def test_only_the_owner_reads(tmp_path: Path):
-    """The directory and its folders are 0700, every file is 0600, whatever the umask is."""
+def test_only_the_owner_can_read(tmp_path: Path):
+    """Folders have mode 0700 and files 0600 with any umask."""
     state = State.open(tmp_path / "state")
     state.remember("fernet", lambda: "a secret")
     state.write("something", {"a": 1})
@@ -51,8 +51,8 @@ def test_only_the_owner_reads(tmp_path: Path):
             assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_secrets_and_identity_stay(tmp_path: Path):
-    """A second run gets the same id and the same secrets, and another directory gets others."""
+def test_secrets_and_id_are_kept(tmp_path: Path):
+    """A second run has the same id and secrets; another directory has different ones."""
     first = State.open(tmp_path / "a")
     assert first.remember("x", lambda: "one") == "one"
     again = State.open(tmp_path / "a")
@@ -64,7 +64,7 @@ def test_secrets_and_identity_stay(tmp_path: Path):
 
 
 def test_one_run_at_a_time(tmp_path: Path):
-    """A second run on the same directory is refused by the process number of the first; after it ended, it is not."""
+    """A second run is refused with the process number of the first, until that has ended."""
     state = State.open(tmp_path / "state")
     again = State.open(tmp_path / "state").lock()
     with state.lock(), pytest.raises(Refusal, match=r"already runs on .*process \d+.*local down"), again:
@@ -73,8 +73,8 @@ def test_one_run_at_a_time(tmp_path: Path):
         pass
 
 
-def test_objects_come_back(tmp_path: Path):
-    """What a bucket held at the end is what the next one holds: nothing lost, nothing that had been deleted."""
+def test_objects_are_restored(tmp_path: Path):
+    """Saved buckets restore exactly the objects of the end."""
     state = State.open(tmp_path / "state")
     bucket = Bucket(**{"dags/a b.py": b"print()", "../../x": b"\0\xff"})
     assert state.save_buckets(bucket, {"Dags": "first"}) == 2
@@ -86,8 +86,8 @@ def test_objects_come_back(tmp_path: Path):
     assert fresh.objects == {"dags/a b.py": b"print()", "new": b"n"}
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
-    """A readable folder that holds other files is refused, and neither its files nor its rights change."""
+def test_a_folder_with_other_files_is_not_changed(tmp_path: Path):
+    """A folder with other files is refused and not changed."""
     folder = tmp_path / "project"
     folder.mkdir(mode=0o755)
     (folder / "app.py").touch()
@@ -97,8 +97,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
 
 
-def test_a_damaged_file_is_named(tmp_path: Path):
-    """A file that is no JSON is named, with what to do."""
+def test_an_invalid_file_is_named(tmp_path: Path):
+    """An invalid JSON file is refused with its name and a remedy."""
     state = State.open(tmp_path / "state")
     state.write("tasks", [1])
     (state.directory / "tasks.json").write_text('{"half')

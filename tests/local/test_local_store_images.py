@@ -1,4 +1,4 @@
-"""Stores that run as containers: the official images' entry points, commands and health checks."""
+"""Stores as containers: the official images' entry points, commands and health checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.stores.postgres_programs import Programs
 from cdk_airflow_ecs.local.stores.redis import Program
 
-# Without namespaces a container's server has its port on 127.0.0.1, which exists once.
+# Without namespaces, every server uses the only 127.0.0.1.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stores")]
 PASSWORD = "p@ss 'w\"rd$\\"
 REDIS = """exec redis-server - <<END
@@ -50,7 +50,7 @@ def place(request) -> Iterator[tuple[State, TaskAddress]]:
 def container(
     place: tuple[State, TaskAddress], environment: Environment, command: list[str], variables: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command as a task's container would; stop it as ECS would."""
+    """Run a command as a task's container, and stop it as ECS does."""
     state, task = place
     home = state.folder("homes", "task", "store")
     process = state.processes.start(
@@ -73,8 +73,8 @@ def healthy(place: tuple[State, TaskAddress], environment: Environment, check: l
     end = time.monotonic() + 180
     while True:
         command = [*task.command_prefix, *check]
-        given = {"PATH": environment.path, **variables}
-        ran = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+        arguments = {"PATH": environment.path, **variables}
+        ran = subprocess.run(command, env=arguments, capture_output=True, text=True, check=False)
         if ran.returncode == 0:
             return
         assert time.monotonic() < end, ran.stderr + (state.directory / "log").read_text()
@@ -82,7 +82,7 @@ def healthy(place: tuple[State, TaskAddress], environment: Environment, check: l
 
 
 def environment_of(kind: str, folder: Path, origin: str) -> Environment:
-    """Make the environment of an image, with the machine's own server or the embedded one."""
+    """Create the environment of an image with the system's server or the embedded one."""
     environment = Environments(folder).of({"postgres": "postgres:17", "redis": "redis:7"}[kind])
     if origin == "embedded":
         programs(kind, environment.bin, embedded=True)
@@ -91,7 +91,7 @@ def environment_of(kind: str, folder: Path, origin: str) -> Environment:
 
 @pytest.mark.parametrize("origin", ["system", "embedded"])
 def test_postgres_starts_as_its_image_does(place, tmp_path: Path, origin: str):
-    """Owner, password and database come from the variables; the data outlives the container; SIGTERM ends it fast."""
+    """PostgreSQL uses the variables for user, password and database, keeps its data, and stops fast on SIGTERM."""
     environment = environment_of("postgres", tmp_path, origin)
     variables = {"POSTGRES_USER": "airflow", "POSTGRES_DB": "meta", "POSTGRES_PASSWORD": PASSWORD,
                  "PGDATA": "/var/lib/airflow-metadata/pgdata"}  # fmt: skip
@@ -99,23 +99,23 @@ def test_postgres_starts_as_its_image_does(place, tmp_path: Path, origin: str):
     command[0] = str(environment.bin / command[0])
     check = ["pg_isready", "--quiet", "--host=127.0.0.1", "--username=airflow"]
 
-    def ask(sql: str, password: str = PASSWORD) -> str:
+    def query(sql: str, password: str = PASSWORD) -> str:
         host = place[1].ip if place[1].command_prefix else "127.0.0.1"
         psql = shutil.which("psql") or "psql"
-        # A task is reached from namespaces of its cluster only.
+        # Only namespaces of its cluster reach a task.
         client = [*place[1].command_prefix, psql, "-XAt", "-h", host, "-U", "airflow", "-d", "meta", "-c", sql]
-        given = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": "disable"}
-        ran = subprocess.run(client, env=given, capture_output=True, text=True, check=False)
+        arguments = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": "disable"}
+        ran = subprocess.run(client, env=arguments, capture_output=True, text=True, check=False)
         return ran.stdout.strip() or ran.stderr.strip()
 
     with container(place, environment, command, variables):
         healthy(place, environment, check, variables)
-        assert ask("SHOW tcp_keepalives_idle") == "60"
-        assert "authentication failed" in ask("SELECT 1", "wrong")
-        assert ask("CREATE TABLE kept AS SELECT 7 AS seven") == "SELECT 1"
+        assert query("SHOW tcp_keepalives_idle") == "60"
+        assert "authentication failed" in query("SELECT 1", "wrong")
+        assert query("CREATE TABLE kept AS SELECT 7 AS seven") == "SELECT 1"
     with container(place, environment, command, variables) as process:
         healthy(place, environment, check, variables)
-        assert ask("SELECT seven FROM kept") == "7"
+        assert query("SELECT seven FROM kept") == "7"
         sleeper = subprocess.Popen(["sleep", "0"])
         sleeper.wait()
         process.send_signal(signal.SIGTERM)
@@ -127,7 +127,7 @@ def test_postgres_starts_as_its_image_does(place, tmp_path: Path, origin: str):
 @pytest.mark.parametrize("origin", ["system", "embedded"])
 @pytest.mark.parametrize("form", ["script", "arguments"])
 def test_redis_starts_as_its_image_does(place, tmp_path: Path, origin: str, form: str):
-    """A script with a here-document, and the image's own entry point with arguments, both start a server."""
+    """Redis starts from a script with a here-document, and from the image's entry point with arguments."""
     environment = environment_of("redis", tmp_path, origin)
     variables = {"REDISCLI_AUTH": PASSWORD if form == "script" else ""}
     start = str(environment.bin / environment.image.entrypoint[0])
@@ -145,7 +145,7 @@ def test_redis_starts_as_its_image_does(place, tmp_path: Path, origin: str, form
 
 @pytest.mark.parametrize(("kind", "server"), [("postgres", Programs), ("redis", Program)])
 def test_two_images_of_a_kind_are_prepared_at_once(tmp_path: Path, monkeypatch, kind: str, server: type):
-    """A run prepares images side by side, and two releases of a store have their programs in one folder."""
+    """Two releases of a store are prepared in parallel in the same folder."""
     found = server.find()
     monkeypatch.setattr(server, "find", lambda **_: found)
     with ThreadPoolExecutor(4) as pool:
@@ -153,8 +153,8 @@ def test_two_images_of_a_kind_are_prepared_at_once(tmp_path: Path, monkeypatch, 
     assert not list(tmp_path.glob(".*"))
 
 
-def test_what_runs_is_told(tmp_path: Path):
-    """The environment of a store's image says what stands for it."""
+def test_the_environment_names_its_replacement(tmp_path: Path):
+    """The environment of a store's image names its replacement."""
     (told,) = environment_of("postgres", tmp_path, "system").substitutions
     assert told.startswith("PostgreSQL ")
     assert told.endswith("instead of the image postgres:17")

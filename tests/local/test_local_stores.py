@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as a template's clients meet them: the machine's own and the embedded ones."""
+"""PostgreSQL and Redis servers for a template's clients, from the system and embedded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOSTILE = "p@ss/w:rd#%25 &=?\"+!x$1'\\ü"
 
 @pytest.fixture(scope="module", params=["system", "embedded"])
 def embedded(request) -> bool:
-    """Say whether the machine's own servers are passed over."""
+    """Return whether the embedded servers are used."""
     return request.param == "embedded"
 
 
@@ -50,7 +50,7 @@ def place(request) -> Iterator[tuple[State, Addresses, Authority]]:
 
 @pytest.fixture(scope="module")
 def postgres(place, embedded: bool) -> Iterator[PostgresServer]:
-    """Run a PostgreSQL with one database."""
+    """Start PostgreSQL with one database."""
     state, addresses, authority = place
     server = PostgresServer(
         state,
@@ -68,7 +68,7 @@ def postgres(place, embedded: bool) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def redis(place, embedded: bool) -> Iterator[RedisServer]:
-    """Run a Redis with a password."""
+    """Start Redis with a password."""
     state, addresses, authority = place
     server = RedisServer(
         state,
@@ -83,8 +83,8 @@ def redis(place, embedded: bool) -> Iterator[RedisServer]:
     server.stop()
 
 
-def ask(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "verify-full", ca: Path | None = None):
-    """Run psql where tasks run: this machine has no route to their network."""
+def query(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "verify-full", ca: Path | None = None):
+    """Run psql in the tasks' network, which this machine cannot reach."""
     environment = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": mode}
     if mode == "verify-full":
         environment["PGSSLROOTCERT"] = str(ca or server._authority.certificate)
@@ -93,61 +93,61 @@ def ask(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "
     return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
 
 
-def test_postgres_speaks_tls_with_the_exact_password(postgres: PostgresServer, tmp_path: Path):
-    """A strict client gets in with the password; clear text, a wrong password and a wrong authority are refused."""
+def test_postgres_requires_tls_and_the_exact_password(postgres: PostgresServer, tmp_path: Path):
+    """A strict client connects with the password; plain text, a wrong password and a wrong authority are refused."""
     assert postgres.kind.startswith(("system 1", "embedded 1"))
-    told = ask(postgres, "SELECT current_user, version()")
-    assert told.stdout.startswith("mas'ter|PostgreSQL 1"), told.stderr
-    assert ask(postgres, "SELECT 1", mode="require").stdout == "1\n"
-    assert ask(postgres, "SELECT 1", mode="disable").returncode == 2
-    assert "password authentication failed" in ask(postgres, "SELECT 1", password="wrong").stderr
-    assert "certificate verify failed" in ask(postgres, "SELECT 1", ca=Authority(tmp_path / "a").certificate).stderr
+    output = query(postgres, "SELECT current_user, version()")
+    assert output.stdout.startswith("mas'ter|PostgreSQL 1"), output.stderr
+    assert query(postgres, "SELECT 1", mode="require").stdout == "1\n"
+    assert query(postgres, "SELECT 1", mode="disable").returncode == 2
+    assert "password authentication failed" in query(postgres, "SELECT 1", password="wrong").stderr
+    assert "certificate verify failed" in query(postgres, "SELECT 1", ca=Authority(tmp_path / "a").certificate).stderr
 
 
-def test_postgres_moves_much_data_both_ways(postgres: PostgresServer):
-    """Tens of megabytes pass, whoever speaks TLS."""
-    rows = ask(postgres, "SELECT repeat('x', 1000) FROM generate_series(1, 20000)").stdout
+def test_postgres_transfers_large_data(postgres: PostgresServer):
+    """Tens of megabytes are transferred in both directions."""
+    rows = query(postgres, "SELECT repeat('x', 1000) FROM generate_series(1, 20000)").stdout
     assert len(rows) == 20000 * 1001
     sql = f"SELECT length('{'y' * 100_000}')"
-    assert ask(postgres, sql).stdout == "100000\n"
+    assert query(postgres, sql).stdout == "100000\n"
 
 
-def test_postgres_keeps_what_was_committed(postgres: PostgresServer):
-    """A planned restart and a kill lose nothing, and a second ensure sets another password and keeps the data."""
-    assert ask(postgres, "CREATE TABLE kept AS SELECT 1 AS one").returncode == 0
+def test_postgres_keeps_committed_data(postgres: PostgresServer):
+    """Committed data survives a restart, a kill and a change of the password."""
+    assert query(postgres, "CREATE TABLE kept AS SELECT 1 AS one").returncode == 0
     postgres.restart()
-    assert ask(postgres, "INSERT INTO kept VALUES (2)").returncode == 0
+    assert query(postgres, "INSERT INTO kept VALUES (2)").returncode == 0
     postgres.kill()
     postgres.start()
-    assert ask(postgres, "SELECT sum(one) FROM kept").stdout == "3\n"
+    assert query(postgres, "SELECT sum(one) FROM kept").stdout == "3\n"
     postgres.ensure('air"flow', "mas'ter", "another")
-    assert ask(postgres, "SELECT sum(one) FROM kept", password="another").stdout == "3\n"
-    assert ask(postgres, "SELECT 1").returncode != 0
+    assert query(postgres, "SELECT sum(one) FROM kept", password="another").stdout == "3\n"
+    assert query(postgres, "SELECT 1").returncode != 0
     postgres.ensure('air"flow', "mas'ter", HOSTILE)
 
 
 def test_the_master_user_makes_roles_and_databases(postgres: PostgresServer):
-    """As on RDS, the master user may make a role and give it a database, and is no superuser."""
+    """As on RDS, the master user can create roles and databases but is not a superuser."""
     name = f"r{secrets.token_hex(4)}"
-    assert ask(postgres, f"CREATE ROLE {name} LOGIN").returncode == 0
-    assert ask(postgres, f"CREATE DATABASE {name}").returncode == 0
+    assert query(postgres, f"CREATE ROLE {name} LOGIN").returncode == 0
+    assert query(postgres, f"CREATE DATABASE {name}").returncode == 0
     for sql in ("ALTER SYSTEM SET fsync = on", f"ALTER ROLE {name} SUPERUSER"):
-        assert re.search("must be superuser|permission denied", ask(postgres, sql).stderr), sql
+        assert re.search("must be superuser|permission denied", query(postgres, sql).stderr), sql
 
 
 def test_no_secret_of_postgres_can_be_read_by_others(postgres: PostgresServer):
-    """The data folder is its owner's alone, and no argument or log holds a password."""
+    """Only the owner can read the data folder, and no argument or log contains a password."""
     assert stat.S_IMODE(postgres._data.stat().st_mode) == 0o700
     assert stat.S_IMODE(postgres._log.stat().st_mode) == 0o600
     shown = command_lines()
-    told = postgres._log.read_text()
+    output = postgres._log.read_text()
     for secret in (HOSTILE, postgres._password):
         assert secret.encode() not in shown
-        assert secret not in told
+        assert secret not in output
 
 
-def test_postgres_says_why_it_does_not_start(place):
-    """A port in use is told with the log."""
+def test_the_error_of_postgres_contains_its_log(place):
+    """The error of a port in use contains the log."""
     state, addresses, _ = place
     address = addresses.add("busy")
     server = PostgresServer(state, "busy", address=address, authority=None, port=5432)
@@ -165,8 +165,8 @@ def test_postgres_says_why_it_does_not_start(place):
         server.remove()
 
 
-def test_redis_speaks_tls_and_asks_for_the_password(redis: RedisServer, tmp_path: Path):
-    """Without TLS, without the password or with a wrong authority nothing is answered."""
+def test_redis_requires_tls_and_the_password(redis: RedisServer, tmp_path: Path):
+    """Redis refuses clients without TLS, without the password or with another authority."""
     assert redis.kind.startswith(("system ", "embedded "))
     assert redis.command("SET", "a", "b\r\nc") == "+OK"
     with redis.address.connect(6379, 60) as client:
@@ -188,8 +188,8 @@ def test_redis_speaks_tls_and_asks_for_the_password(redis: RedisServer, tmp_path
         bad.wrap_socket(plain, server_hostname=redis.address.ip)
 
 
-def test_redis_keeps_its_data_only_when_it_is_told_to_stop(redis: RedisServer):
-    """A planned restart keeps what Redis holds; a lost node is empty afterwards."""
+def test_redis_loses_its_data_when_it_is_killed(redis: RedisServer):
+    """Redis keeps its data in a restart and loses it when it is killed."""
     redis.command("SET", "kept", "1")
     redis.restart()
     assert redis.command("EXISTS", "kept") == ":1"
@@ -200,7 +200,7 @@ def test_redis_keeps_its_data_only_when_it_is_told_to_stop(redis: RedisServer):
 
 
 def test_no_secret_of_redis_can_be_read_by_others(redis: RedisServer):
-    """No argument or log holds the password, and no file in its folder is for others."""
+    """No argument or log contains the password, and only the owner can read the files."""
     redis.restart()
     shown = command_lines()
     assert HOSTILE.encode() not in shown
@@ -209,8 +209,8 @@ def test_no_secret_of_redis_can_be_read_by_others(redis: RedisServer):
         assert file.stat().st_mode & 0o077 == 0, file
 
 
-def test_clear_text_where_the_template_says_so(place, embedded: bool):
-    """The container stores of development have no TLS and their own password rules."""
+def test_development_stores_use_plain_text(place, embedded: bool):
+    """Development stores in containers run without TLS."""
     state, addresses, _ = place
     programs, program = Programs.find(embedded=embedded), Program.find(embedded=embedded)
     database = PostgresServer(state, "plain", address=addresses.add("db"), authority=None, programs=programs)
@@ -220,7 +220,7 @@ def test_clear_text_where_the_template_says_so(place, embedded: bool):
     try:
         database.start()
         database.ensure('air"flow', "mas'ter", "x")
-        assert ask(database, "SELECT 1", password="x", mode="disable").stdout == "1\n"
+        assert query(database, "SELECT 1", password="x", mode="disable").stdout == "1\n"
         cache.start()
         assert cache.ping()
     finally:
@@ -229,8 +229,8 @@ def test_clear_text_where_the_template_says_so(place, embedded: bool):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
-def test_a_server_out_of_reach_is_copied(tmp_path: Path):
-    """What root's environment brings below a folder that others may not enter starts from a copy."""
+def test_a_server_in_a_private_folder_is_copied(tmp_path: Path):
+    """A server in a folder that other users cannot enter is copied first."""
     hidden = tmp_path / "root"
     hidden.mkdir(mode=0o700)
     bundled = Programs.find(embedded=True)
@@ -244,7 +244,7 @@ def test_a_server_out_of_reach_is_copied(tmp_path: Path):
         found = within_reach(replace(bundled, folder=hidden / inside), unprivileged(), copies)
         assert found.folder == copies / f"postgresql-{bundled.version}" / inside
         with temporary_state() as state:
-            addresses = Addresses.open(isolated=False)  # named, for an address is ours no longer than it lives
+            addresses = Addresses.open(isolated=False)  # bound to a name, because garbage collection releases addresses
             server = PostgresServer(state, "copied", address=addresses.add("db"), authority=None, programs=found)
             server.start()
             assert server.execute("SELECT 1") == "1"
@@ -256,11 +256,11 @@ def test_a_server_out_of_reach_is_copied(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
-def test_two_runs_copy_a_server_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Who is slower takes the copy of who was faster, and leaves none of its own."""
+def test_two_runs_copy_a_server_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The slower of two runs uses the copy of the faster one and removes its own."""
     program = tmp_path / "root/package/pginstall/bin/postgres"
     program.parent.mkdir(parents=True)
-    program.touch()  # nobody may execute it
+    program.touch()  # it is not executable
     copies, real = tmp_path / "copies", shutil.copytree
 
     def copytree(*words: object, **options: object) -> None:
@@ -273,8 +273,8 @@ def test_two_runs_copy_a_server_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.name for path in copies.iterdir()] == ["postgresql-15.1"]
 
 
-def test_a_run_that_begins_leaves_the_data_of_others(tmp_path: Path):
-    """Runs sweep away what belongs to no state directory while others write down to which theirs belong."""
+def test_a_starting_run_keeps_the_data_of_others(tmp_path: Path):
+    """Starting runs remove unused data folders but not those of other runs."""
     owner = State.open(tmp_path / "state")
     folder = tmp_path / "data"
     (folder / owner.id / "db").mkdir(parents=True)
@@ -298,8 +298,8 @@ def test_a_run_that_begins_leaves_the_data_of_others(tmp_path: Path):
     assert list(folder.iterdir()) == []
 
 
-def test_without_any_server(monkeypatch: pytest.MonkeyPatch):
-    """What to install is named."""
+def test_a_missing_server_names_the_package(monkeypatch: pytest.MonkeyPatch):
+    """Without a server, the error names the package to install."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"package postgresql.*cdk-airflow-ecs\[local\]"):
         Programs.find(embedded=True)

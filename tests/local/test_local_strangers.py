@@ -1,4 +1,4 @@
-"""Another user, a web page and a neighbour in the network: none of them gets anything from a local cluster."""
+"""Requests of another user, a web page and another host to a local cluster, which are all refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from cdk_airflow_ecs.local.aws.authentication import Key
 from cdk_airflow_ecs.local.network import run_number
 from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.refusal import Refusal
-from signed import ask, signed
+from signed import post_json, signed
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
@@ -62,7 +62,7 @@ def read(session, account: Account, url: str = "") -> str:
 
 
 def status(request: urllib.request.Request) -> int:
-    """Send a request; return its status, and fail if a browser is told that it may read the answer."""
+    """Send a request and return its status; fail if the response allows a browser to read it."""
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             found, headers = answer.status, answer.headers
@@ -75,7 +75,7 @@ def status(request: urllib.request.Request) -> int:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_gets_nothing(cluster):
-    """With no key, a made-up one, and even the id of the real one, nothing but 403 comes; the secret stays here."""
+    """Another user gets only 403, without a key, with a made-up one and with the real key's id."""
     account, _ = cluster
     urls = {account.url, account.task_url}
     lines = ask_as_another_user(account.key.id, urls)
@@ -95,7 +95,7 @@ def test_another_user_gets_nothing(cluster):
     ],
 )
 def test_a_web_page_gets_nothing(cluster, headers, expected):
-    """An origin, or a name that leads here by DNS, is refused even where the signature is right."""
+    """A foreign Origin or Host header is refused, even with a valid signature."""
     account, _ = cluster
     request = signed(account.url + "/_emulator/calls", (account.key.id, account.key.secret))
     for name, value in headers.items():
@@ -104,15 +104,15 @@ def test_a_web_page_gets_nothing(cluster, headers, expected):
 
 
 def test_a_preflight_is_refused(cluster):
-    """The question of a browser whether its page may ask is not answered with yes."""
+    """A preflight request of a browser is refused."""
     account, _ = cluster
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     assert status(urllib.request.Request(account.url, headers=asked, method="OPTIONS")) == 403
 
 
 @pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
-def test_a_neighbour_in_the_network_gets_nothing(tmp_path: Path):
-    """From another namespace that this machine routes, neither the API nor a task's server is reached."""
+def test_another_host_gets_nothing(tmp_path: Path):
+    """A host in the network reaches neither the API nor a task's server."""
     addresses, account = Addresses.open(isolated=True), Account()
     api = app.Api(app.Application(account), addresses.inside, app.Quiet)
     api.start()
@@ -137,7 +137,7 @@ def test_a_neighbour_in_the_network_gets_nothing(tmp_path: Path):
         ("203.0.113.1", api.port),
         (task.ip.rpartition(".")[0] + ".2", 80),
     ]
-    # A gateway may take connections to anywhere, so what counts is who answers.
+    # A gateway may accept any connection, so only the response counts.
     look = """
 import socket, sys
 for word in sys.argv[1:]:
@@ -166,7 +166,7 @@ for word in sys.argv[1:]:
         inside = [*addresses.add("other").command_prefix, sys.executable, "-c", look, *words[:2]]
         done = subprocess.run(inside, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == [f"GOT {word}" for word in words[:2]]
-        for prefix in (["ip", "netns", "exec", neighbour], []):  # and this machine's other programs
+        for prefix in (["ip", "netns", "exec", neighbour], []):  # nor do other programs of this machine
             done = subprocess.run(
                 [*prefix, sys.executable, "-c", look, *words], capture_output=True, text=True, check=True
             )
@@ -179,8 +179,8 @@ for word in sys.argv[1:]:
         addresses.close()
 
 
-def test_the_key_of_the_run_and_what_it_issued_are_accepted(cluster):
-    """The command line, a task with its role, and a user with a key of the account read the secret."""
+def test_keys_of_the_account_are_accepted(cluster):
+    """The run's key, a role's credentials and a user's access key are accepted."""
     account, _ = cluster
     running = Running(pid=0, url="", api=account.url, region="us-east-1", admin_secret="password",
                       key=(account.key.id, account.key.secret))  # fmt: skip
@@ -210,7 +210,7 @@ def test_the_key_of_the_run_and_what_it_issued_are_accepted(cluster):
         ({"token": "wrong"}, "InvalidClientTokenId"),
     ],
 )
-def test_half_a_key_is_no_key(cluster, change, code):
+def test_an_incomplete_key_is_refused(cluster, change, code):
     """A wrong secret, a wrong id, and a role's key without its token are refused."""
     account, _ = cluster
     role = Credentials(account).assume("arn:aws:iam::123456789012:role/task", "session")
@@ -220,8 +220,8 @@ def test_half_a_key_is_no_key(cluster, change, code):
 
 
 @pytest.mark.parametrize("key", ["a b/ü+%.txt", "plain", "a//b/../c"])
-def test_s3_as_its_clients_sign(cluster, key):
-    """Names that need quoting, presigned URLs, bodies without a hash; a presigned URL of another object is refused."""
+def test_s3_requests_of_its_clients_are_accepted(cluster, key):
+    """S3 accepts quoted names, presigned URLs and unsigned bodies, but no presigned URL of another object."""
     account, _ = cluster
     session = account.session(account.key)
     for payload in (True, False):
@@ -243,7 +243,7 @@ def test_s3_as_its_clients_sign(cluster, key):
 
 
 def test_a_signed_request_cannot_be_changed(cluster):
-    """Another body, another path and an old date are refused."""
+    """A signed request with another body or path, or an old date, is refused."""
     account, _ = cluster
     key = account.key.id, account.key.secret
     request = signed(account.url + "/_emulator/calls", key, b"{}")
@@ -255,18 +255,18 @@ def test_a_signed_request_cannot_be_changed(cluster):
     assert status(request) == 403
 
 
-def test_own_paths_want_the_key_of_the_run(cluster):
-    """A task's role may use the API, not what tests and commands ask it."""
+def test_own_paths_require_the_key_of_the_run(cluster):
+    """Only the run's key may use the paths of the runner itself."""
     account, _ = cluster
     role = Credentials(account).assume("arn:aws:iam::123456789012:role/task", "session")
     request = signed(account.url + "/_emulator/calls", (role["AccessKeyId"], role["SecretAccessKey"]))
     request.add_header("X-Amz-Security-Token", role["SessionToken"])
     assert status(request) == 403
-    assert ask(account.url + "/_emulator/calls", (account.key.id, account.key.secret))
+    assert post_json(account.url + "/_emulator/calls", (account.key.id, account.key.secret))
 
 
-def test_an_answer_of_a_function_counts_once(cluster):
-    """The URL that a function gets takes one answer without a signature, as a presigned one; others are refused."""
+def test_a_function_responds_only_once(cluster):
+    """A function's response URL accepts one unsigned response; other URLs are refused."""
     account, _ = cluster
     token = account.answers.expect()
     body = json.dumps({"Status": "SUCCESS", "PhysicalResourceId": "x"}).encode()
@@ -279,7 +279,7 @@ def test_an_answer_of_a_function_counts_once(cluster):
 
 
 def test_credentials_of_tasks_are_for_tasks():
-    """Who does not know a task's path gets no credentials, nor does a page of a browser that knows it."""
+    """Credentials need a task's secret path, and are refused to browsers."""
     role = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", "Expiration": None}
     endpoints = Endpoints(lambda arn, session: role)
     endpoints.add("4711", TaskIdentity(arn="a/1", role="r", describe=lambda: {"Containers": []}))
@@ -295,8 +295,8 @@ def test_credentials_of_tasks_are_for_tasks():
         endpoints.stop()
 
 
-def test_a_folder_that_others_planted_is_refused(tmp_path: Path):
-    """A link, a folder that others can write to, and one of another user are not used for locks."""
+def test_a_folder_of_others_is_refused(tmp_path: Path):
+    """A link, and a folder that other users own or can write to, are not used for locks."""
     mine = tmp_path / "mine"
     number = run_number.Number.take(mine / "locks")
     assert (number.value, (mine / "locks").stat().st_mode & 0o777) == (1, 0o700)

@@ -1,4 +1,4 @@
-"""What a task tells of itself when it ends: whoever waits for it, such as the ECS executor, has nothing else."""
+"""The record of a task at its end, on which clients such as the ECS executor depend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def runtime() -> Iterator[TaskRuntime]:
-    """What tasks stand on, with one image: this Python."""
+    """Return a runtime whose only image is this Python."""
     image: Future[Environment] = Future()
     parts = AirflowImageParts(version="", python="")
     image.set_result(
@@ -53,14 +53,14 @@ def runtime() -> Iterator[TaskRuntime]:
 
 
 def test_a_sidecar_that_cannot_run_is_skipped_by_name(runtime):
-    """Which is not essential; what waits for it begins, and the task's end is that of the others."""
+    """A sidecar that cannot run is skipped with a message, and the task's result is that of the others."""
     waits = {"dependsOn": [{"containerName": "agent", "condition": "HEALTHY"}]}
     agent = {"name": "agent", "image": "acme/agent:1", "essential": False}
     for _ in range(2):
         record = ended(runtime, agent, {"name": "main", "command": ["raise SystemExit(3)"], **waits})
         assert (record.stop_code, record.containers[1]["exitCode"]) == ("EssentialContainerExited", 3)
         assert record.containers[0]["lastStatus"] == "STOPPED"
-    ((about, text),) = runtime.say.__closure__[0].cell_contents  # once, however many tasks there are
+    ((about, text),) = runtime.say.__closure__[0].cell_contents  # once for all tasks
     assert about == "it/agent"
     assert "acme/agent:1" in text
     assert "--image acme/agent:1=DIR" in text
@@ -74,14 +74,14 @@ def test_a_sidecar_that_cannot_run_is_skipped_by_name(runtime):
     ],
     ids=["a property", "a log router"],
 )
-def test_what_else_is_skipped(runtime, spec):
-    """A sidecar with a property that nothing here does, and a FireLens router, which is always essential."""
+def test_unsupported_sidecars_are_skipped(runtime, spec):
+    """Sidecars with unsupported properties and FireLens routers are skipped."""
     record = ended(runtime, {"name": "agent", **spec}, {"name": "main", "command": ["pass"]})
     assert record.containers[1]["exitCode"] == 0
 
 
 def test_an_essential_container_that_cannot_run_is_refused(runtime):
-    """With its name, the reason and what to do; the others do not begin."""
+    """A task with an essential container that cannot run is refused with container, reason and remedy."""
     record = ended(runtime, {"name": "agent", "image": "acme/agent:1"}, {"name": "main", "command": ["pass"]})
     assert record.stop_code == "TaskFailedToStart"
     assert "essential container agent" in record.stopped_reason
@@ -91,7 +91,7 @@ def test_an_essential_container_that_cannot_run_is_refused(runtime):
 
 
 def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
-    """Run a task of these containers; return its record when it is over."""
+    """Run a task and return its record at the end."""
     record = begun(runtime, *containers)
     end = time.monotonic() + 120
     while record.status != "STOPPED":
@@ -102,7 +102,7 @@ def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
 
 
 def begun(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
-    """Start a task of these containers; return its record."""
+    """Start a task and return its record."""
     identifier = uuid4().hex
     record = SimpleNamespace(
         id=identifier,
@@ -125,15 +125,15 @@ def begun(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
     return record
 
 
-def test_a_task_that_ran_tells_its_exit_code(runtime):
-    """And when it started."""
+def test_a_task_that_ran_has_an_exit_code(runtime):
+    """The record contains the exit code and the start time."""
     record = ended(runtime, {"name": "one", "command": ["raise SystemExit(3)"]})
     assert (record.stop_code, record.containers[0]["exitCode"]) == ("EssentialContainerExited", 3)
     assert record.started_at
 
 
-def test_a_task_that_cannot_start_never_started(runtime):
-    """The ECS executor takes a task that started and has no exit code for one that runs, for ever."""
+def test_a_task_that_cannot_start_has_no_start_time(runtime):
+    """A task that cannot start has no start time; the ECS executor would wait forever for one with a start time."""
     record = ended(runtime, {"name": "one", "entryPoint": ["nothing-of-this-name"]})
     assert record.stop_code == "TaskFailedToStart"
     assert record.started_at is None
@@ -142,8 +142,8 @@ def test_a_task_that_cannot_start_never_started(runtime):
     assert "nothing-of-this-name" in record.stopped_reason
 
 
-def test_what_waited_for_a_failure_is_described_as_stopped(runtime):
-    """A container that never began, because the one before it failed."""
+def test_a_container_that_did_not_start_is_stopped(runtime):
+    """A container that did not start because of another's failure is stopped."""
     waits = {"dependsOn": [{"containerName": "first", "condition": "SUCCESS"}]}
     record = ended(
         runtime,
@@ -166,16 +166,15 @@ while {wait} and not os.path.exists("{end}"):
 
 
 def homes(runtime: TaskRuntime) -> list[tuple[str, str]]:
-    """Return the home that each task printed, and what was in it."""
+    """Return the home that each task printed, and its content."""
     logs = sorted(runtime.state.folder("logs").iterdir(), key=lambda file: file.stat().st_ctime_ns)
     return [tuple(file.read_text().strip().split(" ", 1)) for file in logs if file.read_text()]
 
 
-def test_a_task_has_the_path_of_the_one_before(runtime, tmp_path):
-    """Its home is empty at that path; only a task that runs beside another of its name gets another path.
+def test_a_task_has_the_path_of_the_previous_one(runtime, tmp_path):
+    """A task has the path of the previous one, as an empty home, unless both run at once.
 
-    Airflow 2 keeps the path of the folder of DAGs with each import error and each DAG, and removes only those of the
-    folder that it has itself. Where each task had a new path, import errors stayed listed for ever.
+    Airflow 2 stores the DAG folder's path with each import error and DAG, and removes only those of the same path.
     """
     end = tmp_path / "end"
     for _ in range(2):
@@ -198,7 +197,7 @@ def test_a_task_has_the_path_of_the_one_before(runtime, tmp_path):
 
 
 def test_a_long_name_has_a_home(runtime):
-    """A family may have 255 characters, as many as the name of a folder, to which a number is appended."""
+    """A task with a family name of 255 characters has a home, although a number is appended to its folder's name."""
     homes = Homes(runtime.state.folder("homes"))
     taken = [homes.take("f" * 255), homes.take("f" * 255)]
     assert len(set(taken)) == 2

@@ -1,4 +1,4 @@
-"""What is seen of a cluster's connections, and how it is judged: on packets and groups made here, and on real ones."""
+"""Recording and evaluating connections, with artificial and real packets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from pathlib import Path
 import pytest
 from broker import read
 from cluster import eventually
-from communications import Asks, Never, Over, Says, broken, eleven, must_not
+from communications import (
+    Absent,
+    ApiRequest,
+    BrokerCommands,
+    Connection,
+    expected_communications,
+    forbidden_connections,
+    violations,
+)
 from edges import AGENT, AWS, MACHINE, METADATA, Edge, Observed, Rules, edges
 from places import why_not_isolated
-from wire import Flow, Socket, Wire, heard, program, sockets
+from wire import Flow, Socket, Wire, parse, program, sockets
 
 from cdk_airflow_ecs.local.network.addresses import Addresses
 
@@ -33,14 +41,14 @@ GROUPS = [
 
 
 def packet(source: str, target: str, ports: tuple[int, int], flags: int = 0, sequence: int = 1) -> bytes:
-    """An IPv4 packet; of UDP where there are no flags."""
+    """Return an IPv4 packet, of UDP without *flags*."""
     ends = socket.inet_aton(source) + socket.inet_aton(target)
     head = struct.pack("!BBHHHBBH", 0x45, 0, 40, 77, 0, 64, 6 if flags else 17, 0) + ends
     return head + struct.pack("!HHIIBBHHH", *ports, sequence, 0, 0x50, flags, 0, 0, 0)
 
 
 def described() -> list[dict]:
-    """The groups as DescribeSecurityGroups tells them."""
+    """Return security groups as DescribeSecurityGroups does."""
 
     def rule(port: int, source: str | None) -> dict:
         pairs, ranges = ([{"GroupId": source}], []) if source else ([], [{"CidrIp": "10.0.0.0/16"}])
@@ -66,7 +74,7 @@ def described() -> list[dict]:
 
 
 def observed(*pairs: tuple[str, str, int], calls: dict | None = None, commands: dict | None = None) -> Observed:
-    """What is seen if these connections are made."""
+    """Return the observations of a run with these connections."""
     addresses = {MACHINE: "198.18.7.1", AGENT: METADATA, "ApiServer": ONE, "Pools/default": TWO}
     addresses |= {"Database": "198.18.7.13", "Broker": "198.18.7.14", "Scheduler": "198.18.7.15", AWS: "198.18.7.1"}
     wire = Wire(Path())
@@ -79,22 +87,22 @@ def observed(*pairs: tuple[str, str, int], calls: dict | None = None, commands: 
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted", "accepted"),
+    ("data", "expected", "accepted"),
     [
         (packet(ONE, TWO, (40000, 8793), 0x02, 5), Flow(ONE, TWO, 8793), False),
         (packet(TWO, ONE, (8793, 40000), 0x12, 9), Flow(ONE, TWO, 8793), True),
         (packet(ONE, TWO, (40000, 53)), Flow(ONE, TWO, 53, "udp"), False),
     ],
 )
-def test_a_packet_is_read(given, wanted, accepted):
-    """The first packet names who asks, and the answer belongs to the same connections."""
-    found = heard(given)
-    assert (found.flow, found.accepted) == (wanted, accepted)
+def test_a_packet_is_read(data, expected, accepted):
+    """A SYN belongs to the client's flow, and its acknowledgement to the same flow."""
+    found = parse(data)
+    assert (found.flow, found.accepted) == (expected, accepted)
     assert found.one[0] == 40000
 
 
 def test_proc_is_read():
-    """Addresses and ports of both families are told; what is IPv6 alone is not."""
+    """IPv4 addresses and ports are read from both files; pure IPv6 connections are skipped."""
     text = "head\n" + "\n".join(
         f"  0: {local} {remote} 01 0:0 00:0 0 0 0 {inode} 1"
         for local, remote, inode in [
@@ -124,12 +132,12 @@ def test_proc_is_read():
     ],
 )
 def test_a_process_has_a_short_name(words, name):
-    """Without interpreter, folder, options and numbers."""
+    """A process's name has no interpreter, folder, options or numbers."""
     assert program(words) == name
 
 
 def test_rules_are_read():
-    """Under the names of the plan; the VPC's own group is nobody's."""
+    """Rules have the names of the plan; the VPC's default group is skipped."""
     rules = Rules.read(described())
     assert rules.admitted == {
         Edge("Clients", "Web", 80),
@@ -162,34 +170,34 @@ def test_rules_are_read():
     ],
 )
 def test_a_connection_without_a_rule_is_found(source, target, port, allowed):
-    """What no rule admits is named, also from and to addresses that nobody has."""
+    """A connection that no rule allows is found, even with an unknown address."""
     assert [seen.times for seen in observed((source, target, port)).undeclared] == ([] if allowed else [1])
 
 
-def test_what_is_seen_is_judged():
-    """A connection must be seen and have a rule, a request must be made, and what must not be must not be."""
+def test_expectations_are_evaluated():
+    """Required connections need a rule, required requests must be sent, and forbidden ones must be absent."""
     calls = {("Pools/default", "s3", "GET DAG files"): 3}
     found = observed(("ApiServer", "Pools/default", 8793), ("Pools/default", "Database", 5432), calls=calls)
     judged = {
-        Over("ApiServer", "Pools/default", 8793): True,
-        Over("Pools/default", "ApiServer", 8081): False,  # not seen
-        Over("Pools/default", "Database", 5432): False,  # seen, without a rule
-        Asks("Pools/default", "s3", "DAG files"): True,
-        Asks("ApiServer", "s3", "DAG files"): False,
-        Never("ApiServer", "DAG files", "why"): True,
-        Never("Pools/default", "DAG files", "why"): False,
-        Never("Pools/default", "Database", "why"): False,
-        Never("ApiServer", "Database", "a rule exists"): False,
-        Never("Database", "ApiServer", "why"): True,
+        Connection("ApiServer", "Pools/default", 8793): True,
+        Connection("Pools/default", "ApiServer", 8081): False,  # not made
+        Connection("Pools/default", "Database", 5432): False,  # made without a rule
+        ApiRequest("Pools/default", "s3", "DAG files"): True,
+        ApiRequest("ApiServer", "s3", "DAG files"): False,
+        Absent("ApiServer", "DAG files", "why"): True,
+        Absent("Pools/default", "DAG files", "why"): False,
+        Absent("Pools/default", "Database", "why"): False,
+        Absent("ApiServer", "Database", "a rule exists"): False,
+        Absent("Database", "ApiServer", "why"): True,
     }
     assert {each: each.judge(found)[0] for each in judged} == judged
-    assert broken(found, must_not(3)["no worker reaches the database"])
-    assert not broken(found, must_not(3)["stores open no connection"])
-    assert broken(observed(("Database", "ApiServer", 9)), must_not(3)["stores open no connection"])
+    assert violations(found, forbidden_connections(3)["no worker reaches the database"])
+    assert not violations(found, forbidden_connections(3)["stores open no connection"])
+    assert violations(observed(("Database", "ApiServer", 9)), forbidden_connections(3)["stores open no connection"])
 
 
 @pytest.mark.parametrize(
-    ("line", "wanted"),
+    ("line", "expected"),
     [
         ('+1339518083.107412 [0 198.18.7.11:60866] "BRPOP" "default" "1"', (ONE, 0, "BRPOP")),
         ('+1339518083.107412 [1 198.18.7.12:60866] "set" "celery-task-meta-1" "{}"', (TWO, 1, "SET")),
@@ -197,32 +205,32 @@ def test_what_is_seen_is_judged():
         ("", None),
     ],
 )
-def test_what_the_broker_is_told_is_read(line, wanted):
-    """Who gave which command, and in which database."""
-    assert read(line) == wanted
+def test_a_line_of_monitor_is_read(line, expected):
+    """Client, database and command are read from a line of MONITOR."""
+    assert read(line) == expected
 
 
-def test_results_and_commands_are_told_apart():
-    """A scheduler that only sends commands has not been seen to read results."""
+def test_commands_are_not_results():
+    """Commands in the broker's database are not results."""
     found = observed(
         ("Scheduler", "Broker", 6379), commands={("Scheduler", 0, "LPUSH"): 2, ("Scheduler", 1, "PING"): 9}
     )
-    judged = [Says("Scheduler", database).judge(found) for database in (0, 1)]
+    judged = [BrokerCommands("Scheduler", database).judge(found) for database in (0, 1)]
     assert ["LPUSH 2 times" in text for _, _, text in judged] == [True, False]
     assert [ok for ok, _, _ in judged] == [True, False]
 
 
 @pytest.mark.parametrize("executor", ["celery", "sqs", "ecs"])
 @pytest.mark.parametrize("airflow", [2, 3])
-def test_all_eleven_are_there(airflow, executor):
-    """None is forgotten on any line of Airflow, with any executor."""
-    assert list(eleven(airflow, executor)) == list(range(1, 12))
+def test_all_eleven_have_expectations(airflow, executor):
+    """All eleven communications have expectations, for every release and executor."""
+    assert list(expected_communications(airflow, executor)) == list(range(1, 12))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(why_not_isolated()), reason=f"needs network namespaces: {why_not_isolated()}")
-def test_every_connection_is_heard(tmp_path):
-    """Short ones too, each once; who was refused, and who opened those that stay."""
+def test_every_connection_is_recorded(tmp_path):
+    """Every connection is recorded once, with refused attempts and the names of client processes."""
     addresses = Addresses.open(isolated=True)
     (tmp_path / "run.json").write_text(json.dumps({"pid": os.getpid()}))
     serve = "import socket,time; s=socket.create_server(('0.0.0.0', 8793)); print('up', flush=True); time.sleep(600)"
@@ -245,7 +253,7 @@ except ConnectionRefusedError:
             eventually(lambda: wire.opened is not None, 60)
             words = [*one.command_prefix, sys.executable, "-c", connect, two.ip]
             with subprocess.Popen(words, stdin=subprocess.PIPE) as client:
-                # It keeps the last one open until it was seen whose it is.
+                # The client keeps its last connection open until its process is found.
                 eventually(lambda: len(wire.accepted.get(flow, ())) >= 21 and wire.clients.get((*pair, 8793)), 60)
                 client.communicate(b"\n")
             assert client.returncode == 0

@@ -1,8 +1,7 @@
-"""What the tasks of a local cluster say to each other: every connection that is opened, not a sample of them.
+"""A recorder of every connection between the tasks of a local cluster.
 
-Each task has a network namespace of its own, and all of them meet in one bridge. A packet socket beside that bridge
-gets the first packet of each TCP connection and the answer to it, and every packet of UDP; the kernel counts what it
-could not hand over. Who opened a connection is read from /proc.
+The network namespaces of all tasks meet in one bridge. A packet socket at that bridge receives the SYN and SYN-ACK of
+each TCP connection and every UDP packet; the kernel counts lost packets. Client processes are read from /proc.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ _NAMESPACES, _LOCKS = Path("/run/netns"), Path("/run/airflow-ecs")
 _EVERYTHING, _ATTACH_FILTER, _CLONE_NEWNET = 3, 26, 0x40000000  # linux: ETH_P_ALL, SO_ATTACH_FILTER
 _STATISTICS = (263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS, its size
 _SYN, _ACK = 0x02, 0x10
-_TRIES = 100  # connections of one kind at which the process is looked for at once
-# "ip and (udp or tcp[13] & 2 != 0)", as the kernel's packet filter takes it: code, jump if true, jump if false, value.
+_TRIES = 100  # number of connections of one kind after which the process is no longer searched for at once
+# The BPF program of "ip and (udp or tcp[13] & 2 != 0)": code, jump if true, jump if false, value.
 _FILTER = (
-    (0x28, 0, 0, 0xFFFFF000),  # the protocol of the frame
+    (0x28, 0, 0, 0xFFFFF000),  # the frame's protocol
     (0x15, 0, 6, 0x0800),
-    (0x30, 0, 0, 9),  # the protocol of the packet
+    (0x30, 0, 0, 9),  # the packet's protocol
     (0x15, 0, 3, 6),
-    (0xB1, 0, 0, 0),  # the length of the head
+    (0xB1, 0, 0, 0),  # the header's length
     (0x50, 0, 0, 13),  # the flags
     (0x45, 2, 1, _SYN),
     (0x15, 1, 0, 17),
@@ -45,12 +44,12 @@ _FILTER = (
 
 @dataclass(frozen=True, order=True)
 class Flow:
-    """Who opens connections to whom.
+    """Connections from one address to a port of another.
 
     Args:
-        source: the address of who opens them.
-        target: the address of who is asked.
-        port: the port that is asked.
+        source: the client's address.
+        target: the server's address.
+        port: the server's port.
         protocol: "tcp", or "udp" for packets.
     """
 
@@ -61,13 +60,13 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Packet:
     """One packet.
 
     Args:
-        flow: what it belongs to.
-        one: tells the connections of a flow apart, and a packet from its copies.
-        accepted: whether it is the answer that makes the connection.
+        flow: its flow.
+        one: identifies its connection in the flow.
+        accepted: whether it is the server's acknowledgement.
     """
 
     flow: Flow
@@ -75,17 +74,17 @@ class Heard:
     accepted: bool
 
 
-def heard(packet: bytes) -> Heard:
-    """What a packet, from its IPv4 header on, says."""
+def parse(packet: bytes) -> Packet:
+    """Parse a packet from its IPv4 header."""
     head = (packet[0] & 15) * 4
     source, target = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
     from_port, to_port = struct.unpack_from("!HH", packet, head)
     if packet[9] == socket.IPPROTO_UDP:
-        return Heard(Flow(source, target, to_port, "udp"), (from_port, *struct.unpack_from("!H", packet, 4)), False)
+        return Packet(Flow(source, target, to_port, "udp"), (from_port, *struct.unpack_from("!H", packet, 4)), False)
     (sequence,) = struct.unpack_from("!I", packet, head + 4)
     if packet[head + 13] & _ACK:
-        return Heard(Flow(target, source, from_port), (to_port, sequence), True)
-    return Heard(Flow(source, target, to_port), (from_port, sequence), False)
+        return Packet(Flow(target, source, from_port), (to_port, sequence), True)
+    return Packet(Flow(source, target, to_port), (from_port, sequence), False)
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,9 @@ class Socket:
     """One line of /proc/net/tcp or tcp6.
 
     Args:
-        local: address and port of this side.
-        remote: address and port of the other; port 0 if there is none.
-        inode: its number, 0 if no process has it any more.
+        local: local address and port.
+        remote: remote address and port; port 0 if there is none.
+        inode: its inode, 0 if no process has it any more.
     """
 
     local: tuple[str, int]
@@ -104,7 +103,7 @@ class Socket:
 
 
 def sockets(text: str) -> Iterator[Socket]:
-    """Read /proc/net/tcp or tcp6; IPv6 addresses that hold no IPv4 one are left out, but for "any"."""
+    """Parse /proc/net/tcp or tcp6, without pure IPv6 addresses except "any"."""
     for line in text.splitlines()[1:]:
         fields = line.split()
         ends = []
@@ -118,7 +117,7 @@ def sockets(text: str) -> Iterator[Socket]:
 
 
 def program(words: list[str]) -> str:
-    """A short name of a process, from its command line: no interpreter, no folder, no option, no number.
+    """Return a short name of a process from its command line, without interpreter, folder, options and numbers.
 
     Examples:
         >>> program(["/a/bin/python3.12", "/a/bin/airflow", "celery", "worker", "--queues", "default"])
@@ -133,20 +132,20 @@ def program(words: list[str]) -> str:
         if "-c" in words[1:4]:
             return "python -c"
         words = [word for word in words[1:] if not word.startswith("-")]
-    kept = [Path(words[0]).name.rstrip(":")] if words else ["?"]
+    parts = [Path(words[0]).name.rstrip(":")] if words else ["?"]
     for word in words[1:3]:
         if not re.fullmatch(r"[a-z][a-z_-]*:?", word):
             break
-        kept.append(word.rstrip(":"))
-    return " ".join(kept)
+        parts.append(word.rstrip(":"))
+    return " ".join(parts)
 
 
 @dataclass
 class Wire(AbstractContextManager):
-    """Listens from the moment in which a run has a network until it is closed.
+    """A recorder that starts when the run's network exists.
 
     Args:
-        state: the run's state directory; the run need not have begun.
+        state: the run's state directory; the run may start later.
     """
 
     state: Path
@@ -174,11 +173,11 @@ class Wire(AbstractContextManager):
 
     @property
     def this_machine(self) -> str:
-        """The address of the machine itself, which is the load balancer, the AWS API and the runner."""
+        """Return the machine's address, used by the load balancer, the AWS API and the runner."""
         return f"198.18.{self.number}.1"
 
     def losses(self) -> int:
-        """How many packets the kernel could not hand over."""
+        """Return the number of packets that the kernel lost."""
         assert self.opened is not None, "no run was found"
         self._lost += struct.unpack("II", self.opened.getsockopt(*_STATISTICS))[1]
         return self._lost
@@ -193,12 +192,12 @@ class Wire(AbstractContextManager):
         with self.opened as opened:
             while not self._over.is_set():
                 with suppress(TimeoutError):
-                    one = heard(opened.recv(256))
+                    one = parse(opened.recv(256))
                     (self.accepted if one.accepted else self.attempts)[one.flow].add(one.one)
                     self._catch(one)
 
-    def _catch(self, one: Heard) -> None:
-        """Find who opens a connection while it lives, if nobody was caught at this one before."""
+    def _catch(self, one: Packet) -> None:
+        """Find the client process of a connection while it is open, unless one of this flow is known."""
         key = one.flow.source, one.flow.target, one.flow.port
         pids = self._pids.get(one.flow.source)
         if pids and not self.clients.get(key) and len(self.attempts[one.flow]) < _TRIES:
@@ -217,7 +216,7 @@ class Wire(AbstractContextManager):
                     self._look_into(ip, pids, known)
 
     def _look_into(self, ip: str, pids: list[int], known: dict[int, str]) -> None:
-        """Note who has which connection, and who listens, in one namespace."""
+        """Record the client and server processes of one namespace."""
         found = _sockets_of(pids[0])
         if any(each.inode and each.inode not in known for each in found):
             known.update(_holders(pids))
@@ -229,7 +228,7 @@ class Wire(AbstractContextManager):
 
 
 def number_of(state: Path) -> int:
-    """The number of a run's network: that whose lock its process holds; 0 as long as there is none."""
+    """Return the number of a run's network, whose lock its process holds; 0 without one."""
 
     def held() -> set[int]:
         pid = json.loads((state / "run.json").read_text())["pid"]
@@ -242,7 +241,7 @@ def number_of(state: Path) -> int:
 
     with suppress(OSError, ValueError, KeyError):
         once = held()
-        time.sleep(0.2)  # others are held for a moment, while a free one is looked for
+        time.sleep(0.2)  # a run holds other locks for a moment while it searches for a free one
         for number in once & held():
             if (_NAMESPACES / f"airflow-ecs-{number}-hub").exists():
                 return number
@@ -250,7 +249,7 @@ def number_of(state: Path) -> int:
 
 
 def within(namespace: str, action: Callable[[], _T]) -> _T:
-    """Do something in a thread that has entered the namespace; a socket stays where it was made."""
+    """Call *action* in a thread inside the namespace; sockets that it creates stay there."""
     libc = ctypes.CDLL(None, use_errno=True)
     results: list[_T] = []
 
@@ -276,7 +275,7 @@ def _packets() -> socket.socket:
 
 
 def _processes(prefix: str, network: str) -> Iterator[tuple[str, list[int]]]:
-    """The processes of each task, by its address: the namespace has the same last number."""
+    """Yield the processes of each task by its address, whose last number is in the namespace's name."""
     spaces = {file.stat().st_ino: file.name for file in _NAMESPACES.glob(f"{prefix}*[0-9]")}
     found: dict[str, list[int]] = defaultdict(list)
     for folder in Path("/proc").glob("[0-9]*"):
@@ -287,7 +286,7 @@ def _processes(prefix: str, network: str) -> Iterator[tuple[str, list[int]]]:
 
 
 def _sockets_of(pid: int) -> list[Socket]:
-    """The sockets of the namespace in which a process is."""
+    """Return the sockets of a process's namespace."""
     found: list[Socket] = []
     for name in ("tcp", "tcp6"):
         with suppress(OSError):
@@ -296,7 +295,7 @@ def _sockets_of(pid: int) -> list[Socket]:
 
 
 def _holders(pids: list[int]) -> Iterator[tuple[int, str]]:
-    """Which process has which socket."""
+    """Yield the inode of each socket with its process's name."""
     for pid in pids:
         with suppress(OSError):
             name = program(Path(f"/proc/{pid}/cmdline").read_text().split("\0"))

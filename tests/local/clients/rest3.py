@@ -13,7 +13,7 @@ from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRun
 url, password = sys.argv[1], sys.stdin.readline().strip()
 configuration = Configuration(host=url)
 with ApiClient(configuration) as client:
-    # Airflow has the user's manager make the token, which is no part of the API that the client knows.
+    # The auth manager creates the token; its endpoint is not part of the client's API.
     made = client.call_api(
         "POST",
         f"{url}/auth/token",
@@ -24,7 +24,7 @@ with ApiClient(configuration) as client:
     dags = DAGApi(client).get_dags().dags
     runs = DagRunApi(client)
     run = runs.trigger_dag_run("conversation", TriggerDAGRunPostBody(logical_date=None))
-    # The answer is one JSON object in each line, as it comes.
+    # The response is a stream of one JSON object per line.
     lines = runs.wait_dag_run_until_finished_without_preload_content("conversation", run.dag_run_id, 1).read()
     state = runs.get_dag_run("conversation", run.dag_run_id).state
     log = TaskInstanceApi(client).get_log("conversation", run.dag_run_id, "ask", 1, accept="application/json")

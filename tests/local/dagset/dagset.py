@@ -1,4 +1,4 @@
-"""The DAG set that every executor runs, on Airflow 2.8 to 3.3: each execution prints and is written into a ledger."""
+"""The DAG set of every executor, on Airflow 2.8 to 3.3: each execution prints a text and writes it to a ledger."""
 
 import os
 from datetime import datetime, timedelta, timezone
@@ -17,13 +17,13 @@ except ImportError:
 
     from airflow import DAG
 
-# Where several executors are, some tasks name the other one.
+# With several executors, some tasks select the second one.
 FAR = {"executor": os.environ["TEST_FAR"]} if os.environ.get("TEST_FAR") else {}
 SETTINGS = {"start_date": datetime(2024, 1, 1), "schedule": None, "catchup": False, "is_paused_upon_creation": False}
 
 
-def told(text):
-    """Print a text, and write into the ledger that this try of this task instance did."""
+def record(text):
+    """Print a text, and write it with the task instance and try to the ledger."""
     ti = get_current_context()["ti"]
     print(text)
     with open(os.environ["TEST_LEDGER"], "a") as ledger:
@@ -34,18 +34,18 @@ with DAG("fan", **SETTINGS):
 
     @task
     def begin():
-        """Before all others."""
-        told("the fan opens")
+        """Run before all others."""
+        record("the fan opens")
 
     @task
     def piece(number):
-        """One of fifty."""
-        told(f"piece <{number}>")
+        """Run one of fifty tasks."""
+        record(f"piece <{number}>")
 
     @task
     def end():
-        """After all others."""
-        told("the fan closes")
+        """Run after all others."""
+        record("the fan closes")
 
     pieces = [piece.override(task_id=f"piece_{n}", **(FAR if n % 10 == 0 else {}))(n) for n in range(50)]
     begin() >> pieces >> end()
@@ -54,20 +54,20 @@ with DAG("mapped", **SETTINGS):
 
     @task
     def numbers():
-        """As many as the next task is to have instances."""
-        told("five numbers")
+        """Return the numbers to map."""
+        record("five numbers")
         return [1, 2, 3, 4, 5]
 
     @task
     def square(number):
-        """One instance."""
-        told(f"the square of <{number}>")
+        """Return the square of a number."""
+        record(f"the square of <{number}>")
         return number**2
 
     @task
     def total(squares):
-        """XComs of all instances."""
-        told(f"the total <{sum(squares)}>")
+        """Print the sum of the XComs."""
+        record(f"the total <{sum(squares)}>")
 
     total(square.override(**FAR).expand(number=numbers()))
 
@@ -75,9 +75,9 @@ with DAG("again", **SETTINGS):
 
     @task(retries=1, retry_delay=timedelta(seconds=1), **FAR)
     def second_time():
-        """Fail first."""
+        """Fail at the first try."""
         number = get_current_context()["ti"].try_number
-        told(f"try <{number}>")
+        record(f"try <{number}>")
         if number == 1:
             raise RuntimeError("not yet")
 
@@ -87,10 +87,10 @@ with DAG("secrets", **SETTINGS):
 
     @task
     def use():
-        """What was put through the API."""
+        """Print a connection and variable that were created by the API."""
         connection, value = BaseHook.get_connection("warehouse"), Variable.get("colour")
         hidden = "right" if connection.password == "open-sesame" else "wrong"
-        told(f"<{connection.host}> <{value}> <{hidden}>")
+        record(f"<{connection.host}> <{value}> <{hidden}>")
 
     use()
 
@@ -99,29 +99,29 @@ with DAG("broken", **SETTINGS):
     @task
     def breaks():
         """Fail."""
-        told("on purpose")
+        record("on purpose")
         raise RuntimeError("on purpose it fails")
 
     @task
     def never():
-        """It does not get its turn."""
-        told("never")
+        """Never run, because the task before it fails."""
+        record("never")
 
     breaks() >> never()
 
 
 class Wait(DateTimeSensorAsync):
-    """A sensor that tells when it sleeps and when it wakes."""
+    """A sensor that records its two executions."""
 
     def execute(self, context):
-        """Defer, for so long that the executor knows the end of this half before the trigger fires."""
-        told("it sleeps")
+        """Defer long enough that the executor has recorded the end before the trigger fires."""
+        record("it sleeps")
         self.target_time = (datetime.now(timezone.utc) + timedelta(seconds=20)).isoformat()
         super().execute(context)
 
     def execute_complete(self, context, event=None):
-        """Go on."""
-        told("it wakes")
+        """Complete."""
+        record("it wakes")
         return super().execute_complete(context, event)
 
 

@@ -1,4 +1,4 @@
-"""What the container of the DAG set's ECS task does."""
+"""The program of the DAG set's ECS task."""
 
 import sys
 

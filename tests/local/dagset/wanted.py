@@ -1,4 +1,4 @@
-"""What becomes of the DAG set: the final state of each DAG and task instance, and what each try tells."""
+"""The expected results of the DAG set: final states, and texts of each try."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """One task instance.
+class Expected:
+    """The expected result of a task instance.
 
     Args:
         dag: its DAG.
         task: its task.
         state: its final state.
-        tries: what each try tells, one execution after the other; a task that is deferred is executed twice.
-        index: its number among the instances of a mapped task.
-        far: whether it names the second of several executors.
-        more: what its log has that it did not tell.
-        triggered: what its trigger tells.
-        executions: how often a task is executed that tells nothing.
+        tries: the texts of each try; a deferred task is executed twice.
+        index: its index in a mapped task.
+        far: whether it selects the second of several executors.
+        more: additional texts of its log.
+        triggered: texts of its trigger.
+        executions: number of executions without a text.
     """
 
     dag: str
@@ -33,29 +33,29 @@ class Wanted:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """By which it is found."""
+        """Return DAG, task and index."""
         return self.dag, self.task, self.index
 
     @property
     def ledger(self) -> list[str]:
-        """Its lines in the ledger."""
+        """Return its lines in the ledger."""
         name = f"{self.dag} {self.task} {self.index}"
         return [f"{name} {number} {text}" for number, texts in enumerate(self.tries, 1) for text in texts]
 
     @property
     def logs(self) -> list[tuple[int, str]]:
-        """The number of each try, and a text that its log has."""
+        """Return the number of each try with a text of its log."""
         found = [(number, text) for number, texts in enumerate(self.tries, 1) for text in texts]
         return found + [(1, text) for text in self.more]
 
     @property
     def times(self) -> int:
-        """How often it is executed."""
+        """Return the number of executions."""
         return len(self.ledger) or self.executions
 
     @property
     def last_try(self) -> int:
-        """The number of its last try."""
+        """Return the number of the last try."""
         return len(self.tries) or int(self.executions > 0)
 
 
@@ -69,18 +69,21 @@ DAGS = {
     "container": "success",
 }
 LOADED = ("loaded <load_deferred>",)
-WANTED = (
-    Wanted(dag="fan", task="begin", tries=(("the fan opens",),)),
-    *(Wanted(dag="fan", task=f"piece_{n}", tries=((f"piece <{n}>",),), far=n % 10 == 0) for n in range(50)),
-    Wanted(dag="fan", task="end", tries=(("the fan closes",),)),
-    Wanted(dag="mapped", task="numbers", tries=(("five numbers",),)),
-    *(Wanted(dag="mapped", task="square", index=n, tries=((f"the square of <{n + 1}>",),), far=True) for n in range(5)),
-    Wanted(dag="mapped", task="total", tries=(("the total <55>",),)),
-    Wanted(dag="again", task="second_time", tries=(("try <1>",), ("try <2>",)), far=True),
-    Wanted(dag="secrets", task="use", tries=(("<warehouse.example.org> <blue> <right>",),)),
-    Wanted(dag="broken", task="breaks", state="failed", tries=(("on purpose",),)),
-    Wanted(dag="broken", task="never", state="upstream_failed"),
-    Wanted(dag="patient", task="wait", tries=(("it sleeps", "it wakes"),), triggered=("yielding event",)),
-    Wanted(dag="container", task="load", executions=1, more=("loaded <load>",)),
-    Wanted(dag="container", task="load_deferred", executions=2, more=("ECS Task stopped",), triggered=LOADED),
+EXPECTED = (
+    Expected(dag="fan", task="begin", tries=(("the fan opens",),)),
+    *(Expected(dag="fan", task=f"piece_{n}", tries=((f"piece <{n}>",),), far=n % 10 == 0) for n in range(50)),
+    Expected(dag="fan", task="end", tries=(("the fan closes",),)),
+    Expected(dag="mapped", task="numbers", tries=(("five numbers",),)),
+    *(
+        Expected(dag="mapped", task="square", index=n, tries=((f"the square of <{n + 1}>",),), far=True)
+        for n in range(5)
+    ),
+    Expected(dag="mapped", task="total", tries=(("the total <55>",),)),
+    Expected(dag="again", task="second_time", tries=(("try <1>",), ("try <2>",)), far=True),
+    Expected(dag="secrets", task="use", tries=(("<warehouse.example.org> <blue> <right>",),)),
+    Expected(dag="broken", task="breaks", state="failed", tries=(("on purpose",),)),
+    Expected(dag="broken", task="never", state="upstream_failed"),
+    Expected(dag="patient", task="wait", tries=(("it sleeps", "it wakes"),), triggered=("yielding event",)),
+    Expected(dag="container", task="load", executions=1, more=("loaded <load>",)),
+    Expected(dag="container", task="load_deferred", executions=2, more=("ECS Task stopped",), triggered=LOADED),
 )
