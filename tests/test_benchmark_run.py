@@ -75,7 +75,7 @@ def test_a_process_belongs_to_its_nearest_container():
     assert module("memory").owners(parents, [10, 20]) == {10: 10, 11: 10, 12: 10, 20: 20}
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells it")
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
 def test_memory_of_a_container_counts_its_children(tmp_path):
     """The sampler adds the memory of a container's recorded process and its children."""
     child = "print('up', flush=True); input()"

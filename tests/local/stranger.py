@@ -11,18 +11,18 @@ STRANGER = """
 import sys, urllib.error, urllib.request
 made_up = "AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=" + "0" * 64
 tries = [("secretsmanager", "secretsmanager.ListSecrets"), ("ecs", "AmazonEC2ContainerServiceV20141113.RunTask")]
-asked = []
+requests = []
 for url in sys.argv[2:]:
     for service, target in tries:
         for key in ("", "AKIAIOSFODNN7EXAMPLE", sys.argv[1]):
             headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
             if key:
                 headers["Authorization"] = made_up.format(key, service)
-            asked.append(urllib.request.Request(url, b"{}", headers))
+            requests.append(urllib.request.Request(url, b"{}", headers))
     own = ["/_emulator/" + name for name in ("calls", "plans", "answers/x")]
     for path in ("/", "/moto-api/data.json", "/bucket/key", *own):
-        asked += [urllib.request.Request(url + path), urllib.request.Request(url + path, b"{}", method="PUT")]
-for request in asked:
+        requests += [urllib.request.Request(url + path), urllib.request.Request(url + path, b"{}", method="PUT")]
+for request in requests:
     try:
         answer = urllib.request.urlopen(request, timeout=10)
         print("GOT", answer.status, request.full_url, answer.read(200))

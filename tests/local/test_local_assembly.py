@@ -77,17 +77,17 @@ def test_one_template_is_enough(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("x.yaml", "a: b", "output folder of `cdk synth`"),
         ("x.json", "{", "is not JSON"),
         ("x.json", "[]", "it has no Resources"),
     ],
 )
-def test_an_invalid_template_is_refused(tmp_path, name, text, told):
+def test_an_invalid_template_is_refused(tmp_path, name, text, message):
     """An invalid template is refused with its name and the error."""
     (tmp_path / name).write_text(text)
-    with pytest.raises(Refusal, match=told):
+    with pytest.raises(Refusal, match=message):
         read(tmp_path / name)
 
 

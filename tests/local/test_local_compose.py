@@ -78,9 +78,9 @@ def test_every_name_in_the_project_exists(project: Project):
     for service in services.values():
         known |= set(service.get("networks", {}).get("default", {}).get("aliases", ()))
     for name, service in services.items():
-        told = service.get("environment", {})
-        hosts = {value for key, value in told.items() if key.endswith("_HOST")}
-        hosts |= set(re.findall(r"https?://([\w.-]+)(?::|/)", json.dumps(told)))
+        values = service.get("environment", {})
+        hosts = {value for key, value in values.items() if key.endswith("_HOST")}
+        hosts |= set(re.findall(r"https?://([\w.-]+)(?::|/)", json.dumps(values)))
         assert hosts - {"localhost"} <= known, name
         assert set(service.get("depends_on", {})) <= set(services)
         volumes = {each.split(":")[0] for each in service.get("volumes", ()) if not each.startswith(".")}
@@ -133,8 +133,8 @@ def test_commands_and_environment_are_those_of_the_template(project: Project, sy
                     assert service["environment"][key].replace("$$", "$") == value
                 else:
                     assert key in service["environment"]
-            told = {each["Name"] for each in container.get("Secrets", ())}
-            assert told == set(project.environments.get(container["Name"], ()))
+            values = {each["Name"] for each in container.get("Secrets", ())}
+            assert values == set(project.environments.get(container["Name"], ()))
     assert checked >= 4
 
 
@@ -152,8 +152,8 @@ def test_containers_of_a_task_share_its_network(synthesized):
     services = compose(synthesized("redis332", version=VERSIONS[0])).document["services"]
     assert services["execution-api"]["network_mode"] == "service:api-server"
     (alias,) = services["api-server"]["networks"]["default"]["aliases"]
-    told = services["worker"]["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
-    assert told == f"http://{alias}:8081/execution/"
+    values = services["worker"]["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+    assert values == f"http://{alias}:8081/execution/"
 
 
 @pytest.mark.slow
@@ -177,8 +177,8 @@ def test_queues_are_those_of_the_template(project: Project):
         assert "queues" not in project.document["services"]
         return
     options = project.document["services"]["worker"]["environment"]
-    told = json.dumps(options).replace("\\", "")
-    names = set(re.findall(r"http://queues:9324/000000000000/(\w+)", told))
+    values = json.dumps(options).replace("\\", "")
+    names = set(re.findall(r"http://queues:9324/000000000000/(\w+)", values))
     assert names
     assert set(re.findall(r'^  "(\w+)"', project.files["elasticmq.conf"], re.M)) == names
 
@@ -188,15 +188,15 @@ def test_the_command(synthesized, tmp_path: Path):
     """The command writes the project, prints the next steps, and keeps the secrets in a second run."""
     synthesized("redis332", version=VERSIONS[0])
     manifest = next(tmp_path.parent.glob("redis332*/manifest.json"))
-    told, kept = [], []
+    outputs, saved = [], []
     for _ in range(2):
         command = [PYTHON, "-m", "cdk_airflow_ecs.cli", "local", "compose", manifest.parent, "--out", tmp_path / "out"]
-        given = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")}
-        ran = subprocess.run(command, env=given, capture_output=True, text=True, check=True)
-        told.append(ran.stdout)
-        kept.append({file.name: file.read_text() for file in (tmp_path / "out/secrets").iterdir()})
-    assert "docker compose --file" in told[0]
-    assert kept[0] == kept[1]
+        environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")}
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        outputs.append(ran.stdout)
+        saved.append({file.name: file.read_text() for file in (tmp_path / "out/secrets").iterdir()})
+    assert "docker compose --file" in outputs[0]
+    assert saved[0] == saved[1]
     assert (tmp_path / "out/compose.yaml").is_file()
 
 
@@ -211,10 +211,10 @@ def test_ecs_tasks_are_refused(synthesized):
 @pytest.mark.slow
 def test_secrets_follow_the_rules_of_the_template(synthesized):
     """Generated secrets have the required length and alphabet, and `remember` keeps them."""
-    kept: dict[str, str] = {}
+    secrets_: dict[str, str] = {}
 
     def remember(name: str, make) -> str:
-        return kept.setdefault(name, make())
+        return secrets_.setdefault(name, make())
 
     stack = synthesized("redis332", version=VERSIONS[0])
     first, second = compose(stack, remember=remember), compose(stack, remember=remember)

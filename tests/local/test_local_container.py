@@ -88,15 +88,15 @@ def test_the_home_of_the_image_is_the_working_directory():
 
 
 @pytest.mark.parametrize(
-    ("code", "told"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)]
+    ("code", "exit_code"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)]
 )
-def test_exit_codes_are_those_of_docker(code, told):
+def test_exit_codes_are_those_of_docker(code, exit_code):
     """The exit code is the process's, or 128 plus the number of its signal."""
     with temporary_state() as state:
         one = container(state, code)
         one.start()
         poll(one, lambda: one.exit_code is not None)
-        assert one.exit_code == told
+        assert one.exit_code == exit_code
 
 
 def test_a_program_that_does_not_exist():

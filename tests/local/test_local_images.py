@@ -119,7 +119,7 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     program = folder / "uv"
     program.write_text(f"""#!/bin/sh
-echo "$@" >> {tmp_path}/told
+echo "$@" >> {tmp_path}/calls
 case "$1 $2" in
     "venv "*) for last; do :; done; mkdir -p "$last/bin"; touch "$last/bin/python";;
     "pip freeze") printf 'pandas==1.0\\nnumpy==2.0\\n';;
@@ -132,7 +132,7 @@ esac
     monkeypatch.setattr("cdk_airflow_ecs.local.images.environments.sys.executable", str(folder / "python"))
     found = [Interpreter(Path("/python3.12"), "3.12.1"), Interpreter(Path("/python3.11"), "3.11.1")]
     monkeypatch.setattr(pythons, "installed", lambda: found)
-    return tmp_path / "told"
+    return tmp_path / "calls"
 
 
 def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
@@ -144,11 +144,11 @@ def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
     assert "more extras (async, cncf-kubernetes, " in difference
     assert "--extras NAME,NAME" in difference
     assert done == ["installing Airflow 3.3.2 for Python 3.12, once"]
-    told = uv.read_text().splitlines()
-    assert len(told) == 2
-    assert "--python /python3.12" in told[0]
-    assert told[1].startswith("pip sync")
-    assert f"--require-hashes {LOCKS}/3.3.2.txt" in told[1]
+    calls = uv.read_text().splitlines()
+    assert len(calls) == 2
+    assert "--python /python3.12" in calls[0]
+    assert calls[1].startswith("pip sync")
+    assert f"--require-hashes {LOCKS}/3.3.2.txt" in calls[1]
     assert made[0].path.split(":")[0] == str(made[0].python.parent)
 
 
@@ -156,10 +156,10 @@ def test_a_release_without_a_lock_resolves_by_its_date(tmp_path: Path, uv: Path)
     """A release without a lock is resolved as of its release date, without broken providers."""
     environment = Environments(tmp_path / "cache").of("apache/airflow:2.9.3-python3.12")
     assert environment.airflow_version == "2.9.3"
-    told = uv.read_text()
-    assert "--exclude-newer 2024-07-17" in told
-    assert "apache-airflow[aiobotocore,amazon,celery,http,postgres,redis,statsd]==2.9.3" in told
-    assert "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1" in told
+    calls = uv.read_text()
+    assert "--exclude-newer 2024-07-17" in calls
+    assert "apache-airflow[aiobotocore,amazon,celery,http,postgres,redis,statsd]==2.9.3" in calls
+    assert "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1" in calls
 
 
 def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
@@ -215,11 +215,11 @@ def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
     """Extras of the official image have their own environment, as of the release's date; slim images have none."""
     environments = Environments(tmp_path / "cache", extras=["virtualenv", "google", "pandas"])
     made = environments.of("apache/airflow:3.3.2-python3.12")
-    told = uv.read_text()
-    assert "pip sync" not in told
-    assert "--exclude-newer 2026-09-18" in told
-    assert f"apache-airflow[{extras_of('3.3.2')},google,pandas]==3.3.2 virtualenv" in told
-    assert "flask-session" not in told
+    calls = uv.read_text()
+    assert "pip sync" not in calls
+    assert "--exclude-newer 2026-09-18" in calls
+    assert f"apache-airflow[{extras_of('3.3.2')},google,pandas]==3.3.2 virtualenv" in calls
+    assert "flask-session" not in calls
     assert made.bin != Environments(tmp_path / "cache").of("apache/airflow:3.3.2-python3.12").bin
     assert not any("google" in each for each in made.substitutions)
     slim = environments.of("apache/airflow:slim-3.3.2-python3.12")

@@ -45,7 +45,7 @@ def up(folder, resources: dict | None, *words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("resources", "told"),
+    ("resources", "message"),
     [
         ({"A": {"Type": "AWS::Chatbot::X"}}, "Resource type AWS::Chatbot::X is not supported"),
         (
@@ -56,11 +56,11 @@ def up(folder, resources: dict | None, *words: str) -> str:
     ],
     ids=["type", "property", "function"],
 )
-def test_unsupported_template_parts_are_refused(tmp_path, resources, told):
+def test_unsupported_template_parts_are_refused(tmp_path, resources, message):
     """An unsupported type, property or function is refused with the resource's name."""
     done = up(tmp_path, resources)
     assert "airflow-ecs: Test could not be created locally: " in done
-    assert told in done
+    assert message in done
 
 
 def test_a_template_without_a_service_is_refused(tmp_path):
@@ -149,12 +149,12 @@ def test_a_container_that_exits_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [
         ("nginx:1.27", r"the image nginx:1.27 is not supported.*`--image nginx:1.27=DIR`"),
         ("apache/airflow:3.99.0", r"3\.99\.0"),
     ],
 )
-def test_an_image_that_cannot_run_is_refused(tmp_path, image, told):
+def test_an_image_that_cannot_run_is_refused(tmp_path, image, message):
     """An image that cannot run is named with a remedy."""
-    assert re.search(told, up(tmp_path, service(image, ["true"])))
+    assert re.search(message, up(tmp_path, service(image, ["true"])))

@@ -149,12 +149,12 @@ def test_two_images_of_a_kind_are_prepared_at_once(tmp_path: Path, monkeypatch, 
     found = server.find()
     monkeypatch.setattr(server, "find", lambda **_: found)
     with ThreadPoolExecutor(4) as pool:
-        assert len({told for told, _ in pool.map(lambda _: programs(kind, tmp_path), range(200))}) == 1
+        assert len({text for text, _ in pool.map(lambda _: programs(kind, tmp_path), range(200))}) == 1
     assert not list(tmp_path.glob(".*"))
 
 
 def test_the_environment_names_its_replacement(tmp_path: Path):
     """The environment of a store's image names its replacement."""
-    (told,) = environment_of("postgres", tmp_path, "system").substitutions
-    assert told.startswith("PostgreSQL ")
-    assert told.endswith("instead of the image postgres:17")
+    (text,) = environment_of("postgres", tmp_path, "system").substitutions
+    assert text.startswith("PostgreSQL ")
+    assert text.endswith("instead of the image postgres:17")

@@ -106,8 +106,8 @@ def test_a_web_page_gets_nothing(cluster, headers, expected):
 def test_a_preflight_is_refused(cluster):
     """A preflight request of a browser is refused."""
     account, _ = cluster
-    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    assert status(urllib.request.Request(account.url, headers=asked, method="OPTIONS")) == 403
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert status(urllib.request.Request(account.url, headers=headers, method="OPTIONS")) == 403
 
 
 @pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
@@ -305,9 +305,9 @@ def test_a_folder_of_others_is_refused(tmp_path: Path):
     (tmp_path / "open").chmod(0o777)
     planted = [tmp_path / "link", tmp_path / "open"]
     if os.geteuid() == 0:
-        (tmp_path / "theirs").mkdir(mode=0o700)
-        os.chown(tmp_path / "theirs", 65534, 65534)
-        planted.append(tmp_path / "theirs")
+        (tmp_path / "foreign").mkdir(mode=0o700)
+        os.chown(tmp_path / "foreign", 65534, 65534)
+        planted.append(tmp_path / "foreign")
     for folder in planted:
         with pytest.raises(Refusal, match="only you can write to"):
             run_number.Number.take(folder)

@@ -35,7 +35,7 @@ def runtime() -> Iterator[TaskRuntime]:
     )
     unknown: Future[Environment] = Future()
     unknown.set_exception(Refusal("the image acme/agent:1 cannot run here; say `--image acme/agent:1=DIR`"))
-    told: list[tuple[str, str]] = []
+    messages: list[tuple[str, str]] = []
     with temporary_state() as state, closing(Addresses.open(isolated=False)) as addresses:
         yield TaskRuntime(
             state=state,
@@ -48,7 +48,7 @@ def runtime() -> Iterator[TaskRuntime]:
             variables={},
             region="eu-west-1",
             ship=lambda *_: None,
-            say=lambda about, text: told.append((about, text)),
+            say=lambda about, text: messages.append((about, text)),
         )
 
 

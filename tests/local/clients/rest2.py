@@ -22,11 +22,11 @@ with ApiClient(Configuration(host=f"{url}/api/v1", username="admin", password=pa
             sys.exit(f"still {state}")
         time.sleep(1)
     log = TaskInstanceApi(client).get_log("conversation", run.dag_run_id, "ask", 1, full_content=True)
-    told = {
+    result = {
         "version": MonitoringApi(client).get_version().version,
         "listed": listed,
         "waited": state,
         "state": state,
         "log": log.content,
     }
-print(json.dumps(told))
+print(json.dumps(result))

@@ -28,11 +28,11 @@ with ApiClient(configuration) as client:
     lines = runs.wait_dag_run_until_finished_without_preload_content("conversation", run.dag_run_id, 1).read()
     state = runs.get_dag_run("conversation", run.dag_run_id).state
     log = TaskInstanceApi(client).get_log("conversation", run.dag_run_id, "ask", 1, accept="application/json")
-    told = {
+    result = {
         "version": VersionApi(client).get_version().version,
         "listed": [dag.dag_id for dag in dags],
         "waited": json.loads(lines.splitlines()[-1])["state"],
         "state": state,
         "log": log.to_json(),
     }
-print(json.dumps(told))
+print(json.dumps(result))
