@@ -16,13 +16,7 @@ _SUFFIX = ".template.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileAsset:
-    """A file or folder that a template expects in a bucket.
-
-    Args:
-        zipped: whether the folder is uploaded as an archive.
-        bucket: bucket name, with `${AWS::…}` placeholders.
-        key: object key.
-    """
+    """A file or folder to upload; *bucket* contains `${AWS::…}` placeholders."""
 
     path: Path
     zipped: bool
@@ -32,12 +26,7 @@ class FileAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageAsset:
-    """An image that `cdk deploy` would build.
-
-    Args:
-        tag: image tag, which identifies it in task definitions.
-        unsupported: build options that are not supported locally.
-    """
+    """An image that `cdk deploy` would build; *unsupported* lists its unsupported build options."""
 
     build: ImageBuild
     tag: str
@@ -46,7 +35,7 @@ class ImageAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackFile:
-    """A stack of an assembly, with its assets; *region* is None if not specified."""
+    """A stack and its assets."""
 
     name: str
     template: dict[str, Any]
@@ -56,11 +45,7 @@ class StackFile:
 
 
 def read(path: Path) -> tuple[StackFile, ...]:
-    """Read a template, or an assembly with its stacks in deployment order.
-
-    Raises:
-        Refusal: if there is none.
-    """
+    """Return the stacks of a template or assembly, in deployment order."""
     if path.is_file():
         if not path.name.endswith(".json"):
             raise Refusal(f"{path} must be an output folder of `cdk synth`, or a *{_SUFFIX} in one")
@@ -134,7 +119,7 @@ _DONE = {"directory", "dockerFile", "dockerBuildArgs", "dockerBuildTarget", "pla
 
 
 def _image(folder: Path, source: dict[str, Any], tag: str) -> ImageAsset:
-    """Read an image of *.assets.json (Docker image source in the cloud assembly schema)."""
+    """Read an image of *.assets.json (cloud assembly schema)."""
     return ImageAsset(
         build=ImageBuild(
             folder=folder / source.get("directory", ""),

@@ -1,4 +1,4 @@
-"""The state directory, which keeps data between runs; only its owner can read it."""
+"""The state directory, which keeps data between runs."""
 
 from __future__ import annotations
 
@@ -43,11 +43,7 @@ class State:
 
     @classmethod
     def open(cls, directory: Path) -> State:
-        """Create or open the directory.
-
-        Raises:
-            Refusal: if it belongs to another user, or cannot be created.
-        """
+        """Create or open the directory; raises a Refusal if it belongs to another user."""
         directory = directory.expanduser().absolute()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,11 +92,7 @@ class State:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock the directory for one run.
-
-        Raises:
-            Refusal: if another run has locked it.
-        """
+        """Lock the directory for one run, or raise a Refusal."""
         with open(self.directory / "lock", "a+", opener=_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Substitution:
-    """One difference.
-
-    Args:
-        says: what the template specifies.
-        here: what happens locally.
-        why: the reason.
-    """
+    """One difference: what the template *says*, what happens *here*, and *why*."""
 
     name: str
     says: str

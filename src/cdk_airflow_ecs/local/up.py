@@ -42,11 +42,9 @@ class RunOptions:
 
     Args:
         path: assembly or template.
-        state: state directory.
         dags: folder to synchronize to the DAG bucket.
         port: port of the UI; 0 means any free port.
         images: Docker contexts of further images.
-        extras: additional extras of the official image.
         isolated: whether to use network namespaces; None means if allowed.
         patience: seconds until all components must be ready.
     """
@@ -79,11 +77,7 @@ class Run:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Create everything; components are still starting when it returns.
-
-        Raises:
-            Refusal: if something is not supported or not available.
-        """
+        """Create everything, or raise a Refusal; components are still starting when it returns."""
         files = assembly.read(self.options.path)
         self.files = files
         refuse_taken(self.options.port)
@@ -111,7 +105,6 @@ class Run:
         self._deploy(files)
 
     def _serve(self, region: str) -> None:
-        """Start the AWS API and the agent."""
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):  # never use the user's AWS account
             os.environ.pop(name, None)
 
@@ -242,7 +235,7 @@ class Run:
             self.say(logical_id, "runs" if status == "CREATE_IN_PROGRESS" else "done")
 
     def _dag_buckets(self) -> Iterator[tuple[str, str]]:
-        """Yield the DAG buckets of the task definitions: of Airflow's S3 bundle or of this library's sync."""
+        """Yield the buckets of Airflow's S3 bundle and of this library's DAG sync."""
         for definition in self._definitions():
             for container in definition.container_definitions:
                 for item in container.get("environment", []):
@@ -266,8 +259,7 @@ class Run:
     def wait(self, tell: Callable[[], None] = lambda: None, *, over: threading.Event | None = None) -> bool:
         """Wait until all components are ready; return False if *over* is set first.
 
-        Raises:
-            Refusal: if a component keeps failing, or is not ready in time.
+        Raises a Refusal if a component keeps failing, or is not ready in time.
         """
         end = time.monotonic() + self.options.patience
         while True:
@@ -320,7 +312,6 @@ def _prefix(text: str | None) -> str:
 
 
 def _ports(files: Sequence[assembly.StackFile]) -> set[int]:
-    """Return the ports of the template's containers."""
     return {
         int(mapping["ContainerPort"])
         for file in files

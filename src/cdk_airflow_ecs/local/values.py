@@ -21,11 +21,7 @@ _PSEUDO = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """Resolves values of one template.
-
-    Args:
-        template: the template.
-        answer: returns an attribute ("Ref" included) of a resource; None if not supported.
+    """Resolves values of one template; *answer* returns an attribute or the "Ref" of a resource, or None.
 
     Examples:
         >>> values = Values(template={"Resources": {}}, answer=lambda logical_id, attribute: f"<{logical_id}>")
@@ -37,11 +33,7 @@ class Values:
     answer: Callable[[str, str], str | None]
 
     def text(self, value: Any) -> str:
-        """Resolve a value to text.
-
-        Raises:
-            Refusal: if it uses an unsupported function or resource.
-        """
+        """Resolve a value to text; raises a Refusal for unsupported functions and resources."""
         found = self.any(value)
         if isinstance(found, bool):
             return "true" if found else "false"

@@ -1,1 +1,1 @@
-"""ECS agent of the local runner: runs the containers of services and tasks as local processes."""
+"""ECS agent of the local runner: runs containers as local processes."""

@@ -20,7 +20,7 @@ _PACE: Final = 0.5  # seconds
 
 @dataclass
 class Agent:
-    """Starts and stops processes according to the services and tasks recorded by the local ECS API."""
+    """Starts and stops tasks as recorded by the local ECS API."""
 
     runtime: TaskRuntime
     account: Account
@@ -58,7 +58,7 @@ class Agent:
     def stop(self, longest: float) -> None:
         """Stop all tasks, each container within *longest* seconds, and wait for them.
 
-        Services reachable by name (service discovery, load balancer) stop last: workers still report to the API server.
+        Services with a DNS name or load balancer stop last: workers still report to the API server.
         """
         self._over.set()
         if self._thread:

@@ -71,9 +71,8 @@ class Container:
     """One container of a task.
 
     Args:
-        environment: the complete environment of its processes.
         home: replaces /opt/airflow.
-        prefix: command words that run a command at the task's address.
+        prefix: command prefix that runs a command at the task's address.
         entrypoint: the image's entry point, used if the definition has none.
         folder: default working directory; default *home*.
         locate: maps image paths in a text to local ones; by default it replaces /opt/airflow with *home*.
@@ -261,7 +260,7 @@ class Container:
 
 
 def refuse_unknown(spec: Mapping[str, Any]) -> None:
-    """Raise a Refusal if a container definition uses properties that are not supported locally."""
+    """Raise a Refusal if a container definition uses unsupported properties."""
     unknown = sorted(name for name, value in spec.items() if value and name not in _DONE | _WITHOUT_EFFECT)
     if unknown:
         raise Refusal(f"container {spec['name']}: {', '.join(unknown)} is not supported locally")
@@ -273,15 +272,13 @@ def has_init(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> bool:
 
 
 def command(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> list[str]:
-    """Return the command that runs for an entry point and command; see the substitution "entry point".
+    """Return the command of a container; see the substitution "entry point".
 
     The official entry point runs `bash` and `python` directly and passes everything else to `airflow`.
 
     Examples:
         >>> command({"entryPoint": ["/usr/bin/dumb-init", "--", "/entrypoint"], "command": ["scheduler"]})
         ['airflow', 'scheduler']
-        >>> command({"entryPoint": ["/usr/bin/dumb-init", "--"], "command": ["airflow", "triggerer"]})
-        ['airflow', 'triggerer']
         >>> command({"entryPoint": ["sh", "-c"], "command": ["true"]})
         ['sh', '-c', 'true']
     """
@@ -296,7 +293,7 @@ def command(spec: Mapping[str, Any], entrypoint: Sequence[str] = ()) -> list[str
 
 
 def script(source: Path, home: Path) -> Path:
-    """Copy the /entrypoint.sh of a Docker context into a container's home, with image paths replaced by local ones."""
+    """Copy an image's /entrypoint.sh into a container's home, and replace image paths in it."""
     official = home / "entrypoint"
     official.write_text('#!/bin/sh\ncase "$1" in bash|python) exec "$@";; airflow) shift;; esac\nexec airflow "$@"\n')
     own = home / _SCRIPT.strip("/")

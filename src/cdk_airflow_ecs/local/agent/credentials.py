@@ -29,11 +29,7 @@ class Credentials:
         return found
 
     def secret(self, reference: str, role: str) -> str:
-        """Return the secret, secret field or parameter of a `valueFrom`, read with the execution role.
-
-        Raises:
-            Refusal: if the field does not exist.
-        """
+        """Return the value of a `valueFrom` (secret, field of a secret or parameter), read with the execution role."""
         parts = reference.split(":")
         if parts[2:3] == ["ssm"] or not reference.startswith("arn:"):
             name = reference.partition(":parameter")[2] or reference

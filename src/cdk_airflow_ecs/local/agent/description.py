@@ -11,15 +11,7 @@ from cdk_airflow_ecs.local.agent.container import Container, command
 def described(
     task: str, spec: Mapping[str, Any], ip: str, container: Container | None, *, is_over: bool
 ) -> dict[str, Any]:
-    """Return a container as DescribeTasks describes it.
-
-    Args:
-        task: task ARN.
-        spec: container definition.
-        ip: task address, or empty.
-        container: None if not created yet.
-        is_over: whether the task has stopped.
-    """
+    """Return a container as DescribeTasks describes it; *container* is None if not created yet."""
     found: dict[str, Any] = {
         "containerArn": f"{task}/{spec['name']}",
         "taskArn": task,

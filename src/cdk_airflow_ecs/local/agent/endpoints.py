@@ -21,13 +21,7 @@ _FRESH = timedelta(minutes=15)
 
 @dataclass(kw_only=True)
 class TaskIdentity:
-    """A task known to the endpoints.
-
-    Args:
-        role: task role ARN, or empty.
-        describe: returns the metadata (version 4).
-        protected_until: end of scale-in protection.
-    """
+    """A task known to the endpoints; *role* is the task role's ARN or empty."""
 
     arn: str
     role: str
@@ -37,7 +31,7 @@ class TaskIdentity:
 
     @property
     def is_protected(self) -> bool:
-        """Whether the task is protected from scale-in now."""
+        """Whether the task is protected from scale-in."""
         return self.protected_until is not None and self.protected_until > datetime.now(timezone.utc)
 
 
@@ -60,7 +54,7 @@ class Endpoints:
         self._identities.pop(identity, None)
 
     def is_protected(self, identity: str) -> bool:
-        """Return whether a registered task is protected from scale-in now."""
+        """Return whether a registered task is protected from scale-in."""
         found = self._identities.get(identity)
         return found is not None and found.is_protected
 

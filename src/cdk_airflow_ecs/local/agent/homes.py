@@ -14,8 +14,7 @@ _LONGEST: Final = 60  # characters of a name: socket paths below a home are limi
 class Homes:
     """Allocates home folders whose paths are reused by successive tasks.
 
-    Airflow 2 stores the DAG folder's path with each DAG and import error, and removes stale ones only below the
-    current path. On ECS this path never changes.
+    Airflow 2 stores the DAG folder's path with each DAG and import error, and removes stale ones only below that path.
     """
 
     def __init__(self, folder: Path) -> None:

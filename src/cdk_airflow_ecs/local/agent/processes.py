@@ -1,4 +1,4 @@
-"""Processes of a run: each has its own session and a record, so that a later command can find it."""
+"""Processes of a run: each has its own session and a record that later commands can read."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Processes:
 
         Args:
             name: name shown to the user.
-            command: program and arguments. They must not contain secrets, because every user can read them.
-            environment: the environment, to which :attr:`mark` is added; default: that of this process.
+            command: program and arguments, without secrets, because every user can read them.
+            environment: default: that of this process. :attr:`mark` is added.
             folder: working directory.
-            log: file (mode 0600) that output is appended to; default: discard.
+            log: file (mode 0600) to append output to.
             prefix: ``command_prefix`` of a task's address.
-            text: standard input; default: empty.
+            text: standard input.
             user: user to run as, if this process is root.
         """
         given = dict(os.environ if environment is None else environment)
@@ -132,7 +132,6 @@ class Processes:
                 continue
 
     def _orphans(self) -> Iterator[int]:
-        """Return all processes whose environment contains the mark."""
         wanted = b"\0" + "".join(f"{name}={value}" for name, value in self.mark.items()).encode() + b"\0"
         for folder in Path("/proc").glob("[0-9]*"):
             try:

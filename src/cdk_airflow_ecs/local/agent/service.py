@@ -1,4 +1,4 @@
-"""An ECS service: keeps the desired number of tasks, and replaces failed, unhealthy and outdated ones."""
+"""An ECS service: keeps the desired number of tasks, replaces failed, unhealthy and outdated ones."""
 
 from __future__ import annotations
 
@@ -176,7 +176,6 @@ class Service:
             self._point(task)
 
     def _point(self, task: Task) -> None:
-        """Update the service's DNS names for all tasks."""
         if not task.runtime.addresses.isolated:  # with a shared loopback the address is fixed
             return
         discovery = self.client("servicediscovery")

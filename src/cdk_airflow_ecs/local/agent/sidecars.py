@@ -18,12 +18,9 @@ def runnable_containers(
     image: Callable[[str], Future[Environment]],
     say: Callable[[str, str], None],
 ) -> list[tuple[Mapping[str, Any], Environment]]:
-    """Return the container definitions that can run locally, each with the environment of its image.
+    """Return the container definitions that can run locally, with their environments.
 
-    *say* is called with name and reason of each skipped container.
-
-    Raises:
-        Refusal: if an essential container cannot run locally.
+    *say* receives name and reason of each skipped container. Raises a Refusal if an essential one cannot run.
     """
     found = []
     for spec in specs:

@@ -37,11 +37,9 @@ class TaskRuntime:
 
     Args:
         temporary: parent of each container's /tmp.
-        image: returns the environment of an image, possibly still being built.
         secret: returns the value of a `valueFrom`, read with an execution role.
         variables: environment variables for every container (substitutions).
         ship: called for each new log with file, group and stream.
-        say: prints a text for the user, with the task's name.
         skipped: (family, container) pairs already reported as skipped.
     """
 
@@ -61,11 +59,7 @@ class TaskRuntime:
 
 @dataclass(kw_only=True)
 class Task:
-    """One task.
-
-    Args:
-        name: component or family, shown to the user.
-    """
+    """One task; *name* is its component or family, shown to the user."""
 
     record: Any
     definition: Any
@@ -88,7 +82,7 @@ class Task:
 
     @property
     def health(self) -> str:
-        """HEALTHY if all essential containers with a health check are, UNHEALTHY if one is, else UNKNOWN."""
+        """HEALTHY if all checked essential containers are, UNHEALTHY if one is, else UNKNOWN."""
         found = [container.health for container in self.containers if container.is_essential and container.has_check]
         if "UNHEALTHY" in found:
             return "UNHEALTHY"
@@ -224,7 +218,7 @@ class Task:
         return found
 
     def _temporary(self, name: str) -> Path:
-        """Return the container's /tmp; its path is short because socket paths are limited to 107 characters."""
+        """Return the container's /tmp; the path is short because socket paths are limited to 107 characters."""
         number = [spec["name"] for spec in self.definition.container_definitions].index(name)
         folder = self.runtime.temporary / f"{self.record.id[:8]}{number}"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -314,7 +308,6 @@ class Task:
     # Descriptions for the API
 
     def _describe(self, status: str) -> None:
-        """Update the record for DescribeTasks."""
         if status == "RUNNING" and self.record.last_status != "RUNNING":
             self.record.started_at = datetime.now(timezone.utc)
         self.record.health_status = self.health

@@ -85,7 +85,6 @@ class Account:
     """The account of one API.
 
     Attributes:
-        key: key of this run, accepted by the API.
         url: API address for processes of this machine.
         task_url: API address for tasks.
         stacks: all stacks, including deleted ones.
@@ -115,7 +114,7 @@ class Account:
         self._making = threading.Lock()
 
     def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a resource in this account."""
+        """Return an ARN in this account."""
         return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
 
     def find(self, name: str, deleted: bool = False) -> Stack | None:

@@ -7,7 +7,7 @@ import uuid
 
 
 class Answers:
-    """Responses of functions to CloudFormation; *running* is the number of running functions."""
+    """Responses of functions; *running* is the number of running functions."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -21,7 +21,7 @@ class Answers:
         return token
 
     def is_expected(self, token: str) -> bool:
-        """Return whether a response for the token is pending; only its function has the token."""
+        """Return whether a function still has to respond with this token."""
         return token in self._waiting and token not in self._came
 
     def take(self, token: str, body: bytes) -> None:

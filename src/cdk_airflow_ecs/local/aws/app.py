@@ -1,4 +1,4 @@
-"""The AWS API: moto's server with our CloudFormation and patches, on the loopback or the tasks' bridge."""
+"""The AWS API: moto's server with the emulator's CloudFormation and patches."""
 
 import functools
 import json
@@ -27,11 +27,7 @@ TYPES = (databases, ecs, identity, lambdas, monitoring, nested, network, stores,
 class Application:
     """The WSGI application: handles the emulator's own paths, and passes other requests to moto.
 
-    Args:
-        hook: called with path and body for other own paths.
-
-    Attributes:
-        calls: counts the requests to moto.
+    *hook* is called with path and body for further own paths; *calls* counts moto's requests.
     """
 
     def __init__(self, account: Account, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
@@ -85,7 +81,7 @@ def _refuse(refused: Refused, environ: dict[str, Any], start_response: Callable)
 
 
 def _without_cors(start_response: Callable) -> Callable:
-    """Remove moto's CORS headers, which would let web pages read responses."""
+    """Remove moto's CORS headers, with which web pages could read responses."""
 
     def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         return start_response(
@@ -103,11 +99,7 @@ class Quiet(MotoRequestHandler):
 
 
 class Api:
-    """The API server, on the loopback and optionally where tasks reach it.
-
-    Args:
-        inside: returns a listening socket that tasks with their own network can reach, or None.
-    """
+    """The API server on the loopback; *inside* returns another socket for tasks with their own network, or None."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Authenticates API requests: they must be signed with the key of this run, or one that the API issued.
+"""Authenticates API requests: they must be signed with the key of this run or one that the API issued.
 
 The API runs commands as its user, but other users and web pages can reach its port. Signatures are Signature
 Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
@@ -58,11 +58,9 @@ class Signature:
     """The signature of a request, from its header or (presigned) its query.
 
     Args:
-        key: access key id.
-        date: date of the scope, as region and service.
+        date: date of the scope, like region and service.
         headers: names of the signed headers, in lower case.
         at: time of the signature.
-        token: session token.
         payload: hash of the body, or empty.
         expires: validity of a presigned URL; None for a header.
     """
@@ -123,7 +121,7 @@ class Signature:
 
 
 class _Check(_Signer):
-    """Computes the expected signature with botocore, over the headers that the client signed."""
+    """Computes the expected signature with botocore, over the signed headers."""
 
     def headers_to_sign(self, request: Any) -> Any:
         return request.headers
@@ -136,13 +134,7 @@ class _Check(_Signer):
 
 
 class Doorkeeper:
-    """Accepts or refuses requests.
-
-    Args:
-        key: key of this run, accepted for all paths.
-        issued: returns an issued key by its id, or None.
-        hosts: accepted `Host` headers.
-    """
+    """Accepts or refuses requests: *issued* returns an issued key by id, *hosts* are accepted `Host` headers."""
 
     def __init__(self, *, key: Key, issued: Callable[[str], Key | None], hosts: Collection[str]) -> None:
         self.key = key
@@ -157,14 +149,9 @@ class Doorkeeper:
             raise Refused("AccessDenied", "Web pages must not call this API")
 
     def refuse_unsigned(self, environ: dict[str, Any], *, own: bool = False) -> None:
-        """Check the signature; the body is read only if the key exists, and remains readable.
+        """Raise Refused unless the signature matches; *own* accepts only the key of this run.
 
-        Args:
-            environ: WSGI environment.
-            own: whether to accept only the key of this run.
-
-        Raises:
-            Refused: if key, body, address or time do not match the signature.
+        The body is read only if the key exists, and remains readable.
         """
         given = Signature.of(environ)
         run = hmac.compare_digest(given.key, self.key.id)
@@ -221,7 +208,6 @@ def _header(environ: Mapping[str, Any], name: str) -> str:
 
 
 def _iso(date: str) -> str:
-    """Convert a `Date` header to the format of signatures."""
     try:
         return parsedate_to_datetime(date).astimezone(timezone.utc).strftime(_FORM) if date else ""
     except ValueError:

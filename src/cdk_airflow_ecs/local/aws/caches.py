@@ -15,7 +15,7 @@ CHANGED = {
 
 
 def show_nodes() -> None:
-    """Describe the nodes of groups, and keep modified parameters. Clusters without group do not exist here."""
+    """Describe the nodes of groups, and keep modified parameters."""
     modify = ElastiCacheResponse.modify_replication_group
 
     def modify_replication_group(self: Any) -> Any:

@@ -17,7 +17,7 @@ class Call(NamedTuple):
     Args:
         address: client address; with network namespaces each task has its own.
         service: service in the signature, such as "s3"; empty if unsigned.
-        operation: the operation; for S3 the method and "object" or "bucket"; empty if it is only in the body.
+        operation: for S3 the method and "object" or "bucket"; empty if it is only in the body.
         resource: bucket; empty for other services.
     """
 

@@ -18,11 +18,7 @@ _BOOTSTRAP = "30"
 
 
 class Deployer:
-    """Deploys stacks in sequence, and keeps the resources of a failed one.
-
-    Args:
-        tell: called for each resource event with logical id, type and status.
-    """
+    """Deploys stacks, and keeps the resources of a failed one; *tell* receives resource events."""
 
     def __init__(self, account: Account, tell: Callable[[str, str, str], None]) -> None:
         self._account, self._tell = account, tell
@@ -30,11 +26,7 @@ class Deployer:
         account.patience = 3600.0
 
     def deploy(self, stacks: Sequence[StackFile]) -> list[Stack]:
-        """Deploy all stacks.
-
-        Raises:
-            Refusal: with resource and reason, if one fails.
-        """
+        """Deploy all stacks, or raise a Refusal with resource and reason."""
         self._account.client("ssm").put_parameter(
             Name="/cdk-bootstrap/hnb659fds/version", Value=_BOOTSTRAP, Type="String", Overwrite=True
         )
@@ -71,8 +63,6 @@ class Deployer:
 
 
 class _Told(Stack):
-    """A stack that reports its events as they happen."""
-
     tell: Callable[[str, str, str], None] = staticmethod(lambda logical_id, kind, status: None)
 
     def event(self, logical_id: str, kind: str, physical_id: str, status: str, reason: str = "") -> None:

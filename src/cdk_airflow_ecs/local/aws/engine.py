@@ -107,7 +107,7 @@ class Deployment:
         return f"{self.stack.name}-{name}-{''.join(secrets.choice(alphabet) for _ in range(12))}"
 
     def _collect(self) -> None:
-        """Delete replaced and removed resources; failures are only recorded, as events."""
+        """Delete replaced and removed resources; failures are only events."""
         for live in reversed(self.garbage):
             replaced = live.logical_id in self.stack.resources and self.stack.resources[live.logical_id] is not live
             policy = live.body.get("UpdateReplacePolicy" if replaced else "DeletionPolicy", "Delete")
@@ -143,7 +143,7 @@ class Deployment:
         self.stack.become("ROLLBACK_FAILED" if failed else "ROLLBACK_COMPLETE", ", ".join(failed))
 
     def _undo_update(self, reason: str) -> None:
-        """Restore updated resources in the order of the old template, then delete new ones."""
+        """Restore updated resources in the old template's order, then delete new ones."""
         stack = self.stack
         stack.become("UPDATE_ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to update: {reason}")
         old_bodies = {name: live.body for name, live in self.before.items()}

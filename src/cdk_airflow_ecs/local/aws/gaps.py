@@ -1,4 +1,4 @@
-"""Patches for moto: parameters that it drops, and operations that it lacks."""
+"""Patches for moto: dropped parameters and missing operations."""
 
 import json
 import threading
@@ -57,7 +57,7 @@ def keep_parameters() -> None:
 
 
 def run_tasks(start: Callable[[Task, Any], None]) -> None:
-    """Pass each new task and its definition to the agent, which controls its status."""
+    """Pass each new task to the agent, which controls its status."""
     run_task = EC2ContainerServiceBackend.run_task
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
 
@@ -271,10 +271,7 @@ def rule_descriptions() -> None:
 
 
 def unguarded_buckets() -> None:
-    """Store bucket policies without enforcing them: moto ignores conditions, so a `SecureTransport` policy denies all.
-
-    As in S3, logging to a bucket without ACLs is accepted before its policy allows it.
-    """
+    """Store bucket policies without enforcing them: moto ignores conditions, so `SecureTransport` denies all."""
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
     FakeBucket._log_permissions_enabled_policy = lambda *_, **__: True
 
@@ -303,7 +300,7 @@ def what_may_be_missing() -> None:
 
 
 def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
-    """Apply all patches; *start* and *stop* are called with each task to run or (with a reason) to stop."""
+    """Apply all patches; *start* and *stop* receive each task to run or (with a reason) to stop."""
     run_tasks(start)
     functions(account)
     final_cache_snapshots(account)

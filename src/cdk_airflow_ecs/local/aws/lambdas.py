@@ -1,7 +1,4 @@
-"""Lambda functions and custom resources.
-
-A function's code runs in a separate process, with the function's environment, against the emulator.
-"""
+"""Lambda functions, which run in separate processes, and custom resources."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -140,7 +137,7 @@ class CustomResource(Resource):
         return new_id
 
     def _text(self, value):
-        """Convert all scalars to strings, as CloudFormation does."""
+        """Convert scalars to strings, as CloudFormation does."""
         if isinstance(value, dict):
             return {key: self._text(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -163,7 +160,7 @@ class CustomResource(Resource):
 
 
 class Substitute(Resource):
-    """A custom resource of CDK whose handler cannot run here; its effect is emulated."""
+    """A custom resource of CDK whose handler cannot run locally; its effect is emulated."""
 
     service = "s3"
 
@@ -183,7 +180,7 @@ class Substitute(Resource):
 
 
 class BucketDeployment(Substitute):
-    """Extracts the source assets into the bucket; the real handler needs the `aws` CLI of its layer."""
+    """Extracts the source assets into the bucket; the handler needs the `aws` CLI of its layer."""
 
     type = "Custom::CDKBucketDeployment"
 
@@ -213,7 +210,7 @@ class BucketDeployment(Substitute):
 
 
 class AutoDeleteObjects(Substitute):
-    """Empties a bucket before its deletion; the real handler needs Node.js."""
+    """Empties a bucket before its deletion; the handler needs Node.js."""
 
     type = "Custom::S3AutoDeleteObjects"
 
@@ -225,7 +222,7 @@ class AutoDeleteObjects(Substitute):
 
 
 class RestrictDefaultSecurityGroup(Substitute):
-    """Removes the rules of a VPC's default security group; the real handler needs Node.js."""
+    """Removes the rules of a VPC's default security group; the handler needs Node.js."""
 
     type = "Custom::VpcRestrictDefaultSG"
 

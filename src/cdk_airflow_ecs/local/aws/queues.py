@@ -1,4 +1,4 @@
-"""SQS patches for moto: each message goes to one receiver, none is lost, and messages are kept between runs."""
+"""SQS patches for moto: one receiver per message, no lost messages, and messages kept between runs."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _KEPT = (
 
 
 def one_at_a_time() -> None:
-    """Serialize receiving and deleting; otherwise moto delivers messages twice or loses them."""
+    """Serialize receiving and deleting; otherwise moto duplicates or loses messages."""
     receive, delete = SQSBackend.receive_message, Queue.delete_message
 
     def receive_message(  # noqa: PLR0917  # moto's signature

@@ -1,4 +1,4 @@
-"""Resolves intrinsic functions, and orders resources by their dependencies."""
+"""Resolves intrinsic functions, and orders resources."""
 
 import base64
 import json
@@ -231,9 +231,8 @@ def needs(body: dict, bodies: dict[str, dict]) -> set[str]:
 def ordered(bodies: dict[str, dict]) -> list[str]:
     """Return a valid order, chosen to reveal missing dependencies.
 
-    CloudFormation starts a resource as early as it can. So custom resources and services, which need more than they
-    refer to, come first. Only Cloud Map names precede services: with a shared loopback, a task gets the addresses of
-    names when it starts.
+    Custom resources and services come as early as possible, because they need more than they refer to. Only Cloud Map
+    names precede services: with a shared loopback, a task gets the addresses of names when it starts.
     """
     waits = {name: needs(body, bodies) for name, body in bodies.items()}
     named = _before_names(bodies, waits)

@@ -26,11 +26,7 @@ class Failed(Exception):
 
 
 def fit(value: Any, shape: Any, where: str) -> Any:  # noqa: PLR0911 (one per type)
-    """Convert a CloudFormation value to the type in the API's model.
-
-    Names match regardless of case, `"true"` becomes a boolean and a policy document a string. An unknown name is an
-    error.
-    """
+    """Convert a CloudFormation value to the API's type, such as `"true"` to a boolean; ignore the case of names."""
     kind = shape.type_name
     if kind == "structure":
         members = {name.lower(): (name, member) for name, member in shape.members.items()}
@@ -66,12 +62,9 @@ class Resource:
 
     Attributes:
         type: CloudFormation type; None for a base class.
-        service: boto3 service name.
         fixed: properties whose change replaces the resource.
         renames: properties with another name in the API.
         creates: API call that creates it, and JMESPath of the physical id in the response.
-        updates: API call that updates it, if any.
-        deletes: API call that deletes it.
         key: parameter with the physical id.
         describes: API call that describes it, its id parameter and JMESPath of the description.
         attributes: `Fn::GetAtt` attributes, as JMESPath in the description.
@@ -181,7 +174,7 @@ def handler(kind: str, account: Account, stack_id: str = "", logical_id: str = "
 
 
 def turn(kind: str, account: Account) -> AbstractContextManager:
-    """Return the lock for changing a resource; custom resources and nested stacks take none, as they may take long."""
+    """Return the lock for changing a resource; none for slow ones (custom resources, nested stacks)."""
     waits = kind.startswith("Custom::") or kind in ("AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack")
     return nullcontext() if waits else account.turn
 

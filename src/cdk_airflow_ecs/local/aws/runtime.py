@@ -1,4 +1,4 @@
-"""Runs a Lambda handler: reads the event from standard input, prints the response as first line, then the output."""
+"""Runs a Lambda handler with the event from standard input; prints the response as first line, then the output."""
 
 import contextlib
 import importlib

@@ -54,8 +54,7 @@ class Project:
     """A Compose project.
 
     Args:
-        document: content of compose.yaml.
-        environments: secret variables of each service, written to its env_file.
+        environments: secret variables of each service, for its env_file.
         files: further files by name.
         missing: variables whose secrets are not in the template.
         notes: messages about omitted settings.

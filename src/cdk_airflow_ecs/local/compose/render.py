@@ -1,4 +1,4 @@
-"""Translates a template to Compose: official images, PostgreSQL, Redis or Valkey, ElasticMQ and DynamoDB local."""
+"""Translates a template to Compose."""
 
 from __future__ import annotations
 
@@ -26,15 +26,9 @@ _LOGIN: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 def compose(
     stack: StackFile, *, port: int = 8080, remember: Callable[[str, Callable[[], str]], str] = lambda _, make: make()
 ) -> Project:
-    """Translate one stack.
+    """Translate one stack; raises a Refusal if something is unsupported.
 
-    Args:
-        stack: stack to translate.
-        port: port of the UI on 127.0.0.1.
-        remember: stores generated secrets by name, so that they stay the same.
-
-    Raises:
-        Refusal: if the template contains something unsupported.
+    *remember* stores generated secrets by name, so that they stay the same.
     """
     return _Translation(stack, port, remember).project()
 
@@ -315,7 +309,6 @@ class _Translation:
 
 
 def _build(build: ImageBuild) -> dict[str, Any]:
-    """Return the build section of an image, as `cdk deploy` would build it."""
     found: dict[str, Any] = {"context": str(build.folder)}
     if build.file != "Dockerfile":
         found["dockerfile"] = build.file

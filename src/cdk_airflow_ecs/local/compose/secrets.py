@@ -16,11 +16,7 @@ _DYNAMIC: Final = re.compile(r"\{\{resolve:secretsmanager:(.+):SecretString:([^:
 
 
 class Secrets:
-    """The values of the template's secrets.
-
-    Args:
-        remember: stores generated secrets by name, so that they stay the same.
-    """
+    """The values of the template's secrets; *remember* stores generated ones by name."""
 
     def __init__(
         self,
@@ -46,11 +42,7 @@ class Secrets:
         return str(json.loads(text)[name]) if name else text
 
     def dynamic(self, value: Any) -> str:
-        """Return a property's value, with its Secrets Manager reference resolved.
-
-        Raises:
-            Refusal: if the secret is not in the template.
-        """
+        """Return a property with its Secrets Manager reference resolved; raises a Refusal for unknown secrets."""
         text = self._values.text(value)
         match = _DYNAMIC.fullmatch(text)
         if match is None:

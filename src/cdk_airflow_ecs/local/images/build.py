@@ -1,4 +1,4 @@
-"""Interprets a Dockerfile based on an official Airflow image, without building it; only reads files."""
+"""Interprets a Dockerfile based on an official Airflow image, without building it."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ class Stage:
 
 
 def read_image(image: str, build: ImageBuild | None = None) -> AirflowImageParts:
-    """Return the content of an image, from its name or, if *build* is passed, its Dockerfile.
+    """Return the content of an image, from its name or its *build*.
 
     Raises:
-        Refusal: if it is not based on an official Airflow image, or its Dockerfile is not supported.
+        Refusal: if the image or its Dockerfile is not supported.
     """
     return official_image(image) if build is None else _Dockerfile(build).target()
 
 
 class _Dockerfile:
-    """The stages of a Dockerfile; like BuildKit, interprets only those needed."""
+    """The stages of a Dockerfile; interprets only those needed, like BuildKit."""
 
     def __init__(self, build: ImageBuild) -> None:
         self._build = build
@@ -212,7 +212,7 @@ class _Dockerfile:
         return stage
 
     def _copy_from(self, stage: Stage, each: Instruction, source: str, number: int) -> AirflowImageParts:
-        """Follow COPY --from. The image of uv is ignored, because uv is installed locally."""
+        """Follow COPY --from; uv's image is ignored, because uv is installed locally."""
         name = each.expanded(source, stage.lookup)
         earlier = self._number(name.lower(), number)
         if earlier is not None and (base := self.follow(earlier).parts):
@@ -237,7 +237,6 @@ def _platform_arguments(build: ImageBuild) -> dict[str, str | None]:
 
 
 def _shell_variable(stage: Stage, name: str) -> str | None:
-    """Return a variable in the shell of a RUN instruction."""
     if name == "HOME":
         return "/root" if stage.user.partition(":")[0] in ("root", "0") else str(USER_HOME)
     return stage.lookup(name)

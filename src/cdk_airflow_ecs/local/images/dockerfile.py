@@ -30,7 +30,6 @@ class Instruction:
         word: such as "RUN", in upper case.
         flags: such as "--chown=airflow:root".
         rest: arguments, with continued lines joined.
-        escape: escape character.
     """
 
     file: str
@@ -41,7 +40,7 @@ class Instruction:
     escape: str = "\\"
 
     def refusal(self, reason: str) -> Refusal:
-        """Return a Refusal with the instruction, the reason and the remedy."""
+        """Return a Refusal with instruction, reason and remedy."""
         shown = " ".join([self.word, *self.flags, self.rest]).strip()
         shown = shown if len(shown) <= 100 else f"{shown[:97]}..."
         return Refusal(
@@ -57,7 +56,7 @@ class Instruction:
             raise self.refusal(str(error)) from error
 
     def words(self, lookup: Lookup) -> list[str]:
-        """Return the arguments of COPY and similar in plain or JSON form, with variables replaced."""
+        """Return the arguments of COPY or ADD, with variables replaced."""
         if self.rest.startswith("["):
             return [self.expanded(each, lookup) for each in self.json()]
         return [self.expanded(each, lookup) for each in self.rest.split()]
@@ -97,10 +96,7 @@ class Instruction:
 
 
 def instructions(text: str, file: str) -> Iterator[Instruction]:
-    r"""Parse the instructions of a Dockerfile; *file* is its name in errors.
-
-    Raises:
-        Refusal: if it contains a heredoc.
+    r"""Parse the instructions of a Dockerfile; raises a Refusal for heredocs.
 
     Examples:
         >>> [(each.line, each.word, each.rest) for each in instructions("# a\nRUN x \\\n  # b\n  && y\n", "Dockerfile")]
@@ -124,7 +120,6 @@ def instructions(text: str, file: str) -> Iterator[Instruction]:
 
 
 def _escape(lines: list[str]) -> str:
-    """Return the escape character, from the parser directives."""
     for line in lines:
         directive = _DIRECTIVE.fullmatch(line)
         if directive is None:
@@ -176,14 +171,7 @@ def split(text: str, *, escape: str = "\\") -> list[str]:
 def expand(text: str, lookup: Lookup, *, escape: str = "\\", keep_quotes: bool = False) -> str:
     r"""Replace variables and remove quotes and escapes, as Docker does.
 
-    Args:
-        text: one word.
-        lookup: returns the value of a variable; None means empty.
-        escape: escape character.
-        keep_quotes: keep quotes and escapes for a shell.
-
-    Raises:
-        ValueError: if an operator is not supported, or a required value is missing.
+    *keep_quotes* keeps quotes and escapes, for a shell. Raises ValueError for unsupported operators and missing values.
 
     Examples:
         >>> expand("${A}-${B:-b}-$A'$A'", {"A": "1"}.get)

@@ -1,4 +1,4 @@
-"""Python environments that replace images: created with uv, cached, shared by all local clusters of a user."""
+"""Python environments that replace images, created with uv and shared by all local clusters of a user."""
 
 from __future__ import annotations
 
@@ -41,12 +41,11 @@ _BINARIES: Final = ("--only-binary", "pycurl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The Python environment that replaces an image. Images of stores have one without Airflow.
+    """The Python environment that replaces an image; empty *airflow_version* for a store.
 
     Args:
         bin: folder of its programs.
         path: PATH of its containers.
-        airflow_version: empty for a store.
         image: content of the image besides Python packages.
         substitutions: differences from the image, for the user.
     """
@@ -84,7 +83,7 @@ class Environments:
     Args:
         cache: default ``~/.cache/cdk-airflow-ecs``, or below ``XDG_CACHE_HOME``.
         say: called before slow steps.
-        extras: additional extras of the official image to install.
+        extras: additional extras of the official image.
     """
 
     def __init__(
@@ -101,10 +100,6 @@ class Environments:
 
     def of(self, image: str, build: ImageBuild | None = None) -> Environment:
         """Return the environment of an image; create it if missing.
-
-        Args:
-            image: image name.
-            build: its build, if it is built by the app.
 
         Raises:
             Refusal: if the image or Python version is not supported, or requirements cannot be resolved.
@@ -147,7 +142,7 @@ class Environments:
         return kind_of(image)
 
     def _store(self, image: str, kind: Kind) -> Environment:
-        """Return the environment of a store's image, with the programs of its containers and health checks."""
+        """Return the environment of a store's image."""
         folder = self._cache / "stores" / kind
         runs, entrypoint = programs(kind, folder)
         return Environment(
@@ -218,7 +213,7 @@ class _Recipe:
         _uv("pip", action, "--quiet", "--python", str(folder / "bin/python"), "--compile-bytecode", *words)
 
     def resolved(self) -> tuple[str, ...]:
-        """Return uv's arguments to resolve the release with its extras, as of its release date."""
+        """Return uv's arguments to resolve the release as of its release date."""
         version = self.parts.version
         names = ",".join([extras_of(version), *(name for name in self.extras if name != "virtualenv")])
         wanted = [f"apache-airflow[{names}]=={version}", *(name for name in self.extras if name == "virtualenv")]
@@ -253,7 +248,6 @@ def _newest(version: str) -> tuple[str, ...]:
 
 
 def _uv(*arguments: str) -> str:
-    """Run uv; raise its error output as a Refusal."""
     program = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         raise Refusal('uv not found: install it with `pip install "cdk-airflow-ecs[local]"`')

@@ -28,14 +28,7 @@ _STORE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBuild:
-    """The inputs of `docker build`.
-
-    Args:
-        folder: build context.
-        file: Dockerfile, relative to the context.
-        target: stage to build; empty means the last.
-        platform: such as "linux/arm64".
-    """
+    """The inputs of `docker build`: *file* is relative to *folder*, an empty *target* means the last stage."""
 
     folder: Path
     file: str = "Dockerfile"
@@ -49,8 +42,6 @@ class AirflowImageParts:
     """The supported content of an Airflow image.
 
     Args:
-        python: such as "3.12".
-        slim: whether it is based on a slim official image.
         requirements: requirements and requirements files that its Dockerfile installs.
         constraints: the user's constraints files.
         files: files or folders of the context, with their image paths.
@@ -101,10 +92,7 @@ def kind_of(image: str) -> Kind | None:
 
 
 def official_image(image: str) -> AirflowImageParts:
-    """Parse the name of an official Airflow image.
-
-    Raises:
-        Refusal: for any other image.
+    """Parse the name of an official Airflow image; raises a Refusal for others.
 
     Examples:
         >>> official_image("apache/airflow:slim-2.8.1-python3.11").version

@@ -1,4 +1,4 @@
-"""The files of an image: targets of COPY and ADD, and the mapping of image paths to local files."""
+"""The files of an image: targets of COPY and ADD, and the mapping to local files."""
 
 from __future__ import annotations
 
@@ -48,11 +48,7 @@ def is_temporary(path: PurePosixPath) -> bool:
 
 
 def copied(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context: Path) -> AirflowImageParts:
-    """Follow COPY or ADD from the context.
-
-    Raises:
-        Refusal: if a file is missing or its target is not supported.
-    """
+    """Follow COPY or ADD from the context; raises a Refusal if source or target is not supported."""
     sources, target = _arguments(each, lookup)
     found: list[Path] = []
     for source in sources:
@@ -70,10 +66,9 @@ def copied(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context:
 def copied_from_stage(
     parts: AirflowImageParts, stage: AirflowImageParts, each: Instruction, lookup: Lookup
 ) -> AirflowImageParts:
-    """Follow COPY --from an earlier stage: its Python packages, and its files from the context.
+    """Follow COPY --from an earlier stage: its Python packages and its files from the context.
 
-    Raises:
-        Refusal: if the stage creates the files.
+    Raises a Refusal for files that the stage creates.
     """
     sources, target = _arguments(each, lookup)
     found: list[Path] = []
@@ -102,7 +97,7 @@ def _arguments(each: Instruction, lookup: Lookup) -> tuple[list[str], str]:
 
 
 def _matches(context: Path, source: str) -> list[Path]:
-    """Return the context's files and folders that match a source, which may contain wildcards."""
+    """Return the context's paths that match a source, which may contain wildcards."""
     root = context.resolve()
     relative = str(PurePosixPath("/", source).relative_to("/"))
     found = sorted(root.glob(relative)) if re.search(r"[*?\[]", relative) else [root / relative]
@@ -131,7 +126,6 @@ def _put(parts: AirflowImageParts, each: Instruction, sources: Iterable[Path], t
 
 
 def _is_folder(parts: AirflowImageParts, place: PurePosixPath) -> bool:
-    """Return whether an image path is known to be a folder."""
     known = {*_FOLDERS, *parts.homes, parts.workdir, *parts.folders}
     known |= {home / name for home in parts.homes for name in ("dags", "logs", "plugins", "config")}
     for source, own in parts.files:
@@ -140,5 +134,4 @@ def _is_folder(parts: AirflowImageParts, place: PurePosixPath) -> bool:
 
 
 def _is_requirements(path: Path) -> bool:
-    """Return whether only pip reads a file."""
     return path.is_file() and path.suffix in (".txt", ".in") and path.name != "airflow.cfg"

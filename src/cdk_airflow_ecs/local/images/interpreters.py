@@ -48,9 +48,6 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
         locked: whether the release has a lock (Python 3.11 and newer).
         found: candidates; default: the installed ones, else one downloaded with uv.
 
-    Raises:
-        Refusal: if none is suitable.
-
     Examples:
         >>> pythons = [Interpreter(Path("a"), "3.10.1"), Interpreter(Path("b"), "3.11.7")]
         >>> choose("3.3.2", "3.12", locked=True, found=pythons).version
@@ -75,7 +72,7 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
 def installed() -> list[Interpreter]:
     """Return the interpreters of this process, PATH, pyenv and uv.
 
-    `uv python list` also finds them, but runs each, which takes seconds with pyenv's shims on PATH.
+    `uv python list` would run each, which takes seconds with pyenv's shims on PATH.
     """
     home = Path.home()
     uv = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / "uv/python"
@@ -108,7 +105,6 @@ def _version(path: Path) -> str | None:
 
 
 def _fetch(minor: str) -> Interpreter | None:
-    """Download a Python with uv; None if that fails."""
     if _uv("python", "install", "--quiet", minor) is None:
         return None
     return next((python for python in installed() if python.minor == minor), None)

@@ -1,6 +1,6 @@
 """Adds the remedy to import errors of modules that only the official image has.
 
-Copied into each local environment of a full official image. Must run on Python 3.8.
+Copied into local environments. Must run on Python 3.8.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Extras of the official image that local environments lack by default, and their modules.
+"""Extras of the official image that local environments lack by default.
 
 The list is from https://airflow.apache.org/docs/docker-stack/build-arg-ref.html. mysql and ldap need a compiler.
 """
@@ -44,10 +44,7 @@ _HOOK: Final = Path(__file__).with_name("missing_module.py")
 
 
 def checked_extras(names: Iterable[str]) -> tuple[str, ...]:
-    """Return extras, sorted and without duplicates.
-
-    Raises:
-        Refusal: for an unknown extra.
+    """Return extras, sorted and without duplicates; raises a Refusal for unknown ones.
 
     Examples:
         >>> checked_extras(["pandas", "google", "pandas"])

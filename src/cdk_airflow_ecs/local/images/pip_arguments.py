@@ -38,13 +38,7 @@ _AIRFLOW: Final = ("apache-airflow", "apache-airflow-core")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipArguments:
-    """The arguments of one pip install.
-
-    Args:
-        requirements: requirements, index options and requirements files.
-        constraints: constraints files.
-        differences: differences from the image, for the user.
-    """
+    """The arguments of one pip install; *differences* are for the user."""
 
     requirements: tuple[Path | str, ...]
     constraints: tuple[Path, ...] = ()
@@ -58,16 +52,9 @@ class PipArguments:
         file: Callable[[str], Path | None],
         refusal: Callable[[str], Refusal],
     ) -> PipArguments:
-        """Parse the words after ``pip install``.
+        """Parse the words after ``pip install``; raises a Refusal if something is not supported.
 
-        Args:
-            arguments: the words.
-            parts: the image so far.
-            file: returns the local file of an image path.
-            refusal: creates a Refusal with a reason.
-
-        Raises:
-            Refusal: if a word is not supported, or a file does not exist.
+        *file* returns the local file of an image path, *refusal* creates a Refusal with a reason.
         """
         requirements, constraints, differences = list[Path | str](), list[Path](), list[str]()
         words = iter(_attached(arguments))

@@ -1,8 +1,8 @@
-"""The entry point of PostgreSQL's official image, as a separate program that needs only the standard library.
+"""The entry point of PostgreSQL's official image, with only the standard library.
 
-Usage: ``python -IS postgres_entrypoint.py postgres [ARGUMENTS...]``. Initializes the data folder from the image's
-documented variables, then runs the server. The PGDATA folder is in the state directory, or as root in
-/var/lib/airflow-ecs, which the server's user can enter.
+Usage: ``python -IS postgres_entrypoint.py postgres [ARGUMENTS...]``. Initializes the data from the image's documented
+variables, then runs the server. PGDATA is in the state directory, or as root in /var/lib/airflow-ecs, which the
+server's user can enter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ _ROOT_DATA = Path("/var/lib/airflow-ecs")
 
 
 def _folder(user: str | None) -> Path:
-    """Return the local folder of the PGDATA volume."""
     state = Path(os.environ["HOME"]).parents[2]
     name = os.environ.get("PGDATA", "/var/lib/postgresql/data").strip("/").replace("/", "-")
     if user is None:
@@ -58,7 +57,6 @@ def _run(words: list[str], folder: Path, user: str | None, given: str | None = N
 
 
 def _prepare(data: Path, user: str | None) -> None:
-    """Create the data folder, its owner and its database."""
     owner = os.environ.get("POSTGRES_USER", "postgres")
     database = os.environ.get("POSTGRES_DB", owner)
     password = os.environ.get("POSTGRES_PASSWORD")

@@ -1,4 +1,4 @@
-"""Interprets RUN: records what pip and apt-get install, and refuses unsupported changes."""
+"""Interprets RUN: records what pip and apt-get install, refuses unsupported changes."""
 
 from __future__ import annotations
 
@@ -34,17 +34,7 @@ _DEVICES: Final = ("/dev/null", "/dev/stdout", "/dev/stderr")
 
 
 def follow_run(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context: Path) -> AirflowImageParts:
-    """Interpret one RUN instruction.
-
-    Args:
-        parts: the image before it.
-        each: the instruction.
-        lookup: returns shell variables.
-        context: build context.
-
-    Raises:
-        Refusal: if a command changes the image in an unsupported way.
-    """
+    """Interpret one RUN instruction; raises a Refusal for unsupported changes."""
     shell = Shell(each=each, parts=parts, lookup=lookup, context=context, folder=parts.workdir)
     mount(shell)
     if each.rest.startswith("["):
@@ -89,7 +79,7 @@ class _Follower:
             follow(self, words)
 
     def _assigned(self, words: list[str]) -> list[str]:
-        """Remove prefixes and assignments before the command; record the assigned variables."""
+        """Remove prefixes and assignments before the command, and record the variables."""
         while words and words[0] in _PREFIXES:
             words = words[1:]
         given = words[1:] if words[:1] == ["export"] else words
@@ -256,7 +246,6 @@ _FILES: Final[dict[str, Callable[[_Follower, list[str]], None]]] = {
 
 
 def _without_values(words: list[str], *options: str) -> list[str]:
-    """Remove the values of options."""
     return [word for position, word in enumerate(words) if position == 0 or words[position - 1] not in options]
 
 

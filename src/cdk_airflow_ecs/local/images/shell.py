@@ -27,10 +27,6 @@ class Shell:
     """Shell state of one RUN instruction.
 
     Args:
-        each: the instruction.
-        parts: the image so far.
-        lookup: returns variables of the image.
-        context: build context.
         own: variables set by the commands.
         mounts: mounted files of the context, by image path.
     """
@@ -63,11 +59,7 @@ class Shell:
 
 
 def mount(shell: Shell) -> None:
-    """Record the context files that a RUN instruction mounts.
-
-    Raises:
-        Refusal: if an option is not supported.
-    """
+    """Record the context files that a RUN instruction mounts."""
     for flag in shell.each.flags:
         name, _, value = flag.partition("=")
         if name in ("--network", "--security"):

@@ -26,8 +26,7 @@ _REDIS_START: Final = '#!/bin/sh\ncase "$1" in -*) set -- redis-server "$@" ;; e
 def programs(kind: Kind, folder: Path, *, embedded: bool = False) -> tuple[str, tuple[str, ...]]:
     """Fill *folder* with the programs on the PATH of a store's image; *embedded* ignores installed servers.
 
-    Returns:
-        the server, such as "PostgreSQL 15.18 (system)", and the image's entry point.
+    Returns the server, such as "PostgreSQL 15.18 (system)", and the entry point.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if kind == "postgres":

@@ -1,1 +1,1 @@
-"""Addresses, load balancer and TLS for tasks and stores of the local runner."""
+"""Addresses, load balancer and TLS of the local runner."""

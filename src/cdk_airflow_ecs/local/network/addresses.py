@@ -1,8 +1,8 @@
-"""An address for each task: in a network namespace if the machine allows it, else on the loopback.
+"""Task addresses: in network namespaces if the machine allows it, else on the loopback.
 
-Namespaces use 198.18.0.0/15, which is reserved for tests (RFC 2544) and collides with no office, home or VPN network.
-Their bridge is in a separate namespace without interface or route to the machine, so other users and the local
-network cannot reach it. This process opens its sockets inside that namespace.
+Namespaces use 198.18.0.0/15, reserved for tests (RFC 2544), which collides with no office, home or VPN network.
+Their bridge is in a namespace without interface or route to the machine, so other users and the local network cannot
+reach it; this process opens its sockets inside.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Addresses:
 
     Attributes:
         isolated: whether each task has its own network namespace.
-        reason: why not, if it is not.
+        reason: why not.
         host: address at which tasks reach servers of this process.
         hub: namespace with the bridge of all tasks, or empty.
         python_path: folder with a `sitecustomize.py` for the tasks, or empty.
@@ -66,10 +66,7 @@ class Addresses:
         """Reserve a run number, and clean up after a killed run with that number.
 
         Args:
-            isolated: True for namespaces, False for loopback; by default namespaces if allowed.
-
-        Raises:
-            Refusal: if *isolated* is True and namespaces are not allowed.
+            isolated: True for namespaces, or raise a Refusal; False for loopback; by default namespaces if allowed.
         """
         if isolated is False:
             return cls(Loopback(), "requested")
@@ -103,7 +100,7 @@ class Addresses:
             self._network.publish(self._names)
 
     def resolve(self, text: str) -> str:
-        """Replace DNS names by addresses in a text for a task; unchanged with namespaces, where tasks resolve names."""
+        """Replace DNS names by addresses in a text for a task; with namespaces tasks resolve names."""
         with self._lock:
             names = dict(self._names)
         if self.isolated or not names:

@@ -27,11 +27,11 @@ class Issued:
 
 
 class Authority:
-    """Issues certificates that only local clusters on this machine trust.
+    """Issues certificates that only local clusters trust.
 
     Args:
-        folder: contains the certificates and keys; only the owner can read the keys.
-        days: validity of a server certificate; default: the maximum that Apple accepts (support.apple.com/103769).
+        folder: contains certificates and keys; only the owner can read the keys.
+        days: validity of a server certificate; default: the maximum of Apple (support.apple.com/103769).
     """
 
     def __init__(self, folder: Path, *, days: int = 825) -> None:
@@ -69,7 +69,6 @@ class Authority:
 
 
 def _is_fresh(certificate: Path) -> bool:
-    """Return whether it exists and does not expire soon."""
     if not certificate.exists():
         return False
     ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
@@ -77,7 +76,7 @@ def _is_fresh(certificate: Path) -> bool:
 
 
 def _trusted() -> bytes:
-    """Return the machine's trusted authorities: containers also connect to other servers."""
+    """Return the machine's authorities: containers also connect to other servers."""
     file = ssl.get_default_verify_paths().cafile
     return Path(file or certifi.where()).read_bytes().rstrip() + b"\n"
 

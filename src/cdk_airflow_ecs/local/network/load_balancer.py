@@ -1,4 +1,4 @@
-"""Load balancer: an HTTP proxy on the loopback with the listener rules of the template."""
+"""Load balancer: a loopback HTTP proxy with the template's listener rules."""
 
 from __future__ import annotations
 
@@ -47,11 +47,7 @@ def refuse_taken(port: int) -> None:
 
 
 def refuse_shared(port: int, others: Iterable[int]) -> None:
-    """Check the ports of tasks that share the loopback.
-
-    Raises:
-        Refusal: if a task's port is in use or equals the load balancer's *port*.
-    """
+    """Raise a Refusal if a task's port on the shared loopback is in use, or equals the load balancer's *port*."""
     for other in sorted(others):
         if port == other:
             raise Refusal(f"port {port} is also used by a task on the shared loopback; choose another with --port")
@@ -90,8 +86,7 @@ class Balancer:
     def start(self, port: int = 0) -> None:
         """Serve in a background thread; port 0 means any free port.
 
-        Raises:
-            Refusal: if the port is in use, or a rule has an unsupported condition.
+        Raises a Refusal if the port is in use, or a rule has an unsupported condition.
         """
         self._rules = self._described()
         for rule in self._rules:
@@ -155,7 +150,7 @@ def _holds(condition: dict[str, Any], method: str, path: str, host: str) -> bool
 
 
 def _appended(given: list[str], client: str) -> str:
-    """Return X-Forwarded-For like an Application Load Balancer: the client's values, then its address.
+    """Return X-Forwarded-For like an Application Load Balancer.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
     """

@@ -137,11 +137,13 @@ class Namespaces:
     def _build(self) -> None:
         """Create the hub: a bridge with the addresses of this process and of the metadata endpoint.
 
-        It has no interface to the outside. Otherwise neighbours in the local network or Docker containers could reach
-        every task through this machine, which accepts packets for all its addresses and may route.
+        It has no interface to the outside; otherwise neighbours in the local network or Docker containers could reach
+        every
+        task through this machine, which accepts packets for all its addresses and may route.
 
-        The bridge has a fixed hardware address. By default it uses the lowest of its ports, so each new or removed port
-        may change it, and tasks could not reach the metadata endpoint for 20 seconds.
+        The bridge has a fixed hardware address. By default the address changes with its ports, and tasks cannot reach
+        the
+        metadata endpoint for 20 seconds.
         """
         _remove(self.hub)
         _ip(f"netns add {self.hub}")
@@ -197,7 +199,7 @@ def _existing(prefix: str) -> list[str]:
 
 
 def _is_unused(value: int) -> bool:
-    """Return whether no interface of this machine has an address of that number."""
+    """Return whether no local interface has an address of that number."""
     done = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False)
     return f"198.18.{value}." not in done.stdout
 
@@ -208,7 +210,7 @@ def _ip(*commands: str) -> None:
 
 
 def _remove(namespace: str) -> None:
-    """Kill the processes of a namespace, and remove it with its interfaces and files."""
+    """Kill the processes of a namespace, and remove it with its files."""
     done = subprocess.run(
         ["ip", "netns", "pids", namespace],
         capture_output=True,

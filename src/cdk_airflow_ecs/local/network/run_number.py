@@ -59,11 +59,7 @@ class Number:
 
 
 def private_folder(folder: Path) -> None:
-    """Create a folder that only its owner can write to, or check an existing one.
-
-    Raises:
-        Refusal: if it belongs to another user, others can write to it, or it is a symbolic link.
-    """
+    """Create a folder that only its owner can write to; raises a Refusal if an existing one is not."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""TLS proxy for a server without TLS: a separate program that needs only the standard library.
+"""TLS proxy for a server without TLS, with only the standard library.
 
 Usage: ``python -IS tls_proxy.py`` with one JSON object on standard input: listen, certificate, key, backend, protocol.
 PostgreSQL clients first request TLS in plain text; Redis clients start with TLS.
@@ -117,7 +117,7 @@ async def _serve(told: dict[str, Any]) -> None:
 
 
 class _Direct(_Pipe):
-    """A client with established TLS; reads only after the connection to the backend exists."""
+    """A client with established TLS; reads only after the backend is connected."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, backend: Any) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""PostgreSQL, Redis and the DAG bucket for the stores of a template."""
+"""PostgreSQL, Redis and the DAG bucket of a local cluster."""

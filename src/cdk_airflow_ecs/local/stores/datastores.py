@@ -1,4 +1,4 @@
-"""Servers and stored data for the databases, caches, secrets, buckets and queues of a template."""
+"""Servers and data for the stores of a template."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ _PACE: Final = 0.5  # seconds
 
 @dataclass(kw_only=True)
 class Datastores:
-    """Starts and restarts a server for each store, and keeps data between runs.
-
-    Args:
-        say: prints a text for the user, with the store's name.
-    """
+    """Starts and restarts a server for each store, and keeps data between runs."""
 
     account: Account
     state: State
@@ -87,7 +83,7 @@ class Datastores:
             server.stop()
 
     def _name(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        """Register names in advance with a shared loopback, where they are replaced in the tasks' texts."""
+        """Register names in advance with a shared loopback, where texts for tasks contain addresses."""
         del logical_id, properties
         if not self.addresses.isolated:
             discovery = self.account.client("servicediscovery")

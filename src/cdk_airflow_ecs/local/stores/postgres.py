@@ -1,4 +1,4 @@
-"""PostgreSQL server for the databases of a template: installed on the system, or embedded (extra `[local]`)."""
+"""PostgreSQL server, installed on the system or embedded (extra `[local]`)."""
 
 from __future__ import annotations
 
@@ -44,9 +44,8 @@ class PostgresServer:
     Args:
         name: distinguishes the servers of a cluster.
         address: the only address it listens on.
-        authority: signs its certificate, and makes it accept only TLS; None means plain text.
+        authority: enables and requires TLS.
         names: DNS names of the certificate.
-        programs: default: :meth:`Programs.find`.
     """
 
     def __init__(
@@ -76,11 +75,7 @@ class PostgresServer:
         self._sockets: Path | None = None
 
     def start(self, seconds: float = 60) -> None:
-        """Start the server, initialize its data if needed, and wait until it responds.
-
-        Raises:
-            Refusal: with the end of its log, if it does not start.
-        """
+        """Start the server and wait until it responds; raises a Refusal with the end of its log."""
         if not (self._data / "PG_VERSION").exists():
             self._initialize()
         # A socket path is limited to 107 bytes, and the user chooses the state directory.
@@ -179,7 +174,6 @@ class PostgresServer:
         return self._state.folder("logs") / f"{self._name}.log"
 
     def _folder(self) -> Path:
-        """Return the data folder; outside the state directory if root."""
         if self._user is None:
             return self._state.folder("postgres", self._name)
         ROOT_DATA.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -263,7 +257,7 @@ class PostgresServer:
 
 
 def _point(data: Path, state: Path) -> None:
-    """Record the state directory of a data folder, atomically: other runs may sweep at the same time."""
+    """Record the state directory of a data folder atomically, because other runs may sweep."""
     new = data / f".state.{os.getpid()}"
     new.touch(mode=0o600)
     new.write_text(str(state))

@@ -20,14 +20,7 @@ _OLDEST: Final = 12  # minimum for Airflow 2.8; newer Airflow releases check the
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Installed PostgreSQL programs.
-
-    Args:
-        folder: contains initdb, postgres and psql.
-        version: such as "15.18".
-        origin: "system" or "embedded".
-        has_tls: whether it was built with TLS.
-    """
+    """Installed PostgreSQL programs; *origin* is "system" or "embedded"."""
 
     folder: Path
     version: str
@@ -36,14 +29,7 @@ class Programs:
 
     @classmethod
     def find(cls, *, embedded: bool = False) -> Programs:
-        """Return the newest installed on the system, else the embedded one of the extra `[local]`.
-
-        Args:
-            embedded: ignore those of the system.
-
-        Raises:
-            Refusal: if none is found.
-        """
+        """Return the newest installed on the system, else the embedded one; raise a Refusal if none exists."""
         folders = [] if embedded else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True)
         if not embedded and (found := shutil.which("postgres")):
             folders.append(Path(found).resolve().parent)
@@ -75,7 +61,7 @@ def unprivileged() -> str:
 
 
 def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Programs:
-    """Copy the programs if *user* cannot execute them where they are, for example below /root."""
+    """Copy the programs if *user* cannot execute them in their place, for example below /root."""
     try:
         subprocess.run(
             [str(programs.folder / "postgres"), "--version"],

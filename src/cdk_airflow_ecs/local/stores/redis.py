@@ -1,4 +1,4 @@
-"""Redis server for the brokers of a template: installed on the system, or embedded (extra `[local]`)."""
+"""Redis server, installed on the system or embedded (extra `[local]`)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ from cdk_airflow_ecs.local.state import State
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Installed Redis or Valkey server program.
-
-    Args:
-        version: such as "7.0.15".
-        origin: "system" or "embedded".
-        has_tls: whether it was built with TLS.
-    """
+    """Installed Redis or Valkey server; *origin* is "system" or "embedded"."""
 
     path: Path
     version: str
@@ -36,14 +30,7 @@ class Program:
 
     @classmethod
     def find(cls, *, embedded: bool = False) -> Program:
-        """Return the one installed on the system, else the embedded one of the extra `[local]`.
-
-        Args:
-            embedded: ignore that of the system.
-
-        Raises:
-            Refusal: if none is found.
-        """
+        """Return the one installed on the system, else the embedded one; raise a Refusal if none exists."""
         names = () if embedded else ("valkey-server", "redis-server")
         for found in filter(None, map(shutil.which, names)):
             return cls(Path(found), _version(Path(found)), "system", _has_tls(Path(found)))
@@ -63,10 +50,9 @@ class RedisServer:
     Args:
         name: distinguishes the servers of a cluster.
         address: the only address it listens on.
-        authority: signs its certificate, and makes it accept only TLS; None means plain text.
+        authority: enables and requires TLS.
         password: AUTH password, if any.
         names: DNS names of the certificate.
-        program: default: :meth:`Program.find`.
     """
 
     def __init__(
@@ -94,11 +80,7 @@ class RedisServer:
         self._front: subprocess.Popen[bytes] | None = None
 
     def start(self, seconds: float = 30) -> None:
-        """Start the server and wait until it responds.
-
-        Raises:
-            Refusal: with the end of its log, if it does not start.
-        """
+        """Start the server and wait until it responds; raises a Refusal with the end of its log."""
         # Settings go through standard input, because all users can read a process's arguments.
         self._process = self._state.processes.start(
             self._name,
@@ -179,7 +161,7 @@ class RedisServer:
 
     @property
     def _dump(self) -> Path:
-        """Return the dump file; one per release, because an older server cannot read a newer dump."""
+        """One dump per release, because an older server cannot read a newer dump."""
         return self._folder / f"{self._program.path.name}-{self._program.version}.rdb"
 
     @property
