@@ -1,7 +1,7 @@
-# Two commands are enough on a machine with Python 3.11 or newer and make: `make demo` and `make test`.
+# `make demo` and `make test` need only Python 3.11 or newer and make.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-# Byte code makes the first import of aws_cdk four times faster, so it is written even where the machine says not to.
+# Byte code makes imports of aws_cdk four times faster, so this overrides the machine's setting.
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UV := .venv/bin/uv
@@ -9,7 +9,7 @@ ENVIRONMENTS := .venvs/floor .venvs/cfn-lint .venvs/checkov .venvs/parliament .v
 
 .PHONY: help
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 .venv/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,13 +18,13 @@ help: ## Show this list.
 	$(UV) pip install --quiet --python .venv/bin/python --no-deps --editable .
 	@touch $@
 
-# Third parties' tools and Airflow itself each have an environment of their own: their requirements contradict each other.
+# Airflow and third-party tools have separate environments, because their requirements conflict.
 .venvs/%/.ready: requirements/%.txt .venv/.ready
 	$(UV) venv --quiet --clear --python $(or $(BASE),.venv/bin/python) .venvs/$*
 	$(UV) pip sync --quiet --python .venvs/$*/bin/python --require-hashes $<
 	@touch $@
 
-# The oldest dependencies run on the oldest Python, if the machine has it; tests/test_floor.py says if it has not.
+# The oldest dependencies run on the oldest Python, if installed; otherwise tests/test_floor.py reports it.
 .venvs/floor/.ready: BASE = $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python; do \
 	"$$python" -c "import sys; print(sys.executable)" 2>/dev/null && break; done)
 .venvs/floor/.ready: Makefile
@@ -33,31 +33,31 @@ help: ## Show this list.
 environments: .venv/.ready $(ENVIRONMENTS:%=%/.ready)
 
 .PHONY: demo
-demo: .venv/.ready .venvs/local/.ready ## Synthesize the quickstart and run it here. No Docker, no Node.js, no AWS account.
+demo: .venv/.ready .venvs/local/.ready ## Synthesize and run the quickstart, without Docker, Node.js and an AWS account.
 	.venv/bin/python examples/demo.py
 	.venvs/local/bin/python examples/demo_run.py
 
 .PHONY: test
-test: environments ## Run every test, linter and judge.
+test: environments ## Run all tests and linters.
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: fast
-fast: .venv/.ready ## Run only the tests that take seconds.
+fast: .venv/.ready ## Run only the fast tests.
 	.venv/bin/pytest -q -m "not slow and not airflow and not e2e"
 
 .PHONY: e2e
-e2e: environments ## Run whole clusters on this machine. An hour and a half.
+e2e: environments ## Run whole clusters on this machine (1.5 hours).
 	.venv/bin/pytest -m e2e
 
 .PHONY: bench
-bench: .venv/.ready ## Measure what a synthesis costs, and write docs/concepts/benchmarks.md. Minutes, on an idle machine.
+bench: .venv/.ready ## Measure a synthesis and update docs/concepts/benchmarks.md (minutes, on an idle machine).
 	.venv/bin/python benchmarks/synthesis.py --write
 
 .PHONY: bench-run
-bench-run: environments ## Measure clusters that run on this machine, and write docs/concepts/benchmarks-run.md. A quarter of an hour.
+bench-run: environments ## Measure running clusters and update docs/concepts/benchmarks-run.md (15 minutes).
 	.venv/bin/python benchmarks/run.py --write
 
 .PHONY: docs
-docs: .venv/.ready ## Build the documentation into site/, strictly.
+docs: .venv/.ready ## Build the documentation into site/.
 	.venv/bin/zensical build --strict

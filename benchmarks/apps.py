@@ -1,4 +1,4 @@
-"""The processes that are measured: ``apps.py KIND NUMBER OUTPUT``. Each imports what it needs and nothing else."""
+"""The measured processes, with minimal imports: ``apps.py KIND NUMBER OUTPUT``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aws_cdk import App, Stack
 
 
 def main(kind: str, number: int, output: str, template: str = "") -> None:
-    """Put *number* stacks of a kind into an app, and synthesize it."""
+    """Synthesize an app with *number* stacks of a kind."""
     app = App(outdir=output)
     for index in range(number):
         stack = Stack(app, f"Quickstart{index}")

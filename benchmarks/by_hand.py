@@ -1,7 +1,7 @@
-"""The quickstart's resources without the library: what one would write with ``aws_cdk`` alone, in one go.
+"""The quickstart's resources, written directly with ``aws_cdk``.
 
-Same types, same numbers, the same containers, which the benchmark checks before it measures. What it leaves out is
-everything that is no resource: checks, plans, acknowledgements, outputs.
+The benchmark checks that resource types, numbers and containers are equal. Checks, plans, acknowledgements and outputs
+are omitted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ HEARTBEAT = (
     " and latest_heartbeat>now()-interval %s',"
     "('{}','running',socket.gethostbyname(socket.getfqdn()),'120 s'));sys.exit(not c.fetchone())"
 )
-# Programs are the library's own, read as text: what is compared is CDK.
+# The programs are the library's, because the benchmark compares only CDK code.
 LIBRARY = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs"
 HANDLER = LIBRARY / "in_lambda" / "migration_gate"
 MIGRATE = (LIBRARY / "in_container" / "migrate.py").read_text()
@@ -56,7 +56,7 @@ WITH_DAGS = [*ENTRYPOINT, "python", "-c", INSTALL, "airflow_ecs_sync", SYNC, "ai
 
 
 class Cluster(Construct):
-    """Airflow 3.3 on Fargate: five services, one migration task, and what they stand on."""
+    """Airflow 3.3 on Fargate: five services, a migration task and their resources."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:  # noqa: PLR0915 - one go is the point
         super().__init__(scope, construct_id)
@@ -533,7 +533,7 @@ class Cluster(Construct):
             },
             {**database_secrets, "AIRFLOW_ECS_ADMIN_PASSWORD": ecs.Secret.from_secrets_manager(admin)},
         )
-        # What each may do with the buckets.
+        # Permissions on the buckets.
         for definition in (processor_task, worker_task):
             definition.task_role.add_to_principal_policy(
                 iam.PolicyStatement(actions=["s3:GetObject"], resources=[dags.arn_for_objects("*")])
@@ -656,11 +656,11 @@ class Cluster(Construct):
 
 
 def rds_secret(database: rds.DatabaseInstance) -> secretsmanager.ISecret:
-    """The login of *database*, which it always has here."""
+    """Return the credentials of *database*."""
     assert database.secret is not None
     return database.secret
 
 
 def build(stack: Stack) -> None:
-    """Put the whole of it into *stack*."""
+    """Add the cluster to *stack*."""
     Cluster(stack, "Airflow")

@@ -1,6 +1,6 @@
-"""The clusters that are compared, each as an app: ``python clusters.py ours|near|wide|compose|seed|ours-2``.
+"""The compared clusters, each as an app: ``python clusters.py ours|near|wide|compose|seed|ours-2``.
 
-docs/concepts/benchmarks-run.md says what is compared with what, and where the values come from.
+docs/concepts/benchmarks-run.md describes them and the sources of their values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cdk_airflow_ecs.brokers.base import BrokerPlan
 from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 
 WORKLOAD = Path(__file__).parent / "workload"
-# What this library prefers, said as Airflow itself has it: config.yml of 3.3.2 and of celery provider 3.24.0.
+# Airflow's values for the defaults of this library: config.yml of 3.3.2 and of celery provider 3.24.0.
 AIRFLOW_DEFAULTS = {
     "api": {"workers": 1},
     "celery": {"operation_timeout": 1},
@@ -43,10 +43,10 @@ _SEED = Service(cpu=512, memory_mib=1024, count=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComposeBroker(ContainerRedisBroker):
-    """Redis with Celery's own transport options, and results in the metadata database."""
+    """Redis with Celery's default transport options, and results in the metadata database."""
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
-        """Leave of the library's own options only where the broker is."""
+        """Keep only the broker's URL of the library's options."""
         plan, database = ContainerRedisBroker.plan(self, version, queues), ContainerDatabase()
         command = str(database.config()["database", "sql_alchemy_conn_cmd"])
         config = {
@@ -57,12 +57,12 @@ class ComposeBroker(ContainerRedisBroker):
 
 
 def ours(stack: Stack) -> None:
-    """Say nothing but the version."""
+    """Use the defaults of the library."""
     AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3)
 
 
 def near(stack: Stack, **arguments: Any) -> None:
-    """Ours, with DAGs and logs where docker-compose.yaml has them: on the worker's disk."""
+    """Use the library's defaults with DAGs and logs on the worker's disk, as in docker-compose.yaml."""
     AirflowCluster(
         stack,
         "Airflow",
@@ -75,17 +75,17 @@ def near(stack: Stack, **arguments: Any) -> None:
 
 
 def wide(stack: Stack) -> None:
-    """That, with as many slots."""
+    """Use the same with 16 slots."""
     near(stack, executor=CeleryExecutor(pools=[WorkerPool("default", concurrency=16)]))
 
 
 def ours_2(stack: Stack) -> None:
-    """The same on Airflow 2."""
+    """Use the library's defaults with Airflow 2."""
     AirflowCluster(stack, "Airflow", version=AirflowVersion.V2_11)
 
 
 def compose(stack: Stack) -> None:
-    """Airflow's own defaults, as its docker-compose.yaml has them."""
+    """Use Airflow's defaults, as in its docker-compose.yaml."""
     AirflowCluster(
         stack,
         "Airflow",
@@ -100,7 +100,7 @@ def compose(stack: Stack) -> None:
 
 
 def seed(stack: Stack) -> None:
-    """The seed's: half a vCPU and 1 GiB for each component, no triggerer, and Airflow's own defaults."""
+    """Use half a vCPU and 1 GiB for each component, no triggerer, and Airflow's defaults."""
     pool = WorkerPool("default", cpu=512, memory_mib=1024, concurrency=16)
     AirflowCluster(
         stack,

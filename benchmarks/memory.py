@@ -1,4 +1,4 @@
-"""What each ECS task of a local cluster needs: memory of all its processes, against what its template gives it."""
+"""Memory of each ECS task of a local cluster, with the memory in its template."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MIB = 1024
 
 
 def proportional(rollup: str) -> float:
-    """The PSS in MiB that a smaps_rollup states: pages shared by n processes count as an n-th in each."""
+    """Return the PSS in MiB of a smaps_rollup: pages shared by n processes count as 1/n."""
     return next((int(line.split()[1]) / MIB for line in rollup.splitlines() if line.startswith("Pss:")), 0.0)
 
 
 def sizes(template: Mapping) -> dict[str, int]:
-    """The memory in MiB that a template gives to the task of each container, by the container's name."""
+    """Return the memory in MiB of each container's task."""
     found = {}
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::ECS::TaskDefinition":
@@ -28,7 +28,7 @@ def sizes(template: Mapping) -> dict[str, int]:
 
 
 def owners(parents: Mapping[int, int], leaders: Iterable[int]) -> dict[int, int]:
-    """The leader above each process, for those that have one."""
+    """Return the leader of each process that has one."""
     tops, found = set(leaders), {}
     for pid in parents:
         at = pid
@@ -40,12 +40,12 @@ def owners(parents: Mapping[int, int], leaders: Iterable[int]) -> dict[int, int]
 
 
 class Sampler(AbstractContextManager):
-    """Looks again and again, in a thread, and keeps the highest of each task.
+    """Samples the memory in a thread, and keeps the peak of each task.
 
     Args:
-        processes: where the local cluster records the first process of each container.
-        peaks: the highest so far, by task; added to.
-        pace: seconds between two looks, each of which costs a tenth of a CPU second.
+        processes: folder with the first process of each container.
+        peaks: the highest values by task, which are updated.
+        pace: seconds between samples, each of which costs 0.1 CPU s.
     """
 
     def __init__(self, processes: Path, peaks: dict[str, float], pace: float = 1) -> None:
@@ -69,12 +69,12 @@ class Sampler(AbstractContextManager):
                 self._peaks[task] = max(size, self._peaks.get(task, 0))
 
     def look(self) -> dict[str, float]:
-        """What each task needs now: PSS in MiB of all processes below its containers, and in its network."""
+        """Return each task's PSS in MiB: all processes below its containers, and in its network."""
         leaders = {}
         for file in self._processes.glob("*.json"):
             try:
                 known = json.loads(file.read_text())
-            except (OSError, ValueError):  # it has just ended
+            except (OSError, ValueError):  # the process has just ended
                 continue
             leaders[known["pid"]] = known["name"].partition("/")[0]
         above = owners(parents(), leaders)
@@ -82,7 +82,7 @@ class Sampler(AbstractContextManager):
         networks.pop(_network(os.getpid()), None)
         found: dict[str, float] = {}
         for pid in parents():
-            # A health check is the agent's child, and in the task's network.
+            # A health check is a child of the agent in the task's network.
             task = leaders.get(above.get(pid, 0)) or networks.get(_network(pid))
             if task:
                 found[task] = found.get(task, 0) + proportional(_read(pid, "smaps_rollup"))
@@ -90,7 +90,7 @@ class Sampler(AbstractContextManager):
 
 
 def parents() -> dict[int, int]:
-    """The parent of every process."""
+    """Return the parent of every process."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         if text := _read(int(folder.name), "stat"):

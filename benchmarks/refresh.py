@@ -1,9 +1,9 @@
-"""What starting tasks see while their DAG files change, with either S3 DAG bundle.
+"""What starting tasks see while their DAG files change, with both S3 DAG bundles.
 
-``python benchmarks/refresh.py [SECONDS]``. A real Airflow 3.3.2 starts tasks in four slots, as one worker does
-(tests/airflow/start_probe.py), for 90 seconds with each bundle. Every eight seconds moto's S3 gets a new version of a
-DAG file and twenty modules, ten files at a time, as ``aws s3 sync`` does it. Each version brings a module of its own
-and drops that of the version before; importing them all takes a second.
+``python benchmarks/refresh.py [SECONDS]``. Airflow 3.3.2 starts tasks in four slots (tests/airflow/start_probe.py), for
+90 seconds with each bundle. Every eight seconds moto's S3 receives a new version of a DAG file and twenty modules, ten
+files at a time, like ``aws s3 sync``. Each version adds one module and removes that of the previous version; importing
+all of them takes a second.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ HEAD = (
 
 
 class Bucket:
-    """DAG files of one version at a time."""
+    """A bucket with one version of DAG files at a time."""
 
     def __init__(self, aws: str, name: str) -> None:
         login = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
@@ -55,14 +55,14 @@ class Bucket:
         self.upload()
 
     def upload(self) -> None:
-        """Bring the next version."""
+        """Upload the next version."""
         self.version += 1
         with ThreadPoolExecutor(10) as pool:
             list(pool.map(self._put, *zip(*sorted(self._files().items()), strict=True)))
         self.client.delete_object(Bucket=self.name, Key=f"team/only_{self.version - 1}.py")
 
     def follow(self, over: threading.Event) -> None:
-        """Bring versions until told to stop."""
+        """Upload versions until *over* is set."""
         while not over.wait(PERIOD):
             self.upload()
 
@@ -86,7 +86,7 @@ class Bucket:
 
 
 def starts(aws: str, name: str, dags: S3Dags, seconds: float) -> tuple[int, list[dict[str, Any]]]:
-    """Start tasks while the bucket changes; return the number of changes and what each start told."""
+    """Start tasks while the bucket changes; return the number of changes and the result of each start."""
     with tempfile.TemporaryDirectory() as folder:
         bucket = Bucket(aws, name)
         plan = dags.plan(VERSION)
@@ -99,7 +99,7 @@ def starts(aws: str, name: str, dags: S3Dags, seconds: float) -> tuple[int, list
             **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "x"),
         }
         command = [*map(machine.text, plan.prefix), "python", str(REPOSITORY / "tests/airflow/start_probe.py")]
-        told, over = [], threading.Event()
+        results, over = [], threading.Event()
         writer = threading.Thread(target=bucket.follow, args=(over,))
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         with subprocess.Popen(command, env=environment, text=True, bufsize=1, **pipes) as process:
@@ -107,29 +107,29 @@ def starts(aws: str, name: str, dags: S3Dags, seconds: float) -> tuple[int, list
             end = 0.0
             for line in process.stdout:
                 if not line.startswith("{"):
-                    continue  # Airflow's
-                if not told:
+                    continue  # a line of Airflow
+                if not results:
                     writer.start()
                     end = time.monotonic() + seconds
-                told.append(json.loads(line))
+                results.append(json.loads(line))
                 if time.monotonic() > end:
                     process.kill()
                 else:
                     process.stdin.write("x\n")
         over.set()
         writer.join()
-        return bucket.version - 1, told
+        return bucket.version - 1, results
 
 
-def row(label: str, changes: int, told: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Count."""
+def row(label: str, changes: int, results: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Count the results as a row."""
     kinds = Counter(
         "refresh" if "wall" not in start else "error" if "error" in start else str(len(set(start["seen"])))
-        for start in told
+        for start in results
     )
-    later = sum("seen" in start and start["later"] not in start["seen"] for start in told)
-    costs = [statistics.median(start[what] for start in told if what in start) for what in ("cpu", "wall")]
-    counts = (changes, len(told), kinds["2"], kinds["error"], kinds["refresh"], later)
+    later = sum("seen" in start and start["later"] not in start["seen"] for start in results)
+    costs = [statistics.median(start[what] for start in results if what in start) for what in ("cpu", "wall")]
+    counts = (changes, len(results), kinds["2"], kinds["error"], kinds["refresh"], later)
     return (label, *map(str, counts), f"{costs[0]:.2f}, {costs[1]:.2f}")
 
 

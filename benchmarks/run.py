@@ -1,7 +1,7 @@
-"""What a cluster does: tasks a minute, how long tasks wait, and memory, of clusters that run on this machine.
+"""Throughput, waiting times and memory of clusters that run on this machine.
 
-``python benchmarks/run.py [ours near wide compose seed ours-2] [--repetitions 3] [--write]``; ``--write`` puts the
-tables into docs/concepts/benchmarks-run.md, which says what is measured, and how.
+``python benchmarks/run.py [ours near wide compose seed ours-2] [--repetitions 3] [--write]``; ``--write`` updates the
+tables in docs/concepts/benchmarks-run.md, which describes the method.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LABELS = {
 }
 ALONE = 4  # runs of the single task in each repetition
 LIMIT = 0.85  # of a task's memory
-CONTAINERS = {  # the first container of each component, by which its template knows its size
+CONTAINERS = {  # the first container of each component, for its size in the template
     "ApiServer": "api-server",
     "Webserver": "webserver",
     "Scheduler": "scheduler",
@@ -51,7 +51,7 @@ CONTAINERS = {  # the first container of each component, by which its template k
 
 @dataclass
 class Result:
-    """What one cluster has shown."""
+    """The measurements of one cluster."""
 
     name: str
     rates: list[float] = field(default_factory=list)
@@ -66,15 +66,12 @@ class Result:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values does not exceed."""
+    """Return the smallest value that at least this share does not exceed."""
     return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def seconds(run: dict, tasks: Sequence[dict]) -> list[float]:
-    """How long each task of a chain waited: from the moment when it could start until it did.
-
-    The first could when its run was made, each other when the one before it had ended.
-    """
+    """Return how long each task of a chain waited after its run was created or the previous task ended."""
     ready, waited = moment(run.get("queued_at") or run["start_date"]), []
     for each in sorted(tasks, key=lambda task: task["start_date"]):
         waited.append(moment(each["start_date"]) - ready)
@@ -83,32 +80,32 @@ def seconds(run: dict, tasks: Sequence[dict]) -> list[float]:
 
 
 def rate(run: dict, tasks: Sequence[dict]) -> float:
-    """Tasks a minute, from the making of their run to the end of the last."""
+    """Return the tasks per minute, from the creation of the run to the last end."""
     end = max(moment(each["end_date"]) for each in tasks)
     return 60 * len(tasks) / (end - moment(run.get("queued_at") or run["start_date"]))
 
 
 def moment(text: str) -> float:
-    """Seconds of a time as the API tells it."""
+    """Return a time of the API in seconds."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def busy() -> float:
-    """CPU seconds that this machine has spent, for whatever it was."""
+    """Return the CPU seconds that this machine has spent."""
     ticks = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")  # all but idle and waiting for disks
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")  # without idle and I/O wait
 
 
 def measure(name: str, repetitions: int) -> Result:
-    """Start a cluster, warm it up while looking at its memory each second, measure it, and stop it."""
+    """Start a cluster, sample its memory during a warm-up, measure it, and stop it."""
     result, folder = Result(name), Path(mkdtemp(prefix="bench-", dir="/tmp"))
-    say(f"{name}: begins, load {os.getloadavg()[0]:.1f}")
+    log(f"{name}: starts, load {os.getloadavg()[0]:.1f}")
     try:
         with Cluster(name, folder) as cluster:
             result.sizes = sizes(cluster.template)
-            while not all(map(cluster.knows, ("burst", "relay", "single"))):
+            while not all(map(cluster.has, ("burst", "relay", "single"))):
                 time.sleep(1)
-            say(f"{name}: is there")
+            log(f"{name}: ready")
             processes = cluster.state / "processes"
             with Sampler(processes, result.peaks):
                 cluster.run("burst")
@@ -134,7 +131,7 @@ def repeat(cluster: Cluster, result: Result) -> None:
     result.first.append(first)
     for _ in range(ALONE):
         result.first += seconds(*cluster.run("single", pace=0.5))
-    say(
+    log(
         f"{result.name}: {result.rates[-1]:.0f} tasks a minute, {result.costs[-1]:.2f} CPU s each;"
         f" waited {statistics.median(result.first):.2f} and {statistics.median(result.next):.2f} s;"
         f" load {result.loads[-1]:.1f}"
@@ -142,7 +139,7 @@ def repeat(cluster: Cluster, result: Result) -> None:
 
 
 def page(results: Sequence[Result], repetitions: int) -> str:
-    """Write everything as Markdown."""
+    """Return all results as Markdown."""
     rows = [
         (
             LABELS[each.name],
@@ -182,12 +179,12 @@ def page(results: Sequence[Result], repetitions: int) -> str:
 
 
 def waits(found: Sequence[float]) -> str:
-    """Half of them, and nearly all of them."""
+    """Return p50 and p95."""
     return f"{percentile(found, 0.5):.2f} / {percentile(found, 0.95):.2f}"
 
 
 def memory(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """One row for each component."""
+    """Return a row for each component."""
     rows = []
     for component, container in CONTAINERS.items():
         cells = [cell(each.peaks.get(component), each.sizes.get(container)) for each in results]
@@ -197,32 +194,32 @@ def memory(results: Sequence[Result]) -> list[tuple[str, ...]]:
 
 
 def cell(peak: float | None, size: int | None) -> str:
-    """Peak, size and share; too much of it is bold."""
+    """Return peak, size and share, in bold if the share is too high."""
     if peak is None or size is None:
         return ""
     text = f"{peak:.0f} of {size} MiB, {peak / size:.0%}"
     return f"**{text}**" if peak / size > LIMIT else text
 
 
-def say(text: str) -> None:
-    """Tell who waits."""
+def log(text: str) -> None:
+    """Print a progress message."""
     print(f"{datetime.now(timezone.utc):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Measure one after another, print, and write if asked."""
+    """Measure the clusters one after another, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clusters", nargs="*", help=f"of {', '.join(CLUSTERS)}; the default is all")
+    parser.add_argument("clusters", nargs="*", help=f"one or more of {', '.join(CLUSTERS)}; default: all")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/concepts/benchmarks-run.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.clusters) - set(CLUSTERS):
-        parser.error(f"there is no cluster {', '.join(sorted(unknown))}; there are {', '.join(CLUSTERS)}")
+        parser.error(f"unknown cluster {', '.join(sorted(unknown))}. Choose from {', '.join(CLUSTERS)}")
     results, text = [], ""
     for name in arguments.clusters or CLUSTERS:
         results.append(measure(name, arguments.repetitions))
         text = page(results, arguments.repetitions)
-        if arguments.write:  # each time: the next may fail, a quarter of an hour later
+        if arguments.write:  # each time, because the next one may fail
             before = PAGE.read_text().partition(MARK)[0]
             PAGE.write_text(f"{before}{MARK}\n\n{text}\n")
     print(text)

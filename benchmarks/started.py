@@ -1,4 +1,4 @@
-"""A cluster that `airflow-ecs local up` runs, and its public REST API."""
+"""A cluster of `airflow-ecs local up`, with a client of its public REST API."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ INTERPRETER = REPOSITORY / ".venvs" / "local" / "bin" / "python"
 
 
 class Cluster(AbstractContextManager):
-    """One cluster of clusters.py, from up to down.
+    """A running cluster of clusters.py.
 
     Args:
-        name: which.
-        folder: where its state and its template are. The path of a socket may have 107 bytes, so let it be short.
+        name: its name in clusters.py.
+        folder: state and template; a short path, because a socket's may have only 107 bytes.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -50,7 +50,7 @@ class Cluster(AbstractContextManager):
 
     @property
     def template(self) -> dict[str, Any]:
-        """What it was made of."""
+        """Return the template."""
         return json.loads((self._assembly / "Benchmark.template.json").read_text())
 
     def _run(self, *words: str) -> str:
@@ -71,39 +71,39 @@ class Cluster(AbstractContextManager):
             self._api, self._token = f"{url}/api/v1", f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"
             return
         self._api = f"{url}/api/v2"
-        token = _ask(f"{url}/auth/token", {"username": "admin", "password": password})["access_token"]
+        token = _request(f"{url}/auth/token", {"username": "admin", "password": password})["access_token"]
         self._token = f"Bearer {token}"
 
-    def ask(self, path: str, body: dict | None = None) -> dict[str, Any]:
-        """Send one request to the API."""
-        return _ask(f"{self._api}/{path}", body, Authorization=self._token)
+    def request(self, path: str, body: dict | None = None) -> dict[str, Any]:
+        """Send a request to the API."""
+        return _request(f"{self._api}/{path}", body, Authorization=self._token)
 
-    def knows(self, dag: str) -> bool:
-        """Whether a DAG is there already."""
+    def has(self, dag: str) -> bool:
+        """Return whether the DAG exists."""
         try:
-            return bool(self.ask(f"dags/{dag}"))
+            return bool(self.request(f"dags/{dag}"))
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
             return False
 
     def run(self, dag: str, *, pace: float = 1) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Trigger a run, wait for its end, and return it with its task instances.
+        """Trigger a run, and return it with its task instances when it ends.
 
         Args:
-            dag: which.
-            pace: seconds between two looks.
+            dag: its id.
+            pace: seconds between requests.
         """
-        begun = self.ask(f"dags/{dag}/dagRuns", {} if self.name.endswith("-2") else {"logical_date": None})
+        begun = self.request(f"dags/{dag}/dagRuns", {} if self.name.endswith("-2") else {"logical_date": None})
         path = f"dags/{dag}/dagRuns/{begun['dag_run_id']}"
-        while (run := self.ask(path))["state"] not in ("success", "failed"):
+        while (run := self.request(path))["state"] not in ("success", "failed"):
             time.sleep(pace)
         if run["state"] != "success":
             raise SystemExit(f"{self.name}: a run of {dag} ended as {run['state']}")
-        return run, self.ask(f"{path}/taskInstances?limit=1000")["task_instances"]
+        return run, self.request(f"{path}/taskInstances?limit=1000")["task_instances"]
 
 
-def _ask(url: str, body: dict | None = None, **headers: str) -> dict[str, Any]:
+def _request(url: str, body: dict | None = None, **headers: str) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request, timeout=60) as answer:

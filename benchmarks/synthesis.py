@@ -1,6 +1,6 @@
-"""What a synthesis costs: CPU and wall seconds of whole processes, Node.js included, interleaved, medians.
+"""CPU and wall seconds of a synthesis: medians of interleaved whole processes, with Node.js.
 
-``python benchmarks/synthesis.py [--rounds 25] [--write]``; ``--write`` puts the tables into
+``python benchmarks/synthesis.py [--rounds 25] [--write]``; ``--write`` updates the tables in
 docs/concepts/benchmarks.md.
 """
 
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "concepts" / "benchmarks.md"
 MARK = "<!-- bench -->"
 SIZES = (1, 5, 10, 20)
-EVERY = 5  # rounds between two runs of apps with more than one cluster, which take longest
+EVERY = 5  # rounds between runs of the slower apps with several clusters
 KINDS = {
     "empty": "an empty CDK app",
     "by-hand": "the same resources, written by hand",
@@ -39,7 +39,7 @@ KINDS = {
 
 @dataclass
 class Process:
-    """One kind of process, and what its runs took."""
+    """One kind of process with its measurements."""
 
     kind: str
     clusters: int = 1
@@ -47,12 +47,12 @@ class Process:
     wall: list[float] = field(default_factory=list)
 
     def run(self, folder: Path) -> Path:
-        """Run it once, keep its times, and say where its output is."""
+        """Run the process once, record its times, and return its output folder."""
         output = folder / f"{self.kind}-{self.clusters}"
         command = [sys.executable, str(HERE / "apps.py"), self.kind, str(self.clusters), str(output)]
         start = time.perf_counter()
         process = subprocess.Popen([*command, str(folder / "template.json")], env=environment())
-        # The times of the process and of all that it started and waited for: Python, jsii's two processes of Node.js.
+        # Includes all child processes: Python, and jsii's two processes of Node.js.
         _, status, used = os.wait4(process.pid, 0)
         self.wall.append(time.perf_counter() - start)
         self.cpu.append(used.ru_utime + used.ru_stime)
@@ -63,20 +63,20 @@ class Process:
 
 
 def environment() -> dict[str, str]:
-    """As make has it: byte code is written, CDK's validator is off, Node.js is the one beside this Python."""
+    """Return the environment of make: with byte code, without CDK's validator, with this Python's Node.js."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PATH": path, "CDK_VALIDATION": "false"}
 
 
 def types(output: Path) -> Counter[str]:
-    """How many resources of each type the first template in *output* has."""
+    """Return the number of resources by type in the first template of *output*."""
     template = json.loads((output / "Quickstart0.template.json").read_text())
     return Counter(resource["Type"] for resource in template.get("Resources", {}).values())
 
 
 def prepare(folder: Path) -> int:
-    """Warm every cache up, write the template that CfnInclude reads, and check that all make the same resources."""
+    """Warm the caches, write the template for CfnInclude, and check that all resources are equal."""
     ours = Process("ours").run(folder)
     template = normalize(json.loads((ours / "Quickstart0.template.json").read_text()))
     (folder / "template.json").write_text(json.dumps(template))
@@ -84,13 +84,13 @@ def prepare(folder: Path) -> int:
     for kind in ("by-hand", "include"):
         if (made := types(Process(kind).run(folder))) != types(ours):
             raise SystemExit(
-                f"{kind} makes other resources: {made - types(ours)} too many, {types(ours) - made} missing"
+                f"{kind} creates other resources: {made - types(ours)} too many, {types(ours) - made} missing"
             )
     return sum(types(ours).values())
 
 
 def measure(folder: Path, rounds: int) -> list[Process]:
-    """Run all in turn, forth and back, so that whatever else the machine does hits them alike."""
+    """Run all processes in alternating order, so that other load affects all equally."""
     small = [Process(kind) for kind in KINDS]
     large = [Process("ours", size) for size in SIZES[1:]]
     for number in range(rounds):
@@ -104,7 +104,7 @@ def measure(folder: Path, rounds: int) -> list[Process]:
 
 
 def tables(processes: list[Process], resources: int, rounds: int, load: float) -> str:
-    """Write everything as Markdown."""
+    """Return all results as Markdown."""
     run = {(process.kind, process.clusters): process for process in processes}
     cpu = {key: statistics.median(process.cpu) for key, process in run.items()}
     wall = {key: statistics.median(process.wall) for key, process in run.items()}
@@ -153,13 +153,13 @@ def tables(processes: list[Process], resources: int, rounds: int, load: float) -
 
 
 def against(these: list[float], those: list[float]) -> str:
-    """The median of each round's ratio, and how far the rounds were apart."""
+    """Return median and range of each round's ratio."""
     ratios = [one / other for one, other in zip(these, those, strict=True)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def machine() -> str:
-    """Describe what it ran on, without a name."""
+    """Describe the machine."""
     node = subprocess.run(["node", "--version"], env=environment(), capture_output=True, text=True, check=True)
     return (
         f"{processor()}, {platform.system()}, Python {platform.python_version()},"
@@ -168,7 +168,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Measure, print, and write if asked."""
+    """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/concepts/benchmarks.md")

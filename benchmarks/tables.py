@@ -1,4 +1,4 @@
-"""What the pages of all benchmarks have in common."""
+"""Helpers for the pages of all benchmarks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Write a table in Markdown."""
+    """Return a Markdown table."""
     return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
 
 
 def processor() -> str:
-    """Describe what it ran on, without a name."""
+    """Return the number of cores and the model of the processor."""
     model = "processor unknown"
     if (info := Path("/proc/cpuinfo")).exists():
         models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]

@@ -1,4 +1,4 @@
-"""Run the synthesized quickstart on this machine, use it as a client would, and stop it: no Docker, no AWS account."""
+"""Run the quickstart's template on this machine, use it, and stop it, without Docker and an AWS account."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from rich.table import Table
 HERE = Path(__file__).parent
 ASSEMBLY = Path(os.environ.get("CDK_OUTDIR", HERE / "quickstart" / "cdk.out"))
 DAGS = HERE / "quickstart" / "dags"
-# The package as it stands in this checkout; who has installed it writes `airflow-ecs` instead.
+# The package in this checkout; with an installed package the command is `airflow-ecs`.
 COMMAND = [sys.executable, "-m", "cdk_airflow_ecs.cli", "local"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent / "src")}
 
 
 def main() -> None:
-    """Up, a DAG run and its log through the public REST API, down; then a table of what took how long."""
+    """Start the cluster, run a DAG and read its log through the public REST API, stop it, and print the times."""
     state = Path(tempfile.mkdtemp(prefix="airflow-ecs-demo-", dir="/tmp"))
     timings: dict[str, float] = {}
     try:
@@ -38,19 +38,19 @@ def main() -> None:
         url = re.findall(r"http://127\.0\.0\.1:\d+", up)[-1]
         api = Api(url, command("password", "--state", str(state), secret=True).strip())
         with timed(timings, "the DAG hello is known"):
-            until(lambda: api.ask("GET", "dags/hello"), 300)
+            until(lambda: api.request("GET", "dags/hello"), 300)
         with timed(timings, "its run has succeeded"):
-            run = api.ask("POST", "dags/hello/dagRuns", {"logical_date": None})
+            run = api.request("POST", "dags/hello/dagRuns", {"logical_date": None})
             where = f"dags/hello/dagRuns/{run['dag_run_id']}"
             print(f"\nTriggered {where} at {url}/api/v2")
-            ended = until(lambda: (found := api.ask("GET", where))["state"] in ("success", "failed") and found, 300)
+            ended = until(lambda: (found := api.request("GET", where))["state"] in ("success", "failed") and found, 300)
             print(f"It ended in {ended['state']}.")
             if ended["state"] != "success":
                 sys.exit(1)
         with timed(timings, "its task's log is read"):
-            log = f"{where}/taskInstances/greet/logs/1"  # it is there seconds after its task has ended
-            said = until(lambda: [line for line in lines(api.ask("GET", log)) if line.startswith("Hello")], 60)
-            print(f"Task greet has said: {said[0]}")
+            log = f"{where}/taskInstances/greet/logs/1"  # available seconds after the task has ended
+            printed = until(lambda: [line for line in lines(api.request("GET", log)) if line.startswith("Hello")], 60)
+            print(f"Task greet printed: {printed[0]}")
     finally:
         with timed(timings, "everything is stopped"):
             command("down", "--state", str(state))
@@ -60,28 +60,28 @@ def main() -> None:
         table.add_row(step, f"{seconds:6.1f}")
     print()
     Console().print(table)
-    print("\nTo have it longer: pip install '.[local]' and, in examples/quickstart, airflow-ecs local up")
+    print("\nTo keep it running: pip install '.[local]' and, in examples/quickstart, airflow-ecs local up")
 
 
 def command(*words: str, secret: bool = False) -> str:
-    """Run `airflow-ecs local`, show what it says unless that is a secret, and return it."""
+    """Run `airflow-ecs local`, print its output unless it is secret, and return it."""
     print(f"\n$ airflow-ecs local {' '.join(words)}", flush=True)
     with subprocess.Popen([*COMMAND, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
-        said = []
+        printed = []
         for line in process.stdout or ():
-            said.append(line)
+            printed.append(line)
             print("(not shown here)" if secret else line.rstrip(), flush=True)
     if process.returncode:
         sys.exit(f"airflow-ecs local {words[0]} ended with {process.returncode}")
-    return "".join(said)
+    return "".join(printed)
 
 
 class Api:
     """Airflow's public REST API, version 2.
 
     Args:
-        url: where the load balancer is.
-        password: the generated one of the user admin.
+        url: that of the load balancer.
+        password: that of the user admin.
     """
 
     def __init__(self, url: str, password: str) -> None:
@@ -90,8 +90,8 @@ class Api:
         token = self._send("POST", "auth/token", {"username": "admin", "password": password})["access_token"]
         self._headers["Authorization"] = f"Bearer {token}"
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Send a request; return the answer, or nothing where there is none such."""
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request; return the response, or None for 404."""
         return self._send(method, f"api/v2/{path}", body)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
@@ -107,23 +107,23 @@ class Api:
 
 
 def lines(log: dict[str, Any]) -> Iterator[str]:
-    """What a task has printed, without what Airflow adds."""
+    """Yield the output of a task without Airflow's messages."""
     return (entry["event"] for entry in log["content"])
 
 
 def until(question: Callable[[], Any], seconds: float) -> Any:
-    """Ask until there is an answer; return it."""
+    """Repeat a call until it returns a true value, and return it."""
     end = time.monotonic() + seconds
     while not (answer := question()):
         if time.monotonic() > end:
-            sys.exit(f"no answer within {seconds:.0f} s")
+            sys.exit(f"no result within {seconds:.0f} s")
         time.sleep(0.5)
     return answer
 
 
 @contextmanager
 def timed(timings: dict[str, float], step: str) -> Iterator[None]:
-    """Keep how long a step takes."""
+    """Record the duration of a step."""
     began = time.perf_counter()
     yield
     timings[step] = time.perf_counter() - began

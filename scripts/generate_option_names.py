@@ -2,20 +2,19 @@
 # requires-python = ">=3.11"
 # dependencies = ["pip", "pyyaml", "uv"]
 # ///
-"""Generate src/cdk_airflow_ecs/option_names.json from Airflow's own metadata.
+"""Generate src/cdk_airflow_ecs/option_names.json from Airflow's metadata.
 
     uv run scripts/generate_option_names.py [--cache DIR] [--check]
 
-For each minor version it reads, without importing anything of Airflow:
+For each minor version it reads, without importing Airflow:
 
 * the options of `airflow/config_templates/config.yml` and of `provider_config_fallback_defaults.cfg`;
-* the options in the `get_provider_info()["config"]` of the providers of the official image, at the versions
-  that resolved on the day that Airflow was released;
-* the old names that Airflow still reads: `deprecated_options`, `deprecated_sections` and
-  `many_to_one_deprecated_options` of its configuration parser;
-* what `airflow config lint` knows of removed and renamed options: `CONFIGS_CHANGES`.
+* the options in `get_provider_info()["config"]` of the official image's providers, at the versions of the release day;
+* the old names that its configuration parser still reads: `deprecated_options`, `deprecated_sections`,
+  `many_to_one_deprecated_options`;
+* the removed and renamed options of `airflow config lint`: `CONFIGS_CHANGES`.
 
-A new minor is one line in RELEASES, and a new run.
+For a new minor version, add a line to RELEASES and run it again.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from uv import find_uv_bin
 
 OUTPUT = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs" / "option_names.json"
 
-# minor: (patch release read for it, first moment after the day of that release)
+# minor: (patch release, first moment after the day of that release)
 RELEASES = {
     "2.8": ("2.8.4", "2024-03-26T00:00:00Z"),
     "2.9": ("2.9.3", "2024-07-17T00:00:00Z"),
@@ -51,7 +50,7 @@ RELEASES = {
     "3.3": ("3.3.2", "2026-09-18T00:00:00Z"),
 }
 
-# The extras of the official image whose providers have options of their own.
+# The official image's extras whose providers have options.
 EXTRAS = (
     *("amazon", "celery", "cncf-kubernetes", "common-io", "elasticsearch", "fab"),
     *("microsoft-azure", "odbc", "openlineage", "opensearch", "postgres", "smtp"),
@@ -62,17 +61,17 @@ Option = tuple[str, str]
 
 @dataclass
 class Release:
-    """What one Airflow and its providers know about their options."""
+    """The options of one Airflow release and its providers."""
 
     options: dict[Option, dict[str, Any]] = field(default_factory=dict)
     read_as: dict[Option, Option] = field(default_factory=dict)  # old name -> the name it is read as
     since: dict[Option, str] = field(default_factory=dict)  # old name -> version that renamed it
-    renamed: dict[Option, Option] = field(default_factory=dict)  # no longer read, but the new name is known
+    renamed: dict[Option, Option] = field(default_factory=dict)  # no longer read, but with a known new name
     advice: dict[Option, str] = field(default_factory=dict)  # no longer read, without a new name
 
 
 def resolve(patch: str, before: str) -> dict[str, str]:
-    """Return the versions of the Airflow distributions that an install of that day would have got."""
+    """Return the versions of the Airflow distributions that an install of that day would have resolved."""
     requirement = f"apache-airflow[{','.join(EXTRAS)}]=={patch}"
     command = [find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate"]
     command += ["--python-version", "3.11", "--exclude-newer", before]
@@ -81,7 +80,7 @@ def resolve(patch: str, before: str) -> dict[str, str]:
 
 
 def wheel(name: str, version: str, cache: Path) -> zipfile.ZipFile:
-    """Download one wheel, without its dependencies, unless the cache has it."""
+    """Download one wheel without dependencies, unless it is cached."""
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     if not any(cache.glob(pattern)):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
@@ -97,7 +96,7 @@ def texts(archive: zipfile.ZipFile, *endings: str) -> Iterator[str]:
 
 
 def literal(source: str, variable: str) -> Any:
-    """Return the value of a module's or class's assignment of a plain literal, or {} when there is none."""
+    """Return the literal that is assigned to a variable, or {}."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == variable:
             return ast.literal_eval(node.value) if node.value else {}
@@ -105,7 +104,7 @@ def literal(source: str, variable: str) -> Any:
 
 
 def provider_config(source: str) -> dict[str, Any]:
-    """Return the "config" that a provider's get_provider_info() returns."""
+    """Return the "config" of a provider's get_provider_info()."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Return) and node.value:
             return ast.literal_eval(node.value).get("config") or {}
@@ -126,7 +125,7 @@ def config_changes(source: str) -> Iterator[tuple[Option, Option | None, str]]:
 
 
 def _parameter(node: ast.expr | None) -> Option | None:
-    """Return the arguments of a ConfigParameter("section", "option") call, which may be named."""
+    """Return section and option of a ConfigParameter(...) call."""
     if not isinstance(node, ast.Call):
         return None
     section, option = (ast.literal_eval(given) for given in (*node.args, *(word.value for word in node.keywords)))
@@ -134,7 +133,7 @@ def _parameter(node: ast.expr | None) -> Option | None:
 
 
 def read(patch: str, before: str, cache: Path) -> Release:
-    """Read one Airflow and the providers of its day."""
+    """Read one Airflow release and the providers of its day."""
     release = Release()
     versions = resolve(patch, before)
     core = "apache-airflow-core" if "apache-airflow-core" in versions else "apache-airflow"
@@ -162,12 +161,12 @@ def read(patch: str, before: str, cache: Path) -> Release:
 
 
 def fallbacks(section: configparser.SectionProxy) -> dict[str, Any]:
-    """Return what Airflow says of the options of its fallback file: nothing, but that it masks passwords."""
+    """Return the facts about the options of the fallback file: only whether they are sensitive."""
     return {option: {"sensitive": option.endswith(("password", "secret"))} for option in section}
 
 
 def add_options(release: Release, config: dict[str, Any], *, provider: str | None) -> None:
-    """Add the options that a release does not have yet: Airflow's own first, then the providers'."""
+    """Add the options that a release does not have yet."""
     for section, content in config.items():
         for option, facts in content["options"].items():
             known = {**facts, "provider": provider}
@@ -175,20 +174,20 @@ def add_options(release: Release, config: dict[str, Any], *, provider: str | Non
 
 
 def add_old_names(release: Release, parser_source: str) -> None:
-    """Add the names that the configuration parser of a release reads in place of an option's new name."""
+    """Add the old names that a release's configuration parser still reads."""
     pairs = list(literal(parser_source, "deprecated_options").items())
     for new, olds in literal(parser_source, "many_to_one_deprecated_options").items():
         pairs += [(new, old) for old in olds]
     for section, (old_section, since) in literal(parser_source, "deprecated_sections").items():
         pairs += [((section, o), (old_section, o, since)) for s, o in release.options if s == section]
     for new, (section, option, since) in pairs:
-        if new in release.options:  # the parser looks one name back, not two
+        if new in release.options:  # the parser follows only one rename
             release.read_as[section, option] = new
             release.since[section, option] = since
 
 
 def row(name: Option, releases: dict[str, Release]) -> dict[str, Any]:
-    """Return the facts of one name, in the order in which they are printed."""
+    """Return the facts about one name, in print order."""
     having = {minor: release.options[name] for minor, release in releases.items() if name in release.options}
     reading = {minor: r.options[r.read_as[name]] for minor, r in releases.items() if name in r.read_as}
     latest = next(reversed(having.values()), {})
@@ -209,7 +208,7 @@ def row(name: Option, releases: dict[str, Release]) -> dict[str, Any]:
 
 
 def render(releases: dict[str, Release]) -> str:
-    """Return the JSON, one option a line."""
+    """Return the JSON with one option a line."""
     names = {name for r in releases.values() for name in (*r.options, *r.read_as, *r.renamed, *r.advice)}
     lines = [f"    {json.dumps('.'.join(name))}: {json.dumps(row(name, releases))}" for name in sorted(names)]
     airflow = {minor: RELEASES[minor][0] for minor in releases}
@@ -217,10 +216,10 @@ def render(releases: dict[str, Release]) -> str:
 
 
 def main() -> int:
-    """Write the file, or with --check say whether it is up to date."""
+    """Write the file, or check with --check that it is up to date."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "airflow-wheels")
-    arguments.add_argument("--check", action="store_true", help="write nothing; fail when the file would change")
+    arguments.add_argument("--check", action="store_true", help="write nothing; fail if the file would change")
     given = arguments.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
     text = render({minor: read(*release, given.cache) for minor, release in RELEASES.items()})

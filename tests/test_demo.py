@@ -84,7 +84,7 @@ def test_the_demo_runs_its_template(demo):
         check=False,
     )
     assert run.returncode == 0, run.stdout
-    assert "It ended in success.\nTask greet has said: Hello, world!\n" in run.stdout
+    assert "It ended in success.\nTask greet printed: Hello, world!\n" in run.stdout
     for step in ("ready", "known", "succeeded", "read", "stopped", "together"):
         assert re.search(rf"^.*{step} +\d+\.\d", run.stdout, re.MULTILINE), step
     state = re.search(r"Stopped. Data stays in (/tmp/airflow-ecs-demo-\w+)", run.stdout)[1]

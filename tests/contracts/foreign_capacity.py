@@ -1,4 +1,4 @@
-"""Machines that are not Fargate's, and an executor that uses them, as somebody else would write both: one file."""
+"""A third-party capacity, and an executor that uses it, in one file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TASK = "Tasks/training"
 
 @dataclass(frozen=True, kw_only=True)
 class Ec2Capacity(Capacity):
-    """EC2 machines of a capacity provider that exists.
+    """EC2 machines of an existing capacity provider.
 
     Args:
         provider: its name.
-        largest_cpu: the CPU units of one machine.
-        managed: whether ECS chooses and patches the machines: ECS Managed Instances.
+        largest_cpu: CPU units of one machine.
+        managed: whether ECS selects and patches the machines (ECS Managed Instances).
     """
 
     provider: str
@@ -29,16 +29,16 @@ class Ec2Capacity(Capacity):
 
     @property
     def compatibility(self) -> Compatibility:
-        """Write task definitions for the kind of machine."""
+        """Return the launch type of the task definitions."""
         return "MANAGED_INSTANCES" if self.managed else "EC2"
 
     @property
     def strategy(self) -> tuple[ProviderShare, ...]:
-        """Start every task on the provider."""
+        """Return the provider for every task."""
         return (ProviderShare(self.provider),)
 
     def check(self, owner: str, cpu: object, memory_mib: object, ephemeral_storage_gib: object = None) -> None:
-        """Take any size that fits one machine, and no disk of a task's own."""
+        """Accept any size that fits a machine, and no ephemeral storage."""
         if not isinstance(cpu, int) or cpu > self.largest_cpu:
             raise ValueError(f"{owner}: cpu={cpu}; a machine of {self.provider} has {self.largest_cpu}")
         if ephemeral_storage_gib is not None:
@@ -47,13 +47,13 @@ class Ec2Capacity(Capacity):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingExecutor(Executor):
-    """Runs each Airflow task as an ECS task on machines of the user's own."""
+    """Runs each Airflow task as an ECS task on the user's machines."""
 
     capacity: Capacity
     cpu: int = 3000
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Plan one task definition, and tell the scheduler to start tasks of it on the capacity."""
+        """Plan one task definition, and configure the scheduler to start its tasks on the capacity."""
         needs = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
         return ExecutorPlan(
             class_path="airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor",

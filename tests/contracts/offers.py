@@ -1,4 +1,4 @@
-"""What bindings offer: the only symbols that a plan may use. One row is one kind of store, or the cluster's own."""
+"""The symbols that bindings offer to plans, by kind of store."""
 
 from cdk_airflow_ecs import (
     AuroraDatabase,
@@ -51,7 +51,7 @@ ALWAYS = {
     "Admin": ({"arn"}, {""}),
 }
 SINCE_3 = {"Jwt": ({"arn"}, {""}), "ExecutionApi": ({"url"}, set())}
-# What a task that others start offers to the components after it.
+# Symbols of a task that is started on demand.
 STARTED = {
     *("task_definition_arn", "family", "family_arn", "task_role_arn", "execution_role_arn", "security_group_id"),
     "log_streams_arn",

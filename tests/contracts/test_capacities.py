@@ -1,4 +1,4 @@
-"""The contract of capacities, kept by Fargate and by machines that are not ours."""
+"""The contract of capacities, with Fargate and a third-party capacity."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ MANAGED = Ec2Capacity(provider="managed-machines", managed=True)
 
 @dataclass(frozen=True, kw_only=True)
 class CeleryOn(Executor):
-    """Celery workers on other machines."""
+    """Celery workers on another capacity."""
 
     capacity: Capacity
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Take the plan of CeleryExecutor, with its pool elsewhere."""
+        """Return the plan of CeleryExecutor with another capacity."""
         plan = CeleryExecutor(pools=[WorkerPool("default")]).plan(context)
         return replace(plan, workers=tuple(replace(workers, capacity=self.capacity) for workers in plan.workers))
 
 
 def template(executor, **arguments):
-    """Synthesize a cluster with *executor*."""
+    """Return the template of a cluster with *executor*."""
     build = lambda app: add_cluster(Stack(app, "Data"), executor=lambda _: executor, **arguments)  # noqa: E731
     return synthesize(build).templates["Data"]
 
 
 def of(found, kind, prefix):
-    """The properties of the one resource of that kind whose logical id begins with *prefix*."""
+    """Return the properties of the only resource of *kind* with that prefix."""
     ((_, resource),) = ((key, each) for key, each in resources(found, kind).items() if key.startswith(prefix))
     return resource["Properties"]
 
 
 @pytest.mark.parametrize("capacity", [OWN, MANAGED])
 def test_the_foreign_executor_keeps_the_contract(capacity):
-    """An executor whose tasks run on other machines passes the check."""
+    """The check passes for an executor with another capacity."""
     check_executor(TrainingExecutor(capacity=capacity))
 
 
 @pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
 def test_tasks_of_an_executor_on_other_machines(capacity, compatibility):
-    """The task definition is written for the machines, the cluster offers their provider, RunTask asks for it."""
+    """Task definition, capacity providers and RunTask arguments are those of the capacity."""
     found = template(TrainingExecutor(capacity=capacity))
     definition = of(found, "AWS::ECS::TaskDefinition", "AirflowTaskstraining")
     assert definition["RequiresCompatibilities"] == [compatibility]
@@ -58,14 +58,16 @@ def test_tasks_of_an_executor_on_other_machines(capacity, compatibility):
     assert offer["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT", capacity.provider]
     scheduler = of(found, "AWS::ECS::TaskDefinition", "AirflowComponentsScheduler")
     (container,) = scheduler["ContainerDefinitions"]
-    told = {item["Name"]: flat(item["Value"]) for item in container["Environment"]}
+    variables = {item["Name"]: flat(item["Value"]) for item in container["Environment"]}
     strategy = [{"capacityProvider": capacity.provider, "weight": 1}]
-    assert json.loads(told["AIRFLOW__AWS_ECS_EXECUTOR__RUN_TASK_KWARGS"]) == {"capacity_provider_strategy": strategy}
+    assert json.loads(variables["AIRFLOW__AWS_ECS_EXECUTOR__RUN_TASK_KWARGS"]) == {
+        "capacity_provider_strategy": strategy
+    }
 
 
 @pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
 def test_a_service_on_other_machines(capacity, compatibility):
-    """A service starts on the provider, after the cluster offers it; the other services stay on Fargate."""
+    """The service uses the provider, and depends on its association; other services use Fargate."""
     found = template(CeleryOn(capacity=capacity))
     service = of(found, "AWS::ECS::Service", "AirflowPoolsdefault")
     assert service["CapacityProviderStrategy"] == [{"CapacityProvider": capacity.provider, "Weight": 1}]
@@ -88,14 +90,14 @@ def test_a_service_on_other_machines(capacity, compatibility):
         (TrainingExecutor(capacity=Fargate()), "Tasks/training: cpu=3000 is not a Fargate size"),
     ],
 )
-def test_a_size_that_the_machines_do_not_have(executor, message):
-    """The capacity of a component checks its size before anything is made."""
+def test_an_invalid_size(executor, message):
+    """The capacity checks the size of a component."""
     with pytest.raises(ValueError, match=message):
         plan_of(executor=executor)
 
 
-def test_the_plan_says_where_tasks_run():
-    """The capacity of each component is data."""
+def test_the_plan_has_the_capacity():
+    """Each component has its capacity."""
     found = plan_of(executor=TrainingExecutor(capacity=OWN))
     assert found.component(TASK).capacity == OWN
     assert found.component("Scheduler").capacity == Fargate()

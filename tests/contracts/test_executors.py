@@ -1,4 +1,4 @@
-"""The contract of executors, kept by ours and by one that is not ours."""
+"""The contract of executors, with the library's and a third-party one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from synthesis import references, resources
 
 
 def foreign(stack: Stack) -> LambdaExecutor:
-    """Make the foreign executor with a function and a queue of its own."""
+    """Return the third-party executor with its function and queue."""
     function = lambda_.Function(
         stack,
         "Tasks",
@@ -53,24 +53,24 @@ def foreign(stack: Stack) -> LambdaExecutor:
         SeveralExecutors([EcsExecutor(), LocalExecutor(), CeleryExecutor()]),
     ],
 )
-def test_our_executors_keep_the_contract(executor):
-    """Each of ours passes the check that we offer to others."""
+def test_the_librarys_executors_keep_the_contract(executor):
+    """The public check passes for each executor."""
     check_executor(executor)
 
 
 def test_the_foreign_executor_keeps_the_contract():
-    """A third party's executor passes the check, though it refuses old releases."""
+    """The check passes, although the executor rejects old releases."""
     check_executor(foreign(Stack(App(), "Stack")))
 
 
 @dataclass(frozen=True)
 class Broken(Executor):
-    """Plans whatever a test wants it to plan, differently each time if there is more than one."""
+    """An executor that returns the given plans in turn."""
 
     plans: list[dict[str, Any]] = field(default_factory=list)
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Give the next plan."""
+        """Return the next plan."""
         if not self.plans:
             raise ValueError("needs Airflow 4.0")
         self.plans.append(self.plans.pop(0))
@@ -98,14 +98,14 @@ WORKERS = CeleryExecutor().plan(ExecutorContext(version=AirflowVersion.V3_3)).wo
         ([{"config": {("core", "fernet_key_cmd"): "x"}}], r"\[core\] fernet_key_cmd is given twice"),
     ],
 )
-def test_the_check_finds(plans, words):
-    """The check names each thing that the contract forbids."""
+def test_the_check_reports_violations(plans, words):
+    """The check reports each violation of the contract."""
     with pytest.raises(AssertionError, match=words):
         check_executor(Broken(plans))
 
 
-def test_the_foreign_executor_gets_its_grants():
-    """What bind() grants reaches the scheduler's role and no other."""
+def test_grants_of_the_foreign_executor():
+    """Only the scheduler's role has the grants of bind()."""
     stack = Stack(App(), "Data")
     AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3, executor=foreign(stack))
     template = Template.from_stack(stack).to_json()
@@ -130,7 +130,7 @@ def test_the_foreign_executor_gets_its_grants():
     }
     (task,) = [name for name in resources(template, "AWS::ECS::TaskDefinition") if "SchedulerTaskDefinition" in name]
     (container,) = template["Resources"][task]["Properties"]["ContainerDefinitions"]
-    told = {item["Name"]: item["Value"] for item in container["Environment"]}
-    assert references(told["AIRFLOW__AWS_LAMBDA_EXECUTOR__FUNCTION_NAME"])
-    assert references(told["AIRFLOW__AWS_LAMBDA_EXECUTOR__QUEUE_URL"])
+    variables = {item["Name"]: item["Value"] for item in container["Environment"]}
+    assert references(variables["AIRFLOW__AWS_LAMBDA_EXECUTOR__FUNCTION_NAME"])
+    assert references(variables["AIRFLOW__AWS_LAMBDA_EXECUTOR__QUEUE_URL"])
     assert not [name for name in template["Resources"] if "Broker" in name or "Pools" in name]

@@ -1,4 +1,4 @@
-"""The observe step: what scaling, alarms and dashboards get of a finished cluster."""
+"""The observe step: the finished cluster for scaling, alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from synthesis import add_cluster, resources, synthesize
 
 @dataclass(frozen=True)
 class Recorder(Scaling):
-    """A scaling of somebody else's, which keeps what it was given and lets CDK scale by CPU."""
+    """A third-party scaling that records its arguments and scales by CPU."""
 
     seen: list = field(default_factory=list, compare=False)
 
@@ -40,7 +40,7 @@ class Recorder(Scaling):
 
 
 def observed(**arguments):
-    """Synthesize a cluster, and return what its scheduler's scaling was given, and the template."""
+    """Return the service and cluster that the scheduler's scaling received, and the template."""
     recorder = Recorder()
     build = lambda app: add_cluster(  # noqa: E731
         Stack(app, "Data"), **{"scheduler": Service(scaling=recorder), **arguments}
@@ -51,13 +51,13 @@ def observed(**arguments):
 
 
 def resolved(cluster, name):
-    """The metric sources of a store as they stand in a template."""
+    """Return namespace and dimensions of a store's metrics."""
     stack = Stack.of(cluster.load_balancer)
     return [(source.namespace, stack.resolve(dict(source.dimensions))) for source in cluster.resources[name].metrics]
 
 
-def test_a_scaling_gets_the_finished_cluster():
-    """It gets its service, every other service, the load balancer with its targets, and the log group."""
+def test_a_scaling_receives_the_finished_cluster():
+    """A scaling receives its service, all others, the load balancer and the log group."""
     service, cluster, template = observed()
     assert (service.name, service.containers, service.keeps_data) == ("Scheduler", ("scheduler",), False)
     assert list(cluster.services) == ["ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Pools/default"]
@@ -76,8 +76,8 @@ def test_a_scaling_gets_the_finished_cluster():
     assert stack.resolve(cluster.ecs_cluster) == {"Ref": cluster_id}
 
 
-def test_what_a_scaling_makes_is_in_the_template():
-    """The service has no count of its own, and what the scaling made scales it."""
+def test_resources_of_a_scaling():
+    """The service has no desired count, and the scaling's target refers to it."""
     _, _, template = observed()
     ((key, scheduler),) = (
         (key, each)
@@ -118,7 +118,7 @@ def test_what_a_scaling_makes_is_in_the_template():
     ],
 )
 def test_the_metrics_of_a_store(arguments, name, namespace, dimension, kinds):
-    """Each kind of store names where CloudWatch keeps its metrics, by the resource of this template."""
+    """Metrics of a store refer to its resource."""
     _, cluster, template = observed(**arguments)
     found = [dimensions for space, dimensions in resolved(cluster, name) if space == namespace]
     assert len(found) == len(kinds)
@@ -129,17 +129,17 @@ def test_the_metrics_of_a_store(arguments, name, namespace, dimension, kinds):
 
 
 def test_the_nodes_of_a_cache():
-    """ElastiCache numbers the nodes of a replication group from 001 on, and keeps metrics by node."""
+    """ElastiCache numbers nodes from 001, and has metrics by node."""
     _, cluster, _ = observed(executor=CeleryExecutor(broker=RedisBroker(replicas=2)))
     names = [dimensions["CacheClusterId"]["Fn::Join"][1][-1] for _, dimensions in resolved(cluster, "Broker")]
     assert names == ["-001", "-002", "-003"]
 
 
 class Mainframe(RdsDatabase):
-    """A database of somebody else's, with metrics of its own."""
+    """A third-party database with other metrics."""
 
     def bind(self, scope: Construct, context) -> Binding:
-        """Bind as RDS does, and name other metrics."""
+        """Bind like RDS, with other metrics."""
         bound = RdsDatabase.bind(self, scope, context)
         return Binding(
             attributes=bound.attributes,
@@ -152,14 +152,14 @@ class Mainframe(RdsDatabase):
 
 
 def test_the_metrics_of_a_foreign_store():
-    """What a store of somebody else's names arrives."""
+    """The metrics of a third-party store are passed on."""
     _, cluster, _ = observed(database=Mainframe())
     assert cluster.resources["Database"].metrics == [MetricSource("Acme/Mainframe", {"Partition": "airflow"})]
 
 
 @pytest.mark.parametrize("maintenance", [False, True])
-def test_a_scaler_of_the_users_own(maintenance):
-    """With ExternalScaling the template has no count but in maintenance, and other services keep theirs."""
+def test_external_scaling(maintenance):
+    """With ExternalScaling the service has a desired count only during maintenance."""
     pools = CeleryExecutor(pools=[WorkerPool("default", scaling=ExternalScaling()), WorkerPool("heavy", count=2)])
 
     def build(app):
@@ -177,8 +177,8 @@ def test_a_scaler_of_the_users_own(maintenance):
     assert len(resources(template, "AWS::ApplicationAutoScaling::ScalableTarget")) == 1
 
 
-def test_a_pool_that_is_added_is_scaled():
-    """The scaling of a pool that is added is attached once, and those of before are not attached again."""
+def test_the_scaling_of_an_added_pool():
+    """Only the scaling of the added pool is attached."""
     before, later = Recorder(), Recorder()
 
     def build(app):
@@ -192,7 +192,7 @@ def test_a_pool_that_is_added_is_scaled():
 
 
 def test_the_plan_has_the_scaling():
-    """A component whose count is left to a scaling says so, and has no count."""
+    """A component with a scaling has no count."""
     part = plan_of(services={"ApiServer": Service(cpu=2048, memory_mib=4096, scaling=ExternalScaling())})
     found = part.component("ApiServer")
     assert (found.count, found.scaling, found.cpu) == (None, ExternalScaling(), 2048)
@@ -209,7 +209,7 @@ def test_the_plan_has_the_scaling():
         (lambda: Service(scaling="cpu"), "scaling must be a Scaling such as"),
     ],
 )
-def test_a_scaling_that_is_refused(make, message):
-    """A count beside a scaling, and what is no scaling, are refused where they are given."""
+def test_invalid_scaling(make, message):
+    """count= and scaling= are incompatible."""
     with pytest.raises(ValueError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""The contract of stores: each binds exactly what plans may refer to, and grants nothing by doing so."""
+"""The contract of stores: bindings offer exactly the symbols of plans."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ STORES = {
 
 @pytest.fixture(scope="module")
 def foundation():
-    """What stores stand on, in a stack of its own."""
+    """Return the context for stores, in its own stack."""
     stack = Stack(App(), "Stack")
     facts = StackFacts(stack)
     key = cluster_key(stack, removal_policy=None)
@@ -79,8 +79,8 @@ def foundation():
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_a_store_offers_what_the_table_says(foundation, name):
-    """The table that plans are checked against is the truth about each binding, and every offer has a value."""
+def test_the_offers_of_a_store_equal_the_table(foundation, name):
+    """Each offer has a value."""
     stack = Stack.of(foundation.key)
     store = STORES[name](secretsmanager.Secret(stack, f"Secret-{name}"))
     binding = store.bind(Construct(stack, name), foundation)
@@ -90,15 +90,15 @@ def test_a_store_offers_what_the_table_says(foundation, name):
     assert all(binding.attributes.values())
 
 
-def test_every_kind_of_store_is_in_the_table(foundation):
-    """No store of the table is left untested."""
+def test_every_store_is_tested(foundation):
+    """Each store of the table is tested."""
     secret = secretsmanager.Secret(Stack.of(foundation.key), "Secret")
     assert {type(make(secret)) for make in STORES.values()} == set(OFFERS)
 
 
 @pytest.mark.parametrize("execution_api", [False, True])
-def test_the_cluster_offers_its_secrets(foundation, execution_api):
-    """The cluster's own secrets are in the table; the key of task tokens exists from Airflow 3 on."""
+def test_the_secrets_of_the_cluster_equal_the_table(foundation, execution_api):
+    """The key of task tokens exists since Airflow 3."""
     scope = Construct(Stack.of(foundation.key), f"Secrets{execution_api}")
     bound = bind_secrets(scope, foundation, execution_api=execution_api)
     expected = {**ALWAYS, **(SINCE_3 if execution_api else {})}
@@ -107,8 +107,8 @@ def test_the_cluster_offers_its_secrets(foundation, execution_api):
     }
 
 
-def test_the_cluster_offers_what_the_table_says():
-    """The table has every symbol that the cluster itself binds, by the same attributes."""
+def test_the_offers_of_the_cluster_equal_the_table():
+    """The table has every symbol of the cluster."""
     stack = Stack(App(), "Stack")
     settings = resolve(ClusterArguments(version=AirflowVersion.V3_3))
     shared = SharedResources(stack, settings, vpc=None, subnets={}, encryption_key=None, removal_policy=None)
@@ -119,7 +119,7 @@ def test_the_cluster_offers_what_the_table_says():
 
 
 def foreign(base: type, name: str) -> Any:
-    """Make a resource as somebody else would write it: with advice, and with a container that runs it."""
+    """Return a third-party resource with advice and a component."""
 
     class Foreign(base):
         def advice(self):
@@ -133,7 +133,7 @@ def foreign(base: type, name: str) -> Any:
 
 
 def with_part(base: type) -> Any:
-    """Make a resource whose only addition is a part of its own."""
+    """Return a resource with a third-party part."""
 
     class Whole(base):
         def parts(self):
@@ -153,8 +153,8 @@ def with_part(base: type) -> Any:
         ("Dags/Part", {"dags": with_part(S3Dags)}),
     ],
 )
-def test_a_foreign_resource_is_heard_in_every_position(name, arguments):
-    """The cluster passes on the advice of each of its resources, and runs the component of each."""
+def test_foreign_resources(name, arguments):
+    """The cluster raises the warnings and runs the components of third-party resources."""
     stack = Stack(App(), "Data")
     cluster = AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3, **arguments)
     warning = Match.string_like_regexp(f"{name} has advice.*acme:advice")

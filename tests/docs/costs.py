@@ -1,6 +1,6 @@
-"""What a template costs a month by list price: us-east-1, August 2026, 730 hours.
+"""Monthly costs of a template by list price: us-east-1, August 2026, 730 hours.
 
-Traffic, logs and storage beyond the database's are not in it.
+Traffic, logs and storage other than the database's are not included.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ HOURS = 730
 VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # per hour, x86; disk beyond 20 GiB
 ARM_VCPU, ARM_GIB = 0.03238, 0.00356
 INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.t4g.medium": 0.065, "db.m7g.large": 0.168}
-NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # of Redis; Valkey is said to be a fifth less
+NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # of Redis; Valkey costs a fifth less
 GP3 = 0.115  # per GiB and month
 ACU = 0.12  # of Aurora Serverless v2, per hour
-# An environment and a worker more, per hour; its source is in the README.
+# An environment and an additional worker, per hour; the README has the source.
 MWAA = {"small": (0.49, 0.055), "medium": (0.74, 0.11), "large": (0.99, 0.22)}
-# Of custom metrics, the first 10,000. Container Insights has so many for each cluster, task family and service
+# For the first 10,000 custom metrics. Container Insights has this many per cluster, task family and service
 # (aws.amazon.com/cloudwatch/pricing, example "Container Insights for Amazon ECS"); its log events are not counted.
 METRIC, PER_CLUSTER, PER_FAMILY, PER_SERVICE = 0.30, 8, 6, 11
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
@@ -27,7 +27,7 @@ def _of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
-    """What is paid for, and what each is a month."""
+    """Return each item with its monthly costs."""
     disk = 0.0
     machines = {kind: [0.0, 0.0] for kind in ("Fargate", "Fargate on ARM64", "Fargate Spot, at most")}
     for service in _of(template, "AWS::ECS::Service"):
@@ -67,7 +67,7 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
     insights = {"Name": "containerInsights", "Value": "enabled"}
     if clusters := [each for each in _of(template, "AWS::ECS::Cluster") if insights in each.get("ClusterSettings", ())]:
         services, families = (len(_of(template, f"AWS::ECS::{kind}")) for kind in ("Service", "TaskDefinition"))
-        # A service or a family runs in one cluster.
+        # A service or family runs in only one cluster.
         metrics = PER_CLUSTER * len(clusters) + PER_FAMILY * families + PER_SERVICE * services
         rows.append((f"Container Insights, {metrics} metrics", metrics * METRIC))
     secrets = len(_of(template, "AWS::SecretsManager::Secret"))
@@ -75,7 +75,7 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
 
 
 def cost_table(template: dict[str, Any]) -> str:
-    """The same, as a page shows it."""
+    """Return the costs as a Markdown table."""
     rows = cost_rows(template)
     lines = [f"| {what} | {dollars:.2f} |" for what, dollars in rows]
     total = f"| **Together** | **about {round(sum(dollars for _, dollars in rows), -1):.0f}** |"

@@ -1,4 +1,4 @@
-"""What the tests of the documentation read: pages, and the tables in them."""
+"""The pages of the documentation, and their tables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PAGES = sorted(
 
 
 def page(name: str) -> str:
-    """The text of one page below docs/."""
+    """Return the text of a page below docs/."""
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 def table(text: str, start: str) -> list[list[str]]:
-    """The rows, head first, of the first table after *start*."""
+    """Return the rows of the first table after *start*, with the head."""
     lines = text[text.index(start) + len(start) :].splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("|"))
     rows = []
@@ -31,5 +31,5 @@ def table(text: str, start: str) -> list[list[str]]:
 
 
 def name_of(path: Path) -> str:
-    """A page's name in test ids."""
+    """Return a page's name for test ids."""
     return path.relative_to(ROOT).as_posix()

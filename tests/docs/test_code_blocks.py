@@ -1,4 +1,4 @@
-"""Every Python block of README and docs runs, each page from top to bottom in one namespace; so do docstrings."""
+"""Every Python block of README, docs and docstrings runs, each page in one namespace."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ WITH_BLOCKS = [path for path in PAGES if "```python" in path.read_text(encoding=
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(cdk_airflow_ecs.__path__, "cdk_airflow_ecs.")
-    # Scripts for other machines: they import what is not here.
+    # Programs for other machines import packages that are not installed here.
     if not module.name.startswith(("cdk_airflow_ecs.in_container.", "cdk_airflow_ecs.in_lambda."))
 ]
-# The local runner needs its extra, which is not here: of it, the modules with examples alone.
+# The local runner requires its extra: only its modules with examples.
 EXTRA = ("cdk_airflow_ecs.local", "cdk_airflow_ecs.cli")
 SOURCES = {name: Path(cdk_airflow_ecs.__path__[0]).parent / f"{name.replace('.', '/')}.py" for name in MODULES}
 MODULES = [
@@ -38,7 +38,7 @@ MODULES = [
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """A user's folder, with DAGs in it, and with the directory of an image."""
+    """Change to a folder with DAGs and the directory of an image."""
     for folder in ("dags", "airflow/dags"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "hello.py").write_text("")
@@ -47,7 +47,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", WITH_BLOCKS, ids=name_of)
 def test_blocks_run(path: Path):
-    """The blocks of one page."""
+    """The blocks of each page run."""
     examples = list(SYBIL.parse(path).examples())
     assert examples
     for example in examples:
@@ -56,7 +56,7 @@ def test_blocks_run(path: Path):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings_run(name: str):
-    """The examples of one module."""
+    """The examples of each module run."""
     module = importlib.import_module(name)
     known = {public: getattr(cdk_airflow_ecs, public) for public in cdk_airflow_ecs.__all__}
     if name.endswith("databases.existing_postgres"):
@@ -65,21 +65,21 @@ def test_docstrings_run(name: str):
     assert result.failed == 0
 
 
-def test_the_executor_of_the_docs_is_the_one_that_is_tested():
-    """guides/extend/executors.md shows the file as it is."""
+def test_the_executor_of_the_docs_is_tested():
+    """guides/extend/executors.md contains the tested file."""
     source = (ROOT / "tests/contracts/foreign_executor.py").read_text(encoding="utf-8")
     assert f"```python\n{source}```" in page("guides/extend/executors.md")
 
 
-def test_the_module_of_the_docs_is_the_one_that_images_get():
-    """celery-on-sqs.md shows what an image of the user's own must hold."""
+def test_the_module_of_the_docs_is_in_images():
+    """celery-on-sqs.md contains the module that images need."""
     broker = cdk_airflow_ecs.SqsBroker().plan(cdk_airflow_ecs.AirflowVersion.V2_9, ["default"])
     assert f"```py\n{broker.image_files['airflow_ecs_celery.py']}```" in page("guides/tasks/celery-on-sqs.md")
 
 
 @pytest.mark.airflow
-def test_the_dag_of_the_tutorial_is_one():
-    """A real Airflow finds one DAG with one task in it."""
+def test_the_dag_of_the_tutorial():
+    """Airflow finds one DAG with one task."""
     text = page("get-started/tutorial.md")
     source = text[text.index("<!-- dag -->") :].partition("```py\n")[2].partition("```")[0]
     check = f"{source}\nimport airflow.sdk as s\nprint(sorted(hello().task_ids))"

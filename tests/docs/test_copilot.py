@@ -1,7 +1,6 @@
-"""coming-from-copilot.md: every line of the walk-through has a row, and every row's claim is checked.
+"""guides/migrate/copilot.md: every line of the walk-through has a row, and every row is true.
 
-A row is checked on the plan or template of the page's own sample (the seed's values, said in this library's words), on
-that of a second one where "yours" are given, or against Airflow's plan of another version.
+Rows are checked with the page's sample, with a second one for existing resources, or with another Airflow version.
 """
 
 from __future__ import annotations
@@ -55,14 +54,14 @@ WORDS: dict[str, Any] = {
 
 
 @functools.cache
-def made() -> ClusterPlan:
-    """The plan of the page's sample."""
+def sample_plan() -> ClusterPlan:
+    """Return the plan of the page's sample."""
     return plan_of(services={"ApiServer": Service(**SIZE), "Scheduler": Service(**SIZE)}, **WORDS)
 
 
 @functools.cache
 def template() -> dict[str, Any]:
-    """The template of the page's sample."""
+    """Return the template of the page's sample."""
     return template_of(
         dags=S3Dags(ROOT / "examples/production/dags"),
         api_server=Service(**SIZE),
@@ -87,8 +86,8 @@ def _executor(stack: Any) -> CeleryExecutor:
 
 
 @functools.cache
-def yours() -> dict[str, Any]:
-    """A template on a database, Redis, Fernet key, image and name that exist."""
+def existing_resources() -> dict[str, Any]:
+    """Return a template with an existing database, Redis, image and URL."""
     return template_of(
         version=THEIRS,
         database=_database,
@@ -100,7 +99,7 @@ def yours() -> dict[str, Any]:
 
 
 def containers(text: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each container of a template by its name."""
+    """Return each container of a template by name."""
     return {
         container["Name"]: container
         for definition in resources(text, "AWS::ECS::TaskDefinition").values()
@@ -109,43 +108,43 @@ def containers(text: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def variable(text: dict[str, Any], container: str, name: str) -> Any:
-    """A plain variable of a container in a template."""
+    """Return an environment variable of a container."""
     return {item["Name"]: item["Value"] for item in containers(text)[container]["Environment"]}.get(name)
 
 
 def secret_names(text: dict[str, Any], container: str) -> set[str]:
-    """The names of the variables that ECS takes from Secrets Manager."""
+    """Return the names of a container's secret variables."""
     return {item["Name"] for item in containers(text)[container].get("Secrets", [])}
 
 
 def parts() -> list[Container]:
-    """The containers of the walk-through's three services."""
-    return [container for name in SERVICES for container in made().component(name).containers]
+    """Return the containers of the walk-through's three services."""
+    return [container for name in SERVICES for container in sample_plan().component(name).containers]
 
 
 def each(attribute: str, value: object) -> Callable[[], bool]:
-    """The walk-through's three services have a value."""
-    return lambda: all(getattr(made().component(name), attribute) == value for name in SERVICES)
+    """Check an attribute of the three services."""
+    return lambda: all(getattr(sample_plan().component(name), attribute) == value for name in SERVICES)
 
 
 def everywhere(name: str, value: str) -> Callable[[], bool]:
-    """The walk-through's three services have a variable."""
+    """Check an environment variable of the three services."""
     return lambda: all(container.environment[name] == value for container in parts())
 
 
 def from_secret(of: str, field: str, name: str, container: str = "Webserver") -> Callable[[], bool]:
-    """A variable comes from a generated secret."""
-    return lambda: made().component(container).containers[0].environment[name] == SecretRef(of, field)
+    """Check that a variable is from a generated secret."""
+    return lambda: sample_plan().component(container).containers[0].environment[name] == SecretRef(of, field)
 
 
 def generated(kind: str, name: str) -> bool:
-    """A secret of the template is made by Secrets Manager."""
+    """Return whether Secrets Manager generates a secret."""
     (found,) = (item for place, item in resources(template(), kind).items() if place.startswith(f"Airflow{name}"))
     return "GenerateSecretString" in found["Properties"] and "SecretString" not in found["Properties"]
 
 
 def commands(*words: str) -> Callable[[], bool]:
-    """Some container of the sample is started with these words, after the DAG sync where there is one."""
+    """Check that some container has this command."""
     return lambda: (
         any(
             list(words) == [w for w in container.command if isinstance(w, str)][-n:]
@@ -157,30 +156,30 @@ def commands(*words: str) -> Callable[[], bool]:
 
 
 def edge(source: str, target: str, port: int) -> bool:
-    """The plan has an edge."""
-    return any((e.source, e.target, e.port) == (source, target, port) for e in made().edges)
+    """Return whether the plan has an edge."""
+    return any((e.source, e.target, e.port) == (source, target, port) for e in sample_plan().edges)
 
 
 def image(text: dict[str, Any], container: str = "webserver") -> Any:
-    """The image of a container."""
+    """Return the image of a container."""
     return containers(text)[container]["Image"]
 
 
 def property_of(text: dict[str, Any], kind: str, name: str) -> Any:
-    """A property of the only resource of a kind."""
+    """Return a property of the only resource of a kind."""
     (found,) = resources(text, kind).values()
     return found["Properties"][name]
 
 
 def health() -> bool:
-    """Load balancers ask for the version's path, and each container has a check."""
+    """Check the path of the load balancer and the health checks."""
     kind, name = "AWS::ElasticLoadBalancingV2::TargetGroup", "HealthCheckPath"
     paths = [property_of(text, kind, name) for text in (template(), template_of())]
     return paths == ["/health", "/api/v2/version"] and all(container.health_check for container in parts())
 
 
 def connect() -> bool:
-    """Stores are known by references; the execution API of 3.x has a name in a zone."""
+    """Check that stores are references, and that the execution API of 3.x has a DNS name."""
     hosts = [variable(template(), "scheduler", name) for name in ("METADATA_HOST", "BROKER_HOST")]
     named = variable(template_of(), "worker", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
     zone = property_of(template_of(), "AWS::ServiceDiscovery::PrivateDnsNamespace", "Name")
@@ -188,15 +187,15 @@ def connect() -> bool:
 
 
 def fernet_key(stored: str) -> str:
-    """What Airflow makes of the value in the secret, by the command that it runs."""
-    command = made().component("Webserver").containers[0].environment["AIRFLOW__CORE__FERNET_KEY_CMD"]
+    """Return Airflow's Fernet key for a stored value."""
+    command = sample_plan().component("Webserver").containers[0].environment["AIRFLOW__CORE__FERNET_KEY_CMD"]
     return subprocess.run(
         shlex.split(str(command)), env={**os.environ, "FERNET_SEED": stored}, capture_output=True, text=True, check=True
     ).stdout
 
 
 def keys_differ() -> bool:
-    """The session secret is a resource other than the Fernet key's."""
+    """Check that session secret and Fernet key differ."""
     names = [
         item["ValueFrom"]["Ref"]
         for item in containers(template())["webserver"]["Secrets"]
@@ -206,7 +205,7 @@ def keys_differ() -> bool:
 
 
 def one_service() -> bool:
-    """Service(…) speaks of one component alone."""
+    """Check that Service(…) affects only one component."""
     plan = plan_of(
         version=THEIRS, enable_exec=False, services={"Scheduler": Service(enable_exec=True, environment={"ONLY": "1"})}
     )
@@ -216,25 +215,27 @@ def one_service() -> bool:
 
 
 def dags() -> bool:
-    """An upload exists; the webserver looks at no folder; baked DAGs are found where the image keeps them."""
-    web = made().component("Webserver").containers[0].environment["AIRFLOW__CORE__DAGS_FOLDER"]
-    baked = variable(yours(), "worker", "AIRFLOW__CORE__DAGS_FOLDER")
+    """Check the upload of DAGs and the DAG folders."""
+    web = sample_plan().component("Webserver").containers[0].environment["AIRFLOW__CORE__DAGS_FOLDER"]
+    baked = variable(existing_resources(), "worker", "AIRFLOW__CORE__DAGS_FOLDER")
     return (
         len(resources(template(), "Custom::CDKBucketDeployment")) == 1
         and web == NO_DAGS
         and baked == "/opt/airflow/dags"
-        and variable(yours(), "webserver", "AIRFLOW__CORE__DAGS_FOLDER") == NO_DAGS
+        and variable(existing_resources(), "webserver", "AIRFLOW__CORE__DAGS_FOLDER") == NO_DAGS
     )
 
 
 def custom_image() -> bool:
-    """Every Airflow container runs an image of yours."""
-    return {container["Image"] for container in containers(yours()).values()} == {"ghcr.io/acme/airflow:2.8.1-1"}
+    """Check that every Airflow container runs the user's image."""
+    return {container["Image"] for container in containers(existing_resources()).values()} == {
+        "ghcr.io/acme/airflow:2.8.1-1"
+    }
 
 
 @functools.cache
 def built() -> tuple[AirflowImage, dict[str, str]]:
-    """An image from a directory laid out as the walk-through's, and what its builder gets."""
+    """Return an image from a directory like the walk-through's, with its build context."""
     files = {
         "configs/airflow.cfg": "[logging]\nlogging_level = DEBUG\n",
         "scripts/entrypoint.sh": '#!/bin/bash\nexec /entrypoint "$@"\n',
@@ -257,26 +258,26 @@ def builds(*lines: str) -> Callable[[], bool]:
 
 
 def log_port() -> bool:
-    """8793 is open on workers, and on a scheduler that runs tasks."""
+    """Check that workers, and a scheduler that runs tasks, listen on 8793."""
     local = plan_of(version=THEIRS, executor=LocalExecutor()).component("Scheduler").containers[0]
-    scheduler, worker = (made().component(name).containers[0] for name in ("Scheduler", "Pools/default"))
+    scheduler, worker = (sample_plan().component(name).containers[0] for name in ("Scheduler", "Pools/default"))
     return edge("Webserver", "Pools/default", 8793) and (worker.port, scheduler.port, local.port) == (8793, None, 8793)
 
 
 def base_url() -> bool:
-    """The load balancer's name by itself; what you say if you say something; a domain name's URL in 3.x."""
+    """Check the base URL: the load balancer's, the given one, or that of the domain in 3.x."""
     name = "AIRFLOW__WEBSERVER__BASE_URL"
     own = variable(template(), "webserver", name)
     named = plan_of(version=AirflowVersion.V3_3, web=Web(domain_name="airflow.example.com"))
     return (
         "Fn::GetAtt" in str(own)
-        and variable(yours(), "webserver", name) == "http://localhost:8080"
+        and variable(existing_resources(), "webserver", name) == "http://localhost:8080"
         and "AIRFLOW__API__BASE_URL" in named.component("ApiServer").containers[0].environment
     )
 
 
 def remote_logging() -> bool:
-    """On in S3; off with LocalLogs."""
+    """Check that remote logging is on with S3, and off with LocalLogs."""
     off = plan_of(version=THEIRS, logs=LocalLogs()).component("Webserver").containers[0].environment
     return (
         everywhere("AIRFLOW__LOGGING__REMOTE_LOGGING", "True")()
@@ -286,16 +287,16 @@ def remote_logging() -> bool:
 
 
 def password() -> bool:
-    """The admin's password is generated, is not told to services, and an output prints it."""
-    told = [
+    """Check that only the migration has the generated password, and that an output prints it."""
+    holders = [
         c
-        for component in made().components
+        for component in sample_plan().components
         for c in component.containers
         if "AIRFLOW_ECS_ADMIN_PASSWORD" in c.environment
     ]
     return (
         generated("AWS::SecretsManager::Secret", "SecretsAdmin")
-        and [c.name for c in told] == ["migrate"]
+        and [c.name for c in holders] == ["migrate"]
         and any("AdminPasswordCommand" in output for output in template()["Outputs"])
     )
 
@@ -312,30 +313,34 @@ MANIFEST: dict[str, Callable[[], bool]] = {
     "`LOG_LEVEL: debug`": everywhere("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG"),
     "`REDIS_HOST: redis`": lambda: (
         "Fn::GetAtt" in variable(template(), "worker", "BROKER_HOST")
-        and variable(yours(), "worker", "BROKER_HOST") == "redis.host"
+        and variable(existing_resources(), "worker", "BROKER_HOST") == "redis.host"
     ),
     "`REDIS_PORT: 6379`": lambda: (
-        variable(template(), "worker", "BROKER_PORT") == "6379" and variable(yours(), "worker", "BROKER_PORT") == "6380"
+        variable(template(), "worker", "BROKER_PORT") == "6379"
+        and variable(existing_resources(), "worker", "BROKER_PORT") == "6380"
     ),
     "`POSTGRES_HOST: postgres`": lambda: (
         "Fn::GetAtt" in variable(template(), "worker", "METADATA_HOST")
-        and variable(yours(), "worker", "METADATA_HOST") == "db.host"
+        and variable(existing_resources(), "worker", "METADATA_HOST") == "db.host"
     ),
     "`POSTGRES_PORT: 5432`": lambda: (
         property_of(template(), "AWS::RDS::DBInstance", "Port") == "5432"
-        and variable(yours(), "worker", "METADATA_PORT") == "5433"
+        and variable(existing_resources(), "worker", "METADATA_PORT") == "5433"
     ),
     "`POSTGRES_USER: airflow`": lambda: (
-        from_secret("Database", "username", "METADATA_USER")() and "METADATA_USER" in secret_names(yours(), "webserver")
+        from_secret("Database", "username", "METADATA_USER")()
+        and "METADATA_USER" in secret_names(existing_resources(), "webserver")
     ),
     "`POSTGRES_PASSWORD: airflow`": lambda: (
         generated("AWS::SecretsManager::Secret", "DatabaseCredentials")
         and from_secret("Database", "password", "METADATA_PASSWORD")()
-        and any(text.endswith(":password::") for text in strings(containers(yours())["webserver"]["Secrets"]))
+        and any(
+            text.endswith(":password::") for text in strings(containers(existing_resources())["webserver"]["Secrets"])
+        )
     ),
     "`POSTGRES_DB: airflow`": lambda: (
         property_of(template(), "AWS::RDS::DBInstance", "DBName") == "airflow"
-        and variable(yours(), "webserver", "METADATA_NAME") == "theirs"
+        and variable(existing_resources(), "webserver", "METADATA_NAME") == "theirs"
     ),
     "`FERNET_KEY: …`": lambda: (
         generated("AWS::SecretsManager::Secret", "SecretsFernet")
@@ -380,7 +385,7 @@ DOCKERFILES: dict[str, Callable[[], bool]] = {
     "`WORKDIR $AIRFLOW_HOME`": lambda: all("WorkingDirectory" not in c for c in containers(template()).values()),
     "`EXPOSE 8080`": lambda: edge("Web", "Webserver", 8080),
     "`EXPOSE 8793`": log_port,
-    "`EXPOSE 5555`": lambda: not any(e.port == 5555 for e in made().edges),
+    "`EXPOSE 5555`": lambda: not any(e.port == 5555 for e in sample_plan().edges),
     '`ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint.sh", "webserver"]`': lambda: (
         commands("airflow", "webserver")() and built()[0].entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint.sh")
     ),
@@ -388,12 +393,12 @@ DOCKERFILES: dict[str, Callable[[], bool]] = {
     '`ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]`': lambda: (
         {tuple(c["EntryPoint"][:3]) for c in containers(template()).values()}
         == {("/usr/bin/dumb-init", "--", "/entrypoint")}
-        and {tuple(c["EntryPoint"]) for c in containers(yours()).values()} == {("/start",)}
+        and {tuple(c["EntryPoint"]) for c in containers(existing_resources()).values()} == {("/start",)}
     ),
     '`CMD ["airflow", "scheduler"]`': commands("airflow", "scheduler"),
     '`CMD ["airflow", "celery", "worker"]`': commands("airflow", "celery", "worker"),
 }
-# Every field and variable of the walk-through's three manifests, and every instruction of its five Dockerfiles, once.
+# Every field and variable of the walk-through's manifests, and every instruction of its Dockerfiles, once.
 SEED_MANIFEST = (
     *("healthcheck", "cpu", "memory", "count", "exec", "connect", "ephemeral", "variables", "LOG_LEVEL", "REDIS_HOST"),
     *("REDIS_PORT", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"),
@@ -441,57 +446,57 @@ SEED_COMMANDS = (
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The rows of one of the page's tables."""
+    """Return the rows of one of the page's tables."""
     return table(page("guides/migrate/copilot.md"), heading)[1:]
 
 
 def shortened(instruction: str) -> str:
-    """An instruction as the page has it."""
+    """Return an instruction in the page's form."""
     words = instruction.replace("--no-cache-dir ", "").split(" ")
     return f"COPY {words[-2]}" if words[0] == "COPY" else " ".join(words)
 
 
 def test_every_row_is_checked():
-    """The tables and the checks are the same, in the same order."""
+    """Tables and checks are equal."""
     assert [row[0] for row in rows("## Manifests")] == list(MANIFEST)
     assert [row[0] for row in rows("## Dockerfiles")] == list(DOCKERFILES)
 
 
 def test_every_line_of_the_walk_through_has_a_row():
-    """No field, variable, instruction or command is left out, and none is added to fields and instructions."""
-    said = [row[0] for row in rows("## Manifests")]
+    """Every field, variable, instruction and command has a row."""
+    listed = [row[0] for row in rows("## Manifests")]
     for field in SEED_MANIFEST:
-        assert any(f"{field}:" in row for row in said), field
-    assert len(said) == len(SEED_MANIFEST)
-    said = [row[0].strip("`") for row in rows("## Dockerfiles")]
-    assert {*said} == {shortened(line) for lines in SEED_DOCKERFILES.values() for line in lines}
-    assert len(said) == len({*said})
-    said = [row[0] for row in rows("## Commands")]
+        assert any(f"{field}:" in row for row in listed), field
+    assert len(listed) == len(SEED_MANIFEST)
+    listed = [row[0].strip("`") for row in rows("## Dockerfiles")]
+    assert {*listed} == {shortened(line) for lines in SEED_DOCKERFILES.values() for line in lines}
+    assert len(listed) == len({*listed})
+    listed = [row[0] for row in rows("## Commands")]
     for command in SEED_COMMANDS:
-        assert any(command in row for row in said), command
+        assert any(command in row for row in listed), command
 
 
 @pytest.mark.parametrize("row", MANIFEST)
 def test_manifest(row: str):
-    """What the row says is so."""
+    """Each row is true."""
     assert MANIFEST[row]()
 
 
 @pytest.mark.parametrize("row", DOCKERFILES)
 def test_dockerfiles(row: str):
-    """What the row says is so."""
+    """Each row is true."""
     assert DOCKERFILES[row]()
 
 
 def test_commands():
-    """What stands for Copilot's commands exists: the log group, the services, the outputs."""
+    """The replacements of Copilot's commands exist."""
     template_ = example("quickstart").templates["Quickstart"]
     assert any("LogsContainers" in name for name in resources(template_, "AWS::Logs::LogGroup"))
     assert len(resources(template_, "AWS::ECS::Service")) == 5
 
 
-def test_nothing_of_the_walk_through_stands_in_the_template():
-    """None of its secrets' values: not the key, not the passwords."""
+def test_no_secret_of_the_walk_through():
+    """The template contains none of its secrets."""
     plain = strings([c["Environment"] for c in containers(template()).values()])
     assert "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho=" not in strings(template())
     assert not {"POSTGRES_PASSWORD", "FERNET_KEY", "SECRET_KEY", "DEFAULT_PASSWORD"} & set(plain)

@@ -1,4 +1,4 @@
-"""Links, names and commands that pages mention exist; public names are all described."""
+"""Links, names and commands on pages exist, and public names are documented."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from cdk_airflow_ecs import AirflowCluster
 from synthesis import EXAMPLES, example
 
 REFERENCE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference").glob("*.md"))
-# Every call of npx names the second major release: what npm calls latest may be another.
+# Every npx command pins major version 2, because npm's latest may differ.
 CLI = re.compile(r"npx\s+(?!aws-cdk@2\b)\S+|\baws-cdk@(?!2\b)\S+|npm i\S* -g")
 
 
 def anchors(path: Path) -> set[str]:
-    """The anchors of a page, as Zensical and GitHub name them."""
+    """Return the anchors of a page, in the form of Zensical and GitHub."""
     text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in titles}
@@ -33,7 +33,7 @@ def anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_links(path: Path):
-    """Each link inside the repository leads to a file, and its anchor to a heading."""
+    """Each internal link leads to an existing file and heading."""
     text = path.read_text(encoding="utf-8")
     for target in [*re.findall(r"(?<!`)\]\(([^)\s]+)\)", text), *re.findall(r'<img src="([^"]+)"', text)]:
         if target.startswith(("https://", "mailto:")):
@@ -48,7 +48,7 @@ def test_links(path: Path):
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_commands(path: Path):
-    """Each target of make exists, and the CDK command line is always the one that works."""
+    """Each make target exists, and each CDK command is pinned."""
     text = path.read_text(encoding="utf-8")
     known = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     used = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", text, re.MULTILINE))
@@ -58,20 +58,20 @@ def test_commands(path: Path):
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.is_relative_to(ROOT / "docs")], ids=name_of)
 def test_pages_are_in_the_menu(path: Path):
-    """Each page of the site can be found."""
+    """Each page is in the navigation."""
     assert f": {path.relative_to(ROOT / 'docs').as_posix()}\n" in (ROOT / "mkdocs.yml").read_text()
 
 
 @pytest.mark.parametrize("name", cdk_airflow_ecs.__all__)
 def test_public_names_are_in_the_reference(name: str):
-    """Each has its entry, and a docstring to fill it."""
+    """Each public name has a reference entry and a docstring."""
     assert re.search(rf"^::: cdk_airflow_ecs\.{name}$", REFERENCE, re.MULTILINE)
     assert inspect.getdoc(getattr(cdk_airflow_ecs, name))
 
 
 @pytest.mark.parametrize("name", cdk_airflow_ecs.__all__)
 def test_arguments_are_described(name: str):
-    """Each argument of a public name has its line in the docstring."""
+    """Each argument is in the docstring."""
     public = getattr(cdk_airflow_ecs, name)
     if dataclasses.is_dataclass(public):
         arguments = {field.name for field in dataclasses.fields(public) if field.init}
@@ -79,13 +79,13 @@ def test_arguments_are_described(name: str):
         arguments = set(inspect.signature(public.__init__).parameters) - {"self", "args", "kwargs"}
     described = set(re.findall(r"^ {4}(\w+): ", public.__doc__ or "", re.MULTILINE))
     described |= set(re.findall(r"^ {8}(\w+): ", public.__doc__ or "", re.MULTILINE))
-    if name == "AirflowVersion":  # made by its constants and of(), whose argument is described there
+    if name == "AirflowVersion":  # created by its constants and of(), which describes its argument
         return
     assert arguments <= described, arguments - described
 
 
 def test_outputs_of_the_readme():
-    """The README names exactly the outputs that the quickstart has."""
+    """The README lists exactly the outputs of the quickstart."""
     rows = table((ROOT / "README.md").read_text(encoding="utf-8"), "names start with the cluster's id:")
     named = {name for row in rows[1:] for name in re.findall(r"`(\w+)`", row[0])}
     outputs = example("quickstart").templates["Quickstart"]["Outputs"]
@@ -93,7 +93,7 @@ def test_outputs_of_the_readme():
 
 
 def test_outputs_elsewhere():
-    """No page names an output that there is not."""
+    """Every output on a page exists."""
     outputs = example("quickstart").templates["Quickstart"]["Outputs"]
     known = {re.sub(r"^Airflow|[0-9A-F]{8}$", "", output) for output in outputs}
     for path in PAGES:
@@ -102,7 +102,7 @@ def test_outputs_elsewhere():
 
 
 def test_picture():
-    """The picture is well-formed and has every part that the quickstart has."""
+    """The picture contains every part of the quickstart."""
     texts = " ".join(ElementTree.parse(ROOT / "docs/images/architecture.svg").getroot().itertext())
     for part in (
         *("Load balancer", "API server", "execution API", "Scheduler", "DAG processor", "Triggerer", "Celery workers"),
@@ -111,16 +111,16 @@ def test_picture():
         assert part in texts, part
 
 
-def test_settings_of_the_cluster_are_all_said():
-    """Each argument of AirflowCluster is used or named in a page of the how-to, or in the tables of what it does."""
+def test_all_settings_are_mentioned():
+    """Each argument of AirflowCluster is on a page other than the reference."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES if "reference" not in path.parts)
     for name in set(inspect.signature(AirflowCluster.__init__).parameters) - {"self", "scope", "construct_id"}:
         assert re.search(rf"\b{name}\b", text), name
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_say_what_they_are(name: str):
-    """Each example's page has the four parts."""
+def test_pages_of_examples(name: str):
+    """Each example's page has the four sections."""
     text = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
     for part in ("## What it makes", "## What to change", "## Commands", "## Cost"):
         assert part in text
@@ -129,7 +129,7 @@ def test_examples_say_what_they_are(name: str):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="NOT RUN: Zensical 0.0.73 with mkdocstrings needs Python 3.11")
 def test_site_builds(tmp_path: Path):
-    """The whole site, strictly: a broken link or an unknown name in the reference fails it."""
+    """The site builds strictly, without broken links or names."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     settings = (ROOT / "mkdocs.yml").read_text().replace("paths: [src]", f"paths: [{ROOT / 'src'}]")
     (tmp_path / "mkdocs.yml").write_text(settings)

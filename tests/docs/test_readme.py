@@ -1,4 +1,4 @@
-"""The README: its first screen, its statements about each backend, and its prices compared with MWAA's."""
+"""The README: its first screen, the comparison, and the costs beside MWAA's."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BACKENDS: dict[str, Executor] = {
 
 
 def test_first_screen():
-    """The first screen has a sample, exactly two commands, the backends with advice, and a picture."""
+    """The first screen has a sample, two commands, the backends and a picture."""
     blocks = re.findall(r"```(\w+)\n(.*?)```", FIRST, re.DOTALL)
     assert [kind for kind, _ in blocks] == ["python", "bash"]
     assert [line.partition("#")[0].strip() for line in blocks[1][1].splitlines()] == ["make demo", "make test"]
@@ -57,7 +57,7 @@ def test_first_screen():
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backend(backend: str):
-    """The plan confirms where tasks run and whether a deploy builds an image."""
+    """The plan confirms where tasks run and whether an image is built."""
     (row,) = (row for row in table(FIRST, "make test")[1:] if f"**{backend}**" in row[0])
     executor = BACKENDS[backend]
     (runs,) = {
@@ -79,7 +79,7 @@ LINES = f"{AirflowVersion.ALL[0].line} to {AirflowVersion.ALL[-1].line}"
 
 
 def gated() -> bool:
-    """Return whether every service waits for the migration."""
+    """Return whether every service depends on the migration."""
     template = template_of()
     (gate,) = resources(template, "Custom::AirflowMigration")
     return all(gate in service["DependsOn"] for service in resources(template, "AWS::ECS::Service").values())
@@ -96,7 +96,7 @@ def _misspelled() -> Settings:
     return resolve(ClusterArguments(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}))
 
 
-# The comparison's statements about this library, each with its check. Implementing a "not yet" breaks its row.
+# The comparison's statements about this library, each with a check. Implementing a "not yet" breaks its row.
 OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "You write": ("Python, typed", (ROOT / "src/cdk_airflow_ecs/py.typed").exists),
     "Airflow": (LINES, lambda: f"Apache Airflow {LINES} on Amazon ECS" in FIRST),
@@ -123,16 +123,16 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
 
 
 @pytest.mark.parametrize("row", OURS)
-def test_our_column_of_the_comparison(row: str):
-    """Each statement in our column is true."""
-    said, check = OURS[row]
-    assert [row, said] in [cells[:2] for cells in table(TEXT, "## Alternatives")]
+def test_the_librarys_column_of_the_comparison(row: str):
+    """Each statement about this library is true."""
+    statement, check = OURS[row]
+    assert [row, statement] in [cells[:2] for cells in table(TEXT, "## Alternatives")]
     assert check()
 
 
 LARGE: dict[str, Any] = {"cpu": 2048, "memory_mib": 4096, "count": 2}
 REDUNDANT: dict[str, Any] = {"api_server": Service(count=2), "scheduler": Service(count=2)}
-# By a row's first words: the arguments of our cluster, MWAA's class, and its number of additional workers.
+# By a row's first words: arguments of the cluster, MWAA's class, and its additional workers.
 COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
     "Small:": ({"database": RdsDatabase(multi_az=False)}, ("small", 0)),
     "Small with": (REDUNDANT, ("small", 0)),
@@ -165,7 +165,7 @@ COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
 
 @pytest.mark.parametrize("row", COMPARED)
 def test_costs_beside_mwaa(row: str):
-    """Sizes and sums match templates and MWAA's prices, and the last cell names the cheaper."""
+    """Sizes and costs are right, and the last cell names the cheaper one."""
     arguments, (kind, more) = COMPARED[row]
     (cells,) = (cells for cells in table(TEXT, "## What it costs")[1:] if cells[0].startswith(row))
     rows = [

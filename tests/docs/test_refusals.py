@@ -1,4 +1,4 @@
-"""What the documentation says is refused, and what the code refuses: the same."""
+"""The documented incompatible arguments equal those that the code rejects."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ SOURCE = Path(cdk_airflow_ecs.__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class YourExecutor(Executor):
-    """An executor as somebody else would write it."""
+    """A third-party executor."""
 
     alias: str | None = None
     stores: dict = field(default_factory=dict)
 
     def plan(self, context):
-        """Name it."""
+        """Return a minimal plan."""
         return ExecutorPlan(class_path="your.Executor", alias=self.alias, stores=self.stores)
 
 
 def found_vpc() -> dict:
-    """What a lookup finds."""
+    """Return the result of a VPC lookup."""
     zones = ["eu-central-1a", "eu-central-1b"]
     subnets = [
         {"subnetId": f"s-{zone}", "cidr": "10.0.0.0/24", "availabilityZone": zone, "routeTableId": "r"}
@@ -63,7 +63,7 @@ def found_vpc() -> dict:
 
 
 def names() -> dict:
-    """What the rows name: everything public, and what stands for constructs of the reader's."""
+    """Return public names, and stand-ins for the reader's constructs."""
     owned = {"ownerAccountId": "999999999999"}
     stack = Stack(App(context={LOOKUP: {**found_vpc(), **owned}}), "Data", env=env())
     zones = ["eu-central-1a", "eu-central-1b"]
@@ -119,7 +119,7 @@ def names() -> dict:
 
 
 def follow(row: str, given: dict, construct_id: str) -> None:
-    """Do what *row* says, in the current folder: files, then the cluster, then what is added to it."""
+    """Execute *row* in the current folder: create files, then the cluster, then its additions."""
     codes = re.findall("`([^`]+)`", row)
     calls = [code for code in codes if code.startswith("add_")]
     for before, code in pairwise(codes):
@@ -134,8 +134,8 @@ def follow(row: str, given: dict, construct_id: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory) -> dict[str, tuple[str, str, int]]:
-    """Return the error of each row, with the file and line that raised it."""
+def errors(tmp_path_factory) -> dict[str, tuple[str, str, int]]:
+    """Return the error of each row, with its file and line."""
     given, found = names(), {}
     for number, row in enumerate(ROWS):
         with pytest.MonkeyPatch.context() as patch:
@@ -149,7 +149,7 @@ def said(tmp_path_factory) -> dict[str, tuple[str, str, int]]:
 
 
 def raised() -> dict[str, range]:
-    """Return where the source raises IncompatibleArgumentsError: file, message and lines."""
+    """Return the file, message and lines of each IncompatibleArgumentsError in the source."""
     return {
         f"{file} {ast.unparse(node.exc.args[0])}": range(node.lineno, node.end_lineno + 1)
         for file in SOURCE.rglob("*.py")
@@ -160,16 +160,16 @@ def raised() -> dict[str, range]:
     }
 
 
-def test_what_the_page_says_is_refused(said):
-    """Each row is refused in words, and its arguments are ones that there are."""
+def test_each_row_raises_an_error(errors):
+    """Each row raises an error with a readable message."""
     assert len(ROWS) > 40
-    assert [row for row in ROWS if row not in said] == []
-    assert [message for message, _, _ in said.values() if not re.search(r"\w+ .{20}", message)] == []
+    assert [row for row in ROWS if row not in errors] == []
+    assert [message for message, _, _ in errors.values() if not re.search(r"\w+ .{20}", message)] == []
 
 
-def test_each_incompatibility_in_the_source_has_a_row(said):
-    """The page has a row for each place that raises IncompatibleArgumentsError."""
-    reached = {(file, line) for _, file, line in said.values()}
+def test_each_incompatibility_in_the_source_has_a_row(errors):
+    """Each place that raises IncompatibleArgumentsError has a row."""
+    reached = {(file, line) for _, file, line in errors.values()}
     places = raised()
     assert len(places) > 70
     assert [p for p, lines in places.items() if not {(p.partition(" ")[0], line) for line in lines} & reached] == []

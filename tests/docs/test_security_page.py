@@ -1,4 +1,4 @@
-"""security.md: what each role may do, what the key encrypts, and since when CDK takes findings about wildcards."""
+"""security.md: permissions of roles, resources with the key, and the wildcard findings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 READ, WRITE = {"s3:GetObject", "s3:ListBucket"}, {"s3:PutObject"}
 RESULTS = {"dynamodb:GetItem", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
 SQS = CeleryExecutor(broker=SqsBroker())
-# A row, to clusters, the components that it is about, and the actions of these in the plan.
+# Per row: clusters, components, and their actions in the plan.
 PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
     "web component": [({}, "ApiServer", READ), ({"version": AirflowVersion.V2_11}, "Webserver", READ)],
     "scheduler with Celery": [({}, "Scheduler", set())],
@@ -62,7 +62,7 @@ PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
 }
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EXEC = {f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")}
-# A row, to an example, the beginning of a role's logical id there, and all actions of that role.
+# Per row: an example, the prefix of a role's logical id, and all its actions.
 RENDERED: dict[str, tuple[str, str, set[str]]] = {
     "[ECS task](../guides/tasks/ecs-operator.md)": ("ecs-operator", "AirflowTasksnightlyreportTaskRole", set()),
     "PostgreSQL in a container": (
@@ -108,12 +108,12 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
 
 
 def rows() -> dict[str, str]:
-    """The table of roles."""
+    """Return the table of roles."""
     return dict(table(page("concepts/security.md"), "## Permissions")[1:])
 
 
 def actions(template: Template, prefix: str) -> set[str]:
-    """All actions of the one role whose logical id starts like this."""
+    """Return all actions of the only role with that prefix."""
     (role,) = (name for name in resources(template, "AWS::IAM::Role") if name.startswith(prefix))
     documents = [each["PolicyDocument"] for each in template["Resources"][role]["Properties"].get("Policies", ())]
     for policy in resources(template, "AWS::IAM::Policy").values():
@@ -124,13 +124,13 @@ def actions(template: Template, prefix: str) -> set[str]:
 
 
 def test_every_row_is_checked():
-    """The table and the checks are the same, in the same order."""
+    """Table and checks are equal."""
     assert list(rows()) == [*PLANNED, *RENDERED]
 
 
 @pytest.mark.parametrize("row", PLANNED)
 def test_planned(row: str):
-    """The plan lets these components do this, and nothing else."""
+    """In the plan the components have exactly these permissions."""
     for arguments, component, expected in PLANNED[row]:
         plan = plan_of(**{"version": AirflowVersion.V3_3, **arguments})
         assert {action for each in plan.component(component).permissions for action in each.actions} == expected
@@ -138,7 +138,7 @@ def test_planned(row: str):
 
 @pytest.mark.parametrize("row", RENDERED)
 def test_rendered(row: str):
-    """The template lets this role do this, and nothing else."""
+    """In the template the role has exactly these permissions."""
     name, prefix, expected = RENDERED[row]
     (template,) = example(name).templates.values()
     assert actions(template, prefix) == expected
@@ -148,18 +148,18 @@ def test_rendered(row: str):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_no_role_is_left_out(name: str):
-    """Each role of an example has its row, and one alone has somebody else's policy."""
-    told = r"\w+(TaskRole|ExecutionRole)|" + "|".join(prefix for _, prefix, _ in RENDERED.values())
+    """Each role has a row, and only one has a managed policy."""
+    known = r"\w+(TaskRole|ExecutionRole)|" + "|".join(prefix for _, prefix, _ in RENDERED.values())
     for template in example(name).templates.values():
         for role, resource in resources(template, "AWS::IAM::Role").items():
             yours = not role.startswith(("Airflow", "Custom"))
-            assert yours or re.match(f"({told})[0-9A-F]{{8}}$", role), role
+            assert yours or re.match(f"({known})[0-9A-F]{{8}}$", role), role
             for policy in resource["Properties"].get("ManagedPolicyArns", ()):
                 assert policy["Fn::Sub"].rpartition("/")[2] in rows()[list(RENDERED)[-1]]
 
 
 def test_what_the_key_encrypts():
-    """The key is on everything that At rest names, and on no bucket; of the log groups one alone is without."""
+    """The key encrypts everything under "At rest", and no bucket."""
     for arguments, stores in (
         ({}, {"AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup"}),
         ({"executor": SQS, "logs": CloudWatchLogs()}, {"AWS::RDS::DBInstance", "AWS::DynamoDB::Table"}),
@@ -182,5 +182,5 @@ def test_what_the_key_encrypts():
 
 
 def test_when_wildcards_are_acknowledged():
-    """The page names the release of CDK that the source does."""
+    """Page and source have the same CDK release."""
     assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} cannot acknowledge" in page("concepts/security.md")

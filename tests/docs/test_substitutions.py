@@ -1,4 +1,4 @@
-"""The page of the local runner lists every difference, in the words of the code."""
+"""The page of the local runner lists every difference."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from docs.pages import page, table
 
 
 def test_every_difference_is_on_the_page():
-    """The table is what ``--explain`` prints, in its order."""
+    """The table equals the output of ``--explain``."""
     rows = table(page("get-started/run-locally.md"), "Each difference has a name")[1:]
     assert rows == [[each.name, each.says, each.here, each.why] for each in SUBSTITUTIONS]

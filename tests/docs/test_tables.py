@@ -1,4 +1,4 @@
-"""Tables of the documentation that describe plans and templates, compared with plans and templates."""
+"""Tables of the documentation, compared with plans and templates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXECUTORS = {"celery": CeleryExecutor(), "local": LocalExecutor(), "ecs": EcsExe
 
 
 def plan(version: str, executor: str) -> ClusterPlan:
-    """One plan of the tables."""
+    """Return a plan of the tables."""
     return plan_of(version=AirflowVersion.of(version), executor=EXECUTORS[executor])
 
 
@@ -63,7 +63,7 @@ EDGES = {
 
 @pytest.mark.parametrize("column", EDGES)
 def test_edges(column: str):
-    """The column of concepts/network.md has each edge of its plan once, and no other."""
+    """The column of concepts/network.md equals the edges of its plan."""
     head, *rows = table(page("concepts/network.md"), "<!-- edges -->")
     cells = [dict(zip(head, row, strict=True)) for row in rows]
     listed = [(row["From"], row["To"], int(row["Port"]), row["Purpose"]) for row in cells if row[column] == "yes"]
@@ -80,7 +80,7 @@ SQS_IMAGES = table(page("guides/tasks/celery-on-sqs.md"), "## Use your own image
 
 @pytest.mark.parametrize(("releases", "packages", "module"), SQS_IMAGES, ids=[row[0] for row in SQS_IMAGES])
 def test_images_for_sqs(releases: str, packages: str, module: str):
-    """celery-on-sqs.md says what an image must hold, for the first and the last release of each row."""
+    """celery-on-sqs.md has the packages and modules of each release."""
     for release in releases.split(" to "):
         broker = SqsBroker().plan(AirflowVersion.of(release), ["default"])
         assert ", ".join(f"`{package}`" for package in broker.requirements) == packages
@@ -110,8 +110,8 @@ VARIABLES = {
 
 
 @pytest.mark.parametrize("version", ["3.3", "2.11"])
-def test_what_each_container_gets(version: str):
-    """concepts/security.md says of each container what its plan says."""
+def test_the_table_of_secrets(version: str):
+    """concepts/security.md has the secrets of each container."""
     head, *rows = table(page("concepts/security.md"), f"<!-- needs: {version} -->")
     assert {row[0] for row in rows} >= set(VARIABLES) - ({"JWT secret"} if version == "2.11" else set())
     for row in rows:
@@ -129,7 +129,7 @@ def test_what_each_container_gets(version: str):
 
 
 def test_references_that_cloudformation_resolves():
-    """Two properties of the template refer to a secret's value, as concepts/security.md says, and no other."""
+    """CloudFormation resolves the two secrets in concepts/security.md."""
     found = set()
     for resource in template_of()["Resources"].values():
         for name, value in resource.get("Properties", {}).items():
@@ -142,7 +142,7 @@ def test_references_that_cloudformation_resolves():
 
 
 def test_acknowledged_rules():
-    """concepts/security.md gives a reason for each rule that the source acknowledges."""
+    """concepts/security.md has a reason for each acknowledged rule."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     used = set(re.findall(r"AwsSolutions-[A-Z]+[0-9]+", source))
     assert {row[0] for row in table(page("concepts/security.md"), "## Findings that we accept")[1:]} == used
@@ -171,7 +171,7 @@ def test_sizes():
 
 
 def test_one_changed_property():
-    """The tutorial says that a second worker is one changed property."""
+    """A second worker changes one property, as in the tutorial."""
     before, after = template_of(), template_of(executor=CeleryExecutor(pools=[WorkerPool("default", count=2)]))
     assert before["Resources"].keys() == after["Resources"].keys()
     changed = {
@@ -193,8 +193,8 @@ def test_one_changed_property():
         ("2.8.1", False, "/opt/airflow/dags-live"),
     ],
 )
-def test_how_dags_arrive(version: str, provider_bundle: bool, how: str):
-    """dags.md says which release reads the bucket with what."""
+def test_the_dag_loader_of_a_release(version: str, provider_bundle: bool, how: str):
+    """dags.md has the DAG loader of each release."""
     dags = S3Dags(provider_bundle=provider_bundle)
     made = plan_of(version=AirflowVersion.of(version), dags=dags).component("Pools/default")
     environment = made.containers[0].environment
@@ -202,8 +202,8 @@ def test_how_dags_arrive(version: str, provider_bundle: bool, how: str):
     assert (bundles.tree[0]["classpath"] if bundles else environment["AIRFLOW__CORE__DAGS_FOLDER"]) == how
 
 
-def test_options_that_we_choose():
-    """configure.md has their values."""
+def test_default_options():
+    """airflow-options.md has the values of the defaults."""
     environment = plan("3.3", "celery").component("Pools/default").containers[0].environment
     for option, value, _ in table(page("guides/configure/airflow-options.md"), "## Defaults that you may change")[1:]:
         section, name = re.match(r"`\[(\w+)\] (\w+)`", option).groups()
@@ -211,7 +211,7 @@ def test_options_that_we_choose():
 
 
 def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Each resource that a policy keeps: its place as a construct path without slashes, to policy and logical id."""
+    """Return policy and logical id of each retained resource, by its construct path without slashes."""
     words = {"Retain": "kept", "Snapshot": "last snapshot"}
     return {
         re.sub(r"^Airflow|[0-9A-F]{8}$", "", name): (words[resource["DeletionPolicy"]], name)
@@ -220,16 +220,16 @@ def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_what_survives():
-    """concepts/removal.md names each resource that is kept, and with DESTROY there is none."""
+def test_retained_resources():
+    """concepts/removal.md lists each retained resource; with DESTROY there is none."""
     rows = table(page("concepts/removal.md"), "# Removal")[1:]
-    said = {row[0].strip("`").replace("/", ""): row[2] for row in rows}
-    assert said == {place: policy for place, (policy, _) in stores(template_of()).items()}
+    listed = {row[0].strip("`").replace("/", ""): row[2] for row in rows}
+    assert listed == {place: policy for place, (policy, _) in stores(template_of()).items()}
     assert {row[3] for row in rows} == {"deleted"}
     assert stores(template_of(removal_policy=RemovalPolicy.DESTROY)) == {}
 
 
-# What CloudFormation replaces a resource for (create-only properties of their resource schemas).
+# Create-only properties of CloudFormation's resource schemas.
 CREATE_ONLY = {
     "AWS::RDS::DBInstance": (
         *("DBClusterIdentifier", "DBInstanceIdentifier", "DBName", "DBSubnetGroupName", "Engine", "KmsKeyId"),
@@ -252,7 +252,7 @@ CREATE_ONLY = {
 }
 
 
-# Properties that the registry calls create-only on a condition that no template of ours meets: read replicas, restored
+# Properties that are create-only under a condition that no template meets: read replicas, restored
 # snapshots, SQL Server (CloudFormation guide, "AWS::RDS::DBInstance").
 IN_PLACE = {
     "AWS::RDS::DBInstance": (
@@ -264,8 +264,8 @@ _SCHEMAS = ROOT / ".venvs/cfn-lint/lib"
 
 
 @pytest.mark.skipif(not _SCHEMAS.exists(), reason="needs the environment of cfn-lint: make environments")
-def test_create_only_is_what_the_registry_says():
-    """Each property of a store in any of the examples that CloudFormation's registry calls create-only is watched."""
+def test_create_only_properties_equal_the_registry():
+    """Each create-only property of a store in the examples is in the list."""
     (schemas,) = _SCHEMAS.glob("python3*/site-packages/cfnlint/data/schemas")
     files = json.loads((schemas / "providers/us-east-1.json").read_text())
     used: dict[str, set[str]] = {kind: set() for kind in CREATE_ONLY}
@@ -281,7 +281,7 @@ def test_create_only_is_what_the_registry_says():
 
 
 def fate(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
-    """What a change does to each resource of these kinds: its place to "dropped" or "replaced"."""
+    """Return "dropped" or "replaced" for each store that a change affects."""
     found = {}
     for name, resource in resources(before, *CREATE_ONLY).items():
         place = re.sub(r"^Airflow|[0-9A-F]{8}$", "", name)
@@ -327,7 +327,7 @@ SQS = CeleryExecutor(broker=SqsBroker())
 REDIS = CeleryExecutor(broker=RedisBroker.container())
 PUBLIC = Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])
 OLD = AirflowVersion.V2_11
-# The first cell of a row, to pairs of arguments before and after, and what becomes of which resource.
+# Per row: pairs of arguments before and after, and the affected resources.
 CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, str]]] = {
     "the cluster's id, its parents' ids": ([({}, {"construct_id": "Renamed"})], {"*": "dropped"}),
     "`encryption_key=`": (
@@ -396,7 +396,7 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
 
 
 def test_every_change_is_tested():
-    """The table and the cases are the same."""
+    """Table and cases are equal."""
     rows = table(page("concepts/replacement.md"), "# Resource replacement")[1:]
     assert [row[0] for row in rows] == list(CHANGES)
     for change, cell in rows:
@@ -409,7 +409,7 @@ def test_every_change_is_tested():
 
 @pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
 def test_change(change: str):
-    """Each change does to stores what the table says, and to no other."""
+    """Each change affects exactly the stores of its row."""
     pairs, expected = CHANGES[change]
     for before, after in pairs:
         found = fate(template_of(**before), template_of(**after))
@@ -439,29 +439,29 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
     ids="+".join,
 )
 def test_change_in_place(after: dict[str, Any]):
-    """What is in none of the rows replaces and drops nothing."""
+    """Other changes replace and drop nothing."""
     assert fate(template_of(), template_of(**after)) == {}
 
 
 @pytest.mark.parametrize(("wanted", "value"), [(True, "enabled"), (False, "disabled")])
 def test_container_insights_is_an_argument(wanted: bool, value: str):
-    """Its price is in the sums, and only if it is on."""
+    """The costs of Container Insights are included only if it is on."""
     template = template_of(container_insights=wanted)
     (cluster,) = resources(template, "AWS::ECS::Cluster").values()
     assert {"Name": "containerInsights", "Value": value} in cluster["Properties"]["ClusterSettings"]
     assert any(what.startswith("Container Insights") for what, _ in cost_rows(template)) is wanted
 
 
-def test_another_scheme_takes_another_target_group():
-    """A target group cannot belong to two load balancers, and the new one is made before the old one goes."""
+def test_another_scheme_needs_another_target_group():
+    """A target group cannot belong to two load balancers, and the new one is created first."""
     groups = [
         set(resources(template_of(web=web), "AWS::ElasticLoadBalancingV2::TargetGroup")) for web in (Web(), PUBLIC)
     ]
     assert groups[0] & groups[1] == set()
 
 
-def test_the_first_replica_takes_two_deploys():
-    """CloudFormation turns failover on before it adds the replica: with failover=False neither deploy does both."""
+def test_the_first_replica_needs_two_deploys():
+    """CloudFormation enables failover before it adds the replica, so that one deploy cannot do both."""
     steps = [{}, {"replicas": 1, "failover": False}, {"replicas": 1}]
     found = []
     for given in steps:
@@ -476,7 +476,7 @@ def test_the_first_replica_takes_two_deploys():
 
 @pytest.mark.parametrize("release", ["7.2", "8.0", "9.0"])
 def test_the_parameters_are_of_the_cache_s_release(release: str):
-    """ElastiCache refuses parameters of another major release; AWS moves minor releases by itself."""
+    """ElastiCache rejects parameters of another major release."""
     broker = RedisBroker(engine_version=release)
     template = template_of(executor=CeleryExecutor(broker=broker))
     (cache,) = resources(template, "AWS::ElastiCache::ReplicationGroup").values()
@@ -489,7 +489,7 @@ def test_the_parameters_are_of_the_cache_s_release(release: str):
 
 @pytest.mark.parametrize("database", [RdsDatabase(), AuroraDatabase()])
 def test_minor_releases_of_postgresql_are_those_of_aws(database: RdsDatabase | AuroraDatabase):
-    """The template names a major release: no deploy can ask for an older minor one than RDS has installed."""
+    """A major release in the template never downgrades a minor one."""
     template = template_of(database=database)
     engines = resources(template, "AWS::RDS::DBInstance", "AWS::RDS::DBCluster").values()
     versions = {each["Properties"]["EngineVersion"] for each in engines if "EngineVersion" in each["Properties"]}
@@ -501,7 +501,7 @@ def test_minor_releases_of_postgresql_are_those_of_aws(database: RdsDatabase | A
 
 
 def test_costs_of_sqs():
-    """celery-on-sqs.md multiplies its prices with what an hour has seconds and a month has hours."""
+    """celery-on-sqs.md calculates its costs correctly."""
     text = page("guides/tasks/celery-on-sqs.md")
     request, read, write = (float(each) / 1e6 for each in re.findall(r"\$(0\.\d+) for a\s+million", text))
     polls, reads, tasks = HOURS * 3600 / 20, HOURS * 3600, 1e6
@@ -530,13 +530,13 @@ COSTED = {
 
 @pytest.mark.parametrize("name", COSTED)
 def test_costs(name: str):
-    """Each example's sum is that of its template."""
+    """Each example's costs are those of its template."""
     text = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
     assert cost_table(example(name).templates[COSTED[name]]) in text
 
 
-def test_existing_database_takes_an_imported_one():
-    """bring-your-own.md says that an Aurora cluster works as an instance does."""
+def test_an_imported_aurora_cluster():
+    """An imported Aurora cluster works, as in bring-your-own.md."""
 
     def cluster(stack: Any) -> ExistingDatabase:
         aurora = rds.DatabaseCluster.from_database_cluster_attributes(
@@ -548,8 +548,8 @@ def test_existing_database_takes_an_imported_one():
     assert {"aurora.example.com", "5433"} <= {*texts}
 
 
-def test_what_a_plan_may_say():
-    """guides/extend/executors.md has each field of an executor's plan, and no other."""
+def test_fields_of_a_plan():
+    """guides/extend/executors.md lists exactly the fields of ExecutorPlan."""
     rows = table(page("guides/extend/executors.md"), "## Fields of a plan")[1:]
     described = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
     assert sorted(described) == sorted(field.name for field in dataclasses.fields(ExecutorPlan))

@@ -1,4 +1,4 @@
-"""Every change that the documentation lists can be deployed, and what it says cannot is refused by the judge too."""
+"""Every documented change can be deployed, and the judge rejects those that AWS rejects."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from judges.updates import SCHEMAS, create_only, refused, replaced
 from synthesis import resources, template_of
 
 pytestmark = pytest.mark.skipif(SCHEMAS is None, reason="needs the environment of cfn-lint: make environments")
-# What keeps data, or is what keeps data stands on.
+# Types that contain data, or that data depends on.
 KEEPS = (
     *("RDS::DB", "S3::Bucket", "KMS::", "SecretsManager::Secret", "EFS::File", "DynamoDB::", "SQS::Queue"),
     *("EC2::Subnet", "EC2::VPC", "ElastiCache::Replication", "Logs::LogGroup", "ServiceDiscovery::PrivateDns"),
 )
-# They hold nothing by themselves.
+# These contain no data.
 NOTHING = {"SQS::QueuePolicy", "S3::BucketPolicy", "SecretsManager::SecretTargetAttachment"}
 REPLICAS = CeleryExecutor(broker=RedisBroker(replicas=1))
 
 
 def keeping(before: dict, after: dict) -> set[str]:
-    """The kinds of what keeps data and is replaced."""
+    """Return the types of replaced resources with data."""
     kinds = {after["Resources"][name]["Type"].removeprefix("AWS::") for name in replaced(before, after)}
     return {kind for kind in kinds if kind.startswith(KEEPS) and kind not in NOTHING}
 
 
 @pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
 def test_table(change):
-    """No service refuses a change that the table lists, and the registry replaces no store that it does not."""
+    """No service rejects a documented change, and the registry replaces only the documented stores."""
     pairs, expected = CHANGES[change]
     for before, after in pairs:
         old, new = template_of(**before), template_of(**after)
@@ -71,8 +71,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("change", REFUSED)
-def test_refused(change):
-    """What the page says that AWS refuses, the judge refuses."""
+def test_rejected_changes(change):
+    """The judge rejects changes that AWS rejects."""
     before, after, why = REFUSED[change]
     findings = refused(template_of(**before), template_of(**after))
     assert any(why in finding for finding in findings), findings
@@ -90,14 +90,14 @@ IN_PLACE = [
 
 @pytest.mark.parametrize(("before", "after"), IN_PLACE)
 def test_in_place(before, after):
-    """What the page says happens in place replaces nothing that keeps data, and no service refuses it."""
+    """Changes in place replace no data, and no service rejects them."""
     old, new = template_of(**before), template_of(**after)
     assert refused(old, new) == []
     assert keeping(old, new) == set()
 
 
 def test_a_target_group_of_two_load_balancers():
-    """A load balancer that is replaced, with the same target group behind it, is refused; so it was before."""
+    """Replacing only the load balancer of a target group is rejected."""
     old = template_of()
     new = copy.deepcopy(old)
     (balancer,) = resources(new, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
@@ -106,7 +106,7 @@ def test_a_target_group_of_two_load_balancers():
 
 
 def test_a_name_that_is_taken():
-    """A resource with a name of its own cannot be replaced: the new one would have the old one's name."""
+    """A resource with a fixed name cannot be replaced."""
     old = copy.deepcopy(template_of())
     (queue,) = resources(old, "AWS::SQS::Queue").values()
     queue["Properties"]["QueueName"] = "airflow.fifo"
@@ -117,7 +117,7 @@ def test_a_name_that_is_taken():
 
 
 def test_subnets_that_are_in_use():
-    """A subnet group that loses a subnet is refused."""
+    """Removing a subnet from a subnet group is rejected."""
     old = template_of()
     new = copy.deepcopy(old)
     for group in resources(new, "AWS::RDS::DBSubnetGroup", "AWS::ElastiCache::SubnetGroup").values():
@@ -126,7 +126,7 @@ def test_subnets_that_are_in_use():
 
 
 def test_the_registry():
-    """The registry is read: what it calls create-only is, and a custom resource has nothing of the kind."""
+    """Create-only properties come from the registry."""
     assert {"DBName", "MasterUsername"} <= create_only("AWS::RDS::DBInstance")
     assert "Scheme" in create_only("AWS::ElasticLoadBalancingV2::LoadBalancer")
     assert create_only("Custom::AirflowMigration") == frozenset()

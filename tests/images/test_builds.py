@@ -1,4 +1,4 @@
-"""Generated Dockerfiles before judges that nobody here wrote: hadolint reads them, pip resolves what they install."""
+"""Generated Dockerfiles, checked by hadolint and pip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HADOLINT = shutil.which("hadolint", path=str(REPOSITORY / ".venv" / "bin"))
 UV = REPOSITORY / ".venv" / "bin" / "uv"
 LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
 RELEASES = ("3.3.2", "2.11.2")
-# "USER airflow" has a name and no number: in an image of one's own the number may be another.
+# The number of the user "airflow" may differ in another image.
 ACCEPTED = ("DL3066",)
 BASES = ("official", "slim", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/airflow:1")
 VARIANTS = [
@@ -34,7 +34,7 @@ VARIANTS = [
         entrypoint=("/usr/bin/dumb-init", "--", "/entrypoint.sh") if script else (),
     )
     for version, base, packages, requirements, folders, script in itertools.product(
-        # Releases without a file of constraints, and with one. Others differ from these in numbers and extras.
+        # Releases without and with a constraints file; others differ only in numbers and extras.
         (AirflowVersion.V2_8, AirflowVersion.V3_3),
         BASES,
         (False, True),
@@ -46,7 +46,7 @@ VARIANTS = [
 
 
 def lint(folder: Path, texts: list[str]) -> str:
-    """What hadolint says of *texts*, with no rule left out but those accepted."""
+    """Return the findings of hadolint, without accepted rules."""
     files = []
     for number, text in enumerate(texts):
         files.append(folder / f"Dockerfile.{number}")
@@ -62,7 +62,7 @@ def lint(folder: Path, texts: list[str]) -> str:
 
 @pytest.mark.skipif(HADOLINT is None, reason="not run: needs hadolint in .venv; make environments")
 def test_hadolint(tmp_path):
-    """Hadolint finds nothing in any Dockerfile that can be generated."""
+    """Hadolint has no findings in any variant."""
     texts = sorted({dockerfile(recipe) for recipe in VARIANTS})
     texts += [dockerfile(replace(VARIANTS[-1], version=v, base=b)) for v in AirflowVersion.ALL for b in BASES]
     assert len(texts) > 150
@@ -79,17 +79,17 @@ def test_hadolint(tmp_path):
         ("USER airflow", "USER root", "DL3002"),
     ],
 )
-def test_hadolint_would_see_it(tmp_path, before, after, rule):
-    """What these Dockerfiles take care of is what hadolint looks for."""
+def test_hadolint_detects_omissions(tmp_path, before, after, rule):
+    """Hadolint has a finding if a precaution is omitted."""
     text = dockerfile(VARIANTS[-1])
     assert before in text
     assert rule in lint(tmp_path, [text.replace(before, after)])
 
 
 def install(folder: Path, release: str, *requirements: str, constraint: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command of a Dockerfile in an environment that has *release*; pip resolves, and changes nothing.
+    """Run a Dockerfile's pip command, without changes, in an environment with *release*.
 
-    Stands in for the image's own constraints: the lock of that environment, with *constraint* on top.
+    The lock of that environment and *constraint* replace the image's constraints.
     """
     environment = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin" / "python"
     recipe = Recipe(version=AirflowVersion.of(release), requirements=requirements)
@@ -101,7 +101,7 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
     pins = re.findall(r"^([\w.-]+==[^\s;\\]+)(.*?)\s*\\?$", lock, re.MULTILINE)
     (home / "constraints.txt").write_text("\n".join([*(pin + marker for pin, marker in pins), constraint, ""]))
     (home / "requirements.txt").write_text("\n".join(requirements))
-    # Not an image: pip looks at the other environment, and stops before it writes.
+    # Instead of an image, pip resolves against the other environment without writing.
     (bin_ / "pip").write_text(
         f'#!/bin/sh\nverb="$1"; shift\n[ "$verb" = install ] && set -- --dry-run "$@"\n'
         f'exec "{sys.executable}" -m pip --python "{environment}" "$verb" "$@"\n'
@@ -119,8 +119,8 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
     )
 
 
-def test_constraints_give_way(tmp_path):
-    """A package whose version requirements.txt chooses has no constraint, however its name is written; others do."""
+def test_requirements_override_constraints(tmp_path):
+    """Packages with a version in requirements.txt have no constraint, in any spelling."""
     constraints = "Flask-AppBuilder==4.5.3\nflask-appbuilder-more==1.0\nPyYAML==6.0.2\nzope.event==5.0\n"
     (tmp_path / "constraints.txt").write_text(constraints)
     recipe = Recipe(version=AirflowVersion.V3_3, requirements=("flask_appbuilder>=4.6", "pyyaml", "Zope_Event~=5.1"))
@@ -136,7 +136,7 @@ def test_constraints_give_way(tmp_path):
 
 
 def pip_tests(test):
-    """Mark a test that asks the registry, and needs an environment with Airflow."""
+    """Mark a test that queries the registry and needs environments with Airflow."""
     missing = [release for release in RELEASES if not (REPOSITORY / ".venvs" / f"airflow-{release}").exists()]
     skip = pytest.mark.skipif(bool(missing), reason=f"not run: needs Airflow {missing}; make environments")
     return pytest.mark.slow(skip(pytest.mark.parametrize("release", RELEASES)(test)))
@@ -144,10 +144,7 @@ def pip_tests(test):
 
 @pip_tests
 def test_pip_resolves(tmp_path, release):
-    """What fits is installed at the tested version, or at the one asked for, and Airflow stays as it is.
-
-    That is so beside what the SQS broker adds to an image, which this environment has already.
-    """
+    """Packages are installed at the constrained or required version, and Airflow is unchanged."""
     broker = CeleryExecutor(broker=SqsBroker())
     added = broker.plan(ExecutorContext(version=AirflowVersion.of(release))).requirements
     assert any(line.startswith("pycurl") for line in added)
@@ -163,10 +160,10 @@ def test_pip_resolves(tmp_path, release):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("release", ["2.8.1", "3.3.2"])
-def test_what_a_slim_image_gets(release):
-    """A slim image gets what brokers, databases, deferrable operators and sign-in need, and no two contradict.
+def test_packages_of_a_slim_image(release):
+    """A slim image has the packages for brokers, databases, deferrable operators and sign-in.
 
-    uv resolves here: where next to nothing is installed, pip takes two minutes.
+    uv resolves, because pip needs two minutes in an empty environment.
     """
     (wanted,) = re.findall(
         r'"(apache-airflow\[.*)==', dockerfile(Recipe(version=AirflowVersion.of(release), base="slim"))
@@ -185,14 +182,14 @@ def test_what_a_slim_image_gets(release):
     assert "does not have an extra" not in run.stderr
     installed = {line.partition("==")[0] for line in run.stdout.splitlines()}
     assert installed >= {"aiobotocore", "boto3", "celery", "psycopg2-binary", "redis", "statsd"}
-    # 2.8 has it in Airflow itself.
+    # Airflow 2.8 contains it.
     assert ("apache-airflow-providers-fab" in installed) == (release == "3.3.2")
 
 
 @pytest.mark.parametrize("python", sorted({version.python for version in AirflowVersion.ALL}))
 @pytest.mark.parametrize("processor", ["x86_64", "aarch64"])
-def test_what_sqs_needs_is_built(tmp_path, python, processor):
-    """Images have no compiler: there is a wheel for each of their Pythons, both processors and Debian 12."""
+def test_wheels_for_sqs(tmp_path, python, processor):
+    """Images have no compiler, so each Python and processor needs a wheel."""
     added = SqsBroker().plan(AirflowVersion.V2_11, ["default"]).requirements
     platform = ("--python-version", python, "--python-platform", f"{processor}-manylinux_2_36")
     run = subprocess.run(
@@ -219,8 +216,8 @@ def test_what_sqs_needs_is_built(tmp_path, python, processor):
         ("jinja2==2.11.3", "apache-airflow.* {release} depends on jinja2>="),
     ],
 )
-def test_pip_refuses(tmp_path, release, requirement, words):
-    """What does not fit Airflow fails the build, and pip says what is at odds."""
+def test_pip_rejects_conflicts(tmp_path, release, requirement, words):
+    """A conflict with Airflow fails the build."""
     run = install(tmp_path, release, requirement)
     assert run.returncode != 0
     assert re.search(words.format(release=re.escape(release)), run.stdout + run.stderr), run.stdout + run.stderr

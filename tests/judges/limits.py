@@ -1,6 +1,6 @@
-"""AWS's limits, judged on a synthesized template: a pure function, since no emulator counts.
+"""Limits of AWS, checked on a template.
 
-Sizes are the largest that a deploy can make of them: a reference counts as the longest text that AWS gives for it.
+References count as the longest text that AWS returns for them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 Template = dict[str, Any]
 Sized = Iterable[tuple[str, int]]
 
-# Longest texts of references: pseudo parameters, ids, and for all else an ARN or an endpoint.
+# Longest texts of references: pseudo parameters, and an ARN or endpoint for all others.
 PSEUDO = {"AWS::Region": 14, "AWS::AccountId": 12, "AWS::Partition": 10, "AWS::URLSuffix": 16, "AWS::StackName": 128}
 REFERENCE = 128
-# Room for the command that the amazon provider's executor puts into an override: a task instance as JSON, with its
-# token, ids and bundle. Not measured: half of what RunTask accepts, so that what the cluster adds stays small.
+# Room for the command in the override of the amazon provider's executor: a task instance as JSON with token, ids
+# and bundle. An estimate: half of what RunTask accepts.
 EXECUTOR_COMMAND = 4_096
 
 
@@ -29,9 +29,9 @@ class Limit:
 
     Args:
         name: what is counted.
-        most: how many of it AWS accepts.
-        source: the page that says so.
-        count: the things in a template, and how many each has.
+        most: the maximum.
+        source: the page with the limit.
+        count: returns the number for each part of a template.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Limit:
 
 
 def exceeded(template: Template) -> list[str]:
-    """What in *template* is over a limit, in words."""
+    """Return a message for each exceeded limit."""
     return [
         f"{where}: {number:,} of {limit.most:,} {limit.name} ({limit.source})"
         for limit in LIMITS
@@ -51,7 +51,7 @@ def exceeded(template: Template) -> list[str]:
 
 
 def text(node: Any) -> str:
-    """Write a part of a template as the longest text that a deploy can make of it."""
+    """Return the longest possible text of a part of a template."""
     if isinstance(node, dict) and len(node) == 1:
         ((name, value),) = node.items()
         if name == "Ref":
@@ -73,7 +73,7 @@ def text(node: Any) -> str:
 
 
 def resolved(node: Any) -> Any:
-    """Put the longest text in place of every reference in *node*."""
+    """Replace every reference in *node* with its longest text."""
     if isinstance(node, dict):
         if len(node) == 1 and next(iter(node)).startswith(("Ref", "Fn::")):
             return text(node)
@@ -82,7 +82,7 @@ def resolved(node: Any) -> Any:
 
 
 def size(node: Any) -> int:
-    """The bytes of *node* as compact JSON, or as text."""
+    """Return the bytes of *node* as compact JSON, or as text."""
     value = resolved(node)
     written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return len(written.encode())
@@ -95,7 +95,7 @@ def _resources(template: Template, kind: str) -> Iterator[tuple[str, dict[str, A
 
 
 def _of(kind: str, *path: str, measure: Callable[[Any], int] = size) -> Callable[[Template], Sized]:
-    """Measure a property of each resource of *kind*, if it has it; "*" is every entry of a list."""
+    """Measure a property of each resource of *kind*; "*" in the path is every entry of a list."""
 
     def at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
         if not path:
@@ -118,7 +118,7 @@ def _role(reference: Any) -> str:
 
 
 def _inline_policies(template: Template) -> Sized:
-    """Every role's own policies and those attached to it, without white space, as IAM counts."""
+    """Return the size of each role's policies, without white space, as in IAM."""
     total: dict[str, int] = defaultdict(int)
     for name, properties in _resources(template, "AWS::IAM::Role"):
         total[name] += sum(size(policy["PolicyDocument"]) for policy in properties.get("Policies", ()))
@@ -135,12 +135,12 @@ def _group(reference: Any) -> str:
 
 
 def _rules(template: Template) -> dict[tuple[str, str, int], int]:
-    """The rules by security group, direction and IP version."""
+    """Return the number of rules by security group, direction and IP version."""
     found: dict[tuple[str, str, int], int] = defaultdict(int)
 
     def add(group: str, way: str, rule: dict[str, Any]) -> None:
         for version, own in ((4, "CidrIp"), (6, "CidrIpv6")):
-            # One that names a group or a prefix list counts as one of each.
+            # A group or prefix list counts for both versions.
             if own in rule or not {"CidrIp", "CidrIpv6"} & rule.keys():
                 found[group, way, version] += 1
 
@@ -174,7 +174,7 @@ def _groups(template: Template) -> Sized:
 
 
 def _rules_of_interfaces(template: Template) -> Sized:
-    """The rules of all groups of one network interface, the larger direction."""
+    """Return the rules of all groups of a network interface, in the larger direction."""
     rules = _rules(template)
     for kind, path in GROUPS.items():
         for name, properties in _resources(template, kind):
@@ -189,7 +189,7 @@ def _rules_of_interfaces(template: Template) -> Sized:
 
 
 def _overrides(template: Template) -> Sized:
-    """What an executor's options put into each RunTask, and the command that it adds."""
+    """Return the size of the overrides in RunTask, with the executor's command."""
     for name, properties in _resources(template, "AWS::ECS::TaskDefinition"):
         for container in properties["ContainerDefinitions"]:
             for variable in container.get("Environment", ()):
@@ -199,7 +199,7 @@ def _overrides(template: Template) -> Sized:
 
 
 def _streams(template: Template) -> Sized:
-    """The longest name of a log stream: prefix, container and the id of the task."""
+    """Return the length of log stream names: prefix, container and task id."""
     for name, properties in _resources(template, "AWS::ECS::TaskDefinition"):
         for container in properties["ContainerDefinitions"]:
             prefix = container.get("LogConfiguration", {}).get("Options", {}).get("awslogs-stream-prefix")

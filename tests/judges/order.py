@@ -1,7 +1,7 @@
-"""Judges the order in which CloudFormation creates and deletes what a template has; no emulator does.
+"""Checks the order in which CloudFormation creates and deletes resources.
 
-CloudFormation creates a resource after those that it refers to or names in ``DependsOn``, deletes it before them, and
-does everything else at the same time. :func:`faults` lists the pairs whose order matters to AWS and is left open.
+CloudFormation creates a resource after those in its references and ``DependsOn``, deletes it before them, and does
+everything else in parallel. :func:`faults` lists the pairs without the order that AWS needs.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ Template = dict[str, Any]
 
 GATE = "Custom::AirflowMigration"
 EMPTIER = "Custom::S3AutoDeleteObjects"
-# These name a role and do nothing with it while they are created: policies, and what is run later.
+# These types refer to a role without using it during creation.
 MENTION_ONLY = (
     *("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::Role"),
     *("AWS::IAM::InstanceProfile", "AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"),
     *("AWS::SNS::TopicPolicy", "AWS::SecretsManager::ResourcePolicy", "AWS::EFS::FileSystem"),
     *("AWS::ECS::TaskDefinition", "AWS::CloudWatch::Dashboard"),
 )
-# CreateFunction and UpdateFunctionConfiguration check these with the function's own role (AWS Lambda API Reference).
+# CreateFunction and UpdateFunctionConfiguration check these with the function's role (AWS Lambda API Reference).
 CHECKED_BY_LAMBDA = ("DeadLetterConfig", "VpcConfig", "KmsKeyArn", "FileSystemConfigs")
-# Where a resource says in which security groups its network interfaces are.
+# The property with the security groups of a resource.
 GROUPS_OF = {
     "AWS::RDS::DBInstance": ("VPCSecurityGroups",),
     "AWS::RDS::DBCluster": ("VpcSecurityGroupIds",),
@@ -45,7 +45,7 @@ STORES = (
 
 
 def faults(template: Template) -> list[str]:
-    """List each order that AWS needs and *template* does not have, as "A before B: why"."""
+    """Return each missing order as "A before B: why"."""
     graph = Graph(template["Resources"])
     found = [
         f"{first} before {second}: {why}"
@@ -57,43 +57,43 @@ def faults(template: Template) -> list[str]:
 
 
 class Graph:
-    """The resources of one template, and what stands before each."""
+    """The resources of a template with their dependencies."""
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self.resources = resources
         self._before: dict[str, frozenset[str]] = {}
 
     def of(self, *types: str) -> list[str]:
-        """The logical ids of *types*."""
+        """Return the logical ids of *types*."""
         return [name for name, resource in self.resources.items() if resource["Type"] in types]
 
     def get(self, name: str, *path: str) -> Any:
-        """A property of *name*, or None."""
+        """Return a property of *name*, or None."""
         found = self.resources[name].get("Properties", {})
         for part in path:
             found = found.get(part) if isinstance(found, Mapping) else None
         return found
 
     def named(self, node: Any, *types: str) -> list[str]:
-        """The resources that *node* refers to, of *types* if any are given."""
+        """Return the resources that *node* refers to, optionally only those of *types*."""
         found = sorted(name for name in references(node) if name in self.resources)
         return [name for name in found if not types or self.resources[name]["Type"] in types]
 
     @cached_property
     def direct(self) -> Mapping[str, set[str]]:
-        """What each resource refers to or depends on."""
+        """Return the direct dependencies of each resource."""
         return {name: self._direct(resource) for name, resource in self.resources.items()}
 
     def _direct(self, resource: Mapping[str, Any]) -> set[str]:
         properties, explicit = resource.get("Properties", {}), resource.get("DependsOn", [])
-        # Fn::Sub has its references in its text.
+        # Fn::Sub has references in its text.
         inside = {name for text in strings(properties) for name in re.findall(r"\$\{(\w+)", text)}
         return {*references(properties), *([explicit] if isinstance(explicit, str) else explicit), *inside} & {
             *self.resources
         }
 
     def before(self, name: str) -> frozenset[str]:
-        """Everything that CloudFormation creates before *name*, and deletes after it."""
+        """Return all resources that CloudFormation creates before *name*."""
         if name not in self._before:
             found: set[str] = set()
             left = [name]
@@ -105,12 +105,12 @@ class Graph:
         return self._before[name]
 
     def circles(self) -> list[str]:
-        """Resources that wait for themselves."""
+        """Return resources that depend on themselves."""
         return [f"{name} before {name}: a circle" for name in self.resources if name in self.before(name)]
 
     @cached_property
     def policies(self) -> Mapping[str, list[str]]:
-        """The policies of each role that are resources of their own."""
+        """Return the separate policies of each role."""
         found: dict[str, list[str]] = {role: [] for role in self.of("AWS::IAM::Role")}
         for policy in self.of("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
             for role in self.named([self.get(policy, "Roles"), self.get(policy, "RoleName")], "AWS::IAM::Role"):
@@ -118,16 +118,16 @@ class Graph:
         return found
 
     def groups(self, name: str) -> list[str]:
-        """The security groups that *name* has network interfaces in."""
+        """Return the security groups of *name*."""
         path = GROUPS_OF.get(self.resources[name]["Type"])
         return self.named(self.get(name, *path), "AWS::EC2::SecurityGroup") if path else []
 
     def behind(self, group: str, *types: str) -> list[str]:
-        """What has network interfaces in *group*."""
+        """Return the resources of *types* in the security group *group*."""
         return [name for name in self.of(*types) if group in self.groups(name)]
 
     def rules(self, group: str) -> list[str]:
-        """The rules that let *group* open connections, or admit them."""
+        """Return the rules to or from *group*."""
         found = []
         for rule in self.of("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"):
             ends = [self.get(rule, end) for end in ("GroupId", "SourceSecurityGroupId", "DestinationSecurityGroupId")]
@@ -136,7 +136,7 @@ class Graph:
         return found
 
     def targets(self, group: str) -> list[str]:
-        """The groups that admit *group*."""
+        """Return the groups that admit *group*."""
         return [
             target
             for rule in self.of("AWS::EC2::SecurityGroupIngress")
@@ -145,7 +145,7 @@ class Graph:
         ]
 
     def ways_out(self, subnets: list[str]) -> list[str]:
-        """Routes and associations of *subnets*."""
+        """Return routes and associations of *subnets*."""
         associations = [
             name
             for name in self.of("AWS::EC2::SubnetRouteTableAssociation")
@@ -156,7 +156,7 @@ class Graph:
         return [*associations, *routes]
 
     def ways_to_images(self, subnets: list[str]) -> list[str]:
-        """The same and the VPC endpoints of *subnets*: open connections break when one comes or goes."""
+        """Return routes, associations and VPC endpoints, whose changes break open connections."""
         ways = self.ways_out(subnets)
         tables = {table for way in ways for table in self.named(self.get(way, "RouteTableId"))}
         endpoints = [
@@ -168,29 +168,29 @@ class Graph:
 
     @cached_property
     def gates(self) -> list[str]:
-        """The custom resources that run migrations."""
+        """Return the migration gates."""
         return self.of(GATE)
 
     @cached_property
     def free_definitions(self) -> list[str]:
-        """Task definitions that no service runs: executors, operators and the gate start their tasks."""
+        """Return task definitions without a service, whose tasks are started on demand."""
         services = self.of("AWS::ECS::Service")
         used = {name for service in services for name in self.named(self.get(service, "TaskDefinition"))}
         return [name for name in self.of("AWS::ECS::TaskDefinition") if name not in used]
 
-    def works_on_database(self, service: str) -> bool:
-        """Whether a service runs Airflow; stores in containers are there before its database is upgraded."""
+    def runs_airflow(self, service: str) -> bool:
+        """Return whether a service runs Airflow."""
         definitions = self.named(self.get(service, "TaskDefinition"), "AWS::ECS::TaskDefinition")
         return any("AIRFLOW__" in text for name in definitions for text in strings(self.resources[name]))
 
     def roles_of(self, definition: str) -> list[str]:
-        """The task role and the execution role of a task definition."""
+        """Return task role and execution role of a task definition."""
         return self.named(
             [self.get(definition, role) for role in ("TaskRoleArn", "ExecutionRoleArn")], "AWS::IAM::Role"
         )
 
     def emptiers(self, bucket: str) -> list[str]:
-        """What empties *bucket* before it is deleted."""
+        """Return the custom resources that empty *bucket*."""
         return [name for name in self.of(EMPTIER) if bucket in self.named(self.get(name, "BucketName"))]
 
 
@@ -198,7 +198,7 @@ Found = Iterator[tuple[str, str, str]]
 
 
 def roles_are_complete(graph: Graph) -> Found:
-    """A role has its policies before AWS acts in it, and until it is done."""
+    """A role has its policies whenever AWS uses it."""
     for name, resource in graph.resources.items():
         kind = resource["Type"]
         roles = graph.named(resource.get("Properties", {}), "AWS::IAM::Role")
@@ -220,13 +220,13 @@ def roles_are_complete(graph: Graph) -> Found:
             continue
         for role in roles:
             for policy in graph.policies[role]:
-                # The policy that names what is made cannot come before it.
+                # A policy that refers to the resource cannot precede it.
                 if name not in graph.before(policy):
                     yield name, policy, f"{kind} acts in {role}"
 
 
 def _task_needs(graph: Graph, definition: str, groups: list[str], *kinds: str) -> Iterator[tuple[str, str]]:
-    """What must be there before a task of *definition* in *groups* starts, with the reason."""
+    """Yield the prerequisites of a task, with the reason."""
     for secret in graph.named(graph.get(definition, "ContainerDefinitions"), "AWS::SecretsManager::Secret"):
         for attachment in graph.of("AWS::SecretsManager::SecretTargetAttachment"):
             if secret in graph.named(graph.get(attachment, "SecretId")):
@@ -250,8 +250,8 @@ def _task_needs(graph: Graph, definition: str, groups: list[str], *kinds: str) -
                         yield instance, "the database answers through its instances"
 
 
-def services_find_what_they_need(graph: Graph) -> Found:
-    """A service starts its tasks at once, and a deployment whose tasks fail too often is given up."""
+def prerequisites_of_services(graph: Graph) -> Found:
+    """A service starts its tasks at once, and a deployment with too many failures is rolled back."""
     for name in graph.of("AWS::ECS::Service"):
         network = graph.get(name, "NetworkConfiguration", "AwsvpcConfiguration") or {}
         for definition in graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition"):
@@ -267,13 +267,13 @@ def services_find_what_they_need(graph: Graph) -> Found:
             for listener in listeners:
                 if group in graph.named(graph.resources[listener]["Properties"]):
                     yield name, listener, "ECS takes no target group without a load balancer"
-        if graph.works_on_database(name):
+        if graph.runs_airflow(name):
             for gate in graph.gates:
                 yield name, gate, "it works on the upgraded database"
 
 
-def migration_finds_what_it_needs(graph: Graph) -> Found:
-    """The gate runs its task as it is created."""
+def prerequisites_of_migrations(graph: Graph) -> Found:
+    """The gate runs its task during its creation."""
     for name in graph.gates:
         (definition,) = graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition")
         (function,) = graph.named(graph.get(name, "ServiceToken"), "AWS::Lambda::Function")
@@ -286,14 +286,14 @@ def migration_finds_what_it_needs(graph: Graph) -> Found:
         for role in graph.roles_of(definition):
             for policy in graph.policies[role]:
                 yield name, policy, f"the migration acts in {role}"
-        # The function's own role: Lambda calls ECS in it, on delete too.
+        # Lambda also uses the function's role on delete.
         for role in graph.named(graph.get(function, "Role"), "AWS::IAM::Role"):
             for policy in graph.policies[role]:
                 yield name, policy, f"the gate acts in {role}"
 
 
-def free_tasks_end_first(graph: Graph) -> Found:
-    """The gate stops tasks that no service runs; what they use is deleted after it, as ECS refuses or they fail."""
+def resources_of_started_tasks(graph: Graph) -> Found:
+    """The gate stops tasks without a service before their resources are deleted."""
     for name in graph.gates:
         for definition in graph.free_definitions:
             yield name, definition, "the gate stops its tasks before it is deleted"
@@ -310,7 +310,7 @@ def free_tasks_end_first(graph: Graph) -> Found:
 
 
 def buckets_stay_empty(graph: Graph) -> Found:
-    """A bucket is emptied after the last writer has gone, and by somebody who still may."""
+    """A bucket is emptied after its last writer is deleted, and while this is permitted."""
     for bucket in graph.of("AWS::S3::Bucket"):
         emptiers = graph.emptiers(bucket)
         policies = [
@@ -325,7 +325,7 @@ def buckets_stay_empty(graph: Graph) -> Found:
 
 def _writers(graph: Graph, bucket: str) -> Iterator[str]:
     yield from graph.gates
-    yield from filter(graph.works_on_database, graph.of("AWS::ECS::Service"))
+    yield from filter(graph.runs_airflow, graph.of("AWS::ECS::Service"))
     for balancer in graph.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         if bucket in graph.named(graph.get(balancer, "LoadBalancerAttributes")):
             yield balancer
@@ -338,8 +338,8 @@ def _writers(graph: Graph, bucket: str) -> Iterator[str]:
             yield flow_log
 
 
-def balancers_may_log_and_be_reached(graph: Graph) -> Found:
-    """A load balancer tries its bucket as it is created; one on the internet needs the VPC's gateway."""
+def prerequisites_of_load_balancers(graph: Graph) -> Found:
+    """A load balancer writes to its bucket on creation; an internet-facing one needs a gateway."""
     for name in graph.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         for bucket in graph.named(graph.get(name, "LoadBalancerAttributes"), "AWS::S3::Bucket"):
             for policy in graph.of("AWS::S3::BucketPolicy"):
@@ -352,9 +352,9 @@ def balancers_may_log_and_be_reached(graph: Graph) -> Found:
 
 RULES: tuple[Callable[[Graph], Found], ...] = (
     roles_are_complete,
-    services_find_what_they_need,
-    migration_finds_what_it_needs,
-    free_tasks_end_first,
+    prerequisites_of_services,
+    prerequisites_of_migrations,
+    resources_of_started_tasks,
     buckets_stay_empty,
-    balancers_may_log_and_be_reached,
+    prerequisites_of_load_balancers,
 )

@@ -1,4 +1,4 @@
-"""What cdk-nag's NIST 800-53 r5 pack finds in the production example has its reasons in docs/concepts/security.md."""
+"""docs/concepts/security.md explains the findings of cdk-nag's NIST 800-53 r5 pack."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PACK = "NIST.800.53.R5"
 ARN = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/airflow/11111111-2222-3333-4444-555555555555"
 
 
-def found(folder: Path, build: Callable[[Callable[..., App]], object]) -> dict[str, set[str]]:
-    """The constructs that each rule finds fault with, by the rule's name; *build* makes an app and synthesizes it."""
+def findings(folder: Path, build: Callable[[Callable[..., App]], object]) -> dict[str, set[str]]:
+    """Return the constructs with findings by rule, of the app that *build* synthesizes."""
 
     def make(**arguments) -> App:
         app = App(outdir=str(folder), **arguments)
         Validations.of(app).add_plugins(NIST80053R5Checks(app))
         return app
 
-    with contextlib.suppress(RuntimeError):  # which says that there are findings
+    with contextlib.suppress(RuntimeError):  # raised if there are findings
         build(make)
     (report,) = (report for report in Assembly(folder).reports if report["pluginName"] == PACK)
     return {
@@ -48,7 +48,7 @@ def found(folder: Path, build: Callable[[Callable[..., App]], object]) -> dict[s
 
 
 def production(make: Callable[..., App]) -> None:
-    """Run the example, with the context of its cdk.json."""
+    """Run the example with the context of its cdk.json."""
     folder = REPOSITORY / "examples/production"
     context = json.loads((folder / "cdk.json").read_text()).get("context", {})
     with mock.patch("aws_cdk.App", functools.partial(make, context=context)):
@@ -56,7 +56,7 @@ def production(make: Callable[..., App]) -> None:
 
 
 def with_everything(make: Callable[..., App]) -> None:
-    """A cluster with every argument that the table names."""
+    """Create a cluster with every argument of the table."""
     app = make()
     stack = Stack(app, "Data")
     subnets = [
@@ -84,12 +84,12 @@ ROWS = table(page("concepts/security.md"), "What the NIST 800-53 r5 pack finds")
 
 
 def test_production(tmp_path):
-    """Every finding in the production example has a row, and every row a finding."""
-    assert sorted(found(tmp_path, production)) == sorted(row[0] for row in ROWS)
+    """The table has exactly the findings of the production example."""
+    assert sorted(findings(tmp_path, production)) == sorted(row[0] for row in ROWS)
 
 
-def test_what_the_table_says_to_do(tmp_path):
-    """With the arguments that the table names, their rules find nothing more in the cluster's own resources."""
+def test_the_remedies_of_the_table(tmp_path):
+    """With the arguments of the table, their rules have no findings in the cluster."""
     named = {row[0] for row in ROWS if re.search(r"`(Web|RedisBroker|vpc|encryption_key)\b", row[2])}
     assert named == {
         "ALBWAFEnabled",
@@ -98,8 +98,8 @@ def test_what_the_table_says_to_do(tmp_path):
         "S3DefaultEncryptionKMS",
         "VPCDefaultSecurityGroupClosed",
     }
-    left = found(tmp_path, with_everything)
+    left = findings(tmp_path, with_everything)
     assert len(left) > 5
-    # Load balancers write access logs to no bucket with a key of its owner's.
+    # Load balancers cannot write access logs to a bucket with a customer key.
     assert left.pop("S3DefaultEncryptionKMS") == {"Data/Airflow/Logs/AccessLogs/Resource"}
     assert named & left.keys() == set()

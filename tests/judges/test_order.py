@@ -1,4 +1,4 @@
-"""Every example and some variants: what CloudFormation makes and deletes comes in an order that AWS accepts."""
+"""CloudFormation creates and deletes the resources of examples and variants in an order that AWS accepts."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ DESTROY = {"removal_policy": RemovalPolicy.DESTROY}
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples(name):
-    """Whatever is used is there before, and stays until after."""
-    # An example may have a stack of what the user has already.
+    """Each example has the required order."""
+    # Other stacks contain the user's existing resources.
     clusters = [template for template in example(name).templates.values() if resources(template, GATE)]
     assert clusters
     assert [line for template in clusters for line in faults(template)] == []
 
 
 def emptied(stack, name):
-    """A bucket of the user's that is emptied when the stack goes."""
+    """Return a bucket of the user that is emptied on deletion."""
     return s3.Bucket(stack, name, removal_policy=RemovalPolicy.DESTROY, auto_delete_objects=True)
 
 
@@ -81,13 +81,13 @@ VARIANTS = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants(name):
-    """The same for other stores, brokers, executors and networks."""
+    """Each variant has the required order."""
     assert faults(template_of(**VARIANTS[name])) == []
 
 
 @functools.cache
 def grown(*, first):
-    """A cluster with pools, ECS tasks and grants; with *first*, the grants are made before the rest."""
+    """Return the template of a cluster with pools, ECS tasks and grants; with *first*, grants come first."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -106,7 +106,7 @@ def grown(*, first):
 
 @pytest.mark.parametrize("first", [False, True])
 def test_growth(first):
-    """What is added later waits, and is waited for, like what was there from the start."""
+    """Additions have the required order."""
     template = grown(first=first)
     assert faults(template) == []
     (grants,) = [name for name in resources(template, "AWS::IAM::Policy") if name.startswith("AirflowGrants")]
@@ -114,14 +114,14 @@ def test_growth(first):
 
 
 def broken(template, change):
-    """What the judge says of a changed copy."""
+    """Return the faults of a changed copy."""
     changed = copy.deepcopy(template)
     change(changed["Resources"])
     return faults(changed)
 
 
 def without_dependencies(*types):
-    """Take the explicit dependencies from resources of *types*."""
+    """Remove the explicit dependencies of resources of *types*."""
 
     def change(everything):
         for resource in everything.values():
@@ -132,20 +132,20 @@ def without_dependencies(*types):
 
 
 def policy_beside(everything):
-    """Take the policies out of the gate's role, as CDK has them, with nothing that waits for them (case 2)."""
+    """Move the policies of the gate's role to a separate resource without dependents (case 2)."""
     role = next(name for name in everything if name.startswith("AirflowGateHandlerRole"))
     (policy,) = everything[role]["Properties"].pop("Policies")
     everything["Beside"] = {"Type": "AWS::IAM::Policy", "Properties": {**policy, "Roles": [{"Ref": role}]}}
 
 
 def circle(everything):
-    """Let two resources wait for each other."""
+    """Add two resources that depend on each other."""
     everything["One"] = {"Type": "AWS::SNS::Topic", "DependsOn": "Two"}
     everything["Two"] = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Fn::Sub": "${One.TopicName}-2"}}}
 
 
 def unknown(everything):
-    """Name a role in a resource whose type the judge has never seen."""
+    """Add a resource of an unknown type that refers to a role."""
     role = next(name for name in everything if "SchedulerExecutionRole" in name and "Policy" not in name)
     arn = {"Fn::GetAtt": [role, "Arn"]}
     everything["New"] = {"Type": "AWS::New::Thing", "Properties": {"RoleArn": arn}}
@@ -201,8 +201,8 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_the_judge_sees(name):
-    """A template that lacks an order is found, and the order named."""
+def test_the_judge_finds_faults(name):
+    """The judge reports each missing order."""
     change, expected = BREAKS[name]
     found = broken(grown(first=True), change)
 
@@ -215,7 +215,7 @@ def test_the_judge_sees(name):
 
 
 def test_the_judge_changes_nothing():
-    """The template is the same afterwards."""
+    """The judge does not change the template."""
     template = template_of()
     before = json.dumps(template)
     faults(template)

@@ -1,4 +1,4 @@
-"""No example comes near a limit of AWS, and a template that is over one is found."""
+"""Examples are far below the limits of AWS, and exceeded limits are found."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from synthesis import EXAMPLES, example
 pytestmark = pytest.mark.xdist_group("examples")
 
 ARN = {"Fn::GetAtt": ["Role", "Arn"]}
-# What an example may use of a limit: the rest is the user's.
+# The share of a limit that an example may use.
 SHARE = 0.75
 
 
 def one(kind: str, **properties) -> dict:
-    """A template of one resource."""
+    """Return a template with one resource."""
     return {"Resources": {"One": {"Type": kind, "Properties": properties}}}
 
 
 def rules(number: int, way: str = "Ingress") -> dict:
-    """A security group with rules of its own and rules beside it."""
+    """Return a security group with rules inside and beside it."""
     beside = {
         f"Rule{n}": {
             "Type": f"AWS::EC2::SecurityGroup{way}",
@@ -35,22 +35,22 @@ def rules(number: int, way: str = "Ingress") -> dict:
 
 
 def policy(letters: int) -> dict:
-    """A policy document of about so many letters."""
+    """Return a policy document with about so many characters."""
     return {"Statement": [{"Effect": "Allow", "Action": "s3:Get", "Resource": "x" * letters}]}
 
 
 def task(*containers: dict) -> dict:
-    """A task definition."""
+    """Return a task definition."""
     return one("AWS::ECS::TaskDefinition", ContainerDefinitions=[{"Name": "one", **more} for more in containers])
 
 
 def variable(name: str, value: object) -> dict:
-    """A container with one variable."""
+    """Return a container with one variable."""
     return {"Environment": [{"Name": name, "Value": value}]}
 
 
 def overriding(letters: int) -> str:
-    """Options of an executor that override something."""
+    """Return executor options with overrides."""
     return json.dumps({"overrides": {"containerOverrides": [{"environment": [{"name": "A", "value": "x" * letters}]}]}})
 
 
@@ -126,7 +126,7 @@ OVER = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples(name):
-    """Each example stays well below every limit, with the longest texts that a deploy can fill in."""
+    """Each example is far below every limit."""
     near = [
         f"{stack} {where}: {number:,} of {limit.most:,} {limit.name}"
         for stack, template in example(name).templates.items()
@@ -137,11 +137,11 @@ def test_examples(name):
     assert near == []
 
 
-def test_every_limit_is_counted_somewhere():
-    """Limits that concern what every cluster has are counted in the default cluster: a judge must see something."""
+def test_every_limit_is_counted():
+    """The default cluster has a count for each limit, with the listed exceptions."""
     (template,) = example("quickstart").templates.values()
     counted = {limit.name for limit in LIMITS if any(number for _, number in limit.count(template))}
-    # What the default cluster has not: names of its own, managed policies, Aurora, overrides, parameters of SSM.
+    # The default cluster has no fixed names, managed policies, Aurora, overrides and SSM parameters.
     assert {limit.name for limit in LIMITS} - counted == {
         "bytes of a parameter",
         "characters of a load balancer's name",
@@ -155,13 +155,13 @@ def test_every_limit_is_counted_somewhere():
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=[limit.name for limit in LIMITS])
-def test_over(limit):
-    """A template over a limit is found, and the limit is named."""
+def test_an_exceeded_limit(limit):
+    """Each exceeded limit is reported by name."""
     assert any(limit.name in finding for finding in exceeded(OVER[limit.name]))
 
 
 def test_the_longest_text():
-    """References count as their longest text, joined parts as one, and a template's own text as it is."""
+    """References count as their longest text."""
     assert text({"Ref": "AWS::Region"}) == "r" * 14
     assert len(text({"Fn::Join": ["-", ["a", {"Ref": "Bucket"}, "b"]]})) == REFERENCE + 4
     assert len(text({"Fn::Sub": "${AWS::AccountId}.dkr.${A}"})) == 12 + 5 + REFERENCE

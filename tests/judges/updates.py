@@ -1,6 +1,6 @@
-"""What CloudFormation does to each resource in an update, and what the services then refuse, by two templates.
+"""Replacements and rejections in a CloudFormation update from one template to another.
 
-Replacement follows the create-only properties of CloudFormation's registry, as cfn-lint ships it.
+Create-only properties are those of CloudFormation's registry in cfn-lint.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Template = dict[str, Any]
 SCHEMAS = next(
     (Path(__file__).parents[2] / ".venvs/cfn-lint/lib").glob("python3*/site-packages/cfnlint/data/schemas"), None
 )
-# The property that gives a resource a name of the user's. Two resources cannot have it at once.
+# Properties that set a fixed name, which must be unique.
 NAMES = ("Name", "DBInstanceIdentifier", "DBClusterIdentifier", "ReplicationGroupId", "BucketName", "RoleName")
 NAMES += ("LogGroupName", "QueueName", "TableName", "FunctionName", "ServiceName", "ClusterName", "PolicyName")
 
 
 @functools.cache
 def create_only(kind: str) -> frozenset[str]:
-    """The properties of *kind* of which a change always replaces the resource, parts of properties by their whole."""
+    """Return the properties of *kind* whose change replaces the resource."""
     if SCHEMAS is None:
         raise FileNotFoundError("needs the environment of cfn-lint: make environments")
     name = _files().get(kind)
@@ -41,7 +41,7 @@ def _files() -> dict[str, str]:
 
 
 def replaced(before: Template, after: Template) -> set[str]:
-    """The logical ids of what an update replaces, what follows from another replacement included."""
+    """Return the logical ids of replaced resources, including consequences."""
     found: set[str] = set()
     while True:
         more = {
@@ -56,7 +56,7 @@ def replaced(before: Template, after: Template) -> set[str]:
 
 
 def refused(before: Template, after: Template) -> list[str]:
-    """What a service refuses in this update, so that the deploy fails and rolls back."""
+    """Return the reasons for which a service would reject the update."""
     gone = replaced(before, after)
     findings = []
     for name, old, new in _both(before, after):
@@ -98,13 +98,13 @@ def _version(text: Any) -> tuple[int, ...]:
 
 
 def _older(old: Any, new: Any) -> bool:
-    """Whether *new* is an older release than *old*, as far as both say."""
-    said = min(len(_version(old)), len(_version(new)))
-    return _version(new)[:said] < _version(old)[:said]
+    """Return whether *new* is an older release, in the parts that both have."""
+    parts = min(len(_version(old)), len(_version(new)))
+    return _version(new)[:parts] < _version(old)[:parts]
 
 
 def _refusals(kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """Known refusals of single services, each with its source."""
+    """Yield known rejections by service, with their source."""
     if kind == "AWS::ElastiCache::ReplicationGroup":
         alone = min(old.get("NumCacheClusters", 1), new.get("NumCacheClusters", 1)) < 2
         turns_on = new.get("AutomaticFailoverEnabled") and not old.get("AutomaticFailoverEnabled")

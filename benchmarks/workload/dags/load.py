@@ -1,4 +1,4 @@
-"""What is measured: many tasks at once, tasks one after another, and one task alone. None of them does anything."""
+"""The measured DAGs: parallel tasks, a chain of tasks, and a single task, all without work."""
 
 from datetime import datetime
 
