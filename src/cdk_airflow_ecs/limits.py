@@ -17,10 +17,9 @@ from cdk_airflow_ecs.tokens import is_token
 # Amazon ECS service quotas, "Task definition size limit". ECS counts the bytes of the stored JSON
 # (awsdocs/amazon-ecs-developer-guide#149).
 TASK_DEFINITION_BYTES: Final = 65_536
-# Amazon VPC quotas, "Inbound or outbound rules per security group", counted separately for IPv4 and IPv6.
+# Amazon VPC quotas, "Inbound or outbound rules per security group", for IPv4 and IPv6 each.
 SECURITY_GROUP_RULES: Final = 60
-# Half of the 1,024 bytes of an S3 key (Amazon S3 user guide, "Naming Amazon S3 objects"). The rest is for Airflow's
-# ids of DAG, run and task, of 250 characters each.
+# Half of an S3 key (Amazon S3 user guide, "Naming Amazon S3 objects"). Airflow appends ids of DAG, run and task.
 S3_PREFIX_BYTES: Final = 512
 
 _TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
@@ -28,11 +27,11 @@ _SHOWN: Final = 5
 
 
 def check_task_definitions(components: Iterable[Component], log_options: Mapping[str, str]) -> None:
-    """Raise an error with component, size and the names of the largest values if a task definition is too large.
+    """Raise an error if a task definition is too large.
 
     Args:
         components: the components of the plan.
-        log_options: the log driver options of each container of a service.
+        log_options: the log driver options of the containers of services.
     """
     for component in components:
         options = log_options if component.kind == "service" else {}
@@ -70,7 +69,6 @@ def _container(container: Container, log_options: Mapping[str, str]) -> dict[str
 
 
 def _known(value: Value) -> str:
-    """Return the part of a value that is known before deploy time."""
     if isinstance(value, Json):
         return json.dumps(value.tree, default=lambda _: "", separators=(", ", ": "))
     return "" if isinstance(value, Ref | SecretRef) else _TOKEN.sub("", value)

@@ -1,7 +1,4 @@
-"""Physical names, unique for each cluster of each deployed stack and stable between deployments.
-
-Private DNS zones share a VPC; task-definition families share an account and region.
-"""
+"""Physical names, unique for each cluster of each deployed stack and stable between deployments."""
 
 from __future__ import annotations
 
@@ -17,17 +14,14 @@ _PREFIX_LETTERS: Final = 160
 
 
 def namespace_name(scope: Construct) -> str:
-    """Return the name of the cluster's private DNS zone: its id and a digest of its stack name and path."""
+    """Return the name of the cluster's private DNS zone, unique in a VPC."""
     _, digest = _deployed(scope)
     slug = re.sub(r"[^a-z0-9]+", "-", scope.node.id.lower()).strip("-")[:24] or "airflow"
     return f"{slug}-{digest}.airflow.internal"
 
 
 def family_prefix(scope: Construct) -> str:
-    """Return the prefix of the cluster's task-definition families.
-
-    RunTask starts the latest revision of a family, so two stacks must not share one.
-    """
+    """Return the prefix of the cluster's task-definition families, unique in account and region."""
     stack_name, digest = _deployed(scope)
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{stack_name}-{scope.node.id}")
     return f"{slug[: _PREFIX_LETTERS - len(digest) - 1]}-{digest}"

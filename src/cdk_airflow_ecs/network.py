@@ -37,13 +37,12 @@ OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _IS
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The VPC of a cluster and the subnets in it.
+    """The VPC of a cluster and its subnets.
 
     Args:
-        vpc: the VPC.
         endpoints: gateway endpoints created by the cluster. Adding or removing one breaks open connections.
         task_subnets: the subnets of tasks, with routes to AWS APIs and the image registry.
-        store_subnets: the subnets of database and broker, fixed at their creation.
+        store_subnets: the subnets of database and broker, which cannot change.
         web_subnets: the subnets of the load balancer.
     """
 
@@ -63,7 +62,7 @@ class Network:
 
     @property
     def web_blocks(self) -> str:
-        """The CIDR blocks of the load balancer's subnets, separated by commas; private networks if unknown."""
+        """The CIDR blocks of the web subnets, separated by commas; private networks if unknown."""
         try:
             blocks = [subnet.ipv4_cidr_block for subnet in self.select(self.web_subnets).subnets]
         except RuntimeError:  # a subnet imported by its id only
@@ -72,7 +71,7 @@ class Network:
 
     @property
     def assign_public_ip(self) -> bool:
-        """Whether tasks get public addresses: only in public subnets."""
+        """Whether tasks are in public subnets."""
         return bool(self._tasks.has_public)
 
     @property
@@ -82,17 +81,14 @@ class Network:
 
     @property
     def counted_store_subnets(self) -> ec2.SubnetSelection:
-        """The store subnets for constructs that count them; a list known only at deploy time counts as two."""
+        """The store subnets for constructs that count them; a list token counts as two."""
         if not any(map(is_list_token, self.store_subnet_ids)):
             return self.store_subnets
         return ec2.SubnetSelection(subnets=[*self._stores.subnets] * 2)
 
     @property
     def store_subnets_by_zone(self) -> Mapping[str, ec2.ISubnet]:
-        """The first store subnet of each zone: EFS accepts one mount target per zone.
-
-        Subnets whose zones are known only at deploy time count as different zones.
-        """
+        """The first store subnet of each zone. Zones known only at deploy time count as different."""
         found: dict[str, ec2.ISubnet] = {}
         for subnet in self._stores.subnets:
             zone = subnet.availability_zone
@@ -101,7 +97,7 @@ class Network:
 
     @property
     def zones_without_store(self) -> list[str]:
-        """The zones with task subnets but without store subnets; empty if zones are known only at deploy time."""
+        """The zones with task subnets but without store subnets, if known."""
         stores, tasks = (
             {subnet.availability_zone for subnet in subnets} for subnets in (self._stores.subnets, self.task_routes)
         )
@@ -123,7 +119,7 @@ class Network:
         """The values of ``Ref("Network", …)`` in a plan."""
         return {
             "task_subnets": joined(",", self.task_subnet_ids),
-            # CloudFormation can insert a list into JSON text only by joining it; this becomes ["a","b"].
+            # In JSON text a list token must be joined; this becomes ["a","b"].
             "task_subnet_list": (
                 [joined('","', self.task_subnet_ids)]
                 if any(map(is_list_token, self.task_subnet_ids))
@@ -136,13 +132,13 @@ class Network:
     def security_group(
         self, scope: Construct, construct_id: str, description: str, *, egress: bool = False
     ) -> ec2.SecurityGroup:
-        """Create an empty security group.
+        """Create a security group without rules.
 
         Args:
             scope: the parent.
             construct_id: the id.
             description: constant text, because a change replaces the group.
-            egress: whether it allows all outbound connections, which tasks need for AWS APIs and DAGs.
+            egress: whether it allows all outbound connections.
         """
         return ec2.SecurityGroup(scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=egress)
 
@@ -159,7 +155,7 @@ class Network:
 
 
 def joined(separator: str, values: Sequence[str]) -> str:
-    """Join *values*, which may be a list known only at deploy time."""
+    """Join *values*, which may be a list token."""
     return Fn.join(separator, values) if any(map(is_list_token, values)) else separator.join(values)
 
 
@@ -181,19 +177,19 @@ def build_network(
 
 
 def choose_subnets(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
-    """Return the network in *vpc*, with defaults for subnets that the user did not choose.
+    """Return the network in *vpc*, with default subnets where the user chose none.
 
     Args:
         vpc: the VPC.
         subnets: the user's choices.
         internet_facing: whether the load balancer is in public subnets.
-        own: whether the cluster created the VPC, which has isolated store subnets.
+        own: whether the cluster created the VPC.
     """
     stores = _ISOLATED if own else _PRIVATE
     return Network(
         vpc=vpc,
         task_subnets=subnets.get("task_subnets") or ec2.SubnetSelection(subnet_type=_PRIVATE),
-        # Never isolated subnets in the user's VPC: if it gained some later, the database would be replaced.
+        # Not isolated subnets in the user's VPC: if they were added later, the database would be replaced.
         store_subnets=subnets.get("store_subnets") or ec2.SubnetSelection(subnet_type=stores),
         web_subnets=subnets.get("web_subnets")
         or ec2.SubnetSelection(
@@ -214,7 +210,7 @@ def _make_vpc(scope: Construct, stack: StackFacts, key: kms.IKey) -> ec2.Vpc:
         "Vpc",
         max_azs=2,
         nat_gateways=1,
-        # CDK would add a function whose role has a managed policy. The default group is not used here.
+        # CDK would add a function with a managed policy.
         restrict_default_security_group=False,
         subnet_configuration=[subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in OWN_GROUPS.items()],
     )
@@ -245,10 +241,10 @@ def connect(
     Args:
         edges: the permitted connections.
         components: the security groups of components, by name.
-        resources: cluster resources that accept connections, by name. Edges to any other target are skipped.
+        resources: cluster resources that accept connections, by name.
         clients: the sources of the edges from "Clients".
     """
-    # One call creates the rules of all components with the same target, port and description.
+    # One call for all components with the same target and port.
     together: dict[tuple[str, int, str], list[str]] = {}
     for edge in edges:
         target = components.get(edge.target) or resources.get(edge.target)
@@ -262,7 +258,7 @@ def connect(
         else:
             resources[edge.source].connections.allow_to(target, _tcp(edge.port), edge.why)
     for (name, port, why), sources in together.items():
-        # Called on the cluster's side, so that a store in another stack does not depend on this one.
+        # On the cluster's side: a store in another stack must not depend on this one.
         groups = ec2.Connections(security_groups=[components[source] for source in sources])
         groups.allow_to(components.get(name) or resources[name], _tcp(port), why)
 

@@ -58,7 +58,7 @@ class OptionConflictError(ValueError):
 
 
 def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:
-    """Return error messages by option, for each option that two sources set to different values or by different names.
+    """Return error messages by option, for options that two sources set to different values or by different names.
 
     Args:
         sources: as in :func:`merge`.

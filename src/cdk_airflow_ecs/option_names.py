@@ -16,24 +16,24 @@ from types import MappingProxyType
 Option = tuple[str, str]  # (section, option), in lower case as in airflow.cfg
 
 COMMAND_SUFFIXES = ("_cmd", "_secret")
-# Sections that Airflow passes on unchanged, so any name is valid: transport options of Celery and kombu, arguments of
-# the Elasticsearch and OpenSearch clients and of sentry_sdk.init().
+# Sections with any names: transport options of kombu, arguments of the Elasticsearch and OpenSearch clients and of
+# sentry_sdk.init().
 FREE_FORM = re.compile(r"\w+_transport_options|(elasticsearch|opensearch)_configs|sentry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownOption:
-    """Facts about one option in all releases.
+    """One option in all releases.
 
     Args:
         minors: the release lines that have it under this name.
-        read: the release lines that read this old name instead of a newer one.
+        read: the release lines that read it as an old name.
         renamed: the newer names, oldest first.
-        since: the version that renamed it, if Airflow documents it.
+        since: the version that renamed it, if known.
         deprecated: the version that deprecated it.
-        advice: Airflow's advice on what to use instead.
+        advice: Airflow's advice on a replacement.
         sensitive: whether Airflow masks it, and also reads it from a command or a secrets backend.
-        provider: its provider package; None for an option of Airflow itself.
+        provider: its provider package; None for Airflow's own options.
     """
 
     minors: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def known(minor: str) -> Mapping[Option, KnownOption]:
 
 
 def exists(option: Option, minor: str) -> bool:
-    """Return whether release line *minor* has *option*, including ``_cmd`` and ``_secret`` of sensitive options."""
+    """Return whether release line *minor* has *option*, also as ``_cmd`` or ``_secret``."""
     return FREE_FORM.fullmatch(option[0]) is not None or base_option(option) in known(minor)
 
 
@@ -102,7 +102,7 @@ def base_option(option: Option) -> Option:
 
 @lru_cache(maxsize=4096)  # a plan calls it for each option of each process
 def read_as(option: Option, minor: str) -> Option:
-    """Return the option that *option* sets in release line *minor*. It may be an old name, ``_cmd`` or ``_secret``."""
+    """Return the option that *option* (or an old name, ``_cmd`` or ``_secret``) sets in release line *minor*."""
     base, minor = base_option(option), line_with_data(minor)
     facts = every_option().get(base)
     return (current_option(base, minor) if facts and minor in facts.read else None) or base

@@ -1,7 +1,4 @@
-"""Checks of the user's Airflow options against the options of a release. Pure.
-
-An option is ``(section, option)`` in lower case, as in ``airflow.cfg``.
-"""
+"""Checks of the user's Airflow options. Pure."""
 
 from __future__ import annotations
 
@@ -94,14 +91,9 @@ def variables(chosen: Mapping[Option, T]) -> dict[str, T]:
 
 
 def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
-    """Check a user's options against those of a release.
+    """Return the findings about options of release line *minor*, such as "3.3".
 
-    A value that is not text, a number or a bool counts as a secret. A section unknown to all releases counts as a
-    plugin's section.
-
-    Args:
-        given: values by option.
-        minor: the release line, such as "3.3".
+    Values other than text, numbers and bools count as secrets. Sections unknown to all releases count as plugins'.
     """
     minor = line_with_data(minor)
     found = ((option, finding) for option, value in given.items() for finding in _judge(option, value, minor))
@@ -232,7 +224,6 @@ def _named_secret(option: Option) -> Finding:
 
 
 def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
-    """Return the finding about an old name that Airflow still reads."""
     new = current_option(option, minor) or option
     since = f"since Airflow {facts.since}" if facts.since else "now"
     message = f"{spell(option)} is called {spell(new)} {since}. Airflow {minor} still reads the old name"
@@ -240,7 +231,6 @@ def _renamed(option: Option, facts: KnownOption, minor: str) -> Finding:
 
 
 def _absent(option: Option, facts: KnownOption, minor: str) -> Finding:
-    """Return the finding about an option that only other releases have."""
     airflow = f"Airflow {minor}"
     if facts.provider:
         airflow += f" with its {facts.provider} provider"

@@ -51,8 +51,7 @@ def allow(
 ) -> Statements:
     """Add the permissions of *component* that are not in *done* to *role*, and return all statements.
 
-    If a permission has new resources, its statement is extended, so that the order of additions does not change the
-    template. Resources with a wildcard are added to *wildcards*.
+    New resources of a permission extend its statement. Resources with a wildcard are added to *wildcards*.
     """
     made: list[tuple[Permission, iam.PolicyStatement]] = []
     left = list(done)
@@ -87,7 +86,7 @@ def add_to_policy(role: iam.IRole, statement: iam.PolicyStatement) -> None:
 
 
 def secret_key_statements(component: Component, context: RenderContext) -> Iterator[iam.PolicyStatement]:
-    """Yield statements for the keys of the component's secrets, registry login and log router, via Secrets Manager."""
+    """Yield statements for the keys of the component's secrets, via Secrets Manager."""
     values = [value for container in component.containers for value in container.environment.values()]
     bound = (context.bindings[value.of].key_of(value.field) for value in values if isinstance(value, SecretRef))
     routed = context.bindings["LogRouter"].secret_keys.values() if component.kind == "service" else ()

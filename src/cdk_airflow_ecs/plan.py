@@ -1,7 +1,6 @@
-"""The plan of a cluster as plain data without CDK: components, containers, edges, permissions.
+"""The plan of a cluster as data: components, containers, edges, permissions.
 
-A value is text (which may contain a token), or a symbol that the renderer replaces: :class:`Ref`, :class:`SecretRef`,
-:class:`Json`. Equal inputs produce equal plans.
+A value is text, or a symbol that the renderer replaces: :class:`Ref`, :class:`SecretRef`, :class:`Json`.
 """
 
 from __future__ import annotations
@@ -59,14 +58,14 @@ class Container:
 
     Args:
         name: its name in the task definition.
-        command: the default command, which RunTask may override.
+        command: the command, which RunTask may override.
         prefix: arguments appended to the entry point, before the command.
         entrypoint: replaces the image's entry point.
         port: the port that it listens on.
         health_check: the health check of ECS.
         environment: its variables and secrets.
         user: user and group, such as "999:999"; None for the image's user.
-        mounts: mount paths by volume name.
+        mounts: mount paths, by volume name.
     """
 
     name: str
@@ -110,23 +109,22 @@ class Permission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component(TaskSize):
-    """One ECS service or task, with its own task definition, security group and pair of roles.
+    """One ECS service or task, with its own task definition, security group and roles.
 
     Args:
         name: its name in edges and outputs.
-        path: its path in the construct tree, which determines its logical ids.
-        kind: "service" is an Airflow service. "store" is a service that keeps data, with at most one task at a time,
-            and its users start after it. The other kinds have no service: the migration gate starts a "one-shot
-            task", an executor an "executor task", and a DAG an "ECS task".
+        path: its path in the construct tree.
+        kind: "service" is an Airflow service. "store" is a service that keeps data, with at most one task at a time.
+            The other kinds have no service: the migration gate starts a "one-shot task", an executor an "executor
+            task", and a DAG an "ECS task".
         count: the desired count of a service; None for a task, and with *scaling*.
         scaling: sets the desired count after deployment.
-        runs_user_code: whether it runs code of DAG authors; ``cluster.grant_principal`` includes it.
-        serves_web: whether it is behind the load balancer. Only then does ECS rebalance its tasks across zones, which
-            would interrupt other work.
-        image: the name of its image; "airflow" is the cluster's image.
+        runs_user_code: whether it runs code of DAG authors, so ``cluster.grant_principal`` includes it.
+        serves_web: whether it is behind the load balancer. Only then does ECS rebalance its tasks across zones.
+        image: the name of its image; "airflow" is the cluster's.
         architecture: the processor architecture.
-        capacity: the machines of its tasks. The default is Fargate.
-        dns_name: its name in the cluster's private DNS zone.
+        capacity: the machines of its tasks.
+        dns_name: its name in the private DNS zone.
         volumes: folders that its containers may mount.
     """
 
@@ -202,7 +200,7 @@ def _refs(node: object) -> Iterator[Ref]:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edge:
-    """A permitted connection from *source* to *target* on TCP *port*, which becomes a security group rule."""
+    """A permitted connection from *source* to *target* on TCP *port*."""
 
     source: str
     target: str
@@ -212,7 +210,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterPlan:
-    """The components and edges of a cluster, in order: a component may refer to those before it.
+    """The components and edges of a cluster. A component may refer to earlier ones.
 
     Examples:
         >>> from cdk_airflow_ecs.testing import plan_of
@@ -224,11 +222,7 @@ class ClusterPlan:
     edges: tuple[Edge, ...]
 
     def component(self, name: str) -> Component:
-        """Return the component with this name.
-
-        Raises:
-            KeyError: if there is none.
-        """
+        """Return the component *name*, or raise ``KeyError``."""
         for component in self.components:
             if component.name == name:
                 return component

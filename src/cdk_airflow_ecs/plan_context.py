@@ -21,7 +21,7 @@ class PlanContext:
     Args:
         web: the name of the component behind the load balancer.
         owners: the parts that check options.
-        relied_upon: options that the cluster relies on but does not set, by reason.
+        relied_upon: as of :func:`~cdk_airflow_ecs.relied_upon.relied_upon`.
     """
 
     settings: Settings

@@ -28,8 +28,7 @@ from cdk_airflow_ecs.settings import Settings
 # The processes of a component, the user's settings for it, and its default size.
 _Part: TypeAlias = "tuple[tuple[Process | Workers, ...], Service, TaskSize]"
 
-# Measured when idle, in MB: API core and execution together 457, scheduler 234, DAG processor 198, triggerer 236
-# (3.3.2), webserver 607 (2.11.2).
+# Measured idle, in MB: API server 457, scheduler 234, DAG processor 198, triggerer 236 (3.3.2), webserver 607 (2.11.2).
 _SIZES: Final = {
     "ApiServer": TaskSize(cpu=1024, memory_mib=2048),
     "Webserver": TaskSize(cpu=1024, memory_mib=2048),
@@ -139,7 +138,7 @@ def _component(
                 *(p for process in processes_ for p in _permissions(context, process)),
                 *(own.permissions if own else ()),
                 *router.permissions,
-                # Last, because ECS tasks may be added later and must not change the order.
+                # Last, because more may be added later.
                 *(p for process in processes_ for p in _task_permissions(context, process)),
             ]
         ),

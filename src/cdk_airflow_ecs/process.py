@@ -31,12 +31,12 @@ class HealthCheck:
     """The health check command of a container.
 
     Args:
-        command: the command and its arguments, run without a shell.
+        command: the command and its arguments, without a shell.
         interval_seconds: time between two runs, 5 to 300.
         timeout_seconds: time limit of a run, 2 to 120.
         retries: consecutive failures before the container is unhealthy, 1 to 10.
-        start_period_seconds: grace period at start, 0 to 300. The default is 180: Airflow's start took up to 16 s of
-            CPU time when measured, which is over a minute with 0.25 vCPU.
+        start_period_seconds: grace period at start, 0 to 300. Airflow's start took up to 16 s of CPU time when
+            measured: over a minute with 0.25 vCPU.
     """
 
     command: tuple[str, ...]
@@ -65,10 +65,10 @@ class Process:
 
     Args:
         name: the name of its container.
-        component: its component. Processes of one component share an ECS task.
+        component: its component. Processes of one component share a task.
         command: the command.
-        needs: configuration and connections beyond the common ones: "database", "fernet", "jwt", "session",
-            "execution-api", "dags", "executor", "load-executor", "read-logs", "write-logs".
+        needs: additional configuration and connections: "database", "fernet", "jwt", "session", "execution-api",
+            "dags", "executor", "load-executor", "read-logs", "write-logs".
         port: the port that it listens on.
         health_check: the health check of ECS.
         environment: variables of this process only.
@@ -97,9 +97,9 @@ class Process:
 
 
 def http_check(url: str) -> HealthCheck:
-    """Return a check that *url* responds. It needs 0.1 s of CPU time; ``airflow jobs check`` needs 5 s.
+    """Return a check that *url* responds.
 
-    The first response of the execution API took 4.8 s when measured, later ones 2 ms. ECS waits 10 s.
+    It needs 0.1 s of CPU time, ``airflow jobs check`` 5 s. The first response took 4.8 s when measured.
     """
     return HealthCheck(command=("python3", "-ISc", f"import urllib.request as r;r.urlopen('{url}',timeout=9)"))
 

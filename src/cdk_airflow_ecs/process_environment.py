@@ -30,7 +30,7 @@ def process_environment(
     Args:
         context: the cluster.
         process: the process.
-        workers: the executor's plan of it, if the process belongs to the executor.
+        workers: the executor's plan of it, if any.
         service: the user's settings of its component.
 
     Raises:
@@ -78,7 +78,7 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
     """Return the defaults of this library, which the user may change."""
     chosen: dict[Option, Value] = {
         ("core", "load_examples"): "False",
-        # The migration gate upgrades the schema. After a rollback it is newer than the image, and services must start.
+        # The migration gate does it. After a rollback the schema is newer than the image, and services must start.
         ("database", "check_migrations"): "False",
         # Logs are copied to S3 when a task ends; otherwise the worker's disk fills up.
         ("logging", "delete_local_logs"): "True",
@@ -91,9 +91,8 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
         # Use count= to scale. 3.0 would start four processes (apache/airflow config.yml).
         chosen["api", "workers"] = "1"
         chosen["execution_api", "jwt_expiration_time"] = _token_seconds(context.settings.version)
-        # Tasks retry for about four minutes while the web component is replaced: nineteen waits of up to 30 s. With
-        # Airflow's defaults they fail after 8 to 15 s (airflow/sdk/api/client.py). The scheduler fails a task after
-        # 300 s without a heartbeat ([scheduler] task_instance_heartbeat_timeout).
+        # Tasks retry for about four minutes while the web component is replaced: nineteen waits of up to 30 s.
+        # Airflow's defaults end after 8 to 15 s (airflow/sdk/api/client.py), its heartbeat timeout after 300 s.
         chosen["workers", "execution_api_retries"] = "20"
         chosen["workers", "execution_api_retry_wait_max"] = "30"
     return chosen
@@ -102,10 +101,9 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
 def _token_seconds(version: AirflowVersion) -> str:
     """Return the lifetime of a task's token in seconds.
 
-    Before 3.2.2 it starts when the task is queued, and Airflow's default of 600 s may end before a worker starts the
-    task (apache/airflow#53713). From 3.2.2 on a separate token covers the queue (apache/airflow#60108). A running task
-    renews its token in the last fifth of the lifetime (execution_api/app.py), which must exceed the four minutes of
-    retries: 120 s of 600 s do not.
+    Before 3.2.2 it starts when the task is queued, and may end before a worker starts the task (apache/airflow#53713);
+    later a separate token covers the queue (apache/airflow#60108). A running task renews it in the last fifth
+    (execution_api/app.py), which must exceed the four minutes of retries: Airflow's 600 s are too short.
     """
     return "3600" if version >= _QUEUE_TOKENS_SINCE else "86400"
 
@@ -115,7 +113,7 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     has_logs = process.needs & {"write-logs", "read-logs"}
     chosen: dict[Option, Value] = {
         ("core", "executor"): context.executor.class_path,
-        # Host names of containers do not resolve, and the web component reads logs from this address.
+        # The web component reads logs from this address; host names of containers do not resolve.
         ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
         **(settings.logs.config(settings.version) if has_logs else settings.logs.unconcerned(settings.version)),
     }

@@ -48,8 +48,7 @@ class RenderedComponent:
     """The CDK constructs of a component.
 
     Args:
-        peer: the security group, imported. Unlike the original it causes no CDK warnings about rules of a group that
-            allows all outbound connections.
+        peer: the security group, imported to avoid CDK's warnings about egress rules.
         streams: the log streams of its containers.
         statements: the statements of its task role, with their permissions.
     """
@@ -87,17 +86,17 @@ class RenderContext:
     """Everything that rendering a component needs.
 
     Args:
-        scope: returns the construct at a path below the cluster, and creates it if missing.
+        scope: returns or creates the construct at a path below the cluster.
         key: the encryption key of the cluster.
         ecs_clusters: the ECS clusters by their names in refs.
         offers: the associations of capacity providers, by ECS cluster.
         network: VPC and subnets.
         image: returns the image of a component.
-        log_group: the log group of containers without a log router.
+        log_group: the log group of containers.
         log_router: the log router of services.
-        bindings: the bindings of cluster resources, by name.
+        bindings: the bindings of cluster resources.
         key_statements: the IAM statements about keys.
-        trust: the principal of task and execution roles.
+        trust: the principal of roles.
         namespace: the private DNS zone, if used.
         family_prefix: the prefix of task-definition families.
         task_roles: the user's task roles, by component.

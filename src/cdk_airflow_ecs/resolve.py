@@ -44,11 +44,7 @@ _SERVICES: Final = {
 
 
 def resolve(arguments: ClusterArguments) -> Settings:
-    """Return the settings: arguments with defaults, checked as far as possible without CDK.
-
-    Raises:
-        ValueError: for invalid or incompatible arguments.
-    """
+    """Return the settings, or raise ``ValueError`` for invalid or incompatible arguments."""
     version, advice = _version(arguments)
     secrets: dict[str, ecs.Secret] = {}
     settings = _complete(arguments, version, secrets)

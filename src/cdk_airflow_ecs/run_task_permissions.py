@@ -6,12 +6,12 @@ from typing import Final
 
 from cdk_airflow_ecs.plan import CLUSTER, Permission, Ref
 
-# RunTask gives tasks no tags unless it is asked to (Amazon ECS API, RunTask, propagateTags).
+# By default RunTask adds no tags (Amazon ECS API, RunTask, propagateTags).
 PROPAGATE_TAGS: Final = {"propagate_tags": "TASK_DEFINITION"}
 
 
 def may_read_log(component: str) -> Permission:
-    """Return the permission to read the container logs of *component*, which the operator prints."""
+    """Return the permission to read the container logs of *component*."""
     return Permission(actions=("logs:GetLogEvents",), resources=(Ref(component, "log_streams_arn"),))
 
 
@@ -29,10 +29,7 @@ def may_follow(cluster: str = CLUSTER) -> Permission:
 
 
 def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
-    """Return the permissions to start any revision of *component* in *cluster*, and to follow and stop tasks there.
-
-    Tasks have random ids, so these include all tasks in the cluster.
-    """
+    """Return the permissions to start *component* in *cluster*, and to follow and stop all tasks there."""
     return (
         Permission(
             actions=("ecs:RunTask",),

@@ -1,7 +1,4 @@
-"""Detection of secrets in plain text, by name and by value. Pure.
-
-The same rules apply to all text in a template: variables, options, commands, health checks, log router options, URLs.
-"""
+"""Detection of secrets in the plain text of a template, by name and by value. Pure."""
 
 from __future__ import annotations
 
@@ -57,8 +54,8 @@ _RESOLVED: Final = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
 _LOGIN: Final = re.compile(
     r"""://[^/@\s:"'\[]{,200}:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*]|\d+([/?#;,]|\\?["'\s]))[^@\s"',]{1,1000}@"""
 )
-# All patterns start at one place per word or line, or look ahead a limited distance: otherwise 64 KiB of text, the size
-# of a task definition, would take minutes.
+# Patterns start once per word or line, or look ahead a limited distance. Otherwise 64 KiB, the size of a task
+# definition, would need minutes.
 _SHAPES: Final = {
     "a private key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|AGE-SECRET-KEY-1\w+"),
     "a URL with a password": _LOGIN,
@@ -93,11 +90,11 @@ def is_secret_name(name: str) -> bool:
 
 
 def secret_of(name: str, value: object) -> str | None:
-    """Return why a named value is a secret, "its name" or its content, or None if it does not look like one.
+    """Return why a named value looks like a secret, "its name" or its content, or None.
 
     Args:
-        name: the name of a variable, an option or a field, in any spelling.
-        value: text or a number. A CDK token is not checked by its name.
+        name: the name, in any spelling.
+        value: text or a number. The names of CDK tokens are ignored.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
@@ -135,7 +132,7 @@ def _secret_in_text(value: str) -> str | None:
 
 
 def secret_in_command(words: Sequence[str]) -> str | None:
-    """Return the kind of secret in a command, in a word or as the value of a flag such as ``--password``, or None."""
+    """Return the kind of secret in a command, including values of flags such as ``--password``, or None."""
     for flag, value in pairwise(words):
         named = flag.startswith("-") and "=" not in flag and not value.startswith("-")
         if named and " " not in flag and secret_of(flag.lstrip("-"), value):

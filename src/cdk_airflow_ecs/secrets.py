@@ -57,8 +57,7 @@ def cluster_key(scope: Construct, *, removal_policy: RemovalPolicy | None) -> km
 def key_peer(scope: Construct, key: kms.IKey) -> kms.IKey:
     """Return *key* imported, so that CDK does not change its policy.
 
-    CDK would add each reader of a secret to the policy, which is a cycle if the key is in another stack. The renderer
-    adds statements to the roles instead.
+    CDK would add each reader of a secret, which is a cycle if the key is in another stack.
     """
     return kms.Key.from_key_arn(scope, "KeyPeer", key.key_arn)
 
@@ -102,13 +101,7 @@ def let_logs_use(key: kms.IKey, stack: StackFacts) -> None:
 
 
 def bind_secrets(scope: Construct, context: BindContext, *, execution_api: bool) -> dict[str, Binding]:
-    """Create the generated secrets.
-
-    Args:
-        scope: the construct named Secrets.
-        context: encryption key and removal policy.
-        execution_api: whether Airflow signs task tokens (from 3.0 on).
-    """
+    """Create the generated secrets, including one for task tokens if there is an *execution_api*."""
     made = {
         # A Fernet key is the base64 of 32 bytes: 43 characters and "=".
         "Fernet": generated_secret(

@@ -74,7 +74,7 @@ class SharedResources:
         encryption_key: kms.IKey | None,
         removal_policy: RemovalPolicy | None,
     ) -> None:
-        """Create the resources of every cluster. Arguments are those of ``AirflowCluster``, with subnets by name."""
+        """Create the resources of every cluster."""
         self._root = root
         stack = StackFacts(root)
         self._scope = Scopes(root)

@@ -19,11 +19,8 @@ _NO_STAGING = "aws:cdk:disable-asset-staging"
 def folder_of(scope: Construct, files: Mapping[str, bytes]) -> Iterator[Path]:
     """Write *files* (contents by path) to a folder for an asset.
 
-    CDK copies file modes, and AWS Lambda and builders run as another user. All files are therefore readable and scripts
-    executable, whatever the umask.
-
-    The folder is removed afterwards. With ``cdk synth --no-staging``, where CDK does not copy it, it stays in the app's
-    output.
+    All files are readable and scripts executable with any umask, because AWS Lambda and builders run as another user.
+    The folder is removed afterwards. With ``cdk synth --no-staging`` it stays in the app's output.
     """
     if scope.node.try_get_context(_NO_STAGING):
         stage = cast("Stage", Stage.of(scope))  # every stack has one: CDK creates an App if needed

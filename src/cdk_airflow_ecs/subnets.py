@@ -29,7 +29,7 @@ def check_network(
     Args:
         vpc: the user's VPC; None for a VPC created by the cluster.
         subnets: the arguments that select subnets, by name.
-        checks: further checks of the network, such as those of cluster resources.
+        checks: further checks of the network.
         internet_facing: whether the load balancer has public addresses.
 
     Raises:
@@ -45,7 +45,6 @@ def check_network(
 
 
 def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None) -> None:
-    """Raise an error if subnets are known to be in another VPC."""
     if vpc is None:
         if selection.subnets:
             raise IncompatibleArgumentsError(f"{name}= selects subnets of an existing VPC. Pass this VPC as vpc=")
@@ -66,12 +65,12 @@ def _check_home(name: str, selection: ec2.SubnetSelection, vpc: ec2.IVpc | None)
 def check_subnets(
     network: Network | None, argument: str, what: str, *, zones: int = 1, one_in_each: bool = False
 ) -> None:
-    """Raise an error if the subnets are not suitable for *what*. Subnets known only at deploy time are not checked.
+    """Raise an error if the subnets are known and not suitable for *what*.
 
     Args:
-        network: the network; None for a VPC created by the cluster, which is suitable.
+        network: the network; None for a VPC created by the cluster.
         argument: "task_subnets", "store_subnets" or "web_subnets".
-        what: the resource in the subnets, for the error message.
+        what: the resource in the subnets.
         zones: the minimum number of zones.
         one_in_each: whether only one subnet per zone is allowed.
     """

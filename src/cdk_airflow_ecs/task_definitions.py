@@ -50,8 +50,7 @@ def render_components(
                 part.service.node.add_dependency(other.scope)
             started = (component, *(other.component for other in needed))
             for name in dict.fromkeys(each.ecs_cluster for each in started if each.capacity.providers):
-                # The capacity provider must be associated before its first task starts and until its last task stops
-                # (aws/aws-cdk#19275).
+                # A capacity provider must stay associated while tasks use it (aws/aws-cdk#19275).
                 part.service.node.add_dependency(context.offers[name])
         if part.service is not None and component.is_store:
             # Other services wait for these through the migration gate.
@@ -105,9 +104,9 @@ def _render(scope: Construct, component: Component, context: RenderContext, wild
         _add_container(definition, component, container, context, router.driver(streams))
     if component.kind == "executor task":
         definition.node.add_validation(NoSidecars(definition, [container.name for container in component.containers]))
-    # Last, because the first container is CDK's default container of the service.
+    # Last, because CDK uses the first container as default.
     router.attach(definition, streams)
-    # With any router, one container of each task logs to CloudWatch Logs.
+    # With any router, at least one container logs to CloudWatch Logs.
     execution_role.add_to_policy(
         iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[streams.arn])
     )

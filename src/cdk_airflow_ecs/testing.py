@@ -73,8 +73,8 @@ def check_executor(executor: Executor) -> None:
     """Check a custom executor with all Airflow releases for which its ``plan()`` raises no ``ValueError``.
 
     Raises:
-        AssertionError: if two calls return different plans, the executor sets options of the cluster or unknown ones,
-            a name is not a valid construct id, or it supports no release.
+        AssertionError: if two calls return different plans, an option is unknown or the cluster's, a name is not a
+            construct id, or no release is supported.
     """
     refusals = [_check_executor(executor, version) for version in AirflowVersion.ALL]
     assert None in refusals, f"plan() refuses every Airflow: {refusals[-1]}"

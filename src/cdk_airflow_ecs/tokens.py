@@ -1,7 +1,6 @@
 """Detection of CDK tokens and secrets without calls to CDK.
 
-A token is a value known only at deploy time. In Python it is a string with a marker, or a number far below any real
-one (aws-cdk-lib, ``core/lib/private/encoding.ts``).
+A token is a string with a marker, or a very low number (aws-cdk-lib, ``core/lib/private/encoding.ts``).
 """
 
 from __future__ import annotations

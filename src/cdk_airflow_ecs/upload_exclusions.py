@@ -27,7 +27,7 @@ _PUBLIC_PEM: Final = re.compile(
     rb"-----BEGIN (TRUSTED |X509 |RSA )?(CERTIFICATE|PUBLIC KEY|X509 CRL|DH PARAMETERS)-----"
 )
 _PRIVATE_KEY: Final = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----")
-# Enough for the first line of a key, also in the JSON of a Google Cloud service account.
+# Enough for a key in the JSON of a Google Cloud service account.
 _HEAD: Final = 8192
 
 
@@ -41,7 +41,7 @@ def shared_files(argument: str, folder: Path, *, within: Path, readers: str) -> 
         readers: the permission that allows reading the files, such as "pull the image".
 
     Raises:
-        ValueError: for a file that looks like a secret, a broken or recursive link, and a link to outside *within*.
+        ValueError: for a possible secret, a broken or recursive link, and a link to outside *within*.
     """
     home = within.resolve()
     for place, folders, names in walk(folder, followlinks=True):

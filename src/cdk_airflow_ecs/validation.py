@@ -31,13 +31,13 @@ def instance(name: str, given: object, kind: type, example: str) -> None:
 
 
 def construct(name: str, given: object, member: str, accepted: str, *, required: bool = False) -> None:
-    """Check that *given* has *member*. CDK passes some constructs as proxies, whose class is not the construct's."""
+    """Check that *given* has *member*. The class is not checked, because CDK passes some constructs as proxies."""
     if (given is not None or required) and (isinstance(given, type) or not hasattr(given, member)):
         raise ValueError(f"{name} must be {accepted}, got {shown(given)}")
 
 
 def secret(name: str, given: object, accepted: str = "a secretsmanager.ISecret", *, required: bool = False) -> None:
-    """Check that *given* is a secret of Secrets Manager. The error does not contain it: it may be a password."""
+    """Check that *given* is a secret of Secrets Manager, without showing it in the error."""
     if given is None or isinstance(given, type) or hasattr(given, "secret_arn"):
         construct(name, given, "secret_arn", accepted, required=required)
     else:
@@ -97,7 +97,7 @@ def items(name: str, given: Iterable[T], example: str) -> tuple[T, ...]:
 
 
 def shown(given: Any) -> str:
-    """Return a value for an error message: long text is shortened, and a possible secret is replaced by its type."""
+    """Return a value for an error message. Long text is shortened, a possible secret replaced by its type."""
     if is_token(given):
         return f"a {'text' if isinstance(given, str) else 'number'} known only at deploy time (a CDK token)"
     if isinstance(given, type):
