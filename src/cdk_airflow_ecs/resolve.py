@@ -1,4 +1,4 @@
-"""Arguments of a cluster to settings, with defaults and checks. Pure: it creates no construct."""
+"""Conversion of the arguments of a cluster to settings, with defaults and checks. Pure."""
 
 from __future__ import annotations
 
