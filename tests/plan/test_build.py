@@ -193,23 +193,23 @@ def test_links(folder, tmp_path):
 
 # Case: (files, pattern of the error).
 REFUSED = {
-    "nothing": ({}, r"has no files for an image, .* requirements\.txt, .*dags/\. Omit image="),
+    "no files": ({}, r"has no files for an image, .* requirements\.txt, .*dags/\. Omit image="),
     "only documents": ({"README.md": "# Ours"}, "has no files for an image"),
     "only comments": ({"requirements.txt": "# later\n\n"}, "has no files for an image"),
-    "a folder of another name": (
+    "an unknown folder": (
         {"plugin/a.py": ""},
         "airflow/plugin would not be in the image, which accepts requirem",
     ),
-    "a file of another name": (
+    "an unknown file": (
         {"dags/a.py": "", "setup.py": ""},
         r"airflow/setup\.py would not be .* into config/, wh",
     ),
-    "a file beside a known one": (
+    "an unknown file in a known folder": (
         {"requirements/requirements.txt": "a", "requirements/dev.txt": "b"},
         r"airflow/requirements/dev\.txt would not be in the image",
     ),
     "a folder that is a file": ({"plugins": "a", "dags/a.py": ""}, "airflow/plugins would not be in the image"),
-    "twice the same": (
+    "the same file twice": (
         {"requirements.txt": "a", "requirements/requirements.txt": "b"},
         r"requirements\.txt exists twice: .*airflow/requirements\.txt and .* Remove one of them",
     ),
@@ -235,19 +235,19 @@ REFUSED = {
         {"requirements.txt": '--constraint "https://x.example/constraints-3.3.2/constraints-3.12.txt"\npandas'},
         r"is redundant: .* Remove the line",
     ),
-    "the constraints of Airflow in short": (
+    "the constraints of Airflow by -c": (
         {"requirements.txt": "-c /usr/local/airflow/dags/constraints-3.11-mod.txt"},
         "is redundant",
     ),
-    "what MWAA runs first": (
+    "the startup script of MWAA": (
         {"requirements.txt": "pandas", "startup.sh": "export A=1"},
         r"startup\.sh would not be .*; put its Debian packages into packages\.txt",
     ),
-    "plugins as MWAA takes them": (
+    "the plugins of MWAA": (
         {"plugins.zip": "", "dags/a.py": ""},
         r"plugins\.zip would not be .*; unpack it into plugins/",
     ),
-    "what DAGs include": (
+    "the include folder of DAGs": (
         {"dags/a.py": "", "include/q.sql": ""},
         "include would not be .*; move it into the folder of your DAGs, as dags/include",
     ),
@@ -260,7 +260,7 @@ REFUSED = {
         {"requirements.txt": "--find-links wheels/"},
         "'--find-links wheels/' refers to another file",
     ),
-    "a folder in short": ({"requirements.txt": "-f ./wheels"}, "refers to another file"),
+    "a folder by -f": ({"requirements.txt": "-f ./wheels"}, "refers to another file"),
     "options in the wrong folder": (
         {"config/airflow.cfg": "[core]\nparallelism = 1"},
         r"config/airflow\.cfg would be ignored\. Move it to .*airflow/airflow\.cfg",
@@ -269,10 +269,16 @@ REFUSED = {
         {"requirements.txt": "pandas==2.2 \\\n  --hash=sha256:00"},
         "'pandas==2.2' has a hash, .* Remove the hashes",
     ),
-    "no requirement": ({"requirements.txt": "pandas numpy"}, "'pandas numpy' is not a requirement. Write one per line"),
+    "an invalid requirement": (
+        {"requirements.txt": "pandas numpy"},
+        "'pandas numpy' is not a requirement. Write one per line",
+    ),
     "a command in requirements": ({"requirements.txt": "pandas && rm"}, "is not a requirement"),
-    "no text": ({"requirements.txt": b"\xff\xfe"}, r"requirements\.txt must be UTF-8"),
-    "no options": ({"airflow.cfg": "parallelism = 1"}, r"airflow\.cfg: File contains no section headers"),
+    "binary content": ({"requirements.txt": b"\xff\xfe"}, r"requirements\.txt must be UTF-8"),
+    "options without a section": (
+        {"airflow.cfg": "parallelism = 1"},
+        r"airflow\.cfg: File contains no section headers",
+    ),
     "an option in capitals": (
         {"airflow.cfg": "[core]\nParallelism = 1"},
         r"Airflow ignores 'Parallelism'; sections",
@@ -301,7 +307,7 @@ REFUSED = {
         {"entrypoint.sh": 'exec "$@"\n'},
         r"entrypoint\.sh must begin with an interpreter, such as #!/bi",
     ),
-    "line ends of Windows": (
+    "Windows line ends": (
         {"entrypoint.sh": SCRIPT.replace("\n", "\r\n")},
         "has Windows line endings, .* '/bin/bash'",
     ),
@@ -379,7 +385,7 @@ CONTRADICTIONS = {
         r"\[core\] executor is given twice: as '.*CeleryExecutor' by this cluster, and as 'SequentialExecutor' by"
         r" .*airflow\.cfg; remove one of the two",
     ),
-    "another name of one": (
+    "another name of a cluster's option": (
         "[core]\nfernet_key =",
         r"\[core\] fernet_key_cmd by this cluster, and \[core\] fernet_key by .*airflow\.cfg, are one option",
     ),

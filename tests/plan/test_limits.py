@@ -50,7 +50,7 @@ def test_size_of_a_task_definition():
 
 TOO_LARGE = {
     "many": {"environment": {f"V{i}": "x" * 1000 for i in range(70)}},
-    "letters of several bytes": {"environment": {f"V{i}": "ü" * 500 for i in range(70)}},
+    "multibyte characters": {"environment": {f"V{i}": "ü" * 500 for i in range(70)}},
     "escapes": {"environment": {"A": "\n" * 33_000}},
     "an option": {"config": {"logging": {"log_format": "x" * 66_000}}},
     "a service": {"services": {"Triggerer": Service(environment={"A": LONG * 7})}},

@@ -16,7 +16,7 @@ CASES = {
     "a misspelt section": lambda: plan(config={"smpt": {"smtp_password": "hunter2"}}),
     "a plugin's section": lambda: plan(config={"my_plugin": {"api_key": "hunter2"}}),
     "a plugin's option, as a variable": lambda: plan(environment={"AIRFLOW__MY_PLUGIN__API_KEY": "hunter2"}),
-    "a section that is handed on": lambda: plan(config={"elasticsearch_configs": {"api_key": "hunter2"}}),
+    "a section that is passed on": lambda: plan(config={"elasticsearch_configs": {"api_key": "hunter2"}}),
     "Vault's secret_id": lambda: plan(
         config={"secrets": {"backend_kwargs": json.dumps({"url": "http://vault:8200", "secret_id": "hunter2"})}}
     ),

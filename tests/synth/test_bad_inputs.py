@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "image= must be an AirflowImage",
     ),
     "logs as a bucket": (lambda s: {"logs": s3.Bucket.from_bucket_name(s, "B", "bucket")}, "logs= must be a LogStore"),
-    "logs that go with their task": (
+    "local logs with the ECS executor": (
         lambda s: {"logs": LocalLogs(), "executor": EcsExecutor()},
         r"logs=LocalLogs\(\) cannot be used with executor=EcsExecutor\(…\).*logs=S3Logs\(\)",
     ),
@@ -152,7 +152,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         },
         "SeveralExecutors requires Airflow 2.10 or newer, got 2.9.3",
     ),
-    "web as a truth value": (lambda s: {"web": True}, r"web= must be a Web such as Web\(\), got True"),
+    "web as a boolean": (lambda s: {"web": True}, r"web= must be a Web such as Web\(\), got True"),
     "vpc as text": (
         lambda s: {"vpc": "vpc-0abc"},
         r"vpc= must be an ec2.IVpc, such as ec2.Vpc.from_lookup.*'vpc-0abc'",
@@ -170,7 +170,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"removal_policy": "destroy"},
         "removal_policy= must be RemovalPolicy.DESTROY",
     ),
-    "a removal policy without a meaning here": (
+    "an unsupported removal policy": (
         lambda s: {"removal_policy": RemovalPolicy.SNAPSHOT},
         "removal_policy= must be RemovalPolicy.DESTROY or RemovalPolicy.RETAIN.* Omit it",
     ),
@@ -231,23 +231,29 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     # --- unknown names
     "an old Airflow": (lambda s: {"version": AirflowVersion.of("2.7.3")}, "Airflow 2.7.3 .* 2.8, .* 3.3"),
-    "an Airflow to come": (lambda s: {"version": AirflowVersion(4, 0, 0)}, "Airflow 4.0.0 .* 2.8, .* 3.3"),
-    "no Airflow": (lambda s: {"version": AirflowVersion.of("latest")}, 'release such as "3.3.2", got'),
-    "an architecture": (lambda s: {"image": AirflowImage.official(architecture="arm")}, '"x86_64" or "arm64", got'),
+    "a future Airflow": (lambda s: {"version": AirflowVersion(4, 0, 0)}, "Airflow 4.0.0 .* 2.8, .* 3.3"),
+    "an Airflow tag": (lambda s: {"version": AirflowVersion.of("latest")}, 'release such as "3.3.2", got'),
+    "an unknown architecture": (
+        lambda s: {"image": AirflowImage.official(architecture="arm")},
+        '"x86_64" or "arm64", got',
+    ),
     "an option in capitals": (lambda s: {"config": {"core": {"PARALLELISM": 64}}}, "in lower case"),
     "an option by its variable": (
         lambda s: {"config": {"core": {"AIRFLOW__CORE__PARALLELISM": 64}}},
         r'write config=\{"core": \{"parallelism": \.\.\.\}\}',
     ),
-    "a variable of no option": (lambda s: {"environment": {"AIRFLOW__CORE": "x"}}, "AIRFLOW__SECTION__OPTION"),
+    "an incomplete option variable": (lambda s: {"environment": {"AIRFLOW__CORE": "x"}}, "AIRFLOW__SECTION__OPTION"),
     "a variable with a space": (lambda s: {"environment": {"A B": "x"}}, "'A B' is not a valid"),
     "a variable without a name": (lambda s: {"environment": {"": "x"}}, "'' is not a valid"),
-    "a pool's name": (lambda s: pool("my pool"), "a worker pool's name must have .*got 'my pool'"),
+    "an invalid pool name": (lambda s: pool("my pool"), "a worker pool's name must have .*got 'my pool'"),
     "an empty pool name": (lambda s: pool(""), "a worker pool's name is a letter"),
     "a pool without a name": (lambda s: pool(None), "a worker pool's name is a letter, .*got None"),
-    "a queue's name": (lambda s: pool(queues=["default", "a,b"]), "'a,b' is not a queue name"),
-    "a database class": (lambda s: {"database": RdsDatabase(instance_class="t4g.small")}, "an RDS class such as"),
-    "a TLS mode": (
+    "an invalid queue name": (lambda s: pool(queues=["default", "a,b"]), "'a,b' is not a queue name"),
+    "an invalid database class": (
+        lambda s: {"database": RdsDatabase(instance_class="t4g.small")},
+        "an RDS class such as",
+    ),
+    "an invalid TLS mode": (
         lambda s: {"database": ExistingDatabase(endpoint="db", secret=secret(s), ssl_mode="on")},
         "ssl_mode must be one of require, verify-ca",
     ),
@@ -266,9 +272,9 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "a disk too small": (lambda s: {"triggerer": Service(ephemeral_storage_gib=20)}, "Fargate accepts 21 to 200"),
     "a disk too large": (lambda s: pool(ephemeral_storage_gib=201), "Fargate accepts 21 to 200"),
     "a negative count": (lambda s: {"dag_processor": Service(count=-1)}, "count .*0 or more.*got -1"),
-    "half a worker": (lambda s: pool(count=1.5), "count .*0 or more.*got 1.5"),
-    "no concurrency": (lambda s: pool(concurrency=0), "concurrency .*1 or more.*got 0"),
-    "no parallelism": (
+    "a fractional count": (lambda s: pool(count=1.5), "count .*0 or more.*got 1.5"),
+    "zero concurrency": (lambda s: pool(concurrency=0), "concurrency .*1 or more.*got 0"),
+    "zero parallelism": (
         lambda s: {"executor": LocalExecutor(parallelism=0)},
         "LocalExecutor parallelism .*1",
     ),
@@ -280,21 +286,21 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"database": AuroraDatabase(min_capacity=0)},
         "min_capacity=0 would pause the database .*Airflow's scheduler",
     ),
-    "capacity that is none": (
+    "capacity by parameter": (
         lambda s: {"database": AuroraDatabase(max_capacity=number(s))},
         "max_capacity must be a number of ACU, 1 to 256 in half steps; got a number known only at deploy time",
     ),
     "an RDS release for Aurora": (lambda s: {"database": AuroraDatabase(engine_version="13")}, 'such as "17"; got'),
     "no backups": (lambda s: {"database": RdsDatabase(backup_retention_days=0)}, "1 to 35.*got 0"),
-    "a restless sync": (
+    "a too frequent sync": (
         lambda s: {"dags": S3Dags(refresh_seconds=1)},
         "refresh_seconds .*5 or more.*got 1",
     ),
-    "many replicas": (
+    "too many replicas": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker(replicas=9))},
         "replicas .*0",
     ),
-    "logs for a month of 31 days": (
+    "an invalid log retention": (
         lambda s: {"logs": CloudWatchLogs(retention_days=31)},
         "CloudWatchLogs retention_days must be one of 1, 3, 5, .*, or None; got 31",
     ),
@@ -302,7 +308,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"logs": CloudWatchLogs(log_group="airflow")},
         "CloudWatchLogs log_group must be a logs.ILogGroup, such as",
     ),
-    "logs for no time": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days .*1 or more.*got 0"),
+    "zero days of logs": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days .*1 or more.*got 0"),
     # --- tokens where a number is compared
     "memory by parameter without concurrency": (lambda s: pool(memory_mib=number(s)), "Pass concurrency= too"),
     "database size by parameter": (
@@ -332,11 +338,11 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"web": Web(hosted_zone=route53.HostedZone.from_hosted_zone_id(s, "Zone", "Z1"))},
         "hosted_zone= requires domain_name=",
     ),
-    "a container of any PostgreSQL": (
+    "a PostgreSQL image without a tag": (
         lambda s: {"database": ContainerDatabase(image="public.ecr.aws/docker/library/postgres")},
         "ContainerDatabase image must include a release",
     ),
-    "a container of an old PostgreSQL": (
+    "an old PostgreSQL image": (
         lambda s: {"database": ContainerDatabase(image="postgres:12")},
         "ContainerDatabase image must be PostgreSQL 13 to 18",
     ),
@@ -348,11 +354,11 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container)},
         "broker must be a Broker such as",
     ),
-    "a container of a private Redis": (
+    "a private Redis image": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(image=f"{REGISTRY}/redis:7"))},
         "RedisBroker.container image must be an image that requires no login",
     ),
-    "a container of no size": (
+    "an invalid container size": (
         lambda s: {"executor": CeleryExecutor(broker=RedisBroker.container(cpu=100))},
         "RedisBroker.container: cpu=100 is not a Fargate size",
     ),
@@ -375,13 +381,13 @@ REFUSED: dict[str, tuple[Build, str]] = {
         },
         "the queue 'b.fifo' is not supported",
     ),
-    "two SQS queues of one name": (
+    "two SQS queues with equal names": (
         lambda s: {
             "executor": CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("a", queues=["default", "b.c", "b-c"])])
         },
         "dots in queue names with hyphens",
     ),
-    "other transport options beside the cluster's": (
+    "a transport option of the cluster": (
         lambda s: {
             "executor": CeleryExecutor(broker=SqsBroker()),
             "config": {"celery_broker_transport_options": {"visibility_timeout": 86400}},
@@ -390,12 +396,12 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "no pool for the default queue": (lambda s: pool("heavy"), "no worker pool serves the queue 'default'"),
     "no pools": (lambda s: {"executor": CeleryExecutor(pools=[])}, "the pools serve nothing"),
-    "a prefix in a bucket of ours": (lambda s: {"dags": S3Dags(prefix="a/")}, "Pass bucket= too"),
+    "a prefix without a bucket": (lambda s: {"dags": S3Dags(prefix="a/")}, "Pass bucket= too"),
     "two databases": (
         lambda s: {"database": ExistingDatabase(object(), endpoint="db", secret=secret(s))},
         "got both",
     ),
-    "a database without a login": (lambda s: {"database": ExistingDatabase(endpoint="db")}, "has no credentials"),
+    "a database without credentials": (lambda s: {"database": ExistingDatabase(endpoint="db")}, "has no credentials"),
     "a disk that cannot grow": (
         lambda s: {"database": RdsDatabase(allocated_storage_gib=100)},
         "must be more than allocated_storage_gib=100",
@@ -408,7 +414,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"executor": LocalExecutor(), "config": {"core": {"parallelism": 64}}},
         "as '8' by the executor, and as '64' by config=",
     ),
-    "a Fernet key beside the cluster's": (
+    "a second Fernet key": (
         lambda s: {"config": {"core": {"fernet_key": ecs.Secret.from_secrets_manager(secret(s))}}},
         r"\[core\] fernet_key_cmd by this cluster, and \[core\] fernet_key by config=, are one option",
     ),
@@ -421,7 +427,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "AirflowImage source must be an ImageSource such as",
     ),
     # --- a name used twice
-    "two pools of one name": (
+    "two pools with equal names": (
         lambda s: {"executor": CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("Default", queues=["b"])])},
         "two worker pools are named 'default'",
     ),
@@ -503,7 +509,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "base_url must be a URL such as",
     ),
     # --- unsuitable networks
-    "an unknown block of addresses": (
+    "an unknown CIDR block of the VPC": (
         lambda s: {"vpc": vpc(s, cidr=None)},
         r"Pass vpc_cidr_block= to ec2.Vpc.from_vpc_attributes\(…\), or web=Web\(allow_from=\[…\]\)",
     ),
@@ -527,11 +533,11 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"vpc": vpc(s, public=2), "task_subnets": PUBLIC, "store_subnets": PUBLIC},
         "no subnets for the load balancer: There are no 'Private' .*; .*pass web_subnets=",
     ),
-    "subnets by a wrong name": (
+    "subnets by an unknown name": (
         lambda s: {"vpc": vpc(s), "task_subnets": ec2.SubnetSelection(subnet_group_name="App")},
         "no subnets for tasks: There are no subnet groups with name 'App' .*; .*pass task_subnets=",
     ),
-    "subnets in a zone that there is not": (
+    "subnets in an unknown zone": (
         lambda s: {"vpc": vpc(s), "task_subnets": ec2.SubnetSelection(availability_zones=["eu-central-1c"])},
         "vpc= has no subnets for tasks: task_subnets= selects none",
     ),
@@ -547,15 +553,15 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda s: {"vpc": vpc(s, zones=ZONES[:1]), "database": existing(s)},
         "the load balancer needs subnets in 2 zones, .*web_subnets= .*only one zone; .*pass web_subnets=",
     ),
-    "a VPC of one zone whose name is not known yet": (
+    "a VPC with one unknown zone": (
         lambda s: {"vpc": new_vpc(s, max_azs=1)},
         "RdsDatabase needs subnets in 2 zones",
     ),
-    "a load balancer twice in a zone": (
+    "two load balancer subnets in a zone": (
         lambda s: {"vpc": vpc(s, private=4), "web_subnets": ec2.SubnetSelection(subnet_type=PRIVATE)},
         "the load balancer accepts one subnet per zone, .*web_subnets= .*one_per_az=True",
     ),
-    "tasks away from their files": (
+    "tasks outside the zones of their files": (
         lambda s: {"vpc": vpc(s), "store_subnets": IN_ONE_ZONE, **IN_CONTAINERS},
         "Database/Files: tasks run in eu-central-1b, .*store_subnets=",
     ),
@@ -570,16 +576,16 @@ REFUSED: dict[str, tuple[Build, str]] = {
         },
         "store_subnets= must select subnets in vpc=, got Data/Other/PrivateSubnet1",
     ),
-    "a group of subnets that the own VPC has not": (
+    "an unknown subnet group of the cluster's VPC": (
         lambda s: {"task_subnets": ec2.SubnetSelection(subnet_group_name="App")},
         "task_subnets= .*Private, Public, Store .*got 'App'.*pass vpc=",
     ),
     # --- unsuitable databases
-    "an RDS database of another VPC": (
+    "an RDS database in another VPC": (
         lambda s: {"database": ExistingDatabase(postgres(s))},
         "is in an existing VPC, and the cluster would create another one. Pass vpc=",
     ),
-    "an RDS database of another kind": (
+    "an RDS database of another engine": (
         lambda s: {"database": ExistingDatabase(postgres(s, engine=rds.DatabaseInstanceEngine.MYSQL))},
         "ExistingDatabase must be PostgreSQL, got 'mysql'",
     ),
@@ -595,7 +601,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     # --- emptiness
     "an empty host": (lambda s: {"database": ExistingDatabase(endpoint="", secret=secret(s))}, "endpoint .*text such"),
     "an empty image name": (lambda s: {"image": AirflowImage.registry("")}, "AirflowImage.registry name .*text such"),
-    "an empty folder": (
+    "a missing folder": (
         lambda s: {"dags": S3Dags("no/such/folder")},
         "folder must be a folder .* got 'no/such/folder'",
     ),

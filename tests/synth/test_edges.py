@@ -191,62 +191,62 @@ COMMUNICATIONS = [
 
 # Communications that must not exist; None means any port.
 FORBIDDEN = {
-    "the load balancer reaches no worker": ("3.3 Celery", "Web", "Pools/default", None),
-    "the load balancer reaches no scheduler": ("3.3 Local", "Web", "Scheduler", None),
-    "the load balancer reaches no DAG processor": ("3.3 Celery", "Web", "DagProcessor", None),
-    "the load balancer reaches no triggerer": ("3.3 Celery", "Web", "Triggerer", None),
-    "the load balancer reaches no migration": ("3.3 Celery", "Web", "Migration", None),
-    "the load balancer reaches no database": ("3.3 Celery", "Web", "Database", None),
-    "the load balancer reaches no broker": ("3.3 Celery", "Web", "Broker", None),
-    "the load balancer reaches no execution API": ("3.3 Celery", "Web", "ApiServer", EXECUTION_API),
-    "clients reach the load balancer alone, not the API server": ("3.3 Celery", "VPC", "ApiServer", None),
-    "clients reach the load balancer alone, not the webserver": ("2.11 Celery", "VPC", "Webserver", None),
-    "the API server publishes nothing to the broker": ("3.3 Celery", "ApiServer", "Broker", None),
-    "the webserver publishes nothing to the broker": ("2.11 Celery", "Webserver", "Broker", None),
+    "the load balancer does not reach the worker": ("3.3 Celery", "Web", "Pools/default", None),
+    "the load balancer does not reach the scheduler": ("3.3 Local", "Web", "Scheduler", None),
+    "the load balancer does not reach the DAG processor": ("3.3 Celery", "Web", "DagProcessor", None),
+    "the load balancer does not reach the triggerer": ("3.3 Celery", "Web", "Triggerer", None),
+    "the load balancer does not reach the migration": ("3.3 Celery", "Web", "Migration", None),
+    "the load balancer does not reach the database": ("3.3 Celery", "Web", "Database", None),
+    "the load balancer does not reach the broker": ("3.3 Celery", "Web", "Broker", None),
+    "the load balancer does not reach the execution API": ("3.3 Celery", "Web", "ApiServer", EXECUTION_API),
+    "clients do not reach the API server": ("3.3 Celery", "VPC", "ApiServer", None),
+    "clients do not reach the webserver": ("2.11 Celery", "VPC", "Webserver", None),
+    "the API server does not use the broker": ("3.3 Celery", "ApiServer", "Broker", None),
+    "the webserver does not use the broker": ("2.11 Celery", "Webserver", "Broker", None),
     "the DAG processor does not use the broker": ("2.11 Celery", "DagProcessor", "Broker", None),
     "the triggerer does not use the broker": ("2.11 Celery", "Triggerer", "Broker", None),
-    "a worker of Airflow 3 reaches no metadata database": ("3.3 Celery", "Pools/default", "Database", None),
+    "a worker of Airflow 3 does not reach the metadata database": ("3.3 Celery", "Pools/default", "Database", None),
     "a worker of Airflow 3 does not reach the UI": ("3.3 Celery", "Pools/default", "ApiServer", WEB),
-    "a worker reaches no scheduler": ("2.11 Celery", "Pools/default", "Scheduler", None),
-    "a worker reaches no worker": ("3.3 Celery", "Pools/default", "Pools/default", None),
-    "a worker reaches no triggerer": ("3.3 Celery", "Pools/default", "Triggerer", None),
-    "the scheduler calls no worker": ("3.3 Celery", "Scheduler", "Pools/default", None),
-    "a scheduler without tasks calls no execution API": ("3.3 Celery", "Scheduler", "ApiServer", None),
+    "a worker does not reach the scheduler": ("2.11 Celery", "Pools/default", "Scheduler", None),
+    "a worker does not reach another": ("3.3 Celery", "Pools/default", "Pools/default", None),
+    "a worker does not reach the triggerer": ("3.3 Celery", "Pools/default", "Triggerer", None),
+    "the scheduler does not call the worker": ("3.3 Celery", "Scheduler", "Pools/default", None),
+    "a scheduler without tasks does not call the execution API": ("3.3 Celery", "Scheduler", "ApiServer", None),
     "the triggerer has its execution API in process": ("3.3 Celery", "Triggerer", "ApiServer", None),
     "the DAG processor has its execution API in process": ("3.3 Celery", "DagProcessor", "ApiServer", None),
     "the migration does not use the broker": ("3.3 Celery", "Migration", "Broker", None),
-    "the migration calls nobody": ("3.3 Celery", "Migration", "ApiServer", None),
+    "the migration opens no connection": ("3.3 Celery", "Migration", "ApiServer", None),
     "the database opens no connection": ("3.3 Celery", "Database", "ApiServer", None),
     "the broker opens no connection": ("3.3 Celery", "Broker", "Pools/default", None),
-    "a task of the ECS executor reaches no metadata database": ("3.3 ECS", "Tasks/executor", "Database", None),
+    "a task of the ECS executor does not reach the metadata database": ("3.3 ECS", "Tasks/executor", "Database", None),
     "a task of the ECS executor does not reach the UI": ("3.3 ECS", "Tasks/executor", "ApiServer", WEB),
-    "a task of the ECS executor reaches no scheduler": ("3.3 ECS", "Tasks/executor", "Scheduler", None),
-    "a task of the ECS executor reaches no triggerer": ("3.3 ECS", "Tasks/executor", "Triggerer", None),
-    "a task of the ECS executor reaches no DAG processor": ("3.3 ECS", "Tasks/executor", "DagProcessor", None),
-    "a task of the ECS executor reaches no other": ("3.3 ECS", "Tasks/executor", "Tasks/executor", None),
-    "a task of the ECS executor reaches no broker": ("3.3 several", "Tasks/executor", "Broker", None),
-    "a task of the ECS executor reaches no worker": ("3.3 several", "Tasks/executor", "Pools/default", None),
-    "with several executors neither reaches the database": ("3.3 several", "Tasks/executor", "Database", None),
-    "a task of Airflow 2 reaches no webserver": ("2.11 ECS", "Tasks/executor", "Webserver", None),
-    "the web component calls no task of the ECS executor": ("3.3 ECS", "ApiServer", "Tasks/executor", None),
-    "the load balancer reaches no task of the ECS executor": ("3.3 ECS", "Web", "Tasks/executor", None),
+    "a task of the ECS executor does not reach the scheduler": ("3.3 ECS", "Tasks/executor", "Scheduler", None),
+    "a task of the ECS executor does not reach the triggerer": ("3.3 ECS", "Tasks/executor", "Triggerer", None),
+    "a task of the ECS executor does not reach the DAG processor": ("3.3 ECS", "Tasks/executor", "DagProcessor", None),
+    "a task of the ECS executor does not reach another": ("3.3 ECS", "Tasks/executor", "Tasks/executor", None),
+    "a task of the ECS executor does not reach the broker": ("3.3 several", "Tasks/executor", "Broker", None),
+    "a task of the ECS executor does not reach the worker": ("3.3 several", "Tasks/executor", "Pools/default", None),
+    "with several executors the tasks do not reach the database": ("3.3 several", "Tasks/executor", "Database", None),
+    "a task of Airflow 2 does not reach the webserver": ("2.11 ECS", "Tasks/executor", "Webserver", None),
+    "the web component does not call the task of the ECS executor": ("3.3 ECS", "ApiServer", "Tasks/executor", None),
+    "the load balancer does not reach the task of the ECS executor": ("3.3 ECS", "Web", "Tasks/executor", None),
     **{
-        f"an ECS task of the user's own reaches no {target}": ("3.3 grown", "Tasks/etl", target, None)
+        f"an ECS task of the user does not reach {target}": ("3.3 grown", "Tasks/etl", target, None)
         for target in (
             *("ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Database", "Broker", "Pools/default"),
             *("Pools/heavy", "Web"),
         )
     },
     **{
-        f"no {source} reaches an ECS task of the user's own": ("3.3 grown", source, "Tasks/etl", None)
+        f"{source} does not reach an ECS task of the user": ("3.3 grown", source, "Tasks/etl", None)
         for source in (
             *("ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Pools/default", "Pools/heavy", "Web"),
             *("VPC", "Tasks/etl"),
         )
     },
-    "a pool that was added reaches no metadata database": ("3.3 grown", "Pools/heavy", "Database", None),
-    "a pool that was added reaches no other": ("3.3 grown", "Pools/heavy", "Pools/default", None),
-    "the scheduler calls no task of the ECS executor": ("3.3 ECS", "Scheduler", "Tasks/executor", None),
+    "an added pool does not reach the metadata database": ("3.3 grown", "Pools/heavy", "Database", None),
+    "an added pool does not reach another": ("3.3 grown", "Pools/heavy", "Pools/default", None),
+    "the scheduler does not call the task of the ECS executor": ("3.3 ECS", "Scheduler", "Tasks/executor", None),
     **{
         f"{source} does not reach the files of the database": (name, source, "Database/Files", None)
         for name, sources in {
@@ -255,17 +255,22 @@ FORBIDDEN = {
         }.items()
         for source in sources
     },
-    "the load balancer reaches no database in a container": ("3.3 containers", "Web", "Database", None),
-    "the load balancer reaches no broker in a container": ("3.3 containers", "Web", "Broker", None),
-    "nobody asks a database in a container for logs": ("3.3 containers", "ApiServer", "Broker", None),
-    "a worker of Airflow 3 reaches no database in a container": ("3.3 containers", "Pools/default", "Database", None),
+    "the load balancer does not reach the database in a container": ("3.3 containers", "Web", "Database", None),
+    "the load balancer does not reach the broker in a container": ("3.3 containers", "Web", "Broker", None),
+    "the API server does not reach a broker in a container": ("3.3 containers", "ApiServer", "Broker", None),
+    "a worker of Airflow 3 does not reach the database in a container": (
+        "3.3 containers",
+        "Pools/default",
+        "Database",
+        None,
+    ),
     "the migration does not use a broker in a container": ("3.3 containers", "Migration", "Broker", None),
-    "a database in a container calls nobody": ("2.11 containers", "Database", "Webserver", None),
-    "a broker in a container calls no worker": ("2.11 containers", "Broker", "Pools/default", None),
-    "the broker and the database do not meet": ("2.11 containers", "Broker", "Database", None),
-    "the database and the broker do not meet": ("2.11 containers", "Database", "Broker", None),
+    "a database in a container opens no connection": ("2.11 containers", "Database", "Webserver", None),
+    "a broker in a container does not call the worker": ("2.11 containers", "Broker", "Pools/default", None),
+    "the broker and the database are not connected": ("2.11 containers", "Broker", "Database", None),
+    "the database and the broker are not connected": ("2.11 containers", "Database", "Broker", None),
     **{
-        f"{name}: {source} reaches no {target}": (name, source, target, None)
+        f"{name}: {source} does not reach {target}": (name, source, target, None)
         for name, sources in {
             "3.3 SQS": {
                 "Pools/default": ("Database", "Scheduler", "Triggerer", "DagProcessor", "Pools/default"),
@@ -298,7 +303,7 @@ FORBIDDEN = {
         for source, targets in sources.items()
         for target in targets
     },
-    "the files of the database call nobody": ("2.11 containers", "Database/Files", "Database", None),
+    "the files of the database open no connection": ("2.11 containers", "Database/Files", "Database", None),
 }
 
 

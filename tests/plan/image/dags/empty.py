@@ -1,1 +1,1 @@
-"""No DAG: the folder alone matters to a plan."""
+"""Not a DAG: plans need only the folder."""
