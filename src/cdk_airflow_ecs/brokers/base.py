@@ -21,8 +21,8 @@ class BrokerPlan:
         environment: variables that the options read.
         permissions: permissions of the scheduler's task role.
         consumers: permissions of the workers' task role, by queue.
-        requirements: further Python packages that the image must contain.
-        image_files: Python modules that the image must contain, text by file name.
+        requirements: further Python packages for the image.
+        image_files: Python modules for the image, text by file name.
     """
 
     port: int | None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExistingRedisBroker(Broker):
-    """An existing Redis or Valkey, created with ``RedisBroker.existing(...)``, which describes the arguments."""
+    """An existing Redis or Valkey; see :meth:`RedisBroker.existing`."""
 
     host: str
     auth_token: secretsmanager.ISecret | ecs.Secret

@@ -39,20 +39,19 @@ _PORT: Final = 6379
 class RedisBroker(Broker):
     """Valkey on ElastiCache with TLS, AUTH and no eviction. See also :meth:`existing` and :meth:`container`.
 
-    ElastiCache Serverless and cluster mode are not supported: Celery's multi-key commands fail there with CROSSSLOT
+    ElastiCache Serverless and cluster mode are not supported: Celery's multi-key commands fail with CROSSSLOT
     (celery/celery#9019, apache/airflow#11580).
 
     Args:
         node_type: ElastiCache node type.
-        replicas: number of replicas, each in another zone.
-        failover: whether ElastiCache promotes a replica automatically. The default is True if there are replicas. To
-            add the first replica to a deployed broker, deploy once with ``failover=False``, then without:
-            CloudFormation enables failover before it creates the replica, which ElastiCache rejects.
-        engine_version: Valkey release with two numbers, such as "8.0", from 7.2 to 9.x. ElastiCache installs patch
-            releases automatically.
-        snapshot_retention_days: number of daily snapshots to keep, 0 to 35.
-        visibility_timeout_seconds: time after which an unacknowledged command is sent to another worker; it must
-            exceed the duration of the longest task. The default, one day, is Airflow's.
+        replicas: number of replicas in other zones.
+        failover: whether ElastiCache promotes a replica automatically. The default is True with replicas. To add the
+            first replica to a deployed broker, deploy once with ``failover=False``, then without: ElastiCache rejects
+            CloudFormation's order.
+        engine_version: Valkey release, 7.2 to 9.x, with two numbers. ElastiCache installs patch releases.
+        snapshot_retention_days: daily snapshots to keep, 0 to 35.
+        visibility_timeout_seconds: time after which an unacknowledged command goes to another worker: more than the
+            longest task takes. The default, one day, is Airflow's.
         serverless: not supported.
         cluster_mode: not supported.
 
@@ -87,10 +86,10 @@ class RedisBroker(Broker):
 
         Args:
             host: its host name.
-            auth_token: the secret whose plain text is the AUTH token, or one field of a secret as ``ecs.Secret``.
+            auth_token: secret whose plain text is the AUTH token, or one field of a secret as ``ecs.Secret``.
             port: its port.
-            security_group: its security group, to which rules for the scheduler and the workers are added. Without
-                it, you allow these connections yourself.
+            security_group: its security group, which receives rules for the scheduler and the workers. Without it,
+                allow the connections yourself.
             visibility_timeout_seconds: see :class:`RedisBroker`.
         """
         return ExistingRedisBroker(
@@ -111,15 +110,14 @@ class RedisBroker(Broker):
     ) -> ContainerRedisBroker:
         """Use Redis in one Fargate task, for development, without TLS or persistence.
 
-        Queued commands are lost when the task ends. Celery reconnects, and Airflow sends lost commands again after
-        ``[scheduler] task_queued_timeout``, which this library sets to half an hour.
+        Queued commands are lost when the task ends. Airflow sends them again after ``[scheduler] task_queued_timeout``,
+        half an hour in these clusters.
 
         Args:
-            image: official image of Redis or Valkey with its release, or another with ``redis-server``, ``redis-cli``
-                and ``sh``, from a registry without login. 7.2 is the last Redis under the BSD license.
+            image: official Redis or Valkey image with a release, or one with ``redis-server``, ``redis-cli`` and
+                ``sh``, from a registry without login. 7.2 is the last Redis under the BSD license.
             cpu: CPU units of the task; 1024 is one vCPU.
-            memory_mib: memory of the task in MiB, three quarters of it for data. When these are full, Redis rejects new
-                commands and evicts none.
+            memory_mib: memory of the task in MiB, three quarters of it for data. A full Redis rejects new commands.
         """
         return ContainerRedisBroker(image=image, cpu=cpu, memory_mib=memory_mib)
 

@@ -31,7 +31,7 @@ _USER: Final = "999:999"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerRedisBroker(Broker):
-    """Redis in one Fargate task, created with ``RedisBroker.container(...)``, which describes the arguments."""
+    """Redis in one Fargate task; see :meth:`RedisBroker.container`."""
 
     image: str = "public.ecr.aws/docker/library/redis:7.2"
     cpu: int = 256
@@ -87,10 +87,7 @@ class ContainerRedisBroker(Broker):
         )
 
     def _script(self) -> str:
-        """Return the script that starts Redis as the container's first process, which receives ECS's signals.
-
-        The password is passed through standard input because command lines are readable by other processes.
-        """
+        """The exec makes Redis receive ECS's signals. Standard input keeps the password out of the command line."""
         limit = f"maxmemory {self.memory_mib * 3 // 4}mb\n" if is_known_int(self.memory_mib) else ""
         return (
             "exec redis-server - <<END\n"

@@ -17,13 +17,7 @@ _OPTIONS: Final = "celery_broker_transport_options"
 def redis_plan(
     port: int, *, tls: bool = True, visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
 ) -> BrokerPlan:
-    """Return the plan of a Redis that is both broker and result backend.
-
-    Args:
-        port: its port.
-        tls: whether clients use TLS and verify the certificate.
-        visibility_timeout_seconds: time after which an unacknowledged command is sent to another worker.
-    """
+    """Return the plan of a Redis that is broker and result backend. For the timeout, see :class:`RedisBroker`."""
     return BrokerPlan(
         port=port,
         config={

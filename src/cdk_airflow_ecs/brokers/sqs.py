@@ -47,15 +47,15 @@ CELERY_CONFIG = {**DEFAULT_CELERY_CONFIG, "broker_transport_options": {**_OPTION
 class SqsBroker(Broker):
     """SQS with one queue per Celery queue, and a DynamoDB table for results.
 
-    A task must not run longer than 12 hours: SQS cannot hide a message longer, and the task would start again. Images
-    need pycurl. The official image is built with it when CDK deploys, which requires Docker or another builder; your
-    own image must contain it. The queues and the table are encrypted with the cluster's key.
+    Tasks must not run longer than 12 hours, SQS's longest visibility timeout, or they start again. Images need pycurl:
+    the official image is built with it at deploy time, which requires Docker or another builder; your own image must
+    contain it. Queues and table are encrypted with the cluster's key.
 
     Args:
-        message_retention_days: time that a command can wait for a worker before SQS deletes it, 1 to 14 days. The
-            default is SQS's. Airflow fails queued tasks much earlier.
-        max_receive_count: number of deliveries after which a command moves to the dead-letter queue. After a worker
-            dies, SQS waits 12 hours before the next delivery, so 5 deliveries take two and a half days.
+        message_retention_days: time after which SQS deletes a waiting command, 1 to 14 days. Airflow fails queued tasks
+            much earlier.
+        max_receive_count: deliveries after which a command moves to the dead-letter queue. After a worker dies, the
+            next delivery is 12 hours later.
 
     Raises:
         ValueError: if a number is out of range, or commands expire before *max_receive_count* deliveries.
@@ -125,7 +125,6 @@ class SqsBroker(Broker):
 
 
 def _queue_name(queue: str) -> str:
-    """Return the name under which kombu looks up *queue*."""
     if queue.endswith(".fifo"):
         raise IncompatibleArgumentsError(
             f"SqsBroker: the queue {queue!r} is not supported, because SQS requires names with .fifo to be FIFO queues."
@@ -137,7 +136,7 @@ def _queue_name(queue: str) -> str:
 def _transport(
     version: AirflowVersion, urls: Mapping[str, Mapping[str, Ref]]
 ) -> tuple[dict[Option, Value], dict[str, str]]:
-    """Return the options that define the queues, so that kombu neither lists nor creates any, and modules for them."""
+    """Return the options that define the queues, so that kombu creates none, and modules that parse them."""
     plain: dict[str, str | int | Ref] = {
         "region": Ref("Stack", "region"),
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
@@ -159,12 +158,11 @@ def _transport(
 
 
 def _receive(queue: str) -> Permission:
-    """Allow receiving from *queue*, and returning commands whose connection failed before acknowledgment."""
     actions = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
     return Permission(actions=tuple(f"sqs:{action}" for action in actions), resources=(Ref("Broker", f"arn/{queue}"),))
 
 
 def _results(*more: str) -> Permission:
-    """Allow reading results. Celery creates the table, or enables its TTL, unless both Describe calls find them."""
+    """Celery creates the table, or enables its TTL, unless both Describe calls find them."""
     look = ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive")
     return Permission(actions=(*look, "dynamodb:GetItem", *more), resources=(Ref("Broker", "results_arn"),))

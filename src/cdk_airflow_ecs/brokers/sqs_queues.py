@@ -26,13 +26,7 @@ _RESULT_SECONDS: Final = 86400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqsQueues(ClusterResource):
-    """One SQS queue per Celery queue, a dead-letter queue, and a table for results.
-
-    Args:
-        names: the distinct Celery queues.
-        message_retention_days: see :class:`SqsBroker`.
-        max_receive_count: see :class:`SqsBroker`.
-    """
+    """The SQS queues, the dead-letter queue and the table of a :class:`SqsBroker` with the queues *names*."""
 
     names: tuple[str, ...]
     message_retention_days: int

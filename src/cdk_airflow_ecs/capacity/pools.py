@@ -30,23 +30,23 @@ class WorkerPool(TaskSize):
     """Celery workers of one size that serve one or more queues.
 
     Args:
-        name: the name and construct id. Renaming a pool replaces its service but loses no data.
+        name: name and construct id. Renaming a pool replaces its service but loses no data.
         cpu: CPU units of each worker; 1024 is one vCPU.
         memory_mib: memory of each worker in MiB.
-        ephemeral_storage_gib: disk of each worker, 21 to 200 GiB. The default is Fargate's 20 GiB.
-        queues: the Celery queues that it serves. The default is one queue with the pool's name.
-        concurrency: Airflow tasks that one worker runs concurrently. The default is one per 512 MiB: workers with 4
-            empty tasks peaked at 430 MB (Airflow 3.3.2) to 520 MB (2.11.2), with 16 at 1.1 to 1.25 GB.
+        ephemeral_storage_gib: disk of each worker, 21 to 200 GiB. The default is 20 GiB.
+        queues: its Celery queues. The default is one with the pool's name.
+        concurrency: concurrent Airflow tasks per worker. The default is one per 512 MiB: workers with 4 empty tasks
+            peaked at 430 MB (Airflow 3.3.2) to 520 MB (2.11.2), with 16 at 1.1 to 1.25 GB.
         count: number of workers. The default is 1.
-        scaling: replaces *count*, as for :class:`Service`.
+        scaling: replaces *count*; see :class:`Service`.
         enable_exec: whether ``aws ecs execute-command`` can open a shell. The default is the cluster's.
-        environment: further environment variables, as for :class:`Service`.
-        health_check: replaces the default, which connects to the worker's log server.
-        spot: use Fargate Spot, for up to 70 % less. AWS can stop a worker with two minutes' notice: it accepts no more
-            tasks, and tasks that do not end in time fail, so set retries.
-        architecture: "x86_64", or "arm64", which is a fifth cheaper. The default is the image's. If pools differ, the
-            image must exist for both, as the official one does.
-        image: image of the workers, with the cluster's Airflow release. The default is the cluster's image.
+        environment: further environment variables; see :class:`Service`.
+        health_check: replaces the default, a connection to the worker's log server.
+        spot: use Fargate Spot, up to 70 % cheaper. AWS can stop workers with two minutes' notice; unfinished tasks then
+            fail, so set retries.
+        architecture: "x86_64", or "arm64", a fifth cheaper. The default is the image's. If pools differ, the image must
+            exist for both, like the official one.
+        image: an image with the cluster's Airflow release. The default is the cluster's.
 
     Raises:
         ValueError: if a name or number is invalid.

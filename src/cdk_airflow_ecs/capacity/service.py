@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Size, count and environment of one component. Arguments that are not given keep the component's defaults.
+    """Size, count and environment of one component. Omitted arguments keep the component's defaults.
 
     Args:
         cpu: CPU units of the task; 1024 is one vCPU.
@@ -27,10 +27,10 @@ class Service:
         count: number of tasks. The default is 1.
         scaling: replaces *count*. Use ``ExternalScaling()`` for your own scaler.
         enable_exec: whether ``aws ecs execute-command`` can open a shell. The default is the cluster's.
-        ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is Fargate's 20 GiB.
+        ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is 20 GiB.
         environment: further environment variables: text or ``ecs.Secret``. Names such as AIRFLOW__SECTION__OPTION are
             checked like ``config=``.
-        health_check: replaces that of the component's first container.
+        health_check: replaces that of the first container.
 
     Raises:
         ValueError: if a value is invalid for every task size.

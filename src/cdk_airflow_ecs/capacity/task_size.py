@@ -9,13 +9,7 @@ from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage, check_size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSize:
-    """CPU, memory and disk of a Fargate task.
-
-    Args:
-        cpu: CPU units; 1024 is one vCPU.
-        memory_mib: memory in MiB.
-        ephemeral_storage_gib: disk, 21 to 200 GiB. The default is Fargate's 20 GiB.
-    """
+    """CPU units (1024 are one vCPU), memory and disk of a Fargate task. The default disk has 20 GiB."""
 
     cpu: int = 1024
     memory_mib: int = 2048

@@ -56,7 +56,6 @@ def compose(  # noqa: PLR0917  # typer passes them by name
 
 
 def _choose(stacks: Sequence[assembly.StackFile], name: str | None) -> assembly.StackFile:
-    """Return the stack *name*, or the only one with services."""
     having = [
         each
         for each in stacks

@@ -211,7 +211,7 @@ def down(state: StateOption = None) -> None:
 
 
 def _detach(directory: Path, assembly: Path, arguments: list[str]) -> None:
-    """Start the same command in the background, and print its output until it is ready."""
+    """Start the command in the background, and print its output until it is ready."""
     opened = State.open(directory)
     with opened.lock():
         pass

@@ -29,7 +29,6 @@ class Running:
         pid: its process.
         url: URL of the UI.
         api: URL of the AWS API.
-        region: its region.
         admin_secret: id of the admin's secret; empty if the template has none.
         key: access key id and secret access key of the API.
     """

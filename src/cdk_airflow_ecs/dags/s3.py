@@ -39,27 +39,24 @@ _SYNCED_FOLDER: Final = "/opt/airflow/dags-live"
 
 @dataclass(frozen=True, slots=True)
 class S3Dags(DagSource):
-    """DAGs in an S3 bucket; running Airflow processes pick up changes.
+    """DAGs in an S3 bucket. Running Airflow processes pick up changes.
 
-    Airflow 3 reads the bucket as a DAG bundle of this library, with which a task keeps the files it started with. On
-    Airflow 2, a background process in each container synchronizes a folder with the bucket and applies changes
-    atomically by replacing a link. Only DAGs are read; plugins and requirements belong in the image.
+    Airflow 3 reads the bucket as a DAG bundle; a task keeps the files it started with. On Airflow 2, a background
+    process in each container synchronizes a folder, replacing it atomically. Plugins and requirements belong in the
+    image.
 
     Args:
-        folder: a local folder that each deploy uploads, without tool folders such as ``.git``. Files removed from it
-            are removed from the bucket. The default is no upload; the stack has an output with an ``aws s3 sync``
-            command.
-        bucket: an existing bucket. The default is a new one: private, versioned, TLS only, and kept when the stack is
-            deleted.
-        prefix: with *bucket*, the folder of the DAGs in it. The default is the whole bucket.
+        folder: local folder that each deploy uploads, without tool files such as ``.git``; files removed from it are
+            removed from the bucket. By default, upload with the ``aws s3 sync`` command in the stack's outputs.
+        bucket: existing bucket. The default is a new one: private, versioned, TLS only, kept on stack deletion.
+        prefix: folder of the DAGs in *bucket*. The default is the whole bucket.
         refresh_seconds: interval of checks for changes.
-        provider_bundle: whether to use the amazon provider's DAG bundle, on Airflow 3.2 and newer. It changes files
-            while tasks import them, and with a *prefix* needs at least one object there to start.
+        provider_bundle: use the amazon provider's DAG bundle, on Airflow 3.2 and newer. It changes files while tasks
+            import them, and with *prefix* requires an object there to start.
 
     Raises:
-        ValueError: if *folder* is not a folder or contains a possible secret or a link to outside, or
-            *refresh_seconds* is less than 5; on creation of the cluster, if *provider_bundle* is not supported by
-            the Airflow release.
+        ValueError: if *folder* is not a folder or contains a possible secret or a link to outside, or *refresh_seconds*
+            is less than 5; on creation of the cluster, if the release does not support *provider_bundle*.
 
     Examples:
         >>> S3Dags(refresh_seconds=60).refresh_seconds
@@ -172,7 +169,6 @@ class S3Dags(DagSource):
 
 
 def _upload(scope: Construct, context: BindContext, folder: Path, bucket: s3.IBucket, prefix: str) -> None:
-    """Upload *folder* on each deploy with CDK's BucketDeployment, and a role without managed policies."""
     role = iam.Role(scope, "UploadRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     group = logs.LogGroup(
         scope,

@@ -35,29 +35,26 @@ _SMALLEST, _SMALLEST_MAXIMUM, _LARGEST = 0.5, 1, 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuroraDatabase(Database):
-    """PostgreSQL on Aurora Serverless v2, whose capacity follows the load, in three zones.
+    """PostgreSQL on Aurora Serverless v2, in three zones, with capacity that follows the load.
 
-    Encrypted, TLS only, protected from deletion, with backups for a week. Capacity is measured in ACU (about 2 GiB of
-    memory, $0.12 an hour): 0.5 ACU cost $44 a month, for the writer and for each reader.
+    Encrypted, TLS only, protected from deletion, with backups for a week. One ACU has about 2 GiB of memory and costs
+    $0.12 an hour, so the minimum of 0.5 ACU costs $44 a month per writer or reader.
 
     Args:
-        min_capacity: minimum ACU of each instance, 0.5 to 256 in half steps. Zero, which pauses idle databases, is
-            not supported: Airflow's heartbeats would prevent the pause.
-        max_capacity: maximum ACU of each instance, 1 to 256. The default of 4 allows 823 connections.
-        readers: number of readers, 0 to 15. One replaces a failed writer within a minute. Each has the capacity and
-            the price of the writer. Without readers, Aurora creates a new writer, in up to ten minutes; data is
-            always in three zones.
-        backup_retention_days: days to keep automatic backups, 1 to 35.
-        engine_version: Aurora PostgreSQL release, 14 to 18. Of a major release such as "17", RDS chooses the minor
-            release and upgrades it automatically. With a minor release such as "17.9", deploys fail once RDS has
-            upgraded beyond it or retired it.
-        io_optimized: whether reads and writes are free, for 30 % more per ACU and 2.25 times the storage price. It is
-            cheaper once reads and writes are a quarter of the bill.
-        deletion_protection: whether RDS prevents deletion. The default is True unless the cluster's
-            ``removal_policy`` is DESTROY.
+        min_capacity: minimum ACU per instance, 0.5 to 256 in half steps. Zero is not supported, because Airflow's
+            heartbeats prevent the database from pausing.
+        max_capacity: maximum ACU per instance, 1 to 256. The default of 4 allows 823 connections.
+        readers: number of readers, 0 to 15, with the writer's capacity and price. A reader replaces a failed writer
+            within a minute; without readers, Aurora needs up to ten minutes. Data is in three zones in both cases.
+        backup_retention_days: retention of automatic backups, 1 to 35 days.
+        engine_version: Aurora PostgreSQL release, 14 to 18. With a major release such as "17", RDS manages the minor
+            one. With a minor release such as "17.9", deploys fail once RDS has upgraded beyond it or retired it.
+        io_optimized: whether reads and writes are free, for 30 % more per ACU and 2.25 times the storage price: cheaper
+            if they are more than a quarter of the bill.
+        deletion_protection: whether RDS prevents deletion. The default is True unless ``removal_policy`` is DESTROY.
 
     Raises:
-        ValueError: if a number is out of Aurora's range.
+        ValueError: if a number is out of range.
 
     Examples:
         >>> AuroraDatabase(min_capacity=1, max_capacity=16).readers
@@ -197,7 +194,6 @@ class AuroraDatabase(Database):
 
 
 def _capacity(name: str, given: Any, low: float) -> None:
-    """Raise ValueError unless *given* is a number of ACU from *low* up."""
     is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
     if not is_number or not low <= given <= _LARGEST or given * 2 % 1:
         raise ValueError(

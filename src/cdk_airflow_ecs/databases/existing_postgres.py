@@ -36,19 +36,19 @@ class ExistingDatabase(Database):
     """An existing PostgreSQL server with a database and a user for Airflow.
 
     Args:
-        database: an RDS instance or Aurora cluster, of this app or imported. Rules for the components that need it
-            are added to its security group. For other servers, pass *endpoint* instead.
-        endpoint: the host name, instead of *database*.
-        port: the port. The default is that of *database*, or 5432 with *endpoint*.
-        secret: a secret with the fields username and password. The default is the secret of *database*.
-        database_name: the name of the existing database on the server.
-        security_group: with *endpoint*, the security group to which rules are added. Without it, you allow the
-            connections yourself.
+        database: an RDS instance or Aurora cluster, of this app or imported. Its security group receives rules for the
+            components that need it. For other servers, pass *endpoint*.
+        endpoint: host name, instead of *database*.
+        port: the default is that of *database*, or 5432.
+        secret: secret with the fields username and password. The default is the secret of *database*.
+        database_name: name of an existing database on the server.
+        security_group: with *endpoint*, the security group that receives the rules. Without it, allow the connections
+            yourself.
         ssl_mode: PGSSLMODE of every client.
 
     Raises:
-        ValueError: if not exactly one of *database* and *endpoint* is given, if *database* is not PostgreSQL or its
-            address or secret is unknown, or if *database_name* is not valid in a URL.
+        ValueError: if not exactly one of *database* and *endpoint* is given, if *database* is not PostgreSQL or has no
+            known address or secret, or if *database_name* is not valid in a URL.
 
     Examples:
         >>> ExistingDatabase(endpoint="db.example.com", secret=secret).port
@@ -152,7 +152,6 @@ class ExistingDatabase(Database):
 
 
 def _endpoint(database: rds.IDatabaseInstance | rds.IDatabaseCluster | None) -> rds.Endpoint | None:
-    """Return the endpoint of a cluster's writer or of an instance."""
     try:
         endpoint: rds.Endpoint | None = getattr(database, "cluster_endpoint", None)
     except RuntimeError:

@@ -36,19 +36,17 @@ _ALPINE_USER: Final = (70, 70)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerDatabase(Database):
-    """PostgreSQL in one Fargate task with its data on Amazon EFS, for development: one task, without TLS.
+    """PostgreSQL in one Fargate task with data on Amazon EFS, for development: without TLS or a standby.
 
-    The data always outlives the task, because the migration gate, which creates the tables, runs only when image or
-    version change. While the task is replaced, Airflow waits. In production, use :class:`RdsDatabase` or
-    :class:`AuroraDatabase`.
+    Data always outlives the task, because the migration gate creates tables only when image or version change. Airflow
+    waits while the task is replaced. In production, use :class:`RdsDatabase` or :class:`AuroraDatabase`.
 
     Args:
-        image: official PostgreSQL image of a major release, 13 to 18, or a compatible one, from a registry without
-            login. Existing data can be used only by later minor releases of the same major release, and only on the
-            same distribution, Debian or Alpine.
+        image: official PostgreSQL image, 13 to 18, or a compatible one, from a registry without login. Existing data
+            works only with the same major release on the same distribution, Debian or Alpine.
         cpu: CPU units of the task; 1024 is one vCPU.
-        memory_mib: memory of the task in MiB. In a measurement, 40 connections that sorted and read Airflow's tables
-            needed 256, plus up to 128 for buffers.
+        memory_mib: memory of the task in MiB. 40 connections that sorted and read Airflow's tables needed 256, plus up
+            to 128 for buffers.
 
     Raises:
         ValueError: if the image has no supported release, or Fargate has no such size.

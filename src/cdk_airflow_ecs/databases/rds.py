@@ -39,19 +39,17 @@ class RdsDatabase(Database):
 
     Args:
         instance_class: RDS instance class such as "db.t4g.small".
-        multi_az: whether a standby in another zone takes over on failure, which doubles the price. The default is
-            True because nothing else can restore the database's data.
-        allocated_storage_gib: initial size of the disk, 20 to 65536.
-        max_allocated_storage_gib: size up to which RDS automatically extends the disk.
-        backup_retention_days: days to keep automatic backups, 1 to 35.
-        engine_version: PostgreSQL release, 13 to 18. Of a major release such as "17", RDS chooses the minor release
-            and upgrades it automatically. With a minor release such as "17.10", deploys fail once RDS has upgraded
-            beyond it or retired it.
-        deletion_protection: whether RDS prevents deletion. The default is True unless the cluster's
-            ``removal_policy`` is DESTROY.
+        multi_az: whether to run a standby in another zone, which doubles the price. The default is True because the
+            database is the only part of a cluster that cannot be recreated.
+        allocated_storage_gib: initial disk size, 20 to 65536.
+        max_allocated_storage_gib: maximum disk size for RDS's automatic growth.
+        backup_retention_days: retention of automatic backups, 1 to 35 days.
+        engine_version: PostgreSQL release, 13 to 18. With a major release such as "17", RDS manages the minor one. With
+            a minor release such as "17.10", deploys fail once RDS has upgraded beyond it or retired it.
+        deletion_protection: whether RDS prevents deletion. The default is True unless ``removal_policy`` is DESTROY.
 
     Raises:
-        ValueError: if a number is out of RDS's range.
+        ValueError: if a number is out of range.
 
     Examples:
         >>> RdsDatabase(instance_class="db.m7g.large").multi_az

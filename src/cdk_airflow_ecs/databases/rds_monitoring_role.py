@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def monitoring_role(scope: Construct, stack: StackFacts) -> iam.Role:
-    """Create a role with the permissions of AmazonRDSEnhancedMonitoringRole, limited to the log groups of RDS."""
+    """Create a role with AmazonRDSEnhancedMonitoringRole's permissions, limited to RDS's log groups."""
     group = stack.stack.format_arn(
         service="logs", resource="log-group", resource_name="RDS*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )

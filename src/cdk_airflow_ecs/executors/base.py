@@ -45,17 +45,17 @@ class ExecutorContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """A service of an executor in addition to the cluster's components, or tasks that the executor starts.
+    """A service of an executor, or tasks that the executor starts.
 
     Args:
-        process: the command and its needs; the need "executor" adds the executor's configuration.
+        process: command and needs; the need "executor" adds the executor's configuration.
         path: path in the construct tree: ``Pools/<name>`` for a service, ``Tasks/<name>`` for tasks.
         service: size and count, all set. Tasks that the executor starts have no count.
         config: Airflow options of this service only.
         permissions: permissions of its task role.
-        image: its image. The default is the cluster's.
-        architecture: its processor architecture. The default is the image's.
-        capacity: the machines on which it runs. The default is Fargate.
+        image: the default is the cluster's.
+        architecture: the default is the image's.
+        capacity: machines on which it runs. The default is Fargate.
     """
 
     process: Process
@@ -73,24 +73,24 @@ class ExecutorPlan:
     """Everything that an executor adds to a cluster.
 
     Args:
-        class_path: value of ``[core] executor`` in every container.
-        alias: name of the executor in DAGs, with :class:`SeveralExecutors`. The default is its class name.
-        config: options of the scheduler and the executor's workers. Both receive the same values: different result
-            backends, for example, stall scheduling while all health checks pass.
-        defaults: further options of the same containers, which the user can override.
+        class_path: value of ``[core] executor``.
+        alias: its name in DAGs with :class:`SeveralExecutors`. The default is its class name.
+        config: options of the scheduler and the executor's workers, which must be equal: different result backends, for
+            example, stall scheduling while all health checks pass.
+        defaults: options of the same containers that the user can override.
         environment: variables of the same containers.
         loader_config: options of the processes that load the executor: the scheduler, and the web component, which
             requests the logs of running tasks from it.
         workers: services that run tasks.
         tasks: tasks that the executor starts, each with a task definition of one container. Refs use their path:
             ``Ref("Tasks/executor", "task_definition_arn")``, "family_arn" (any revision), "task_role_arn",
-            "execution_role_arn", "security_group_id". Their logs must be remote, because their disks are not kept.
-        stores: cluster resources that it needs, by the name in refs, such as ``{"Broker": RedisBroker()}``.
-        edges: connections that it needs in addition to the usual ones of components.
+            "execution_role_arn", "security_group_id". Their disks are not kept, so logs must be remote.
+        stores: cluster resources that it needs, by name in refs, such as ``{"Broker": RedisBroker()}``.
+        edges: connections beyond the usual ones of components.
         permissions: permissions of the scheduler's task role.
         tasks_in_scheduler: whether tasks run in the scheduler.
-        requirements: further Python packages that every image must contain, as pip requirements.
-        image_files: Python modules that every image must contain, text by file name.
+        requirements: further Python packages for every image, as pip requirements.
+        image_files: Python modules for every image, text by file name.
     """
 
     class_path: str

@@ -34,9 +34,9 @@ class CeleryExecutor(Executor):
     """Run tasks on long-lived Celery workers.
 
     Args:
-        broker: the broker. The default is Valkey on ElastiCache, which also stores the results, so that Airflow 3
-            workers need no database credentials.
-        pools: the worker pools. The default is one pool with one worker, 1 vCPU and 2 GiB, on the queue "default".
+        broker: the default is Valkey on ElastiCache, which also stores results, so that Airflow 3 workers need no
+            database credentials.
+        pools: worker pools. The default is one pool of one worker, 1 vCPU and 2 GiB, on the queue "default".
 
     Raises:
         ValueError: if two pools have the same name, or a number is invalid; on creation of the cluster, if no pool
@@ -98,7 +98,6 @@ class CeleryExecutor(Executor):
 
     @property
     def _queues(self) -> tuple[str, ...]:
-        """The distinct queues of all pools."""
         return tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:

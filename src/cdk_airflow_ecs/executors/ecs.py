@@ -41,19 +41,19 @@ _AIRFLOWS_OWN: Final = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcsExecutor(Executor, TaskSize):
-    """Run each task as a separate Fargate task: no costs while no task runs, and no shared machines.
+    """Run each task as a separate Fargate task: no idle costs, no shared machines.
 
-    A task starts 30 to 90 seconds after it was scheduled, because Fargate pulls the image. ``queue=`` of tasks has no
-    effect. Logs appear in S3 when a task ends; ``LocalLogs`` is not supported.
+    Tasks start 30 to 90 seconds after they were scheduled, because Fargate pulls the image. ``queue=`` has no effect.
+    Logs appear in S3 when a task ends; ``LocalLogs`` is not supported.
 
     Args:
         cpu: CPU units of each task; 1024 is one vCPU.
         memory_mib: memory of each task in MiB.
-        ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is Fargate's 20 GiB.
-        spot: use Fargate Spot, for up to 70 % less. AWS can stop tasks with two minutes' notice, so set retries.
-        environment: further environment variables of the tasks, as for :class:`Service`.
-        max_run_task_attempts: maximum number of starts of a task that fails to start or ends badly.
-        alias: name of the executor in DAGs, with :class:`SeveralExecutors`: ``executor="ecs"``.
+        ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is 20 GiB.
+        spot: use Fargate Spot, up to 70 % cheaper. AWS can stop tasks with two minutes' notice, so set retries.
+        environment: further environment variables; see :class:`Service`.
+        max_run_task_attempts: attempts for a task that fails to start or ends badly.
+        alias: its name in DAGs with :class:`SeveralExecutors`: ``executor="ecs"``.
 
     Raises:
         ValueError: if Fargate does not offer the size, or another argument is invalid.
@@ -185,5 +185,4 @@ class EcsExecutor(Executor, TaskSize):
 
 
 def _camel(name: str) -> str:
-    """Convert a name to the camel case of the AWS API; Airflow accepts both."""
     return re.sub("_([a-z])", lambda match: match[1].upper(), name)

@@ -16,11 +16,11 @@ class LocalExecutor(Executor):
     """Run tasks in the scheduler: the smallest cluster, without broker or workers.
 
     Args:
-        parallelism: maximum number of running tasks. The default is one per 512 MiB of the scheduler's memory: 8 with
-            the default of 4096 MiB, which is too small for Airflow's default of 32.
+        parallelism: concurrent tasks. The default is one per 512 MiB of the scheduler's memory: 8 with its default of
+            4096 MiB, which is too small for Airflow's default of 32.
 
     Raises:
-        ValueError: if *parallelism* is not a positive integer; on creation of the cluster, if it is not given and the
+        ValueError: if *parallelism* is not a positive integer; on creation of the cluster, if it is missing and the
             scheduler's memory is known only at deploy time.
 
     Examples:

@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 @jsii.implements(IValidation)
 class NoSidecars:
-    """Rejects containers that code, an Aspect or another library added to a task definition.
-
-    Args:
-        definition: the task definition.
-        own: names of its original containers.
-    """
+    """Rejects containers that code, an Aspect or another library added to the *own* ones of a task definition."""
 
     def __init__(self, definition: ecs.TaskDefinition, own: list[str]) -> None:
         self._definition, self._own = definition, own

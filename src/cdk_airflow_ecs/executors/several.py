@@ -25,8 +25,8 @@ _EXAMPLE = "[CeleryExecutor(), EcsExecutor()]"
 class SeveralExecutors(Executor):
     """Run tasks on the first executor, or on the one that they name: ``executor="ecs"``. Airflow 2.10 or newer.
 
-    A task, or the ``default_args`` of a DAG, names an executor by its alias, or by its class: ``"CeleryExecutor"``.
-    ``[core] parallelism``, or ``LocalExecutor(parallelism=…)``, limits all executors together.
+    Tasks, or a DAG's ``default_args``, name an executor by alias, or by class: ``"CeleryExecutor"``. ``[core]
+    parallelism`` or ``LocalExecutor(parallelism=…)`` limits all executors together.
 
     Args:
         executors: two or more, of different classes. The first is the default.
@@ -126,13 +126,11 @@ class SeveralExecutors(Executor):
 
 
 def _repeated(names: Iterable[str]) -> str:
-    """Return the names that occur more than once."""
     listed = list(names)
     return ", ".join(sorted({name for name in listed if listed.count(name) > 1}))
 
 
 def _union(what: str, parts: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
-    """Merge the mappings of several executors; raise if they have different values for a name."""
     found: dict[str, tuple[str, T]] = {}
     for owner, mapping in parts.items():
         for name, value in mapping.items():

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AirflowImage:
-    """The image of every Airflow container. It must contain the Airflow release of ``version=``.
+    """The image of every Airflow container, with the Airflow release of ``version=``.
 
     Use :meth:`official`, :meth:`build`, :meth:`registry` or :meth:`ecr`.
 
     Args:
-        source: the source of the image. The default is the official image of the cluster's version.
+        source: the default is the official image of the cluster's version.
         entrypoint: words that precede each container's command. The default is the official image's entry point.
             Airflow must be on PATH, and commands that start with "python" must reach Python unchanged.
-        architecture: the processor architecture of tasks.
+        architecture: processor architecture of tasks.
     """
 
     source: ImageSource = field(default_factory=OfficialImage)
@@ -55,11 +55,11 @@ class AirflowImage:
     def official(
         cls, *, credentials: secretsmanager.ISecret | None = None, architecture: Architecture = "x86_64"
     ) -> AirflowImage:
-        """Use the image of the cluster's version that the Apache Airflow project publishes on Docker Hub.
+        """Use the official image of the cluster's version on Docker Hub.
 
         Args:
-            credentials: a secret with username and password for Docker Hub. The default is no login; Docker Hub then
-                allows 100 pulls in six hours per IP address.
+            credentials: secret with username and password for Docker Hub. Without login, which is the default, Docker
+                Hub allows 100 pulls in six hours per IP address.
             architecture: "arm64" is a fifth cheaper on Fargate.
         """
         return cls(source=OfficialImage(login=credentials), architecture=architecture)
@@ -76,11 +76,10 @@ class AirflowImage:
         """Use your own image in a registry that requires no AWS permission.
 
         Args:
-            name: such as "ghcr.io/acme/airflow:3.3.2-4". Use a digest or a tag that never moves, so that each template
-                determines what runs.
-            credentials: a secret with username and password for the registry.
+            name: such as "ghcr.io/acme/airflow:3.3.2-4": a digest, or a tag that never moves.
+            credentials: secret with username and password for the registry.
             entrypoint: see the class.
-            architecture: the architecture of the image.
+            architecture: architecture of the image.
         """
         source = RegistryImage(name=name, login=credentials)
         return cls(source=source, entrypoint=entrypoint, architecture=architecture)
@@ -94,13 +93,13 @@ class AirflowImage:
         entrypoint: Sequence[str] = OFFICIAL_ENTRYPOINT,
         architecture: Architecture = "x86_64",
     ) -> AirflowImage:
-        """Use your own image in Amazon ECR. Components receive permission to pull from this repository only.
+        """Use your own image in Amazon ECR. Components can pull only from this repository.
 
         Args:
             repository: the repository.
             tag: a tag, or a digest that starts with "sha256:".
             entrypoint: see the class.
-            architecture: the architecture of the image.
+            architecture: architecture of the image.
         """
         source = EcrImage(repository=repository, tag=tag)
         return cls(source=source, entrypoint=entrypoint, architecture=architecture)
@@ -114,20 +113,19 @@ class AirflowImage:
         entrypoint: Sequence[str] | None = None,
         architecture: Architecture = "x86_64",
     ) -> AirflowImage:
-        """Use an image that CDK builds from a local directory when it deploys. Synthesis needs no Docker.
+        """Use an image that CDK builds from a local directory at deploy time. Synthesis needs no Docker.
 
-        All files are optional: ``requirements.txt``; ``packages.txt``, one Debian package per line; ``airflow.cfg``,
-        whose options are treated like ``config=``; ``plugins/``; ``dags/``, for ``dags=ImageDags()``; ``config/``, with
-        Python modules such as ``airflow_local_settings.py``; ``entrypoint.sh``. If there is a ``Dockerfile``, it is
-        built as it is, and only ``airflow.cfg`` is read in addition.
+        The directory can contain ``requirements.txt``; ``packages.txt``, one Debian package per line; ``airflow.cfg``,
+        with options like ``config=``; ``plugins/``; ``dags/``, for ``dags=ImageDags()``; ``config/``, with Python
+        modules such as ``airflow_local_settings.py``; and ``entrypoint.sh``. A ``Dockerfile`` is built as it is, and
+        only ``airflow.cfg`` is read in addition.
 
         Args:
             directory: the directory.
-            base: the base image. The default, "official", is the full image, with the providers that its release was
-                tested with. "slim" has only the providers that the cluster needs. Other values are names of images
-                derived from one of them, such as a copy in your registry.
+            base: "official", the default, is the full image with the providers that its release was tested with; "slim"
+                has only those that the cluster needs; or the name of an image derived from one of them.
             entrypoint: see the class. The default is ``entrypoint.sh`` if it exists, else the official image's.
-            architecture: the architecture of the image and of tasks.
+            architecture: architecture of the image and of tasks.
 
         Raises:
             ValueError: if the directory does not exist, or its contents are missing or unsupported.

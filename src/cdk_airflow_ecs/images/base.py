@@ -77,11 +77,7 @@ class ImageSource(ABC):
         return ()
 
     def with_dags(self, folder: str | None) -> ImageSource:
-        """Return the image for a cluster with its DAGs in *folder* of the image; None if they are elsewhere.
-
-        Raises:
-            ValueError: if the image is known to have no DAGs there.
-        """
+        """See :meth:`AirflowImage.with_dags`."""
         del folder
         return self
 
@@ -98,11 +94,11 @@ class ImageSource(ABC):
         """Return the image for CDK's task definitions.
 
         Args:
-            scope: the scope of a built image's asset, which is created once per architecture.
+            scope: scope of a built image's asset, which is created once per architecture.
             version: the cluster's release.
-            architecture: the architecture to build for. Images in registries are used as they are.
+            architecture: architecture of a built image.
             requirements: Python packages that the cluster needs. If :attr:`takes_requirements` is False, the image must
-                already contain them.
+                contain them.
             files: Python modules that the cluster needs, by file name, importable as top-level modules.
         """
 

@@ -33,11 +33,7 @@ _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MU
 class BuiltImage(ImageSource):
     """An image that is built from a directory, created by :meth:`AirflowImage.build`.
 
-    Args:
-        contents: the contents of the directory.
-        base: "official", "slim", or the name of another base image.
-        entrypoint: words that precede each command.
-        dags: whether the image contains the directory's DAGs.
+    *dags*: whether the image contains the directory's DAGs.
     """
 
     contents: ImageDirectory
@@ -93,7 +89,7 @@ class BuiltImage(ImageSource):
         return [advice for source, name in names for advice in other_airflow(source, name, version)]
 
     def _starts_from(self) -> list[str]:
-        """Return the base image of a Dockerfile's last stage, if there is a Dockerfile."""
+        """The base image of the last stage."""
         return _FROM.findall(self.contents.dockerfile or "")[-1:]
 
     def with_dags(self, folder: str | None) -> ImageSource:

@@ -56,10 +56,9 @@ class ImageDirectory:
     """The contents of a directory for an image.
 
     Args:
-        path: the directory.
         packages: Debian packages.
         requirements: lines of requirements.txt, joined and without comments.
-        options: the options of airflow.cfg.
+        options: options of airflow.cfg.
         options_file: path of airflow.cfg, for messages.
         files: local files by path in the build context.
         dockerfile: text of the user's Dockerfile.
@@ -160,7 +159,6 @@ def _requirements(file: Path) -> tuple[str, ...]:
 
 
 def _read_options(file: Path) -> dict[Option, str]:
-    """Parse airflow.cfg as Airflow does."""
     parser = ConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # as in the documentation of configparser
     try:
@@ -208,7 +206,6 @@ def _check_script(file: Path) -> None:
 
 
 def _refuse_others(path: Path) -> None:
-    """Raise ValueError for files that the image would silently lack."""
     known = [path / place for places in _PLACES.values() for place in places]
     folders = [path, *(place.parent for place in known)]
     used = [*folders, *(path / name for name in _FOLDERS)]

@@ -21,7 +21,6 @@ class Recipe:
     """The contents of an image.
 
     Args:
-        version: the Airflow release.
         base: "official", "slim", or the name of an image derived from one of them.
         packages: Debian packages.
         requirements: lines of requirements.txt.
@@ -101,7 +100,7 @@ USER airflow"""
 
 
 def _install_requirements(recipe: Recipe) -> str:
-    """Return one pip command, which keeps Airflow's release and fails on conflicts."""
+    """One pip command, so that pip keeps Airflow's release and fails on conflicts."""
     extras = ""
     lines = []
     if recipe.base == "slim":
@@ -119,7 +118,7 @@ def _install_requirements(recipe: Recipe) -> str:
 
 
 def _constraints(recipe: Recipe) -> str:
-    """Return the command that writes Airflow's constraints to a file, without packages that requirements pin."""
+    """Write Airflow's constraints to a file, without packages that requirements pin."""
     version, file, fetch = recipe.version, "${HOME}/constraints.txt", ""
     if recipe.base == "slim" or version.line == "2.8":
         # Images contain a constraints file only since 2.9 (docker-stack documentation); those of slim images are not

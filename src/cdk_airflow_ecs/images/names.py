@@ -25,7 +25,7 @@ _AIRFLOW_RELEASE: Final = re.compile(r"(?:slim-|v)?(1\.10\.\d+|[23]\.\d+\.\d+)(?
 
 
 def check_release(source: str, name: str, version: AirflowVersion) -> None:
-    """Raise an error if *name* is an official image of another release. *source* is its argument or file."""
+    """Raise an error if *name*, from the argument or file *source*, is an official image of another release."""
     match = _OFFICIAL.fullmatch(name)
     if match and match[1] != str(version):
         raise IncompatibleArgumentsError(

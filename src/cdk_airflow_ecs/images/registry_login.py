@@ -17,7 +17,7 @@ def image_with_login(scope: Construct, name: str, credentials: secretsmanager.IS
     """Return the image *name*, pulled with *credentials*, a secret with username and password.
 
     The execution role's policy allows decryption. CDK would change the key's policy instead, which is impossible for
-    imported keys, and would make the stack of a key depend on this one.
+    imported keys, and makes the key's stack depend on this one.
     """
     login = None if credentials is None else secret_peer(scope, credentials)
     return ecs.ContainerImage.from_registry(name, credentials=login)

@@ -54,7 +54,7 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         self._name_folder()
 
     def _name_folder(self) -> None:
-        """Set ``[core] dags_folder`` to the folder of the imported files, for this process and its children."""
+        """Set ``[core] dags_folder`` for this process and its children."""
         if os.environ.get(_OPTION) == os.environ.get(_OWN):
             os.environ[_OPTION] = os.environ[_OWN] = str(self._folder)
 

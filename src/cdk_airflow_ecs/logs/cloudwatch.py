@@ -35,15 +35,15 @@ _KEEPS_LOGS: Final = (9, 32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudWatchLogs(LogStore):
-    """Task logs in a CloudWatch log group, with at most a minute of delay while a task runs.
+    """Task logs in a CloudWatch log group, delayed by at most a minute while a task runs.
 
     Airflow 3 requires amazon provider 9.32.0, part of the official images since 3.3.1: earlier ones lose logs
     (apache/airflow#57356).
 
     Args:
-        log_group: an existing log group. The default is a new one, encrypted with the cluster's key and kept when the
-            stack is deleted.
-        retention_days: for the new group, days until deletion, one of CloudWatch's values, such as 30, 90 or 365; None
+        log_group: existing log group. The default is a new one, encrypted with the cluster's key and kept on stack
+            deletion.
+        retention_days: days until deletion in the new group, one of CloudWatch's values, such as 30, 90 or 365; None
             for never. The default is 90.
 
     Raises:

@@ -30,16 +30,15 @@ _ROUTER: Final = "log-router"
 class FireLens(LogRouter):
     """The output of services through Fluent Bit, to any of its outputs: Firehose, OpenSearch, Datadog, Loki, S3.
 
-    Each task has a sidecar container of about 50 MiB. CloudWatch Logs keeps the sidecar's output and that of the
-    migration, whose last lines explain failed deploys, of tasks of ``add_ecs_task``, whose lines their operator prints,
-    and of container stores. ``EcsExecutor`` is not supported: it considers a task finished when any container ends.
+    Each task has a sidecar container of about 50 MiB. CloudWatch Logs keeps the sidecar's own output, and that of the
+    migration, of tasks of ``add_ecs_task`` and of container stores. ``EcsExecutor`` is not supported, because it
+    considers a task finished when any container ends.
 
     Args:
-        options: the output plugin and its settings, as in a Fluent Bit ``[OUTPUT]`` section. Pass secrets as
-            ``ecs.Secret``.
-        permissions: permissions that the plugin needs, added to the task roles of services.
-        image: the image of the sidecar. The default is AWS for Fluent Bit 3.4.17.
-        memory_mib: memory reserved for the sidecar, which is part of the task's memory.
+        options: output plugin and settings, as in a Fluent Bit ``[OUTPUT]`` section. Pass secrets as ``ecs.Secret``.
+        permissions: permissions of the plugin, for the task roles of services.
+        image: image of the sidecar. The default is AWS for Fluent Bit 3.4.17.
+        memory_mib: memory reserved for the sidecar, part of the task's memory.
 
     Raises:
         ValueError: if *options* has no plugin, or a secret as text.

@@ -31,10 +31,9 @@ class S3Logs(LogStore):
     """Task logs in an S3 bucket, available in the UI after their worker is gone.
 
     Args:
-        bucket: an existing bucket. The default is a new one: private, versioned, TLS only, and kept when the stack is
-            deleted.
+        bucket: existing bucket. The default is a new one: private, versioned, TLS only, kept on stack deletion.
         prefix: folder in the bucket.
-        expire_days: for the new bucket, days until deletion; None for never. The default is 90.
+        expire_days: days until deletion in the new bucket; None for never. The default is 90.
 
     Raises:
         ValueError: if *expire_days* is not a positive integer, or is given with *bucket*.

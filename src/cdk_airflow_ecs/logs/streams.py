@@ -7,14 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStreams:
-    """The log streams of one component's containers, named ``prefix/container/task``.
-
-    Args:
-        group: name of the log group.
-        group_arn: ARN of the log group without the final ":*".
-        region: region of the log group.
-        prefix: first part of the names.
-    """
+    """Log streams of one component's containers, named ``prefix/container/task``. *group_arn* has no final ":*"."""
 
     group: str
     group_arn: str

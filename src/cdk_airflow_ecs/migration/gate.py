@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 class Gate:
     """The custom resource that runs the migration, and on deletion stops tasks that belong to no service.
 
-    Args:
-        resource: the custom resource, on which services depend.
-        function: its Lambda function.
-        role: the function's role.
-        policy: the role's policy.
-        drained: ARNs of the ECS clusters whose tasks it stops, by name in refs.
+    *drained*: ARNs of the ECS clusters whose tasks it stops, by name in refs.
     """
 
     resource: CustomResource
@@ -58,7 +53,7 @@ def build_gate(
     context: RenderContext,
     key: kms.IKey,
 ) -> Gate:
-    """Create the custom resource that runs *migration* and fails the deploy if it fails.
+    """Create the custom resource that runs *migration* and fails the deploy if it fails, with its last log lines.
 
     It uses one Lambda function, because CDK's provider framework would create three in Node.js, a state machine and
     managed policies. Its only property is the task definition, so it runs when image, version or command change.
@@ -66,7 +61,7 @@ def build_gate(
     Args:
         scope: the construct "Gate".
         migration: the task to run.
-        context: network and logs of the task. The last lines of a failed migration become the deploy's error.
+        context: network and logs of the task.
         key: encrypts the function's log and variables.
     """
     cluster, network = context.cluster, context.network
@@ -146,10 +141,9 @@ def build_gate(
 
 
 def awaited_by_gate(parts: Iterable[RenderedComponent], offers: Iterable[IDependable]) -> list[IDependable]:
-    """Return the dependencies of the gate among *parts*, stores and components without a service, and *offers*.
+    """Return the dependencies of the gate: capacity providers (*offers*), and stores and components without a service.
 
-    *offers* are the capacity providers. Rules are children of their security group, so a dependency on the group
-    includes them.
+    A dependency on a security group includes its rules, which are its children.
     """
     found: list[IDependable] = [*offers]
     for part in parts:
@@ -198,7 +192,7 @@ def _role(
 
 
 def _stopping(role: iam.Role, cluster: ecs.ICluster) -> list[iam.PolicyStatement]:
-    """Return statements that allow listing and stopping the tasks of *cluster*, and acknowledge their wildcards."""
+    """Return statements that allow stopping the tasks of *cluster*, and acknowledge their wildcards."""
     stack, name = Stack.of(role), cluster.cluster_name
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{name}/*")
     # AWS's service authorization reference requires this resource for ListTasks, also on Fargate.

@@ -20,13 +20,9 @@ def gate_services(
     rendered: Mapping[str, RenderedComponent],
     added: Sequence[RenderedComponent],
 ) -> Gate:
-    """Make the services among *added* depend on the migration, and return its gate.
+    """Make the services among the new components *added* depend on the migration. Return its gate, created if None.
 
-    Args:
-        gate: the gate; None creates it.
-        context: the render context.
-        rendered: all components by name.
-        added: the new components. Stores do not depend on the migration, because it needs them.
+    Stores do not depend on the migration, because it needs them.
     """
     if gate is None:
         gate = build_gate(context.scope("Gate"), rendered["Migration"], context=context, key=context.key)

@@ -21,14 +21,7 @@ def observe(
     targets: elb.ApplicationTargetGroup,
     internal: bool,
 ) -> ObservedCluster:
-    """Describe what was bound and rendered. Creates no resources.
-
-    Args:
-        rendered: the components by name.
-        context: the render context.
-        targets: the load balancer's target group.
-        internal: whether the load balancer is internal.
-    """
+    """Describe what was bound and rendered, with the load balancer's target group. Creates no resources."""
     services = {
         name: ObservedService(
             name=name,

@@ -39,14 +39,13 @@ class ObservedCluster:
 
     Args:
         ecs_cluster: name of the ECS cluster, a dimension of every ECS metric.
-        services: the ECS services by component name.
+        services: ECS services by component name.
         web: name of the component behind the load balancer.
         load_balancer: the load balancer.
         target_group: its target group.
         internal: whether the load balancer is internal.
-        resources: bindings of cluster resources by name in refs. ``resources["Database"].metrics`` has the database's
-            metrics.
-        log_group: the log group of containers.
+        resources: bindings by name in refs; ``resources["Database"].metrics`` has the database's metrics.
+        log_group: log group of containers.
     """
 
     ecs_cluster: str

@@ -31,13 +31,8 @@ def listen(
 ) -> elb.ApplicationTargetGroup:
     """Forward requests to *service*, except for its execution API, which returns 404. Return the target group.
 
-    Args:
-        scope: the construct "Web".
-        balancer: the load balancer.
-        service: the web component.
-        certificate: certificate for HTTPS on 443, to which port 80 redirects; None for HTTP on 80.
-        health_path: path of health checks.
-        internet_facing: scheme of the load balancer.
+    With *certificate*, port 443 serves HTTPS and 80 redirects to it; without it, 80 serves HTTP. *scope* is the
+    construct "Web".
     """
     # listener.add_targets would add a dependency that cfn-lint reports as redundant. Changing the scheme replaces the
     # load balancer, and a target group cannot belong to the old and the new one at the same time

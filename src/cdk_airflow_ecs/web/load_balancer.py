@@ -24,13 +24,9 @@ _LOG_PREFIX: Final = "load-balancer"
 def load_balancer(
     scope: Construct, context: BindContext, *, internet_facing: bool, clients: Sequence[str] | None
 ) -> elb.ApplicationLoadBalancer:
-    """Create the load balancer under *scope*.
+    """Create the load balancer under *scope*, the construct "Web".
 
-    Args:
-        scope: the construct "Web".
-        context: has the network and the bucket for access logs.
-        internet_facing: whether it has public addresses.
-        clients: CIDR blocks or ids of peers that can connect; None for the VPC's blocks.
+    *clients* are the CIDR blocks or ids of peers that can connect; None for the VPC's blocks.
     """
     network = context.network
     group = network.security_group(scope, "SecurityGroup", "Load balancer of Airflow")
@@ -60,7 +56,6 @@ def filter_requests(scope: Construct, balancer: elb.ApplicationLoadBalancer, web
 
 
 def _acknowledge_clients(group: ec2.SecurityGroup, clients: Sequence[str] | None) -> None:
-    """Acknowledge cdk-nag findings for clients that are tokens, and for open access that the user chose."""
     if {"0.0.0.0/0", "::/0"} & {*(clients or ())}:
         acknowledge(group, "AwsSolutions-EC23", "The user chose open access: allow_from contains the whole internet")
     elif clients is None or any(map(is_token, clients)):

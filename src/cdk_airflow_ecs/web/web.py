@@ -46,19 +46,19 @@ class Web(ClusterResource):
     """Access to Airflow's UI and public API through a load balancer.
 
     Args:
-        certificate: certificate for HTTPS on 443, to which port 80 redirects. Without it, the load balancer uses HTTP,
+        certificate: certificate for HTTPS on 443, with a redirect from 80. Without it, the load balancer uses HTTP,
             inside the VPC only.
         domain_name: domain name of the certificate. The default is the load balancer's name, which no certificate
             covers.
         hosted_zone: zone for an alias record of *domain_name*. The default is no record.
-        internet_facing: whether the load balancer has public addresses, which requires *certificate* and *allow_from*.
-        allow_from: clients: CIDR blocks such as "10.8.0.0/16", or CDK peers. The default is the VPC.
-        allow_insecure_http: whether to allow an internet-facing load balancer without a certificate.
-        base_url: base URL of Airflow's links if your own proxy is in front of it, without a path.
-        web_acl: a web ACL of AWS WAF, scope REGIONAL, as ARN or ``wafv2.CfnWebACL``, for example to limit sign-ins at
-            ``/auth/token``. The default is none.
-        deletion_protection: whether AWS prevents deletion of the load balancer. The default is False, because a failed
-            first deploy would leave it behind.
+        internet_facing: whether the load balancer has public addresses. Requires *certificate* and *allow_from*.
+        allow_from: CIDR blocks such as "10.8.0.0/16", or CDK peers, that can connect. The default is the VPC.
+        allow_insecure_http: allow an internet-facing load balancer without a certificate.
+        base_url: base URL of Airflow's links behind your own proxy, without a path.
+        web_acl: regional web ACL of AWS WAF, as ARN or ``wafv2.CfnWebACL``, for example to limit sign-ins at
+            ``/auth/token``.
+        deletion_protection: whether AWS prevents deletion of the load balancer. The default is False, because failed
+            first deploys would leave it behind.
 
     Raises:
         ValueError: if arguments are incompatible.
@@ -213,7 +213,6 @@ class Web(ClusterResource):
         )
 
     def _clients(self) -> list[str] | None:
-        """Return the CIDR blocks and ids of peers in *allow_from*."""
         if self.allow_from is None:
             return None
         return [entry if isinstance(entry, str) else entry.unique_id for entry in self.allow_from]
@@ -226,14 +225,7 @@ class Web(ClusterResource):
         *,
         health_path: str,
     ) -> elb.ApplicationTargetGroup:
-        """Forward requests to *service*, except for its execution API. Return the target group.
-
-        Args:
-            scope: the construct "Web".
-            balancer: the load balancer of :meth:`bind`.
-            service: the web component.
-            health_path: path of health checks.
-        """
+        """Forward requests to *service*, except for its execution API. Return the target group."""
         return listen(
             scope,
             balancer,
@@ -245,7 +237,6 @@ class Web(ClusterResource):
 
 
 def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
-    """Raise an error if a domain name is not in its zone. Tokens pass."""
     try:
         parent = getattr(zone, "zone_name", domain_name)
     except RuntimeError:  # imported by id
