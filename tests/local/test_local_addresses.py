@@ -176,7 +176,7 @@ def test_two_runs_side_by_side(addresses: Addresses):
 def test_namespaces_of_a_killed_run_are_removed():
     """The next run removes the namespaces of a killed run and their processes."""
     if reason := why_not_isolated():
-        with pytest.raises(Refusal, match="not allowed here"):
+        with pytest.raises(Refusal, match="namespaces are not allowed"):
             Addresses.open(isolated=True)
         assert reason
         return

@@ -178,7 +178,7 @@ class Environments:
             recipe.install(folder, "install", *wanted, "-c", str(folder / "constraints.txt"))
         except Refusal as pinned:
             # Retry without pins: the official image may have other versions that Airflow also accepts.
-            self._say("they are incompatible with the installed versions; resolving all together")
+            self._say("they are incompatible with the installed versions; all are resolved together")
             try:
                 recipe.venv(folder)
                 (folder / "requirements.txt").write_text(text)
