@@ -18,7 +18,7 @@ LONG = ("airflow", "emulator", "examples", "synth", "types")
 
 
 def pytest_collection_modifyitems(items):
-    """Run slow groups first, then single slow tests, so that parallel processes end at about the same time."""
+    """Run slow groups and tests first, so that parallel processes end together."""
 
     def place(item):
         group = item.get_closest_marker("xdist_group")
@@ -30,14 +30,14 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """List each skipped test with its reason, so that a missing tool does not look like a success."""
+    """List each skipped test with its reason, so that missing tools are visible."""
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason}")
 
 
 def pytest_sessionfinish(session):
-    """Fail the run in CI if a test was skipped, because everything is installed there."""
+    """Fail the run in CI if a test was skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = 1

@@ -36,17 +36,12 @@ def free_port() -> int:
 class PostgresServer:
     """A PostgreSQL server with passwords (SCRAM), TLS and its own certificate authority.
 
-    If the tests run as root, it runs as the system user ``postgres``, because it refuses to run as root.
+    It runs as ``postgres`` if the tests run as root.
 
     Example:
         with PostgresServer() as server:
             server.create_database("airflow", "airflow", "p@ss/w:rd")
             url = server.url("airflow", "airflow", "p@ss/w:rd")
-
-    Attributes:
-        host: The name in the server's certificate.
-        port: Its port on 127.0.0.1.
-        ca_certificate: A file for ``sslrootcert``, readable by everyone.
     """
 
     host = "localhost"
@@ -59,7 +54,6 @@ class PostgresServer:
         self.ca_certificate = self.directory / "ca.crt"
 
     def __enter__(self) -> PostgresServer:
-        """Create the data folder and the certificates, start the server and wait until it responds."""
         self.directory.chmod(0o755)
         (self.directory / "password").write_text(self.password)
         _make_certificates(self.directory, self.host)
@@ -88,7 +82,7 @@ class PostgresServer:
         shutil.rmtree(self.directory)
 
     def create_database(self, name: str, user: str, password: str) -> None:
-        """Create a user with this password, which may contain any character, and a database owned by the user."""
+        """Create a user with any password, and a database owned by it."""
         literal = password.replace("'", "''")
         self.execute(f"CREATE ROLE \"{user}\" LOGIN PASSWORD '{literal}'")
         self.execute(f'CREATE DATABASE "{name}" OWNER "{user}"')
@@ -134,12 +128,6 @@ class RedisServer:
     Example:
         with RedisServer() as server:
             server.command("PING")
-
-    Attributes:
-        host: The name in the server's certificate.
-        port: Its port on 127.0.0.1.
-        token: The password of clients.
-        ca_certificate: A file for ``SSL_CERT_FILE``, readable by everyone.
     """
 
     host = "localhost"

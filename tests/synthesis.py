@@ -87,7 +87,7 @@ def make_app(*, nag: bool = False, **arguments: Any) -> App:
 
 
 def synthesize(build: Callable[[App], object], **arguments: Any) -> Assembly:
-    """Add constructs to an app with *build* and synthesize it; the arguments are those of :func:`make_app`."""
+    """Add constructs to an app of :func:`make_app` with *build*, and synthesize it."""
     app = make_app(**arguments)
     build(app)
     return Assembly(Path(app.synth().directory))
@@ -109,7 +109,7 @@ def run_app(file: Path, **arguments: Any) -> Assembly:
 
 @functools.cache
 def cdk_program() -> str:
-    """Return the path of the cdk program that `npx aws-cdk@2` runs; npx takes long to find it."""
+    """Return the program of `npx aws-cdk@2`, cached because npx takes long to find it."""
     words = ["npx", "--yes", "--package", "aws-cdk@2", "--call", "command -v cdk"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -125,11 +125,7 @@ _CACHE: dict[str, tuple[Mapping[str, Any], Template]] = {}
 
 
 def template_of(**arguments: Any) -> Template:
-    """Synthesize a cluster in its own stack, once per set of arguments.
-
-    Args:
-        arguments: those of ``AirflowCluster``; a function instead of a value is called with the stack.
-    """
+    """Synthesize a cluster in its own stack, once per set of arguments of :func:`add_cluster`."""
     key = repr(sorted(arguments.items()))
     if key not in _CACHE:
         app = App()
@@ -181,12 +177,7 @@ def references(node: Any) -> set[str]:
 
 
 def flat(node: Any, pseudo: Mapping[str, str] | None = None) -> Any:
-    """Return *node* with references as text, ``<Bucket>`` or ``<Bucket.Arn>``, and Fn::Join resolved.
-
-    Args:
-        node: part of a template.
-        pseudo: values of pseudo parameters, such as ``{"AWS::Region": "eu-central-1"}``.
-    """
+    """Return *node* with references as ``<Bucket>`` or ``<Bucket.Arn>``, *pseudo* parameters and Fn::Join resolved."""
     if isinstance(node, list):
         return [flat(part, pseudo) for part in node]
     if not isinstance(node, Mapping):

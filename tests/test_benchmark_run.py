@@ -46,7 +46,7 @@ def test_percentile(share, value):
 
 
 def test_waits_of_a_chain():
-    """The first task waits from the creation of the run, each other task from the end of the one before."""
+    """The first task waits from the creation of the run, each other from the end of the one before."""
     waited = module("run").seconds({"queued_at": at(1)}, [task(4, 5), task(1.5, 2), task(2.25, 3)])
     assert waited == pytest.approx([0.5, 0.25, 1])
 
@@ -58,7 +58,7 @@ def test_rate():
 
 
 def test_waits_in_airflow_2_begin_at_the_start_of_the_run():
-    """Without a queue time, which the API of Airflow 2 lacks, waits count from the start of the run."""
+    """Waits count from the start of the run, because Airflow 2 has no queue time."""
     assert module("run").seconds({"start_date": at(1)}, [task(3, 4)]) == pytest.approx([2])
 
 

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def test_the_template_by_hand_has_the_same_resources():
-    """The template written by hand has the containers of a default cluster and as many resources of each type."""
+    """The template written by hand has the containers and resource types of a default cluster."""
     stack = Stack(App(), "Data")
     runpy.run_path(str(REPOSITORY / "benchmarks" / "by_hand.py"))["build"](stack)
     by_hand, cluster = Template.from_stack(stack).to_json(), template_of()
@@ -39,7 +39,7 @@ def containers(template):
 
 
 def test_the_recorded_times_are_within_the_limits():
-    """In the recorded run, the cluster takes at most a tenth longer than the template by hand, and grows linearly."""
+    """The cluster takes at most a tenth longer than the template by hand, and grows linearly."""
     page = (REPOSITORY / "docs" / "concepts" / "benchmarks.md").read_text().partition("<!-- bench -->")[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     costs = {row[0]: row[1:] for row in rows}

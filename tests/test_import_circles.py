@@ -1,4 +1,4 @@
-"""Import cycles: no module imports itself through others, not even for type checkers or inside a function."""
+"""Import cycles, including imports for type checkers and in functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def modules(root: Path) -> dict[str, ast.Module]:
 
 
 def imports(name: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield each module that *tree*, of the module *name*, imports anywhere, with the imported name if there is one."""
+    """Yield each module that *tree*, of the module *name*, imports, with the imported name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)

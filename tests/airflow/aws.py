@@ -1,7 +1,6 @@
 """AWS on a local port, with moto; run by the emulator's Python with the port as argument.
 
-``/credentials/<name>`` returns credentials as ECS does for a task; ``/calls`` lists the calls of SQS and DynamoDB:
-credentials, action and resource.
+``/credentials/<name>`` returns a task's credentials; ``/calls`` lists calls of SQS and DynamoDB.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CloudWatch Logs on a local port, with moto and a policy; run by the emulator's Python.
 
-The arguments are the port, a file with a policy, ``{access key: {action: [resource pattern]}}``, and a file to which
-each call is appended as a line of JSON: access key, action, resource, and whether it was allowed.
+Arguments: port, policy file ``{access key: {action: [resource pattern]}}``, and a file for calls, as JSON lines of
+access key, action, resource and whether it was allowed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Task logs as an Airflow writes and reads them; run by its Python in a container's environment.
+"""Task logs as Airflow writes and reads them; run by its Python in a container's environment.
 
-The first argument is "run" (run a task as an executor does), "read" (read its log as the UI does) or "parse" (parse a
-DAG file as the DAG processor does); the second is the DAG folder. The last line of output is JSON.
+Arguments: "run" (run a task as an executor), "read" (read its log as the UI) or "parse" (parse a DAG file as the DAG
+processor), and the DAG folder. The last line of output is JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The containers of a plan as local processes with real servers.
 
-A container has the environment, secrets and command of the plan. Different from ECS are the AWS endpoint, the trusted
-certificates and ``/opt/airflow``, which is a temporary folder per container.
+Different from ECS are the AWS endpoint, the certificates and ``/opt/airflow``, which is a temporary folder.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Machine:
     """A machine that runs a plan's containers.
 
     Args:
-        programs: bin folder of the installed Airflow.
+        programs: bin folder of Airflow.
         folder: for homes and logs.
         attributes: values of the plan's refs.
         secrets: values of the plan's secrets.
@@ -127,11 +126,7 @@ class Machine:
             return False
 
     def wait_until_healthy(self, containers: list[Container], seconds: float = 480) -> None:
-        """Wait until every health check has succeeded once.
-
-        Raises:
-            TimeoutError: with the end of the log of the first unhealthy container.
-        """
+        """Wait until every health check has succeeded once, or raise TimeoutError with a log."""
         waiting, end = list(containers), time.monotonic() + seconds
         while waiting:
             waiting = [container for container in waiting if not self.is_healthy(container)]

@@ -1,6 +1,6 @@
-"""One DAG file loaded as by a DAG processor; run by an Airflow's Python in a container's environment.
+"""A DAG file loaded as by a DAG processor; run by Airflow's Python in a container's environment.
 
-Prints the import errors, and the executor, executor_config and queue of each task.
+Prints import errors, and executor, executor_config and queue of each task.
 """
 
 from __future__ import annotations

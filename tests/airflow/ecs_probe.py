@@ -1,6 +1,6 @@
-"""The ECS executor's configuration as Airflow reads it; run by an Airflow's Python in a container's environment.
+"""The ECS executor's configuration; run by Airflow's Python in a container's environment.
 
-The argument is a JSON list of ``executor_config`` values; for each, prints RunTask's arguments and botocore's error.
+For each ``executor_config`` of the JSON argument, prints RunTask's arguments and botocore's error.
 """
 
 from __future__ import annotations

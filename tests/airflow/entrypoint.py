@@ -1,8 +1,7 @@
-"""The official image's entry point as a pure function.
+"""The official image's entry point as a function, without effects that no command depends on.
 
 Modelled on ``scripts/docker/entrypoint_prod.sh`` of apache/airflow at commit 424b6e9c055e (Airflow 3) and, with the
-same effects, 65318caa011f (Airflow 2). Not modelled: umask, the libstdc++ preload and the passwd entry of a random
-user, which no command depends on.
+same effects, 65318caa011f (Airflow 2).
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ class Start:
     """The effects of the entry point.
 
     Args:
-        executes: the command that replaces the script; empty if the script fails first.
-        runs: Airflow and pip commands that it runs before, in order.
-        waits_for: servers that it waits for: "database", "broker".
-        exposes: secrets that it passes as arguments, which every process of the container can read.
-        reads: variables that are set and have an effect.
+        executes: the command; empty if the script fails first.
+        runs: Airflow and pip commands before it.
+        waits_for: "database", "broker".
+        exposes: secrets passed as arguments, which every process of the container can read.
+        reads: variables with an effect.
     """
 
     executes: tuple[str, ...]
@@ -38,13 +37,7 @@ class Start:
 
 
 def start(environment: Mapping[str, str], arguments: Sequence[str], *, executor: str = "CeleryExecutor") -> Start:
-    """Return the effects of the script.
-
-    Args:
-        environment: the container's variables.
-        arguments: the container's command.
-        executor: the output of ``airflow config get-value core executor``.
-    """
+    """Return the effects of the script; *executor* is the configured ``[core] executor``."""
     reads: list[str] = []
 
     def given(name: str) -> str:

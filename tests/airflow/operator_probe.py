@@ -1,6 +1,6 @@
-"""The ``EcsRunTaskOperator`` tasks of a DAG file; run by an Airflow's Python in a worker's environment.
+"""The ``EcsRunTaskOperator`` tasks of a DAG file; run by Airflow's Python in a worker's environment.
 
-The argument is the file. Prints each operator's calls of AWS, its result and its trigger.
+Prints each operator's calls of AWS, result and trigger.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Option names as an installed Airflow reads them; reads names from standard input and prints the results."""
+"""Option names as an installed Airflow reads them, from standard input."""
 
 from __future__ import annotations
 

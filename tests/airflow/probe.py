@@ -1,4 +1,4 @@
-"""Options, database and broker as Airflow reads them; run by an Airflow's Python in a container's environment.
+"""Options, database and broker as Airflow reads them; run by its Python in a container's environment.
 
 The argument is a JSON list of sections and options; the output is JSON.
 """

@@ -1,7 +1,7 @@
-"""Task starts as in a worker; run by an Airflow's Python in a worker's environment.
+"""Task starts as in a worker; run by Airflow's Python in a worker's environment.
 
-Each line of input forks a process that calls the task runner's own ``parse`` and prints one line: what the DAG file
-imported, what the task imports later, or the error; and the cost of the DAG sync.
+Each line of input forks a process that calls the task runner's ``parse`` and prints the imported versions or the error,
+and the cost of the DAG sync.
 """
 
 from __future__ import annotations

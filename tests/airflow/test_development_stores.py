@@ -1,7 +1,7 @@
 """PostgreSQL and Redis containers of development clusters, and Airflow's connections to both.
 
-Redis runs exactly as in its container. The entry point of PostgreSQL's image is not available;
-:class:`PostgresContainer` repeats its steps (docker-library/postgres, ``docker-entrypoint.sh``).
+:class:`PostgresContainer` repeats the steps of the image's entry point (docker-library/postgres,
+``docker-entrypoint.sh``).
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def test_airflow_logs_in(version: AirflowVersion, redis: RedisContainer, postgre
 
 @pytest.mark.airflow
 def test_postgres_restarts_with_its_data(postgres: PostgresContainer):
-    """SIGINT, the image's stop signal, ends PostgreSQL within seconds despite connected clients; the data is kept."""
+    """SIGINT, the image's stop signal, ends PostgreSQL despite connected clients; the data is kept."""
     query = [PostgresServer._program("psql"), "-XqAt", "-h", "127.0.0.1", "-p", str(postgres.port)]
     query += ["-U", postgres.user, "-d", postgres.database]
     login = {"PGPASSWORD": HOSTILE, "PGSSLMODE": ContainerDatabase().ssl_mode}

@@ -184,7 +184,7 @@ def actions(plan: ClusterPlan, component: str) -> set[str]:
 @pytest.mark.parametrize("spot", [False, True])
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_operator_runs_the_task(release, spot, account, tmp_path):
-    """With only the variable, the operator starts the task as planned, waits for it and reads its log."""
+    """With only the variable, the operator starts the task, waits for it and reads its log."""
     found = run(release, spot, account, tmp_path)
     network = {"subnets": account.subnets, "securityGroups": [account.security_group], "assignPublicIp": "DISABLED"}
     capacity = (
@@ -249,7 +249,7 @@ AIRFLOW_2 = {
     ],
 )
 def test_the_dags_of_the_examples(name, queues, release, tmp_path):
-    """The DAGs of the examples load in the DAG processor, also in Airflow 2 with its imports."""
+    """The DAGs of the examples load in the DAG processors of both Airflow versions."""
     text = (REPOSITORY / "examples" / name).read_text()
     for new, old in AIRFLOW_2.items() if release[0] == "2" else ():
         text = text.replace(new, old)

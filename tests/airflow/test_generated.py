@@ -229,7 +229,7 @@ def test_the_command_line_prints_the_same_option(scenario: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY_AND_NEWEST
 def test_a_dag_runs(running: Scenario):
-    """A DAG uploaded to a new cluster defers, shows its log while it runs, reads a variable and succeeds."""
+    """A DAG in a new cluster defers, shows its log while it runs, reads a variable and succeeds."""
     api = Api(running.version.major)
     running.upload_dag()
     eventually(lambda: api.call("dags/conversation")[0] == 200, 300)
@@ -255,7 +255,7 @@ def test_a_dag_runs(running: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY
 def test_ui_and_execution_api_have_separate_ports(running: Scenario):
-    """The UI's port does not serve the execution API, and the execution API's port does not serve the UI."""
+    """The UI and the execution API are served only on their own ports."""
     if running.version.major == 2:
         assert "execution-api" not in [container.name for container in running.services]
         return
@@ -270,7 +270,7 @@ def test_ui_and_execution_api_have_separate_ports(running: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY
 def test_the_sign_in_works_through_a_tunnel(running: Scenario):
-    """The sign-in redirects to the requested host, so that the UI works through a tunnel to localhost."""
+    """The sign-in redirects to the requested host, so that it works through a tunnel."""
     path = "/" if running.version.major == 2 else "/api/v2/auth/login"
     with urllib.request.urlopen(f"http://127.0.0.1:8080{path}", timeout=30) as answer:
         assert urlsplit(answer.url).netloc == "127.0.0.1:8080"
@@ -295,7 +295,7 @@ def test_no_secret_is_in_output_or_arguments(running: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY
 def test_a_health_check_fails_after_its_process_stopped(running: Scenario):
-    """All health checks succeed while everything runs; a heartbeat check fails after its process stopped."""
+    """A heartbeat check fails after its process stopped."""
     running.machine.wait_until_healthy(running.services)
     for name in ("DagProcessor", "Triggerer"):
         (container,) = running.plan.component(name).containers

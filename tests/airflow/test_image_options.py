@@ -1,4 +1,4 @@
-"""Options of an image's airflow.cfg: Airflow reads the same values from environment variables and from the file."""
+"""Options of an image's airflow.cfg as environment variables."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ print("READ" + json.dumps([conf.get(*option) for option in json.loads(sys.argv[1
 
 
 def read(release: str, home: Path, options: list[list[str]], variables: dict[str, str]) -> list[str]:
-    """Return the values that Airflow reads with *home* as its folder and *variables* in its environment."""
+    """Return the values that Airflow reads in *home* with *variables*."""
     run = subprocess.run(
         [REPOSITORY / ".venvs" / f"airflow-{release}" / "bin" / "python", "-c", READ, json.dumps(options)],
         env={"AIRFLOW_HOME": str(home), "HOME": "/home/airflow", "PATH": "/usr/bin:/bin", **variables},

@@ -94,7 +94,7 @@ def test_the_option_dags_folder_is_the_revision(bundle: Callable, bucket: Bucket
 
 
 def test_the_dag_processor_has_one_path(bundle: Callable, bucket: Bucket):
-    """The path of the DAG processor does not change when its files do, because DAGs may depend on it."""
+    """The path of the DAG processor does not change with its files, because DAGs may depend on it."""
     processor = bundle()
     processor.initialize()
     processor.refresh()
@@ -109,7 +109,7 @@ def test_the_dag_processor_has_one_path(bundle: Callable, bucket: Bucket):
 
 
 def test_only_tasks_hold_files(bundle: Callable):
-    """A task's revision is in use until the task ends; the DAG processor releases its own at the first refresh."""
+    """A task's revision is in use until it ends; the DAG processor's is released at the first refresh."""
     sync = sys.modules["airflow_ecs_sync"]
     task, processor = bundle(), bundle()
     task.initialize()

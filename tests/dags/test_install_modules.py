@@ -17,7 +17,7 @@ COMMAND = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))"
 
 @pytest.mark.parametrize("has_config", [False, True])
 def test_modules_are_written_before_the_command(tmp_path: Path, has_config: bool):
-    """Modules are written beside existing ones in Airflow's config folder before the command replaces the process."""
+    """Modules are added to Airflow's config folder before the command replaces the process."""
     folder = tmp_path / "config"
     if has_config:
         folder.mkdir()

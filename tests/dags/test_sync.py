@@ -185,7 +185,7 @@ def test_a_name_that_the_file_system_rejects_is_skipped(
 
 
 def test_a_skipped_key_is_copied_when_its_path_is_free(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A key that was skipped because of a folder of its name is copied when the folder is gone, and vice versa."""
+    """A key that a folder of its name replaced is copied when the folder is gone, and vice versa."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"reports": b"1", "reports/r.py": b"2"}
     mirror.sync()
@@ -318,7 +318,7 @@ def test_an_incomplete_revision_is_removed(
 def test_the_sync_waits_for_the_rest_of_an_upload(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sync waits until the newest file is three seconds old, so that it copies complete uploads."""
+    """The sync waits until the newest file is three seconds old."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"dag.py": b"1", "helper.py": b"1"}
     mirror.sync()
@@ -436,7 +436,7 @@ print(rounds, len(revisions))
 
 
 def test_readers_always_find_complete_revisions(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A process that imports modules while more than fifty revisions are published never finds mixed files."""
+    """A process that imports modules during fifty publications never finds mixed files."""
     target, stop, seen = tmp_path / "dags", tmp_path / "stop", tmp_path / "seen"
     seen.touch()
     mirror = sync.Mirror("s3://bucket", str(target))
@@ -467,7 +467,7 @@ def test_readers_always_find_complete_revisions(sync: ModuleType, bucket: Bucket
 
 
 def test_python_3_8_can_parse_the_script() -> None:
-    """The script's syntax and methods are those of Python 3.8, which images of Airflow 2.8 have."""
+    """Syntax and methods of the script are those of Python 3.8, for Airflow 2.8."""
     text = SOURCE.read_text()
     ast.parse(text, feature_version=(3, 8))
     assert "removeprefix" not in text
@@ -536,7 +536,7 @@ while True:
 @pytest.mark.xdist_group("sync")
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
 def test_the_background_sync_ends_with_the_command(endpoint: str, tmp_path: Path, kill: int) -> None:
-    """The command replaces the started process and has no child; the background sync ends after it, even if killed."""
+    """The command replaces the process without a child; the background sync ends after it, even if killed."""
     name, target = f"dags-{int(kill)}", tmp_path / "live"
     client = s3(endpoint)
     client.create_bucket(Bucket=name)

@@ -1,6 +1,6 @@
-"""A comparison of what the API describes with what the template declares, for every resource of a stack.
+"""A comparison of each resource's declared properties with the API's description.
 
-The template is resolved again from the API's descriptions only, so that wrongly resolved intrinsics are found.
+The template is resolved again from the API only, so that wrongly resolved intrinsics are found.
 """
 
 import base64
@@ -26,9 +26,9 @@ class View:
     """How the API shows one resource type.
 
     Attributes:
-        describe: Queries the API; receives the stack, the physical id and the declared properties.
-        paths: JMESPath of a property in the description, if its name differs.
-        attributes: JMESPath of an attribute of `Fn::GetAtt`, if its name differs.
+        describe: Queries the API with the stack, physical id and declared properties.
+        paths: JMESPath of properties whose name differs.
+        attributes: JMESPath of `Fn::GetAtt` attributes whose name differs.
         silent: Properties that the API never shows, and why.
     """
 

@@ -1,4 +1,4 @@
-"""The ECS agent of the deploy tests: it runs nothing, and tests decide the result of each task."""
+"""The ECS agent of the deploy tests: tests decide the result of each task."""
 
 import threading
 import time
@@ -13,8 +13,8 @@ from cdk_airflow_ecs.local.aws.account import Account
 class Agent:
     """An agent that ends tasks by plans.
 
-    A plan is `{"image", "exit", "logs", "reason", "seconds"}`: a task whose first container runs `image` writes `logs`
-    to that container's stream and stops with `exit` after `seconds`. A task without a plan succeeds.
+    With the plan `{"image", "exit", "logs", "reason", "seconds"}`, a task whose first container runs `image` writes
+    `logs` and stops with `exit` after `seconds`. A task without a plan succeeds.
     """
 
     def __init__(self, account: Account) -> None:

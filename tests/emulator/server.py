@@ -21,12 +21,7 @@ REGION = "us-east-1"
 
 
 class Emulator(AbstractContextManager):
-    """A running emulator.
-
-    Attributes:
-        url: Its address.
-        env: The environment in which AWS clients use it instead of AWS.
-    """
+    """A running emulator; AWS clients use it with the environment `env`."""
 
     def __init__(self, log: Path):
         self.log = log.open("w")
@@ -91,10 +86,7 @@ class Emulator(AbstractContextManager):
         return self._hook("ran")["ran"]
 
     def deploy(self, app: Path, succeeds: bool = True, **env: str) -> str:
-        """Deploy *app* with *env* and return the output of `cdk`.
-
-        The app runs in this process, where CDK is already imported; `cdk` receives its assembly.
-        """
+        """Deploy *app* with *env* and return the output of `cdk`; the app is synthesized in this process."""
         return self.stack("deploy", app, "--require-approval", "never", succeeds=succeeds, **env)
 
     def stack(self, command: str, app: Path, *arguments: str, succeeds: bool | None = True, **env: str) -> str:

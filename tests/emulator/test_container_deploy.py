@@ -45,7 +45,7 @@ def logical(stack, kind, beginning="Airflow"):
 
 
 def test_the_example(emulator):
-    """The example creates stores, migration and services in order, reads back as declared, and destroys completely."""
+    """The example creates stores, migration and services in this order, and destroys completely."""
     before = len(emulator.ran)
     stack, happened = deploy(emulator, "AirflowDev", EXAMPLE)
     assert differences(stack) == []

@@ -234,7 +234,7 @@ def test_destroy_keeps_retained_resources(account):
 
 
 def test_failed_first_migration_removes_everything(account):
-    """A first deployment whose migration fails creates no service, and `DESTROY` removes all but non-empty buckets."""
+    """A failed first deployment creates no service, and `DESTROY` removes all but non-empty buckets."""
     account.emulator.plan({"image": BROKEN, "exit": 1, "logs": [LAST_WORDS]})
     output = account.emulator.deploy(VARIANT, succeeds=False, TEST_IMAGE=BROKEN, TEST_DESTROY="1")
     assert LAST_WORDS in output

@@ -29,12 +29,7 @@ def read(line: str) -> tuple[str, int, str] | None:
 
 @dataclass
 class Monitor(AbstractContextManager):
-    """A monitor of the broker of a running cluster.
-
-    Args:
-        state: the state directory of the cluster.
-        address: the broker's address.
-    """
+    """A monitor of the broker at *address* of the cluster in *state*."""
 
     state: Path
     address: str

@@ -57,10 +57,10 @@ class Cluster(AbstractContextManager):
     """A cluster that runs inside a `with` block.
 
     Args:
-        folder: for its state, assembly and DAGs.
-        app: the app that creates the template.
+        folder: for state, assembly and DAGs.
+        app: the CDK app.
         major: Airflow's major version.
-        shared: whether all tasks share the loopback network.
+        shared: whether all tasks share loopback.
         words: more arguments of `up`.
         env: environment variables of the app.
     """
@@ -130,7 +130,7 @@ class Cluster(AbstractContextManager):
         return send(api, body, method, Authorization=self._token)
 
     def trigger(self, dag: str) -> str:
-        """Start a run of a DAG when the DAG is listed; return the run's path in the API."""
+        """Start a run of a DAG as soon as it is listed; return the run's path in the API."""
         eventually(lambda: self.call(f"dags/{dag}")[0] == 200, 90)
         status, made = self.call(f"dags/{dag}/dagRuns", {"logical_date": None} if self.major >= 3 else {})
         assert status == 200, made
@@ -147,7 +147,7 @@ class Cluster(AbstractContextManager):
         return found["task_instances"]
 
     def log(self, run: str, task: str, expected: str, *, number: int = 1, index: int = -1) -> str:
-        """Wait until the log of a try of a task instance contains a text, and return the log."""
+        """Wait until the log of a try contains a text, and return it."""
         path = f"{run}/taskInstances/{task}/logs/{number}?full_content=true&map_index={index}"
         end = time.monotonic() + 30
         while expected not in (text := str(self.call(path)[1])):

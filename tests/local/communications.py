@@ -87,12 +87,12 @@ class ApiRequest:
 
 @dataclass(frozen=True)
 class Absent:
-    """Connections to a component, or requests for DAG files, that must be absent.
+    """Connections, or requests for DAG files, that must be absent.
 
     Args:
-        source: the component that must not connect.
-        target: the component that it must not connect to.
-        because: why it has no need to.
+        source: the client.
+        target: the server.
+        because: why the client has no need to connect.
         tries: whether Airflow may try, without a response.
     """
 
@@ -124,12 +124,7 @@ Expected: TypeAlias = Connection | BrokerCommands | ApiRequest | Absent
 
 
 def expected_communications(airflow: int, executor: str) -> dict[int, list[Expected]]:
-    """Return the expected observations of each of the eleven communications.
-
-    Args:
-        airflow: Airflow's major version.
-        executor: "celery" (results and commands in Redis), "sqs" or "ecs".
-    """
+    """Return the expected observations of each communication; *executor* is "celery", "sqs" or "ecs"."""
     web = "ApiServer" if airflow >= 3 else "Webserver"
     worker = "Tasks/executor" if executor == "ecs" else "Pools/default"
     live: list[Expected] = [Connection(web, worker, 8793)]

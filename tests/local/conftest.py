@@ -1,4 +1,4 @@
-"""Puts the packages of the extra [local] at the end of the path, so that these tests run with all others."""
+"""Appends the packages of the extra [local] to the path, behind all others."""
 
 import sys
 

@@ -52,8 +52,8 @@ class Seen:
         edge: the edge.
         times: number of connections.
         refused: number of further attempts.
-        addresses: pairs of source address, and target address and port.
-        clients: names of the client processes that were found.
+        addresses: pairs of source and target.
+        clients: names of client processes.
         server: name of the server process.
     """
 
@@ -76,12 +76,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Rules:
-    """The security group rules of an account.
-
-    Args:
-        admitted: the inbound rules.
-        unbound: components that may open connections to any address.
-    """
+    """The security group rules of an account: inbound rules, and components with unlimited egress."""
 
     admitted: frozenset[Edge]
     unbound: frozenset[str]
@@ -234,8 +229,8 @@ class Observed:
     """The observations of a run.
 
     Args:
-        edges: connections that were made or tried, by edge.
-        calls: number of requests to the AWS API by component, service, and operation or bucket's content.
+        edges: connections, made or tried, by edge.
+        calls: number of AWS API requests by component, service, and operation or bucket's content.
         rules: the rules of the template.
         commands: number of broker commands by component, database and command.
     """
@@ -269,13 +264,7 @@ class Observed:
 
 
 def edges(wire: Wire, names: Mapping[str, str], api: int) -> dict[Edge, Seen]:
-    """Return the recorded connections by the names of the plan.
-
-    Args:
-        wire: the recorded packets.
-        names: the owner of each address.
-        api: the local port of the AWS API, which is 443 on AWS.
-    """
+    """Return the recorded connections by the names of the plan; *api* is the port of the AWS API."""
     grouped: dict[Edge, list[Any]] = {}
     for flow in sorted({*list(wire.attempts), *list(wire.accepted)}):  # copies, because recording goes on
         source, target = names.get(flow.source, f"{OUTSIDE} {flow.source}"), names.get(flow.target)

@@ -46,14 +46,7 @@ with DAG("many", start_date=datetime(2024, 1, 1), schedule=None, catchup=False, 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a task.
-
-    Args:
-        task: its number.
-        attempt: Airflow's try number.
-        began: its begin in seconds since the epoch.
-        ended: its end; None without one.
-    """
+    """One execution of a task, with its try number and its begin and end in seconds since the epoch."""
 
     task: int
     attempt: int
@@ -63,13 +56,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The executions of a run with a fault.
-
-    Args:
-        executions: executions of all tasks, by begin.
-        struck: time of the fault.
-        healed: time at which everything was healthy again.
-    """
+    """The executions of a run, by begin; times of a fault and of the recovery from it."""
 
     executions: tuple[Execution, ...]
     struck: float
@@ -160,12 +147,7 @@ def used_slots(log: str) -> int | None:
 
 
 def processes(state: Path, label: str) -> list[int]:
-    """Return the first processes of a component's or store's containers.
-
-    Args:
-        state: the state directory.
-        label: a component, or a part of a store's logical id.
-    """
+    """Return the first processes of a component, or of a store whose logical id contains *label*."""
     found = []
     for file in sorted((state / "processes").glob("*.json")):
         try:

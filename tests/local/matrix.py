@@ -18,16 +18,7 @@ _ROWS: dict[str, str] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """The result of one case.
-
-    Args:
-        executor: a name of app.py.
-        release: the Airflow release.
-        up: seconds until all components were ready.
-        dags: seconds from the first trigger to the end of the last run.
-        instances: number of task instances with the expected end.
-        logs: number of logs that were read.
-    """
+    """The result of one case: seconds until ready and of the DAG runs, numbers of task instances and logs."""
 
     executor: str
     release: str

@@ -40,12 +40,7 @@ def rest(cluster: Cluster) -> dict[str, Any]:
 
 
 class Ctl:
-    """``airflowctl``, signed in as the generated admin, with the password on standard input.
-
-    Args:
-        cluster: the cluster to connect to.
-        home: the folder for its configuration.
-    """
+    """``airflowctl``, signed in as the generated admin, with the password on standard input."""
 
     def __init__(self, cluster: Cluster, home: Path) -> None:
         self._program = environment(cluster.major) / "airflowctl"

@@ -1,7 +1,4 @@
-"""The permissions of task roles, compared with the requests of a run.
-
-The local API does not enforce permissions, so that a missing one would not fail the run.
-"""
+"""The permissions of task roles, which the local API does not enforce, and the requests of a run."""
 
 from __future__ import annotations
 
@@ -59,12 +56,7 @@ def action(service: str, operation: str) -> str:
 def forbidden(
     calls: Sequence[tuple[str, str, str, str]], granted: Mapping[str, Sequence[Grant]]
 ) -> list[tuple[str, str, str]]:
-    """Return the calls that no statement allows: component, action, resource.
-
-    Args:
-        calls: component, service, operation, bucket.
-        granted: the statements of each component's task role.
-    """
+    """Return the calls that no statement allows, as component, action, resource."""
     found = set()
     for who, service, operation, resource in calls:
         needed = action(service, operation) if who in granted else ""

@@ -1,7 +1,4 @@
-"""A scan for the secrets of a local cluster while it runs.
-
-Command lines and readable files are scanned repeatedly because they are temporary; logs are scanned at the end.
-"""
+"""A scan for the secrets of a running local cluster, in command lines, readable files and logs."""
 
 from __future__ import annotations
 
@@ -68,9 +65,7 @@ class Scan(AbstractContextManager):
 
     Args:
         state: the state directory of the cluster, which need not exist yet.
-        places: returns the folders and files to scan for readable files. The default is everything that a run writes:
-            its state directory and the folder around it, temporary folders, PostgreSQL's data, hosts files, and files
-            in /tmp.
+        places: returns the places to scan for readable files; the default is everything that a run writes.
     """
 
     state: Path
@@ -159,11 +154,7 @@ def logs_of(state: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def logs_in(client: Callable[[str], Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield every log event and bucket object of the AWS API: kind, name, text.
-
-    Args:
-        client: returns a client of a service.
-    """
+    """Yield every log event and bucket object of the AWS API: kind, name, text."""
     logs, s3 = client("logs"), client("s3")
     for group in (each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]):
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):

@@ -34,13 +34,9 @@ for request in requests:
 
 
 def ask_as_another_user(key: str, urls: Collection[str]) -> list[str]:
-    """Send 18 requests to each URL as the user `nobody`.
+    """Send 18 requests to each URL as `nobody`, with the id of the run's key.
 
     Return a line for each, which begins with a status, "none" or "GOT".
-
-    Args:
-        key: id of the run's key, which is used with a wrong signature.
-        urls: the addresses of the API.
     """
     words = [shutil.which("python3", path="/usr/bin:/usr/local/bin"), "-I", "-c", STRANGER, key, *urls]
     done = subprocess.run(words, user="nobody", group="nogroup", capture_output=True, text=True, check=True, cwd="/")

@@ -40,13 +40,7 @@ def folder():
 
 @dataclass
 class DagSet:
-    """The DAG set on one cluster.
-
-    Args:
-        folder: the cluster's folder.
-        executor: a name of app.py.
-        release: an Airflow release.
-    """
+    """The DAG set on one cluster; *executor* is a name of app.py."""
 
     folder: Path
     executor: str
@@ -111,7 +105,7 @@ class DagSet:
         assert len(list(logs.glob("executor.*.log"))) == BY_ECS.get(self.executor, 0)
 
     def check_logs(self, cluster: Cluster) -> int:
-        """Check that the log of every try contains its texts and no password; return the number of logs."""
+        """Check that the logs contain the expected texts and no password; return their number."""
         texts = {}
         for expected in EXPECTED:
             texts_of_trigger = [(1, text) for text in expected.triggered]
@@ -134,7 +128,7 @@ def _made(cluster: Cluster, what: str, body: dict) -> None:
 
 @pytest.mark.parametrize(("executor", "release"), CASES)
 def test_the_dag_set(folder, executor, release):
-    """Every final state is as expected, every try runs once on its executor, and every log is readable."""
+    """Final states are as expected, each try runs once on its executor, and each log is readable."""
     dags = DagSet(folder, executor, release)
     began = time.monotonic()
     with dags.cluster() as cluster:

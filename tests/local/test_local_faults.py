@@ -117,8 +117,8 @@ class Bench:
         """Return a function that kills a component, one worker, or a store, and waits for its replacement.
 
         Args:
-            label: the component, or a part of the store's logical id.
-            number: the signal to its first process; the default is SIGKILL to all its processes.
+            label: a component, or a part of a store's logical id.
+            number: the signal to the first process; the default is SIGKILL to all.
         """
 
         def fault() -> None:

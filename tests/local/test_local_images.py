@@ -96,7 +96,7 @@ def test_the_nearest_python_that_fits(airflow: str, wanted: str, locked: bool, h
 
 
 def test_no_python_fits():
-    """Without a suitable Python, the error names the needed versions, the existing ones and the remedy."""
+    """Without a suitable Python, the error names needed and existing versions and the remedy."""
     found = [Interpreter(Path("a"), "3.13.0")]
     with pytest.raises(Refusal, match=r"Python 3\.11 to 3\.12; installed: 3\.13.*uv python install 3\.12"):
         choose("2.11.2", "3.12", locked=True, found=found)
@@ -181,7 +181,7 @@ def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
 
 
 def test_requirements_that_the_lock_does_not_admit(tmp_path: Path, uv: Path):
-    """Requirements that conflict with the lock are resolved with the release as of its date."""
+    """Requirements that conflict with the lock are resolved as of the release's date."""
     folder = tmp_path / "context"
     context(folder, "FROM apache/airflow:3.3.2\nRUN pip install conflict==1\n")
     done: list[str] = []
@@ -212,7 +212,7 @@ def test_another_python_is_named(tmp_path: Path, uv: Path):
 
 
 def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
-    """Extras of the official image have their own environment, as of the release's date; slim images have none."""
+    """Extras have their own environment, resolved as of the release's date; slim images have none."""
     environments = Environments(tmp_path / "cache", extras=["virtualenv", "google", "pandas"])
     made = environments.of("apache/airflow:3.3.2-python3.12")
     calls = uv.read_text()
@@ -237,7 +237,7 @@ def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
     ],
 )
 def test_a_failed_import_names_the_remedy(tmp_path: Path, code: str, words: str):
-    """A failed import of a module of the official image names the option to install it; others fail as usual."""
+    """A failed import of a module of the official image names the remedy; others fail as usual."""
     explain_missing(tmp_path, "3.3.2")
     (tmp_path / "airflow/providers/microsoft").mkdir(parents=True)
     probe = f"""
@@ -276,7 +276,7 @@ def test_locks_are_complete():
 
 
 def test_the_image_of_an_ecs_task_is_checked_at_start(tmp_path: Path):
-    """The image of an `add_ecs_task` task is checked at start, not only when a DAG uses it."""
+    """The image of an `add_ecs_task` task is checked at start."""
     done: list[tuple[str, str]] = []
     run = Run(RunOptions(path=tmp_path, state=tmp_path), lambda about, text: done.append((about, text)))
     run.files, run.environments = (), Environments(tmp_path / "cache")

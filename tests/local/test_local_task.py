@@ -53,7 +53,7 @@ def runtime() -> Iterator[TaskRuntime]:
 
 
 def test_a_sidecar_that_cannot_run_is_skipped_by_name(runtime):
-    """A sidecar that cannot run is skipped with a message, and the task's result is that of the others."""
+    """A sidecar that cannot run is skipped with a message; the other containers decide the result."""
     waits = {"dependsOn": [{"containerName": "agent", "condition": "HEALTHY"}]}
     agent = {"name": "agent", "image": "acme/agent:1", "essential": False}
     for _ in range(2):
@@ -133,7 +133,7 @@ def test_a_task_that_ran_has_an_exit_code(runtime):
 
 
 def test_a_task_that_cannot_start_has_no_start_time(runtime):
-    """A task that cannot start has no start time; the ECS executor would wait forever for one with a start time."""
+    """A task that cannot start has no start time, for which the ECS executor would wait forever."""
     record = ended(runtime, {"name": "one", "entryPoint": ["nothing-of-this-name"]})
     assert record.stop_code == "TaskFailedToStart"
     assert record.started_at is None
@@ -174,7 +174,7 @@ def homes(runtime: TaskRuntime) -> list[tuple[str, str]]:
 def test_a_task_has_the_path_of_the_previous_one(runtime, tmp_path):
     """A task has the path of the previous one, as an empty home, unless both run at once.
 
-    Airflow 2 stores the DAG folder's path with each import error and DAG, and removes only those of the same path.
+    Airflow 2 removes only import errors and DAGs of the same path.
     """
     end = tmp_path / "end"
     for _ in range(2):
@@ -197,7 +197,7 @@ def test_a_task_has_the_path_of_the_previous_one(runtime, tmp_path):
 
 
 def test_a_long_name_has_a_home(runtime):
-    """A task with a family name of 255 characters has a home, although a number is appended to its folder's name."""
+    """A task with a family name of 255 characters has a home."""
     homes = Homes(runtime.state.folder("homes"))
     taken = [homes.take("f" * 255), homes.take("f" * 255)]
     assert len(set(taken)) == 2

@@ -1,7 +1,7 @@
 """A recorder of every connection between the tasks of a local cluster.
 
-The network namespaces of all tasks meet in one bridge. A packet socket at that bridge receives the SYN and SYN-ACK of
-each TCP connection and every UDP packet; the kernel counts lost packets. Client processes are read from /proc.
+A packet socket at the bridge of all namespaces receives the SYN and SYN-ACK of each TCP connection and every UDP
+packet. Client processes are read from /proc.
 """
 
 from __future__ import annotations
@@ -44,14 +44,7 @@ _FILTER = (
 
 @dataclass(frozen=True, order=True)
 class Flow:
-    """Connections from one address to a port of another.
-
-    Args:
-        source: the client's address.
-        target: the server's address.
-        port: the server's port.
-        protocol: "tcp", or "udp" for packets.
-    """
+    """Connections from one address to a port of another, by "tcp" or "udp"."""
 
     source: str
     target: str
@@ -61,13 +54,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Packet:
-    """One packet.
-
-    Args:
-        flow: its flow.
-        one: identifies its connection in the flow.
-        accepted: whether it is the server's acknowledgement.
-    """
+    """One packet: its flow, its connection in the flow, and whether it is the server's acknowledgement."""
 
     flow: Flow
     one: tuple[int, int]
@@ -89,13 +76,7 @@ def parse(packet: bytes) -> Packet:
 
 @dataclass(frozen=True)
 class Socket:
-    """One line of /proc/net/tcp or tcp6.
-
-    Args:
-        local: local address and port.
-        remote: remote address and port; port 0 if there is none.
-        inode: its inode, 0 if no process has it any more.
-    """
+    """One line of /proc/net/tcp or tcp6; without a peer the remote port is 0, without a process the inode."""
 
     local: tuple[str, int]
     remote: tuple[str, int]
@@ -142,11 +123,7 @@ def program(words: list[str]) -> str:
 
 @dataclass
 class Wire(AbstractContextManager):
-    """A recorder that starts when the run's network exists.
-
-    Args:
-        state: the run's state directory; the run may start later.
-    """
+    """A recorder that starts when the run of this state directory has a network."""
 
     state: Path
     attempts: dict[Flow, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))

@@ -282,7 +282,7 @@ def test_delete_of_an_idle_cluster_succeeds(gate: Gate) -> None:
 
 
 def test_delete_stops_and_awaits_tasks(gate: Gate) -> None:
-    """A delete request stops the tasks in both clusters, except those of services, and waits until they have ended."""
+    """A delete request stops all tasks in both clusters except services, and waits for their end."""
     gate.aws.others = {
         "airflow": [other("executor"), other("migration", startedBy="cdk-airflow-ecs-migration/1")],
         "tasks": [other("etl"), other("ending", desiredStatus="STOPPED", lastStatus="DEPROVISIONING", stopped_at=1e6)],
@@ -301,7 +301,7 @@ def test_delete_stops_and_awaits_tasks(gate: Gate) -> None:
 
 
 def test_delete_names_the_tasks_that_do_not_stop(gate: Gate) -> None:
-    """A delete request fails after twenty minutes, over two invocations, and names the tasks that do not stop."""
+    """A delete request fails after twenty minutes and names the tasks that do not stop."""
     gate.aws.others = {"airflow": [other("stuck")]}
     gate.aws.stubborn = True
 
@@ -381,7 +381,7 @@ def test_earlier_migration_is_stopped_first(gate: Gate) -> None:
 
 
 def test_later_deployment_wins(gate: Gate) -> None:
-    """A request fails without starting a task if a later deployment has started its migration."""
+    """A request fails if a later deployment has started its migration."""
     late = datetime.fromtimestamp(gate.clock.now + 1, UTC)
     gate.aws.others = {"airflow": [other("rival", startedBy="cdk-airflow-ecs-migration/later", createdAt=late)]}
 
@@ -440,7 +440,7 @@ def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
 
 
 def test_reason_of_a_failed_migration(gate: Gate) -> None:
-    """The reason contains the exit code, ECS's reason, the log stream and its last lines; ARNs are not masked."""
+    """The reason contains exit code, ECS's reason, log stream and last lines; ARNs are not masked."""
     arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:Db-AbC"
     gate.aws.life = lambda age: stopped(
         {"name": "migrate", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"},
@@ -512,7 +512,7 @@ def test_task_without_the_container_is_failure(gate: Gate) -> None:
 
 
 def test_launch_is_tried_again(gate: Gate) -> None:
-    """RunTask is retried for lack of capacity and for a role that is not usable yet, with new client tokens."""
+    """RunTask is retried for lack of capacity and for a new role, with new client tokens."""
     gate.aws.refusals = [
         [{"reason": "Capacity is unavailable at this time"}],
         ClientError({"Error": {"Code": "AccessDeniedException", "Message": "iam:PassRole"}}, "RunTask"),
@@ -556,7 +556,7 @@ def test_launching_crosses_invocations(gate: Gate, monkeypatch: pytest.MonkeyPat
 
 
 def test_deadline_stops_the_task(gate: Gate) -> None:
-    """The task is stopped after 55 minutes, and the response is sent before CloudFormation's limit of an hour."""
+    """The task is stopped after 55 minutes, before CloudFormation's limit of an hour."""
     gate.aws.life = lambda age: running()
     gate.aws.lines = ["adding an index, slowly"]
     start = gate.clock.now

@@ -13,10 +13,10 @@ class Expected:
         dag: its DAG.
         task: its task.
         state: its final state.
-        tries: the texts of each try; a deferred task is executed twice.
-        index: its index in a mapped task.
-        far: whether it selects the second of several executors.
-        more: additional texts of its log.
+        tries: texts of each try; a deferred task is executed twice.
+        index: its map index.
+        far: whether it selects the second executor.
+        more: other texts of its log.
         triggered: texts of its trigger.
         executions: number of executions without a text.
     """
