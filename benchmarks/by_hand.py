@@ -122,7 +122,7 @@ class Cluster(Construct):
 
         # Buckets and log groups
         def bucket(name: str, expire_days: int | None, target: s3.Bucket | None) -> s3.Bucket:
-            made = s3.Bucket(
+            created = s3.Bucket(
                 self,
                 name,
                 block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
@@ -141,7 +141,7 @@ class Cluster(Construct):
                 removal_policy=RemovalPolicy.RETAIN,
             )
             if target is not None:
-                made.node.default_child.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+                created.node.default_child.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
                     destination_bucket_name=target.bucket_name, log_file_prefix=f"{name}/"
                 )
                 target.add_to_resource_policy(
@@ -152,7 +152,7 @@ class Cluster(Construct):
                         conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
                     )
                 )
-            return made
+            return created
 
         access = bucket("AccessLogs", 90, None)
         task_logs = bucket("TaskLogs", 90, access)
@@ -651,8 +651,8 @@ class Cluster(Construct):
             properties={"TaskDefinition": migrate_task.task_definition_arn},
         )
         gate.node.add_dependency(again, database, migrate_group)
-        for made in (api, scheduler, processor, triggerer, worker):
-            made.node.add_dependency(gate)
+        for created in (api, scheduler, processor, triggerer, worker):
+            created.node.add_dependency(gate)
 
 
 def rds_secret(database: rds.DatabaseInstance) -> secretsmanager.ISecret:

@@ -82,9 +82,9 @@ def prepare(folder: Path) -> int:
     (folder / "template.json").write_text(json.dumps(template))
     Process("empty").run(folder)
     for kind in ("by-hand", "include"):
-        if (made := types(Process(kind).run(folder))) != types(ours):
+        if (created := types(Process(kind).run(folder))) != types(ours):
             raise SystemExit(
-                f"{kind} creates other resources: {made - types(ours)} too many, {types(ours) - made} missing"
+                f"{kind} creates other resources: {created - types(ours)} too many, {types(ours) - created} missing"
             )
     return sum(types(ours).values())
 

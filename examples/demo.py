@@ -76,13 +76,15 @@ def stores(resources: dict[str, Any]) -> list[Row]:
         return [(name, r["Properties"]) for name, r in resources.items() if r["Type"] == kind]
 
     rows: list[Row] = []
-    for _, made in each("AWS::RDS::DBInstance"):
-        zones = "a standby in another zone" if made["MultiAZ"] else "one zone"
-        size = f"{made['AllocatedStorage']} GB, {zones}"
-        rows.append(("Database", f"PostgreSQL {made['EngineVersion']} on RDS", made["DBInstanceClass"], size))
-    for _, made in each("AWS::ElastiCache::ReplicationGroup"):
-        engine = f"{made['Engine'].capitalize()} {made['EngineVersion']} on ElastiCache"
-        rows.append(("Broker", engine, made["CacheNodeType"], f"{made['NumCacheClusters']} node"))
+    for _, properties in each("AWS::RDS::DBInstance"):
+        zones = "a standby in another zone" if properties["MultiAZ"] else "one zone"
+        size = f"{properties['AllocatedStorage']} GB, {zones}"
+        rows.append(
+            ("Database", f"PostgreSQL {properties['EngineVersion']} on RDS", properties["DBInstanceClass"], size)
+        )
+    for _, properties in each("AWS::ElastiCache::ReplicationGroup"):
+        engine = f"{properties['Engine'].capitalize()} {properties['EngineVersion']} on ElastiCache"
+        rows.append(("Broker", engine, properties["CacheNodeType"], f"{properties['NumCacheClusters']} node"))
     for name, _ in each("AWS::S3::Bucket"):
         what = {"AirflowDags": "DAGs", "AirflowLogsT": "task logs", "AirflowLogsA": "access logs"}
         rows.append(("Bucket", next(text for start, text in what.items() if name.startswith(start)), "S3", "kept"))

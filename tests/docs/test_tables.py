@@ -117,12 +117,12 @@ def test_the_table_of_secrets(version: str):
     for row in rows:
         for column, cell in zip(head[1:], row[1:], strict=True):
             executor, component, container = COLUMNS[column]
-            made = plan(version, executor)
-            (found,) = (c for c in made.component(component).containers if c.name == container)
+            planned = plan(version, executor)
+            (found,) = (c for c in planned.component(component).containers if c.name == container)
             if row[0] == "DAG files":
                 has = found.environment.get("AIRFLOW__CORE__DAGS_FOLDER") != NO_DAGS
             elif row[0] == "way to the execution API":
-                has = any(e.source == component and e.port == 8081 for e in made.edges)
+                has = any(e.source == component and e.port == 8081 for e in planned.edges)
             else:
                 has = any(name in found.environment for name in VARIABLES[row[0]])
             assert cell == ("yes" if has else "no"), (row[0], column)
@@ -196,8 +196,8 @@ def test_one_changed_property():
 def test_the_dag_loader_of_a_release(version: str, provider_bundle: bool, how: str):
     """dags.md has the DAG loader of each release."""
     dags = S3Dags(provider_bundle=provider_bundle)
-    made = plan_of(version=AirflowVersion.of(version), dags=dags).component("Pools/default")
-    environment = made.containers[0].environment
+    planned = plan_of(version=AirflowVersion.of(version), dags=dags).component("Pools/default")
+    environment = planned.containers[0].environment
     bundles = environment.get("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST")
     assert (bundles.tree[0]["classpath"] if bundles else environment["AIRFLOW__CORE__DAGS_FOLDER"]) == how
 

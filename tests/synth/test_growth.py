@@ -132,11 +132,11 @@ def test_a_pool_that_is_added(case, line):
     there, added, executor, between, arguments = CASES[case]
     plans = []
 
-    def made(stack, pools):
+    def created(stack, pools):
         return [pool(stack) if callable(pool) else pool for pool in pools]
 
     def at_once(stack):
-        pools = made(stack, [*there, *added])
+        pools = created(stack, [*there, *added])
         cluster = add_cluster(stack, version=AirflowVersion.of(line), executor=lambda _: executor(pools), **arguments)
         between(stack, cluster)
         plans.append(cluster.plan)
@@ -144,7 +144,7 @@ def test_a_pool_that_is_added(case, line):
     def later(stack):
         cluster = add_cluster(stack, version=AirflowVersion.of(line), executor=lambda _: executor(there), **arguments)
         between(stack, cluster)
-        for pool in made(stack, added):
+        for pool in created(stack, added):
             cluster.add_worker_pool(pool)
         plans.append(cluster.plan)
 

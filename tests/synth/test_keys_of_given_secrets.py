@@ -62,12 +62,12 @@ def imported_by_part(stack: Stack, home: Stack, name: str) -> secretsmanager.ISe
 def build(app: App, make: Callable[[Stack, Stack, str], secretsmanager.ISecret]) -> None:
     """Create a cluster with a separate secret in each place."""
     home, stack = Stack(app, "Home"), Stack(app, "S")
-    made = {place: make(stack, home, place) for place in PLACES}
-    secrets = {place: ecs.Secret.from_secrets_manager(secret) for place, secret in made.items()}
-    secrets["service"] = ecs.Secret.from_secrets_manager(made["service"], "token")
+    created = {place: make(stack, home, place) for place in PLACES}
+    secrets = {place: ecs.Secret.from_secrets_manager(secret) for place, secret in created.items()}
+    secrets["service"] = ecs.Secret.from_secrets_manager(created["service"], "token")
     version = ecs.SecretVersionInfo(version_stage="AWSPREVIOUS")
-    secrets["task"] = ecs.Secret.from_secrets_manager_version(made["task"], version, "token")
-    del made
+    secrets["task"] = ecs.Secret.from_secrets_manager_version(created["task"], version, "token")
+    del created
     cluster = AirflowCluster(
         stack,
         "A",
@@ -137,8 +137,8 @@ def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack,
     assert version.endswith(":token:AWSPREVIOUS:")
     keys = [
         each["Properties"]["KeyPolicy"]
-        for made in templates.values()
-        for each in made.get("Resources", {}).values()
+        for created in templates.values()
+        for each in created.get("Resources", {}).values()
         if each["Type"] == "AWS::KMS::Key"
     ]
     assert not any("ExecutionRole" in str(policy) for policy in keys)
