@@ -656,11 +656,9 @@ class Cluster(Construct):
 
 
 def rds_secret(database: rds.DatabaseInstance) -> secretsmanager.ISecret:
-    """Return the credentials of *database*."""
     assert database.secret is not None
     return database.secret
 
 
 def build(stack: Stack) -> None:
-    """Add the cluster to *stack*."""
     Cluster(stack, "Airflow")

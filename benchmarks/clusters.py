@@ -57,7 +57,6 @@ class ComposeBroker(ContainerRedisBroker):
 
 
 def ours(stack: Stack) -> None:
-    """Use the defaults of the library."""
     AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3)
 
 

@@ -90,7 +90,6 @@ class Sampler(AbstractContextManager):
 
 
 def parents() -> dict[int, int]:
-    """Return the parent of every process."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         if text := _read(int(folder.name), "stat"):

@@ -55,7 +55,6 @@ class Bucket:
         self.upload()
 
     def upload(self) -> None:
-        """Upload the next version."""
         self.version += 1
         with ThreadPoolExecutor(10) as pool:
             list(pool.map(self._put, *zip(*sorted(self._files().items()), strict=True)))
@@ -134,7 +133,6 @@ def row(label: str, changes: int, results: list[dict[str, Any]]) -> tuple[str, .
 
 
 def main(seconds: float = 90) -> None:
-    """Print the table."""
     port = free_port()
     moto = [REPOSITORY / ".venvs/local/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(moto, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

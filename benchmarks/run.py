@@ -86,7 +86,6 @@ def rate(run: dict, tasks: Sequence[dict]) -> float:
 
 
 def moment(text: str) -> float:
-    """Return a time of the API in seconds."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
@@ -118,7 +117,6 @@ def measure(name: str, repetitions: int) -> Result:
 
 
 def repeat(cluster: Cluster, result: Result) -> None:
-    """Measure once."""
     result.loads.append(os.getloadavg()[0])
     before = busy()
     run, tasks = cluster.run("burst")
@@ -179,12 +177,10 @@ def page(results: Sequence[Result], repetitions: int) -> str:
 
 
 def waits(found: Sequence[float]) -> str:
-    """Return p50 and p95."""
     return f"{percentile(found, 0.5):.2f} / {percentile(found, 0.95):.2f}"
 
 
 def memory(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """Return a row for each component."""
     rows = []
     for component, container in CONTAINERS.items():
         cells = [cell(each.peaks.get(component), each.sizes.get(container)) for each in results]
@@ -202,12 +198,11 @@ def cell(peak: float | None, size: int | None) -> str:
 
 
 def log(text: str) -> None:
-    """Print a progress message."""
     print(f"{datetime.now(timezone.utc):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Measure the clusters one after another, print, and write if requested."""
+    """Measure the clusters, print the results, and write them if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clusters", nargs="*", help=f"one or more of {', '.join(CLUSTERS)}; default: all")
     parser.add_argument("--repetitions", type=int, default=3)

@@ -50,7 +50,6 @@ class Cluster(AbstractContextManager):
 
     @property
     def template(self) -> dict[str, Any]:
-        """Return the template."""
         return json.loads((self._assembly / "Benchmark.template.json").read_text())
 
     def _run(self, *words: str) -> str:

@@ -104,7 +104,6 @@ def measure(folder: Path, rounds: int) -> list[Process]:
 
 
 def tables(processes: list[Process], resources: int, rounds: int, load: float) -> str:
-    """Return all results as Markdown."""
     run = {(process.kind, process.clusters): process for process in processes}
     cpu = {key: statistics.median(process.cpu) for key, process in run.items()}
     wall = {key: statistics.median(process.wall) for key, process in run.items()}
@@ -159,7 +158,6 @@ def against(these: list[float], those: list[float]) -> str:
 
 
 def machine() -> str:
-    """Describe the machine."""
     node = subprocess.run(["node", "--version"], env=environment(), capture_output=True, text=True, check=True)
     return (
         f"{processor()}, {platform.system()}, Python {platform.python_version()},"
@@ -168,7 +166,6 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/concepts/benchmarks.md")

@@ -92,7 +92,6 @@ def generated() -> bool:
 
 
 def _misspelled() -> Settings:
-    """Return settings with a misspelled option."""
     return resolve(ClusterArguments(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}))
 
 

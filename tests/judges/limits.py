@@ -95,7 +95,7 @@ def _resources(template: Template, kind: str) -> Iterator[tuple[str, dict[str, A
 
 
 def _of(kind: str, *path: str, measure: Callable[[Any], int] = size) -> Callable[[Template], Sized]:
-    """Measure a property of each resource of *kind*; "*" in the path is every entry of a list."""
+    """Measure a property of each resource of *kind*; "*" is every entry of a list."""
 
     def at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
         if not path:
@@ -118,7 +118,7 @@ def _role(reference: Any) -> str:
 
 
 def _inline_policies(template: Template) -> Sized:
-    """Return the size of each role's policies, without white space, as in IAM."""
+    """Return the size of each role's policies, as IAM counts it."""
     total: dict[str, int] = defaultdict(int)
     for name, properties in _resources(template, "AWS::IAM::Role"):
         total[name] += sum(size(policy["PolicyDocument"]) for policy in properties.get("Policies", ()))
@@ -135,7 +135,6 @@ def _group(reference: Any) -> str:
 
 
 def _rules(template: Template) -> dict[tuple[str, str, int], int]:
-    """Return the number of rules by security group, direction and IP version."""
     found: dict[tuple[str, str, int], int] = defaultdict(int)
 
     def add(group: str, way: str, rule: dict[str, Any]) -> None:
@@ -174,7 +173,7 @@ def _groups(template: Template) -> Sized:
 
 
 def _rules_of_interfaces(template: Template) -> Sized:
-    """Return the rules of all groups of a network interface, in the larger direction."""
+    """Return the number of rules of each network interface, in the larger direction."""
     rules = _rules(template)
     for kind, path in GROUPS.items():
         for name, properties in _resources(template, kind):
@@ -189,7 +188,7 @@ def _rules_of_interfaces(template: Template) -> Sized:
 
 
 def _overrides(template: Template) -> Sized:
-    """Return the size of the overrides in RunTask, with the executor's command."""
+    """Return the size of RunTask's overrides with the executor's command."""
     for name, properties in _resources(template, "AWS::ECS::TaskDefinition"):
         for container in properties["ContainerDefinitions"]:
             for variable in container.get("Environment", ()):
@@ -199,7 +198,6 @@ def _overrides(template: Template) -> Sized:
 
 
 def _streams(template: Template) -> Sized:
-    """Return the length of log stream names: prefix, container and task id."""
     for name, properties in _resources(template, "AWS::ECS::TaskDefinition"):
         for container in properties["ContainerDefinitions"]:
             prefix = container.get("LogConfiguration", {}).get("Options", {}).get("awslogs-stream-prefix")

@@ -226,7 +226,7 @@ def roles_are_complete(graph: Graph) -> Found:
 
 
 def _task_needs(graph: Graph, definition: str, groups: list[str], *kinds: str) -> Iterator[tuple[str, str]]:
-    """Yield the prerequisites of a task, with the reason."""
+    """Yield the prerequisites of a task with reasons."""
     for secret in graph.named(graph.get(definition, "ContainerDefinitions"), "AWS::SecretsManager::Secret"):
         for attachment in graph.of("AWS::SecretsManager::SecretTargetAttachment"):
             if secret in graph.named(graph.get(attachment, "SecretId")):

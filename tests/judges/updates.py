@@ -98,7 +98,6 @@ def _version(text: Any) -> tuple[int, ...]:
 
 
 def _older(old: Any, new: Any) -> bool:
-    """Return whether *new* is an older release, in the parts that both have."""
     parts = min(len(_version(old)), len(_version(new)))
     return _version(new)[:parts] < _version(old)[:parts]
 

@@ -213,7 +213,7 @@ def test_the_edges_equal_the_table(lines, executor, table):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_each_container_has_the_command_of_its_release(line):
-    """Each container starts with the exact command of its release."""
+    """The commands equal the table."""
     found = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))
     migrate = found.pop("migrate").command
     assert {name: " ".join(c.command) for name, c in found.items()} == (COMMANDS_3 if line in THREE else COMMANDS_2)
@@ -246,7 +246,7 @@ def test_every_service_has_a_cheap_health_check(line, executor):
     ],
 )
 def test_a_health_check_uses_the_address_or_row_of_its_process(line, name, words):
-    """A health check uses the local address or the database row of its process."""
+    """The command contains the local address or the job type."""
     assert words in containers(plan(line))[name].health_check.command[-1]
 
 
@@ -287,14 +287,14 @@ def test_a_release_by_name(text, is_now):
 
 @pytest.mark.parametrize("text", ["2.7.3", "3.4", "4.0.0", "1.10.15"])
 def test_an_unsupported_release(text):
-    """The error for an unsupported release lists the supported ones."""
+    """The error lists the supported releases."""
     with pytest.raises(ValueError, match=r"2\.8, 2\.9, 2\.10, 2\.11, 3\.0, 3\.1"):
         AirflowVersion.of(text)
 
 
 @pytest.mark.parametrize("text", ["3.4.0", "3.5.1", "3.12.0"])
 def test_a_later_release(text):
-    """A later release has the plan of the newest known one, and a warning."""
+    """The plan is that of the newest known release, with a warning."""
     options = {"config": {"core": {"parallelism": 64}, "api": {"of_tomorrow": "x"}}}
     settings = settings_of(version=AirflowVersion.of(text), **options)
     assert [each.id for each in settings.advice if "unverified" in each.id] == ["cdk-airflow-ecs:unverified-release"]
@@ -349,7 +349,7 @@ class UnusualDatabase(RdsDatabase):
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_database_edges_follow_from_needs(line):
-    """A process that needs the database has an edge to it."""
+    """The edge does not depend on the names of variables."""
     usual, unusual = (plan(line, database=database) for database in (RdsDatabase(), UnusualDatabase()))
     assert unusual.edges == usual.edges
     assert [edge.source for edge in usual.edges if edge.target == "Database"]

@@ -70,6 +70,6 @@ def test_accepted_values(arguments):
     ],
 )
 def test_rejected_values(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=f"^AuroraDatabase {words}"):
         AuroraDatabase(**arguments)

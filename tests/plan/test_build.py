@@ -91,7 +91,7 @@ def test_a_whole_directory(folder):
 
 
 def test_each_part_is_optional(folder):
-    """A directory with one supported file is enough for an image."""
+    """One supported file is enough."""
     for number, name in enumerate(WHOLE):
         if name in ("README.md", ".gitignore"):
             continue
@@ -146,7 +146,7 @@ def test_packages_and_modules_of_the_broker(folder):
 
 
 def test_a_module_with_the_name_of_one_of_the_cluster(folder):
-    """A user's module must not have the name of one that the cluster adds."""
+    """The cluster does not overwrite a user's module."""
     image = AirflowImage.build(folder({"config/airflow_ecs_celery.py": ""}))
     with pytest.raises(ValueError, match=r"config/airflow_ecs_celery\.py: the cluster adds a module with this name"):
         plan("2.8", "sqs", image=image)
@@ -331,7 +331,7 @@ def test_an_invalid_directory(folder, name):
 
 
 def test_a_login_is_not_repeated(folder):
-    """The error for an index URL with a login hides the login."""
+    """The error for an index URL hides its login."""
     for line in (
         "--extra-index-url https://me:hunter2@pypi.example.com/simple",
         "x @ git+https://hunter2@example.com/x",
@@ -359,7 +359,7 @@ def test_other_lines_of_requirements(folder, line):
 
 @pytest.mark.parametrize("directory", [None, "", 3, "nowhere", "pyproject.toml", Path("nowhere"), "${Token[TOKEN.1]}"])
 def test_a_missing_directory(directory):
-    """The error for a missing directory has its absolute path."""
+    """The error has the absolute path."""
     with pytest.raises(ValueError, match=r"AirflowImage\.build: .* must be a folder in /.* Pass the folder"):
         AirflowImage.build(directory)
 
@@ -429,7 +429,7 @@ def test_unknown_options_in_the_file(folder):
     "pin", ["apache-airflow==3.3.1", "Apache.Airflow[celery] == 2.11.2", "apache-airflow-core===3.2.2"]
 )
 def test_another_airflow_in_requirements(folder, pin):
-    """requirements.txt must not pin another Airflow release than the cluster's."""
+    """requirements.txt may pin only the cluster's release."""
     image = AirflowImage.build(folder({"requirements.txt": pin}))
     with pytest.raises(
         ValueError, match=r"requirements\.txt: .* is not Airflow 3\.3\.2, the release of version=\. Remove"
@@ -524,7 +524,7 @@ def test_a_dockerfile_in_the_directory(folder):
 
 
 def test_images_that_accept_packages_of_the_cluster(folder):
-    """Only official and built images accept packages of the cluster."""
+    """Registry images do not."""
     assert AirflowImage.official().source.takes_requirements
     assert AirflowImage.build(folder(WHOLE)).source.takes_requirements
     assert not OWN_IMAGE.source.takes_requirements

@@ -99,7 +99,7 @@ QUEUE = [
 @pytest.mark.parametrize(("line", "arguments"), QUEUE)
 @pytest.mark.parametrize("executor", ["celery", "sqs", "several"])
 def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
-    """A pool must serve the default queue, whatever its name."""
+    """The rule applies to any name of the queue."""
     words = r"no worker pool serves the queue 'main', .* \(\[operators\] default_queue\); the pools serve default\. Add"
     with pytest.raises(ValueError, match=words):
         plan(line, executor, **arguments)
@@ -115,7 +115,7 @@ def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
 
 
 def test_all_components_use_one_default_queue():
-    """One component cannot change the default queue through its environment variables."""
+    """Environment variables of one component cannot change it."""
     pools = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "main"])])
     own = {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}
     words = r"\[operators\] default_queue is given twice: as 'default' by this cluster, .* and as 'main' by environment"
@@ -127,7 +127,7 @@ def test_all_components_use_one_default_queue():
 
 @pytest.mark.parametrize("name", [TEXT_TOKEN, "", EcsSecret()])
 def test_a_default_queue_that_is_unknown_at_synthesis(name):
-    """The name of the default queue must be known at synthesis."""
+    """Its name must be known at synthesis."""
     with pytest.raises(ValueError, match="no worker pool serves"):
         plan(config={"operators": {"default_queue": name}})
 
@@ -138,7 +138,7 @@ def test_the_default_queue_without_celery():
 
 
 def test_capacity_and_image_of_a_pool():
-    """Spot, processor and image of a pool affect no other component."""
+    """They affect no other component."""
     own = AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     pools = (
         WorkerPool("default"),

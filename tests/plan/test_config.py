@@ -147,7 +147,7 @@ def test_data_is_compact_and_sorted():
 
 
 def test_new_names_exist_in_the_release():
-    """A new name exists in the release, or is None."""
+    """Otherwise the new name is None."""
     for option in every_option():
         for minor in MINORS:
             new = current_option(option, minor)
@@ -162,7 +162,7 @@ def test_unknown_release():
 
 
 def test_commands_of_sensitive_options_exist():
-    """Only sensitive options also exist with the suffixes _cmd and _secret."""
+    """The suffixes _cmd and _secret exist only for sensitive options."""
     assert exists(("celery", "broker_url_cmd"), "3.3")
     assert exists(("celery", "broker_url_secret"), "3.3")
     assert not exists(("core", "parallelism_cmd"), "3.3")
@@ -192,7 +192,7 @@ def test_agreeing_sources_merge(chosen, stride):
 
 @pytest.mark.parametrize(("first", "second"), [(32, 64), ("32", 32), (True, 1), (32, TOKEN), (32, NUMBER_TOKEN)])
 def test_conflict_names_both_sources(first, second):
-    """The error for a conflict has both sources and both values."""
+    """The error also has both values."""
     with pytest.raises(ValueError, match="given twice") as caught:
         merge(
             [("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})], "3.3"
@@ -258,7 +258,7 @@ def test_valid_options_have_no_findings():
 
 @pytest.mark.parametrize("minor", MINORS)
 def test_all_options_of_a_release_are_accepted(minor):
-    """Options of a release have no finding other than deprecated-option."""
+    """At most they are deprecated."""
     config: dict[str, dict[str, object]] = {}
     for section, option in known(minor):
         config.setdefault(section, {})[option] = Secret()

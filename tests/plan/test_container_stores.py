@@ -92,7 +92,7 @@ def test_the_file_system_of_postgres():
     ],
 )
 def test_user_of_postgres_images(image, user):
-    """Container and access point use the user id of the image."""
+    """Container and access point use the image's user id."""
     database = ContainerDatabase(image=image)
     (container,) = database.component().containers
     assert container.user == user
@@ -170,12 +170,12 @@ def test_one_more_edge_than_with_managed_stores(line):
 
 
 def test_stores_come_first():
-    """Stores are the first components, because the others refer to them."""
+    """Other components refer to them."""
     assert [component.name for component in cluster().components][:2] == ["Database", "Broker"]
 
 
 def test_stores_run_during_maintenance():
-    """Stores run during maintenance, because the migration needs its database."""
+    """The migration needs its database."""
     plan = cluster(maintenance=True)
     running = [component.name for component in plan.components if component.count]
     assert running == ["Database", "Broker"]
@@ -227,7 +227,7 @@ def test_warnings():
     ],
 )
 def test_rejected_arguments_of_the_database(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=f"^ContainerDatabase.*{words}"):
         ContainerDatabase(**arguments)
 
@@ -243,7 +243,7 @@ def test_rejected_arguments_of_the_database(arguments, words):
     ],
 )
 def test_rejected_arguments_of_the_broker(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape("RedisBroker.container") + f".*{words}"):
         RedisBroker.container(**arguments)
 

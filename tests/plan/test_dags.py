@@ -122,7 +122,7 @@ def test_a_folder_may_be_text_or_a_path():
     ],
 )
 def test_rejected_arguments(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=words) as caught:
         S3Dags(**arguments)
     assert str(caught.value).startswith("S3Dags")

@@ -242,7 +242,7 @@ def test_logs_must_be_remote(executor):
     ],
 )
 def test_rejected_arguments(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape(words)):
         EcsExecutor(**arguments)
 

@@ -252,7 +252,7 @@ def test_ecs_tasks_and_executor_tasks():
     ],
 )
 def test_rejected_arguments(arguments, message):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=message):
         EcsTask(**{"name": "etl", **arguments})
 

@@ -248,7 +248,7 @@ def test_accepted_arguments_of_cloudwatch(arguments):
     ],
 )
 def test_rejected_arguments_of_cloudwatch(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=f"^CloudWatchLogs {words}"):
         CloudWatchLogs(**arguments)
 
@@ -280,6 +280,6 @@ def test_local_logs():
     ],
 )
 def test_rejected_arguments_of_s3_logs(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=f"^S3Logs {words}"):
         S3Logs(**arguments)

@@ -172,7 +172,7 @@ def test_queues_follow_pools():
     ],
 )
 def test_rejected_values(arguments, words):
-    """The error has the argument, its value and the accepted values."""
+    """The error has the value and the accepted values."""
     with pytest.raises(ValueError, match=f"^SqsBroker {words}"):
         SqsBroker(**arguments)
 

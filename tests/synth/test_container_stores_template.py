@@ -268,7 +268,7 @@ def test_maintenance():
 
 
 def test_a_pool_that_is_added():
-    """A pool that is added later reaches the broker as well."""
+    """An added pool reaches the broker."""
     pools = [WorkerPool("default"), WorkerPool("heavy")]
 
     def later(app):
@@ -300,7 +300,7 @@ def test_shell():
 
 
 def test_warnings():
-    """Each store has one warning that it is for development."""
+    """Each store is for development."""
     stack = Stack(App(), "Data")
     add_cluster(stack, **BOTH)
     found = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("for development"))
@@ -356,7 +356,7 @@ def test_one_id_one_type(before, after):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_passwords_stay(kind):
-    """Switching the kind of store does not change the password."""
+    """Switching the kind of store keeps them."""
     ours, others = template_of(**KINDS[kind]), template_of()
     for beginning in ("AirflowDatabaseCredentials", "AirflowBrokerToken"):
         assert of(ours, "AWS::SecretsManager::Secret", beginning) == of(

@@ -459,7 +459,7 @@ def test_outbound(name):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_one_group_each(name):
-    """Each component and each store has its own security group."""
+    """No two components or stores share a security group."""
     template = template_of(**CLUSTERS[name])
     used = [
         *(

@@ -82,7 +82,7 @@ def test_files(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_snapshot(name, snapshot):
-    """Each template equals its snapshot, so that a review shows every change."""
+    """Reviews show every change of a template."""
     templates = {stack: normalize(template) for stack, template in example(name).templates.items()}
     assert snapshot(extension_class=ReadableExtension) == templates
 

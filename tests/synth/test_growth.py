@@ -128,7 +128,7 @@ def template(build):
     [*((case, "3.3") for case in CASES), *((case, "2.11") for case in ("Redis", "SQS", "granted and connected"))],
 )
 def test_a_pool_that_is_added(case, line):
-    """Template and plan equal those of a pool in the constructor."""
+    """Template and plan equal those of an initial pool."""
     there, added, executor, between, arguments = CASES[case]
     plans = []
 
@@ -285,7 +285,7 @@ def grant(cluster):
     ],
 )
 def test_any_order(executor, line):
-    """The order of additions and grants does not change the template."""
+    """The order does not change the template."""
     orders = [
         (add_pool, grant, add_etl, add_report),
         (add_etl, add_report, add_pool, grant),

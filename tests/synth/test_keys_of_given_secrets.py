@@ -116,7 +116,7 @@ def statements_for(template: Mapping[str, dict], role: str, action: str) -> list
 
 @pytest.mark.parametrize("make", [own, other_stack, imported, imported_by_part])
 def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack, str], secretsmanager.ISecret]):
-    """Each role statements_for read only its own secrets, and use their keys only through Secrets Manager."""
+    """Each role may read only its own secrets, and use their keys only through Secrets Manager."""
     templates = synthesize(lambda app: build(app, make)).templates
     template = templates["S"]["Resources"]
     roles = given(template)

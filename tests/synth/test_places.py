@@ -148,7 +148,7 @@ def test_long_names():
 
 
 def test_stages():
-    """Two stages have the same logical ids and different zones."""
+    """Logical ids are equal, and zones differ."""
 
     def build(app):
         for name in ("Test", "Production"):
@@ -305,7 +305,7 @@ def test_key_of_a_bucket():
 
 @pytest.mark.parametrize("executor", [CeleryExecutor(), LocalExecutor()], ids=["Celery", "Local"])
 def test_grants(executor):
-    """A grant has one policy for the roles that run user code."""
+    """The policy applies to the roles that run user code."""
 
     def build(app):
         stack = Stack(app, STACK)

@@ -284,7 +284,7 @@ def test_task_logs(name):
 
 @clusters
 def test_entry_point(name):
-    """The entry point waits for nothing, and no variable changes that."""
+    """It waits for nothing."""
     for container, definition in airflow_containers(template_of(**CLUSTERS[name])).items():
         variables = environment(definition)
         names = [*variables, *(secret["Name"] for secret in definition.get("Secrets", ()))]
@@ -299,7 +299,7 @@ def test_entry_point(name):
 
 @clusters
 def test_one_role_each(name):
-    """Each component has its own task role and execution role."""
+    """No two components share a task role or execution role."""
     definitions = [
         flat(definition["Properties"])
         for definition in resources(template_of(**CLUSTERS[name]), "AWS::ECS::TaskDefinition").values()
@@ -410,7 +410,7 @@ def test_log_streams(name):
 
 @clusters
 def test_trust(name):
-    """Services may assume roles only for this account; Lambda does not support this condition."""
+    """Services may assume roles only for this account, except Lambda."""
     trusts = {}
     for role in resources(template_of(**CLUSTERS[name]), "AWS::IAM::Role").values():
         (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
