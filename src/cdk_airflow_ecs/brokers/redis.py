@@ -198,7 +198,7 @@ class RedisBroker(Broker):
             transit_encryption_mode="required",
             at_rest_encryption_enabled=True,
             kms_key_id=context.key.key_arn,
-            # ElastiCache accepts the token only here. The template contains a dynamic reference, not the token.
+            # CloudFormation reads the secret at deploy time; the template contains only a reference.
             auth_token=token.secret_value.unsafe_unwrap(),
             snapshot_retention_limit=self.snapshot_retention_days,
             auto_minor_version_upgrade=True,
@@ -214,7 +214,7 @@ class RedisBroker(Broker):
             connectable=ec2.Connections(security_groups=[group], default_port=ec2.Port.tcp(_PORT)),
             key=context.key,
             dependencies=[cache],
-            # CloudWatch metrics are per node; the nodes of a replication group are numbered from 001.
+            # Metrics are per node, numbered from 001.
             metrics=[
                 MetricSource("AWS/ElastiCache", {"CacheClusterId": f"{name}-{node:03}"})
                 for node in range(1, self.replicas + 2)

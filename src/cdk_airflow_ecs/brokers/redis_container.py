@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 _PORT: Final = 6379
-# Any user except root works. 999 is "redis" in the official images.
+# "redis" in the official images; any user except root works.
 _USER: Final = "999:999"
 
 
@@ -79,7 +79,7 @@ class ContainerRedisBroker(Broker):
                         timeout_seconds=5,
                         start_period_seconds=60,
                     ),
-                    # redis-cli reads this variable, in health checks and in shells.
+                    # For redis-cli in health checks and shells.
                     environment={"REDISCLI_AUTH": SecretRef("Broker", "token")},
                     user=_USER,
                 ),

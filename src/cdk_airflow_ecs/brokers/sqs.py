@@ -18,18 +18,18 @@ from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
 if TYPE_CHECKING:
     from constructs import Construct
 
-# SQS's maximum: an idle worker polls each of its queues three times a minute.
+# SQS's maximum: three polls a minute per queue of an idle worker.
 _WAIT_SECONDS: Final = 20
 # kombu 5.5, part of the first images of these lines, fails with SQS (celery/kombu#2257, celery/kombu#2258).
 _BROKEN_KOMBU: Final = ("2.11", "3.0", "3.1")
 _WORKING_KOMBU: Final = ("celery==5.6.2", "kombu==5.6.2")
-# Workers need it, and the official images lack it. 7.45.7 has wheels for all their Pythons and both architectures.
+# Missing in the official images. 7.45.7 has wheels for all their Pythons and both architectures.
 _PYCURL: Final = "pycurl==7.45.7"
 # First official images whose celery provider reads extra_celery_config (3.10.0; 2.10.4 has 3.8.5), and mappings in
 # transport options (3.24.0; 3.3.1 has 3.23.1). Source: docs/guides/operate/upgrade.md.
 _READS_EXTRA_CONFIG: Final = AirflowVersion.of("2.10.5")
 _READS_MAPPINGS: Final = AirflowVersion.of("3.3.2")
-# Before that, every transport option reaches kombu as text, so a module in the image parses it.
+# Before that, transport options reach kombu as text, so a module in the image parses them.
 _MODULE: Final = "airflow_ecs_celery"
 _MODULE_TEXT: Final = '''"""Celery settings in addition to Airflow's own configuration."""
 
@@ -147,7 +147,7 @@ def _transport(
         (section, name): value if isinstance(value, Ref) else str(value) for name, value in plain.items()
     }
     if _READS_EXTRA_CONFIG <= version < _READS_MAPPINGS:
-        # It replaces the whole section. The section is set nevertheless, so that users cannot set conflicting values.
+        # It replaces the section, which is set only to prevent conflicting values of users.
         together = {"broker_transport_options": {**plain, "predefined_queues": urls}}
         return {**options, ("celery", "extra_celery_config"): Json(together)}, {}
     options[section, "predefined_queues"] = Json(urls)

@@ -15,7 +15,7 @@ from cdk_airflow_ecs.binding import Binding, MetricSource
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.nag import acknowledge
 
-# SQS's maximum (AWS SQS API Reference, SetQueueAttributes). kombu requests no other, so the queue's value applies.
+# SQS's maximum (AWS SQS API Reference, SetQueueAttributes). kombu uses the queue's value.
 # CDK's default of 30 s would start longer tasks twice.
 VISIBILITY_TIMEOUT_SECONDS: Final = 43200
 # SQS's maximum. The age of a dead letter counts from its first delivery.
@@ -92,7 +92,7 @@ def _table(scope: Construct, context: BindContext) -> dynamodb.Table:
     table = dynamodb.Table(
         scope,
         "Results",
-        # Names and type are those of celery/backends/dynamodb.py.
+        # As in celery/backends/dynamodb.py.
         partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
         time_to_live_attribute="ttl",
         billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,

@@ -109,7 +109,7 @@ class S3Dags(DagSource):
         return DagPlan(
             config={
                 ("core", "dags_folder"): _SYNCED_FOLDER,
-                # Interval at which Airflow lists new files in the folder; its default is five minutes.
+                # Airflow's default is five minutes.
                 ("scheduler", "dag_dir_list_interval"): str(self.refresh_seconds),
             },
             permissions=permissions,
@@ -134,7 +134,7 @@ class S3Dags(DagSource):
             "name": "dags",
             "classpath": _PROVIDERS_BUNDLE if self.provider_bundle else _OUR_BUNDLE,
             "kwargs": {
-                # An empty connection id means the task role; others are looked up in the database first.
+                # Empty means the task role; other ids are looked up in the database first.
                 **({"aws_conn_id": ""} if self.provider_bundle else {}),
                 "bucket_name": Ref("Dags", "bucket_name"),
                 # Without the slash, "dags" would also match "dags-old/" (provider 9.36 and older).
@@ -191,8 +191,8 @@ def _upload(scope: Construct, context: BindContext, folder: Path, bucket: s3.IBu
         log_group=group,
         memory_limit=512,
     )
-    # Remove the dependency on the role from the function that CDK created, if it was the stack's first: the role's ARN
-    # implies it (cfn-lint W3005). The upload itself must wait for the role's policies.
+    # If CDK has just created the stack's function, remove its dependency on the role, which the role's ARN implies
+    # (cfn-lint W3005). The upload itself must wait for the role's policies.
     for child in stack.node.children:
         if child.node.id not in there and child.node.id.startswith("Custom::CDKBucketDeployment"):
             function = cast("lambda_.CfnFunction", child.node.default_child)

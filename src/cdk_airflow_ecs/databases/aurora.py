@@ -137,7 +137,7 @@ class AuroraDatabase(Database):
                 removal_policy=context.removal_policy,
             ),
             security_groups=[group],
-            # "Parameters" is the id in RdsDatabase, and the type of a logical id must not change.
+            # Not "Parameters", the id in RdsDatabase: the type of a logical id must not change.
             parameter_group=rds.ParameterGroup(
                 scope,
                 "ClusterParameters",
@@ -177,7 +177,7 @@ class AuroraDatabase(Database):
             },
             connectable=cluster,
             key=context.key,
-            # Includes all instances: the cluster accepts connections only when its writer does.
+            # With its instances: a cluster exists long before its writer accepts connections.
             dependencies=[cluster],
             metrics=[MetricSource("AWS/RDS", {"DBClusterIdentifier": cluster.cluster_identifier})],
         )

@@ -84,7 +84,7 @@ class ExistingDatabase(Database):
                 "ExistingDatabase security_group= requires endpoint=; an RDS database has its own security groups"
             )
         validation.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
-        # SQLAlchemy decodes percent-encoded users and passwords of a URL, but not the database.
+        # SQLAlchemy does not decode the database in a URL.
         if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
             raise ValueError(
                 "ExistingDatabase database_name must be letters, digits, _, -, . and ~, as part of a URL; got"
@@ -146,7 +146,7 @@ class ExistingDatabase(Database):
             },
             connectable=connectable,
             key=key,
-            # Includes all instances: a cluster has an address long before its writer accepts connections.
+            # With its instances: a cluster exists long before its writer accepts connections.
             dependencies=[] if database is None else [database],
         )
 

@@ -29,7 +29,7 @@ _PORT: Final = 5432
 _NAME: Final = "airflow"
 _USERNAME: Final = "airflow"
 _FOLDER: Final = "/var/lib/airflow-metadata"
-# User "postgres" of the official images (see their Dockerfiles), which must own PostgreSQL's files.
+# User "postgres" of the official images' Dockerfiles, which must own PostgreSQL's files.
 _DEBIAN_USER: Final = (999, 999)
 _ALPINE_USER: Final = (70, 70)
 
@@ -114,7 +114,7 @@ class ContainerDatabase(Database):
                     # The server keeps idle connections alive, as in RdsDatabase.
                     command=("postgres", "-c", "tcp_keepalives_idle=60"),
                     port=_PORT,
-                    # Over TCP: while the entry point prepares the database, a server listens only on the socket.
+                    # Over TCP: during initialization, the server listens only on the socket.
                     # The first start writes a thousand files to EFS, which is slow.
                     health_check=HealthCheck(
                         command=("pg_isready", "--quiet", "--host=127.0.0.1", f"--username={_USERNAME}"),
@@ -126,7 +126,7 @@ class ContainerDatabase(Database):
                         "POSTGRES_DB": _NAME,
                         "POSTGRES_USER": _USERNAME,
                         "POSTGRES_PASSWORD": SecretRef("Database", "password"),
-                        # Not the mount point itself: PostgreSQL needs its own folder with its own permissions.
+                        # Not the mount point: PostgreSQL needs a folder with its own permissions.
                         "PGDATA": f"{_FOLDER}/pgdata",
                     },
                     user="{}:{}".format(*files.user),

@@ -115,8 +115,8 @@ class CeleryExecutor(Executor):
         return ExecutorPlan(
             class_path="CeleryExecutor",
             config=broker.config,
-            # Time limit for sending a command to the broker. With Airflow's default, 1 s with four tries, tasks failed
-            # before they started when the CPU was busy and TLS was on (apache/airflow#7143).
+            # Timeout of sending a command. With Airflow's default, 1 s with four tries, tasks failed before they
+            # started on a busy CPU with TLS (apache/airflow#7143).
             defaults={("celery", "operation_timeout"): "10"},
             environment=broker.environment,
             workers=workers,
@@ -141,7 +141,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         process=Process(
             name="worker",
             component=name,
-            # Gossip and mingle are not needed, and each uses a broker connection per worker.
+            # Each would use a broker connection per worker without benefit.
             command=(
                 *("airflow", "celery", "worker", "--queues", ",".join(pool.queues)),
                 *("--without-gossip", "--without-mingle"),
@@ -149,7 +149,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
             needs=frozenset(needs),
             port=WORKER_LOG_PORT,
             health_check=tcp_check(WORKER_LOG_PORT),
-            # By default, dumb-init also sends SIGTERM to the task processes, which then die instead of finishing
+            # By default, dumb-init also sends SIGTERM to task processes, which then do not finish
             # (measured with 2.11.2; apache/airflow#18068).
             environment={"DUMB_INIT_SETSID": "0"},
             runs_user_code=True,

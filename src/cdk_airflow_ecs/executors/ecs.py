@@ -107,7 +107,7 @@ class EcsExecutor(Executor, TaskSize):
                     process=Process(
                         name=_CONTAINER,
                         component=_TASK,
-                        # The executor overrides this command, which is harmless if somebody starts the task by hand.
+                        # Harmless when started by hand; the executor overrides it.
                         command=("airflow", "version"),
                         needs=frozenset({"dags", "write-logs", *needs}),
                         runs_user_code=True,
@@ -116,7 +116,7 @@ class EcsExecutor(Executor, TaskSize):
                     capacity=self._capacity,
                 ),
             ),
-            # At startup, the executor stops a nonexistent task; without the permission the scheduler does not start.
+            # The executor's startup check stops a nonexistent task, and fails without permission.
             permissions=may_run(_TASK),
         )
 
@@ -161,8 +161,8 @@ class EcsExecutor(Executor, TaskSize):
         return {_RUN_TASK_KWARGS: Json({**{k: v for k, v in own.items() if _camel(k) not in theirs}, **(more or {})})}
 
     def _config(self) -> dict[Option, Value]:
-        # The option capacity_provider_strategy does not work: the provider passes its text to an API that expects a
-        # list. With neither strategy nor launch type, the provider would call DescribeClusters.
+        # The option capacity_provider_strategy does not work: the provider passes text to an API that expects a list.
+        # With neither strategy nor launch type, the provider would call DescribeClusters.
         capacity = self._capacity
         launch_type: dict[str, Value] = {} if capacity.strategy else {"launch_type": capacity.compatibility}
         chosen: dict[str, Value] = {
@@ -171,7 +171,7 @@ class EcsExecutor(Executor, TaskSize):
             "region_name": Ref("Stack", "region"),
             "cluster": Ref("Cluster", "name"),
             "container_name": _CONTAINER,
-            # Includes the revision, so that after a rollback, the scheduler starts tasks of its own deploy.
+            # With its revision, so that a rolled-back scheduler starts tasks of its own deploy.
             "task_definition": Ref(_TASK, "task_definition_arn"),
             "platform_version": "LATEST",
             "subnets": Ref("Network", "task_subnets"),

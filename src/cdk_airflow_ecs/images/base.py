@@ -64,7 +64,7 @@ class ImageSource(ABC):
         return None
 
     def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
-        """Return whether it has *version* or newer of *package*, other than its Airflow; None if unknown."""
+        """Return whether *package* is at least *version*, if Airflow's own is older; None if unknown."""
         del package, version
         return None
 

@@ -32,9 +32,9 @@ _PLACES: Final = {
 _FOLDERS: Final = ("config", "plugins", "dags")
 _DOCUMENTS: Final = (".*", "*.md", "*.rst", "LICENSE*", "NOTICE*")
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
-# The maximum size of a task definition is 64 KiB, and a task can have two containers.
+# A task definition has at most 64 KiB and can have two containers.
 _MOST_OPTIONS: Final = 24_000
-# Files of other platforms (Amazon MWAA User Guide; Astro CLI, "Project structure"), and what to do with them.
+# Files of other platforms (Amazon MWAA User Guide; Astro CLI, "Project structure"), and where to move them.
 _ADVICE: Final = {
     "startup.sh": (
         "put its Debian packages into packages.txt, its variables into environment=, and its other commands into"

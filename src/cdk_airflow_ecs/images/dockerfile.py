@@ -121,8 +121,8 @@ def _constraints(recipe: Recipe) -> str:
     """Write Airflow's constraints to a file, without packages that requirements pin."""
     version, file, fetch = recipe.version, "${HOME}/constraints.txt", ""
     if recipe.base == "slim" or version.line == "2.8":
-        # Images contain a constraints file only since 2.9 (docker-stack documentation); those of slim images are not
-        # documented to include providers.
+        # Images have a constraints file since 2.9 (docker-stack documentation); that of slim images possibly lacks
+        # providers.
         url = _CONSTRAINTS.format(version="${AIRFLOW_VERSION}", python=version.python)
         file = f"{HOME}/constraints.txt"
         fetch = f'curl --fail --silent --show-error --location --output {file} "{url}" \\\n    && '

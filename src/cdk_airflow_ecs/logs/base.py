@@ -10,8 +10,8 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 
-# In these lines the task supervisor treats an empty connection id as "aws_default" and fails if that does not exist: 50
-# of 50 tasks failed on 3.0.6; the source of task SDK 1.0.5 to 1.1.8 confirms it.
+# In these lines the task supervisor treats an empty connection id as "aws_default" and fails if that does not exist (50
+# of 50 tasks on 3.0.6; source of task SDK 1.0.5 to 1.1.8).
 _WANT_CONNECTION: Final = ("3.0", "3.1")
 _CONNECTION: Final = "airflow_ecs_logs"
 

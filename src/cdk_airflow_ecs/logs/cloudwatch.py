@@ -121,8 +121,8 @@ class CloudWatchLogs(LogStore):
         """See :meth:`LogStore.writers`."""
         return (
             Permission(actions=("logs:CreateLogStream", "logs:PutLogEvents"), resources=(Ref("Logs", "streams_arn"),)),
-            # Airflow's handler lists log groups to check that its own exists, and would otherwise create it. IAM checks
-            # the permission to list on "log-group::log-stream:" (hashicorp/terraform-provider-aws#8804).
+            # Airflow's handler lists log groups, and creates its own if it is missing. IAM checks the permission on
+            # "log-group::log-stream:" (hashicorp/terraform-provider-aws#8804).
             Permission(actions=("logs:DescribeLogGroups",), resources=(Ref("Logs", "groups_arn"),)),
         )
 
@@ -130,7 +130,7 @@ class CloudWatchLogs(LogStore):
         """See :meth:`ClusterResource.bind`."""
         group = self.log_group
         if group is None:
-            # "Tasks" is the bucket in S3Logs, and the type of a logical id must not change.
+            # Not "Tasks", the bucket in S3Logs: the type of a logical id must not change.
             group = logs.LogGroup(
                 scope,
                 "TaskGroup",

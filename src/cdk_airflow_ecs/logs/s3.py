@@ -80,8 +80,8 @@ class S3Logs(LogStore):
         """See :meth:`LogStore.readers`."""
         return (
             Permission(actions=("s3:GetObject",), resources=(Ref("Logs", "objects_arn"),)),
-            # Without a condition on the prefix: for missing objects, S3 returns 404, which Airflow expects, only with
-            # permission to list the bucket, and 403 otherwise.
+            # Without a condition on the prefix: Airflow expects 404 for missing objects, which S3 returns only with
+            # permission to list the bucket.
             Permission(actions=("s3:ListBucket",), resources=(Ref("Logs", "bucket_arn"),)),
         )
 

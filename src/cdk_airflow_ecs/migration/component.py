@@ -11,7 +11,7 @@ from cdk_airflow_ecs.plan import Component, Container, Option, SecretRef, Value
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings
 
-# Sections of user options that concern the migration; others would make it run again when they change.
+# User options of other sections would make the migration run again when they change.
 _SECTIONS: Final = ("database", "fab")
 # Name of the component in the plan.
 MIGRATION: Final = "Migration"
@@ -48,7 +48,7 @@ def migration_component(settings: Settings) -> Component:
                 command=("python", "-c", program("migrate")),
                 environment={
                     **options.variables(chosen),
-                    # libpq's variables, such as PGSSLROOTCERT, apply to the migration as to services.
+                    # libpq's variables, such as PGSSLROOTCERT.
                     **{name: value for name, value in settings.environment.items() if name.startswith("PG")},
                     **settings.database.environment(),
                     "CONNECTION_CHECK_MAX_COUNT": "0",

@@ -114,8 +114,8 @@ def build_gate(
             },
         )
     resource = cast("lambda_.CfnFunction", function.node.default_child)
-    # The function invokes itself again before its timeout; invocations that Lambda cannot deliver go to this queue.
-    # CDK's own argument would add a separate policy to the role, on which nothing could depend.
+    # For invocations of itself that Lambda cannot deliver. CDK's own argument would add a separate policy to the role,
+    # on which nothing could depend.
     resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=lost.queue_arn)
     # The role's ARN already implies CDK's dependency on the role (cfn-lint W3005).
     resource.add_deletion_override("DependsOn")

@@ -38,7 +38,7 @@ def load_balancer(
         internet_facing=internet_facing,
         security_group=group,
         drop_invalid_header_fields=True,
-        # Shorter than uvicorn's 120 s: reusing connections that uvicorn has closed would return 502.
+        # Shorter than uvicorn's 120 s: reusing closed connections would return 502.
         idle_timeout=seconds(60),
     )
     _log_access(balancer, context)

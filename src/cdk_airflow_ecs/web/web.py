@@ -200,7 +200,7 @@ class Web(ClusterResource):
                 scope,
                 "Alias",
                 zone=self.hosted_zone,
-                # With the final dot, CDK does not need the zone's name, which zones imported by id do not have.
+                # With the final dot, CDK does not need the zone's name, unknown for zones imported by id.
                 record_name=f"{self.domain_name}.",
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(balancer)),
             )

@@ -103,7 +103,7 @@ def migrate(event: dict[str, Any], context: Context) -> bool:
                 state["unstarted"] += 1
                 if ran(found[0]) or (state["unstarted"] >= UNSTARTED and age > LAUNCH_PATIENCE):
                     return judge(found[0])
-                state["task"] = None  # e.g. a busy registry or network, or a secret that is not readable yet
+                state["task"] = None  # e.g. a busy registry, or a secret that is not readable yet
         if hand_over(event, context):
             return False
         time.sleep(POLL if state["task"] else 3 * POLL)
