@@ -39,14 +39,9 @@ class Broker(ClusterResource):
 
     @abstractmethod
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
-        """Return the settings of the broker's clients. Pure.
-
-        Args:
-            version: the Airflow release.
-            queues: distinct names.
-        """
+        """Return the settings of the broker's clients. Pure. *queues* are distinct."""
 
     def store(self, queues: Sequence[str]) -> ClusterResource:
-        """Return the cluster resource that stores *queues*. By default the broker itself, which stores any queue."""
+        """Return the cluster resource that stores *queues*; by default the broker itself."""
         del queues
         return self

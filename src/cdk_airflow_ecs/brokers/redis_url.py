@@ -39,10 +39,9 @@ def redis_plan(
 
 
 def _url_command(database: int, *, tls: bool) -> str:
-    """Return the command that prints the URL in the container. Airflow runs it without a shell.
+    """Return the command that prints the URL, which Airflow runs without a shell.
 
-    Without ssl_cert_reqs, the broker connection would not verify certificates, and the result backend would not start
-    (celery#5371).
+    Without ssl_cert_reqs, certificates would not be verified, and the result backend would not start (celery#5371).
     """
     scheme, query = ("rediss", "?ssl_cert_reqs=required") if tls else ("redis", "")
     return (

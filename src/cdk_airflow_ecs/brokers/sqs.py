@@ -1,4 +1,4 @@
-"""SQS as Celery broker, with results in DynamoDB: no servers, and no costs while idle."""
+"""SQS as Celery broker, with results in DynamoDB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a capacity: the machines that run the tasks of a component."""
+"""The contract of a capacity."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class ProviderShare:
 
 
 class Capacity(ABC):
-    """Machines for tasks: Fargate, or those of a capacity provider of the ECS cluster.
+    """Machines for tasks: Fargate, or those of a capacity provider.
 
-    A capacity is pure data, from which the renderer creates task definitions and services. Tasks always use ``awsvpc``
+    A capacity is pure data, from which task definitions and services are rendered. Tasks always use ``awsvpc``
     networking, because each component has its own security group.
     """
 
@@ -43,7 +43,7 @@ class Capacity(ABC):
         """Raise ValueError, with the accepted values, if these machines do not offer a task size. Accept tokens.
 
         Args:
-            owner: the component or argument with the size, for the message.
+            owner: component or argument, for the message.
             cpu: CPU units; 1024 is one vCPU.
             memory_mib: memory in MiB.
             ephemeral_storage_gib: disk in GiB; None is the default size.
@@ -51,7 +51,7 @@ class Capacity(ABC):
 
     @property
     def strategy(self) -> tuple[ProviderShare, ...]:
-        """The capacity providers of the tasks. If empty, :attr:`compatibility` is the launch type."""
+        """The capacity providers of the tasks. Empty means :attr:`compatibility` as launch type."""
         return ()
 
     @property
@@ -65,7 +65,7 @@ class Capacity(ABC):
         return tuple(share.provider for share in self.strategy)
 
     def run_task(self) -> Mapping[str, object]:
-        """Return the RunTask arguments for these machines, under the names of boto and Airflow.
+        """Return the RunTask arguments for these machines, in boto's and Airflow's spelling.
 
         Entries of a strategy have the API's names: ``{"capacityProvider": "FARGATE_SPOT", "weight": 1}``.
         """

@@ -110,5 +110,5 @@ class WorkerPool(TaskSize):
 
     @property
     def slots(self) -> int:
-        """The number of Airflow tasks that one worker runs concurrently."""
+        """The number of concurrent Airflow tasks per worker."""
         return self.concurrency or max(1, self.memory_mib // MIB_PER_SLOT)

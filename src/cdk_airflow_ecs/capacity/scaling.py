@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 class Scaling(ABC):
     """Controls the number of a service's tasks after a deploy; the template then has no desired count.
 
-    A scaling is pure data in the plan. After everything else exists, :meth:`attach` creates the scaler.
+    A scaling is pure data; :meth:`attach` creates the scaler.
     """
 
     @abstractmethod
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """Create the scaler of *service*. Called once for each service with this scaling.
+        """Create the scaler of *service*. Called once per service with this scaling, after everything else exists.
 
         Args:
-            service: the service; its construct has ``auto_scale_task_count``.
-            cluster: the finished cluster, with its load balancer, log group and the metrics of its stores.
+            service: the service, whose construct has ``auto_scale_task_count``.
+            cluster: the cluster, with its load balancer, log group and metrics.
         """
 
 

@@ -62,7 +62,7 @@ class Service:
             validation.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')
 
     def size(self, default: TaskSize) -> TaskSize:
-        """Return the size of its tasks: its own values, and those of *default* where it has none."""
+        """Return the size of its tasks; *default* replaces missing values."""
         disk = self.ephemeral_storage_gib
         return TaskSize(
             cpu=default.cpu if self.cpu is None else self.cpu,
@@ -81,7 +81,7 @@ class Service:
         enable_exec: bool | None = None,
         health_check: HealthCheck | None = None,
     ) -> Service:
-        """Return a service with tasks of *size*. For the other arguments, see the class."""
+        """Return a service with tasks of *size*."""
         return cls(
             cpu=size.cpu,
             memory_mib=size.memory_mib,

@@ -1,4 +1,4 @@
-"""Progress output of a start: one live line per component, or plain lines without a terminal."""
+"""Progress of a start: a live line per component, or plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Board(AbstractContextManager["Board"]):
             self._live = None
 
     def say(self, about: str, text: str) -> None:
-        """Print a line, unless it repeats the last one *about* the same thing."""
+        """Print a line, unless it repeats the last one about this."""
         if self._last.get(about) != text:
             self._last[about] = text
             self._console.print(Text(f"{self._seconds()}  {about}: {text}"))

@@ -1,4 +1,4 @@
-"""Access to a running local cluster from another process, through its state directory and API."""
+"""A running local cluster, accessed from another process."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Running:
 
     @staticmethod
     def end(directory: Path) -> bool:
-        """Stop the cluster on a state directory, and processes of a killed run. Return False if there were none."""
+        """Stop the cluster and processes of a killed run. Return whether there were any."""
         if not directory.is_dir():
             return False
         state = State.open(directory)
@@ -94,7 +94,7 @@ class Running:
         }
 
     def services(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each component's name and its service as described by the API."""
+        """Yield each component's name and its service from the API."""
         ecs = self.client("ecs")
         for cluster in ecs.list_clusters()["clusterArns"]:
             arns = ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]

@@ -13,7 +13,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 
 def assembly(path: Path, command: str | None) -> Path:
-    """Return *path* after synthesis by *command*, or by the app of cdk.json if *path* does not exist yet.
+    """Return *path* after synthesis by *command*, or by the app of cdk.json if *path* does not exist.
 
     Raises:
         Refusal: if there is no command, or it fails.

@@ -13,13 +13,13 @@ from cdk_airflow_ecs.plan import Edge, Option, Permission, Ref, Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DagPlan:
-    """Settings of the processes that parse or run DAGs, and of no others.
+    """Settings of the processes that parse or run DAGs.
 
     Args:
         config: Airflow options.
         environment: variables.
         permissions: permissions of their task roles.
-        prefix: words that precede each command, such as a script that fetches files first.
+        prefix: words that precede each command, such as a script that fetches files.
         edges: connections, in which the source "*" means every such component.
     """
 
@@ -39,5 +39,5 @@ class DagSource(ClusterResource):
 
     @property
     def image_folder(self) -> str | None:
-        """The folder of the image that contains the DAGs; None if they are not in the image."""
+        """The folder of the image that contains the DAGs, if any."""
         return None

@@ -20,7 +20,7 @@ class ImageDags(DagSource):
     """DAGs in the image. The web component runs the same image but does not read them.
 
     Args:
-        folder: their folder in the image.
+        folder: their folder.
 
     Raises:
         ValueError: if *folder* is not absolute.

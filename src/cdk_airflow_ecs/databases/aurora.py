@@ -184,7 +184,7 @@ class AuroraDatabase(Database):
 
     @staticmethod
     def _instance(construct_id: str) -> rds.IClusterInstance:
-        """Return an instance; readers scale with the writer, so that they can take over immediately."""
+        """Readers scale with the writer, so that they can take over immediately."""
         return rds.ClusterInstance.serverless_v2(
             construct_id,
             scale_with_writer=None if construct_id == "Writer" else True,

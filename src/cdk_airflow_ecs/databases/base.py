@@ -26,13 +26,13 @@ class Database(ClusterResource):
     @property
     @abstractmethod
     def port(self) -> int:
-        """The port on which the database listens."""
+        """The TCP port."""
 
     @property
     def ssl_mode(self) -> str:
-        """The TLS mode of clients: libpq's PGSSLMODE, which psycopg2 and asyncpg read.
+        """The clients' PGSSLMODE, which psycopg2 and asyncpg read.
 
-        It is not part of the URL because Airflow 3's asyncpg rejects ``sslmode`` there.
+        In the URL, Airflow 3's asyncpg would reject ``sslmode``.
         """
         return "require"
 

@@ -77,7 +77,7 @@ class ContainerDatabase(Database):
 
     @property
     def ssl_mode(self) -> str:
-        """No TLS, which the image does not offer; "prefer" would first request it for each connection."""
+        """No TLS, which the image does not offer; "prefer" would request it first."""
         return "disable"
 
     def advice(self) -> Sequence[Advice]:

@@ -111,7 +111,7 @@ class ExecutorPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorBindContext:
-    """Constructs for :meth:`Executor.bind`. Each mapping contains every component by name, such as "Scheduler".
+    """Constructs for :meth:`Executor.bind`, by component name, such as "Scheduler".
 
     Args:
         cluster: the ECS cluster.
@@ -138,7 +138,7 @@ class Executor(OptionOwner, ABC):
 
     @abstractmethod
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Return what this executor adds to the cluster. Pure: creates no constructs; equal inputs give equal plans."""
+        """Return what this executor adds to the cluster. Pure: equal inputs give equal plans."""
 
     def with_pool(self, pool: WorkerPool) -> Executor:
         """Return this executor with another worker pool.
@@ -161,4 +161,4 @@ class Executor(OptionOwner, ABC):
         return {}
 
     def bind(self, context: ExecutorBindContext) -> None:
-        """Create grants and connections of this executor. Called once, after all components are rendered."""
+        """Create this executor's grants and connections, once all components are rendered."""

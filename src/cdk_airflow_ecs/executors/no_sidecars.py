@@ -1,4 +1,4 @@
-"""A check at synthesis that tasks of an executor have no sidecar containers."""
+"""A check that executor tasks have no sidecar containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NoSidecars:
         self._definition, self._own = definition, own
 
     def validate(self) -> list[str]:
-        """Return an error if there are further containers."""
+        """Return an error if there are others."""
         made = cast("ecs.CfnTaskDefinition", self._definition.node.default_child).container_definitions
         names = [str(container["name"]) for container in Stack.of(self._definition).resolve(made)]
         others = [name for name in names if name not in self._own]

@@ -21,16 +21,16 @@ OFFICIAL_ENTRYPOINT: Final = ("/usr/bin/dumb-init", "--", "/entrypoint")
 
 
 class ImageSource(ABC):
-    """The source of an image: a registry, or a directory from which it is built."""
+    """A registry, or a directory from which an image is built."""
 
     @property
     def in_ecr(self) -> bool:
-        """Whether the image is pulled from Amazon ECR even without additions by the cluster."""
+        """Whether the image is in Amazon ECR even without additions by the cluster."""
         return False
 
     @property
     def takes_requirements(self) -> bool:
-        """Whether the cluster can add Python packages and modules; the image is then built at deploy time."""
+        """Whether the cluster can add Python packages and modules, by building the image at deploy time."""
         return False
 
     @property
@@ -69,7 +69,7 @@ class ImageSource(ABC):
         return None
 
     def check(self, version: AirflowVersion, files: Iterable[str] = ()) -> None:  # noqa: B027 - optional by design
-        """Raise ValueError if it conflicts with the cluster's release or with the *files* that the cluster adds."""
+        """Raise ValueError if it conflicts with the cluster's release or with *files* that the cluster adds."""
 
     def advice(self, version: AirflowVersion) -> Sequence[Advice]:
         """Return warnings about the image in a cluster of *version*."""
@@ -104,7 +104,7 @@ class ImageSource(ABC):
 
 
 def other_airflow(source: str, name: str, version: AirflowVersion) -> Sequence[Advice]:
-    """Return a warning if the image *name*, from the argument or file *source*, seems to have another Airflow."""
+    """Return a warning if the image *name* in *source* seems to have another Airflow release."""
     named = other_release(name, version)
     if named is None:
         return ()

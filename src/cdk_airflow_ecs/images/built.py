@@ -31,10 +31,7 @@ _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MU
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage(ImageSource):
-    """An image that is built from a directory, created by :meth:`AirflowImage.build`.
-
-    *dags*: whether the image contains the directory's DAGs.
-    """
+    """An image built from a directory by :meth:`AirflowImage.build`, with or without the directory's *dags*."""
 
     contents: ImageDirectory
     base: str = "official"
@@ -125,7 +122,7 @@ class BuiltImage(ImageSource):
     def context(
         self, version: AirflowVersion, requirements: tuple[str, ...] = (), files: Mapping[str, str] | None = None
     ) -> dict[str, bytes]:
-        """Return every file of the build context by path. Reads the directory's files."""
+        """Return every file of the build context by path."""
         own = {name: path for name, path in self.contents.files.items() if self.dags or not name.startswith("dags/")}
         recipe = Recipe(
             version=version,
@@ -143,7 +140,7 @@ class BuiltImage(ImageSource):
 
 
 def build_image(directory: str | Path, *, base: str | None, entrypoint: Sequence[str] | None) -> BuiltImage:
-    """Read *directory* and check it together with the arguments of :meth:`AirflowImage.build`."""
+    """Read and check the arguments of :meth:`AirflowImage.build`."""
     contents = read_directory(directory)
     validation.text("AirflowImage.build base", base, "slim")
     if base is not None and (is_token(base) or fault(base)):

@@ -1,6 +1,6 @@
-"""A directory from which an image is built. Reads and checks it, but builds nothing.
+"""The directory from which an image is built: reads and checks it.
 
-Each file can be at the top of the directory, or where other deployment tools expect it.
+Each file can be at the top, or where other deployment tools expect it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class ImageDirectory:
 
 
 def read_directory(directory: str | Path) -> ImageDirectory:
-    """Read *directory*; raise ValueError if it does not exist or its contents are not supported."""
+    """Read *directory*; raise ValueError if it does not exist or has unsupported contents."""
     known = isinstance(directory, (str, Path)) and directory != "" and not is_token(directory)
     if not known or not Path(directory).is_dir():
         raise ValueError(

@@ -67,7 +67,7 @@ def dockerfile(recipe: Recipe) -> str:
 
 
 def build_context(recipe: Recipe, files: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the generated files of the build context, by path; *files* are the cluster's Python modules."""
+    """Return the generated files of the build context by path; *files* are the cluster's modules."""
     context = {"Dockerfile": dockerfile(recipe).encode()}
     if recipe.requirements:
         context["requirements.txt"] = "".join(f"{line}\n" for line in recipe.requirements).encode()

@@ -132,7 +132,7 @@ def on_docker_hub(name: str) -> bool:
 
 
 def moves(name: str) -> bool:
-    """Return whether *name* has no tag or the tag "latest", which can refer to another image later.
+    """Return whether *name* has no tag or the tag "latest".
 
     Examples:
         >>> [moves(name) for name in ("acme/airflow", "acme/airflow:latest", "localhost:5000/airflow:1")]

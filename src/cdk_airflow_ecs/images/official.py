@@ -1,4 +1,4 @@
-"""The official image, optionally with packages that the cluster needs."""
+"""The official image."""
 
 from __future__ import annotations
 

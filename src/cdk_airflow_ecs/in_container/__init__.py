@@ -1,7 +1,6 @@
 """Programs that run in users' Airflow images, without this package.
 
-They must support Python 3.8, the oldest version in images of Airflow 2.8, and import only the standard library, boto3
-and Airflow.
+They support Python 3.8, the oldest in images of Airflow 2.8, and import the standard library, boto3 and Airflow.
 """
 
 from functools import cache

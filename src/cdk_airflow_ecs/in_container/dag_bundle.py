@@ -1,6 +1,6 @@
-"""A DAG bundle of Airflow 3 for a bucket; a task keeps the files that it started with.
+"""A DAG bundle of Airflow 3 for a bucket; a task keeps the files it started with.
 
-install_modules.py installs it as the module ``airflow_ecs_bundle``, and dag_sync.py as ``airflow_ecs_sync``.
+install_modules.py installs it as ``airflow_ecs_bundle``, and dag_sync.py as ``airflow_ecs_sync``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _OWN = "AIRFLOW_ECS_DAGS_FOLDER"  # the value set by this module; any other is t
 
 
 class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
-    """A bundle whose local revisions are shared by the processes of a container and never change.
+    """A bundle whose local revisions are shared by a container's processes and never change.
 
-    Airflow initializes a bundle for each task. The DAG processor's bundle is refreshed repeatedly.
+    Airflow initializes a bundle for each task, and refreshes the DAG processor's repeatedly.
     """
 
     supports_versioning = False

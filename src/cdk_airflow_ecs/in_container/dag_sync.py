@@ -1,8 +1,8 @@
 """Synchronize a folder with a bucket, and execute Airflow: ``SOURCE TARGET INTERVAL_SECONDS COMMAND...``.
 
-On Airflow 2, components start as ``python -c <this text> s3://bucket/prefix /opt/airflow/dags-live 30 airflow
-scheduler``. TARGET is a symbolic link to a complete revision and is replaced atomically. On Airflow 3, dag_bundle.py
-uses this module. It supports Python 3.8, the version in images of Airflow 2.8.
+Components of Airflow 2 start as ``python -c <this text> s3://bucket/prefix /opt/airflow/dags-live 30 airflow
+scheduler``. TARGET is a link to a complete revision, replaced atomically. On Airflow 3, dag_bundle.py uses this module.
+It supports Python 3.8, the version in images of Airflow 2.8.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def say(message: str) -> None:
 
 
 class Mirror:
-    """A local folder that mirrors a bucket. Its state is on disk, so that several processes can use it in turn."""
+    """A local copy of a bucket. Its state is on disk, so that several processes can use it in turn."""
 
     def __init__(self, source: str, target: str) -> None:
         self.bucket, _, prefix = source[len("s3://") :].partition("/")
@@ -85,7 +85,7 @@ class Mirror:
         return known
 
     def _settled(self, known: dict[str, list[Any]] | None) -> dict[str, list[Any]]:
-        """Return a listing of the bucket, if possible when nothing was written recently: uploads can be incomplete."""
+        """Return a listing, if possible when nothing was written recently, because uploads can be incomplete."""
         for _ in range(LOOKS - 1):
             listing, written = self._listing()
             left = written + QUIET - time.time()
@@ -106,7 +106,7 @@ class Mirror:
         return found, written
 
     def _place(self, entry: list[Any], file: str, same: str) -> str:
-        """Link *file* to *same*, or download it. Return the reason if its name is not possible in this file system."""
+        """Link *file* to *same*, or download it. Return the reason if its name is not possible here."""
         key, _, etag = entry
         try:
             os.makedirs(os.path.dirname(file), exist_ok=True)
@@ -133,7 +133,7 @@ class Mirror:
 
 
 def placeable(listing: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """Split a listing into objects that can be files in one folder, and reasons for skipping the others."""
+    """Split a listing into possible files of one folder, and reasons for skipping the others."""
     skipped = {path: why for path in listing for why in [misfit(path)] if why}
     folders: set[str] = set()
     for path in listing.keys() - skipped.keys():
@@ -155,7 +155,7 @@ def misfit(path: str) -> str:
 
 
 def hold(folder: str) -> int:
-    """Lock a folder of DAG files until the returned descriptor is closed in this process and its children."""
+    """Lock a folder of DAG files until the returned descriptor is closed in all processes."""
     descriptor = os.open(os.path.dirname(folder), os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
@@ -174,7 +174,7 @@ def is_free(folder: str) -> bool:
 
 
 def first_sync(mirror: Mirror) -> None:
-    """Sync once, with several attempts, because Airflow needs DAG files to start."""
+    """Sync once, with retries, because Airflow needs DAG files to start."""
     for delay in (*FIRST_DELAYS, None):
         try:
             return mirror.sync()
@@ -194,7 +194,7 @@ def next_sync(mirror: Mirror) -> None:
 
 
 def follow(mirror: Mirror, interval: float, parent: int) -> None:
-    """Sync at intervals until the other end of the pipe *parent* is closed, because Airflow has ended."""
+    """Sync at intervals until the pipe *parent* is closed, because Airflow has ended."""
     while not select.select([parent], [], [], interval)[0]:
         next_sync(mirror)
 

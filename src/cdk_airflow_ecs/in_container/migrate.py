@@ -32,7 +32,7 @@ def step(name: str) -> Iterator[None]:
 
 
 def revisions(connection: object, folder: str, table: str) -> tuple[str | None, str | None, bool]:
-    """Return the database's revision, the image's newest one, and whether the image contains the former."""
+    """Return the database's revision, the image's newest, and whether the image contains the former."""
     context = load("alembic.runtime.migration").MigrationContext
     scripts = load("alembic.script").ScriptDirectory(folder)
     current = context.configure(connection, opts={"version_table": table}).get_current_revision()
@@ -52,7 +52,7 @@ def provided(session: Any) -> list[Any]:
 
 
 def may_migrate(session: Any) -> bool:
-    """Return whether to migrate: False if the database is newer. Exit if migration is impossible. Change nothing."""
+    """Return whether to migrate: False if the database is newer. Exit if it is impossible."""
     airflow, sqlalchemy = load("airflow"), load("sqlalchemy")
     connection = session.connection()
     folder = os.path.join(os.path.dirname(str(airflow.__file__)), "migrations")

@@ -1,4 +1,1 @@
-"""Programs that run in AWS Lambda, without this package.
-
-They require Python 3.14, the runtime of their functions, and import only the standard library and boto3.
-"""
+"""Programs that run in AWS Lambda, without this package, with Python 3.14, the standard library and boto3."""

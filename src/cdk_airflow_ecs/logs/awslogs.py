@@ -21,8 +21,7 @@ class AwsLogs(LogRouter):
     """Container output in CloudWatch Logs. Tasks never wait for their logs.
 
     Args:
-        retention_days: days until deletion, one of CloudWatch's values, such as 7, 90 or 365; None for never. The
-            default is 30.
+        retention_days: days until deletion, one of CloudWatch's values, such as 7, 90 or 365; None for never.
 
     Raises:
         ValueError: if CloudWatch does not support *retention_days*.

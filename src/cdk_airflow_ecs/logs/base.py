@@ -34,7 +34,7 @@ class LogStore(ClusterResource):
         return {}
 
     def unconcerned(self, version: AirflowVersion) -> Mapping[Option, Value]:
-        """Return the options of processes that neither write nor read logs. The default is :meth:`config`."""
+        """Return the options of processes that neither write nor read logs; by default :meth:`config`."""
         return self.config(version)
 
     @abstractmethod
@@ -57,5 +57,5 @@ def remote_config(version: AirflowVersion) -> Mapping[Option, Value]:
 
 
 def remote_environment(version: AirflowVersion) -> Mapping[str, Value]:
-    """Return the named connection that some releases require: an empty AWS one, which uses the task role."""
+    """Return an empty AWS connection, which uses the task role, for releases that require a named one."""
     return {f"AIRFLOW_CONN_{_CONNECTION.upper()}": "aws://"} if version.line in _WANT_CONNECTION else {}

@@ -89,7 +89,7 @@ class CloudWatchLogs(LogStore):
         return remote_environment(version)
 
     def unconcerned(self, version: AirflowVersion) -> Mapping[Option, Value]:
-        """See :meth:`LogStore.unconcerned`. On Airflow 3, the DAG processor would otherwise try to write logs."""
+        """See :meth:`LogStore.unconcerned`. On Airflow 3, the DAG processor would otherwise write logs."""
         del version
         return {("logging", "remote_logging"): "False"}
 

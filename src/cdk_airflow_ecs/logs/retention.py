@@ -16,7 +16,7 @@ _DAYS: Final = (
 
 
 def check_retention(name: str, days: object) -> None:
-    """Raise ValueError if CloudWatch does not support the number of days. None means forever."""
+    """Raise ValueError if CloudWatch does not support *days*. None means forever."""
     if days is not None and (isinstance(days, bool) or days not in _DAYS):
         raise ValueError(f"{name} must be one of {', '.join(map(str, _DAYS))}, or None; got {validation.shown(days)}")
 

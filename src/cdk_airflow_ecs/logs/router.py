@@ -60,11 +60,7 @@ class LogRouter(ABC):
 
     @abstractmethod
     def driver(self, streams: LogStreams) -> ecs.LogDriver:
-        """Return the log driver of one container.
-
-        Args:
-            streams: the component's log streams, the only ones that its execution role can write.
-        """
+        """Return the log driver of one container. Its execution role can write only *streams*."""
 
     def attach(self, definition: ecs.TaskDefinition, streams: LogStreams) -> None:  # noqa: B027
-        """Add the resources that the driver needs to a task. Called after its containers were added."""
+        """Add the resources that the driver needs to a task, after its containers."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Gate:
     """The custom resource that runs the migration, and on deletion stops tasks that belong to no service.
 
-    *drained*: ARNs of the ECS clusters whose tasks it stops, by name in refs.
+    *drained* has the ARNs of their ECS clusters, by name in refs.
     """
 
     resource: CustomResource
@@ -161,9 +161,9 @@ def _role(
     context: RenderContext,
     own: Mapping[str, list[str]],
 ) -> tuple[iam.Role, iam.PolicyDocument]:
-    """Create the role of the function with inline policies; *own* are actions on its own resources.
+    """Create the function's role with inline policies; *own* are actions on its own resources.
 
-    CreateFunction checks ``sqs:SendMessage`` if there is a dead-letter queue, so a separate policy could be too late.
+    CreateFunction checks ``sqs:SendMessage`` for the dead-letter queue, so a separate policy could be too late.
     """
     stack, cluster = Stack.of(scope), context.cluster
     definition = migration.task_definition
@@ -192,7 +192,7 @@ def _role(
 
 
 def _stopping(role: iam.Role, cluster: ecs.ICluster) -> list[iam.PolicyStatement]:
-    """Return statements that allow stopping the tasks of *cluster*, and acknowledge their wildcards."""
+    """Return statements that allow stopping the tasks of *cluster*."""
     stack, name = Stack.of(role), cluster.cluster_name
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{name}/*")
     # AWS's service authorization reference requires this resource for ListTasks, also on Fargate.

@@ -36,9 +36,9 @@ def gate_services(
 
 
 def _bound_before(context: RenderContext) -> list[IDependable]:
-    """Return the dependencies of the migration: stores, security group rules to them, and routes.
+    """Return the dependencies of the migration: stores, rules to them, and routes.
 
-    CloudFormation deletes them after the gate, because tasks that belong to no service use them until it stops these.
+    CloudFormation deletes them after the gate, because tasks use them until the gate stops these.
     """
     bound = {name: binding for name, binding in context.bindings.items() if name != "Web"}
     ends = [binding.connectable for binding in bound.values() if binding.connectable is not None]

@@ -1,4 +1,4 @@
-"""The description of the finished cluster, and the attachment of scalings."""
+"""The description of the finished cluster, and its scalings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def observe(
     targets: elb.ApplicationTargetGroup,
     internal: bool,
 ) -> ObservedCluster:
-    """Describe what was bound and rendered, with the load balancer's target group. Creates no resources."""
+    """Describe what was bound and rendered. Creates no resources."""
     services = {
         name: ObservedService(
             name=name,

@@ -1,4 +1,4 @@
-"""The description of a finished cluster for outputs, scaling, alarms and dashboards."""
+"""The description of a finished cluster."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ObservedService:
     """One ECS service.
 
     Args:
-        name: name of its component, such as "Scheduler" or "Pools/default".
+        name: component name, such as "Scheduler" or "Pools/default".
         resource: the service construct, with metrics and scaling.
-        containers: names of its containers in the plan.
+        containers: container names in the plan.
         keeps_data: whether it is a container store, which never runs two tasks at once.
         enable_exec: whether ``aws ecs execute-command`` can open a shell.
     """

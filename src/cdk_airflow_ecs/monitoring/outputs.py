@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_outputs(scope: Construct, observed: ObservedCluster) -> None:
-    """Add the cluster's outputs under *scope*, the cluster construct."""
+    """Add the cluster's outputs."""
     region = Stack.of(scope).region
     resources = observed.resources
     url = resources["Web"].text("url")

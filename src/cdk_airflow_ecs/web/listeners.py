@@ -1,4 +1,4 @@
-"""Listeners, listener rule and target group of the load balancer."""
+"""Listeners and target group of the load balancer."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def listen(
 ) -> elb.ApplicationTargetGroup:
     """Forward requests to *service*, except for its execution API, which returns 404. Return the target group.
 
-    With *certificate*, port 443 serves HTTPS and 80 redirects to it; without it, 80 serves HTTP. *scope* is the
-    construct "Web".
+    With *certificate*, port 443 serves HTTPS and 80 redirects to it; without it, 80 serves HTTP.
     """
     # listener.add_targets would add a dependency that cfn-lint reports as redundant. Changing the scheme replaces the
     # load balancer, and a target group cannot belong to the old and the new one at the same time

@@ -24,10 +24,7 @@ _LOG_PREFIX: Final = "load-balancer"
 def load_balancer(
     scope: Construct, context: BindContext, *, internet_facing: bool, clients: Sequence[str] | None
 ) -> elb.ApplicationLoadBalancer:
-    """Create the load balancer under *scope*, the construct "Web".
-
-    *clients* are the CIDR blocks or ids of peers that can connect; None for the VPC's blocks.
-    """
+    """Create the load balancer. *clients* are CIDR blocks or ids of peers; None means the VPC's blocks."""
     network = context.network
     group = network.security_group(scope, "SecurityGroup", "Load balancer of Airflow")
     balancer = elb.ApplicationLoadBalancer(
@@ -63,7 +60,7 @@ def _acknowledge_clients(group: ec2.SecurityGroup, clients: Sequence[str] | None
 
 
 def _log_access(balancer: elb.ApplicationLoadBalancer, context: BindContext) -> None:
-    """Enable access logs. CDK's method requires a known region, and uses account ids of AWS."""
+    """Enable access logs. CDK's method requires a known region."""
     logs = context.access_logs
     account = context.stack.account
     logs.admit("logdelivery.elasticloadbalancing.amazonaws.com", f"{_LOG_PREFIX}/AWSLogs/{account}/*")

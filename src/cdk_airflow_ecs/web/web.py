@@ -131,8 +131,8 @@ class Web(ClusterResource):
     def has_one_name(self) -> bool:
         """Whether all users reach Airflow under the same URL.
 
-        Without a domain name, an internal load balancer has its own name inside the VPC, and is localhost through a
-        tunnel. Airflow 3 redirects to its base URL after sign-in, so it must have none, and uses relative links.
+        An internal load balancer without a domain name has its own name in the VPC, and is localhost through a tunnel.
+        Airflow 3 redirects to its base URL after sign-in, so it must then use relative links.
         """
         return bool(self.base_url or self.domain_name or self.internet_facing)
 

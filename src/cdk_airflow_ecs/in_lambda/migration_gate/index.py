@@ -1,9 +1,9 @@
 """The migration gate: a CloudFormation custom resource that runs a migration task and waits for it.
 
-CloudFormation waits an hour, but a Lambda function runs for 15 minutes at most, so it invokes itself again with the
-event and its state. On deletion of the stack, it stops all tasks that belong to no service, because ECS cannot delete
-a cluster with tasks. Environment: CLUSTER, DRAINED (comma-separated clusters), SUBNETS (comma-separated),
-SECURITY_GROUP, ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
+CloudFormation waits an hour, a Lambda function runs 15 minutes at most, so it invokes itself again with the event and
+its state. On stack deletion, it stops tasks that belong to no service, because ECS cannot delete a cluster with tasks.
+Environment: CLUSTER, DRAINED (comma-separated clusters), SUBNETS (comma-separated), SECURITY_GROUP, ASSIGN_PUBLIC_IP
+(ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def started_by(event: dict[str, Any]) -> str:
 def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | None, str]:
     """Start the task. Return its ARN, or None and the reason.
 
-    Lambda can deliver an event twice; the client token then returns the task of the first delivery.
+    If Lambda delivers an event twice, the client token returns the task of the first delivery.
     """
     network: Any = {
         "subnets": os.environ["SUBNETS"].split(","),
@@ -217,7 +217,7 @@ def ran(task: TaskTypeDef) -> bool:
 
 
 def judge(task: TaskTypeDef) -> bool:
-    """Return True if the migration container exited with 0, regardless of other containers; else raise."""
+    """Return True if the migration container exited with 0; else raise."""
     ours = [container for container in task["containers"] if container["name"] == os.environ["CONTAINER"]]
     if [container.get("exitCode") for container in ours] == [0]:
         return True
