@@ -238,7 +238,7 @@ def test_logs_must_be_remote(executor):
         ({"alias": "my ecs"}, "EcsExecutor alias must have at most 32 letters, digits, underscores and hyphens"),
         ({"alias": "CeleryExecutor"}, "EcsExecutor alias 'CeleryExecutor' is the name of one of Airflow's executors"),
         ({"alias": "KubernetesExecutor"}, "EcsExecutor alias 'KubernetesExecutor' is the name of one of"),
-        ({"alias": None}, "hyphens, at most 32; got None"),
+        ({"alias": None}, "hyphens, the first a letter, got None"),
     ],
 )
 def test_rejected_arguments(arguments, words):

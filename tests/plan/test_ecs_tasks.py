@@ -236,9 +236,9 @@ def test_ecs_tasks_and_executor_tasks():
     ("arguments", "message"),
     [
         ({"name": "1st"}, "an ECS task's name .*32 letters, digits and hyphens, .*got '1st'"),
-        ({"name": "a_b"}, "an ECS task's name is a letter"),
+        ({"name": "a_b"}, "an ECS task's name must have at most 32 letters"),
         ({"name": "a" * 33}, "at most 32"),
-        ({"name": None}, "an ECS task's name is a letter, .* got None"),
+        ({"name": None}, "an ECS task's name must have at most 32 letters, .* got None"),
         ({"name": "Executor"}, "'Executor': EcsExecutor uses"),
         ({"cpu": 3}, "ECS task 'etl': cpu=3"),
         ({"cpu": 1024, "memory_mib": 512}, "ECS task 'etl': memory_mib=512 is not compatible with cpu=1024"),

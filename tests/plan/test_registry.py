@@ -41,7 +41,7 @@ DIGEST = "sha256:" + "0" * 64
         ),
         (
             lambda: AirflowImage.registry("123456789012.dkr.ecr.eu-central-1.amazonaws.com/airflow:1"),
-            r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)",
+            r"is in Amazon ECR, .* Use AirflowImage\.ecr\(repository, tag\)",
         ),
     ],
 )
@@ -67,7 +67,7 @@ def test_invalid_images(make, words):
 )
 def test_hosts_of_ecr(host):
     """All host names of Amazon ECR are recognized."""
-    with pytest.raises(ValueError, match=r"is in Amazon ECR, .* use AirflowImage\.ecr\(repository, tag\)"):
+    with pytest.raises(ValueError, match=r"is in Amazon ECR, .* Use AirflowImage\.ecr\(repository, tag\)"):
         AirflowImage.registry(f"{host}/airflow:3.3.2")
     for store in (ContainerDatabase, RedisBroker.container):
         with pytest.raises(

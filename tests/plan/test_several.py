@@ -120,8 +120,8 @@ OTHER = Other(plan_=ExecutorPlan(class_path="acme.Executor"))
     ("given", "words"),
     [
         (CeleryExecutor(), "SeveralExecutors executors must be a list such as [CeleryExecutor(), EcsExecutor()], got"),
-        ([], "requires two executors or more such as [CeleryExecutor(), EcsExecutor()], got 0"),
-        ([CeleryExecutor()], "requires two executors or more such as [CeleryExecutor(), EcsExecutor()], got 1"),
+        ([], "requires two or more executors such as [CeleryExecutor(), EcsExecutor()], got 0"),
+        ([CeleryExecutor()], "requires two or more executors such as [CeleryExecutor(), EcsExecutor()], got 1"),
         ([CeleryExecutor(), "ecs"], "SeveralExecutors executors must be an Executor such as EcsExecutor(), got 'ecs'"),
         ([CeleryExecutor(), EcsExecutor], "got the class EcsExecutor; create an object"),
         ([EcsExecutor(), EcsExecutor(alias="big", cpu=2048, memory_mib=4096)], "has two of EcsExecutor"),

@@ -156,7 +156,7 @@ def _endpoint(database: rds.IDatabaseInstance | rds.IDatabaseCluster | None) -> 
         endpoint: rds.Endpoint | None = getattr(database, "cluster_endpoint", None)
     except RuntimeError:
         raise IncompatibleArgumentsError(
-            "ExistingDatabase: the imported cluster has no endpoint. Pass cluster_endpoint_address= and port= to"
+            "ExistingDatabase requires an endpoint of the imported cluster. Pass cluster_endpoint_address= and port= to"
             " from_database_cluster_attributes(…)"
         ) from None
     if endpoint is None:

@@ -107,7 +107,7 @@ class CeleryExecutor(Executor):
             wanted = validation.shown(context.default_queue)
             raise IncompatibleArgumentsError(
                 f"no worker pool serves the queue {wanted}, the queue of tasks without queue= ([operators]"
-                f" default_queue); the pools serve {', '.join(queues) or 'none'}. Add {wanted} to one pool's queues"
+                f" default_queue); the pools serve {', '.join(queues) or 'nothing'}. Add {wanted} to one pool's queues"
             )
         broker = self.broker.plan(context.version, queues)
         workers = tuple(_workers(pool, context.version, broker) for pool in self.pools)
