@@ -88,9 +88,9 @@ WORKERS = CeleryExecutor().plan(ExecutorContext(version=AirflowVersion.V3_3)).wo
         ([{"workers": WORKERS * 2}], "two services share a path"),
         (
             [{"workers": [type(WORKERS[0])(process=WORKERS[0].process, path="Tasks", service=WORKERS[0].service)]}],
-            'no path of the form "Pools/name"',
+            'must have the form "Pools/name"',
         ),
-        ([{"tasks": WORKERS}], 'no path of the form "Tasks/name"'),
+        ([{"tasks": WORKERS}], 'must have the form "Tasks/name"'),
         ([{"stores": {"my broker": CeleryExecutor().broker}}], "'my broker' is not a construct id"),
         ([{"config": {("celery", "broker_ulr"): "x"}}], r"did you mean \[celery\] broker_url\?"),
         ([{"loader_config": {("celery", "broker_ulr"): "x"}}], r"did you mean \[celery\] broker_url\?"),

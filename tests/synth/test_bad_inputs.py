@@ -321,7 +321,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "a list token": (
         lambda s: {"config": {"core": {"parallelism": CfnParameter(s, "L", type="CommaDelimitedList").value_as_list}}},
-        r"\[core\] parallelism is a list",
+        r"\[core\] parallelism must be .*got a list",
     ),
     # --- contradictions
     "DAGs in the official image": (lambda s: {"dags": ImageDags()}, r"requires an image with your DAGs"),

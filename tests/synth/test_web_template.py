@@ -60,8 +60,8 @@ def test_no_web_acl():
         (ARN.replace("regional", "global"), "web ACLs of CloudFront are not supported"),
         ("airflow", "got 'airflow'"),
         ("", "got ''"),
-        (wafv2.CfnWebACL, "web_acl takes"),
-        (7, "web_acl takes"),
+        (wafv2.CfnWebACL, "web_acl must be"),
+        (7, "web_acl must be"),
     ],
 )
 def test_an_invalid_web_acl(arn, message):
