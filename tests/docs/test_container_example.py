@@ -22,7 +22,7 @@ def template() -> dict[str, Any]:
 
 def rows() -> list[list[str]]:
     """Return the rows of the example's table."""
-    return table((ROOT / "examples" / NAME / "README.md").read_text(encoding="utf-8"), "## What it makes")[1:]
+    return table((ROOT / "examples" / NAME / "README.md").read_text(encoding="utf-8"), "## What it creates")[1:]
 
 
 def task(container: str) -> dict[str, Any]:

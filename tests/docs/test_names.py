@@ -122,7 +122,7 @@ def test_all_settings_are_mentioned():
 def test_pages_of_examples(name: str):
     """Each example's page has the four sections."""
     text = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
-    for part in ("## What it makes", "## What to change", "## Commands", "## Cost"):
+    for part in ("## What it creates", "## What to change", "## Commands", "## Cost"):
         assert part in text
 
 

@@ -1,4 +1,4 @@
-"""Two tasks, each in a machine of its own; the second asks for a larger one."""
+"""Two tasks, each in its own Fargate task; the second requests a larger one."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from airflow.sdk import dag, task
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, default_args={"retries": 2})
 def nightly():
-    """Load, then train."""
+    """Load data, then train a model."""
 
     @task
     def load() -> int:

@@ -1,4 +1,4 @@
-"""Two containers, one after the other, each in a Fargate task of its own."""
+"""Two containers, one after the other, each in its own Fargate task."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""A short task on a worker, and a heavy one in a Fargate task of its own."""
+"""A short task on a worker, and a heavy one in its own Fargate task."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from airflow.sdk import dag, task
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False)
 def mixed():
-    """Ask, then crunch."""
+    """Run the short task, then the heavy one."""
 
     @task
     def ask() -> int:

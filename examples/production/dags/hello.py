@@ -1,4 +1,4 @@
-"""The smallest DAG: it says hello once a day."""
+"""The smallest DAG: one task that returns a greeting, once a day."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from airflow.sdk import dag, task
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False)
 def hello():
-    """Say hello."""
+    """Return a greeting."""
 
     @task(queue="heavy")
     def say() -> str:

@@ -1,4 +1,4 @@
-"""The smallest DAG that says something: one task makes a word, the next one greets it."""
+"""A small DAG: one task returns a word, the next one prints a greeting with it."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from airflow.sdk import dag, task
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, is_paused_upon_creation=False)
 def hello():
-    """Say hello."""
+    """Print a greeting."""
 
     @task
     def find() -> str:

@@ -7,7 +7,7 @@ from airflow.sdk import dag, task
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False)
 def pools():
-    """Ask on any worker, and answer where it costs least."""
+    """Run one task on each pool."""
 
     @task
     def ask() -> int:
@@ -17,7 +17,7 @@ def pools():
     def train(rows: int) -> str:
         return f"trained on {rows} rows"
 
-    # A worker on Spot may go away: the task is tried again, a little later.
+    # AWS may stop a Spot worker, so the task has retries.
     @task(queue="cheap", retries=3, retry_delay=timedelta(minutes=1))
     def sweep(rows: int) -> str:
         return f"swept {rows} rows"

@@ -1,4 +1,4 @@
-"""A spreadsheet each morning, written with a package that the official image does not have."""
+"""A daily spreadsheet, written with a package that the official image lacks."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,11 +8,11 @@ from airflow.sdk import dag, task
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False)
 def report():
-    """Write the numbers of the day."""
+    """Write the day's numbers."""
 
     @task
     def write(is_workday: str) -> str:
-        from xlsxwriter import Workbook  # a parse of this file must not pay for it
+        from xlsxwriter import Workbook  # imported only when the task runs, so that parsing stays fast
 
         file = Path("/tmp/report.xlsx")
         with Workbook(file) as book:
