@@ -502,7 +502,7 @@ def test_minor_releases_of_postgresql_are_those_of_aws(database: RdsDatabase | A
 def test_costs_of_sqs():
     """celery-on-sqs.md calculates its costs correctly."""
     text = page("guides/tasks/celery-on-sqs.md")
-    request, read, write = (float(each) / 1e6 for each in re.findall(r"\$(0\.\d+) for a\s+million", text))
+    request, read, write = (float(each) / 1e6 for each in re.findall(r"\$(0\.\d+)\s+for\s+a\s+million", text))
     polls, reads, tasks = HOURS * 3600 / 20, HOURS * 3600, 1e6
     assert [row[1:] for row in table(text, "## What it costs")[1:]] == [
         [f"{polls:,.0f} requests for each queue it serves", f"{polls * request:.2f}"],
