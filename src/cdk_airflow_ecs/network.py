@@ -210,8 +210,7 @@ def _make_vpc(scope: Construct, stack: StackFacts, key: kms.IKey) -> ec2.Vpc:
         "Vpc",
         max_azs=2,
         nat_gateways=1,
-        # CDK would add a function with a managed policy.
-        restrict_default_security_group=False,
+        restrict_default_security_group=True,
         subnet_configuration=[subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in OWN_GROUPS.items()],
     )
     group = logs.LogGroup(

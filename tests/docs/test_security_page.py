@@ -99,6 +99,11 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
         {"s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*", *LOG}
         | {f"s3:PutObject{what}" for what in ("", "LegalHold", "Retention", "Tagging", "VersionTagging")},
     ),
+    "CDK's function that closes the default security group of the cluster's VPC": (
+        "quickstart",
+        "CustomVpcRestrictDefaultSGCustomResourceProviderRole",
+        {f"ec2:{verb}SecurityGroup{way}" for verb in ("Authorize", "Revoke") for way in ("Ingress", "Egress")},
+    ),
     "CDK's function that empties buckets, with `RemovalPolicy.DESTROY`": (
         "celery-redis-container",
         "CustomS3AutoDeleteObjectsCustomResourceProviderRole",

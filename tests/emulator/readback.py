@@ -577,6 +577,7 @@ VIEWS: dict[str, View] = {
     "Custom::AirflowMigration": View(custom),
     "Custom::CDKBucketDeployment": View(bucket_deployment),
     "Custom::S3AutoDeleteObjects": View(custom),
+    "Custom::VpcRestrictDefaultSG": View(custom),
 }
 
 

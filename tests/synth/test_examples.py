@@ -26,12 +26,14 @@ CHECKOV = REPOSITORY / ".venvs/checkov/bin/checkov"
 # Findings of checkov with their resources; docs/concepts/security.md has the reasons.
 UPLOAD = "CustomCDKBucketDeployment"  # CDK's function that uploads DAGs
 EMPTYING = "CustomS3AutoDeleteObjectsCustomResourceProviderHandler"  # CDK's function, with removal_policy=DESTROY
+CLOSING = "CustomVpcRestrictDefaultSGCustomResourceProviderHandler"  # CDK's function for the default security group
 ZERO_ARGUMENTS_FINDINGS = {
     ("CKV_AWS_2", "AirflowWebLoadBalancerHttp"),  # HTTP inside the VPC: without a domain there is no certificate
     ("CKV_AWS_18", "AirflowLogsAccessLogs"),  # the bucket of access logs has no access logs itself
     ("CKV_AWS_103", "AirflowWebLoadBalancerHttp"),  # no TLS without a certificate
     ("CKV_AWS_115", "AirflowGateHandler"),  # reserved concurrency would reduce the account's 1000
     ("CKV_AWS_117", "AirflowGateHandler"),  # the handler calls only AWS APIs, and so needs no VPC
+    *((check, CLOSING) for check in ("CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117")),
 }
 CHECKOV_FINDINGS = ZERO_ARGUMENTS_FINDINGS | {
     ("CKV_AWS_28", "AirflowBrokerResults"),  # results are needed for seconds

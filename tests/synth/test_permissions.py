@@ -291,9 +291,9 @@ def test_no_wildcards(name):
 
 @everything
 def test_no_managed_policies(name):
-    """Only CDK's function that empties buckets has a managed policy."""
+    """Only CDK's functions that empty buckets and close the default security group have a managed policy."""
     for template in templates(name).values():
         assert resources(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::User", "AWS::IAM::Group") == {}
         for role, resource in resources(template, "AWS::IAM::Role").items():
             if "ManagedPolicyArns" in resource["Properties"]:
-                assert role.startswith("CustomS3AutoDeleteObjects"), role
+                assert role.startswith(("CustomS3AutoDeleteObjects", "CustomVpcRestrictDefaultSG")), role
