@@ -83,7 +83,7 @@ class Cluster(Construct):
             "Vpc",
             max_azs=2,
             nat_gateways=1,
-            restrict_default_security_group=False,
+            restrict_default_security_group=True,
             subnet_configuration=[
                 ec2.SubnetConfiguration(name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=18),
                 ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24),

@@ -183,7 +183,9 @@ def test_what_the_key_encrypts():
             *stores,
         }
         for kind in set(using.values()):
-            assert {name for name, found in using.items() if found == kind} == set(resources(template, kind))
+            # CDK's function that closes the default security group has no variables to encrypt.
+            every = {name for name in resources(template, kind) if not name.startswith("CustomVpcRestrictDefaultSG")}
+            assert {name for name, found in using.items() if found == kind} == every
 
 
 def test_when_wildcards_are_acknowledged():

@@ -96,7 +96,6 @@ def test_the_remedies_of_the_table(tmp_path):
         "ELBDeletionProtectionEnabled",
         "ElastiCacheRedisClusterAutomaticBackup",
         "S3DefaultEncryptionKMS",
-        "VPCDefaultSecurityGroupClosed",
     }
     left = findings(tmp_path, with_everything)
     assert len(left) > 5

@@ -141,7 +141,7 @@ def test_every_limit_is_counted():
     """The default cluster has a count for each limit, with the listed exceptions."""
     (template,) = example("quickstart").templates.values()
     counted = {limit.name for limit in LIMITS if any(number for _, number in limit.count(template))}
-    # The default cluster has no fixed names, managed policies, Aurora, overrides and SSM parameters.
+    # The default cluster has no fixed names, managed policies of its own, Aurora, overrides and SSM parameters.
     assert {limit.name for limit in LIMITS} - counted == {
         "bytes of a parameter",
         "characters of a load balancer's name",
@@ -150,7 +150,6 @@ def test_every_limit_is_counted():
         "characters of a target group's name",
         "characters of overrides",
         "days of backups of a cluster",
-        "managed policies of a role",
     }
 
 

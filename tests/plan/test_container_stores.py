@@ -203,7 +203,7 @@ def test_warnings():
     assert [entry.id for entry in advice] == ["cdk-airflow-ecs:container-database", "cdk-airflow-ecs:container-broker"]
     for entry in advice:
         assert "for development" in entry.text
-        assert "unencrypted" in entry.text
+        assert re.search("unencrypted|TLS", entry.text)
     assert settings_of(version=AirflowVersion.V3_3).advice == ()
 
 

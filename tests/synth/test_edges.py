@@ -497,13 +497,15 @@ def test_one_group_each(name):
         ),
         *(
             [function["Properties"]["Environment"]["Variables"]["SECURITY_GROUP"]]
-            for function in resources(template, "AWS::Lambda::Function").values()
+            for name, function in resources(template, "AWS::Lambda::Function").items()
+            if "GateHandler" in name
         ),
     ]
     groups = Groups(template)
     assert [1] * len(used) == [len(given) for given in used]
     assert sorted(groups.names.values()) == sorted(groups.name(reference) for (reference,) in used)
-    assert "DefaultSecurityGroup" not in str(template)
+    used_by_default = [name for name, each in template["Resources"].items() if "DefaultSecurityGroup" in str(each)]
+    assert all("RestrictDefaultS" in name for name in used_by_default)
 
 
 @pytest.mark.parametrize("name", CLUSTERS)

@@ -26,7 +26,8 @@ CLUSTERS = {
 def sources(assembly):
     """Return all published files and folders except templates."""
     listed = json.loads((assembly.folder / "Data.assets.json").read_text())
-    files = [asset["source"]["path"] for asset in listed["files"].values()]
+    # CDK itself deletes the folder of its own function, cdk-custom-resource… (aws/aws-cdk#31485).
+    files = [asset["source"]["path"] for asset in listed["files"].values() if "custom-resource" not in str(asset)]
     images = [asset["source"]["directory"] for asset in listed.get("dockerImages", {}).values()]
     return [assembly.folder / path for path in (*files, *images) if not path.endswith(".template.json")]
 

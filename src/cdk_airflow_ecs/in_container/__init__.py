@@ -1,6 +1,6 @@
 """Programs that run in users' Airflow images, without this package.
 
-They support Python 3.8, the oldest in images of Airflow 2.8, and import the standard library, boto3 and Airflow.
+Floor: Python 3.8, the oldest in images of Airflow 2.8. They import the standard library, boto3 and Airflow.
 """
 
 from functools import cache

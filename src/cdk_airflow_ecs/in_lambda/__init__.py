@@ -1,1 +1,4 @@
-"""Programs that run in AWS Lambda, without this package, with Python 3.14, the standard library and boto3."""
+"""Programs that run in AWS Lambda, without this package.
+
+Floor: Python 3.14. They import the standard library and boto3.
+"""

@@ -168,6 +168,7 @@ def _role(
     stack, cluster = Stack.of(scope), context.cluster
     definition = migration.task_definition
     family = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
+    tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
     streams = migration.attribute("log_streams_arn")
     pass_role = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
@@ -175,6 +176,7 @@ def _role(
         iam.PolicyStatement(actions=actions, resources=resource_arns, conditions=conditions)
         for actions, resource_arns, conditions in (
             (["ecs:RunTask"], [family], in_cluster),
+            (["ecs:TagResource"], [tasks], {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
             (["iam:PassRole"], [migration.task_role.role_arn, migration.execution_role.role_arn], pass_role),
             (["logs:GetLogEvents"], [streams], {}),
             *((actions, [resource], {}) for resource, actions in own.items()),
@@ -202,9 +204,4 @@ def _stopping(role: iam.Role, cluster: ecs.ICluster) -> list[iam.PolicyStatement
     return [
         iam.PolicyStatement(actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[tasks], conditions=in_cluster),
         iam.PolicyStatement(actions=["ecs:ListTasks"], resources=[instances], conditions=in_cluster),
-        iam.PolicyStatement(
-            actions=["ecs:TagResource"],
-            resources=[tasks],
-            conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
-        ),
     ]
