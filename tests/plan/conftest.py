@@ -1,11 +1,11 @@
-"""Fixtures for tests of plans, which must not call CDK."""
+"""Fixtures for plan tests, which must not call CDK."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _no_cdk(monkeypatch):
-    """Fail if a test calls the JSII kernel."""
+    """Fail each test that calls CDK's jsii kernel."""
 
     def refuse(*_: object) -> None:
         raise AssertionError("a plan must not ask CDK")

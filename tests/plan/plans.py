@@ -64,12 +64,12 @@ def plan(line: str = "3.3", executor: str = "celery", **arguments: Any) -> Clust
 
 
 def settings_of(**arguments: Any) -> Settings:
-    """Resolve and check the arguments of a cluster."""
+    """Return the checked settings of a cluster with these arguments."""
     return resolve(ClusterArguments(**arguments))
 
 
 def containers(plan: ClusterPlan) -> dict[str, Container]:
-    """Return the containers by name."""
+    """Return a plan's containers by name."""
     return {container.name: container for component in plan.components for container in component.containers}
 
 

@@ -1,4 +1,4 @@
-"""Commands, secrets, edges and health checks of each release."""
+"""Commands, secrets, edges and health checks of each Airflow release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cdk_airflow_ecs.process import Process
 TWO = ["2.8", "2.9", "2.10", "2.11"]
 THREE = ["3.0", "3.1", "3.2", "3.3"]
 
-# Container: its capabilities. "execution-api" means that it is a client of the execution API.
+# The capabilities of each container; a container with "execution-api" is a client of the execution API.
 AIRFLOW_3 = {
     "api-server": "database fernet jwt session",
     "execution-api": "database fernet jwt",
@@ -152,7 +152,7 @@ def capabilities(found: ClusterPlan) -> dict[str, set[str]]:
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis", "local", "ecs"])
 def test_each_container_has_the_capabilities_in_the_table(line, executor):
-    """Capabilities equal the table in every release."""
+    """In every release, each container has the capabilities in the table above."""
     table = dict(AIRFLOW_3 if line in THREE else AIRFLOW_2)
     if executor == "local":
         table |= LOCAL_3 if line in THREE else LOCAL_2
@@ -164,7 +164,7 @@ def test_each_container_has_the_capabilities_in_the_table(line, executor):
 @pytest.mark.parametrize(
     ("release", "section"), [("2.11.2", "webserver"), ("3.0.0", "webserver"), ("3.0.1", "webserver"), ("3.0.2", "api")]
 )
-def test_the_session_secret_uses_the_option_of_the_release(release, section):
+def test_the_session_secret_is_in_the_section_that_the_release_reads(release, section):
     """The session secret is in [webserver] before Airflow 3.0.2 and in [api] since."""
     web, worker = (
         containers(plan(version=AirflowVersion.of(release)))[name]
@@ -176,8 +176,8 @@ def test_the_session_secret_uses_the_option_of_the_release(release, section):
 
 
 @pytest.mark.parametrize(("line", "executor"), ACCEPTED)
-def test_each_container_has_only_the_secrets_in_the_table(line, executor):
-    """Secrets equal the table."""
+def test_a_container_has_only_the_secrets_that_its_capabilities_require(line, executor):
+    """A container has only the secrets that its capabilities require."""
     means = {
         "database": {SecretRef("Database", "username"), SecretRef("Database", "password")},
         "fernet": {SecretRef("Fernet")},
@@ -187,7 +187,7 @@ def test_each_container_has_only_the_secrets_in_the_table(line, executor):
         "admin": {SecretRef("Admin")},
     }
     found = plan(line, executor)
-    rows = {**capabilities(found), "redis": {"broker"}}  # a broker in a container has its own token
+    rows = {**capabilities(found), "redis": {"broker"}}  # Redis in a container reads the token that its clients use
     for name, container in containers(found).items():
         held = {value for value in container.environment.values() if isinstance(value, SecretRef)}
         assert held == set().union(*(means.get(mark, set()) for mark in rows[name])), name
@@ -204,7 +204,7 @@ def test_each_container_has_only_the_secrets_in_the_table(line, executor):
         (TWO, "ecs", EDGES_ECS_2),
     ],
 )
-def test_the_edges_equal_the_table(lines, executor, table):
+def test_each_release_has_exactly_the_edges_in_the_table(lines, executor, table):
     """Each release has exactly the edges in the table."""
     expected = sorted(line.strip() for line in table.strip().splitlines())
     for line in lines:
@@ -213,7 +213,7 @@ def test_the_edges_equal_the_table(lines, executor, table):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_each_container_has_the_command_of_its_release(line):
-    """The commands equal the table."""
+    """Each container has the command that the table lists for its release."""
     found = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))
     migrate = found.pop("migrate").command
     assert {name: " ".join(c.command) for name, c in found.items()} == (COMMANDS_3 if line in THREE else COMMANDS_2)
@@ -245,8 +245,8 @@ def test_every_service_has_a_cheap_health_check(line, executor):
         ("2.11", "scheduler", "'SchedulerJob'"),
     ],
 )
-def test_a_health_check_uses_the_address_or_row_of_its_process(line, name, words):
-    """The command contains the local address or the job type."""
+def test_a_health_check_uses_the_address_or_database_row_of_its_process(line, name, words):
+    """The command contains the process's local address, or its job type in the database."""
     assert words in containers(plan(line))[name].health_check.command[-1]
 
 
@@ -263,7 +263,7 @@ def test_the_scheduler_starts_no_health_server(line, executor):
 @pytest.mark.parametrize(
     ("executor", "place"), [("celery", "Pools/default"), ("local", "Scheduler"), ("ecs", "Tasks/executor")]
 )
-def test_components_that_run_user_code(line, executor, place):
+def test_only_dag_processor_triggerer_and_task_runners_run_user_code(line, executor, place):
     """Only DAG processor, triggerer and task runners run user code."""
     runs = {part.name for part in plan(line, executor).components if part.runs_user_code}
     assert runs == {"DagProcessor", "Triggerer", place}
@@ -280,21 +280,21 @@ def test_no_container_waits_for_a_connection(line):
 @pytest.mark.parametrize(
     ("text", "is_now"), [("2.8.1", "2.8.1"), ("3.3", str(AirflowVersion.V3_3)), ("3.3.99", "3.3.99")]
 )
-def test_a_release_by_name(text, is_now):
-    """A line selects its default patch release."""
+def test_a_release_line_selects_its_default_patch_release(text, is_now):
+    """A line such as 3.3 selects its default patch release."""
     assert str(AirflowVersion.of(text)) == is_now
 
 
 @pytest.mark.parametrize("text", ["2.7.3", "3.4", "4.0.0", "1.10.15"])
-def test_an_unsupported_release(text):
+def test_the_error_for_an_unsupported_release_lists_the_supported_ones(text):
     """The error lists the supported releases."""
     with pytest.raises(ValueError, match=r"2\.8, 2\.9, 2\.10, 2\.11, 3\.0, 3\.1"):
         AirflowVersion.of(text)
 
 
 @pytest.mark.parametrize("text", ["3.4.0", "3.5.1", "3.12.0"])
-def test_a_later_release(text):
-    """The plan is that of the newest known release, with a warning."""
+def test_a_release_newer_than_all_known_is_planned_like_the_newest_known(text):
+    """A release newer than all known is planned like the newest known, with a warning."""
     options = {"config": {"core": {"parallelism": 64}, "api": {"of_tomorrow": "x"}}}
     settings = settings_of(version=AirflowVersion.of(text), **options)
     assert [each.id for each in settings.advice if "unverified" in each.id] == ["cdk-airflow-ecs:unverified-release"]
@@ -306,13 +306,13 @@ def test_a_later_release(text):
 
 
 @pytest.mark.parametrize("text", ["", "3", "latest", "3.3.x", "v3.3.2", 3.3, None])
-def test_a_malformed_release(text):
-    """The error for a malformed release has an example."""
+def test_the_error_for_a_malformed_release_shows_an_example(text):
+    """The error for a malformed release shows an example."""
     with pytest.raises(ValueError, match=r'release such as "3\.3\.2"'):
         AirflowVersion.of(text)
 
 
-def test_versions_in_python():
+def test_a_version_returns_the_python_expression_that_creates_it():
     """A version returns the Python expression that creates it."""
     assert AirflowVersion.V2_10.constant == "AirflowVersion.V2_10"
     assert AirflowVersion.of("2.10.1").constant == 'AirflowVersion.of("2.10.1")'
@@ -324,7 +324,7 @@ def test_versions_in_python():
     ("name", "low", "high"),
     [("interval_seconds", 5, 300), ("timeout_seconds", 2, 120), ("retries", 1, 10), ("start_period_seconds", 0, 300)],
 )
-def test_limits_of_a_health_check(name, low, high):
+def test_health_check_values_must_be_within_the_limits_of_ecs(name, low, high):
     """Health check values must be within the limits of ECS."""
     for value in (low, high):
         assert getattr(HealthCheck(command=["true"], **{name: value}), name) == value
@@ -333,23 +333,23 @@ def test_limits_of_a_health_check(name, low, high):
             HealthCheck(command=["true"], **{name: value})
 
 
-def test_a_misspelt_need():
-    """A misspelt need of a process raises an error."""
+def test_an_unknown_capability_in_needs_of_a_process_is_rejected():
+    """An unknown capability in ``Process(needs=...)`` raises an error."""
     with pytest.raises(ValueError, match=r"Process 'worker': needs .*dags, database, .*got 'dag'"):
         Process(name="worker", component="Pools/acme", command=("work",), needs=frozenset({"dag", "session"}))
 
 
 class UnusualDatabase(RdsDatabase):
-    """A database whose environment variables have other names."""
+    """A database whose environment variables have unusual names."""
 
     def environment(self):
-        """Return a host under another name."""
+        """Return the host in a variable with an unusual name."""
         return {"ACME_HOST": Ref("Database", "host")}
 
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
-def test_database_edges_follow_from_needs(line):
-    """The edge does not depend on the names of variables."""
+def test_edges_to_the_database_do_not_depend_on_variable_names(line):
+    """Edges to the database do not depend on the names of environment variables."""
     usual, unusual = (plan(line, database=database) for database in (RdsDatabase(), UnusualDatabase()))
     assert unusual.edges == usual.edges
     assert [edge.source for edge in usual.edges if edge.target == "Database"]

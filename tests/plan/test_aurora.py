@@ -9,12 +9,12 @@ from cdk_airflow_ecs import AuroraDatabase, RdsDatabase
 
 
 def test_aurora_and_rds_have_the_same_plan():
-    """Plans do not differ between Aurora and RDS."""
+    """Aurora and RDS have equal plans."""
     assert plan(database=AuroraDatabase(readers=3)) == plan(database=RdsDatabase())
 
 
-def test_defaults():
-    """The defaults are 0.5 ACU and one reader for failover."""
+def test_aurora_defaults_to_half_an_acu_and_one_reader():
+    """The defaults are at least 0.5 ACU and one reader for failover."""
     database = AuroraDatabase()
     assert (database.min_capacity, database.max_capacity, database.readers) == (0.5, 4, 1)
     assert RdsDatabase().multi_az is (database.readers > 0)
@@ -29,7 +29,7 @@ def test_defaults():
         {"engine_version": "18.3", "deletion_protection": False},
     ],
 )
-def test_accepted_values(arguments):
+def test_both_ends_of_each_range_are_accepted(arguments):
     """Both ends of each range are accepted."""
     database = AuroraDatabase(**arguments)
     assert all(getattr(database, name) == value for name, value in arguments.items())
@@ -69,7 +69,7 @@ def test_accepted_values(arguments):
         ({"deletion_protection": 1}, "deletion_protection .*True or False, got 1"),
     ],
 )
-def test_rejected_values(arguments, words):
-    """The error has the value and the accepted values."""
+def test_the_error_has_the_rejected_and_the_accepted_values(arguments, words):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^AuroraDatabase {words}"):
         AuroraDatabase(**arguments)

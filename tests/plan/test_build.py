@@ -1,4 +1,4 @@
-"""Images built from a directory."""
+"""Images that are built from a directory."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ def folder(tmp_path):
 
 
 def context(image, line="3.3", **added):
-    """Return the build context as text."""
+    """Return the text of each file in the build context."""
     return {name: content.decode() for name, content in image.source.context(VERSIONS[line], **added).items()}
 
 
 def image_in(**arguments):
-    """Return the image of the cluster's components."""
+    """Return the image of the cluster's services."""
     return settings_of(version=AirflowVersion.V3_3, **arguments).images()["airflow"]
 
 
-def test_a_whole_directory(folder):
+def test_the_image_contains_exactly_the_supported_files(folder):
     """The image contains exactly the supported files."""
     found = context(AirflowImage.build(folder(WHOLE)))
     assert found.pop("Dockerfile") == DOCKERFILE
@@ -90,8 +90,8 @@ def test_a_whole_directory(folder):
     assert set(files) == {n for n in WHOLE if n.startswith(("plugins/", "dags/", "config/", "entrypoint"))}
 
 
-def test_each_part_is_optional(folder):
-    """One supported file is enough."""
+def test_a_directory_with_one_supported_file_is_enough(folder):
+    """A directory with one supported file is enough."""
     for number, name in enumerate(WHOLE):
         if name in ("README.md", ".gitignore"):
             continue
@@ -106,8 +106,8 @@ def test_each_part_is_optional(folder):
         assert [line for line in lines if line.startswith("USER")][-1:] == ["USER airflow"] * (name == "packages.txt")
 
 
-def test_the_folders_of_the_copilot_layout(folder):
-    """Files may be in the folders of the Copilot walk-through."""
+def test_the_layout_of_the_copilot_walk_through_is_accepted(folder):
+    """Files may be in the folders that the AWS Copilot walk-through uses."""
     moved = {"airflow.cfg": "configs/", "entrypoint.sh": "scripts/", "requirements.txt": "requirements/"}
     there = AirflowImage.build(folder({moved.get(name, "") + name: text for name, text in WHOLE.items()}, "copilot"))
     assert context(there) == context(AirflowImage.build(folder(WHOLE)))
@@ -115,8 +115,8 @@ def test_the_folders_of_the_copilot_layout(folder):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_base_image(folder, line):
-    """The default base is the full image; a slim one installs the required providers."""
+def test_the_full_image_is_the_default_base(folder, line):
+    """The full official image is the default base; a build on the slim one installs the required providers."""
     directory, version = folder(WHOLE), VERSIONS[line]
     full = context(AirflowImage.build(directory), line)["Dockerfile"]
     slim = context(AirflowImage.build(directory, base="slim"), line)["Dockerfile"]
@@ -132,8 +132,8 @@ def test_the_base_image(folder, line):
     assert (published in slim, published in full) == (True, line == "2.8")
 
 
-def test_packages_and_modules_of_the_broker(folder):
-    """One build installs the broker's packages and the user's."""
+def test_one_build_installs_the_packages_of_the_broker_and_of_the_user(folder):
+    """One `pip install` has the packages of the broker and of the user."""
     added = {"requirements": ("kombu>=5.6,<6",), "files": {"broker_settings.py": "X = 1\n"}}
     for files, lines in (({"plugins/a.py": ""}, ""), (WHOLE, "pandas\n")):
         found = context(AirflowImage.build(folder(files, f"d{len(files)}")), **added)
@@ -145,7 +145,7 @@ def test_packages_and_modules_of_the_broker(folder):
         assert "kombu)==/Id" in found["Dockerfile"]
 
 
-def test_a_module_with_the_name_of_one_of_the_cluster(folder):
+def test_a_user_module_with_the_name_of_a_module_of_the_cluster_is_rejected(folder):
     """The cluster does not overwrite a user's module."""
     image = AirflowImage.build(folder({"config/airflow_ecs_celery.py": ""}))
     with pytest.raises(ValueError, match=r"config/airflow_ecs_celery\.py: the cluster adds a module with this name"):
@@ -154,7 +154,7 @@ def test_a_module_with_the_name_of_one_of_the_cluster(folder):
 
 
 def test_temporary_files_are_ignored(folder):
-    """The build context contains no byte code, version control or editor files."""
+    """The build context contains no bytecode, version control or editor files."""
     junk = {
         **{
             "plugins/__pycache__/weekdays.cpython-312.pyc": b"\x00",
@@ -175,8 +175,8 @@ def test_temporary_files_are_ignored(folder):
     assert list(clean.source.contents.files) == list(dirty.source.contents.files)
 
 
-def test_links(folder, tmp_path):
-    """Links are followed; broken and circular ones are rejected."""
+def test_symbolic_links_are_followed_unless_broken_or_circular(folder, tmp_path):
+    """Symbolic links are followed; broken and circular ones are rejected."""
     directory = folder({"dags/a.py": "A\n", "plugins/common/b.py": "B\n"})
     os.symlink(directory / "plugins" / "common", directory / "dags" / "common")
     os.symlink(directory / "plugins" / "common" / "b.py", directory / "dags" / "b.py")
@@ -191,7 +191,7 @@ def test_links(folder, tmp_path):
         AirflowImage.build(directory)
 
 
-# Case: (files, pattern of the error).
+# For each case: the files of the directory, and a pattern of the error.
 REFUSED = {
     "no files": ({}, r"has no files for an image, .* requirements\.txt, .*dags/\. Omit image="),
     "only documents": ({"README.md": "# Ours"}, "has no files for an image"),
@@ -323,14 +323,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_an_invalid_directory(folder, name):
-    """The error has the file, the problem and the remedy."""
+def test_the_error_for_an_invalid_directory_has_the_remedy(folder, name):
+    """The error states the file, the problem and the remedy."""
     files, words = REFUSED[name]
     with pytest.raises(ValueError, match=words):
         AirflowImage.build(folder(files))
 
 
-def test_a_login_is_not_repeated(folder):
+def test_the_error_for_an_index_url_hides_its_login(folder):
     """The error for an index URL hides its login."""
     for line in (
         "--extra-index-url https://me:hunter2@pypi.example.com/simple",
@@ -352,19 +352,19 @@ def test_a_login_is_not_repeated(folder):
         ),
     ],
 )
-def test_other_lines_of_requirements(folder, line):
-    """Options of pip and URLs without a login are kept."""
+def test_pip_options_and_urls_without_a_login_are_kept(folder, line):
+    """Pip options and URLs without a login are kept in requirements.txt."""
     assert context(AirflowImage.build(folder({"requirements.txt": line})))["requirements.txt"] == f"{line}\n"
 
 
 @pytest.mark.parametrize("directory", [None, "", 3, "nowhere", "pyproject.toml", Path("nowhere"), "${Token[TOKEN.1]}"])
-def test_a_missing_directory(directory):
-    """The error has the absolute path."""
+def test_the_error_for_a_missing_directory_has_its_absolute_path(directory):
+    """The error has the absolute path of the missing directory."""
     with pytest.raises(ValueError, match=r"AirflowImage\.build: .* must be a folder in /.* Pass the folder"):
         AirflowImage.build(directory)
 
 
-def test_options_of_the_file_count_like_config(folder):
+def test_options_in_airflow_cfg_override_the_defaults_of_the_cluster(folder):
     """Options in airflow.cfg override the cluster's defaults in every container."""
     directory = folder(
         {
@@ -378,7 +378,7 @@ def test_options_of_the_file_count_like_config(folder):
     assert {option(c, "database", "max_db_retries") for c in found.values()} == {"5"}
 
 
-# Case: (content of airflow.cfg, pattern of the error).
+# For each case: the content of airflow.cfg, and a pattern of the error.
 CONTRADICTIONS = {
     "an option of the cluster": (
         "[core]\nexecutor = SequentialExecutor",
@@ -398,15 +398,15 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_conflicting_options(folder, name):
-    """The error names both sources of the option."""
+def test_the_error_for_an_option_set_twice_names_both_sources(folder, name):
+    """The error names both sources of an option that airflow.cfg sets again."""
     text, words = CONTRADICTIONS[name]
     with pytest.raises(ValueError, match=words) as refusal:
         plan(image=AirflowImage.build(folder({"airflow.cfg": text})), config={"core": {"parallelism": 7}})
     assert "hunter2" not in str(refusal.value)
 
 
-def test_equal_options_do_not_conflict(folder):
+def test_airflow_cfg_and_config_may_set_the_same_value(folder):
     """airflow.cfg and config= may set the same value."""
     image = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 7"}))
     assert (
@@ -415,8 +415,8 @@ def test_equal_options_do_not_conflict(folder):
     )
 
 
-def test_unknown_options_in_the_file(folder):
-    """Only unknown options of Airflow's own sections give a warning."""
+def test_unknown_options_in_airflow_cfg_give_a_warning(folder):
+    """Unknown options give a warning only in Airflow's own sections."""
     files = {"airflow.cfg": "[core]\nparalelism = 7\n[reports]\nsender = a"}
     image = AirflowImage.build(folder(files))
     executor = CeleryExecutor(pools=[WorkerPool("default", image=image)])
@@ -428,8 +428,8 @@ def test_unknown_options_in_the_file(folder):
 @pytest.mark.parametrize(
     "pin", ["apache-airflow==3.3.1", "Apache.Airflow[celery] == 2.11.2", "apache-airflow-core===3.2.2"]
 )
-def test_another_airflow_in_requirements(folder, pin):
-    """requirements.txt may pin only the cluster's release."""
+def test_requirements_may_pin_only_the_release_of_the_cluster(folder, pin):
+    """requirements.txt may pin Airflow only to the cluster's release."""
     image = AirflowImage.build(folder({"requirements.txt": pin}))
     with pytest.raises(
         ValueError, match=r"requirements\.txt: .* is not Airflow 3\.3\.2, the release of version=\. Remove"
@@ -438,7 +438,7 @@ def test_another_airflow_in_requirements(folder, pin):
     plan(image=AirflowImage.build(folder({"requirements.txt": "apache-airflow[celery]==3.3.2"}, "same")))
 
 
-def test_dags_of_the_image(folder):
+def test_image_contains_dags_only_with_image_dags(folder):
     """DAGs are in the image only with dags=ImageDags(...)."""
     built = AirflowImage.build(folder(WHOLE))
     assert "dags/report.py" in context(image_in(image=built, dags=ImageDags()))
@@ -450,7 +450,7 @@ def test_dags_of_the_image(folder):
     assert folders == {"/opt/airflow/dags", "/nonexistent"}
 
 
-def test_dags_must_be_chosen(folder):
+def test_a_directory_with_dags_requires_the_dags_argument(folder):
     """A directory with DAGs requires dags=, and ImageDags requires DAGs."""
     whole = AirflowImage.build(folder(WHOLE))
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=whole)])
@@ -468,8 +468,8 @@ def test_dags_must_be_chosen(folder):
         plan(image=AirflowImage.build(folder(WHOLE)), dags=ImageDags("/srv/dags"))
 
 
-def test_images_of_pools(folder):
-    """The rules apply to a pool's image too."""
+def test_the_image_of_a_pool_follows_the_rules_of_other_images(folder):
+    """airflow.cfg and ImageDags work for a worker pool's image as for the cluster's."""
     bare = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 9"}))
     executor = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=bare)])
     found = plan_of(version=AirflowVersion.V3_3, executor=executor).components
@@ -478,8 +478,8 @@ def test_images_of_pools(folder):
         plan_of(version=AirflowVersion.V3_3, executor=executor, image=OWN_IMAGE, dags=ImageDags())
 
 
-def test_entry_points(folder):
-    """entrypoint.sh is the entry point; entrypoint= must start it."""
+def test_entrypoint_sh_becomes_the_entry_point_of_the_image(folder):
+    """entrypoint.sh becomes the image's entry point; an `entrypoint=` argument must start it."""
     script, none = folder({"entrypoint.sh": SCRIPT}), folder({"dags/a.py": ""}, "none")
     assert AirflowImage.build(none).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint")
     assert AirflowImage.build(script).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint.sh")
@@ -498,14 +498,14 @@ def test_entry_points(folder):
 
 
 @pytest.mark.parametrize("base", ["", " ", "a b", "a$(id)", 3, "${Token[TOKEN.1]}"])
-def test_an_invalid_base(folder, base):
+def test_base_must_be_slim_or_a_known_image_name(folder, base):
     """base= must be "slim" or a known image name."""
     with pytest.raises(ValueError, match=r"AirflowImage\.build base must be "):
         AirflowImage.build(folder(WHOLE), base=base)
 
 
-def test_a_dockerfile_in_the_directory(folder):
-    """A Dockerfile is used unchanged; only airflow.cfg is read."""
+def test_a_dockerfile_in_the_directory_is_used_unchanged(folder):
+    """A Dockerfile is used unchanged; of the other files, only airflow.cfg is read."""
     directory = folder(
         {"Dockerfile": "FROM apache/airflow:3.3.2\n", "airflow.cfg": WHOLE["airflow.cfg"], "src/x.py": ""}
     )
@@ -523,8 +523,8 @@ def test_a_dockerfile_in_the_directory(folder):
     assert AirflowImage.build(directory, entrypoint=["/y"]).entrypoint == ("/y",)
 
 
-def test_images_that_accept_packages_of_the_cluster(folder):
-    """Registry images do not."""
+def test_the_cluster_can_add_packages_to_all_images_but_registry_images(folder):
+    """The cluster cannot add packages to registry images."""
     assert AirflowImage.official().source.takes_requirements
     assert AirflowImage.build(folder(WHOLE)).source.takes_requirements
     assert not OWN_IMAGE.source.takes_requirements

@@ -1,4 +1,4 @@
-"""Celery: one broker for both sides, worker pools, concurrency by memory."""
+"""CeleryExecutor: the broker of scheduler and workers, worker pools, tasks per worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def with_pools(*pools: WorkerPool) -> ClusterPlan:
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis"])
 def test_scheduler_and_workers_have_the_same_broker(line, executor):
-    """No health check would detect a mismatch."""
+    """Scheduler and workers have the same broker: no health check would detect a mismatch."""
     found = containers(plan(line, executor))
 
     def shared(name):
@@ -65,7 +65,7 @@ def test_concurrency_follows_memory(memory, concurrency):
         assert option(worker, "celery", "worker_concurrency") == str(expected)
 
 
-def test_each_pool_is_a_service():
+def test_each_worker_pool_is_a_service():
     """A pool has its own size, count and queues."""
     found = with_pools(
         WorkerPool("default", count=2),
@@ -99,7 +99,7 @@ QUEUE = [
 @pytest.mark.parametrize(("line", "arguments"), QUEUE)
 @pytest.mark.parametrize("executor", ["celery", "sqs", "several"])
 def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
-    """The rule applies to any name of the queue."""
+    """A pool must serve the default queue, also if the user renames it."""
     words = r"no worker pool serves the queue 'main', .* \(\[operators\] default_queue\); the pools serve default\. Add"
     with pytest.raises(ValueError, match=words):
         plan(line, executor, **arguments)
@@ -115,7 +115,7 @@ def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
 
 
 def test_all_components_use_one_default_queue():
-    """Environment variables of one component cannot change it."""
+    """A component's environment variables cannot change its default queue."""
     pools = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "main"])])
     own = {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}
     words = r"\[operators\] default_queue is given twice: as 'default' by this cluster, .* and as 'main' by environment"
@@ -126,19 +126,19 @@ def test_all_components_use_one_default_queue():
 
 
 @pytest.mark.parametrize("name", [TEXT_TOKEN, "", EcsSecret()])
-def test_a_default_queue_that_is_unknown_at_synthesis(name):
-    """Its name must be known at synthesis."""
+def test_a_token_as_the_default_queue_is_rejected(name):
+    """The name of the default queue must be known at synthesis."""
     with pytest.raises(ValueError, match="no worker pool serves"):
         plan(config={"operators": {"default_queue": name}})
 
 
-def test_the_default_queue_without_celery():
+def test_without_celery_any_default_queue_is_accepted():
     """Without Celery any default queue is accepted."""
     assert plan(executor="local", config={"operators": {"default_queue": "main"}})
 
 
-def test_capacity_and_image_of_a_pool():
-    """They affect no other component."""
+def test_capacity_and_image_of_a_pool_affect_no_other_component():
+    """Spot, processor and image of a worker pool affect no other component."""
     own = AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     pools = (
         WorkerPool("default"),
@@ -170,7 +170,7 @@ def test_capacity_and_image_of_a_pool():
 
 
 def test_a_pool_uses_the_processor_of_its_image():
-    """The default processor is that of the cluster's image."""
+    """By default a pool has the processor of its image, or of the cluster's."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("old", architecture="x86_64")])
     found = plan_of(executor=pools, image=AirflowImage.official(architecture="arm64"))
     assert [found.component(f"Pools/{name}").architecture for name in ("default", "old")] == ["arm64", "x86_64"]
@@ -184,8 +184,8 @@ def test_a_pool_uses_the_processor_of_its_image():
         ({"image": "ghcr.io/acme/airflow:1"}, "pool 'heavy': image"),
     ],
 )
-def test_invalid_pools(arguments, message):
-    """Invalid pool arguments raise an error."""
+def test_invalid_arguments_of_a_worker_pool_are_rejected(arguments, message):
+    """Invalid arguments of a worker pool raise an error."""
     with pytest.raises(ValueError, match=re.escape(message)):
         WorkerPool("heavy", **arguments)
 
@@ -199,8 +199,8 @@ def test_with_pool_equals_the_argument():
     assert several.with_pool(two) == SeveralExecutors(grown)
 
 
-def test_pools_by_any_sequence():
-    """A list, a tuple and a generator are equivalent."""
+def test_pools_and_queues_may_be_any_sequence():
+    """Pools and queues may be a list, a tuple or a generator."""
     expected = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "b"])])
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=("default", "b")),))
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=(q for q in ("default", "b"))) for _ in "x"))
@@ -213,8 +213,8 @@ def test_a_pool_does_not_change_other_components():
     assert [part for part in many.components if part.name != "Pools/more"] == list(few.components)
 
 
-def test_workers_finish_their_tasks():
-    """dumb-init signals only the worker process."""
+def test_a_stopping_worker_finishes_its_tasks():
+    """dumb-init signals only the worker process, so that running tasks finish."""
     found = containers(plan())
     assert found["worker"].environment["DUMB_INIT_SETSID"] == "0"
     assert "DUMB_INIT_SETSID" not in found["scheduler"].environment
@@ -236,7 +236,7 @@ def test_extra_celery_config_must_not_override_the_cluster(name, broker):
 
 
 @pytest.mark.parametrize("value", ['{"worker_max_tasks_per_child": 9}', "{", "[]", "7", TEXT_TOKEN])
-def test_other_values_of_extra_celery_config(value):
+def test_other_values_of_extra_celery_config_are_unchanged(value):
     """Airflow receives other values unchanged, even invalid JSON."""
     worker = containers(plan(config={"celery": {"extra_celery_config": value}}))["worker"]
     assert option(worker, "celery", "extra_celery_config") == value

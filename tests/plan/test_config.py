@@ -1,4 +1,4 @@
-"""Airflow options: names, merging and findings."""
+"""Airflow options: their names, merging, and findings about wrong ones."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Secret:
 
 
 def check(user: dict[str, dict[str, object]], minor: str) -> tuple[Finding, ...]:
-    """Return the findings of a configuration."""
+    """Return the findings about a configuration."""
     return check_flat(flatten(user), minor)
 
 
 def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str, str]:
-    """Return rule and message of an option's only finding."""
+    """Return the rule and message of the only finding about an option."""
     (finding,) = check({section: {option: value}}, minor)
     assert not finding.is_error
     return finding.id.removeprefix("cdk-airflow-ecs:"), finding.message
@@ -51,8 +51,8 @@ def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str
         (("team_a___core", "parallelism"), "AIRFLOW__TEAM_A___CORE__PARALLELISM"),
     ],
 )
-def test_environment_name(option, name):
-    """The variable is upper-case, with underscores for dots."""
+def test_the_variable_of_an_option_is_upper_case(option, name):
+    """The variable of an option is in upper case, with underscores for dots."""
     assert environment_name(*option) == name
 
 
@@ -61,29 +61,29 @@ words = st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+){0,3}", fullmatch=True)
 
 @settings(max_examples=25)
 @given(section=words, option=words)
-def test_airflow_reads_back_the_name(section, option):
-    """Airflow splits a variable at double underscores."""
+def test_airflow_can_split_the_variable_into_section_and_option(section, option):
+    """Airflow splits the variable into section and option at double underscores."""
     prefix, *names = environment_name(section, option).split("__", 2)
     assert (prefix, *(name.lower() for name in names)) == ("AIRFLOW", section, option)
 
 
 def test_no_two_options_share_a_variable():
-    """No two options of any release share a variable."""
+    """No two options of any release have the same variable."""
     names = [environment_name(*option) for option in every_option()]
     assert len(names) == len(set(names))
 
 
-# --- the data ------------------------------------------------------------------------------------------------
+# --- option_names.json ---------------------------------------------------------------------------------------
 
 
-def test_every_supported_release_has_data():
-    """Each of the eight lines has hundreds of options."""
+def test_the_option_names_of_every_supported_release_are_known():
+    """For each of the eight release lines, hundreds of option names are known."""
     assert minors() == MINORS
     assert all(300 < len(known(minor)) < 700 for minor in MINORS)
 
 
-def test_the_data_is_of_the_offered_patch_releases():
-    """The data is of the offered patch releases."""
+def test_option_names_are_those_of_the_default_patch_releases():
+    """The option names are those of the default patch releases."""
     data = json.loads(files("cdk_airflow_ecs").joinpath("option_names.json").read_text())
     assert data["airflow"] == {version.line: str(version) for version in AirflowVersion.ALL}
 
@@ -112,7 +112,7 @@ def test_the_data_is_of_the_offered_patch_releases():
         (("core", "sql_alchemy_conn"), None, "2.8"),
     ],
 )
-def test_options_that_were_added_or_removed(option, has, has_not):
+def test_added_and_removed_options_exist_in_the_right_releases(option, has, has_not):
     """Well-known options exist in the right releases."""
     assert has is None or exists(option, has)
     assert has_not is None or not exists(option, has_not)
@@ -132,13 +132,13 @@ def test_options_that_were_added_or_removed(option, has, has_not):
         (("core", "check_slas"), "3.3", None),
     ],
 )
-def test_new_names(old, minor, new):
-    """An old name leads to the current one, even over several renames."""
+def test_an_old_option_name_leads_to_the_current_one(old, minor, new):
+    """An old option name leads to the current one, even over several renames."""
     assert current_option(old, minor) == new
 
 
-def test_data_is_compact_and_sorted():
-    """One sorted option a line makes diffs readable."""
+def test_option_names_are_stored_sorted_one_per_line():
+    """One sorted option per line makes diffs of the JSON file readable."""
     text = files("cdk_airflow_ecs").joinpath("option_names.json").read_text()
     names = list(json.loads(text)["options"])
     assert names == sorted(names, key=lambda name: name.rpartition(".")[::2])
@@ -146,22 +146,22 @@ def test_data_is_compact_and_sorted():
     assert len(text.splitlines()) == len(names) + 5
 
 
-def test_new_names_exist_in_the_release():
-    """Otherwise the new name is None."""
+def test_the_current_name_of_an_option_exists_in_the_release():
+    """The current name of an option exists in the release, or is None."""
     for option in every_option():
         for minor in MINORS:
             new = current_option(option, minor)
             assert new is None or new in known(minor)
 
 
-def test_unknown_release():
-    """A release without data raises an error."""
+def test_the_options_of_an_unknown_release_raise_an_error():
+    """The options of an unknown release raise an error."""
     for ask in (lambda: known("2.7"), lambda: exists(("core", "parallelism"), "3.3.2"), lambda: check({}, "4.0")):
         with pytest.raises(ValueError, match=r"2\.8, .*, got '(2\.7|3\.3\.2|4\.0)'"):
             ask()
 
 
-def test_commands_of_sensitive_options_exist():
+def test_the_suffixes_cmd_and_secret_exist_only_for_sensitive_options():
     """The suffixes _cmd and _secret exist only for sensitive options."""
     assert exists(("celery", "broker_url_cmd"), "3.3")
     assert exists(("celery", "broker_url_secret"), "3.3")
@@ -169,8 +169,8 @@ def test_commands_of_sensitive_options_exist():
     assert not exists(("api", "secret_key_cmd"), "2.11")
 
 
-def test_any_option_of_a_free_section_exists():
-    """Some sections accept any option."""
+def test_a_section_without_fixed_options_accepts_any_option():
+    """Some sections, such as the transport options, accept any option."""
     assert exists(("celery_broker_transport_options", "predefined_queues"), "2.8")
     assert not exists(("celery", "predefined_queues"), "2.8")
 
@@ -183,16 +183,16 @@ values = st.one_of(st.text(), st.integers(), st.booleans())
 
 @settings(max_examples=25)
 @given(chosen=st.dictionaries(options, values, max_size=6), stride=st.integers(1, 3))
-def test_agreeing_sources_merge(chosen, stride):
-    """Sources without contradictions merge into their union, in order."""
+def test_sources_that_do_not_conflict_are_merged(chosen, stride):
+    """Sources that do not conflict are merged into their union, in order."""
     part = dict(list(chosen.items())[::stride])
     assert merge([("a", part), ("b", chosen), ("c", {})], "3.3") == chosen
     assert list(merge([("a", part), ("b", chosen)], "3.3"))[: len(part)] == list(part)
 
 
 @pytest.mark.parametrize(("first", "second"), [(32, 64), ("32", 32), (True, 1), (32, TOKEN), (32, NUMBER_TOKEN)])
-def test_conflict_names_both_sources(first, second):
-    """The error also has both values."""
+def test_a_conflict_names_both_sources_and_values(first, second):
+    """The error for an option with two values names both sources and values."""
     with pytest.raises(ValueError, match="given twice") as caught:
         merge(
             [("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})], "3.3"
@@ -203,8 +203,8 @@ def test_conflict_names_both_sources(first, second):
     )
 
 
-def test_conflict_shows_no_secret():
-    """The error hides sensitive values."""
+def test_the_error_for_a_conflict_hides_sensitive_values():
+    """The error for an option with two values hides sensitive ones."""
     with pytest.raises(ValueError, match="as a secret by config=, and as a secret by the library") as caught:
         merge(
             [("config=", {("core", "fernet_key"): PASSWORD}), ("the library", {("core", "fernet_key"): Secret()})],
@@ -223,27 +223,27 @@ def test_conflict_shows_no_secret():
         ("2.8", ("celery", "default_queue"), ("operators", "default_queue")),
     ],
 )
-def test_old_and_new_name_conflict(minor, old, new):
-    """The error has the old and the new name."""
+def test_different_values_of_the_old_and_new_name_conflict(minor, old, new):
+    """The error has the old and the new name of the option."""
     with pytest.raises(ValueError, match=", are one option; remove one of the two") as caught:
         merge([("this cluster", {new: "a"}), ("config=", {old: "b"})], minor)
     for (section, name), source in ((new, "this cluster"), (old, "config=")):
         assert f"[{section}] {name} by {source}" in str(caught.value)
 
 
-def test_old_and_new_name_may_agree():
+def test_equal_values_of_the_old_and_new_name_are_merged():
     """Equal values under both names are set once."""
     agreed = merge([("a", {("api", "port"): "8080"}), ("b", {("webserver", "web_server_port"): "8080"})], "3.3")
     assert agreed == {("api", "port"): "8080"}
 
 
 def test_a_name_that_airflow_ignores_does_not_conflict():
-    """Airflow 3.0 ignores [webserver] base_url."""
+    """Airflow 3.0 ignores [webserver] base_url, so it does not conflict with [api] base_url."""
     both = {("api", "base_url"): "a", ("webserver", "base_url"): "b"}
     assert merge([("config=", both)], "3.0") == both
 
 
-# --- unknown, moved, removed, not yet there ------------------------------------------------------------------
+# --- unknown, renamed, removed and newer options -------------------------------------------------------------
 
 
 def test_valid_options_have_no_findings():
@@ -257,8 +257,8 @@ def test_valid_options_have_no_findings():
 
 
 @pytest.mark.parametrize("minor", MINORS)
-def test_all_options_of_a_release_are_accepted(minor):
-    """At most they are deprecated."""
+def test_no_option_of_a_release_is_reported_except_as_deprecated(minor):
+    """An option of the release is at most reported as deprecated."""
     config: dict[str, dict[str, object]] = {}
     for section, option in known(minor):
         config.setdefault(section, {})[option] = Secret()
@@ -279,20 +279,20 @@ def test_all_options_of_a_release_are_accepted(minor):
         ("webserver", "paralelism", "[core] parallelism"),
     ],
 )
-def test_unknown_option_with_a_suggestion(section, option, meant):
+def test_an_unknown_option_gets_the_most_similar_one_as_suggestion(section, option, meant):
     """The most similar option of any section is suggested."""
     rule, message = one(section, option, "3.3", Secret())
     assert rule == "unknown-option"
     assert message == f"Airflow 3.3 has no option [{section}] {option}; did you mean {meant}?"
 
 
-def test_unknown_option_without_a_suggestion():
+def test_an_option_unlike_all_others_has_no_suggestion():
     """An option unlike all others has no suggestion."""
     assert one("core", "zzz", "3.3") == ("unknown-option", "Airflow 3.3 has no option [core] zzz")
 
 
-def test_command_of_an_option_that_is_not_sensitive():
-    """Airflow ignores _cmd of an option that is not sensitive."""
+def test_the_cmd_form_of_an_option_that_is_not_sensitive_is_reported():
+    """Airflow reads the _cmd form only of sensitive options, so others are reported."""
     rule, message = one("core", "parallelism_cmd", "3.3", "nproc")
     assert rule == "unknown-option"
     assert message.endswith("[core] parallelism is not sensitive")
@@ -311,7 +311,7 @@ def test_command_of_an_option_that_is_not_sensitive():
         ("metrics", "otel_host", "3.3", "is deprecated since Airflow 3.2.0. According to the OpenTelemetry"),
     ],
 )
-def test_deprecated_option(section, option, minor, words):
+def test_a_deprecated_option_is_reported_with_its_replacement(section, option, minor, words):
     """A deprecated option is reported with its replacement."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "deprecated-option"
@@ -337,8 +337,8 @@ def test_deprecated_option(section, option, minor, words):
         ("smtp", "smtp_password", "3.3", "Please use the SMTP connection"),
     ],
 )
-def test_removed_option(section, option, minor, words):
-    """The finding has the removing release and the replacement."""
+def test_a_removed_option_is_reported_with_its_replacement(section, option, minor, words):
+    """The finding states the release that removed the option, and the replacement."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "removed-option"
     assert words in message
@@ -355,16 +355,16 @@ def test_removed_option(section, option, minor, words):
         ("workers", "missing_dag_retires", "2.8", "Airflow 3.1 has it"),
     ],
 )
-def test_option_of_a_newer_release(section, option, minor, words):
-    """The finding has the newer release and the older name."""
+def test_an_option_of_a_newer_release_is_reported(section, option, minor, words):
+    """The finding states the newer release and the option's older name."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "newer-option"
     assert words in message
 
 
 @pytest.mark.parametrize("minor", ["2.8", "2.11", "3.0", "3.3"])
-def test_every_missing_option_has_one_finding(minor):
-    """An option of other releases has exactly one finding."""
+def test_an_option_that_only_other_releases_have_has_one_finding(minor):
+    """An option that only other releases have gives exactly one finding."""
     for (section, option), facts in every_option().items():
         if minor not in facts.minors and not exists((section, option), minor):
             assert len(check({section: {option: Secret()}}, minor)) == 1
@@ -382,8 +382,8 @@ def test_every_missing_option_has_one_finding(minor):
     ],
 )
 @pytest.mark.parametrize("minor", ["2.8", "3.3"])
-def test_free_names(section, option, minor):
-    """Sections of plugins, and some of Airflow, accept any option."""
+def test_sections_of_plugins_accept_any_option(section, option, minor):
+    """Sections of plugins, and some of Airflow's, accept any option."""
     assert check({section: {option: "1"}}, minor) == ()
 
 
@@ -395,7 +395,7 @@ def test_free_names(section, option, minor):
     ("section", "option"),
     [("core", "fernet_key"), ("celery", "broker_url"), ("sentry", "sentry_dsn"), ("team_a___core", "fernet_key")],
 )
-def test_plain_text_secret(section, option, value):
+def test_the_error_for_a_plain_text_secret_has_the_remedy(section, option, value):
     """The error has the remedy and hides the value."""
     (finding,) = check({section: {option: value}}, "3.3")
     place = section.rpartition("_")[2]
@@ -413,7 +413,7 @@ def test_plain_text_secret(section, option, value):
     )
 
 
-def test_plain_text_secret_of_an_old_name():
+def test_the_remedy_for_a_secret_under_an_old_name_uses_the_new_name():
     """The remedy uses the new name."""
     secret, renamed = check({"webserver": {"secret_key": PASSWORD}}, "3.3")
     assert secret.is_error
@@ -421,8 +421,8 @@ def test_plain_text_secret_of_an_old_name():
     assert renamed.id == "cdk-airflow-ecs:deprecated-option"
 
 
-def test_plain_text_secret_that_airflow_ignores():
-    """The template would still contain the password."""
+def test_a_plain_text_secret_that_airflow_ignores_is_rejected():
+    """The template would contain the password even if Airflow ignores it."""
     rules = [finding.id for finding in check({"smtp": {"smtp_password": PASSWORD}}, "3.3")]
     assert rules == ["cdk-airflow-ecs:plain-text-secret", "cdk-airflow-ecs:removed-option"]
 
@@ -435,12 +435,12 @@ def test_secret_objects_are_accepted(value):
 
 @pytest.mark.parametrize("suffix", ["_cmd", "_secret"])
 @pytest.mark.parametrize(("section", "option"), [("core", "fernet_key"), ("celery", "result_backend")])
-def test_commands_and_paths_are_accepted(section, option, suffix):
-    """A command or path that leads to a secret is not one."""
+def test_a_command_or_path_of_a_secret_is_accepted(section, option, suffix):
+    """The command or path that leads to a secret is not a secret."""
     assert check({section: {option + suffix: "cat /run/key"}}, "3.3") == ()
 
 
-def test_option_that_ends_like_a_path():
+def test_an_option_whose_own_name_ends_in_secret_is_sensitive():
     """An option whose own name ends in _secret is sensitive."""
     (finding,) = check({"api_auth": {"jwt_secret": PASSWORD}}, "3.3")
     assert finding.is_error
@@ -449,7 +449,7 @@ def test_option_that_ends_like_a_path():
 @pytest.mark.parametrize(
     ("section", "option"), [("secrets", "backend_kwargs"), ("database", "sql_alchemy_engine_args")]
 )
-def test_arguments_that_may_hold_a_secret(section, option):
+def test_options_that_rarely_hold_a_secret_give_a_warning(section, option):
     """Options that rarely hold a secret give a warning."""
     rule, message = one(section, option, "3.3", '{"connections_prefix": "airflow/connections"}')
     assert rule == "possibly-secret-option"
@@ -467,8 +467,8 @@ def test_arguments_that_may_hold_a_secret(section, option):
         ("celery", "extra_celery_config", '{"redis_password": "hunter2-hunter2"}'),
     ],
 )
-def test_a_secret_in_json(section, option, value):
-    """A JSON key may name a secret if its value is empty or a placeholder."""
+def test_a_secret_in_json_is_rejected(section, option, value):
+    """A JSON key may be the name of a secret only if its value is empty or a placeholder."""
     (finding,) = check({section: {option: value}}, "3.3")
     assert finding.id == "cdk-airflow-ecs:plain-text-secret"
     assert finding.is_error
@@ -482,7 +482,7 @@ def test_a_secret_in_json(section, option, value):
 @given(
     section=st.sampled_from(["core", "celery", "smtp", "api", "plugin"]), option=words, minor=st.sampled_from(MINORS)
 )
-def test_no_message_shows_a_value(section, option, minor):
+def test_no_finding_shows_the_value_of_its_option(section, option, minor):
     """No finding shows the value of its option."""
     assert all(PASSWORD not in finding.message for finding in check({section: {option: PASSWORD}}, minor))
 
@@ -513,14 +513,14 @@ def test_no_message_shows_a_value(section, option, minor):
         ({"core": {"parallelism": b"1"}}, "got a bytes; pass text"),
     ],
 )
-def test_wrong_shape(config, words):
-    """The error shows the correct form."""
+def test_the_error_for_malformed_config_shows_the_correct_form(config, words):
+    """The error shows the correct form of `config=`."""
     with pytest.raises(ValueError, match="config") as caught:
         check(config, "3.3")
     assert words in str(caught.value)
 
 
-def test_wrong_shape_shows_no_value():
+def test_the_error_for_malformed_config_hides_the_value():
     """The error hides the value."""
     with pytest.raises(ValueError, match="environment variable") as caught:
         check({"AIRFLOW__CORE__FERNET_KEY": PASSWORD}, "3.3")  # type: ignore[dict-item]

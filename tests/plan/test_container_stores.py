@@ -1,4 +1,4 @@
-"""Stores that run as containers: their settings, clients and rejected arguments."""
+"""Database and Redis in containers: their settings, clients and rejected arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LINES = pytest.mark.parametrize("line", VERSIONS)
 
 
 def cluster(line: str = "3.3", **arguments: object) -> ClusterPlan:
-    """Plan a cluster with both stores."""
+    """Plan a cluster with database and Redis in containers."""
     given = {"version": VERSIONS[line], "database": ContainerDatabase(), "executor": REDIS, **arguments}
     return plan_of(**given)
 
@@ -33,8 +33,8 @@ def clients(edges: tuple[Edge, ...], target: str) -> dict[str, int]:
     return {edge.source: edge.port for edge in edges if edge.target == target}
 
 
-def test_postgres():
-    """PostgreSQL is one task with its data on the file system."""
+def test_postgres_is_one_task_with_its_data_on_the_file_system():
+    """PostgreSQL is one task with its data on an EFS file system."""
     component = cluster().component("Database")
     (container,) = component.containers
     assert (component.path, component.count, component.kind, component.spot) == ("Database", 1, "store", False)
@@ -56,8 +56,8 @@ def test_postgres():
     assert container.health_check.start_period_seconds == 300
 
 
-def test_the_file_system_of_postgres():
-    """Only PostgreSQL may mount its folder, through its access point."""
+def test_only_postgres_may_mount_its_folder_of_the_file_system():
+    """Only PostgreSQL may mount its folder, through an access point."""
     plan = cluster()
     component = plan.component("Database")
     (volume,) = component.volumes
@@ -91,8 +91,8 @@ def test_the_file_system_of_postgres():
         (TEXT_TOKEN, "999:999"),
     ],
 )
-def test_user_of_postgres_images(image, user):
-    """Container and access point use the image's user id."""
+def test_container_and_access_point_have_the_user_id_of_the_image(image, user):
+    """Container and access point have the user id that the PostgreSQL image uses."""
     database = ContainerDatabase(image=image)
     (container,) = database.component().containers
     assert container.user == user
@@ -119,8 +119,8 @@ def test_clients_use_no_tls(line):
     assert {name: worker.environment[name] for name in names} == {name: theirs.environment[name] for name in names}
 
 
-def test_redis():
-    """Redis is one task without root and disk; its password comes from standard input."""
+def test_redis_is_one_task_without_root_and_disk():
+    """Redis runs as one task, not as root and without a disk, and reads its password from standard input."""
     component = cluster().component("Broker")
     (container,) = component.containers
     assert (component.path, component.count, component.kind, component.spot) == ("Broker", 1, "store", False)
@@ -141,8 +141,8 @@ def test_redis():
     assert "REDISCLI_AUTH" not in " ".join(container.health_check.command)
 
 
-def test_memory_of_redis():
-    """Redis's memory limit follows a known task size."""
+def test_the_memory_limit_of_redis_follows_the_task_size():
+    """Redis's own memory limit follows the task size, unless that is a token."""
     large, unknown = (RedisBroker.container(memory_mib=mib).component() for mib in (2048, NUMBER_TOKEN))
     assert "maxmemory 1536mb\n" in large.containers[0].command[0]
     assert "maxmemory " not in unknown.containers[0].command[0]
@@ -162,26 +162,26 @@ def test_clients_of_the_stores(line):
 
 
 @LINES
-def test_one_more_edge_than_with_managed_stores(line):
-    """Only the edge to the file system is added."""
+def test_stores_in_containers_add_only_the_edge_to_the_file_system(line):
+    """Compared with RDS and ElastiCache, only the edge to the file system is added."""
     ours, theirs = set(cluster(line).edges), set(plan(line).edges)
     assert ours - theirs == {Edge("Database", "Database/Files", 2049, "Files")}
     assert theirs - ours == set()
 
 
-def test_stores_come_first():
-    """Other components refer to them."""
+def test_stores_are_the_first_components():
+    """Stores precede the components that refer to them."""
     assert [component.name for component in cluster().components][:2] == ["Database", "Broker"]
 
 
 def test_stores_run_during_maintenance():
-    """The migration needs its database."""
+    """Stores run during maintenance, because the migration needs the database."""
     plan = cluster(maintenance=True)
     running = [component.name for component in plan.components if component.count]
     assert running == ["Database", "Broker"]
 
 
-def test_shells():
+def test_enable_exec_of_the_cluster_applies_to_the_stores():
     """enable_exec= of the cluster applies to the stores."""
     for enabled, expected in ((True, True), (False, False), (None, False)):
         found = cluster(enable_exec=enabled)
@@ -189,7 +189,7 @@ def test_shells():
 
 
 def test_stores_do_not_run_on_spot():
-    """Stores do not run on Spot if tasks do."""
+    """Stores do not run on Spot, even if Airflow tasks do."""
     executor = SeveralExecutors([REDIS, EcsExecutor(spot=True)])
     assert [component.name for component in cluster(executor=executor).components if component.spot] == [
         "Tasks/executor"
@@ -197,8 +197,8 @@ def test_stores_do_not_run_on_spot():
     assert cluster(executor=executor).component("Broker").image.endswith("redis:7.2")
 
 
-def test_warnings():
-    """Each store has one acknowledgeable warning that it is for development."""
+def test_each_store_in_a_container_gives_a_warning():
+    """Each store gives one warning that it is for development only."""
     advice = settings_of(version=AirflowVersion.V3_3, database=ContainerDatabase(), executor=REDIS).advice
     assert [entry.id for entry in advice] == ["cdk-airflow-ecs:container-database", "cdk-airflow-ecs:container-broker"]
     for entry in advice:
@@ -227,7 +227,7 @@ def test_warnings():
     ],
 )
 def test_rejected_arguments_of_the_database(arguments, words):
-    """The error has the value and the accepted values."""
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^ContainerDatabase.*{words}"):
         ContainerDatabase(**arguments)
 
@@ -243,13 +243,13 @@ def test_rejected_arguments_of_the_database(arguments, words):
     ],
 )
 def test_rejected_arguments_of_the_broker(arguments, words):
-    """The error has the value and the accepted values."""
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape("RedisBroker.container") + f".*{words}"):
         RedisBroker.container(**arguments)
 
 
-def test_a_store_has_no_count_and_no_spot():
-    """A second task or Spot would destroy the data."""
+def test_a_store_does_not_accept_count_or_spot():
+    """A store accepts no count= or spot=: a second task or an interruption would destroy data."""
     for make in (ContainerDatabase, RedisBroker.container):
         for argument in ({"count": 2}, {"spot": True}):
             with pytest.raises(TypeError, match="unexpected keyword argument"):

@@ -13,7 +13,7 @@ from cdk_airflow_ecs.airflow import NO_DAGS
 from cdk_airflow_ecs.plan import Json, Ref
 
 SYNCED = "/opt/airflow/dags-live"
-PROVIDERS = ["3.2", "3.3"]  # releases whose official image has an S3 bundle that finds every change
+PROVIDERS = ["3.2", "3.3"]  # releases whose official image has a version of S3DagBundle that finds every change
 OURS = "airflow_ecs_bundle.S3DagBundle"
 
 
@@ -47,8 +47,8 @@ def test_only_parsers_and_task_runners_have_dags(line, executor, readers, dags):
 
 @pytest.mark.parametrize("provider", [False, True])
 @pytest.mark.parametrize("line", PROVIDERS)
-def test_the_bundle(line, provider):
-    """The bundle reads the bucket, or a folder of it, with the task role."""
+def test_the_dag_bundle_reads_the_bucket_with_the_task_role(line, provider):
+    """The DAG bundle reads the bucket, or a folder of it, with the task role."""
     for prefix, written in (("", ""), ("dags", "dags/"), ("/a/b/", "a/b/")):
         dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60, provider_bundle=provider)
         (bundle,) = option(containers(plan(line, dags=dags))["worker"], "dag_processor", "dag_bundle_config_list").tree
@@ -63,8 +63,8 @@ def test_the_bundle(line, provider):
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "3"])
-def test_the_modules_of_our_bundle(line):
-    """The bundle's modules precede Airflow's command, each after its name."""
+def test_the_start_command_contains_the_modules_of_the_dag_bundle(line):
+    """The command contains each module of the DAG bundle after its name, then Airflow's command."""
     ours = containers(plan(line, dags=S3Dags()))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert (ours.prefix[:2], ours.prefix[-1]) == (("python", "-c"), "--")
@@ -76,15 +76,15 @@ def test_the_modules_of_our_bundle(line):
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line not in PROVIDERS])
-def test_the_providers_bundle_requires_3_2(line):
+def test_the_bundle_of_the_amazon_provider_requires_3_2(line):
     """provider_bundle=True raises an error before Airflow 3.2."""
     with pytest.raises(ValueError, match=r"^S3Dags provider_bundle=True requires Airflow 3.2 or newer, got \d"):
         plan(line, dags=S3Dags(provider_bundle=True))
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "2"])
-def test_the_sync(line):
-    """In Airflow 2 the sync precedes Airflow's command."""
+def test_airflow_2_starts_the_dag_sync_before_airflow(line):
+    """In Airflow 2 the program that syncs DAG files precedes Airflow's command."""
     synced = containers(plan(line, dags=S3Dags(refresh_seconds=45)))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert synced.prefix[:2] == ("python", "-c")
@@ -121,8 +121,8 @@ def test_a_folder_may_be_text_or_a_path():
         ({"provider_bundle": "yes"}, "provider_bundle .*True or False, got 'yes'"),
     ],
 )
-def test_rejected_arguments(arguments, words):
-    """The error has the value and the accepted values."""
+def test_rejected_arguments_of_dag_sources(arguments, words):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=words) as caught:
         S3Dags(**arguments)
     assert str(caught.value).startswith("S3Dags")

@@ -1,4 +1,4 @@
-"""Metadata databases: the settings of their clients, and rejected arguments."""
+"""Metadata databases: their clients' settings, and rejected arguments."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def rds_database(end: str = "instance", *, port: float = 5432, engine: str | Non
 
 
 class Nameless:
-    """Stand-in for a cluster that was imported without its address."""
+    """Stand-in for a database cluster that was imported without its address."""
 
     connections = object()
 
     @property
     def cluster_endpoint(self) -> None:
-        """Raise the error of CDK."""
+        """Raise the same error as CDK."""
         raise RuntimeError("Cannot access `clusterEndpoint` of an imported cluster without an endpoint address")
 
 
@@ -33,12 +33,12 @@ MANAGED = rds_database(node=SimpleNamespace(default_child=SimpleNamespace(manage
 
 
 def test_all_databases_have_the_same_plan():
-    """A new database, an existing one and an endpoint have equal plans."""
+    """A new database, an existing RDS database and an endpoint have equal plans."""
     assert plan(database=RdsDatabase()) == plan(database=EXISTING) == plan(database=ExistingDatabase(INSTANCE))
 
 
-def test_port_and_tls_mode_of_the_database():
-    """Edges have the port, and clients the TLS mode."""
+def test_edges_and_clients_use_the_port_and_tls_mode_of_the_database():
+    """Edges have the database's port, and clients its TLS mode."""
     other = ExistingDatabase(endpoint="db", secret=SECRET, port=6543, ssl_mode="verify-full")
     found = plan(database=other)
     assert {edge.port for edge in found.edges if edge.target == "Database"} == {6543}
@@ -47,8 +47,8 @@ def test_port_and_tls_mode_of_the_database():
     assert not [c for c in clients if "sslmode" in option(c, "database", "sql_alchemy_conn_cmd")]
 
 
-def test_certificate_authorities_of_the_database():
-    """Every client has the path of the certificate bundle."""
+def test_every_client_of_the_database_has_the_certificate_bundle():
+    """Every database client has the path of the certificate bundle."""
     checked = ExistingDatabase(endpoint="db", secret=SECRET, ssl_mode="verify-full")
     found = plan(database=checked, environment={"PGSSLROOTCERT": "/opt/rds/global-bundle.pem"})
     clients = [c for c in containers(found).values() if "METADATA_HOST" in c.environment]
@@ -56,8 +56,8 @@ def test_certificate_authorities_of_the_database():
     assert {c.environment["PGSSLROOTCERT"] for c in clients} == {"/opt/rds/global-bundle.pem"}
 
 
-def test_the_url_is_composed_in_the_container():
-    """The command contains no secret and needs no shell."""
+def test_the_database_url_is_composed_in_the_container():
+    """The command that prints the database URL contains no secret and needs no shell."""
     command = option(containers(plan())["scheduler"], "database", "sql_alchemy_conn_cmd")
     assert command.startswith('python3 -ISc "')
     assert command.count('"') == 2
@@ -71,7 +71,7 @@ def test_the_url_is_composed_in_the_container():
         {"instance_class": "db.m7g.large", "multi_az": False, "deletion_protection": False, "backup_retention_days": 1},
     ],
 )
-def test_accepted_values(arguments):
+def test_both_ends_of_each_range_are_accepted(arguments):
     """Both ends of each range are accepted."""
     database = RdsDatabase(**arguments)
     assert all(getattr(database, name) == value for name, value in arguments.items())
@@ -93,8 +93,8 @@ def test_accepted_values(arguments):
         ({"deletion_protection": 1}, "deletion_protection .*True or False, got 1"),
     ],
 )
-def test_rejected_values(arguments, words):
-    """The error has the value and the accepted values."""
+def test_the_error_has_the_rejected_and_the_accepted_values(arguments, words):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RdsDatabase .*{words}"):
         RdsDatabase(**arguments)
 
@@ -109,14 +109,14 @@ def test_rejected_values(arguments, words):
         {"endpoint": TEXT_TOKEN, "secret": SECRET, "port": NUMBER_TOKEN, "security_group": GROUP},
     ],
 )
-def test_existing_databases(arguments):
+def test_an_existing_database_is_an_rds_construct_or_an_endpoint(arguments):
     """An existing database is an RDS construct or an endpoint."""
     assert ExistingDatabase(**arguments).port == arguments.get("port", 5432)
 
 
 @pytest.mark.parametrize("end", ["instance", "cluster"])
 @pytest.mark.parametrize("port", [5433, NUMBER_TOKEN])
-def test_the_default_port_is_that_of_the_database(end, port):
+def test_the_default_port_is_that_of_the_rds_database(end, port):
     """port= overrides the port of the RDS database."""
     database = rds_database(end, port=port)
     found = plan(database=ExistingDatabase(database))
@@ -154,7 +154,7 @@ def test_the_default_port_is_that_of_the_database(end, port):
         ({"database": INSTANCE, "security_group": GROUP}, "security_group= requires endpoint="),
     ],
 )
-def test_rejected_existing_databases(arguments, words):
+def test_an_existing_database_without_credentials_or_address_is_rejected(arguments, words):
     """The error for missing credentials or a missing address has the remedy."""
     with pytest.raises(ValueError, match=words) as caught:
         ExistingDatabase(**arguments)

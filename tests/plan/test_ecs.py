@@ -32,8 +32,8 @@ def options(container):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_tasks_have_one_container_and_no_service(line):
-    """The executor would mistake the end of a second container for the task's."""
+def test_executor_tasks_have_one_container_and_no_service(line):
+    """The executor would mistake the end of a second container for the end of the task."""
     found = plan(line, "ecs")
     task = found.component("Tasks/executor")
     (container,) = task.containers
@@ -45,14 +45,14 @@ def test_tasks_have_one_container_and_no_service(line):
     assert not [part for part in found.components if part.path.startswith("Pools/")]
 
 
-def test_tasks_come_first():
+def test_executor_tasks_are_the_first_component():
     """Executor tasks are the first component, because others refer to them."""
     assert plan(executor="ecs").components[0].name == "Tasks/executor"
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_options_of_the_scheduler(line):
-    """The options are complete, and only one sets the capacity."""
+def test_the_scheduler_has_all_options_of_the_ecs_executor(line):
+    """All options that the executor requires are set, but only one for the capacity."""
     assert options(containers(plan(line, "ecs"))["scheduler"]) == {
         "conn_id": "",
         "region_name": Ref("Stack", "region"),
@@ -70,7 +70,7 @@ def test_options_of_the_scheduler(line):
     }
 
 
-def test_spot():
+def test_spot_sets_a_capacity_provider_strategy():
     """spot=True sets a capacity provider strategy."""
     spot = options(containers(plan_of(executor=EcsExecutor(spot=True)))["scheduler"])
     strategy = {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
@@ -84,8 +84,8 @@ def test_spot():
 
 
 @pytest.mark.parametrize("release", ["2.8.0", "2.8.1"])
-def test_releases_without_spot(release):
-    """Before 2.8.2 the provider always sends a launch type too."""
+def test_spot_requires_airflow_2_8_2(release):
+    """Before 2.8.2 the amazon provider sends a launch type even with a capacity provider."""
     version = AirflowVersion.of(release)
     with pytest.raises(
         ValueError, match=re.escape(f"EcsExecutor(spot=True) requires Airflow 2.8.2 or newer, got {release}")
@@ -106,8 +106,8 @@ def test_releases_without_spot(release):
     ],
 )
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_rejected_run_task_kwargs(executor, kwargs, words):
-    """run_task_kwargs must not set what the executor sets by other options."""
+def test_run_task_kwargs_must_not_set_what_other_options_set(executor, kwargs, words):
+    """run_task_kwargs must not set what the executor sets with other options."""
     with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {words}"):
         plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}})
 
@@ -123,7 +123,7 @@ def test_rejected_run_task_kwargs(executor, kwargs, words):
 )
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
 def test_run_task_receives_the_users_arguments_and_the_tags(executor, kwargs, expected):
-    """The user's run_task_kwargs are completed with the tags of the task definition."""
+    """The tags of the task definition are added to the user's run_task_kwargs."""
     found = containers(plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}}))
     assert options(found["scheduler"])["run_task_kwargs"] == Json(expected)
     assert plan(executor="local", config={"aws_ecs_executor": {"run_task_kwargs": '{"cluster": "theirs"}'}})
@@ -139,15 +139,15 @@ def test_spot_completes_the_users_arguments():
         plan_of(executor=spot, config={"aws_ecs_executor": {"run_task_kwargs": TEXT_TOKEN}})
 
 
-def test_run_task_arguments_known_at_deploy_time_pass():
-    """A token is passed to the executor unchanged."""
+def test_a_token_as_run_task_kwargs_reaches_the_executor_unchanged():
+    """A token as run_task_kwargs reaches the executor unchanged."""
     found = plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": TEXT_TOKEN}})
     assert options(containers(found)["scheduler"])["run_task_kwargs"] == TEXT_TOKEN
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_only_scheduler_and_web_component_have_the_options(line):
-    """Only these two load the executor."""
+def test_only_scheduler_and_web_component_have_the_executor_options(line):
+    """Only scheduler and web component load the executor, so only they have its options."""
     found = containers(plan(line, "ecs"))
     web = "api-server" if line[0] == "3" else "webserver"
     assert {name for name, container in found.items() if options(container)} == {"scheduler", web}
@@ -192,8 +192,8 @@ def test_the_dag_loader_precedes_the_command(line):
     assert plain.prefix == ()
 
 
-def test_every_argument_is_used():
-    """Arguments reach the task definition and the options."""
+def test_arguments_reach_the_task_definition_and_the_options():
+    """Arguments of EcsExecutor reach the task definition and the executor's options."""
     executor = EcsExecutor(
         cpu=4096,
         memory_mib=16384,
@@ -220,8 +220,8 @@ def test_maintenance_and_exec_do_not_change_tasks(arguments):
 
 
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_logs_must_be_remote(executor):
-    """Logs would be lost with the task's disk."""
+def test_the_ecs_executor_requires_remote_logs(executor):
+    """Local logs would be lost with the task's disk."""
     with pytest.raises(ValueError, match=r"logs=LocalLogs\(\) cannot be used .* logs=S3Logs\(\)"):
         plan_of(executor=executor, logs=LocalLogs())
 
@@ -241,8 +241,8 @@ def test_logs_must_be_remote(executor):
         ({"alias": None}, "hyphens, the first a letter, got None"),
     ],
 )
-def test_rejected_arguments(arguments, words):
-    """The error has the value and the accepted values."""
+def test_rejected_arguments_of_the_ecs_executor(arguments, words):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape(words)):
         EcsExecutor(**arguments)
 
@@ -261,7 +261,7 @@ def test_variables_of_tasks_are_checked(environment, words):
         plan_of(executor=EcsExecutor(environment=environment))
 
 
-def test_numbers_known_only_at_deploy_time():
+def test_size_and_attempts_may_be_tokens():
     """Size and attempts may be CloudFormation parameters."""
     number = NUMBER_TOKEN
     found = plan_of(executor=EcsExecutor(cpu=number, memory_mib=number, max_run_task_attempts=number))
@@ -270,8 +270,8 @@ def test_numbers_known_only_at_deploy_time():
     assert options(containers(found)["scheduler"])["max_run_task_attempts"] == str(number)
 
 
-def test_options_of_the_user():
-    """The user may add options, but not change the library's."""
+def test_the_user_may_add_options_but_not_change_those_of_the_cluster():
+    """The user may add options of the executor, but not change the cluster's."""
     kwargs = {"assign_unknown": "1"}
     found = containers(plan(executor="ecs", config={"aws_ecs_executor": kwargs}))
     assert options(found["scheduler"])["assign_unknown"] == "1"
@@ -284,7 +284,7 @@ def test_options_of_the_user():
     [(False, "capacity_provider_strategy", "FARGATE_SPOT"), (True, "launch_type", "FARGATE")],
 )
 def test_only_one_option_may_set_the_capacity(spot, name, value):
-    """The provider rejects two options for the capacity."""
+    """The amazon provider rejects both a launch type and a capacity provider."""
     with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor sets where"):
         plan_of(executor=EcsExecutor(spot=spot), config={"aws_ecs_executor": {name: value}})
     # A third-party executor may depend on these options.

@@ -1,4 +1,4 @@
-"""ECS tasks of the user."""
+"""ECS tasks that the user defines with EcsTask."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def with_tasks(*tasks, line="3.3", executor="celery", **arguments):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_defaults(line):
+def test_by_default_an_ecs_task_has_no_permissions_or_airflow_settings(line):
     """An ECS task has no service, permissions or Airflow settings."""
     task = with_tasks(ETL, line=line).component("Tasks/etl")
     (container,) = task.containers
     assert (task.path, task.count, task.cpu, task.memory_mib) == ("Tasks/etl", None, 1024, 2048)
     assert (task.permissions, task.runs_user_code, task.enable_exec, task.spot) == ((), False, False, False)
     assert (container.name, container.prefix, container.command, container.entrypoint) == ("etl", (), (), ())
-    # The entry point of the official image would wait for a database.
+    # Without this variable, the entry point of the official image waits for a database.
     assert container.environment == {"CONNECTION_CHECK_MAX_COUNT": "0"}
 
 
-def test_all_arguments():
+def test_every_argument_of_an_ecs_task_is_in_its_component():
     """Every argument of an ECS task is in its component."""
     secret = EcsSecret()
     etl = EcsTask(
@@ -84,7 +84,7 @@ def test_all_arguments():
     }
 
 
-def test_a_sensitive_airflow_option():
+def test_a_sensitive_airflow_option_in_plain_text_is_rejected():
     """A sensitive Airflow option in plain text raises an error."""
     for value in ("0123", 5):
         task = EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": value})
@@ -93,7 +93,7 @@ def test_a_sensitive_airflow_option():
     assert with_tasks(EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": EcsSecret()}))
 
 
-def test_the_name_of_an_executors_task():
+def test_an_ecs_task_must_not_have_the_name_of_an_executor_task():
     """The names of a third-party executor's tasks are reserved."""
 
     class Batch(EcsExecutor):
@@ -109,7 +109,7 @@ def test_the_name_of_an_executors_task():
 
 
 def test_the_default_processor_is_that_of_the_image():
-    """architecture= overrides the processor of the image."""
+    """The default processor is that of the image; architecture= overrides it."""
     image = OWN_IMAGE.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     tasks = (ETL, EcsTask(name="other", architecture="x86_64"))
     found = with_tasks(*tasks, image=image)
@@ -118,8 +118,8 @@ def test_the_default_processor_is_that_of_the_image():
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("spot", [False, True])
-def test_the_airflow_variable(line, spot):
-    """The Airflow variable holds the operator's arguments for that release."""
+def test_an_airflow_variable_holds_the_arguments_of_the_operator(line, spot):
+    """The Airflow variable of an ECS task holds the operator's arguments for that release."""
     worker = containers(with_tasks(EcsTask(name="etl", spot=spot), line=line))["worker"]
     strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
     named = {} if line in ("2.8", "2.9", "2.10") else {"container_name": "etl"}
@@ -153,8 +153,8 @@ def test_the_airflow_variable(line, spot):
         ("ecs", {"dag-processor", "triggerer", "task"}, {"Tasks/executor"}),
     ],
 )
-def test_only_task_runners_may_start_it(line, executor, readers, may_run):
-    """All DAG readers have the variable; only task runners may start the task."""
+def test_only_task_runners_may_start_an_ecs_task(line, executor, readers, may_run):
+    """All components with DAGs have the Airflow variable; only task runners may start the task."""
     found = with_tasks(ETL, line=line, executor=executor)
     assert {name for name, container in containers(found).items() if VARIABLE in container.environment} == readers
     before = plan(line, executor)
@@ -171,8 +171,8 @@ def test_only_task_runners_may_start_it(line, executor, readers, may_run):
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local", "ecs"])
-def test_user_code_cannot_reach_airflows_tasks(line, executor):
-    """Commands of Airflow's tasks contain tokens."""
+def test_user_code_cannot_reach_the_ecs_tasks_of_airflow(line, executor):
+    """User code may not list or stop Airflow's own tasks: their commands contain tokens."""
     found = with_tasks(ETL, line=line, executor=executor)
     actions = {"ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "ecs:RunTask"}
     authors = [part for part in found.components if part.runs_user_code]
@@ -188,8 +188,8 @@ def test_user_code_cannot_reach_airflows_tasks(line, executor):
     assert {part.name for part in found.components if part.ecs_cluster == "TaskCluster"} == {"Tasks/etl"}
 
 
-def test_several_tasks():
-    """Each ECS task has its own variable and grant."""
+def test_each_ecs_task_has_its_own_variable_and_permission():
+    """Each ECS task has its own Airflow variable and permission."""
     found = with_tasks(ETL, EcsTask(name="Nightly-report"))
     worker = found.component("Pools/default")
     variables = [name for name in worker.containers[0].environment if name.startswith("AIRFLOW_VAR_")]
@@ -201,14 +201,14 @@ def test_several_tasks():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_an_ecs_task_adds_no_edge(line):
-    """An ECS task has no edge, independent of its variables."""
+    """An ECS task adds no edge, whatever its variables are."""
     task = EcsTask(name="etl", environment={"METADATA_HOST": "db.example.com", "BROKER_HOST": "redis.example.com"})
     assert with_tasks(task, line=line).edges == plan(line).edges
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_an_ecs_task_changes_only_variables_and_grants(line):
-    """Other components change only by the variable and the grants."""
+def test_an_ecs_task_adds_only_a_variable_and_permissions_elsewhere(line):
+    """Other components change only by the Airflow variable and the permissions."""
     found, before = with_tasks(ETL, line=line), plan(line)
     same = ("ApiServer", "Webserver", "Scheduler", "Migration")
     assert [part for part in found.components if part.name in same] == [
@@ -251,8 +251,8 @@ def test_ecs_tasks_and_executor_tasks():
         ({"task_role": "arn:aws:iam::123456789012:role/etl"}, "ECS task 'etl': task_role"),
     ],
 )
-def test_rejected_arguments(arguments, message):
-    """The error has the value and the accepted values."""
+def test_rejected_arguments_of_an_ecs_task(arguments, message):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=message):
         EcsTask(**{"name": "etl", **arguments})
 
@@ -266,20 +266,20 @@ def test_rejected_arguments(arguments, message):
         ((ETL,), {"environment": {VARIABLE: "{}"}}, f"environment= sets {VARIABLE} in .* which this cluster sets"),
     ],
 )
-def test_rejected_by_the_cluster(tasks, arguments, message):
-    """Conflicts with the cluster raise an error when it is planned."""
+def test_an_ecs_task_that_conflicts_with_the_cluster_is_rejected(tasks, arguments, message):
+    """An ECS task that conflicts with its cluster raises an error at planning."""
     with pytest.raises(ValueError, match=message):
         with_tasks(*tasks, **arguments)
 
 
-def test_tokens():
-    """Sizes may be tokens."""
+def test_sizes_of_an_ecs_task_may_be_tokens():
+    """Sizes of an ECS task may be tokens."""
     task = EcsTask(name="etl", cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)
     assert with_tasks(task).component("Tasks/etl").cpu == NUMBER_TOKEN
 
 
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_no_permission_is_repeated(executor):
-    """No component has the same permission twice."""
+def test_no_component_has_a_permission_twice(executor):
+    """With ECS tasks and executor tasks, no component has a permission twice."""
     for part in plan_of(executor=executor, ecs_tasks=(ETL,)).components:
         assert len(part.permissions) == len({str(permission) for permission in part.permissions})

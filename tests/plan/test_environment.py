@@ -17,7 +17,7 @@ SHOWN = {
     "CACHE": "redis://:hunter2@cache:6379/0",
     "HTTPS_PROXY": "http://me:hunter2@proxy:3128",
 }
-# Names of files and fields, addresses without a password, and a URL that is composed in the container.
+# Names of files and fields, addresses without a password, and a URL that a shell composes in the container.
 HARMLESS = {
     "GOOGLE_APPLICATION_CREDENTIALS": "/run/google.json",
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
@@ -31,8 +31,8 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_a_secret_by_name_or_by_value(name):
-    """A variable that looks like a secret must be an ecs.Secret; the error hides it."""
+def test_a_variable_that_looks_like_a_secret_is_rejected(name):
+    """A variable that looks like a secret must be an ecs.Secret; the error hides its value."""
     given = {name: SHOWN[name]}
     for arguments in (
         {"environment": given},
@@ -45,7 +45,7 @@ def test_a_secret_by_name_or_by_value(name):
     assert plan(environment={name: EcsSecret()})
 
 
-def test_harmless_variables():
+def test_variables_that_only_resemble_secrets_are_accepted():
     """Variables that only resemble secrets are accepted."""
     assert containers(plan(environment=HARMLESS))["scheduler"].environment.items() >= HARMLESS.items()
 
@@ -59,7 +59,7 @@ def test_harmless_variables():
         ("team_a___smtp", "smtp_host"),
     ],
 )
-def test_a_login_in_an_option(section, option):
+def test_an_option_with_a_login_in_its_url_is_rejected(section, option):
     """No option may hold a URL with a login."""
     value = "db+postgresql://me:hunter2@db/x"
     for arguments in (
@@ -74,14 +74,14 @@ def test_a_login_in_an_option(section, option):
 @pytest.mark.parametrize(
     "name", ["airflow__core__fernet_key", "Airflow__Core__Parallelism", "airflow_core__parallelism"]
 )
-def test_a_name_that_airflow_does_not_read(name):
-    """Variables of options must be in upper case."""
+def test_the_variable_of_an_option_must_be_in_upper_case(name):
+    """The variable of an option must be in upper case; Airflow ignores others."""
     with pytest.raises(ValueError, match=f"{name} is not .* AIRFLOW__SECTION__OPTION"):
         plan(environment={name: "x"})
 
 
-def test_sections_with_dots():
-    """In variables, underscores replace the dots of a section."""
+def test_a_variable_has_underscores_for_the_dots_of_a_section():
+    """In the variable of an option, underscores replace the dots of its section."""
     given = {
         "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "s3://bucket",
         "AIRFLOW__PROVIDERS_ODBC__ALLOW_DRIVER_IN_EXTRA": "True",
@@ -92,14 +92,14 @@ def test_sections_with_dots():
         plan(config={"common.io": {"xcom_objectstorage_path": "s3://other"}}, environment=given)
 
 
-def test_options_of_a_team():
-    """The options of a team are checked like others."""
+def test_options_of_a_team_are_checked_like_others():
+    """Options of one team (``AIRFLOW__TEAM___…``) are checked like others."""
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(environment={"AIRFLOW__TEAM_A___CORE__FERNET_KEY": "x"})
     assert settings_of(version=VERSIONS["3.3"], environment={"AIRFLOW__TEAM_A___CORE__PARALLELISM": "4"}).advice == ()
 
 
-def test_options_of_ecs_tasks():
+def test_airflow_options_of_an_ecs_task_are_checked_like_others():
     """Airflow options of an ECS task are checked like others."""
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(ecs_tasks=(EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": "x"}),))

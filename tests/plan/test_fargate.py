@@ -7,7 +7,7 @@ from plans import NUMBER_TOKEN, TEXT_TOKEN
 
 from cdk_airflow_ecs.capacity.fargate import MEMORY_MIB_BY_CPU, check_ephemeral_storage, check_size
 
-# Amazon ECS developer guide, "Task CPU and memory": cpu: (least GiB, most GiB, step).
+# Amazon ECS developer guide, "Task CPU and memory". By cpu units: minimum and maximum GiB, step.
 DOCUMENTED = {
     512: (1, 4, 1),
     1024: (2, 8, 1),
@@ -18,15 +18,15 @@ DOCUMENTED = {
 }
 
 
-def test_the_table_is_the_documented_one():
-    """The table equals the AWS documentation."""
+def test_task_sizes_equal_the_aws_documentation():
+    """The table of task sizes equals the AWS documentation."""
     expected = {cpu: {gib * 1024 for gib in range(a, b + 1, step)} for cpu, (a, b, step) in DOCUMENTED.items()}
     assert {cpu: set(sizes) for cpu, sizes in MEMORY_MIB_BY_CPU.items()} == {256: {512, 1024, 2048}, **expected}
 
 
 @pytest.mark.parametrize("cpu", MEMORY_MIB_BY_CPU)
 def test_memory_must_fit_cpu(cpu):
-    """The error lists the supported sizes."""
+    """The error lists the memory sizes that the given cpu supports."""
     sizes = MEMORY_MIB_BY_CPU[cpu]
     for memory in (*sizes, NUMBER_TOKEN):
         check_size("Scheduler", cpu, memory)
@@ -37,8 +37,8 @@ def test_memory_must_fit_cpu(cpu):
             check_size("Scheduler", cpu, memory)
 
 
-def test_the_message_lists_or_spans():
-    """Many sizes are shown as a range with its step."""
+def test_the_error_lists_few_sizes_and_shows_many_as_a_range():
+    """The error shows many memory sizes as a range with its step."""
     with pytest.raises(ValueError, match=r"accepts 512, 1024, 2048$"):
         check_size("A", 256, 1)
     with pytest.raises(ValueError, match=r"accepts 16384 to 61440 in steps of 4096$"):
@@ -46,14 +46,14 @@ def test_the_message_lists_or_spans():
 
 
 @pytest.mark.parametrize("cpu", [0, 1, 1000, 1.5, "1024", None, [1024], True, TEXT_TOKEN])
-def test_cpu_must_be_a_size(cpu):
-    """The error for another cpu lists the supported ones."""
+def test_the_error_for_an_unsupported_cpu_lists_the_supported_ones(cpu):
+    """The error for an unsupported cpu lists the supported ones."""
     with pytest.raises(ValueError, match=r"is not a Fargate size; accepted .* 256, 512, 1024, 2048, 4096, 8192, 16384"):
         check_size("Scheduler", cpu, 2048)
 
 
-def test_a_cpu_known_only_at_deploy_time():
-    """A cpu token is compatible with any number."""
+def test_a_cpu_token_accepts_any_memory():
+    """A cpu token is compatible with any memory size."""
     check_size("A", NUMBER_TOKEN, 2048)
     check_size("A", NUMBER_TOKEN, NUMBER_TOKEN)
     with pytest.raises(ValueError, match="memory_mib must be an integer"):
@@ -61,13 +61,13 @@ def test_a_cpu_known_only_at_deploy_time():
 
 
 @pytest.mark.parametrize("gib", [None, 21, 50, 200, NUMBER_TOKEN])
-def test_accepted_disks(gib):
+def test_disks_of_21_to_200_gib_are_accepted(gib):
     """21 to 200 GiB, or the default, are accepted."""
     check_ephemeral_storage("A", gib)
 
 
 @pytest.mark.parametrize("gib", [0, 20, 201, 50.5, "50", True, TEXT_TOKEN])
-def test_rejected_disks(gib):
+def test_the_error_for_an_unsupported_disk_size_has_the_range(gib):
     """The error for another disk size has the range."""
     with pytest.raises(ValueError, match="Fargate accepts 21 to 200"):
         check_ephemeral_storage("A", gib)

@@ -34,8 +34,8 @@ def component(environment: dict, **more) -> Component:
     return Component(name="One", path="Components/One", containers=containers, cpu=256, memory_mib=512, count=1)
 
 
-def test_size_of_a_task_definition():
-    """Known text counts as JSON with escapes; tokens count as nothing."""
+def test_the_size_of_a_task_definition_counts_its_known_text():
+    """Known text counts as escaped JSON; tokens count as nothing."""
     empty = definition_bytes(component({}))
     assert definition_bytes(component({"A": "x"})) - empty == len('{"name":"A","value":"x"}')
     assert definition_bytes(component({"A": 'ü"\n'})) - empty == len('{"name":"A","value":"') + 6 + len('"}')
@@ -62,8 +62,8 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("name", TOO_LARGE)
-def test_a_task_definition_too_large(name):
-    """The error has the size, the limit and the largest variables."""
+def test_a_task_definition_that_is_too_large_is_rejected(name):
+    """The error states the size, the limit and the largest variables."""
     with pytest.raises(ValueError, match=r"task definition of .*65,536 bytes") as error:
         plan_of(version=V, **TOO_LARGE[name])
     assert len(str(error.value)) < 700
@@ -78,14 +78,14 @@ def test_the_largest_values_are_named():
     assert "C (" not in str(error.value)
 
 
-def test_long_values_that_fit():
+def test_long_values_within_the_limit_are_accepted():
     """Long values within the limit are accepted, and tokens do not count."""
     plan = plan_of(version=V, environment={"A": LONG, "B": LONG, **{f"V{i}": TOKEN for i in range(200)}})
     assert max(map(definition_bytes, plan.components)) < TASK_DEFINITION_BYTES
 
 
-def test_many_ecs_tasks():
-    """Too many ECS tasks exceed the limit of the components that run DAGs."""
+def test_too_many_ecs_tasks_are_rejected():
+    """With too many ECS tasks, the components with DAGs exceed the size limit of a task definition."""
     tasks = tuple(EcsTask(name=f"etl{number}") for number in range(200))
     assert plan_of(version=V, ecs_tasks=tasks[:40])
     with pytest.raises(ValueError, match="task definition of DagProcessor"):
@@ -93,12 +93,12 @@ def test_many_ecs_tasks():
 
 
 def peer(text: str) -> SimpleNamespace:
-    """Return a stand-in for a CDK peer."""
+    """Return a stand-in for an ``ec2.IPeer``."""
     return SimpleNamespace(unique_id=text, can_inline_rule=True)
 
 
-def test_many_clients():
-    """Web raises an error for more clients than a security group has rules."""
+def test_more_clients_than_security_group_rules_are_rejected():
+    """Web raises an error if its clients need more rules than a security group may have."""
     blocks = [f"10.{number}.0.0/16" for number in range(80)]
     certificate = SimpleNamespace(certificate_arn="arn:aws:acm:eu-west-1:123456789012:certificate/1")
     with pytest.raises(ValueError, match=r"80 clients.*60 rules"):
@@ -107,7 +107,7 @@ def test_many_clients():
     with pytest.raises(ValueError, match=r"31 clients.*two rules each.*60 rules"):
         Web(certificate=certificate, allow_from=blocks[:31])
     assert Web(certificate=certificate, allow_from=blocks[:30])
-    # IPv4 and IPv6 have separate limits; a security group or prefix list counts for both.
+    # IPv4 and IPv6 rules have separate limits; a security group or prefix list counts towards both.
     sixes = [f"2001:db8:{number}::/48" for number in range(60)]
     assert Web(allow_from=[*blocks[:60], *sixes])
     with pytest.raises(ValueError, match="61 clients"):
@@ -130,7 +130,7 @@ def test_many_clients():
         (lambda: S3Dags(bucket=SimpleNamespace(bucket_arn="arn:aws:s3:::b"), prefix=LONG), "prefix.*512"),
     ],
 )
-def test_long_names(make, message):
+def test_the_error_for_a_long_name_does_not_repeat_it(make, message):
     """The error for a name that is too long does not repeat it."""
     with pytest.raises(ValueError, match=message) as error:
         make()

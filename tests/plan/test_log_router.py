@@ -13,21 +13,21 @@ OPTIONS = {"Name": "firehose", "region": "eu-central-1", "delivery_stream": "air
 PUT = Permission(actions=("firehose:PutRecordBatch",), resources=(ARN,))
 
 
-def test_permissions_of_routed_services():
-    """Every service has the router's permissions; the migration does not."""
+def test_every_service_has_the_permissions_of_its_log_router():
+    """Every service has the log router's permissions; the migration does not."""
     routed = plan(log_router=FireLens(options=OPTIONS, permissions=[PUT]))
     for component in routed.components:
         assert (PUT in component.permissions) == (component.count is not None), component.name
 
 
 def test_firelens_and_ecs_executor_are_incompatible():
-    """The ECS executor mistakes the end of any container for the end of its task."""
+    """With a second container, the ECS executor mistakes its end for the end of the task."""
     with pytest.raises(ValueError, match=r"log_router=FireLens.* cannot be used with executor=EcsExecutor.*AwsLogs"):
         plan("3.3", "ecs", log_router=FireLens(options=OPTIONS))
 
 
-def test_memory_of_the_router():
-    """A service needs more memory than the router reserves."""
+def test_a_service_needs_more_memory_than_its_log_router_reserves():
+    """A service needs more memory than its log router reserves."""
     words = r"log_router=FireLens\(memory_mib={}\) .* {}, which has {} MiB"
     for refused in ((1024, "DagProcessor", 1024), (100_000, "ApiServer", 2048)):
         with pytest.raises(ValueError, match=words.format(*refused)):
@@ -45,7 +45,7 @@ def test_memory_of_the_router():
 
 
 def test_ecs_tasks_and_stores_have_no_router():
-    """ECS tasks and stores may be smaller than the router."""
+    """ECS tasks and stores have no log router, so they may be smaller than it."""
     router = FireLens(options=OPTIONS, memory_mib=1000)
     small = EcsTask(name="etl", cpu=256, memory_mib=512)
     assert plan(executor="container-redis", log_router=router, ecs_tasks=(small,)).component("Broker").memory_mib == 512
@@ -72,13 +72,13 @@ def test_ecs_tasks_and_stores_have_no_router():
     ],
 )
 def test_rejected_arguments_of_firelens(arguments, words):
-    """A router that cannot work or would expose a secret raises an error."""
+    """A log router that cannot work or would expose a secret raises an error."""
     with pytest.raises(ValueError, match=words):
         FireLens(**arguments)
 
 
-def test_retention():
-    """The default is 30 days; other values must be those of CloudWatch."""
+def test_log_retention_is_30_days_or_another_value_of_cloudwatch():
+    """Logs are kept for 30 days by default; other values must be those that CloudWatch supports."""
     assert [router.kept_days for router in (AwsLogs(), AwsLogs(retention_days=7), AwsLogs(retention_days=None))] == [
         30,
         7,
@@ -90,12 +90,12 @@ def test_retention():
             AwsLogs(retention_days=days)
 
 
-def test_a_secret_option_of_the_plugin():
+def test_an_option_of_the_fluent_bit_plugin_may_be_a_secret():
     """The API key of a log service may be an ecs.Secret."""
     assert FireLens(options={"Name": "datadog", "apikey": EcsSecret()}).has_sidecar
 
 
-def test_the_log_router_must_be_one():
+def test_log_router_must_be_a_log_router_object():
     """log_router= must be a LogRouter object."""
     with pytest.raises(ValueError, match="log_router= must be a LogRouter such as AwsLogs"):
         plan(log_router="firelens")

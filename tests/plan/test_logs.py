@@ -33,7 +33,7 @@ WRITE = {(("s3:GetObject", "s3:PutObject"), (Ref("Logs", "objects_arn"),)), FIND
 
 
 def permissions(found, of="Logs"):
-    """Return each component's permissions on a store."""
+    """Return each component's permissions on the log store."""
     return {
         part.name: {(p.actions, p.resources) for p in part.permissions if any(r.of == of for r in p.resources)}
         for part in found.components
@@ -41,8 +41,8 @@ def permissions(found, of="Logs"):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_readers_and_writers(line):
-    """The web component reads; the triggerer and task runners write."""
+def test_the_web_component_reads_logs_and_task_runners_write_them(line):
+    """The web component reads logs; the triggerer and task runners write them."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
     assert permissions(plan(line)) == {**none, web: READ, "Triggerer": WRITE, "Pools/default": WRITE}
@@ -51,7 +51,7 @@ def test_readers_and_writers(line):
 
 
 def test_all_containers_have_the_same_log_folder():
-    """Every container has the same log folder, and uses the task role."""
+    """Every container has the same log folder and, without a connection, uses the task role."""
     found = containers(plan(logs=S3Logs(bucket=BUCKET)))
     del found["migrate"]
     for container in found.values():
@@ -62,8 +62,8 @@ def test_all_containers_have_the_same_log_folder():
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("store", [S3Logs(), CloudWatchLogs()])
-def test_releases_that_need_a_named_connection(line, store):
-    """In 3.0 and 3.1 an empty id fails every task, so the cluster sets a connection."""
+def test_airflow_3_0_and_3_1_have_a_connection_for_logs(line, store):
+    """In 3.0 and 3.1 an empty connection id fails every task, so the cluster sets a connection."""
     wants = line in ("3.0", "3.1")
     for name, container in containers(plan(line, logs=store, image=OWN_IMAGE)).items():
         if name != "migrate":
@@ -74,7 +74,7 @@ def test_releases_that_need_a_named_connection(line, store):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_readers_and_writers_of_cloudwatch(line):
+def test_the_same_components_read_and_write_a_log_group(line):
     """The permissions on a log group match those on a bucket."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
@@ -85,7 +85,7 @@ def test_readers_and_writers_of_cloudwatch(line):
 
 
 AMAZON = "apache-airflow-providers-amazon"
-# Releases with an amazon provider before 9.32.0; those before Airflow 3 are not affected.
+# These releases have an amazon provider before 9.32.0, which loses logs on Airflow 3.
 LOSE = [AirflowVersion.of(version) for version in ("3.0.0", "3.0.6", "3.1.8", "3.2.2", "3.3.0")]
 KEEP = [AirflowVersion.of(version) for version in ("2.8.4", "2.11.2", "3.3.1", "3.3.2")]
 
@@ -105,19 +105,19 @@ def built(tmp_path):
 
 
 def in_pool(image):
-    """Return an executor with a pool that runs *image*."""
+    """Return an executor with a second worker pool that runs *image*."""
     return CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
 
 
 def provider_warnings(**arguments):
-    """Return the ids of warnings about the provider."""
+    """Return the ids of warnings about the amazon provider."""
     found = settings_of(logs=CloudWatchLogs(), **arguments).advice
     return [each.id for each in found if each.id.startswith("cdk-airflow-ecs:cloudwatch-provider")]
 
 
 @pytest.mark.parametrize("version", LOSE, ids=str)
-def test_images_that_lose_logs(version, built):
-    """Images whose provider closes its handler too early raise an error with CloudWatch."""
+def test_cloudwatch_with_an_image_that_loses_logs_is_rejected(version, built):
+    """CloudWatchLogs rejects images whose amazon provider closes its log handler too early."""
     lose = [
         AirflowImage.official(),
         built("pandas"),
@@ -135,8 +135,8 @@ def test_images_that_lose_logs(version, built):
 
 
 @pytest.mark.parametrize("version", KEEP, ids=str)
-def test_releases_that_keep_logs(version, built):
-    """Other releases have no warning."""
+def test_releases_that_keep_logs_give_no_warning(version, built):
+    """Releases that keep all logs give no warning."""
     for image in (AirflowImage.official(), OWN_IMAGE, built(base="slim")):
         assert provider_warnings(version=version, image=image, executor=in_pool(image)) == []
 
@@ -149,15 +149,15 @@ def test_releases_that_keep_logs(version, built):
         f"{AMAZON} @ https://example.com/amazon.whl",
     ],
 )
-def test_builds_that_require_the_provider(requirement, built):
-    """A build that requires a good provider is accepted on any base."""
+def test_a_build_that_requires_a_fixed_provider_is_accepted(requirement, built):
+    """A build that requires a fixed amazon provider is accepted on any base image."""
     for base in (None, "slim", "example.com/airflow:1"):
         image = built(requirement, base=base)
         assert provider_warnings(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == []
 
 
-def test_images_with_an_unknown_provider(built, tmp_path):
-    """An image with unknown content gives a warning."""
+def test_an_image_with_an_unknown_provider_gives_a_warning(built, tmp_path):
+    """An image whose amazon provider is unknown gives a warning."""
     repository = SimpleNamespace(repository_arn="arn:aws:ecr:::repository/r")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "Dockerfile").write_text("FROM apache/airflow:3.0.6\n")
@@ -177,8 +177,8 @@ def test_images_with_an_unknown_provider(built, tmp_path):
         ]
 
 
-def test_cloudwatch_options():
-    """Readers and writers have the log group, and use the task role."""
+def test_readers_and_writers_of_logs_have_the_log_group():
+    """Components that read or write logs have the log group, and use the task role."""
     found = containers(plan(logs=CloudWatchLogs(log_group=LOG_GROUP)))
     for name in ("api-server", "triggerer", "worker"):
         assert option(found[name], "logging", "remote_logging") == "True"
@@ -188,7 +188,7 @@ def test_cloudwatch_options():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_cloudwatch_is_off_for_other_containers(line):
-    """Airflow's handler would query the group at once, so other containers do not configure it."""
+    """Airflow's log handler queries the log group at start, so containers without logs do not configure it."""
     found = containers(plan(line, logs=CloudWatchLogs(), image=OWN_IMAGE))
     for name in ("scheduler", "dag-processor"):
         assert option(found[name], "logging", "remote_logging") == "False", name
@@ -198,7 +198,7 @@ def test_cloudwatch_is_off_for_other_containers(line):
 @pytest.mark.parametrize(
     ("logs", "dags"), [("task-logs", ""), ("dags/logs", "dags"), ("airflow", "airflow/dags/"), ("same", "/same")]
 )
-def test_logs_inside_the_dags_folder(logs, dags):
+def test_logs_inside_the_dags_folder_are_rejected(logs, dags):
     """Logs and DAGs must be in separate folders of a bucket."""
     other = SimpleNamespace(bucket_arn="arn:aws:s3:::b", bucket_name="b")
     with pytest.raises(ValueError, match=rf"prefix={logs!r}\) .* separate folders"):
@@ -208,7 +208,7 @@ def test_logs_inside_the_dags_folder(logs, dags):
     assert plan(logs=S3Logs(prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
 
 
-def test_logs_and_dags_in_one_bucket():
+def test_logs_and_dags_may_share_a_bucket():
     """Logs and DAGs may share a bucket."""
     for logs, dags in (("logs", "dags"), ("dags-logs", "dags"), (TEXT_TOKEN, "dags")):
         assert plan(logs=S3Logs(bucket=BUCKET, prefix=logs), dags=S3Dags(bucket=BUCKET, prefix=dags))
@@ -224,7 +224,7 @@ def test_logs_and_dags_in_one_bucket():
         {"log_group": SimpleNamespace(log_group_arn=TEXT_TOKEN, log_group_name=TEXT_TOKEN + "#")},
     ],
 )
-def test_accepted_arguments_of_cloudwatch(arguments):
+def test_any_valid_retention_of_a_log_group_is_accepted(arguments):
     """Both ends of the range, None and tokens are accepted."""
     found = CloudWatchLogs(**arguments)
     assert all(getattr(found, name) == value for name, value in arguments.items())
@@ -248,12 +248,12 @@ def test_accepted_arguments_of_cloudwatch(arguments):
     ],
 )
 def test_rejected_arguments_of_cloudwatch(arguments, words):
-    """The error has the value and the accepted values."""
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^CloudWatchLogs {words}"):
         CloudWatchLogs(**arguments)
 
 
-def test_local_logs():
+def test_local_logs_need_no_options_and_no_permissions():
     """LocalLogs needs no options and no permissions."""
     found = plan(logs=LocalLogs())
     assert option(containers(found)["worker"], "logging", "remote_logging") == "False"
@@ -280,6 +280,6 @@ def test_local_logs():
     ],
 )
 def test_rejected_arguments_of_s3_logs(arguments, words):
-    """The error has the value and the accepted values."""
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^S3Logs {words}"):
         S3Logs(**arguments)

@@ -21,7 +21,7 @@ from contracts.offers import ALWAYS, OFFERS, SINCE_3, STARTED
 
 DATABASES = {"rds": RdsDatabase(), "aurora": AuroraDatabase(), "container": ContainerDatabase(), "existing": EXISTING}
 BUILT = AirflowImage.build(Path(__file__).parent / "image")
-# DAG source and image.
+# Combinations of a DAG source and an image.
 CODE = {
     "s3-official": {"dags": S3Dags()},
     "s3-registry": {"dags": S3Dags(), "image": OWN_IMAGE},
@@ -31,7 +31,7 @@ CODE = {
 }
 ETL = EcsTask(name="etl")
 MATRIX = list(itertools.product(VERSIONS, EXECUTORS, DATABASES, CODE))
-# Combinations that raise an error, with its text.
+# Executors that require a newer release, with the text of the error.
 NEEDS = {"lambda": "LambdaExecutor needs Airflow 2.11", "several": "SeveralExecutors requires Airflow 2.10"}
 REFUSED = {
     (line, name): f"{NEEDS[name]} or newer, got {VERSIONS[line]}" for name, lines in LACKING.items() for line in lines
@@ -42,19 +42,19 @@ CELLS = pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 
 
 def make(line: str, executor: str, database: str, code: str) -> ClusterPlan:
-    """Plan one combination."""
+    """Plan one combination of release, executor, database, and DAG source with image."""
     return plan(line, executor, database=DATABASES[database], ecs_tasks=(ETL,), **CODE[code])
 
 
 def cells(line: str, executor: str) -> Iterator[tuple[str, str, Component]]:
-    """Yield each component of one release and executor, with its database and code."""
+    """Yield the components of all plans of one release and executor, with the keys of DATABASES and CODE."""
     for database, code in itertools.product(DATABASES, CODE):
         for component in make(line, executor, database, code).components:
             yield database, code, component
 
 
 def symbols(node: Any) -> Iterator[Ref | SecretRef]:
-    """Yield every symbol inside *node*."""
+    """Yield every value inside *node* that is known only at deploy time."""
     match node:
         case Ref() | SecretRef():
             yield node
@@ -68,7 +68,7 @@ def symbols(node: Any) -> Iterator[Ref | SecretRef]:
 
 
 def offered(line: str, executor: str, database: str, code: str) -> set[Ref | SecretRef]:
-    """Return every symbol that the stores of one combination bind."""
+    """Return every deploy-time value that the stores of one combination provide."""
     context = ExecutorContext(version=VERSIONS[line])
     stores = [DATABASES[database], CODE[code]["dags"], S3Logs(), Web()]
     executors = EXECUTORS[executor].plan(context)
@@ -84,8 +84,8 @@ def offered(line: str, executor: str, database: str, code: str) -> set[Ref | Sec
 
 
 @CELLS
-def test_every_option_exists(line, executor):
-    """The release supports each AIRFLOW__ variable."""
+def test_every_airflow_variable_is_an_option_of_the_release(line, executor):
+    """Every AIRFLOW__ variable is an option that the release supports."""
     for database, code, component in cells(line, executor):
         for container in component.containers:
             for name in container.environment:
@@ -97,8 +97,8 @@ def test_every_option_exists(line, executor):
 
 
 @CELLS
-def test_every_value_can_be_bound(line, executor):
-    """Values are text or symbols that the stores bind."""
+def test_every_value_is_text_or_provided_by_a_store(line, executor):
+    """Values are text, or deploy-time values that a store provides."""
     for database, code, component in cells(line, executor):
         found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
         found += [ref for v in component.volumes for ref in (v.file_system_id, v.access_point_id)]
@@ -135,25 +135,25 @@ def test_unsupported_combinations(line, executor):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_image_dags_need_an_image(line):
-    """The official image contains no DAGs."""
+    """The official image contains no DAGs, so ImageDags requires another image."""
     for image in (None, type(OWN_IMAGE).official(architecture="arm64")):
         with pytest.raises(ValueError, match="requires an image with your DAGs"):
             plan(line, dags=ImageDags(), image=image)
 
 
-def test_different_inputs_give_different_plans():
+def test_plans_differ_by_executor_dag_source_and_image():
     """Plans of one release differ by executor, DAG source and image."""
     for line in VERSIONS:
-        # The name of a registry image, or the content of a built one, is not in the plan.
+        # The plan contains neither the name of a registry image nor the content of a built one.
         rows = [row for row in PLANNED if row[0] == line and row[2] == "rds" and row[3] not in SAME_PLAN]
         plans = [make(*row) for row in rows if row[1] != "existing-redis"]
         repeated = [a for a, b in itertools.combinations(plans, 2) if a == b]
-        # On 2.x the binding of the bucket has the prefix.
+        # In plans of 2.x the bucket's URI is a symbol that includes the prefix, so plans may be equal.
         assert len(repeated) == (len(plans) // 3 if line[0] == "2" else 0)
 
 
-def test_the_matrix_is_fast():
-    """All plans take less than ten seconds of CPU time."""
+def test_all_combinations_are_planned_in_ten_seconds():
+    """Planning all combinations takes less than ten seconds of CPU time."""
     start = time.process_time()
     for row in PLANNED:
         make(*row)
@@ -161,8 +161,8 @@ def test_the_matrix_is_fast():
     assert time.process_time() - start < 10
 
 
-def test_plans_cannot_call_cdk():
-    """The fixture of this folder fails a test that calls CDK's kernel."""
+def test_a_plan_test_that_calls_cdk_fails():
+    """In this folder, a fixture fails each test that calls CDK's kernel."""
     from aws_cdk import Token
 
     with pytest.raises(AssertionError, match="must not ask CDK"):

@@ -50,7 +50,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_readable_secret_raises_an_error(case):
-    """The error does not repeat the secret."""
+    """A readable secret raises an error that does not repeat it."""
     with pytest.raises(ValueError, match=r"secret|login") as caught:
         CASES[case]()
     assert "hunter2" not in str(caught.value)
@@ -58,7 +58,7 @@ def test_a_readable_secret_raises_an_error(case):
 
 
 def test_the_error_explains_how_to_pass_harmless_values():
-    """A harmless value with a suspicious name may be a plain SSM parameter."""
+    """The error suggests a plain SSM parameter for a harmless value with a suspicious name."""
     with pytest.raises(ValueError, match=r"STRIPE_KEY looks like a secret \(by its name\) .*from_ssm_parameter"):
         plan(environment={"STRIPE_KEY": "public"})
     with pytest.raises(ValueError, match=r"\[acme\] public_token looks like a secret by its name.*from_ssm_parameter"):
@@ -67,7 +67,7 @@ def test_the_error_explains_how_to_pass_harmless_values():
     assert {"STRIPE_KEY", "AIRFLOW__ACME__PUBLIC_TOKEN"} <= found["worker"].environment.keys()
 
 
-def test_a_connection_without_a_password():
+def test_a_connection_without_a_password_may_be_plain_text():
     """A connection without a password may be text."""
     given = {"AIRFLOW_CONN_X": "http://example.com"}
     assert containers(plan(environment=given))["worker"].environment.items() >= given.items()
@@ -82,6 +82,6 @@ def test_a_connection_without_a_password():
         {"my_plugin": {"token_url": "https://example.com", "sort_key": "id", "max_tokens": 4096}},
     ],
 )
-def test_options_that_are_not_secret(config):
+def test_harmless_options_with_suspicious_names_are_accepted(config):
     """Harmless options with suspicious names are accepted."""
     assert plan(config=config, image=OWN_IMAGE)

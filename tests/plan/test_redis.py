@@ -1,4 +1,4 @@
-"""Redis brokers: settings of their clients, and rejected arguments."""
+"""Redis brokers: their clients' settings, and rejected arguments."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_new_and_existing_redis_have_the_same_clients():
     }
 
 
-def test_visibility_timeout():
-    """The default is Airflow's, which is one day."""
+def test_the_default_visibility_timeout_is_one_day():
+    """The default visibility timeout is Airflow's: one day."""
     option = ("celery_broker_transport_options", "visibility_timeout")
     brokers = [
         RedisBroker(),
@@ -39,8 +39,8 @@ def test_visibility_timeout():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_urls_are_composed_in_the_container(line):
-    """Broker and results use two databases over verified TLS; no URL contains a secret."""
+def test_redis_urls_are_composed_in_the_container(line):
+    """Broker and results use two Redis databases over verified TLS; no URL contains a secret."""
     config = RedisBroker().plan(VERSIONS[line], ["default"]).config
     for name, database in (("broker_url_cmd", 0), ("result_backend_cmd", 1)):
         command = config["celery", name]
@@ -51,8 +51,8 @@ def test_urls_are_composed_in_the_container(line):
 
 
 @pytest.mark.parametrize("arguments", [{"serverless": True}, {"cluster_mode": True}])
-def test_no_cluster_mode(arguments):
-    """The error for serverless and cluster mode has Celery's reason and an alternative."""
+def test_serverless_and_cluster_mode_are_rejected(arguments):
+    """The error for serverless and cluster mode explains why Celery fails, with an alternative."""
     with pytest.raises(ValueError, match=r"CROSSSLOT .*celery/celery#9019.* use RedisBroker\(replicas=1\)"):
         RedisBroker(**arguments)
 
@@ -66,7 +66,7 @@ def test_no_cluster_mode(arguments):
         {"node_type": TEXT_TOKEN},
     ],
 )
-def test_accepted_values(arguments):
+def test_both_ends_of_each_range_are_accepted(arguments):
     """Both ends of each range, and a node type token, are accepted."""
     broker = RedisBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
@@ -88,14 +88,14 @@ def test_accepted_values(arguments):
         ({"replicas": 1, "failover": "no"}, "failover .*True or False"),
     ],
 )
-def test_rejected_values(arguments, words):
-    """The error has the value and the accepted values."""
+def test_the_error_has_the_rejected_and_the_accepted_values(arguments, words):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RedisBroker .*{words}"):
         RedisBroker(**arguments)
 
 
 @pytest.mark.parametrize("token", [SECRET, EcsSecret()])
-def test_a_token_in_either_form(token):
+def test_the_auth_token_may_be_a_whole_secret_or_a_field(token):
     """The AUTH token may be a whole secret or a field."""
     broker = RedisBroker.existing(TEXT_TOKEN, auth_token=token, port=NUMBER_TOKEN, security_group=GROUP)
     assert (broker.host, broker.port, broker.security_group) == (TEXT_TOKEN, NUMBER_TOKEN, GROUP)
@@ -116,7 +116,7 @@ def test_a_token_in_either_form(token):
         ({"security_group": "sg-1"}, "must be an ec2.ISecurityGroup, got 'sg-1'"),
     ],
 )
-def test_rejected_existing_redis(arguments, words):
+def test_an_existing_redis_needs_a_valid_host_port_and_secret(arguments, words):
     """An existing Redis needs a valid host, port and secret."""
     with pytest.raises(ValueError, match=words) as caught:
         RedisBroker.existing(**{"host": "redis.example.com", "auth_token": SECRET, **arguments})

@@ -1,4 +1,4 @@
-"""Registry images: rejected names, and warnings."""
+"""Images from a registry: rejected names, and warnings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DIGEST = "sha256:" + "0" * 64
         ),
     ],
 )
-def test_invalid_images(make, words):
+def test_an_image_that_cannot_be_pulled_is_rejected(make, words):
     """An image that cannot be pulled raises an error."""
     with pytest.raises(ValueError, match=words):
         make()
@@ -65,7 +65,7 @@ def test_invalid_images(make, words):
         f"{TEXT_TOKEN}.dkr-ecr.eu-west-1.on.aws",
     ],
 )
-def test_hosts_of_ecr(host):
+def test_all_host_names_of_amazon_ecr_are_recognized(host):
     """All host names of Amazon ECR are recognized."""
     with pytest.raises(ValueError, match=r"is in Amazon ECR, .* Use AirflowImage\.ecr\(repository, tag\)"):
         AirflowImage.registry(f"{host}/airflow:3.3.2")
@@ -90,8 +90,8 @@ def test_hosts_of_ecr(host):
         ("ghcr_io.x/airflow:1", "'ghcr_io.x' is not the host name of a registry"),
     ],
 )
-def test_invalid_names(name, why):
-    """The error for a name that Docker or ECS rejects has the reason."""
+def test_the_error_for_an_invalid_image_name_has_the_reason(name, why):
+    """The error for an image name that Docker or ECS rejects states the reason."""
     with pytest.raises(ValueError, match=rf"AirflowImage\.registry name must be an image name .*{why}"):
         AirflowImage.registry(name)
     for store in (ContainerDatabase, RedisBroker.container):
@@ -99,8 +99,8 @@ def test_invalid_names(name, why):
             store(image=name)
 
 
-def test_another_airflow_in_the_name(tmp_path):
-    """A name with another Airflow release gives a warning; other numbers do not."""
+def test_an_image_name_with_another_airflow_release_gives_a_warning(tmp_path):
+    """An image name with another Airflow release gives a warning; other numbers do not."""
 
     def warnings(**arguments):
         found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
@@ -123,8 +123,8 @@ def docker_hub_warnings(**arguments):
     return {each.id: each.text for each in found if "docker-hub-pulls" in each.id}
 
 
-def test_pulls_from_docker_hub():
-    """A warning is raised if each task pulls from Docker Hub without credentials."""
+def test_frequent_pulls_from_docker_hub_give_a_warning():
+    """A warning is given if each task pulls from Docker Hub without credentials."""
     ((identity, text),) = docker_hub_warnings(executor=EcsExecutor()).items()
     assert identity == "cdk-airflow-ecs:docker-hub-pulls:airflow"
     assert "apache/airflow:3.3.2-python3.12 from Docker Hub" in text
@@ -145,8 +145,8 @@ def test_pulls_from_docker_hub():
     )
 
 
-def test_credentials_that_only_the_build_needs():
-    """Credentials for a built image give a warning about `docker login`."""
+def test_credentials_for_a_built_image_give_a_warning():
+    """Credentials for an image that CDK builds give a warning about `docker login`."""
     sqs = CeleryExecutor(broker=SqsBroker())
     found = settings_of(
         version=AirflowVersion.V3_3, executor=sqs, image=AirflowImage.official(credentials=SECRET)
@@ -159,7 +159,7 @@ def test_credentials_that_only_the_build_needs():
         AirflowImage.official(credentials="user:password")
 
 
-def test_accepted_names():
+def test_image_names_with_tags_digests_and_tokens_are_accepted():
     """Tags, digests and tokens are accepted."""
     for tag in ("3.3.2-1", "v1_2.3", DIGEST, TEXT_TOKEN):
         assert plan(image=AirflowImage.ecr(REPOSITORY, tag))
@@ -168,8 +168,8 @@ def test_accepted_names():
 
 
 @pytest.mark.parametrize("name", ["apache/airflow:2.11.2", "docker.io/apache/airflow:slim-3.3.1-python3.12"])
-def test_another_release(name, tmp_path):
-    """An official image of another release than version= raises an error."""
+def test_an_official_image_of_another_release_is_rejected(name, tmp_path):
+    """An official image whose release is not that of version= raises an error."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "a.py").write_text("")
     (tmp_path / "own").mkdir()
@@ -198,8 +198,8 @@ def test_another_release(name, tmp_path):
         "FROM acme/airflow:2.11.2\n",
     ],
 )
-def test_the_same_release(text, tmp_path):
-    """Names with the cluster's release or none are accepted; a Dockerfile's last stage counts."""
+def test_an_image_name_with_the_release_of_the_cluster_is_accepted(text, tmp_path):
+    """An image name with the cluster's release or none is accepted; a Dockerfile's last stage counts."""
     (tmp_path / "Dockerfile").write_text(text)
     assert plan(image=AirflowImage.build(tmp_path))
     for name in ("apache/airflow:3.3.2", "apache/airflow:slim-3.3.2-python3.12", "apache/airflow:3.3"):
@@ -220,8 +220,8 @@ def test_the_same_release(text, tmp_path):
         (OWN_IMAGE, False),
     ],
 )
-def test_tags_that_move(image, moves):
-    """A moving tag gives a warning, because tasks could run another image than their scheduler."""
+def test_a_tag_that_may_move_gives_a_warning(image, moves):
+    """A tag such as latest gives a warning: tasks could run another image than their scheduler."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
     found = settings_of(version=AirflowVersion.V3_3, image=image, executor=pools).advice
     names = ["airflow", "Pools/heavy"] if moves else []

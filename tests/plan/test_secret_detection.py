@@ -128,14 +128,14 @@ HARMLESS_COMMANDS = [
 
 
 @pytest.mark.parametrize("name", NAMES.split())
-def test_names_of_secrets(name):
-    """Text and numbers under these names are secrets."""
+def test_text_and_numbers_under_names_of_secrets_are_secrets(name):
+    """Text and numbers under the names of secrets are secrets."""
     assert secret_of(name, "hunter2") == "its name"
     assert secret_of(name, 12345) == "its name" or name == "TOKENS"
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES.split())
-def test_other_names(name):
+def test_names_that_only_resemble_those_of_secrets_are_accepted(name):
     """Names that only resemble those of secrets are accepted."""
     assert secret_of(name, "hunter2") is None
 
@@ -157,21 +157,21 @@ def test_other_names(name):
         ("PWD", "/opt/airflow"),
     ],
 )
-def test_references_to_a_secret(name, value):
-    """A path, ARN, placeholder, switch or amount is not a secret."""
+def test_a_reference_switch_or_amount_is_not_a_secret(name, value):
+    """Under the name of a secret, a path, ARN, placeholder, switch or amount is not a secret."""
     assert secret_of(name, value) is None
 
 
 @pytest.mark.parametrize("what", VALUES)
-def test_values_of_secrets(what):
-    """These values are secrets under any name."""
+def test_some_values_are_secrets_under_any_name(what):
+    """Some values, such as private keys, are secrets under any name."""
     found = secret_of("SETTING", VALUES[what])
     assert found
     assert "hunter2" not in found
 
 
 @pytest.mark.parametrize("what", HARMLESS)
-def test_other_values(what):
+def test_hashes_certificates_and_prose_are_not_secrets(what):
     """Hashes, ports, placeholders, certificates and prose are accepted."""
     assert secret_of("SETTING", HARMLESS[what]) is None
 
@@ -189,19 +189,19 @@ def test_other_values(what):
         ("hunter2", True),
     ],
 )
-def test_a_connection_of_airflow(value, is_secret):
+def test_an_airflow_connection_is_a_secret_only_with_a_password(value, is_secret):
     """A connection is a secret only if it has a password."""
     assert bool(secret_of("AIRFLOW_CONN_X", value)) == is_secret
 
 
-def test_a_secret_id_of_vault():
+def test_a_secret_id_is_a_secret_only_for_a_secrets_backend():
     """A secret_id is a secret only in the arguments of a secrets backend."""
     assert secret_in_backend('{"url": "http://vault:8200", "secret_id": "hunter2"}') == "a secret_id"
     assert secret_in_backend('{"connections_prefix": "airflow/connections"}') is None
     assert secret_in('{"secret_id": "prod/db"}') is None
 
 
-def test_settings_of_a_log_router():
+def test_headers_and_logins_of_fluent_bit_are_recognized():
     """A header and a login of Fluent Bit are recognized."""
     assert secret_of("Header", "X-Api-Key hunter2") == "its name"
     assert secret_of("Header", "X-Team data") is None
@@ -209,13 +209,13 @@ def test_settings_of_a_log_router():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_with_a_secret(command):
+def test_secrets_in_commands_are_recognized(command):
     """Secrets in arguments, assignments, headers and literals are recognized."""
     assert secret_in_command(command)
 
 
 @pytest.mark.parametrize("command", HARMLESS_COMMANDS)
-def test_a_command_without_a_secret(command):
+def test_a_command_may_read_a_secret_from_a_variable_or_file(command):
     """A command may read a secret from its environment or a file."""
     assert secret_in_command(command) is None
 

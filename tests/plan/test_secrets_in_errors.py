@@ -31,7 +31,7 @@ class Login:
         return f"Login(password='{WORD}')"
 
 
-# Recognized by their form anywhere.
+# Texts whose form shows that they contain a secret, under any name.
 TEXTS = st.sampled_from(
     [
         f"rediss://:{WORD}@h",
@@ -42,8 +42,8 @@ TEXTS = st.sampled_from(
         f"-----BEGIN PRIVATE KEY-----\n{WORD}",
     ]
 )
-# Bytes, objects and values beside the name of a secret may be secrets. A short text that is passed directly or in a
-# list is repeated, such as 'vpc-0abc' instead of a VPC.
+# Errors hide bytes, objects and values under the name of a secret. They repeat a short text that is passed directly
+# or in a list, such as 'vpc-0abc' instead of a VPC.
 PARTS = st.one_of(TEXTS, st.just(WORD))
 SHAPES = st.recursive(
     st.one_of(PARTS.map(str.encode), st.builds(Login), PARTS.map(lambda text: ("DB_PASSWORD", text))),
@@ -66,9 +66,9 @@ NEEDED: Mapping[str, Any] = {
     "tag": "1",
     "version": VERSIONS["3.3"],
 }
-# Errors repeat texts of these lists, unless their form is that of a secret.
+# For these arguments errors repeat texts in lists, unless their form is that of a secret.
 TEXT_LISTS = {"allow_from", "queues", "command", "entrypoint"}
-# These accept anything without a check.
+# These classes accept any argument without a check.
 CONTRACTS = {
     "LocalLogs",
     "Executor",
@@ -96,7 +96,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 def arguments_of(call: Callable[..., Any]) -> list[str]:
-    """Return the names of the arguments."""
+    """Return the names of a function's arguments."""
     source = ClusterArguments if call is plan_of else call
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [name for name, parameter in inspect.signature(source).parameters.items() if parameter.kind in kinds]
@@ -115,7 +115,7 @@ def error_of(call: Callable[..., Any], **arguments: Any) -> str:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[Check.too_slow])
 def test_no_error_repeats_a_secret(name, data):
-    """The test passes secrets in pairs, bytes, tuples, mappings and objects."""
+    """No argument's error repeats a secret inside pairs, bytes, tuples, mappings or objects."""
     call = CALLS[name]
     argument = data.draw(st.sampled_from(arguments_of(call)))
     needed = {
@@ -146,15 +146,15 @@ def test_no_error_repeats_a_secret(name, data):
         {"web": {"certificate": WORD}},
     ],
 )
-def test_variables_and_options(arguments):
-    """Values of variables and options are never repeated."""
+def test_errors_do_not_repeat_values_of_variables_and_options(arguments):
+    """Errors do not repeat the values of environment variables and options."""
     found = error_of(plan_of, version=VERSIONS["3.3"], **arguments)
     assert re.search("ValueError|IncompatibleArgumentsError", found)
     assert WORD not in found
 
 
-def test_two_values_of_an_option():
-    """An option of a plugin may be secret."""
+def test_the_error_for_a_plugin_option_set_twice_hides_both_values():
+    """An option of a plugin may be secret, so the error hides both values."""
     found = error_of(lambda: merge([("a", {("my", "x"): WORD}), ("b", {("my", "x"): "other"})], "3.3"))
     assert "[my] x is given twice: as a str by a, and as a str by b" in found
     assert WORD not in found

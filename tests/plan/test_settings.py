@@ -1,4 +1,4 @@
-"""Defaults, the fields of components, and conflicting options."""
+"""Defaults, the fields of Service, and conflicting options."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from cdk_airflow_ecs.plan import SecretRef
 from cdk_airflow_ecs.testing import plan_of
 
 CORE = {"ApiServer": "api-server", "Scheduler": "scheduler", "DagProcessor": "dag-processor", "Triggerer": "triggerer"}
-# The fields of a Copilot manifest.
+# The fields that an AWS Copilot manifest has.
 SEED = Service(
     cpu=512,
     memory_mib=1024,
@@ -55,7 +55,7 @@ SEED = Service(
     ],
 )
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
-def test_default_sizes(line, executor, sizes):
+def test_by_default_each_component_has_one_task_of_a_measured_size(line, executor, sizes):
     """By default each component has one task of a measured size."""
     web = "ApiServer" if line == "3.3" else "Webserver"
     expected = {web: (1024, 2048), "DagProcessor": (512, 1024), "Triggerer": (512, 1024), **sizes}
@@ -67,7 +67,7 @@ def test_default_sizes(line, executor, sizes):
 
 @pytest.mark.parametrize("name", CORE)
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
-def test_fields_of_a_service(line, name):
+def test_the_fields_of_a_service_change_only_its_component(line, name):
     """The fields of a Service change only its component."""
     before, after = plan(line), plan(line, services={name: SEED})
     place = "Webserver" if name == "ApiServer" and line == "2.11" else name
@@ -83,8 +83,8 @@ def test_fields_of_a_service(line, name):
     ]
 
 
-def test_fields_of_a_pool():
-    """A pool has the same fields."""
+def test_a_worker_pool_has_the_fields_of_a_service():
+    """A worker pool accepts the same fields as a Service."""
     pool = WorkerPool(
         "default",
         cpu=512,
@@ -109,7 +109,7 @@ def test_fields_of_a_pool():
 
 
 def test_omitted_fields_keep_their_default():
-    """A Service changes only the given fields, and accepts a count of 0."""
+    """A Service changes only the fields that it sets; a count of 0 is accepted."""
     part = plan(services={"Scheduler": Service(count=0)}).component("Scheduler")
     assert (part.count, part.cpu, part.memory_mib) == (0, 1024, 2048)
 
@@ -138,8 +138,8 @@ def test_maintenance_stops_every_service(line, executor):
         ({"services": {"ApiServer": Service(enable_exec=False)}}, set()),
     ],
 )
-def test_enable_exec(arguments, shells):
-    """By default only an internal web component permits shells."""
+def test_only_an_internal_web_component_permits_shells_by_default(arguments, shells):
+    """By default only a web component that is not internet-facing permits shells."""
     assert {part.name for part in plan(**arguments).components if part.enable_exec} == shells
 
 
@@ -166,7 +166,7 @@ def test_a_missing_version_gives_a_warning():
         ("workers", "execution_api_retry_wait_max", 90),
     ],
 )
-def test_defaults_that_can_be_changed(option_):
+def test_config_and_environment_override_these_defaults(option_):
     """config= and environment= override these defaults in every container."""
     section, name, value = option_
     for arguments in (
@@ -189,8 +189,8 @@ def test_defaults_that_can_be_changed(option_):
         ("3.4.0", "3600"),
     ],
 )
-def test_lifetime_of_task_tokens(release, seconds):
-    """A token lasts a day only where it must outlast the queue."""
+def test_a_task_token_lasts_a_day_where_it_must_outlast_the_queue(release, seconds):
+    """Execution API tokens last a day only in releases where they must outlast the queue."""
     found = containers(plan_of(version=AirflowVersion.of(release)))
     del found["migrate"]
     assert {option(container, "execution_api", "jwt_expiration_time") for container in found.values()} == {seconds}
@@ -215,8 +215,8 @@ def test_the_scheduler_waits_ten_seconds_for_a_broker():
 
 
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
-def test_tasks_outlast_another_web_component(version):
-    """Tasks of Airflow 3 retry the execution API longer than Fargate needs to replace it."""
+def test_tasks_retry_until_an_api_server_is_replaced(version):
+    """Tasks of Airflow 3 retry the execution API for longer than Fargate needs to replace it."""
     found = containers(plan(version=version))
     del found["migrate"]
     for container in found.values():
@@ -280,8 +280,8 @@ RELIED_UPON = [
         ("dag_processor", "dag_bundle_config_list", "[]"),
     ],
 )
-def test_options_of_the_cluster(section, name, value):
-    """Changing an option of the cluster raises an error with both sources."""
+def test_changing_an_option_that_the_cluster_sets_is_rejected(section, name, value):
+    """Changing an option that the cluster sets raises an error with both sources."""
     with pytest.raises(ValueError, match=r"by (this cluster|the executor),? and .* by config=") as caught:
         plan(config={section: {name: value}})
     assert f"[{section}] {name}" in str(caught.value)
@@ -298,8 +298,8 @@ def test_options_of_the_cluster(section, name, value):
         ("2.8", "core", "remote_logging", False, "[logging] remote_logging"),
     ],
 )
-def test_old_names_of_the_clusters_options(line, section, name, value, current):
-    """The old name of such an option raises an error with both names."""
+def test_the_old_name_of_an_option_that_the_cluster_sets_is_rejected(line, section, name, value, current):
+    """The old name of an option that the cluster sets raises an error with both names."""
     web = Web(domain_name="airflow.example.com")
     for arguments in (
         {"config": {section: {name: value}}},
@@ -312,7 +312,7 @@ def test_old_names_of_the_clusters_options(line, section, name, value, current):
 
 
 @pytest.mark.parametrize(("line", "section", "name", "value"), RELIED_UPON)
-def test_options_that_the_cluster_relies_on(line, section, name, value):
+def test_changing_an_option_that_the_cluster_relies_on_is_rejected(line, section, name, value):
     """Changing an option that the cluster relies on raises an error."""
     services_ = {"DagProcessor": Service(environment={f"AIRFLOW__{section}__{name}".upper(): str(value)})}
     given = [
@@ -327,8 +327,8 @@ def test_options_that_the_cluster_relies_on(line, section, name, value):
         assert re.search(rf"\[{section}\] {name} .*by {source}", str(caught.value))
 
 
-def test_default_values_of_such_options():
-    """Setting such an option to its default is accepted."""
+def test_an_option_that_the_cluster_relies_on_may_have_its_default():
+    """An option that the cluster relies on may be set to its default."""
     assert plan(config={"api": {"port": 8080}, "logging": {"worker_log_server_port": 8793}, "celery": {}})
 
 
@@ -336,16 +336,16 @@ def test_default_values_of_such_options():
     ("section", "name"),
     [("scheduler", "scheduler_heartbeat_sec"), ("scheduler", "job_heartbeat_sec"), ("triggerer", "job_heartbeat_sec")],
 )
-def test_slow_heartbeats(section, name):
-    """A heartbeat slower than the health check's two minutes raises an error."""
+def test_a_heartbeat_slower_than_the_health_check_is_rejected(section, name):
+    """A heartbeat interval longer than the health check's two minutes raises an error."""
     for value in (120, "60.5", TEXT_TOKEN):
         assert plan(config={section: {name: value}})
     with pytest.raises(ValueError, match=rf"\[{section}\] {name} .*120, got 121 by config="):
         plan(config={section: {name: 121}})
 
 
-def test_options_of_the_cluster_by_component():
-    """The environment of one component cannot change them either."""
+def test_a_component_cannot_change_options_that_the_cluster_sets():
+    """A component's environment cannot change options that the cluster sets."""
     with pytest.raises(ValueError, match="by this cluster, and as 'X' by environment of Scheduler"):
         plan(services={"Scheduler": Service(environment={"AIRFLOW__CORE__EXECUTOR": "X"})})
 
@@ -379,23 +379,23 @@ def test_equal_values_do_not_conflict():
         ),
     ],
 )
-def test_two_values_for_one_option(arguments, words):
-    """The error has both sources."""
+def test_the_error_for_an_option_with_two_values_has_both_sources(arguments, words):
+    """The error for an option with two values has both sources."""
     with pytest.raises(ValueError, match=words):
         plan_of(**{"executor": EXECUTORS["celery"], **arguments})
 
 
 @pytest.mark.parametrize("name", ["METADATA_HOST", "FERNET_SEED", "BROKER_TOKEN", "CONNECTION_CHECK_MAX_COUNT"])
-def test_variables_of_the_cluster(name):
-    """The cluster's own variables cannot be changed."""
+def test_variables_that_the_cluster_sets_cannot_be_changed(name):
+    """Environment variables that the cluster sets cannot be changed."""
     with pytest.raises(ValueError, match=f"sets {name} in .*, which this cluster sets itself"):
         plan(environment={name: EcsSecret()})
     with pytest.raises(ValueError, match=f"environment of Scheduler sets {name} in scheduler"):
         plan(services={"Scheduler": Service(environment={name: EcsSecret()})})
 
 
-def test_variables_of_a_component():
-    """A component's variable overrides the cluster's."""
+def test_a_variable_of_a_component_overrides_that_of_the_cluster():
+    """A component's environment variable overrides the one in the cluster's environment=."""
     found = containers(
         plan(environment={"STAGE": "dev"}, services={"Scheduler": Service(environment={"STAGE": "special"})})
     )
@@ -404,8 +404,8 @@ def test_variables_of_a_component():
     assert {c.environment["STAGE"] for name, c in found.items() if name != "scheduler"} == {"dev"}
 
 
-def test_values_become_text():
-    """Numbers and booleans become text; tokens are unchanged."""
+def test_numbers_and_booleans_in_options_become_text():
+    """Numbers and booleans in options and variables become text; tokens are unchanged."""
     found = plan(
         config={"core": {"parallelism": 64}, "email": {"from_email": TEXT_TOKEN}},
         environment={"A": True, "B": 1.5, "C": TEXT_TOKEN, "D": ""},
@@ -416,7 +416,7 @@ def test_values_become_text():
     assert [worker.environment[name] for name in "ABCD"] == ["True", "1.5", TEXT_TOKEN, ""]
 
 
-def test_secrets_stay_secret():
+def test_plans_have_references_to_secrets():
     """A plan has references instead of ecs.Secret objects."""
     secret = EcsSecret()
     arguments = {
@@ -437,7 +437,7 @@ def test_secrets_stay_secret():
     assert "OTHER" not in found["worker"].environment
 
 
-def test_numbers_known_only_at_deploy_time():
+def test_cpu_memory_count_and_disk_may_be_tokens():
     """cpu, memory, count and disk may be tokens."""
     given = Service(cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN, count=NUMBER_TOKEN, ephemeral_storage_gib=NUMBER_TOKEN)
     part = plan(services={"Scheduler": given}).component("Scheduler")
@@ -445,8 +445,8 @@ def test_numbers_known_only_at_deploy_time():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_options_of_the_migration(line):
-    """Only database options reach the migration, so that others do not repeat it."""
+def test_only_database_options_reach_the_migration(line):
+    """Only database options reach the migration, because any change of its plan would run it again."""
     changed = {"core": {"parallelism": 64}, "database": {"sql_alchemy_pool_size": 9}}
     migrate = containers(plan(line, config=changed))["migrate"]
     assert option(migrate, "database", "sql_alchemy_pool_size") == "9"
@@ -457,8 +457,8 @@ def test_options_of_the_migration(line):
 
 
 @pytest.mark.parametrize("wanted", [{"requirements": ("boto3",)}, {"image_files": {"own.py": ""}}])
-def test_packages_and_modules_of_an_executor(wanted):
-    """A registry image gives a warning with the required packages or modules."""
+def test_an_executor_with_packages_gives_a_warning_for_a_registry_image(wanted):
+    """With a registry image, a warning lists the packages or modules that the executor requires."""
 
     class Own(Executor):
         def plan(self, context):
@@ -470,15 +470,15 @@ def test_packages_and_modules_of_an_executor(wanted):
     assert settings_of(version=AirflowVersion.V3_3, executor=Own()).advice == ()
 
 
-def test_every_finding_has_its_own_warning():
-    """Each finding can be acknowledged separately."""
+def test_each_wrong_option_has_its_own_warning():
+    """Each wrong option gives a warning that can be acknowledged separately."""
     config = {"core": {"paralelism": 64, "max_active_taks_per_dag": 5}}
     ids = [advice.id for advice in settings_of(version=AirflowVersion.V3_3, config=config).advice]
     assert ids == [f"cdk-airflow-ecs:unknown-option:core.{name}" for name in config["core"]]
 
 
-def test_errors_are_reported_together():
-    """One error lists all findings."""
+def test_one_error_lists_all_wrong_options():
+    """One error lists all wrong options."""
     wrong = {
         "core": {"executor": "LocalExecutor", "hostname_callable": "socket.gethostname"},
         "logging": {"remote_logging": False},
@@ -495,7 +495,7 @@ def test_errors_are_reported_together():
         plan(config={"sentry": {"sentry_dsn": "a"}, "celery": {"flower_basic_auth": "b:c"}})
 
 
-def test_the_folder_of_image_dags():
+def test_config_must_not_change_the_folder_of_image_dags():
     """config= may repeat the DAG folder, but not change it."""
     given = {"image": OWN_IMAGE, "dags": ImageDags()}
     assert plan(**given, config={"core": {"dags_folder": "/opt/airflow/dags"}}) == plan(**given)
@@ -515,8 +515,8 @@ def test_the_folder_of_image_dags():
     ],
 )
 @pytest.mark.parametrize("value", ["hunter2-hunter2", EcsSecret()])
-def test_the_error_has_the_right_argument(section, name, value, instead):
-    """The error refers to the argument for that option."""
+def test_the_error_suggests_the_argument_for_the_option(section, name, value, instead):
+    """The error suggests the argument that replaces the option."""
     with pytest.raises(ValueError, match=re.escape(instead)) as caught:
         plan(config={section: {name: value}})
     assert "pass an ecs.Secret" not in str(caught.value)
@@ -533,25 +533,25 @@ def test_the_error_has_the_right_argument(section, name, value, instead):
         ({"celery": {"extra_celery_config": '{"accept_content": ["json", "pickle"]}'}}, "lets workers accept pickle"),
     ],
 )
-def test_options_rejected_with_a_reason(config, words):
-    """The error for an ignored or dangerous option has the reason."""
+def test_the_error_for_a_dangerous_option_has_the_reason(config, words):
+    """The error for an ignored or dangerous option states the reason."""
     with pytest.raises(ValueError, match=re.escape(words)):
         plan(config=config)
 
 
-def test_accepted_percent_signs():
+def test_single_percent_signs_in_log_formats_are_accepted():
     """Single percent signs, and unrelated doubled ones, are accepted."""
     plan(config={"logging": {"log_format": "[%(asctime)s] %(message)s 100%%"}})
 
 
-def test_two_spellings_of_a_section():
-    """A section may be spelt as in variables."""
+def test_a_section_may_be_written_with_dots_or_underscores():
+    """A section may have underscores for dots, as in variables."""
     dotted, other = ({section: {"xcom_objectstorage_path": "s3://b/x"}} for section in ("common.io", "common_io"))
     assert plan(config=dotted) == plan(config=other)
 
 
 @pytest.mark.parametrize("value", ["not json", '["a"]', "3"])
-def test_arguments_of_run_task_are_an_object(value):
+def test_run_task_kwargs_must_be_a_json_object(value):
     """run_task_kwargs must be a JSON object."""
     with pytest.raises(ValueError, match="run_task_kwargs by config= must be a JSON object such as"):
         plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": value}})

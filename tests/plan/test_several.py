@@ -1,4 +1,4 @@
-"""SeveralExecutors: one list of executors, and the union of their plans."""
+"""SeveralExecutors: its list of executors, and the union of their plans."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ def several(*executors, line="3.3"):
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_all_containers_have_the_same_list(line):
-    """A DAG that names an executor must load in every container."""
+def test_all_containers_have_the_same_list_of_executors(line):
+    """A DAG that selects an executor by name must load in every container."""
     found = containers(plan(line, "several"))
     del found["migrate"]
     assert {"worker", "task", "dag-processor", "scheduler", "triggerer"} < set(found)
     assert {option(c, "core", "executor") for c in found.values()} == {f"CeleryExecutor,ecs:{ECS}"}
 
 
-def test_the_first_is_the_default():
-    """The list keeps order and aliases."""
+def test_the_first_executor_is_the_default():
+    """The list of executors keeps their order and aliases."""
     found = several(EcsExecutor(alias="fargate"), LocalExecutor())
     assert option(containers(found)["task"], "core", "executor") == f"fargate:{ECS},LocalExecutor"
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_each_executor_has_its_usual_plan(line):
+def test_each_executor_keeps_its_workers_tasks_and_permissions(line):
     """Workers, tasks, permissions and edges are those of each executor."""
     both, celery, ecs = plan(line, "several"), plan(line, "celery"), plan(line, "ecs")
     for name, alone in (("Pools/default", celery), ("Tasks/executor", ecs)):
@@ -70,8 +70,8 @@ def test_each_executor_has_its_usual_plan(line):
     assert both.component("Scheduler").permissions == ecs.component("Scheduler").permissions
 
 
-def test_ecs_tasks_have_no_broker_options():
-    """Only the scheduler has the options of both executors."""
+def test_only_the_scheduler_has_the_options_of_both_executors():
+    """Only the scheduler has the options of CeleryExecutor and EcsExecutor."""
     found = containers(plan(executor="several"))
     speak = {
         name: {w for w in ("CELERY__", "BROKER_", "ECS_EXECUTOR__") if w in str(c.environment)}
@@ -83,20 +83,20 @@ def test_ecs_tasks_have_no_broker_options():
     assert {name for name, words in speak.items() if not words} >= {"task", "dag-processor", "triggerer"}
 
 
-def test_local_executor_among_several():
-    """The scheduler then has DAGs, an execution API and its larger size."""
+def test_with_a_local_executor_the_scheduler_runs_dags():
+    """With LocalExecutor among several, the scheduler has DAGs, an execution API and its larger size."""
     scheduler = several(LocalExecutor(parallelism=16), EcsExecutor()).component("Scheduler")
     assert (scheduler.cpu, scheduler.runs_user_code, scheduler.containers[0].port) == (2048, True, 8793)
     assert option(scheduler.containers[0], "core", "parallelism") == "16"
 
 
-def test_a_list_a_tuple_and_a_generator():
-    """Any sequence of executors is accepted."""
+def test_executors_may_be_any_sequence():
+    """Executors may be a list, a tuple or a generator."""
     members = [CeleryExecutor(), EcsExecutor()]
     assert SeveralExecutors(members) == SeveralExecutors(tuple(members)) == SeveralExecutors(m for m in members)
 
 
-def test_a_third_party_executor_among_several():
+def test_an_executor_without_an_alias_is_listed_by_its_class():
     """An executor without an alias is listed by its class."""
     bound = []
 
@@ -128,8 +128,8 @@ OTHER = Other(plan_=ExecutorPlan(class_path="acme.Executor"))
         ([LocalExecutor(), SeveralExecutors([CeleryExecutor(), OTHER])], "Put all executors into one list"),
     ],
 )
-def test_rejected_arguments(given, words):
-    """The error has the value and the accepted values."""
+def test_rejected_arguments_of_several_executors(given, words):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape(words)):
         SeveralExecutors(given)
 
@@ -168,14 +168,14 @@ BROKER = RedisBroker(replicas=1)
         ),
     ],
 )
-def test_contradictions_name_both(plan_, words):
-    """The error for a contradiction has both executors."""
+def test_the_error_for_conflicting_executors_names_both(plan_, words):
+    """The error for two conflicting executors names both."""
     with pytest.raises(ValueError, match=re.escape(words)):
         several(CeleryExecutor(), EcsExecutor(), Other(plan_=ExecutorPlan(**plan_)))
 
 
 def test_shared_settings_are_merged():
-    """Two executors may share stores, variables and options."""
+    """Executors may share stores, variables and options if their values are equal."""
     celery = CeleryExecutor().plan(ExecutorContext(version=VERSIONS["3.3"]))
     shared = ExecutorPlan(
         class_path="acme.Executor", config=celery.config, environment=celery.environment, stores=celery.stores

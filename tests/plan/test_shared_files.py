@@ -12,7 +12,7 @@ from cdk_airflow_ecs import AirflowImage, S3Dags
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n"
-# The two ways in which a folder of DAGs is uploaded.
+# Functions that upload a folder of DAGs, one in an image and one to a bucket.
 WAYS: dict[str, Callable[[Path], object]] = {
     "S3Dags": lambda folder: S3Dags(folder / "dags"),
     "AirflowImage.build": AirflowImage.build,
@@ -51,7 +51,7 @@ def test_secret_files_are_not_uploaded(folder: Path, way: str, path: str, text: 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_files_that_resemble_secrets(folder: Path, way: str):
+def test_files_that_only_resemble_secrets_are_uploaded(folder: Path, way: str):
     """Certificates, public keys and templates are uploaded."""
     files = {"ca.pem": CERTIFICATE, "id_rsa.pub": "ssh-rsa A", ".env.example": "A=", "keys.py": f"HEAD = {KEY!r}"}
     for name, text in files.items():
@@ -61,7 +61,7 @@ def test_files_that_resemble_secrets(folder: Path, way: str):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_ignored_folders_may_contain_secrets(folder: Path, way: str):
-    """Files of ignored folders are not checked."""
+    """Files in ignored folders are not checked for secrets."""
     for name in (".git", ".venv", "__pycache__"):
         (folder / "dags" / name).mkdir()
         (folder / "dags" / name / "id_rsa").write_text(KEY)
@@ -69,8 +69,8 @@ def test_ignored_folders_may_contain_secrets(folder: Path, way: str):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_links_stay_within(folder: Path, way: str):
-    """Only links within the folder are followed."""
+def test_only_links_within_the_folder_are_followed(folder: Path, way: str):
+    """Symbolic links are followed only if they stay within the folder."""
     (folder / "dags/sub").mkdir()
     os.symlink("../report.py", folder / "dags/sub/again.py")
     WAYS[way](folder)

@@ -1,4 +1,4 @@
-"""SQS: options of its clients, permissions and rejected arguments."""
+"""SQS as broker: options of its clients, permissions and rejected arguments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOK = ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:GetIt
 RECEIVE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 
 
-# How a release receives the queues; each row ends where the celery provider of the official image changes.
+# Releases by the form in which they read queue URLs: from a Python module, in one whole option, or in a section.
 MODULE = ("2.8.0", "2.8", "2.9.0", "2.9", "2.10.0", "2.10.4")
 WHOLE = ("2.10.5", "2.11.0", "2.11", "3.0.0", "3.0", "3.1.0", "3.1", "3.2.0", "3.2", "3.3.0", "3.3.1")
 SECTION = ("3.3.2", "3.3")
@@ -55,8 +55,8 @@ def permissions(plan: ClusterPlan, component: str) -> list[Permission]:
 
 
 @pytest.mark.parametrize("release", [*MODULE, *WHOLE, *SECTION])
-def test_options_of_clients(release):
-    """Clients have the queue URLs in the form of their release."""
+def test_clients_have_queue_urls_in_the_form_of_their_release(release):
+    """Clients have the queue URLs in the form that their release reads."""
     found = celery_options(cluster(release), "Scheduler")
     assert found.pop("AIRFLOW__CELERY__BROKER_URL") == "sqs://"
     assert found.pop("AIRFLOW__CELERY__RESULT_BACKEND") == Ref("Broker", "results_url")
@@ -79,7 +79,7 @@ def test_options_of_clients(release):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_scheduler_and_pools_have_the_same_options(line):
-    """Only the scheduler and the pools have Celery options."""
+    """Scheduler and pools have the same Celery options; other components have none."""
     plan = cluster(line)
     assert (
         celery_options(plan, "Scheduler")
@@ -124,8 +124,8 @@ def test_permissions_of_scheduler_and_pools():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_forbidden_permissions(line):
-    """No role may create, list, delete or purge queues, or use wildcards."""
+def test_no_role_may_create_or_list_or_delete_or_purge_queues(line):
+    """No role may create, list, delete or purge queues, or has permissions with wildcards."""
     forbidden = [
         *(f"sqs:{action}" for action in ("CreateQueue", "ListQueues", "DeleteQueue", "PurgeQueue", "SetQueue*")),
         *(f"dynamodb:{action}" for action in ("CreateTable", "UpdateT*", "DeleteTable", "Scan", "Query")),
@@ -138,16 +138,16 @@ def test_forbidden_permissions(line):
 
 
 @pytest.mark.parametrize("release", [*MODULE, *WHOLE, *SECTION])
-def test_packages_and_modules_of_the_image(release):
-    """All images need pycurl; some need a newer kombu or a module."""
+def test_sqs_adds_pycurl_and_a_newer_kombu_to_the_image(release):
+    """SQS adds pycurl to all images, and to some a newer kombu or a module."""
     broker = SqsBroker().plan(AirflowVersion.of(release), ["default"])
     newer = ("celery==5.6.2", "kombu==5.6.2") if release.startswith(("2.11", "3.0", "3.1")) else ()
     assert broker.requirements == (*newer, "pycurl==7.45.7")
     assert list(broker.image_files) == (["airflow_ecs_celery.py"] if release in MODULE else [])
 
 
-def test_queues_follow_pools():
-    """Each queue of the pools exists once."""
+def test_each_queue_of_the_worker_pools_is_created_once():
+    """Each queue of the worker pools is created once."""
     executor = CeleryExecutor(broker=SqsBroker(max_receive_count=2), pools=POOLS)
     store = executor.broker.store(("default", "heavy.gpu"))
     assert (store.names, store.max_receive_count, store.message_retention_days) == (("default", "heavy.gpu"), 2, 4)
@@ -171,8 +171,8 @@ def test_queues_follow_pools():
         ),
     ],
 )
-def test_rejected_values(arguments, words):
-    """The error has the value and the accepted values."""
+def test_rejected_arguments_of_sqs_broker(arguments, words):
+    """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^SqsBroker {words}"):
         SqsBroker(**arguments)
 
@@ -180,8 +180,8 @@ def test_rejected_values(arguments, words):
 @pytest.mark.parametrize(
     "arguments", [{"message_retention_days": 14, "max_receive_count": 27}, {"max_receive_count": 7}]
 )
-def test_accepted_values(arguments):
-    """Dead letters must be possible before the retention ends."""
+def test_retention_may_just_exceed_the_time_of_all_receives(arguments):
+    """The retention must be longer than the time until a message becomes a dead letter."""
     broker = SqsBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
 
@@ -193,15 +193,15 @@ def test_accepted_values(arguments):
         (["default", "a-b", "a.b"], "SqsBroker: .* dots .* two of a-b, a.b, default .* Rename one"),
     ],
 )
-def test_rejected_queue_names(queues, words):
-    """Kombu treats ".fifo" specially and replaces dots with hyphens."""
+def test_queue_names_that_kombu_changes_are_rejected(queues, words):
+    """Kombu treats ".fifo" specially and replaces dots in queue names with hyphens."""
     with pytest.raises(ValueError, match=words):
         cluster("3.3", WorkerPool("default", queues=queues))
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_transport_options_of_the_cluster(line):
-    """The cluster's transport options cannot be changed in any release."""
+def test_transport_options_that_the_cluster_sets_cannot_be_changed(line):
+    """In no release can the user change transport options that the cluster sets."""
     with pytest.raises(ValueError, match="visibility_timeout is given twice: as '43200' by the executor"):
         plan_of(
             version=VERSIONS[line],
@@ -211,8 +211,8 @@ def test_transport_options_of_the_cluster(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_transport_options_that_would_be_ignored(line):
-    """Some releases read the whole section from one option and would ignore others."""
+def test_transport_options_that_a_release_ignores_are_rejected(line):
+    """Some releases read all transport options from one option and would ignore separate ones."""
     arguments = {
         "version": VERSIONS[line],
         "executor": CeleryExecutor(broker=SqsBroker()),

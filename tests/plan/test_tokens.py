@@ -1,4 +1,4 @@
-"""Tokens are recognized without calls to CDK."""
+"""Tokens (deploy-time values) are recognized without calls to CDK."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from cdk_airflow_ecs.validation import shown
         ([TEXT_TOKEN], False, False),
     ],
 )
-def test_tokens(value, token, known):
-    """Marked text and CDK's numbers are tokens; only real integers can be compared."""
+def test_tokens_are_recognized_in_text_and_numbers(value, token, known):
+    """Texts with CDK's marker and CDK's special numbers are tokens; only real integers can be compared."""
     assert is_token(value) is token
     assert is_known_int(value) is known
 
 
-def test_list_tokens():
-    """A token inside a list of tokens is recognized."""
+def test_a_token_inside_a_list_is_recognized():
+    """The item that stands for a list known only at deploy time is recognized."""
     assert is_list_token("#{Token[TOKEN.1]}")
     assert not any(map(is_list_token, (TEXT_TOKEN, "eu-central-1a")))
 
 
-def test_secret_objects():
-    """Only objects of ecs.Secret are recognized, not the class."""
+def test_only_objects_of_ecs_secret_are_recognized():
+    """Only objects of ecs.Secret are recognized as secrets, not the class."""
     assert is_secret(EcsSecret())
     assert not any(is_secret(other) for other in (EcsSecret, "text", None, object()))
 
 
-def test_a_token_is_described():
+def test_messages_describe_a_token_instead_of_quoting_it():
     """Messages describe a token instead of quoting it."""
     assert shown(NUMBER_TOKEN) == "a number known only at deploy time (a CDK token)"
     assert shown(TEXT_TOKEN) == "a text known only at deploy time (a CDK token)"

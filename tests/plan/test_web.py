@@ -1,4 +1,4 @@
-"""Web access: clients, ports and the base URL."""
+"""Web: its clients, ports and base URL."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def zone(name: str):
 
 
 @pytest.mark.parametrize(("web", "ports"), [(Web(), {80}), (Web(certificate=CERTIFICATE), {80, 443})])
-def test_ports_of_clients(web, ports):
-    """Clients reach only the load balancer, by HTTP or HTTPS with a redirect."""
+def test_clients_reach_only_the_load_balancer(web, ports):
+    """Clients reach only the load balancer, by HTTP, or by HTTPS with a redirect from HTTP."""
     edges = plan(web=web).edges
     assert {edge.port for edge in edges if edge.source == "Clients"} == ports
     assert {edge.target for edge in edges if edge.source == "Clients"} == {"Web"}
@@ -43,7 +43,7 @@ def test_cookies_are_secure_with_https():
 
 @pytest.mark.parametrize(("version", "secure"), [("3.0", None), ("3.1", "True"), ("3.2", "True"), ("3.3", "True")])
 def test_cookies_of_airflow_3_are_secure_with_https(version, secure):
-    """The FAB provider of 3.0 does not support the option."""
+    """In Airflow 3, cookies are secure with HTTPS, except in 3.0, whose FAB provider has no such option."""
     found = containers(plan(version, web=Web(certificate=CERTIFICATE)))
     assert option(found["api-server"], "fab", "cookie_secure") == secure
     assert option(found["execution-api"], "fab", "cookie_secure") is None
@@ -60,14 +60,14 @@ def test_cookies_of_airflow_3_are_secure_with_https(version, secure):
         (Web(internet_facing=True, certificate=CERTIFICATE, allow_from=["10.0.0.0/8"]), True),
     ],
 )
-def test_the_base_url(web, has_name):
-    """Airflow 3 needs a URL that all clients can use; Airflow 2 always has one."""
+def test_airflow_3_has_a_base_url_only_if_all_clients_can_use_it(web, has_name):
+    """Airflow 3 has a base URL only if it works for all clients; Airflow 2 always needs one."""
     url = Ref("Web", "url") if has_name else None
     assert option(containers(plan("3.3", web=web))["api-server"], "api", "base_url") == url
     assert option(containers(plan("2.11", web=web))["webserver"], "webserver", "base_url") == Ref("Web", "url")
 
 
-def test_a_certificate_without_a_name():
+def test_a_certificate_without_a_domain_name_gives_a_warning():
     """A certificate without domain_name= gives a warning."""
     (advice,) = settings_of(version=AirflowVersion.V3_3, web=Web(certificate=CERTIFICATE)).advice
     assert advice.id == "cdk-airflow-ecs:certificate-without-domain-name"
@@ -75,15 +75,15 @@ def test_a_certificate_without_a_name():
 
 
 @pytest.mark.parametrize("name", ["example.com", "a.example.com", "A.Example.com.", TEXT_TOKEN])
-def test_a_name_in_its_zone(name):
-    """The zone's name, names below it and tokens are accepted."""
+def test_a_domain_name_must_be_in_its_hosted_zone(name):
+    """The hosted zone's name, names below it and tokens are accepted as the domain name."""
     domain_name = "a.example.com"
     assert Web(domain_name=domain_name, hosted_zone=zone(name)).domain_name == domain_name
     assert Web(domain_name=TEXT_TOKEN, hosted_zone=zone(name)).domain_name == TEXT_TOKEN
 
 
-def test_clients_by_any_sequence():
-    """A list, a tuple and a generator are equivalent."""
+def test_allow_from_may_be_any_sequence():
+    """`allow_from` may be a list, a tuple or a generator."""
     clients = ("10.8.0.0/16", "2001:db8::/32", TEXT_TOKEN, PEER)
     assert Web(allow_from=list(clients)).allow_from == clients
     assert Web(allow_from=(client for client in clients)).allow_from == clients
@@ -120,7 +120,7 @@ def test_clients_by_any_sequence():
         ({"allow_from": [None]}, "allow_from must be CIDR blocks .* and CDK peers .*, got None"),
     ],
 )
-def test_rejected_arguments(arguments, words):
+def test_contradictory_and_overly_open_arguments_are_rejected(arguments, words):
     """Contradictory and overly open arguments raise an error."""
     with pytest.raises(ValueError, match=words) as caught:
         Web(**arguments)
@@ -128,12 +128,12 @@ def test_rejected_arguments(arguments, words):
 
 
 def test_base_url_loses_its_last_slash():
-    """Airflow 2 rejects a base URL with a trailing slash."""
+    """The trailing slash of a base URL is removed, because Airflow 2 rejects it."""
     assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
 
 
 @pytest.mark.parametrize("section", ["api", "webserver"])
-def test_a_base_url_option_with_a_path(section):
+def test_a_base_url_option_with_a_path_is_rejected(section):
     """A base URL in config= must not have a path."""
     with pytest.raises(ValueError, match=rf"\[{section}\] base_url by config= must not have a path, got '/airflow': "):
         plan("3.3", config={section: {"base_url": "https://example.com/airflow"}})
