@@ -26,7 +26,7 @@ class FileAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageAsset:
-    """An image that `cdk deploy` would build; *unsupported* lists its unsupported build options."""
+    """An image that `cdk deploy` would build; *unsupported*: build options that have no local equivalent."""
 
     build: ImageBuild
     tag: str
@@ -113,13 +113,13 @@ def _stack(path: Path, name: str, region: str | None) -> StackFile:
     )
 
 
-# Build options without effect: there is no build to authenticate, connect or cache.
+# Build options that are ignored, because the local runner does not build images.
 _WITHOUT_EFFECT = {"dockerBuildSecrets", "dockerBuildSsh", "networkMode", "cacheFrom", "cacheTo", "cacheDisabled"}
 _DONE = {"directory", "dockerFile", "dockerBuildArgs", "dockerBuildTarget", "platform"}
 
 
 def _image(folder: Path, source: dict[str, Any], tag: str) -> ImageAsset:
-    """Read an image of *.assets.json (cloud assembly schema)."""
+    """Parse an image asset of *.assets.json (cloud assembly schema)."""
     return ImageAsset(
         build=ImageBuild(
             folder=folder / source.get("directory", ""),

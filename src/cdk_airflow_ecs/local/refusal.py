@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class Refusal(Exception):
-    """An error that the user can fix: shown without traceback; states the problem, accepted values and remedy."""
+    """An error that the user can fix; shown without traceback. The message states problem and remedy."""

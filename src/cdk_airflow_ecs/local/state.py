@@ -26,8 +26,8 @@ class State:
 
     Args:
         directory: mode 0700; its files have mode 0600.
-        id: eight hexadecimal digits, constant while the directory exists.
-        processes: processes started for this directory.
+        id: eight hexadecimal digits, which do not change while the directory exists.
+        processes: processes of the cluster that uses this directory.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -75,7 +75,7 @@ class State:
         return found
 
     def read(self, name: str) -> Any | None:
-        """Return the value of :meth:`write`, or None."""
+        """Return the value that :meth:`write` saved with this name, or None."""
         return _read(self.directory / f"{name}.json")
 
     def write(self, name: str, value: Any) -> None:
@@ -83,7 +83,7 @@ class State:
         _write(self.directory / f"{name}.json", value)
 
     def remember(self, name: str, make: Callable[[], str]) -> str:
-        """Return the text that *make* created at the first call with this name."""
+        """Return the saved text with this name; the first call saves the result of *make*."""
         kept = _read(self.directory / _SECRETS) or {}
         if name not in kept:
             kept[name] = make()
@@ -92,7 +92,7 @@ class State:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock the directory for one run, or raise a Refusal."""
+        """Lock the directory for this run; raises a Refusal if another one has the lock."""
         with open(self.directory / "lock", "a+", opener=_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,7 +109,7 @@ class State:
             yield
 
     def save_buckets(self, s3: Any, buckets: Mapping[str, str]) -> int:
-        """Save the objects of *buckets* (logical id to bucket name); return their number."""
+        """Save the objects of *buckets* (logical id to bucket name); return the number of objects."""
         saved = 0
         for logical_id, bucket in buckets.items():
             folder = self.folder("buckets", logical_id)
@@ -127,7 +127,7 @@ class State:
         return saved
 
     def restore_buckets(self, s3: Any, buckets: Mapping[str, str]) -> int:
-        """Restore the objects that :meth:`save_buckets` saved; return their number."""
+        """Restore the objects that :meth:`save_buckets` saved; return the number of objects."""
         restored = 0
         for logical_id, bucket in buckets.items():
             folder = self.folder("buckets", logical_id)

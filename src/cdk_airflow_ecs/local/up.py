@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.local.aws.account import Account, Stack
 
 _DOWN_SECONDS: Final = 10.0
-_ROOM: Final = 500_000_000  # bytes: an empty PostgreSQL needs 50 million, a day of logs and homes a few hundred million
-_DEATHS: Final = 3  # failures of a service that was never ready; then give up
+_ROOM: Final = (
+    500_000_000  # bytes of free space: 50 million for an empty PostgreSQL, hundreds of millions for a day's logs
+)
+_DEATHS: Final = 3  # the start fails after so many failures of a service that was never ready
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +46,9 @@ class RunOptions:
         path: assembly or template.
         dags: folder to synchronize to the DAG bucket.
         port: port of the UI; 0 means any free port.
-        images: Docker contexts of further images.
-        isolated: whether to use network namespaces; None means if allowed.
-        patience: seconds until all components must be ready.
+        images: Docker build contexts of images that the app does not build, by image name.
+        isolated: whether to use network namespaces; None uses them if they are allowed.
+        patience: seconds after which all components must be ready.
     """
 
     path: Path
@@ -60,7 +62,7 @@ class RunOptions:
 
 
 class Run:
-    """A run of a template, one per process; *say* prints a subject and a text for the user."""
+    """A run of a template, at most one per process; *say* prints a message to the user, after its subject."""
 
     def __init__(self, options: RunOptions, say: Callable[[str, str], None]) -> None:
         self.options = options
@@ -77,7 +79,7 @@ class Run:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Create everything, or raise a Refusal; components are still starting when it returns."""
+        """Create all resources, or raise a Refusal; returns while components are still starting."""
         files = assembly.read(self.options.path)
         self.files = files
         refuse_taken(self.options.port)
@@ -86,9 +88,9 @@ class Run:
             raise Refusal(f"{self.state.directory} must have 0.5 GB of free space; choose another place with --state")
         self._undo.enter_context(self.state.lock())
         self._undo.callback(self.state.write, "run", {})
-        self.state.write("run", {"pid": os.getpid()})  # allows stopping it while it starts
+        self.state.write("run", {"pid": os.getpid()})  # `airflow-ecs local down` can stop the run while it starts
         self.state.processes.stop_all()
-        for name in ("homes", "logs"):  # of the previous run
+        for name in ("homes", "logs"):  # files of the previous run
             shutil.rmtree(self.state.folder(name))
         self.addresses = Addresses.open(isolated=self.options.isolated)
         self._undo.callback(self.addresses.close)
@@ -159,10 +161,10 @@ class Run:
     def _temporary(self) -> Path:
         """Return a new, empty folder for the containers' /tmp."""
         prefix = f"airflow-ecs-{self.state.id}-"
-        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # of a killed run
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # left by a killed run
             if not left.is_symlink() and left.stat().st_uid == os.geteuid():
                 shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=prefix))  # an unpredictable name, which other users cannot create first
+        folder = Path(tempfile.mkdtemp(prefix=prefix))  # other users cannot guess the name and create it first
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
@@ -177,7 +179,7 @@ class Run:
             account=account, state=self.state, addresses=self.addresses, authority=self.authority, say=self.say
         )
         account.created.append(stores.created)
-        # Stop the stores last: tasks depend on them.
+        # Callbacks run in reverse order: tasks stop before the stores that they use.
         self._undo.callback(stores.stop)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
         self.stacks = Deployer(account, self._told).deploy(files)
@@ -201,7 +203,7 @@ class Run:
         self.state.write("run", self.describe())
 
     def image(self, reference: str) -> Future[Environment]:
-        """Return the environment of an image, created once in the background."""
+        """Return the future Python environment of an image, which a background thread creates once."""
         with self._lock:
             if reference not in self._images:
                 self._images[reference] = self._builders.submit(self._environment, reference)
@@ -210,7 +212,7 @@ class Run:
     def _environment(self, reference: str) -> Environment:
         try:
             made = self.environments.of(reference, self._build(reference))
-        except Refusal as refusal:  # report it now, not when a DAG starts a task
+        except Refusal as refusal:  # report now, not only when a DAG starts an ECS task
             self.say(reference, str(refusal))
             raise
         for difference in made.substitutions:
@@ -235,7 +237,7 @@ class Run:
             self.say(logical_id, "runs" if status == "CREATE_IN_PROGRESS" else "done")
 
     def _dag_buckets(self) -> Iterator[tuple[str, str]]:
-        """Yield the buckets of Airflow's S3 bundle and of this library's DAG sync."""
+        """Yield bucket and prefix of Airflow's S3 bundles and of this library's DAG synchronization."""
         for definition in self._definitions():
             for container in definition.container_definitions:
                 for item in container.get("environment", []):
@@ -253,7 +255,7 @@ class Run:
 
     @property
     def services(self) -> list[Service]:
-        """The services of the template."""
+        """The ECS services of the template."""
         return list(self.agent.services.values())
 
     def wait(self, tell: Callable[[], None] = lambda: None, *, over: threading.Event | None = None) -> bool:
@@ -297,12 +299,12 @@ class Run:
 
     @property
     def admin_secret(self) -> str:
-        """The secret whose output has the command to print it."""
+        """The ARN of the admin's secret, from the output with the command that prints it."""
         pattern = re.compile(r"secretsmanager get-secret-value .*--secret-id (\S+)")
         return next((match[1] for match in map(pattern.search, self.outputs.values()) if match), "")
 
     def stop(self) -> None:
-        """Stop everything, in reverse order."""
+        """Stop and remove everything, in reverse order of creation."""
         self._undo.close()
 
 
@@ -324,7 +326,7 @@ def _ports(files: Sequence[assembly.StackFile]) -> set[int]:
 
 
 def _literal_images(files: Sequence[assembly.StackFile]) -> set[str]:
-    """Return the images that a template names literally, to prepare them early."""
+    """Return images that the templates name without references; their environments can be created early."""
     return {
         container["Image"]
         for file in files

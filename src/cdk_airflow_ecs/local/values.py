@@ -21,7 +21,7 @@ _PSEUDO = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """Resolves values of one template; *answer* returns an attribute or the "Ref" of a resource, or None.
+    """Resolves values of one template; *answer* returns a resource's attribute (or "Ref"), or None if unsupported.
 
     Examples:
         >>> values = Values(template={"Resources": {}}, answer=lambda logical_id, attribute: f"<{logical_id}>")

@@ -51,14 +51,14 @@ class Agent:
             task.stop(reason, "UserInitiated")
 
     def start(self) -> None:
-        """Start following in a background thread."""
+        """Start checking the services in a background thread."""
         self._thread = threading.Thread(target=self._follow, name="agent", daemon=True)
         self._thread.start()
 
     def stop(self, longest: float) -> None:
         """Stop all tasks, each container within *longest* seconds, and wait for them.
 
-        Services with a DNS name or load balancer stop last: workers still report to the API server.
+        Services with a DNS name or load balancer stop last, because stopping workers still report to the API server.
         """
         self._over.set()
         if self._thread:
@@ -88,7 +88,7 @@ class Agent:
         while not self._over.wait(_PACE):
             try:
                 self._look()
-            except Exception:  # the next pass may succeed
+            except Exception:  # retried at the next check
                 logging.getLogger(__name__).exception("following the services")
 
     def _look(self) -> None:

@@ -24,7 +24,7 @@ _EAGER_SECONDS: Final = 2.0
 # Defaults of https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
 _DEFAULTS: Final = {"interval": 30, "timeout": 5, "retries": 3, "startPeriod": 0}
 _STOP_SECONDS: Final = 30
-# Supported properties of a container definition; then those without effect here (see substitutions.py).
+# Properties of a container definition: first the supported, then the ignored ones (see substitutions.py).
 _DONE: Final = frozenset(
     {
         "name",
@@ -71,8 +71,8 @@ class Container:
     """One container of a task.
 
     Args:
-        home: replaces /opt/airflow.
-        prefix: command prefix that runs a command at the task's address.
+        home: local folder that replaces /opt/airflow.
+        prefix: command prefix that runs a command in the task's network.
         entrypoint: the image's entry point, used if the definition has none.
         folder: default working directory; default *home*.
         locate: maps image paths in a text to local ones; by default it replaces /opt/airflow with *home*.
@@ -113,12 +113,12 @@ class Container:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and has not exited."""
+        """Whether the container was started and has not exited."""
         return self._process is not None and self.exit_code is None
 
     @property
     def has_check(self) -> bool:
-        """Whether it has a health check."""
+        """Whether the container has a health check."""
         return bool(self._command_of_check())
 
     @property
@@ -172,7 +172,7 @@ class Container:
             return
 
     def last_lines(self, number: int = 30) -> list[str]:
-        """Return the last lines of its output."""
+        """Return the last lines of the container's output."""
         try:
             return self.log.read_text(errors="replace").splitlines()[-number:]
         except FileNotFoundError:
@@ -184,7 +184,7 @@ class Container:
             self._check.wait()
             self._check = None
         if self._process is not None:
-            self.processes.stop(self._process, 0)  # kills the rest of its session
+            self.processes.stop(self._process, 0)  # kill what remains of its session
         # The convention of shells and Docker: 128 + signal.
         self.exit_code = 128 - code if code < 0 else code
 
@@ -254,7 +254,7 @@ class Container:
             if self._failures >= self._setting("retries"):
                 self.health = "UNHEALTHY"
         waits = self._setting("interval")
-        if self.health == "UNKNOWN" and not self._failures:  # no result yet: check often
+        if self.health == "UNKNOWN" and not self._failures:  # check often until the first result
             waits = min(waits, _EAGER_SECONDS)
         self._next_check = now + waits
 

@@ -1,4 +1,4 @@
-"""Role credentials, and the secrets read with them."""
+"""Credentials of IAM roles, and secrets read with these credentials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 @dataclass
 class Credentials:
-    """Assumes roles at the local API."""
+    """Gets role credentials and secrets from the local AWS API."""
 
     account: Account
     roles: dict[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Credentials:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def assume(self, role: str, session: str) -> dict[str, Any]:
-        """Return credentials of a role; `roles` maps each access key to its role."""
+        """Return credentials of a role, and record their access key in `roles`."""
         client = self.account.client("sts")
         found: dict[str, Any] = client.assume_role(RoleArn=role, RoleSessionName=session[:64])["Credentials"]
         self.roles[found["AccessKeyId"]] = role

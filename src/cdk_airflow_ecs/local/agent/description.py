@@ -11,7 +11,7 @@ from cdk_airflow_ecs.local.agent.container import Container, command
 def described(
     task: str, spec: Mapping[str, Any], ip: str, container: Container | None, *, is_over: bool
 ) -> dict[str, Any]:
-    """Return a container as DescribeTasks describes it; *container* is None if not created yet."""
+    """Return a container's description for DescribeTasks; *container* is None if it does not exist yet."""
     found: dict[str, Any] = {
         "containerArn": f"{task}/{spec['name']}",
         "taskArn": task,
@@ -35,7 +35,7 @@ def described(
 
 
 def metadata(record: Any, definition: Any, ip: str, containers: Sequence[Container]) -> dict[str, Any]:
-    """Return a task as version 4 of the metadata endpoint describes it."""
+    """Return a task's description for version 4 of the metadata endpoint."""
     return {
         "Cluster": record.cluster_arn,
         "TaskARN": record.task_arn,

@@ -14,7 +14,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
-_PROTECTION_MINUTES = 120  # the API's default
+_PROTECTION_MINUTES = 120  # ECS's default
 # botocore requests new credentials 15 minutes before the old ones expire.
 _FRESH = timedelta(minutes=15)
 
@@ -37,14 +37,14 @@ class TaskIdentity:
 
 @dataclass
 class Endpoints:
-    """Serves the endpoints on one socket."""
+    """Serves credentials, metadata and scale-in protection to containers on one socket."""
 
     assume: Callable[[str, str], dict[str, Any]]
     _identities: dict[str, TaskIdentity] = field(default_factory=dict)
     _server: _Server | None = None
 
     def add(self, identity: str, task_identity: TaskIdentity) -> None:
-        """Register a task under an unguessable id, and fetch its credentials now: SDKs time out after two seconds."""
+        """Register a task; fetch its credentials now, because SDKs wait only two seconds for a response."""
         if task_identity.role:
             self._refresh(task_identity)
         self._identities[identity] = task_identity
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = _do
 
-    def log_message(self, format: str, *args: Any) -> None:  # named by the base class
+    def log_message(self, format: str, *args: Any) -> None:  # the base class has this name
         """Log nothing."""
 
 

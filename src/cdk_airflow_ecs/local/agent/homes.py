@@ -8,13 +8,14 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-_LONGEST: Final = 60  # characters of a name: socket paths below a home are limited to 107
+_LONGEST: Final = 60  # characters of a folder name, because paths of sockets are limited to 107
 
 
 class Homes:
-    """Allocates home folders whose paths are reused by successive tasks.
+    """Allocates home folders; a new task reuses the path of a stopped one.
 
-    Airflow 2 stores the DAG folder's path with each DAG and import error, and removes stale ones only below that path.
+    Airflow 2 stores the path of the DAG folder with each DAG and import error. If the path changed, it would not
+    remove stale entries.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,6 +35,6 @@ class Homes:
         return found
 
     def release(self, path: Path | None) -> None:
-        """Make a path available to the next task; its files remain until then."""
+        """Make a path available to the next task, which deletes its files."""
         with self._lock:
             self._taken -= {path}

@@ -26,14 +26,14 @@ class _Log:
 
 @dataclass
 class Shipping:
-    """Copies new lines of log files to log streams."""
+    """Copies new lines of log files to CloudWatch log streams."""
 
     client: Callable[[], Any]
     _logs: list[_Log] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
     def add(self, file: Path, group: str, stream: str) -> None:
-        """Add a file."""
+        """Copy a log file from now on."""
         self._logs.append(_Log(file, group, stream))
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Processes of a run: each has its own session and a record that later commands can read."""
+"""Processes of a local cluster: each has its own session and a file, with which later commands can stop it."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Processes:
         Args:
             name: name shown to the user.
             command: program and arguments, without secrets, because every user can read them.
-            environment: default: that of this process. :attr:`mark` is added.
+            environment: default: that of this process; :attr:`mark` is added.
             folder: working directory.
             log: file (mode 0600) to append output to.
-            prefix: ``command_prefix`` of a task's address.
+            prefix: `TaskAddress.command_prefix`, which enters the task's network.
             text: standard input.
             user: user to run as, if this process is root.
         """
@@ -89,7 +89,7 @@ class Processes:
         return [process for process in self._recorded() if _started(process.pid) == process.started]
 
     def stop(self, process: subprocess.Popen[bytes], seconds: float = 5) -> int:
-        """Send SIGTERM, wait, kill the rest of the session and return the exit code."""
+        """Send SIGTERM, wait, kill what remains of the session and return the exit code."""
         if process.poll() is None:
             process.terminate()
             try:
@@ -128,7 +128,7 @@ class Processes:
         for file in sorted(self._folder.glob("*.json")):
             try:
                 yield Process(**json.loads(file.read_text()))
-            except (OSError, ValueError):  # it has just ended or is being written
+            except (OSError, ValueError):  # the process has just ended, or its file is being written
                 continue
 
     def _orphans(self) -> Iterator[int]:
@@ -143,7 +143,7 @@ class Processes:
 
 
 def _become(user: str) -> list[str]:
-    """Return the command prefix that drops root; it follows the namespace prefix, which requires root."""
+    """Return the command prefix that drops root rights; it must follow the namespace prefix, which requires them."""
     found = pwd.getpwnam(user)
     return ["setpriv", f"--reuid={found.pw_uid}", f"--regid={found.pw_gid}", "--clear-groups"]
 

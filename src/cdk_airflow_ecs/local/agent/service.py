@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.agent.description import title
 from cdk_airflow_ecs.local.agent.task import Task
 
 _LONGEST_DELAY: Final = 60.0  # seconds between two starts while tasks keep failing
-_QUIET_SECONDS: Final = 300.0  # a task that ran longer did not fail at start
+_QUIET_SECONDS: Final = 300.0  # a task that ran longer did not fail at its start
 
 
 @dataclass(kw_only=True)
@@ -49,8 +49,8 @@ class Service:
         return [task for task in self._known.values() if not task.is_over]
 
     def follow(self, tasks: Sequence[Task]) -> None:
-        """Move one step towards the desired state, and update the record."""
-        # A task may fail before it was first seen here; it still counts.
+        """Start or stop tasks as needed, and update the service's record."""
+        # Also count tasks that failed between two checks.
         self._known |= {task.record.id: task for task in tasks if task.record.id not in self._buried}
         self._bury()
         tasks = self.tasks
@@ -78,7 +78,7 @@ class Service:
         most = -(-wanted * int(limits.get("maximumPercent", 200)) // 100)
         least = wanted * int(limits.get("minimumHealthyPercent", 100)) // 100
         ready = [task for task in [*current, *old] if task.is_ready]
-        # Stop tasks that are not ready first; of the others, keep the minimum.
+        # First stop tasks that are not ready; of the ready ones, keep the minimum healthy percent.
         for task in sorted(old, key=lambda task: task.is_ready):
             if not task.is_ready or len(ready) > least or least == 0:
                 task.stop("Scaling activity initiated by deployment", "ServiceSchedulerInitiated")
@@ -119,7 +119,7 @@ class Service:
             self._deregister(task)
             if task.record.stop_code not in ("EssentialContainerExited", "TaskFailedToStart"):
                 continue
-            started = getattr(task.record, "started_at", None)  # moto sets it only at start
+            started = getattr(task.record, "started_at", None)  # missing until the task has started
             lived = (datetime.now(timezone.utc) - started).total_seconds() if started else 0
             self.deaths = 1 if lived > _QUIET_SECONDS else self.deaths + 1
             self._not_before = time.monotonic() + min(2.0 ** (self.deaths - 1) - 1, _LONGEST_DELAY)
@@ -176,7 +176,7 @@ class Service:
             self._point(task)
 
     def _point(self, task: Task) -> None:
-        if not task.runtime.addresses.isolated:  # with a shared loopback the address is fixed
+        if not task.runtime.addresses.isolated:  # on a shared loopback, names have fixed addresses
             return
         discovery = self.client("servicediscovery")
         for registry in self.record.service_registries:

@@ -20,7 +20,7 @@ def runnable_containers(
 ) -> list[tuple[Mapping[str, Any], Environment]]:
     """Return the container definitions that can run locally, with their environments.
 
-    *say* receives name and reason of each skipped container. Raises a Refusal if an essential one cannot run.
+    *say* receives name and reason of each skipped container. Raises a Refusal if an essential container cannot run.
     """
     found = []
     for spec in specs:

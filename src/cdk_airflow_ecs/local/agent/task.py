@@ -36,10 +36,10 @@ class TaskRuntime:
     """Dependencies shared by all tasks.
 
     Args:
-        temporary: parent of each container's /tmp.
+        temporary: parent folder of the containers' /tmp.
         secret: returns the value of a `valueFrom`, read with an execution role.
-        variables: environment variables for every container (substitutions).
-        ship: called for each new log with file, group and stream.
+        variables: environment variables that are added to every container (see substitutions.py).
+        ship: called for each new log file, with file, log group and log stream.
         skipped: (family, container) pairs already reported as skipped.
     """
 
@@ -82,7 +82,7 @@ class Task:
 
     @property
     def health(self) -> str:
-        """HEALTHY if all checked essential containers are, UNHEALTHY if one is, else UNKNOWN."""
+        """UNHEALTHY if an essential container is, HEALTHY if all essential ones with a check are, else UNKNOWN."""
         found = [container.health for container in self.containers if container.is_essential and container.has_check]
         if "UNHEALTHY" in found:
             return "UNHEALTHY"
@@ -90,13 +90,13 @@ class Task:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it runs and is healthy (if it has health checks)."""
+        """Whether the task runs and its health checks, if any, succeed."""
         checked = any(container.has_check for container in self.containers)
         return self.status == "RUNNING" and not self.stopping and (self.health == "HEALTHY" or not checked)
 
     @property
     def is_over(self) -> bool:
-        """Whether it has stopped."""
+        """Whether the task has stopped."""
         return self.status == "STOPPED"
 
     def begin(self) -> None:
@@ -123,7 +123,7 @@ class Task:
                 time.sleep(_PACE)
         except Refusal as refusal:
             self.failed_start = f"CannotPullContainerError: {refusal}"
-        except Exception as error:  # reported as the stopped reason
+        except Exception as error:  # becomes the task's stopped reason
             self.failed_start = f"ResourceInitializationError: {type(error).__name__}: {error}"
         finally:
             self._end()
@@ -183,7 +183,7 @@ class Task:
     def _environment(
         self, spec: Mapping[str, Any], environment: Environment, home: Path, override: Mapping[str, Any]
     ) -> dict[str, str]:
-        """Return the environment; later sources win: agent, image, substitutions, definition, overrides."""
+        """Return the environment; precedence, lowest first: agent, image, substitutions, definition, overrides."""
         runtime, identity = self.runtime, f"{self.endpoint}-c-{spec['name']}"
         base = runtime.addresses.metadata_url
         credentials = f"/v2/credentials/{self.endpoint}"
@@ -218,7 +218,7 @@ class Task:
         return found
 
     def _temporary(self, name: str) -> Path:
-        """Return the container's /tmp; the path is short because socket paths are limited to 107 characters."""
+        """Create the container's /tmp; its path is short, because paths of sockets are limited to 107 characters."""
         number = [spec["name"] for spec in self.definition.container_definitions].index(name)
         folder = self.runtime.temporary / f"{self.record.id[:8]}{number}"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -249,7 +249,7 @@ class Task:
         for container in self.containers:
             if container.pid is None and container.exit_code is None and self._may_start(container):
                 container.start()
-        # If a container cannot start, the task must have no start time and no exit code: executors rely on it.
+        # Executors detect a container that cannot start by the task's missing start time and exit code.
         started = all(c.pid is not None or (c.exit_code is not None and not c.is_essential) for c in self.containers)
         self._describe("RUNNING" if started else "PENDING")
         return False
@@ -258,7 +258,7 @@ class Task:
         self._describe("DEACTIVATING" if self.status == "RUNNING" else "STOPPING")
         alive = [container for container in self.containers if container.is_running]
         for container in alive:
-            # Dependent containers stop first.
+            # A container stops after those that depend on it.
             if not any(self._depends(other, container) for other in alive if other is not container):
                 container.stop(self._longest)
         return not alive
@@ -272,7 +272,7 @@ class Task:
         for need in container.spec.get("dependsOn", []):
             other, condition = named.get(need["containerName"]), need["condition"]
             if other is None:
-                continue  # not essential and skipped
+                continue  # a sidecar that cannot run locally
             if condition in ("COMPLETE", "SUCCESS") and other.exit_code is not None:
                 if condition == "SUCCESS" and other.exit_code:
                     self.stop(f"Container {other.name} exited with {other.exit_code}", "TaskFailedToStart")

@@ -1,5 +1,6 @@
 """A local emulation of an AWS account.
 
-Services are moto's. CloudFormation is implemented here (`cloudformation.py`, `engine.py`, `resolver.py`): order,
-intrinsics, replacement, custom resources, rollback and deletion work as in AWS. Anything unsupported is an error.
+Moto emulates the services, except for CloudFormation. `cloudformation.py`, `engine.py` and `resolver.py` implement it:
+intrinsic functions, order, replacement, custom resources, rollback and deletion work as in AWS. Anything unsupported
+is an error.
 """

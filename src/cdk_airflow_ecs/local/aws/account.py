@@ -76,7 +76,7 @@ class Stack:
         )
 
     def become(self, status: str, reason: str = "") -> None:
-        """Set the stack's status."""
+        """Set the stack's status, and record it as an event."""
         self.status, self.reason = status, reason
         self.event(self.name, "AWS::CloudFormation::Stack", self.id, status, reason)
 
@@ -90,10 +90,10 @@ class Account:
         stacks: all stacks, including deleted ones.
         created: called for each created resource with type, logical id, physical id and properties.
         answers: responses of custom resource functions.
-        data: data returned by each custom resource, by physical id.
-        turn: serializes calls of parallel deployments, because moto is not thread-safe.
-        patience: maximum seconds of a custom resource (an hour in CloudFormation).
-        function_seconds: overrides the timeout of functions, for tests.
+        data: attributes returned by each custom resource, by physical id.
+        turn: lock that serializes parallel deployments, because moto is not thread-safe.
+        patience: seconds after which a custom resource fails (an hour in CloudFormation).
+        function_seconds: timeout of all Lambda functions, for tests; None uses their own.
     """
 
     id = "123456789012"
@@ -125,11 +125,11 @@ class Account:
         return None
 
     def session(self, key: Key) -> Any:
-        """Return a boto3 session with a key."""
+        """Return a boto3 session that signs with a key."""
         return boto3.Session(key.id, key.secret, key.token or None, region_name=self.region)
 
     def issued(self, identity: str) -> Key | None:
-        """Return a key of an assumed role or a user by its id."""
+        """Return the key with this access key id, which belongs to an assumed role or a user."""
         role = sts_backends[self.id]["aws"].get_assumed_role_from_access_key(identity)
         if role is not None:
             expires = role.expiration.replace(tzinfo=timezone.utc)
@@ -142,7 +142,7 @@ class Account:
 
     def client(self, service: str) -> Any:
         """Return a cached boto3 client of this API."""
-        # Share one session, because creating one is slow; it is not thread-safe.
+        # All clients share a session, because creating one is slow. The lock is needed: sessions are not thread-safe.
         with self._making:
             self._session = self._session or self.session(self.key)
             if service not in self._clients:

@@ -7,7 +7,7 @@ import uuid
 
 
 class Answers:
-    """Responses of functions; *running* is the number of running functions."""
+    """Responses of custom resource functions; *running* is the number of running functions."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -15,13 +15,13 @@ class Answers:
         self._came: dict[str, dict] = {}
 
     def expect(self) -> str:
-        """Return a token for one response."""
+        """Return a new token; a function's response must have it."""
         token = uuid.uuid4().hex
         self._waiting[token] = threading.Event()
         return token
 
     def is_expected(self, token: str) -> bool:
-        """Return whether a function still has to respond with this token."""
+        """Return whether the response with this token is still missing."""
         return token in self._waiting and token not in self._came
 
     def take(self, token: str, body: bytes) -> None:

@@ -25,16 +25,16 @@ TYPES = (databases, ecs, identity, lambdas, monitoring, nested, network, stores,
 
 
 class Application:
-    """The WSGI application: handles the emulator's own paths, and passes other requests to moto.
+    """The WSGI application: handles paths below `/_emulator/`, and passes other requests to moto.
 
-    *hook* is called with path and body for further own paths; *calls* counts moto's requests.
+    *hook* receives path and body of requests to further `/_emulator/` paths; *calls* counts requests to moto.
     """
 
     def __init__(self, account: Account, hook: Callable[[str, bytes], Any] = lambda path, body: None) -> None:
         self.account = account
         moto.cloudformation.urls.url_paths = {"{0}/$": responses(account).dispatch}
         self.moto = DomainDispatcherApplication(create_backend_app)
-        # Cached, because it lists a folder at each request: a fifth of the response time.
+        # Cached, because this function lists a folder at each request, a fifth of the response time.
         self.moto.get_backend_for_host = functools.cache(self.moto.get_backend_for_host)
         self.hook = hook
         self.doorkeeper = Doorkeeper(key=account.key, issued=account.issued, hosts=())
@@ -48,7 +48,7 @@ class Application:
             self.doorkeeper.refuse_strangers(environ)
             if path.startswith(("/moto-api", "/latest/")):  # moto's own API, and EC2 instance metadata
                 raise Refused("AccessDenied", "The path does not exist")
-            if not self.account.answers.is_expected(token):  # such a URL is a secret, like a presigned URL of S3
+            if not self.account.answers.is_expected(token):  # such a URL needs no signature
                 self.doorkeeper.refuse_unsigned(environ, own=own)
         except Refused as refused:
             return _refuse(refused, environ, start_response)
@@ -61,7 +61,7 @@ class Application:
         return [json.dumps(answer, default=str).encode()]
 
     def _own(self, path: str, body: bytes) -> Any:
-        if path.startswith("answers/"):  # of a custom resource
+        if path.startswith("answers/"):  # response of a custom resource
             return self.account.answers.take(path.removeprefix("answers/"), body)
         if path == "calls":
             return self.calls.rows()
@@ -81,7 +81,7 @@ def _refuse(refused: Refused, environ: dict[str, Any], start_response: Callable)
 
 
 def _without_cors(start_response: Callable) -> Callable:
-    """Remove moto's CORS headers, with which web pages could read responses."""
+    """Remove moto's CORS headers, because they would allow any web page to read responses."""
 
     def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         return start_response(
@@ -99,7 +99,7 @@ class Quiet(MotoRequestHandler):
 
 
 class Api:
-    """The API server on the loopback; *inside* returns another socket for tasks with their own network, or None."""
+    """The API server on 127.0.0.1; *inside* returns a socket for tasks in network namespaces, or None without those."""
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """Authenticates API requests: they must be signed with the key of this run or one that the API issued.
 
-The API runs commands as its user, but other users and web pages can reach its port. Signatures are Signature
-Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+Without authentication, other users and web pages could run commands as the user of the API, because they can reach its
+port. Signatures are Signature Version 4:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 _FORM = "%Y%m%dT%H%M%SZ"
 _SKEW = timedelta(minutes=15)  # like S3
 _LONGEST = timedelta(days=7)  # for a presigned URL
-# S3 payloads that are not hashed, or hashed by chunk.
+# Values of x-amz-content-sha256 for S3 payloads that are unsigned or signed by chunk.
 _UNHASHED = re.compile(r"UNSIGNED-PAYLOAD|STREAMING-[A-Z0-9-]+")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -58,7 +59,7 @@ class Signature:
     """The signature of a request, from its header or (presigned) its query.
 
     Args:
-        date: date of the scope, like region and service.
+        date: date in the credential scope, which also has region and service.
         headers: names of the signed headers, in lower case.
         at: time of the signature.
         payload: hash of the body, or empty.
@@ -121,7 +122,7 @@ class Signature:
 
 
 class _Check(_Signer):
-    """Computes the expected signature with botocore, over the signed headers."""
+    """Computes the expected signature from the signed headers, with botocore."""
 
     def headers_to_sign(self, request: Any) -> Any:
         return request.headers
@@ -134,7 +135,7 @@ class _Check(_Signer):
 
 
 class Doorkeeper:
-    """Accepts or refuses requests: *issued* returns an issued key by id, *hosts* are accepted `Host` headers."""
+    """Checks requests; *issued* returns an issued key by its id, *hosts* are the accepted `Host` headers."""
 
     def __init__(self, *, key: Key, issued: Callable[[str], Key | None], hosts: Collection[str]) -> None:
         self.key = key
@@ -142,7 +143,7 @@ class Doorkeeper:
         self._issued = issued
 
     def refuse_strangers(self, environ: Mapping[str, Any]) -> None:
-        """Raise Refused for browser requests: they have an Origin header or (DNS rebinding) another Host."""
+        """Raise Refused for browsers' requests, which have an Origin header or (DNS rebinding) an unknown Host."""
         if environ.get("HTTP_HOST", "") not in self.hosts:
             raise Refused("AccessDenied", "The Host header does not match this API")
         if "HTTP_ORIGIN" in environ:
@@ -151,7 +152,7 @@ class Doorkeeper:
     def refuse_unsigned(self, environ: dict[str, Any], *, own: bool = False) -> None:
         """Raise Refused unless the signature matches; *own* accepts only the key of this run.
 
-        The body is read only if the key exists, and remains readable.
+        Reads the body only if the key exists; the application can read it again.
         """
         given = Signature.of(environ)
         run = hmac.compare_digest(given.key, self.key.id)
@@ -171,7 +172,7 @@ class Doorkeeper:
 
     @staticmethod
     def _payload(given: Signature, environ: dict[str, Any]) -> str:
-        """Return the hash that the signature must cover, after comparing it with the body."""
+        """Return the signed hash of the body; raise Refused if the body has another one."""
         if given.expires is not None and given.service == "s3":
             return given.payload or "UNSIGNED-PAYLOAD"
         if _UNHASHED.fullmatch(given.payload):

@@ -6,7 +6,7 @@ from moto.core.responses import ActionResult
 from moto.elasticache.models import ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 
-# Parameters that moto keeps of a new group but not of a modified one.
+# Parameters that moto stores when a group is created but ignores when it is modified.
 CHANGED = {
     "CacheParameterGroupName": "cache_parameter_group_name",
     "EngineVersion": "engine_version",
@@ -15,7 +15,7 @@ CHANGED = {
 
 
 def show_nodes() -> None:
-    """Describe the nodes of groups, and keep modified parameters."""
+    """Patch moto to describe the nodes of replication groups, and to store modified parameters."""
     modify = ElastiCacheResponse.modify_replication_group
 
     def modify_replication_group(self: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Counts API requests by client and operation, like CloudTrail."""
+"""Counts API requests by client and operation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Call(NamedTuple):
     Args:
         address: client address; with network namespaces each task has its own.
         service: service in the signature, such as "s3"; empty if unsigned.
-        operation: for S3 the method and "object" or "bucket"; empty if it is only in the body.
-        resource: bucket; empty for other services.
+        operation: for S3 the method and "object" or "bucket"; empty if only the body has the operation.
+        resource: the S3 bucket; empty for other services.
     """
 
     address: str
@@ -29,13 +29,13 @@ class Call(NamedTuple):
 
 @dataclass
 class Calls:
-    """Number of requests of each kind."""
+    """Counter of API requests."""
 
     _seen: Counter[Call] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, environ: Mapping[str, Any]) -> None:
-        """Count one request (WSGI environment)."""
+        """Count one request; *environ* is its WSGI environment."""
         call = read(environ)
         with self._lock:
             self._seen[call] += 1
@@ -47,7 +47,7 @@ class Calls:
 
 
 def read(environ: Mapping[str, Any]) -> Call:
-    """Return the kind of a request, without reading its body.
+    """Return client, service and operation of a request, without reading its body.
 
     Examples:
         >>> signed = "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/sqs/aws4_request, Signature=1"

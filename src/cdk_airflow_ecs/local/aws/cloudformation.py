@@ -19,7 +19,7 @@ yaml.add_multi_constructor("", yaml_tag_constructor, Loader=yaml.SafeLoader)
 
 
 class ValidationError(ServiceException):
-    """CloudFormation's error for nearly everything."""
+    """The code of most of CloudFormation's errors."""
 
     code = "ValidationError"
 
@@ -45,7 +45,7 @@ def parse(text: str) -> dict:
 
 
 class CloudFormationResponse(BaseResponse):
-    """One method per action. moto creates an instance per request, parses it and writes the response."""
+    """One method per API action; moto creates an instance for each request."""
 
     account: ClassVar[Account]
 
@@ -83,7 +83,7 @@ class CloudFormationResponse(BaseResponse):
     # Change sets
 
     def create_change_set(self) -> ActionResult:
-        """Create a change set; without changes it fails, as in CloudFormation."""
+        """Create a change set; as in AWS, its status is FAILED if there are no changes."""
         p = self.params
         stack = self.account.find(p["StackName"])
         text = self._body(stack)
@@ -165,7 +165,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(Summaries=list(self._stack().change_sets.values()))
 
     def execute_change_set(self) -> ActionResult:
-        """Start the change in the background."""
+        """Start the deployment of a change set in the background."""
         stack, change_set = self._change_set()
         text, template, parameters = change_set["Template"]
         stack.keep_on_failure = bool(self.params.get("DisableRollback"))
@@ -228,7 +228,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(StackId=stack.id)
 
     def describe_stacks(self) -> ActionResult:
-        """Describe one stack, or all that exist."""
+        """Describe one stack, or all except deleted ones."""
         if "StackName" in self.params:
             stacks = [self._stack(deleted=self.params["StackName"].startswith("arn:"))]
         else:
@@ -265,7 +265,7 @@ class CloudFormationResponse(BaseResponse):
         return self._result(StackEvents=self._stack(deleted=True).events[::-1])
 
     def describe_events(self) -> ActionResult:
-        """Return no operation events: the emulator has none."""
+        """Return an empty list of operation events, because the emulator records none."""
         return self._result(OperationEvents=[])
 
     def _resources(self) -> list[dict]:
@@ -341,5 +341,5 @@ class CloudFormationResponse(BaseResponse):
 
 
 def responses(account: Account) -> type[CloudFormationResponse]:
-    """Return moto's response class for an account; moto creates it without arguments."""
+    """Return the response class for an account, which moto creates without arguments."""
     return type("AccountResponse", (CloudFormationResponse,), {"account": account})

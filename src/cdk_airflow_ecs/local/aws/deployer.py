@@ -13,16 +13,16 @@ from cdk_airflow_ecs.local.aws.account import Account, Stack
 from cdk_airflow_ecs.local.aws.engine import Deployment
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# Newest known bootstrap version; templates require a minimum.
+# Version of the CDK bootstrap stack that the account has; templates require a minimum.
 _BOOTSTRAP = "30"
 
 
 class Deployer:
-    """Deploys stacks, and keeps the resources of a failed one; *tell* receives resource events."""
+    """Deploys stacks, without deleting the resources of a failed stack; *tell* receives resource events."""
 
     def __init__(self, account: Account, tell: Callable[[str, str, str], None]) -> None:
         self._account, self._tell = account, tell
-        # As in CloudFormation: a migration may take long.
+        # CloudFormation's timeout, because a migration may take long.
         account.patience = 3600.0
 
     def deploy(self, stacks: Sequence[StackFile]) -> list[Stack]:

@@ -4,7 +4,7 @@
 
 from .resources import Resource, shorten
 
-# The API's model identifies maps whose keys are data and keep their case.
+# Keys of properties get the API's case, except in maps whose keys are data.
 
 
 class Cluster(Resource):

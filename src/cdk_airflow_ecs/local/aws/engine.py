@@ -39,7 +39,7 @@ class Deployment:
             for name in ordered(wanted):
                 self._apply(name, wanted[name], resolver)
             outputs = resolver.outputs()
-        except Exception as error:  # any error is the stack's reason
+        except Exception as error:  # becomes the reason of the stack's failure
             if not isinstance(error, (Failed, Unsupported, ClientError)):
                 logging.getLogger(__name__).exception("%s of %s", verb, stack.name)
             undo(self._reason(error))
@@ -107,7 +107,7 @@ class Deployment:
         return f"{self.stack.name}-{name}-{''.join(secrets.choice(alphabet) for _ in range(12))}"
 
     def _collect(self) -> None:
-        """Delete replaced and removed resources; failures are only events."""
+        """Delete replaced and removed resources; a failure is only recorded as an event."""
         for live in reversed(self.garbage):
             replaced = live.logical_id in self.stack.resources and self.stack.resources[live.logical_id] is not live
             policy = live.body.get("UpdateReplacePolicy" if replaced else "DeletionPolicy", "Delete")
@@ -186,7 +186,7 @@ class Deployment:
         for name in reversed(ordered(bodies)):
             live = self.stack.resources[name]
             if any(name in needs(bodies[other], bodies) for other in failed | kept):
-                kept.add(name)  # keep resources that a failed one needs
+                kept.add(name)  # its dependencies must also be kept
                 continue
             policy = live.body.get("DeletionPolicy", "Delete")
             if on_create and policy in ("Snapshot", "RetainExceptOnCreate"):

@@ -25,7 +25,7 @@ from moto.s3.models import FakeBucket
 from . import caches, lambdas, queues
 from .account import Account
 
-# Operations whose parameters moto partly drops, with the resource's member of the response.
+# Operations some of whose parameters moto drops, and the response member that has the resource.
 KEPT = {
     "CreateService": "service",
     "CreateReplicationGroup": "ReplicationGroup",
@@ -38,7 +38,7 @@ KEPT = {
 
 
 def keep_parameters() -> None:
-    """Keep every parameter that the resource's description contains."""
+    """Store every request parameter that the description of the resource should contain."""
     execute = ActionResult.execute_result
 
     def execute_result(self: ActionResult, context: Any) -> Any:
@@ -57,7 +57,7 @@ def keep_parameters() -> None:
 
 
 def run_tasks(start: Callable[[Task, Any], None]) -> None:
-    """Pass each new task to the agent, which controls its status."""
+    """Pass each new ECS task to the agent, which sets its status."""
     run_task = EC2ContainerServiceBackend.run_task
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
 
@@ -68,13 +68,13 @@ def run_tasks(start: Callable[[Task, Any], None]) -> None:
         return tasks
 
     EC2ContainerServiceBackend.run_task = run
-    # On Fargate resources are reserved by task, not by container.
+    # Reserve nothing on container instances, because Fargate has none.
     nothing = {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []}
     EC2ContainerServiceBackend._calculate_task_resource_requirements = staticmethod(lambda _: dict(nothing))
 
 
 def stop_tasks(stop: Callable[[Task, str], None]) -> None:
-    """Let the agent stop tasks, and return ECS's errors for unknown ones."""
+    """Make the agent stop tasks, and return ECS's errors for unknown tasks."""
     from moto.ecs.exceptions import InvalidParameterException
     from moto.ecs.responses import EC2ContainerServiceResponse
 
@@ -101,7 +101,7 @@ def stop_tasks(stop: Callable[[Task, str], None]) -> None:
 
 
 def tasks_of_services() -> None:
-    """List tasks by service, and by default only running ones, as ECS does."""
+    """Support `ListTasks` by service; as in ECS, list only running tasks by default."""
     original = EC2ContainerServiceBackend.list_tasks
 
     def list_tasks(  # noqa: PLR0917  # as it is called
@@ -122,7 +122,7 @@ def tasks_of_services() -> None:
 
 
 def idempotent() -> None:
-    """Return the same tasks for the same client token of `RunTask`."""
+    """Make `RunTask` return the same tasks for the same client token."""
     from moto.ecs.responses import EC2ContainerServiceResponse
 
     original, answers = EC2ContainerServiceResponse.run_task, {}
@@ -202,7 +202,7 @@ def functions(account: Account) -> None:
     def execute(function: LambdaFunction, event: dict) -> tuple[str, bool, str]:
         try:
             answer, failed, printed = lambdas.run(account, function, event, account.function_seconds)
-        except Exception as error:  # reported in the function's log, as in AWS
+        except Exception as error:  # printed to the function's log, as in AWS
             answer, failed, printed = str(error), True, str(error)
         finally:
             account.answers.running -= 1
@@ -249,7 +249,7 @@ def final_cache_snapshots(account: Account) -> None:
 
 
 def cache_replicas() -> None:
-    """Create `NumCacheClusters` nodes; moto supports only `ReplicasPerNodeGroup`."""
+    """Create as many cache nodes as `NumCacheClusters`; moto supports only `ReplicasPerNodeGroup`."""
     place = ReplicationGroup._set_node_members_clusters_disabled
 
     def nodes(self: ReplicationGroup, **p: Any) -> None:
@@ -259,25 +259,25 @@ def cache_replicas() -> None:
 
 
 def no_trail() -> None:
-    """Return no CloudTrail events; the CDK CLI requests them after a failed deployment."""
+    """Return an empty list of CloudTrail events, which the CDK CLI requests after a failed deployment."""
     CloudTrailResponse.lookup_events = lambda _: json.dumps({"Events": []})
 
 
 def rule_descriptions() -> None:
-    """Return the description of rules between two groups, too."""
+    """Return descriptions of rules between two security groups, which moto drops."""
     SecurityGroupRule.description = property(
         lambda self: self.ip_range.get("Description") or self.source_group.get("Description")
     )
 
 
 def unguarded_buckets() -> None:
-    """Store bucket policies without enforcing them: moto ignores conditions, so `SecureTransport` denies all."""
+    """Do not enforce bucket policies: moto ignores conditions, so a TLS-only policy would deny all requests."""
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
     FakeBucket._log_permissions_enabled_policy = lambda *_, **__: True
 
 
 def backups_of_file_systems() -> None:
-    """Support changing a file system's backup policy."""
+    """Support changes of an EFS file system's backup policy."""
 
     def put_backup_policy(self: EFSResponse) -> tuple[str, dict]:
         policy = self._get_param("BackupPolicy")
@@ -294,13 +294,13 @@ def backups_of_file_systems() -> None:
 
 
 def what_may_be_missing() -> None:
-    """Add attributes that moto expects, for VPCs without DNS host names and task definitions without roles."""
+    """Set attributes that moto lacks in VPCs without DNS host names and in task definitions without roles."""
     NetworkInterface.private_dns_name = ""
     TaskDefinition.task_role_arn = TaskDefinition.execution_role_arn = None
 
 
 def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
-    """Apply all patches; *start* and *stop* receive each task to run or (with a reason) to stop."""
+    """Apply all patches; *start* receives each task to run, *stop* each task to stop with the reason."""
     run_tasks(start)
     functions(account)
     final_cache_snapshots(account)

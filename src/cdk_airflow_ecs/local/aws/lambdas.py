@@ -160,7 +160,7 @@ class CustomResource(Resource):
 
 
 class Substitute(Resource):
-    """A custom resource of CDK whose handler cannot run locally; its effect is emulated."""
+    """A custom resource of CDK whose Lambda handler cannot run locally; its effect is emulated."""
 
     service = "s3"
 
@@ -173,7 +173,7 @@ class Substitute(Resource):
         return physical_id
 
     def apply(self, p):
-        """Do what the handler would do."""
+        """Emulate the handler's effect."""
 
     def delete(self, physical_id, p):
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""EC2 networks: VPCs and their parts, security groups and rules."""
+"""EC2 networks: VPCs, subnets, routes, security groups and rules."""
 
 # ruff: noqa: D101, D102 (a type is its name, and each method is described by `Resource`)
 
@@ -208,7 +208,7 @@ class SecurityGroup(Ec2):
         self.api.delete_security_group(GroupId=physical_id)
 
     def _refuse_if_used(self, group):
-        """Refuse, as AWS does, to delete a group that a database uses."""
+        """Raise AWS's error for deleting a security group that a database uses."""
         for instance in self.client("rds").describe_db_instances()["DBInstances"]:
             if group in [item["VpcSecurityGroupId"] for item in instance["VpcSecurityGroups"]]:
                 raise ClientError(
@@ -223,7 +223,7 @@ class SecurityGroup(Ec2):
 
 
 class SecurityGroupRule(Ec2):
-    """A separate rule; its physical id is the rule's id."""
+    """A security group rule as a separate resource; its physical id is the rule's id."""
 
     direction = ""
 

@@ -1,4 +1,4 @@
-"""SQS patches for moto: one receiver per message, no lost messages, and messages kept between runs."""
+"""SQS patches for moto: no duplicated or lost messages, and messages saved between runs."""
 
 import time
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
 from .account import Account
 
-# State of a message; the receipt handle is created anew at each receipt.
+# Saved attributes of a message, without the receipt handle, because each receipt creates a new one.
 _KEPT = (
     "message_attributes", "sent_timestamp", "approximate_first_receive_timestamp", "approximate_receive_count",
     "deduplication_id", "group_id", "sequence_number", "visible_at", "delayed_until",
@@ -16,7 +16,7 @@ _KEPT = (
 
 
 def one_at_a_time() -> None:
-    """Serialize receiving and deleting; otherwise moto duplicates or loses messages."""
+    """Serialize receiving and deleting of messages; otherwise moto duplicates or loses some."""
     receive, delete = SQSBackend.receive_message, Queue.delete_message
 
     def receive_message(  # noqa: PLR0917  # moto's signature
@@ -43,17 +43,17 @@ def one_at_a_time() -> None:
 
 
 def where_tasks_are(account: Account) -> None:
-    """Use the tasks' API address in queue URLs, because Celery sends to the queue URL."""
+    """Create queue URLs with the API address that tasks can reach, because Celery sends messages to the queue URL."""
     Queue.url = lambda self, request_url: f"{account.task_url}/{self.account_id}/{self.name}"
 
 
 def messages(account: Account, queues: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the messages of queues (logical id to URL), including received ones."""
+    """Return the messages of *queues* (logical id to URL), including received messages that are not deleted."""
     return {name: [_described(message) for message in _queue(account, url)._messages] for name, url in queues.items()}
 
 
 def put_back(account: Account, queue: str, held: list[dict[str, Any]]) -> None:
-    """Put messages of :func:`messages` into a queue (URL), with their visibility."""
+    """Restore the messages that :func:`messages` returned for a queue, with their visibility."""
     for each in held:
         message = Message(each["id"], each["body"], each["system_attributes"])
         for name in _KEPT:

@@ -34,11 +34,11 @@ class Resolver:
         return values
 
     def condition(self, name: str) -> bool:
-        """Return the value of a condition."""
+        """Return the value of a template condition."""
         return self(self.template["Conditions"][name])
 
     def wanted(self) -> dict[str, dict]:
-        """Return the resources whose condition is true."""
+        """Return the resources without a condition or with a true one."""
         return {
             name: body
             for name, body in self.template["Resources"].items()
@@ -60,7 +60,7 @@ class Resolver:
         return found
 
     def __call__(self, value: Any) -> Any:
-        """Resolve all intrinsic functions in a value, and remove `AWS::NoValue`."""
+        """Resolve all intrinsic functions in a value, and remove members that are `AWS::NoValue`."""
         if isinstance(value, list):
             return [item for item in map(self, value) if item is not ABSENT]
         if not isinstance(value, dict):
@@ -176,7 +176,7 @@ class Resolver:
 
 
 def dynamic(account: Account, value: Any) -> Any:
-    """Resolve `{{resolve:…}}` before an API call; the stack keeps the reference."""
+    """Resolve `{{resolve:…}}` for an API call; the stack stores only the reference."""
     if isinstance(value, dict):
         return {key: dynamic(account, item) for key, item in value.items()}
     if isinstance(value, list):
@@ -229,10 +229,10 @@ def needs(body: dict, bodies: dict[str, dict]) -> set[str]:
 
 
 def ordered(bodies: dict[str, dict]) -> list[str]:
-    """Return a valid order, chosen to reveal missing dependencies.
+    """Return the resources in an order that respects their dependencies and reveals missing ones.
 
-    Custom resources and services come as early as possible, because they need more than they refer to. Only Cloud Map
-    names precede services: with a shared loopback, a task gets the addresses of names when it starts.
+    Custom resources and ECS services come as early as possible, because they use resources that they do not refer to.
+    Only Cloud Map services precede ECS services: on a shared loopback, DNS names are resolved when a task starts.
     """
     waits = {name: needs(body, bodies) for name, body in bodies.items()}
     named = _before_names(bodies, waits)

@@ -26,7 +26,7 @@ class Failed(Exception):
 
 
 def fit(value: Any, shape: Any, where: str) -> Any:  # noqa: PLR0911 (one per type)
-    """Convert a CloudFormation value to the API's type, such as `"true"` to a boolean; ignore the case of names."""
+    """Convert a CloudFormation value to the API's type, such as `"true"` to a boolean; ignores the case of names."""
     kind = shape.type_name
     if kind == "structure":
         members = {name.lower(): (name, member) for name, member in shape.members.items()}
@@ -64,12 +64,12 @@ class Resource:
         type: CloudFormation type; None for a base class.
         fixed: properties whose change replaces the resource.
         renames: properties with another name in the API.
-        creates: API call that creates it, and JMESPath of the physical id in the response.
-        key: parameter with the physical id.
-        describes: API call that describes it, its id parameter and JMESPath of the description.
+        creates: API call that creates the resource, and JMESPath of the physical id in the response.
+        key: API parameter that has the physical id.
+        describes: API call that describes the resource, its id parameter and JMESPath of the description.
         attributes: `Fn::GetAtt` attributes, as JMESPath in the description.
-        tagged: type in EC2 tag specifications.
-        name: property with the resource's name, and its maximum length.
+        tagged: resource type in EC2 tag specifications.
+        name: property with the resource's name, and the maximum length of the name.
     """
 
     type: ClassVar[str | None] = None
@@ -96,22 +96,22 @@ class Resource:
 
     @property
     def api(self) -> Any:
-        """Client of this type's service."""
+        """Boto3 client of this resource type's service."""
         return self.client(self.service)
 
     def client(self, service: str) -> Any:
-        """Return a client of any service."""
+        """Return a boto3 client of any service."""
         return self.account.client(service)
 
     def call(self, method: str, properties: dict, service: str | None = None) -> dict:
-        """Call the API with CloudFormation's properties."""
+        """Call the API with CloudFormation properties, converted to API parameters."""
         api = self.client(service or self.service)
         operation = api.meta.service_model.operation_model(api.meta.method_to_api_mapping[method])
         renamed = {self.renames.get(name, name): value for name, value in properties.items()}
         return getattr(api, method)(**fit(renamed, operation.input_shape, str(self.type)))
 
     def named(self, unique: str, p: dict) -> dict:
-        """Set a generated name if it has none."""
+        """Return the properties, with a generated name if they have none."""
         if self.name:
             name, longest = self.name
             p.setdefault(name, shorten(unique, longest))
@@ -122,7 +122,7 @@ class Resource:
         return self.make(self.named(unique, p))
 
     def make(self, p: dict) -> str:
-        """Call the API that creates it, with tags as EC2 expects them."""
+        """Call the API that creates the resource; EC2 resources get tag specifications."""
         if self.tagged:
             tags = p.pop("Tags", None)
             if tags:
@@ -174,13 +174,13 @@ def handler(kind: str, account: Account, stack_id: str = "", logical_id: str = "
 
 
 def turn(kind: str, account: Account) -> AbstractContextManager:
-    """Return the lock for changing a resource; none for slow ones (custom resources, nested stacks)."""
+    """Return the lock for changing a resource; custom resources and nested stacks, which are slow, need none."""
     waits = kind.startswith("Custom::") or kind in ("AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack")
     return nullcontext() if waits else account.turn
 
 
 def shorten(unique: str, longest: int) -> str:
-    """Shorten a generated name in the middle, and keep its unique suffix."""
+    """Shorten a generated name but keep its unique suffix."""
     head, _, suffix = unique.rpartition("-")
     return f"{head[: longest - len(suffix) - 1].rstrip('-')}-{suffix}"
 

@@ -163,7 +163,7 @@ class Secret(Resource):
 
 
 class SecretTargetAttachment(Resource):
-    """Adds the database's address to a secret."""
+    """Adds the address of a database to its secret."""
 
     type = "AWS::SecretsManager::SecretTargetAttachment"
     service = "secretsmanager"
@@ -193,7 +193,7 @@ class SecretTargetAttachment(Resource):
         return {name: value for name, value in where.items() if value is not None}
 
     def delete(self, physical_id, p):
-        """Do nothing: the secret is deleted by its own resource."""
+        """Do nothing: the AWS::SecretsManager::Secret deletes the secret."""
 
 
 class Queue(Resource):

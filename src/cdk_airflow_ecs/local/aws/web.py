@@ -126,7 +126,7 @@ class TargetGroup(Resource):
 
 
 class Certificate(Resource):
-    """A certificate; issued at once, without validation."""
+    """An ACM certificate, issued at once without validation."""
 
     type = "AWS::CertificateManager::Certificate"
     service = "acm"

@@ -1,1 +1,1 @@
-"""Renders a template as compose.yaml."""
+"""Renders a CloudFormation template as compose.yaml."""

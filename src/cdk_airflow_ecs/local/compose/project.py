@@ -31,13 +31,13 @@ SUBSTITUTIONS: Final = (
         name="stores",
         says="RDS or Aurora; ElastiCache; SQS and DynamoDB",
         here="postgres; valkey; ElasticMQ and DynamoDB local, each in one container",
-        why="there is no account",
+        why="there is no AWS account",
     ),
     Substitution(
         name="cpu",
         says="CPU of a task",
-        here="no limit; its memory is a limit",
-        why="a machine with fewer processors would reject a limit",
+        here="no CPU limit; memory is limited",
+        why="Docker rejects a limit above the machine's number of processors",
     ),
     Substitution(
         name="load balancer",
@@ -55,9 +55,9 @@ class Project:
 
     Args:
         environments: secret variables of each service, for its env_file.
-        files: further files by name.
+        files: contents of further files, by file name.
         missing: variables whose secrets are not in the template.
-        notes: messages about omitted settings.
+        notes: messages for the user about omitted settings.
     """
 
     document: dict[str, Any]
@@ -69,7 +69,7 @@ class Project:
 
 def write(project: Project, folder: Path) -> list[Path]:
     """Write the project, with secret files readable only by the owner; return the written files."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  # of the extra [local]
+    from ruamel.yaml import YAML  # noqa: PLC0415  # needs the extra [local]
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dags").mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def write(project: Project, folder: Path) -> list[Path]:
     written = [folder / "compose.yaml"]
     yaml = YAML()
     yaml.width = 1000
-    yaml.version = (1, 1)  # YAML 1.1 readers parse an unquoted `no` as false
+    yaml.version = (1, 1)  # quotes `no`, which YAML 1.1 parsers read as false
     with written[0].open("w") as stream:
         yaml.dump(project.document, stream)
     for name, text in project.files.items():
@@ -95,6 +95,6 @@ def write(project: Project, folder: Path) -> list[Path]:
 
 
 def single_quoted(text: str) -> str:
-    """Quote a value so that Compose uses it literally."""
+    """Quote a value so that Compose does not interpolate variables."""
     escaped = text.replace("'", "\\'")
     return f"'{escaped}'"

@@ -19,16 +19,16 @@ _HOME: Final = "/opt/airflow"
 _SYNC: Final = re.compile(r"s3://\S+")
 _BUNDLE: Final = "airflow_ecs_sync"
 _LOCAL_BUNDLE: Final = "airflow.dag_processing.bundles.local.LocalDagBundle"
-# ElasticMQ and DynamoDB local accept any credentials, but the SDK requires some.
+# The AWS SDK requires credentials; ElasticMQ and DynamoDB local accept any.
 _LOGIN: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
 def compose(
     stack: StackFile, *, port: int = 8080, remember: Callable[[str, Callable[[], str]], str] = lambda _, make: make()
 ) -> Project:
-    """Translate one stack; raises a Refusal if something is unsupported.
+    """Translate one stack to a Compose project; raises a Refusal for unsupported resources.
 
-    *remember* stores generated secrets by name, so that they stay the same.
+    *remember* stores generated secrets by name, so that later calls use the same.
     """
     return _Translation(stack, port, remember).project()
 
@@ -78,7 +78,7 @@ class _Translation:
     def _all(self, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
         return [(name, each["Properties"]) for name, each in self._resources.items() if each["Type"] in kinds]
 
-    # Values of the template's references
+    # Resolution of references
 
     def _name_stores(self) -> list[tuple[str, str]]:
         databases = self._all("AWS::RDS::DBCluster") or self._all("AWS::RDS::DBInstance")
@@ -121,7 +121,7 @@ class _Translation:
                 self._services[name] = self._database(name, properties)
 
     def _add_queues(self) -> dict[str, str]:
-        """Add the services for referenced queues and tables; return their configuration files."""
+        """Add ElasticMQ and DynamoDB local if the template has queues or tables; return their configuration files."""
         files = {}
         if self._queues:
             self._services[QUEUES] = queues()
@@ -187,7 +187,7 @@ class _Translation:
             if not is_store and "migration" in self._services:
                 service["depends_on"] = {"migration": {"condition": "service_completed_successfully"}}
             if first:
-                # Containers of a task share its network.
+                # Containers of an ECS task share one network.
                 service["network_mode"] = f"service:{first}"
                 service.setdefault("depends_on", {})[first] = {"condition": "service_started", "restart": True}
             else:
@@ -257,16 +257,16 @@ class _Translation:
         return {"image": text}
 
     def _without_sync(self, entrypoint: list[str]) -> tuple[list[str], bool]:
-        """Remove the DAG synchronization: python, -c, its code and arguments."""
+        """Remove the DAG synchronization from a command: `python`, `-c`, code and arguments."""
         for position, word in enumerate(entrypoint):
-            if word == _BUNDLE:  # the modules of a DAG bundle
+            if word == _BUNDLE:  # the argument before the DAG bundle's modules
                 return entrypoint[: position - 3] + entrypoint[entrypoint.index("--", position) + 1 :], True
             if isinstance(word, str) and _SYNC.fullmatch(word):
                 return entrypoint[: position - 3] + entrypoint[position + 3 :], True
         return entrypoint, False
 
     def _adapt(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the environment of an Airflow container without AWS settings."""
+        """Return an Airflow container's environment without AWS settings."""
         executor = str(variables.get("AIRFLOW__CORE__EXECUTOR", ""))
         if "Ecs" in executor:
             raise Refusal(
@@ -276,7 +276,7 @@ class _Translation:
         found: dict[str, Any] = {}
         for key, value in variables.items():
             if key.startswith("AIRFLOW_VAR_ECS_"):
-                self._notes.append(f"{name}: {key} is omitted, because there is no ECS")
+                self._notes.append(f"{name}: {key} is omitted, because Compose has no ECS")
             elif key.endswith(("BROKER_URL_CMD", "RESULT_BACKEND_CMD")):
                 found[key] = str(value).replace("rediss://", "redis://").replace("?ssl_cert_reqs=required", "")
             elif key == "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST":

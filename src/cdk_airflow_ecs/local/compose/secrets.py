@@ -1,4 +1,4 @@
-"""Generates the secrets of a template for Compose by the rules in the template."""
+"""Generates a template's secrets for Compose, by the rules in the template."""
 
 from __future__ import annotations
 
@@ -42,13 +42,15 @@ class Secrets:
         return str(json.loads(text)[name]) if name else text
 
     def dynamic(self, value: Any) -> str:
-        """Return a property with its Secrets Manager reference resolved; raises a Refusal for unknown secrets."""
+        """Resolve the Secrets Manager reference in a property; raises a Refusal if the template lacks the secret."""
         text = self._values.text(value)
         match = _DYNAMIC.fullmatch(text)
         if match is None:
             return text
         if match[1] not in self._texts:
-            raise Refusal(f"the credentials of a store are in the secret {match[1]}, which is not in the template")
+            raise Refusal(
+                f"the credentials of a database or cache are in the secret {match[1]}, which is not in the template"
+            )
         return str(self.text(f"{match[1]}:{match[2]}"))
 
     def _make(self, logical_id: str, properties: Mapping[str, Any]) -> str:

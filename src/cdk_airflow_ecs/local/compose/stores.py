@@ -30,8 +30,8 @@ def database(name: str, *, version: str, database: str, user: str) -> dict[str, 
 
 
 def cache(name: str, *, engine: str, version: str, port: int, has_token: bool) -> dict[str, Any]:
-    """Return the Valkey or Redis service, with a password if *has_token*."""
-    # Use standard input, because all users can read a process's arguments.
+    """Return the Valkey or Redis service; *has_token* adds a password."""
+    # Pass the password on standard input, because all users can read a process's arguments.
     script = (
         f"exec {engine}-server - <<END\n{'requirepass $$REDISCLI_AUTH' if has_token else ''}\n"
         f'port {port}\nprotected-mode no\nsave ""\nmaxmemory-policy noeviction\nEND\n'
@@ -69,7 +69,7 @@ def results() -> dict[str, Any]:
 
 
 def elasticmq(queues: Mapping[str, int]) -> str:
-    """Return ElasticMQ's configuration, from queue names to visibility timeouts in seconds."""
+    """Return ElasticMQ's configuration; *queues* maps queue names to visibility timeouts in seconds."""
     entries = "".join(
         f'  "{name}" {{ defaultVisibilityTimeout = {seconds} seconds }}\n' for name, seconds in queues.items()
     )

@@ -14,10 +14,21 @@ from cdk_airflow_ecs.local.images.image_files import copied, copied_from_stage, 
 from cdk_airflow_ecs.local.images.run_commands import follow_run
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# No effect here: ports and health checks are in the task definition.
+# Ignored instructions; ports and health checks are in the task definition.
 _WITHOUT_EFFECT: Final = frozenset({"LABEL", "EXPOSE", "HEALTHCHECK", "MAINTAINER", "VOLUME"})
 _SHELLS: Final = ("sh", "bash", "dash", "ash")
-_SHELL: Final = ("/bin/bash", "-o", "pipefail", "-o", "errexit", "-o", "nounset", "-o", "nolog", "-c")  # official
+_SHELL: Final = (
+    "/bin/bash",
+    "-o",
+    "pipefail",
+    "-o",
+    "errexit",
+    "-o",
+    "nounset",
+    "-o",
+    "nolog",
+    "-c",
+)  # the official image's shell
 _USERS: Final = ("airflow", "50000")
 # Variables of official images whose values depend on the build date.
 _UNKNOWN: Final = frozenset({
@@ -30,12 +41,12 @@ PATH: Final = "/home/airflow/.local/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """State of a Dockerfile stage after an instruction.
+    """The state of a Dockerfile stage after one of its instructions.
 
     Args:
-        parts: content of its image.
+        parts: content of the stage's image.
         variables: set by ENV or the official image.
-        arguments: declared by ARG; None means no value.
+        arguments: build arguments declared by ARG; None means no value.
         user: set by USER.
         shell: set by SHELL.
         triggers: ONBUILD instructions for stages based on this one.
@@ -50,10 +61,10 @@ class Stage:
     triggers: tuple[Instruction, ...] = ()
 
     def lookup(self, name: str) -> str | None:
-        """Return the value of a variable; ENV overrides ARG.
+        """Return the value of a Dockerfile variable; ENV overrides ARG.
 
         Raises:
-            ValueError: if the official image sets it to an unknown value.
+            ValueError: if the value is set by the official image and unknown here.
         """
         if name in self.variables:
             return self.variables[name]
@@ -65,7 +76,7 @@ class Stage:
 
 
 def read_image(image: str, build: ImageBuild | None = None) -> AirflowImageParts:
-    """Return the content of an image, from its name or its *build*.
+    """Return the content of an official image, or of the one that *build* creates.
 
     Raises:
         Refusal: if the image or its Dockerfile is not supported.
@@ -74,7 +85,7 @@ def read_image(image: str, build: ImageBuild | None = None) -> AirflowImageParts
 
 
 class _Dockerfile:
-    """The stages of a Dockerfile; interprets only those needed, like BuildKit."""
+    """The stages of a Dockerfile; like BuildKit, interprets only the stages that the target uses."""
 
     def __init__(self, build: ImageBuild) -> None:
         self._build = build
@@ -105,7 +116,7 @@ class _Dockerfile:
             raise Refusal(f"{self._file} has no FROM")
 
     def target(self) -> AirflowImageParts:
-        """Interpret the target stage."""
+        """Return the content of the target stage."""
         wanted = self._build.target.lower()
         number = len(self._stages) - 1 if not wanted else self._number(wanted, len(self._stages))
         if number is None:
@@ -119,14 +130,14 @@ class _Dockerfile:
         return replace(stage.parts, differences=tuple(dict.fromkeys(differences)))
 
     def _number(self, name: str, before: int) -> int | None:
-        """Find an earlier stage by name (the last one) or number."""
+        """Return the number of the last stage with this name or number that is before stage number *before*."""
         named = [number for number in range(before) if self._stages[number][0] == name]
         if named:
             return named[-1]
         return int(name) if name.isdigit() and int(name) < before else None
 
     def follow(self, number: int) -> Stage:
-        """Interpret a stage, and its base stages."""
+        """Interpret a stage and the stages that it is based on."""
         if number not in self._followed:
             _, base, (first, *others) = self._stages[number]
             earlier = self._number(base.lower(), number)
@@ -203,7 +214,7 @@ class _Dockerfile:
         raise each.refusal(f"instruction {word} is not supported")
 
     def _argument(self, stage: Stage, each: Instruction) -> Stage:
-        """Declare arguments; those without a default use the value from before FROM."""
+        """Declare build arguments; one without a default has the value that an ARG before FROM gave it."""
         arguments = dict(stage.arguments)
         for name, default in each.declared(stage.lookup):
             fallback = self._arguments.get(name) if default is None else default
@@ -212,7 +223,7 @@ class _Dockerfile:
         return stage
 
     def _copy_from(self, stage: Stage, each: Instruction, source: str, number: int) -> AirflowImageParts:
-        """Follow COPY --from; uv's image is ignored, because uv is installed locally."""
+        """Interpret COPY --from; ignore uv's image, because uv is installed locally."""
         name = each.expanded(source, stage.lookup)
         earlier = self._number(name.lower(), number)
         if earlier is not None and (base := self.follow(earlier).parts):

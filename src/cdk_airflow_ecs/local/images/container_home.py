@@ -1,4 +1,4 @@
-"""Container homes: their files, and the mapping of image paths."""
+"""Home folders of containers: their files, and the mapping of image paths to local paths."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def located(text: str, image: AirflowImageParts, home: Path, programs: Path) -> 
 
 
 def search_path(text: str, image: AirflowImageParts, home: Path, programs: Path) -> str:
-    """Translate the PATH of an image, and make sure that it contains the environment's programs.
+    """Return an image's PATH with local paths and the environment's programs.
 
     Examples:
         >>> image = AirflowImageParts(version="", python="")

@@ -17,7 +17,7 @@ _DIRECTIVE: Final = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)\s*", 
 _HEREDOC: Final = re.compile(r"(?<!<)<<-?\s*[\"']?[A-Za-z_]\w*")
 _FLAG: Final = re.compile(r"--[a-z][\w-]*(?:=(?:\"[^\"]*\"|\S)*)?")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
-# ${NAME}, optionally with an operator for a default, an alternative or an error.
+# The content of ${…}: a name, and optionally an operator for a default, an alternative or an error.
 _BRACES: Final = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:(?P<operator>:?[-+?])(?P<word>.*))?", re.DOTALL)
 
 
@@ -29,7 +29,7 @@ class Instruction:
         line: number of its first line.
         word: such as "RUN", in upper case.
         flags: such as "--chown=airflow:root".
-        rest: arguments, with continued lines joined.
+        rest: text after word and flags, with continued lines joined.
     """
 
     file: str
@@ -40,7 +40,7 @@ class Instruction:
     escape: str = "\\"
 
     def refusal(self, reason: str) -> Refusal:
-        """Return a Refusal with instruction, reason and remedy."""
+        """Return a Refusal that quotes the instruction, with reason and remedy."""
         shown = " ".join([self.word, *self.flags, self.rest]).strip()
         shown = shown if len(shown) <= 100 else f"{shown[:97]}..."
         return Refusal(
@@ -171,7 +171,7 @@ def split(text: str, *, escape: str = "\\") -> list[str]:
 def expand(text: str, lookup: Lookup, *, escape: str = "\\", keep_quotes: bool = False) -> str:
     r"""Replace variables and remove quotes and escapes, as Docker does.
 
-    *keep_quotes* keeps quotes and escapes, for a shell. Raises ValueError for unsupported operators and missing values.
+    *keep_quotes* leaves quotes and escapes to a shell. Raises ValueError for unsupported operators and missing values.
 
     Examples:
         >>> expand("${A}-${B:-b}-$A'$A'", {"A": "1"}.get)

@@ -27,27 +27,27 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 _LOCKS: Final = Path(__file__).parents[1] / "locks"
 _RELEASES: Final = Path(__file__).parents[1] / "releases.json"
-# Celery provider 3.16.0, 3.17.0 and 3.17.1 register no tasks that workers find; celery 5.7 lacks an import of the
-# provider; kombu 5.5 loses SQS connections.
+# With Celery provider 3.16.0, 3.17.0 and 3.17.1 workers find no registered tasks; celery 5.7 lacks a name that the
+# provider imports; kombu 5.5 loses SQS connections.
 _BROKEN: Final = (
     "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1",
     "celery[redis,sqs]<5.7",
     "kombu!=5.5.*",
 )
-# Flask-Session 0.6 breaks the migration of 2.8.1, released days later; Airflow 3's provider fab needs 0.8.
+# Flask-Session 0.6 breaks Airflow 2.8.1's database migration; the fab provider of Airflow 3 needs 0.8.
 _BROKEN_2: Final = (*_BROKEN, "flask-session<0.6")
 _BINARIES: Final = ("--only-binary", "pycurl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The Python environment that replaces an image; empty *airflow_version* for a store.
+    """The Python environment that replaces an image; *airflow_version* is empty for PostgreSQL and Redis.
 
     Args:
         bin: folder of its programs.
-        path: PATH of its containers.
+        path: PATH for containers whose image does not set it.
         image: content of the image besides Python packages.
-        substitutions: differences from the image, for the user.
+        substitutions: differences from the image, as messages for the user.
     """
 
     python: Path
@@ -58,7 +58,7 @@ class Environment:
     substitutions: tuple[str, ...] = ()
 
     def prepare(self, home: Path) -> None:
-        """Copy the image's files into a container's home."""
+        """Copy the image's files into *home*, a container's home folder."""
         fill(home, self.image)
 
     def located(self, text: str, home: Path) -> str:
@@ -82,7 +82,7 @@ class Environments:
 
     Args:
         cache: default ``~/.cache/cdk-airflow-ecs``, or below ``XDG_CACHE_HOME``.
-        say: called before slow steps.
+        say: receives a message before each slow step.
         extras: additional extras of the official image.
     """
 
@@ -142,7 +142,7 @@ class Environments:
         return kind_of(image)
 
     def _store(self, image: str, kind: Kind) -> Environment:
-        """Return the environment of a store's image."""
+        """Return the environment of a PostgreSQL or Redis image."""
         folder = self._cache / "stores" / kind
         runs, entrypoint = programs(kind, folder)
         return Environment(
@@ -159,7 +159,7 @@ class Environments:
             raise Refusal(f"{folder.parent} must have 2 GB of free space. Free some, or set XDG_CACHE_HOME")
         lock, version, requirements = recipe.lock, recipe.parts.version, recipe.requirements
         recipe.venv(folder)
-        # The locks lack these extras, and some extras need other versions.
+        # The committed lock file lacks additional extras, some of which need other versions of its packages.
         if lock is not None and not recipe.extras:
             recipe.install(folder, "sync", "--require-hashes", str(lock))
         else:
@@ -177,8 +177,10 @@ class Environments:
         try:
             recipe.install(folder, "install", *wanted, "-c", str(folder / "constraints.txt"))
         except Refusal as pinned:
-            # Retry without pins: the official image may have other versions that Airflow also accepts.
-            self._say("they are incompatible with the installed versions; all are resolved together")
+            # Retry without pins, because Airflow also accepts other versions than those of the lock file.
+            self._say(
+                "these requirements are incompatible with the installed versions; all packages are resolved together"
+            )
             try:
                 recipe.venv(folder)
                 (folder / "requirements.txt").write_text(text)
@@ -189,7 +191,7 @@ class Environments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recipe:
-    """The packages of one environment; *extras* are additional."""
+    """The packages of one environment; *extras* are those passed with --extras."""
 
     parts: AirflowImageParts
     python: Interpreter
@@ -198,7 +200,7 @@ class _Recipe:
     extras: tuple[str, ...]
 
     def digest(self) -> str:
-        """Return a hash of the packages."""
+        """Return a hash of everything that determines the packages."""
         content = [self.lock.read_text() if self.lock else _date(self.parts.version), self.python.version]
         content += [*self.requirements, *(file.read_text() for file in self.parts.constraints)]
         content += ["slim" if self.parts.slim else "full", *self.extras]
@@ -213,7 +215,7 @@ class _Recipe:
         _uv("pip", action, "--quiet", "--python", str(folder / "bin/python"), "--compile-bytecode", *words)
 
     def resolved(self) -> tuple[str, ...]:
-        """Return uv's arguments to resolve the release as of its release date."""
+        """Return uv's arguments for Airflow with the package versions of its release date."""
         version = self.parts.version
         names = ",".join([extras_of(version), *(name for name in self.extras if name != "virtualenv")])
         wanted = [f"apache-airflow[{names}]=={version}", *(name for name in self.extras if name == "virtualenv")]
@@ -236,13 +238,13 @@ def _substitutions(parts: AirflowImageParts, python: Interpreter, extras: tuple[
 
 
 def _date(version: str) -> str:
-    """Return the day after the release, or empty if unknown."""
+    """Return the day after Airflow's release in ISO format; empty for an unknown release."""
     released = json.loads(_RELEASES.read_text()).get(version)
     return (date.fromisoformat(released) + timedelta(days=1)).isoformat() if released else ""
 
 
 def _newest(version: str) -> tuple[str, ...]:
-    """Exclude packages newer than the release, except pycurl's wheels."""
+    """Return uv's arguments to exclude packages newer than the Airflow release, except pycurl's wheels."""
     day = _date(version)
     return ("--exclude-newer", day, "--exclude-newer-package", "pycurl=2026-01-01") if day else ()
 

@@ -14,7 +14,7 @@ Kind = Literal["airflow", "postgres", "redis"]
 
 HOME: Final = PurePosixPath("/opt/airflow")  # AIRFLOW_HOME of the official images
 USER_HOME: Final = PurePosixPath("/home/airflow")
-# Each is a folder of the container's local home.
+# Image folders that map to the container's local home.
 HOMES: Final = (HOME, USER_HOME)
 _OFFICIAL: Final = re.compile(
     r"(?:docker\.io/|index\.docker\.io/|public\.ecr\.aws/docker/|ghcr\.io/)?apache/airflow"
@@ -44,12 +44,12 @@ class AirflowImageParts:
     Args:
         requirements: requirements and requirements files that its Dockerfile installs.
         constraints: the user's constraints files.
-        files: files or folders of the context, with their image paths.
+        files: files or folders of the build context, with their image paths.
         script: file copied to /entrypoint.sh.
         entrypoint: ENTRYPOINT; None means the official one.
         environment: variables set by its Dockerfile, with image paths.
-        packages: Debian packages that its Dockerfile installs; missing locally.
-        differences: other differences, for the user.
+        packages: Debian packages that its Dockerfile installs, which may be missing locally.
+        differences: other differences from the image, as messages for the user.
     """
 
     version: str
@@ -76,7 +76,7 @@ class AirflowImageParts:
 
 
 def kind_of(image: str) -> Kind | None:
-    """Return the kind of an image name, or None.
+    """Return "airflow", "postgres" or "redis" for an image name, or None.
 
     Examples:
         >>> kind_of("apache/airflow:3.3.2-python3.12"), kind_of("public.ecr.aws/docker/library/postgres:17")
@@ -112,5 +112,5 @@ def official_image(image: str) -> AirflowImageParts:
 
 
 def _default_python(version: str) -> str:
-    """Return the Python of a tag without one (docker-stack documentation)."""
+    """Return the Python version of an official tag that names none (docker-stack documentation)."""
     return "3.8" if version.startswith("2.8") else "3.12"

@@ -12,7 +12,7 @@ from cdk_airflow_ecs.local.images.dockerfile import Instruction, Lookup
 from cdk_airflow_ecs.local.images.image import USER_HOME, AirflowImageParts
 
 SCRIPTS: Final = (PurePosixPath("/entrypoint.sh"), PurePosixPath("/entrypoint"))
-# Only the build reads these folders.
+# Image folders that only the build reads.
 TEMPORARY: Final = tuple(map(PurePosixPath, ("/tmp", "/var/tmp", "/var/cache", "/build", "/root")))  # noqa: S108
 _PACKAGES: Final = USER_HOME / ".local"  # Python packages of the official images
 _FOLDERS: Final = tuple(map(PurePosixPath, ("/", "/tmp", "/opt", "/home", "/root", "/usr/local")))  # noqa: S108
@@ -43,12 +43,12 @@ def source_of(parts: AirflowImageParts, path: PurePosixPath) -> Path | None:
 
 
 def is_temporary(path: PurePosixPath) -> bool:
-    """Return whether only the image's build reads *path*."""
+    """Return whether *path* is needed only during the build."""
     return any(path.is_relative_to(each) for each in TEMPORARY)
 
 
 def copied(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context: Path) -> AirflowImageParts:
-    """Follow COPY or ADD from the context; raises a Refusal if source or target is not supported."""
+    """Interpret COPY or ADD from the build context; raises a Refusal if source or target is not supported."""
     sources, target = _arguments(each, lookup)
     found: list[Path] = []
     for source in sources:
@@ -66,9 +66,9 @@ def copied(parts: AirflowImageParts, each: Instruction, lookup: Lookup, context:
 def copied_from_stage(
     parts: AirflowImageParts, stage: AirflowImageParts, each: Instruction, lookup: Lookup
 ) -> AirflowImageParts:
-    """Follow COPY --from an earlier stage: its Python packages and its files from the context.
+    """Interpret COPY --from an earlier stage, for Python packages and files of the build context.
 
-    Raises a Refusal for files that the stage creates.
+    Raises a Refusal for files that the stage creates itself.
     """
     sources, target = _arguments(each, lookup)
     found: list[Path] = []
@@ -76,13 +76,15 @@ def copied_from_stage(
         path = PurePosixPath("/") / source
         if path == _PACKAGES and parts.workdir / target == _PACKAGES:
             if (stage.version, stage.python) != (parts.version, parts.python):
-                raise each.refusal(f"its packages are for Airflow {stage.version} on Python {stage.python}")
+                raise each.refusal(
+                    f"the packages of that stage are for Airflow {stage.version} on Python {stage.python}"
+                )
             requirements = (*parts.requirements, *stage.requirements)
             parts = replace(parts, requirements=requirements, constraints=(*parts.constraints, *stage.constraints))
         elif own := source_of(stage, path):
             found.append(own)
         else:
-            raise each.refusal(f"the other stage does not copy {source} from the context")
+            raise each.refusal(f"the other stage must copy {source} from the build context")
     return _put(parts, each, found, target)
 
 
@@ -97,7 +99,7 @@ def _arguments(each: Instruction, lookup: Lookup) -> tuple[list[str], str]:
 
 
 def _matches(context: Path, source: str) -> list[Path]:
-    """Return the context's paths that match a source, which may contain wildcards."""
+    """Return the paths in the build context that match a source, which may contain wildcards."""
     root = context.resolve()
     relative = str(PurePosixPath("/", source).relative_to("/"))
     found = sorted(root.glob(relative)) if re.search(r"[*?\[]", relative) else [root / relative]
@@ -105,7 +107,7 @@ def _matches(context: Path, source: str) -> list[Path]:
 
 
 def _put(parts: AirflowImageParts, each: Instruction, sources: Iterable[Path], target: str) -> AirflowImageParts:
-    """Add files or folders at *target*; a target without trailing slash may also be a folder."""
+    """Add files or folders at *target*, which may be a folder even without trailing slash."""
     sources = list(sources)
     place = PurePosixPath("/", *(parts.workdir / target).parts[1:])
     if ".." in place.parts:

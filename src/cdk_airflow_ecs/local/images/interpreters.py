@@ -18,24 +18,24 @@ _RANGES: Final = {
     "2.8": (8, 11), "2.9": (8, 12), "2.10": (8, 12), "2.11": (10, 12),
     "3.0": (9, 12), "3.1": (10, 13), "3.2": (10, 14), "3.3": (10, 14),
 }  # fmt: skip
-_OLDEST_LOCKED: Final = 11  # locks are created with --python-version 3.11
+_OLDEST_LOCKED: Final = 11  # lock files are created with --python-version 3.11
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """An installed Python; *version* is such as "3.12.4"."""
+    """An installed Python; *version* is, for example, "3.12.4"."""
 
     path: Path
     version: str
 
     @property
     def minor(self) -> str:
-        """Such as "3.12"."""
+        """Version without patch number, such as "3.12"."""
         return ".".join(self.version.split(".")[:2])
 
     @property
     def number(self) -> int:
-        """Such as 12."""
+        """Minor version number, such as 12."""
         return int(self.version.split(".")[1])
 
 
@@ -45,8 +45,8 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
     Args:
         airflow: Airflow release.
         wanted: Python of the image, such as "3.12".
-        locked: whether the release has a lock (Python 3.11 and newer).
-        found: candidates; default: the installed ones, else one downloaded with uv.
+        locked: whether the release has a lock file, which needs Python 3.11 or newer.
+        found: candidates; default: the installed interpreters or, if none fits, one downloaded with uv.
 
     Examples:
         >>> pythons = [Interpreter(Path("a"), "3.10.1"), Interpreter(Path("b"), "3.11.7")]
@@ -70,9 +70,9 @@ def choose(airflow: str, wanted: str, *, locked: bool, found: list[Interpreter] 
 
 
 def installed() -> list[Interpreter]:
-    """Return the interpreters of this process, PATH, pyenv and uv.
+    """Return this process's interpreter and those on PATH and of pyenv and uv.
 
-    `uv python list` would run each, which takes seconds with pyenv's shims on PATH.
+    `uv python list` would take seconds, because it runs each of pyenv's shims on PATH.
     """
     home = Path.home()
     uv = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / "uv/python"
@@ -91,7 +91,7 @@ def installed() -> list[Interpreter]:
 
 
 def _is_virtual(path: Path) -> bool:
-    """Return whether it belongs to a virtual environment, which may be deleted later."""
+    """Return whether an interpreter belongs to a virtual environment, which may be deleted later."""
     return (path.parent.parent / "pyvenv.cfg").exists()
 
 

@@ -1,6 +1,7 @@
 """Extras of the official image that local environments lack by default.
 
-The list is from https://airflow.apache.org/docs/docker-stack/build-arg-ref.html. mysql and ldap need a compiler.
+The list is from https://airflow.apache.org/docs/docker-stack/build-arg-ref.html. The
+extras mysql and ldap are not offered, because they need a compiler.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# Modules of each extra, in addition to its provider.
+# Modules that each extra installs, in addition to its provider.
 OFFICIAL_EXTRAS: Final[dict[str, tuple[str, ...]]] = {
     "async": ("eventlet", "gevent"),
     "cncf-kubernetes": ("kubernetes", "kubernetes_asyncio"),
@@ -54,12 +55,12 @@ def checked_extras(names: Iterable[str]) -> tuple[str, ...]:
     for name in found:
         if name not in OFFICIAL_EXTRAS:
             known = ", ".join(OFFICIAL_EXTRAS)
-            raise Refusal(f"--extras {name}: unknown or already installed. Choose from {known}")
+            raise Refusal(f"--extras {name}: this extra is unknown or already installed. Choose from {known}")
     return tuple(found)
 
 
 def explain_missing(packages: Path, version: str) -> None:
-    """Make failing imports in an environment's site-packages name the extra to install."""
+    """Make import errors in an environment (*packages*: its site-packages) name the extra to install."""
     modules = {name: extra for extra, names in OFFICIAL_EXTRAS.items() for name in names}
     modules |= {f"airflow.providers.{extra.replace('-', '.')}": extra for extra in OFFICIAL_EXTRAS}
     text = _HOOK.read_text(encoding="utf-8")

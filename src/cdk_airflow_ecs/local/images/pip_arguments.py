@@ -16,7 +16,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 _FILES: Final = ("-r", "--requirement", "--requirements")
 _CONSTRAINTS: Final = ("-c", "--constraint", "--constraints")
-# Options supported by uv in a requirements file.
+# Options of pip that uv supports in a requirements file.
 _SOURCES: Final = {
     "-i": "--index-url", "--index-url": "--index-url", "--extra-index-url": "--extra-index-url",
     "-f": "--find-links", "--find-links": "--find-links", "--no-binary": "--no-binary",
@@ -38,7 +38,7 @@ _AIRFLOW: Final = ("apache-airflow", "apache-airflow-core")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipArguments:
-    """The arguments of one pip install; *differences* are for the user."""
+    """The arguments of one `pip install`; *differences*: messages for the user about ignored options."""
 
     requirements: tuple[Path | str, ...]
     constraints: tuple[Path, ...] = ()
@@ -83,7 +83,7 @@ class PipArguments:
 
 
 def _attached(arguments: list[str]) -> Iterator[str]:
-    """Separate options from attached values: --option=value and -rFILE."""
+    """Split options with attached values, such as --option=value and -rFILE, into two words."""
     for word in arguments:
         if word.startswith("--") and "=" in word:
             name, _, value = word.partition("=")
@@ -95,7 +95,7 @@ def _attached(arguments: list[str]) -> Iterator[str]:
 
 
 def _constraints(name: str, file: Callable[[str], Path | None], refusal: Callable[[str], Refusal]) -> tuple[Path, ...]:
-    """Return a user's constraints file; ignore Airflow's, which the environment applies anyway."""
+    """Return a constraints file; none for Airflow's own, which the environment applies anyway."""
     found = file(name)
     if found is not None:
         return (found,)
@@ -108,7 +108,7 @@ def _constraints(name: str, file: Callable[[str], Path | None], refusal: Callabl
 
 
 def _requirement(word: str, parts: AirflowImageParts, refusal: Callable[[str], Refusal]) -> str | None:
-    """Return a requirement; None if it is just the image's Airflow."""
+    """Return a requirement; None if it is the image's Airflow without extras."""
     if re.match(r"\.{0,2}/|\.{1,2}(\[|$)|file:", word):
         raise refusal(f"{word} is a file or folder of the image; only packages from an index or URL are supported")
     try:
@@ -120,5 +120,5 @@ def _requirement(word: str, parts: AirflowImageParts, refusal: Callable[[str], R
     if canonicalize_name(wanted.name) not in _AIRFLOW:
         return word
     if wanted.specifier and not wanted.specifier.contains(parts.version, prereleases=True):
-        raise refusal(f"it must install the image's Airflow {parts.version}, not another release")
+        raise refusal(f"pip must install the image's Airflow {parts.version}, not another release")
     return f"{wanted.name}[{','.join(sorted(wanted.extras))}]" if wanted.extras else None

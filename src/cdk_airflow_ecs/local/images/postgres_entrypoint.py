@@ -1,8 +1,8 @@
 """The entry point of PostgreSQL's official image, with only the standard library.
 
-Usage: ``python -IS postgres_entrypoint.py postgres [ARGUMENTS...]``. Initializes the data from the image's documented
-variables, then runs the server. PGDATA is in the state directory, or as root in /var/lib/airflow-ecs, which the
-server's user can enter.
+Usage: ``python -IS postgres_entrypoint.py postgres [ARGUMENTS...]``. Initializes the data from the variables that
+the image documents, then runs the server. PGDATA is in the state directory or, if this process is root, in
+/var/lib/airflow-ecs, which the server's user can enter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _folder(user: str | None) -> Path:
     own.mkdir(mode=0o711, parents=True, exist_ok=True)
     _ROOT_DATA.chmod(0o755)
     own.chmod(0o711)
-    new = own / f".state.{os.getpid()}"  # atomic, as in postgres.py: other runs may sweep
+    new = own / f".state.{os.getpid()}"  # replaced atomically, because other runs may read it
     new.touch(mode=0o600)
     new.write_text(str(state))
     new.replace(own / "state")
@@ -89,7 +89,7 @@ def main() -> int:
     data = _folder(user) / "data"
     if not (data / "PG_VERSION").exists():
         _prepare(data, user)
-    # In a network namespace listen on all addresses, on the machine's network only on the loopback.
+    # Listen on all addresses in a network namespace, else only on the loopback.
     own = os.uname().nodename.startswith("ip-198-18-")
     words = [
         *sys.argv[1:], "-D", str(data), "-c", f"listen_addresses={'*' if own else '127.0.0.1'}",
@@ -100,7 +100,7 @@ def main() -> int:
     with subprocess.Popen(words, cwd=data, user=user, group=group, extra_groups=extra) as server:
 
         def stop(number: int, frame: FrameType | None) -> None:
-            # The image's STOPSIGNAL: a fast shutdown that does not wait for clients.
+            # SIGINT is the image's STOPSIGNAL: a fast shutdown that does not wait for clients.
             server.send_signal(signal.SIGINT)
 
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -19,7 +19,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 def requirement_lines(parts: AirflowImageParts) -> list[str]:
-    """Return all lines, including those of nested files.
+    """Return all requirement lines, including those of nested requirements files.
 
     Raises:
         Refusal: if a nested file is missing, or a line refers to a local package.
@@ -60,7 +60,7 @@ def _lines(file: Path, outer: tuple[Path, ...]) -> Iterator[str]:
 
 
 def package_of(line: str) -> str:
-    """Return the normalized package name of a line; empty for options and URLs.
+    """Return the normalized package name of a requirement line; empty for options and URLs.
 
     Examples:
         >>> package_of("Flask_Login[x]>=0.6 ; python_version > '3.8'"), package_of("--pre")
@@ -75,7 +75,7 @@ def package_of(line: str) -> str:
 
 
 def packages_of(lines: Iterable[str]) -> set[str]:
-    """Return the package names of *lines*, including those of constraints files."""
+    """Return the package names in *lines* and in the constraints files that they name."""
     found = set[str]()
     for line in lines:
         if line.startswith("-c ") and "://" not in line:

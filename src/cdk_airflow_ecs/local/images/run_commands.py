@@ -15,7 +15,7 @@ from cdk_airflow_ecs.local.images.pip_arguments import PipArguments
 from cdk_airflow_ecs.local.images.shell import READS, Shell, commands_of, mount, words_of
 
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-# Commands that prepare Debian packages, or change users.
+# Ignored commands that prepare Debian packages or change users.
 _SYSTEM: Final = frozenset({
     "gpg", "apt-key", "add-apt-repository", "debconf-set-selections", "update-ca-certificates", "ldconfig",
     "groupadd", "useradd", "usermod", "addgroup", "adduser", "dpkg-reconfigure",
@@ -46,7 +46,7 @@ def follow_run(parts: AirflowImageParts, each: Instruction, lookup: Lookup, cont
 
 
 class _Follower:
-    """Interprets one command; *operator* precedes it."""
+    """Interprets one shell command; *operator* is the shell operator before it, such as "&&"."""
 
     def __init__(self, shell: Shell, operator: str) -> None:
         self._shell, self._each, self._operator = shell, shell.each, operator
@@ -79,7 +79,7 @@ class _Follower:
             follow(self, words)
 
     def _assigned(self, words: list[str]) -> list[str]:
-        """Remove prefixes and assignments before the command, and record the variables."""
+        """Remove prefixes such as sudo and variable assignments before the command, and record the variables."""
         while words and words[0] in _PREFIXES:
             words = words[1:]
         given = words[1:] if words[:1] == ["export"] else words
@@ -96,7 +96,7 @@ class _Follower:
         self._shell.parts = replace(self._shell.parts, differences=(*self._shell.parts.differences, difference))
 
     def _redirected(self, words: list[str]) -> list[str]:
-        """Remove redirections; refuse output files that the image would need."""
+        """Remove redirections; raise a Refusal for output files that stay in the image."""
         found, rest = list[str](), iter(words)
         for word in rest:
             if not re.fullmatch(r"[<>]+", word):
@@ -110,7 +110,7 @@ class _Follower:
         return found
 
     def _writes(self, target: str) -> None:
-        """Refuse to write a file, unless only the build reads it."""
+        """Raise a Refusal for a written file, unless only the build reads it."""
         path = self._shell.path(target)
         is_read_by_pip = path.name.startswith("constraints") and path.suffix == ".txt"
         if target in _DEVICES or is_temporary(path) or is_read_by_pip:
@@ -196,7 +196,7 @@ class _Follower:
             if inner and (found := source_of(parts, path)) and not _is_read_by_pip(found):
                 raise self._each.refusal(f"removing {path}, a part of a copied folder, is not supported")
         kept = tuple((source, place) for source, place in parts.files if not _below(place, gone))
-        # The requirements of a removed file are already installed.
+        # Removing a requirements file does not remove what it installed.
         self._shell.parts = replace(parts, files=kept)
 
     def _copy(self, words: list[str]) -> None:

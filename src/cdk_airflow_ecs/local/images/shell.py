@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.images.image import AirflowImageParts
 from cdk_airflow_ecs.local.images.image_files import source_of
 
 _OPERATORS: Final = ("&&", "||", ";", "|", "&")
-# Commands without lasting effect, unless their output is redirected to a file.
+# Commands that change nothing in the image, unless their output is redirected to a file.
 READS: Final = frozenset({
     "test", "[", "[[", "set", "echo", "printf", "cat", "true", ":", "export", "cd", "ls", "which", "command",
     "whoami", "id", "env", "pwd", "date", "sleep", "exit", "head", "tail", "grep", "wc", "sort", "uniq", "type",
@@ -27,8 +27,8 @@ class Shell:
     """Shell state of one RUN instruction.
 
     Args:
-        own: variables set by the commands.
-        mounts: mounted files of the context, by image path.
+        own: variables set by the shell commands.
+        mounts: mounted files of the build context, by image path.
     """
 
     each: Instruction
@@ -40,7 +40,7 @@ class Shell:
     mounts: dict[PurePosixPath, Path] = field(default_factory=dict)
 
     def value(self, name: str) -> str | None:
-        """Return the value of a variable."""
+        """Return the value of a shell or Dockerfile variable."""
         return self.own[name] if name in self.own else self.lookup(name)
 
     def path(self, text: str) -> PurePosixPath:
@@ -59,7 +59,7 @@ class Shell:
 
 
 def mount(shell: Shell) -> None:
-    """Record the context files that a RUN instruction mounts."""
+    """Record the files of the build context that a RUN instruction mounts."""
     for flag in shell.each.flags:
         name, _, value = flag.partition("=")
         if name in ("--network", "--security"):
@@ -92,7 +92,7 @@ def commands_of(text: str) -> Iterator[tuple[str, str]]:
             quote = "" if quote else character
         found = "" if quote else next((each for each in _OPERATORS if text.startswith(each, position)), "")
         if found == "&" and (part.endswith(">") or text.startswith("&>", position)):
-            found = ""  # of a redirection, such as 2>&1
+            found = ""  # the & of a redirection such as 2>&1 is not an operator
         if found:
             if part.strip():
                 yield operator, part.strip()

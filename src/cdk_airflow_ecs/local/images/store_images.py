@@ -1,4 +1,4 @@
-"""Folders of programs that replace the official images of PostgreSQL and Redis."""
+"""Creates folders of programs that replace the official images of PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_airflow_ecs.local.stores.redis import Program
 
 _HERE: Final = Path(__file__).parent
 _SHIM: Final = '#!/bin/sh\nexec "{python}" -IS "{file}" "$@"\n'
-# On the machine's network Redis listens only on the loopback; in a namespace as configured.
+# Redis listens only on the loopback, unless the container has its own network namespace.
 _REDIS: Final = (
     '#!/bin/sh\ncase "$(uname -n)" in\n    ip-198-18-*) exec "{program}" "$@" ;;\n'
     '    *) exec "{program}" "$@" --bind 127.0.0.1 --protected-mode no ;;\nesac\n'
@@ -24,7 +24,7 @@ _REDIS_START: Final = '#!/bin/sh\ncase "$1" in -*) set -- redis-server "$@" ;; e
 
 
 def programs(kind: Kind, folder: Path, *, embedded: bool = False) -> tuple[str, tuple[str, ...]]:
-    """Fill *folder* with the programs on the PATH of a store's image; *embedded* ignores installed servers.
+    """Fill *folder* with the programs of a PostgreSQL or Redis image; *embedded* ignores installed servers.
 
     Returns the server, such as "PostgreSQL 15.18 (system)", and the entry point.
     """
@@ -47,13 +47,13 @@ def programs(kind: Kind, folder: Path, *, embedded: bool = False) -> tuple[str, 
             _link(folder / name, Path(client))
         else:
             _script(folder / name, _SHIM.format(python=sys.executable, file=_HERE / "redis_cli.py"))
-    # The image's entry point would also change the user.
+    # The entry point without the official one's change of user.
     _script(folder / "docker-entrypoint.sh", _REDIS_START)
     return f"Redis {server.version} ({server.origin})", ("docker-entrypoint.sh",)
 
 
 def _unfinished(file: Path) -> Path:
-    """Return a temporary name for this thread: two images may be prepared at once."""
+    """Return a temporary name that is unique to this thread, because two images may be prepared at once."""
     return file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
 
 

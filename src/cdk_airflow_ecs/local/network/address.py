@@ -18,10 +18,10 @@ class TaskAddress:
     """The network address of a task.
 
     Args:
-        ip: address at which other tasks reach it.
+        ip: IP address at which other tasks reach the task.
         hostname: host name inside the task.
-        command_prefix: prepended to each command of the task, including health checks.
-        opener: connects this process to an address of the task's network.
+        command_prefix: words that precede each command of the task, including health checks.
+        opener: connects this process to an address in the task's network.
     """
 
     name: str

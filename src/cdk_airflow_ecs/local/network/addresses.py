@@ -1,8 +1,8 @@
 """Task addresses: in network namespaces if the machine allows it, else on the loopback.
 
-Namespaces use 198.18.0.0/15, reserved for tests (RFC 2544), which collides with no office, home or VPN network.
-Their bridge is in a namespace without interface or route to the machine, so other users and the local network cannot
-reach it; this process opens its sockets inside.
+Namespaces use 198.18.0.0/15, which is reserved for tests (RFC 2544) and therefore unused in office, home and VPN
+networks. The bridge that connects them is in another namespace, without interface or route to the machine, so other
+users and the local network cannot reach tasks. This process opens its sockets for tasks in that namespace.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 
 class Network(Protocol):
-    """Interface of the two kinds of network."""
+    """Interface of the two kinds of network: namespaces and loopback."""
 
     isolated: bool
     host: str
@@ -42,11 +42,11 @@ class Addresses:
 
     Attributes:
         isolated: whether each task has its own network namespace.
-        reason: why not.
+        reason: why tasks have no network namespaces.
         host: address at which tasks reach servers of this process.
-        hub: namespace with the bridge of all tasks, or empty.
-        python_path: folder with a `sitecustomize.py` for the tasks, or empty.
-        metadata_url: URL of the :meth:`metadata` socket.
+        hub: namespace with the bridge that connects all tasks; empty on a shared loopback.
+        python_path: folder with a `sitecustomize.py` for tasks on a shared loopback, else empty.
+        metadata_url: URL of the metadata endpoint, if it is not ECS's.
     """
 
     def __init__(self, network: Network, reason: str = "") -> None:
@@ -63,10 +63,11 @@ class Addresses:
 
     @classmethod
     def open(cls, *, isolated: bool | None = None) -> Addresses:
-        """Reserve a run number, and clean up after a killed run with that number.
+        """Reserve a number for this run, and remove what a killed run with that number left.
 
         Args:
-            isolated: True for namespaces, or raise a Refusal; False for loopback; by default namespaces if allowed.
+            isolated: True uses namespaces and raises a Refusal if they are not allowed; False uses the loopback; None
+                uses namespaces if they are allowed.
         """
         if isolated is False:
             return cls(Loopback(), "requested")
@@ -86,12 +87,12 @@ class Addresses:
         return task
 
     def release(self, task: TaskAddress) -> None:
-        """Release an address, and kill the processes left in its namespace."""
+        """Release a task's address, and kill the processes left in its namespace."""
         with self._lock:
             self._network.release(task)
 
     def point(self, name: str, ips: Sequence[str]) -> None:
-        """Set the addresses of a DNS name for all tasks; none removes the name."""
+        """Set the IP addresses of a DNS name for all tasks; an empty list removes the name."""
         with self._lock:
             if ips:
                 self._names[name] = tuple(ips)
@@ -100,7 +101,7 @@ class Addresses:
             self._network.publish(self._names)
 
     def resolve(self, text: str) -> str:
-        """Replace DNS names by addresses in a text for a task; with namespaces tasks resolve names."""
+        """Replace DNS names by addresses in a task's text; only for a shared loopback, which has no name resolution."""
         with self._lock:
             names = dict(self._names)
         if self.isolated or not names:
@@ -110,7 +111,7 @@ class Addresses:
         return re.sub(pattern, lambda match: names[match[1]][0], text)
 
     def metadata(self) -> socket.socket:
-        """Return the listening socket of the agent's endpoints."""
+        """Return a listening socket for the agent's endpoints."""
         listening = self._network.metadata()
         self.metadata_url = self._network.metadata_url
         return listening

@@ -20,7 +20,7 @@ _RENEW = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """PEM files of a server's certificate and key."""
+    """The PEM files of a server's certificate and key."""
 
     certificate: Path
     key: Path
@@ -30,8 +30,8 @@ class Authority:
     """Issues certificates that only local clusters trust.
 
     Args:
-        folder: contains certificates and keys; only the owner can read the keys.
-        days: validity of a server certificate; default: the maximum of Apple (support.apple.com/103769).
+        folder: folder for certificates and keys; only its owner can read the keys.
+        days: validity of server certificates; default: the longest that macOS accepts (support.apple.com/103769).
     """
 
     def __init__(self, folder: Path, *, days: int = 825) -> None:
@@ -76,7 +76,7 @@ def _is_fresh(certificate: Path) -> bool:
 
 
 def _trusted() -> bytes:
-    """Return the machine's authorities: containers also connect to other servers."""
+    """Return the machine's authorities, because containers also connect to servers on the internet."""
     file = ssl.get_default_verify_paths().cafile
     return Path(file or certifi.where()).read_bytes().rstrip() + b"\n"
 

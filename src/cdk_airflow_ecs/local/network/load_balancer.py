@@ -1,4 +1,4 @@
-"""Load balancer: a loopback HTTP proxy with the template's listener rules."""
+"""Load balancer: an HTTP proxy on 127.0.0.1 with the template's listener rules."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     }
 )
-# The `Secure` attribute of a cookie: without TLS, clients would not send such a cookie back.
+# Removed from cookies: without TLS, clients do not send a cookie with the attribute `Secure` back.
 _SECURE: Final = re.compile(r";\s*secure(?=\s*(;|$))", re.IGNORECASE)
 _CHUNK: Final = 1 << 16
 _FRESH_SECONDS: Final = 2.0
@@ -47,7 +47,7 @@ def refuse_taken(port: int) -> None:
 
 
 def refuse_shared(port: int, others: Iterable[int]) -> None:
-    """Raise a Refusal if a task's port on the shared loopback is in use, or equals the load balancer's *port*."""
+    """Raise a Refusal if a task's port (*others*) on the shared loopback is in use or the load balancer's *port*."""
     for other in sorted(others):
         if port == other:
             raise Refusal(f"port {port} is also used by a task on the shared loopback; choose another with --port")
@@ -68,7 +68,7 @@ def _taken(port: int, error: OSError) -> Refusal:
 
 @dataclass(kw_only=True)
 class Balancer:
-    """One load balancer."""
+    """One load balancer of the template."""
 
     arn: str
     client: Callable[[], Any]
@@ -109,12 +109,12 @@ class Balancer:
         """Return the action of the first matching rule."""
         for rule in self._rules:
             if all(_holds(condition, method, path, host) for condition in rule["Conditions"]):
-                # Sign-in is skipped; the next action runs.
+                # Skip sign-in (OIDC or Cognito) and run the next action.
                 return next(each for each in rule["Actions"] if not each["Type"].startswith("authenticate"))
         return {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "MessageBody": ""}}
 
     def targets(self, action: dict[str, Any]) -> list[tuple[str, int]]:
-        """Return the targets of a request, round robin."""
+        """Return the targets for a request, in round-robin order."""
         group = action.get("TargetGroupArn") or action["ForwardConfig"]["TargetGroups"][0]["TargetGroupArn"]
         at, found = self._targets.get(group, (0.0, []))
         if not found or time.monotonic() - at > _FRESH_SECONDS:
@@ -125,7 +125,7 @@ class Balancer:
         return found[first:] + found[:first]
 
     def _described(self) -> list[dict[str, Any]]:
-        """Return the rules of the forwarding listener, by priority."""
+        """Return the rules of the listener that forwards to target groups, by priority."""
         api = self.client()
         listeners = api.describe_listeners(LoadBalancerArn=self.arn)["Listeners"]
         forwarding = [each for each in listeners if any(a["Type"] == "forward" for a in each["DefaultActions"])]
@@ -150,7 +150,7 @@ def _holds(condition: dict[str, Any], method: str, path: str, host: str) -> bool
 
 
 def _appended(given: list[str], client: str) -> str:
-    """Return X-Forwarded-For like an Application Load Balancer.
+    """Return X-Forwarded-For as an Application Load Balancer sets it.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
     """
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # named by the base class
+    def log_message(self, format: str, *args: Any) -> None:  # the base class has this name
         """Log nothing."""
 
 

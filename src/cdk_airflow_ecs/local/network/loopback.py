@@ -15,7 +15,7 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 class Loopback:
-    """Addresses of 127.0.0.0/8: they need no rights, but ports of servers on all addresses are shared."""
+    """Task addresses from 127.0.0.0/8, which need no rights; servers on all addresses need different ports."""
 
     isolated = False
     host = _LOOPBACK
@@ -31,7 +31,7 @@ class Loopback:
     def add(self, name: str) -> TaskAddress:
         """See :class:`Addresses`."""
         free = next(number for number in range(2, 255) if number not in self._used)
-        # The second number differs by user, the third by run.
+        # The second number of the address differs by user, the third by run.
         ip = f"127.{64 + os.getuid() % 128}.{self._number.value}.{free}"
         if not _is_ours(ip):
             ip = _LOOPBACK
@@ -44,7 +44,7 @@ class Loopback:
         self._used.discard(int(task.ip.rpartition(".")[2]))
 
     def publish(self, names: Mapping[str, Sequence[str]]) -> None:
-        """See :class:`Addresses`; here names are replaced in the tasks' texts."""
+        """Store the names, which :meth:`Addresses.resolve` replaces in the tasks' texts."""
         self._names = names
 
     def metadata(self) -> socket.socket:
@@ -59,7 +59,7 @@ class Loopback:
         return None
 
     def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
-        """See :class:`Addresses`. Servers on all addresses listen on 127.0.0.1 here (`sitecustomize.py`)."""
+        """Connect to 127.0.0.1, to which `sitecustomize.py` restricts servers, else to the task's own address."""
         try:
             return socket.create_connection((_LOOPBACK, address[1]), seconds)
         except ConnectionRefusedError:
@@ -71,13 +71,13 @@ class Loopback:
 
 
 def _folder() -> Path:
-    """Return the folder of this user's run locks; in /tmp other users could create it first."""
+    """Return the folder of this user's run locks; it is not in /tmp, where other users could create it first."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "airflow-ecs" / "runs"
 
 
 def _is_ours(ip: str) -> bool:
-    """Return whether a server can listen there; macOS has only 127.0.0.1."""
+    """Return whether a server can listen at this address; by default, macOS has only 127.0.0.1."""
     try:
         with socket.create_server((ip, 0)):
             return True

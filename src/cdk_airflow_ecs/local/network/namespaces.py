@@ -17,23 +17,23 @@ from cdk_airflow_ecs.local.network.address import TaskAddress
 from cdk_airflow_ecs.local.network.run_number import Number
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# The address of ECS credentials and metadata; SDKs accept plain HTTP only from there.
+# ECS's address of credentials and metadata; SDKs accept plain HTTP for credentials only from there and localhost.
 METADATA_HOST: Final = "169.254.170.2"
 _LOCKS: Final = Path("/run/airflow-ecs")
 _MOUNTS: Final = Path("/run/netns")
 _FILES: Final = Path("/etc/netns")
 _CLONE_NEWNET: Final = 0x40000000
-# Set the host name, then execute the command.
+# A shell script that sets the host name ($0), then executes the command ($@).
 _NAMED: Final = 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"'
 _T = TypeVar("_T")
 
 
 class NotAllowed(Exception):
-    """Network namespaces cannot be used on this machine; the message has the reason."""
+    """Raised if this machine does not allow network namespaces; the message has the reason."""
 
 
 class Namespaces:
-    """The network of one run."""
+    """The network of one run, with a namespace per task."""
 
     isolated = True
     python_path = ""
@@ -50,9 +50,9 @@ class Namespaces:
 
     @classmethod
     def open(cls) -> Namespaces:
-        """Reserve a free number and build the hub, or raise NotAllowed."""
+        """Reserve a free run number and create the hub, or raise NotAllowed."""
         if os.geteuid() != 0:
-            raise NotAllowed("creating them requires root")
+            raise NotAllowed("creating network namespaces requires root")
         for program in ("ip", "unshare"):
             if shutil.which(program) is None:
                 raise NotAllowed(f"`{program}` is not installed (packages iproute2 and util-linux)")
@@ -74,7 +74,7 @@ class Namespaces:
         order = [*range(self._ever + 1, 255), *range(10, self._ever + 1)]
         last = next((number for number in order if number not in used), None)
         if last is None:
-            raise Refusal("245 tasks run already, the maximum of a local cluster")
+            raise Refusal("a local cluster can run at most 245 tasks, which are running already")
         self._ever = last
         namespace, ip = f"{self._prefix}{last}", self._ip(last)
         hostname = f"ip-{ip.replace('.', '-')}.ec2.internal"
@@ -93,7 +93,7 @@ class Namespaces:
             _remove(namespace)
 
     def publish(self, names: Mapping[str, Sequence[str]]) -> None:
-        """Write the hosts file of every task in place, because running processes have it mounted."""
+        """Overwrite every task's hosts file in place, because running processes would not see a new file."""
         common = "".join(f"{ip}\t{name}\n" for name, ips in names.items() for ip in ips)
         for namespace, task in self._tasks.items():
             own = f"{task.ip}\t{task.hostname} {task.hostname.partition('.')[0]}\n"
@@ -106,7 +106,7 @@ class Namespaces:
                 os.close(file)
 
     def metadata(self) -> socket.socket:
-        """See :class:`Addresses`. A socket stays in the namespace in which it was created."""
+        """Create the socket in the hub; it stays usable in this process."""
         return _within(self.hub, lambda: socket.create_server((METADATA_HOST, 80)))
 
     def inside(self, port: int) -> socket.socket | None:
@@ -114,7 +114,7 @@ class Namespaces:
         return _within(self.hub, lambda: socket.create_server((self.host, port)))
 
     def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
-        """See :class:`Addresses`. The socket is created in the hub and then usable in this process."""
+        """Connect with a socket created in the hub, which stays usable in this process."""
         made = _within(self.hub, socket.socket)
         try:
             made.settimeout(seconds)
@@ -135,15 +135,13 @@ class Namespaces:
         return f"198.18.{self._number.value}.{last}"
 
     def _build(self) -> None:
-        """Create the hub: a bridge with the addresses of this process and of the metadata endpoint.
+        """Create the hub: a namespace whose bridge has the addresses of this process and of the metadata endpoint.
 
-        It has no interface to the outside; otherwise neighbours in the local network or Docker containers could reach
-        every
-        task through this machine, which accepts packets for all its addresses and may route.
+        The hub has no interface to the machine's network. Otherwise computers in the local network or Docker containers
+        could reach every task through this machine, which accepts packets for all its addresses and may route them.
 
-        The bridge has a fixed hardware address. By default the address changes with its ports, and tasks cannot reach
-        the
-        metadata endpoint for 20 seconds.
+        The bridge has a fixed hardware address. By default the address changes whenever a task is added, and then
+        tasks cannot reach the metadata endpoint for 20 seconds.
         """
         _remove(self.hub)
         _ip(f"netns add {self.hub}")
@@ -166,7 +164,7 @@ class Namespaces:
         )
 
     def _probe(self) -> None:
-        """Check what a task needs: set a host name, and connect to this process."""
+        """Check that a process in a namespace can set its host name and connect to this process."""
         task = self.add("probe")
         self.publish({})
         code = "import socket;assert socket.gethostbyname(socket.getfqdn()).startswith('198.18.')"
@@ -185,7 +183,7 @@ class Namespaces:
 
     @classmethod
     def _sweep(cls) -> None:
-        """Remove namespaces left by killed runs, whose numbers are free."""
+        """Remove the namespaces of killed runs, which are those whose run numbers are free."""
         left = {name.split("-")[2] for name in _existing("airflow-ecs-")}
         for number in Number.free(_LOCKS) if left else ():
             if str(number.value) in left:
@@ -199,7 +197,7 @@ def _existing(prefix: str) -> list[str]:
 
 
 def _is_unused(value: int) -> bool:
-    """Return whether no local interface has an address of that number."""
+    """Return whether no local interface has an address with this run number."""
     done = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False)
     return f"198.18.{value}." not in done.stdout
 
@@ -228,7 +226,7 @@ def _remove(namespace: str) -> None:
 
 
 def _within(namespace: str, action: Callable[[], _T]) -> _T:
-    """Run *action* in a thread that has entered the namespace."""
+    """Run *action* in a thread inside the namespace, and return its result."""
     libc = ctypes.CDLL(None, use_errno=True)
     results: list[_T] = []
     errors: list[BaseException] = []

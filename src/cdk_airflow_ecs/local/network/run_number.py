@@ -1,4 +1,4 @@
-"""A number from 1 to 254, unique per run on this machine; the kernel frees it when the process ends."""
+"""Run numbers: each run on this machine holds one from 1 to 254 with a file lock, which ends with its process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 @dataclass(slots=True)
 class Number:
-    """A number, held while *_file* is open.
+    """A run number, held while *_file* is open.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -28,16 +28,16 @@ class Number:
 
     @classmethod
     def take(cls, folder: Path, accepts: Callable[[int], bool] = lambda value: True) -> Number:
-        """Hold the first free number that *accepts* allows."""
+        """Hold and return the first free number for which *accepts* returns true."""
         for number in cls.free(folder):
             if accepts(number.value):
                 return number
             number.release()
-        raise Refusal("254 local clusters run already, the maximum; stop one with `airflow-ecs local down`")
+        raise Refusal("at most 254 local clusters can run at the same time; stop one with `airflow-ecs local down`")
 
     @classmethod
     def free(cls, folder: Path) -> Iterator[Number]:
-        """Hold and yield each free number; the caller releases those it does not use."""
+        """Hold and yield each free number; the caller must release those that it does not use."""
         private_folder(folder)
         for value in range(1, 255):
             file = os.open(folder / f"{value}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -59,7 +59,7 @@ class Number:
 
 
 def private_folder(folder: Path) -> None:
-    """Create a folder that only its owner can write to; raises a Refusal if an existing one is not."""
+    """Create a folder that only this user can write to; raises a Refusal if it exists and other users can."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)

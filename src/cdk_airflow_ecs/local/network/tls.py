@@ -1,4 +1,4 @@
-"""Starts the TLS proxy for a local store without TLS."""
+"""Starts the TLS proxy for a local database or cache server without TLS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def start_tls_proxy(
 ) -> subprocess.Popen[bytes]:
     """Start the TLS proxy in the background.
 
-    *backend* is the store's socket; *names* are further DNS names of the certificate.
+    *backend* is the socket of the server without TLS; *names* are additional DNS names in the certificate.
     """
     issued = authority.issue([*names, address.ip, "localhost"])
     settings = {

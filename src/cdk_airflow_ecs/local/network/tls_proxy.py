@@ -1,7 +1,7 @@
 """TLS proxy for a server without TLS, with only the standard library.
 
 Usage: ``python -IS tls_proxy.py`` with one JSON object on standard input: listen, certificate, key, backend, protocol.
-PostgreSQL clients first request TLS in plain text; Redis clients start with TLS.
+PostgreSQL clients first send a plain-text request for TLS; Redis clients start with TLS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _REFUSED = b"SFATAL\x00C28000\x00Mthis server accepts only TLS\x00\x00"
 
 
 class _Pipe(asyncio.Protocol):
-    """Copies received data to its peer, with flow control."""
+    """Copies received data to the other side of the proxy, with flow control."""
 
     def __init__(self) -> None:
         self.transport: Any = None
@@ -49,7 +49,7 @@ class _Pipe(asyncio.Protocol):
 
 
 class _Greeting(asyncio.Protocol):
-    """The plain-text start of a PostgreSQL connection."""
+    """The plain-text start of a PostgreSQL client's connection."""
 
     def __init__(self, accept: Any) -> None:
         self._accept = accept
@@ -67,7 +67,7 @@ class _Greeting(asyncio.Protocol):
             self._said = b""
             self._transport.write(b"N")
         elif self._said == _TLS_PLEASE:
-            # Do not read the handshake before TLS is set up.
+            # Leave the client's TLS handshake to the TLS transport.
             self._transport.pause_reading()
             self._transport.write(b"S")
             self._accept(self._transport, self)
@@ -117,7 +117,7 @@ async def _serve(told: dict[str, Any]) -> None:
 
 
 class _Direct(_Pipe):
-    """A client with established TLS; reads only after the backend is connected."""
+    """A client with established TLS; its data is read only after the backend is connected."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, backend: Any) -> None:
         super().__init__()

@@ -38,11 +38,11 @@ class DagFolder:
         self._over.set()
 
     def send(self) -> int:
-        """Upload differences; return the number of changed files."""
+        """Upload or delete changed files; return their number."""
         s3, found, changed = self.client(), dict(self._files()), 0
         for name, seen in found.items():
             if self._sent.get(name) != seen:
-                with suppress(FileNotFoundError):  # just deleted
+                with suppress(FileNotFoundError):  # the file was just deleted
                     s3.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=(self.folder / name).read_bytes())
                     self._sent[name], changed = seen, changed + 1
         for name in set(self._sent) - set(found):

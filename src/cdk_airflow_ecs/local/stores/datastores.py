@@ -1,4 +1,4 @@
-"""Servers and data for the stores of a template."""
+"""Servers and data for the databases, caches, buckets and queues of a template."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACE: Final = 0.5  # seconds
 
 @dataclass(kw_only=True)
 class Datastores:
-    """Starts and restarts a server for each store, and keeps data between runs."""
+    """Starts and restarts a server for each database and cache; saves and restores data, queues and buckets."""
 
     account: Account
     state: State
@@ -37,7 +37,7 @@ class Datastores:
     _thread: threading.Thread | None = None
 
     def created(self, kind: str, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        """Start or restore what a new resource needs."""
+        """Start the server of a new resource, or restore its data."""
         make = {
             "AWS::RDS::DBInstance": self._instance,
             "AWS::RDS::DBCluster": self._cluster,
@@ -51,7 +51,7 @@ class Datastores:
             make(logical_id, physical_id, properties)
 
     def watch(self) -> None:
-        """Watch the servers in a background thread."""
+        """Restart servers that die, in a background thread."""
         self._thread = threading.Thread(target=self._watch, name="stores", daemon=True)
         self._thread.start()
 
@@ -62,7 +62,7 @@ class Datastores:
                 self.say(name, f"{server.kind} has died")
                 try:
                     server.restart()
-                except Refusal as refusal:  # retried at the next pass
+                except Refusal as refusal:  # retried at the next check
                     self.say(name, str(refusal))
                 else:
                     self.say(name, f"{server.kind} restarted")
@@ -77,13 +77,13 @@ class Datastores:
         if self._thread:
             self._thread.join()
         self.state.save_buckets(self.account.client("s3"), self.buckets)
-        # After a failed start, the file may still have messages of the previous run.
+        # Keep messages of the previous run that a failed start did not restore.
         self.state.write("queues", (self.state.read("queues") or {}) | queues.messages(self.account, self.queues))
         for server in self.servers.values():
             server.stop()
 
     def _name(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        """Register names in advance with a shared loopback, where texts for tasks contain addresses."""
+        """On a shared loopback, set a DNS name's address before tasks start: it is inserted in their texts."""
         del logical_id, properties
         if not self.addresses.isolated:
             discovery = self.account.client("servicediscovery")
@@ -92,7 +92,7 @@ class Datastores:
             self.addresses.point(f"{service['Name']}.{namespace}", [self.addresses.host])
 
     def _instance(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        if "DBClusterIdentifier" in properties:  # the cluster is the server
+        if "DBClusterIdentifier" in properties:  # the instance uses the server of its cluster
             found = self.account.client("rds").describe_db_clusters(
                 DBClusterIdentifier=properties["DBClusterIdentifier"]
             )
@@ -174,4 +174,4 @@ class Datastores:
         self.queues[logical_id] = physical_id
         kept = self.state.read("queues") or {}
         queues.put_back(self.account, physical_id, kept.pop(logical_id, []))
-        self.state.write("queues", kept)  # restore once: messages received later must not return
+        self.state.write("queues", kept)  # restore messages once: those received later must not return

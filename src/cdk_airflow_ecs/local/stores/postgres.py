@@ -25,7 +25,7 @@ from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.stores.postgres_programs import ROOT_DATA, Programs, unprivileged, within_reach
 
 _SUPERUSER: Final = "rdsadmin"
-# Data survives the end of the process, but not a power failure.
+# Faster: data survives the end of the process, but not a power failure.
 _SETTINGS: Final = """
 unix_socket_permissions = 0700
 max_connections = 200
@@ -42,10 +42,10 @@ class PostgresServer:
     """One server with persistent data; :meth:`ensure` creates databases and users.
 
     Args:
-        name: distinguishes the servers of a cluster.
-        address: the only address it listens on.
-        authority: enables and requires TLS.
-        names: DNS names of the certificate.
+        name: unique name of the server within a local cluster.
+        address: the only address at which the server listens.
+        authority: issues the certificate; if set, clients must use TLS.
+        names: DNS names in the certificate.
     """
 
     def __init__(
@@ -116,13 +116,13 @@ class PostgresServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether all its processes are alive."""
+        """Whether all processes of the server are alive."""
         return self._process is not None and all(p is None or p.poll() is None for p in (self._process, self._front))
 
     def stop(self, seconds: float = 20) -> None:
-        """Stop it like a planned restart: connections end, committed data is kept."""
+        """Stop the server as in a planned restart: connections end, committed data is kept."""
         if self._process is not None and self._process.poll() is None:
-            # Fast shutdown; after SIGTERM it would wait for all clients to disconnect.
+            # SIGINT is a fast shutdown; after SIGTERM the server would wait for all clients to disconnect.
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(seconds)
@@ -131,13 +131,13 @@ class PostgresServer:
         self._forget()
 
     def kill(self) -> None:
-        """Kill it, like a lost machine; committed data is kept."""
+        """Kill the server, as in a machine failure; committed data is kept."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         self._forget()
 
     def restart(self) -> None:
-        """Stop and start it."""
+        """Stop and start the server."""
         self.stop()
         self.start()
 
@@ -161,7 +161,7 @@ class PostgresServer:
         return ran.stdout.strip()
 
     def remove(self) -> None:
-        """Stop it and delete its data."""
+        """Stop the server and delete its data."""
         self.stop()
         shutil.rmtree(self._data.parent, ignore_errors=True)
 
@@ -257,7 +257,7 @@ class PostgresServer:
 
 
 def _point(data: Path, state: Path) -> None:
-    """Record the state directory of a data folder atomically, because other runs may sweep."""
+    """Record a data folder's state directory; atomic, because other runs may call :func:`_sweep`."""
     new = data / f".state.{os.getpid()}"
     new.touch(mode=0o600)
     new.write_text(str(state))
@@ -265,11 +265,11 @@ def _point(data: Path, state: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete data whose state directory was deleted or created anew."""
+    """Delete the data of deleted or newly created state directories."""
     for data in folder.iterdir():
         try:
             state = Path((data / "state").read_text())
-        except OSError:  # being created, or deleted by another run
+        except OSError:  # another run is creating or deleting the folder
             continue
         try:
             owner = json.loads((state / "owner.json").read_text()).get("id")

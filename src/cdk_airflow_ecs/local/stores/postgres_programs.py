@@ -13,9 +13,9 @@ from typing import Final
 
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# Data folder for root: the server runs as another user, who cannot enter the state directory.
+# Data folder if root starts the server, which then runs as another user without access to the state directory.
 ROOT_DATA: Final = Path("/var/lib/airflow-ecs")
-_OLDEST: Final = 12  # minimum for Airflow 2.8; newer Airflow releases check their own
+_OLDEST: Final = 12  # minimum of Airflow 2.8; newer Airflow releases check their own minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Programs:
 
     @classmethod
     def find(cls, *, embedded: bool = False) -> Programs:
-        """Return the newest installed on the system, else the embedded one; raise a Refusal if none exists."""
+        """Return the newest programs on the system, else the embedded ones; raises a Refusal if there are none."""
         folders = [] if embedded else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True)
         if not embedded and (found := shutil.which("postgres")):
             folders.append(Path(found).resolve().parent)
@@ -50,7 +50,7 @@ class Programs:
 
 
 def unprivileged() -> str:
-    """Return a user to run the server as if root, because PostgreSQL refuses root."""
+    """Return the user that must run the server if this process is root, because PostgreSQL refuses to run as root."""
     for name in ("postgres", "nobody"):
         try:
             pwd.getpwnam(name)
@@ -61,7 +61,7 @@ def unprivileged() -> str:
 
 
 def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Programs:
-    """Copy the programs if *user* cannot execute them in their place, for example below /root."""
+    """Copy the programs if *user* cannot execute them at their path, for example below /root."""
     try:
         subprocess.run(
             [str(programs.folder / "postgres"), "--version"],
@@ -70,7 +70,7 @@ def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Pro
         return programs
     except (PermissionError, subprocess.CalledProcessError):
         pass
-    # The programs find the package's libraries by their relative path.
+    # Also copy the Python package's libraries, which the programs find by a relative path.
     package, site = programs.folder.parents[1], programs.folder.parents[2]
     copy = copies / f"postgresql-{programs.version}"
     if not copy.exists():
@@ -84,7 +84,7 @@ def within_reach(programs: Programs, user: str, copies: Path = ROOT_DATA) -> Pro
             unfinished.rename(copy)
         except OSError:
             shutil.rmtree(unfinished)
-            if not copy.exists():  # otherwise another run was faster
+            if not copy.exists():  # else another run has created the copy
                 raise
     return replace(programs, folder=copy / programs.folder.relative_to(site))
 

@@ -21,7 +21,7 @@ from cdk_airflow_ecs.local.state import State
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Installed Redis or Valkey server; *origin* is "system" or "embedded"."""
+    """An installed Redis or Valkey program; *origin* is "system" or "embedded"."""
 
     path: Path
     version: str
@@ -30,7 +30,7 @@ class Program:
 
     @classmethod
     def find(cls, *, embedded: bool = False) -> Program:
-        """Return the one installed on the system, else the embedded one; raise a Refusal if none exists."""
+        """Return the program on the system, else the embedded one; raises a Refusal if there is none."""
         names = () if embedded else ("valkey-server", "redis-server")
         for found in filter(None, map(shutil.which, names)):
             return cls(Path(found), _version(Path(found)), "system", _has_tls(Path(found)))
@@ -45,14 +45,14 @@ class Program:
 
 
 class RedisServer:
-    """One server; as on ElastiCache, its data survives a planned restart but not a crash.
+    """One Redis server; as on ElastiCache, its data survives a planned restart but not a crash.
 
     Args:
-        name: distinguishes the servers of a cluster.
-        address: the only address it listens on.
-        authority: enables and requires TLS.
-        password: AUTH password, if any.
-        names: DNS names of the certificate.
+        name: unique name of the server within a local cluster.
+        address: the only address at which the server listens.
+        authority: issues the certificate; if set, clients must use TLS.
+        password: password that clients must send with AUTH, if any.
+        names: DNS names in the certificate.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RedisServer:
 
     def start(self, seconds: float = 30) -> None:
         """Start the server and wait until it responds; raises a Refusal with the end of its log."""
-        # Settings go through standard input, because all users can read a process's arguments.
+        # Pass settings on standard input, because all users can read a process's arguments.
         self._process = self._state.processes.start(
             self._name,
             [str(self._program.path), "-"],
@@ -110,31 +110,31 @@ class RedisServer:
                 lines = self._log.read_text(errors="replace").splitlines()[-30:]
                 raise Refusal(f"Redis ({self.kind}) does not start:\n" + "\n".join(lines))
             time.sleep(0.05)
-        self._dump.unlink(missing_ok=True)  # read once: a later crash must not bring old data back
+        self._dump.unlink(missing_ok=True)  # after a crash, the server must not load old data
 
     @property
     def is_running(self) -> bool:
-        """Whether all its processes are alive."""
+        """Whether all processes of the server are alive."""
         return self._process is not None and all(p is None or p.poll() is None for p in (self._process, self._front))
 
     def stop(self) -> None:
-        """Stop it like a planned restart: its data is saved first."""
-        self._forget(20)  # as for PostgreSQL
+        """Stop the server as in a planned restart, which saves its data first."""
+        self._forget(20)  # PostgreSQL's timeout
 
     def kill(self) -> None:
-        """Kill it, like a lost node; its data is lost."""
+        """Kill the server, as in a node failure; its data is lost."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         self._forget(1)
         self._dump.unlink(missing_ok=True)
 
     def restart(self) -> None:
-        """Stop and start it."""
+        """Stop and start the server."""
         self.stop()
         self.start()
 
     def ping(self) -> bool:
-        """Return whether it responds to a client with the password."""
+        """Return whether the server responds to a client with the password."""
         try:
             return self.command("PING") == "+PONG"
         except OSError:
@@ -161,7 +161,7 @@ class RedisServer:
 
     @property
     def _dump(self) -> Path:
-        """One dump per release, because an older server cannot read a newer dump."""
+        """The dump file of this Redis release, because an older release cannot read the dump of a newer one."""
         return self._folder / f"{self._program.path.name}-{self._program.version}.rdb"
 
     @property
@@ -178,7 +178,7 @@ class RedisServer:
             f"dbfilename {self._dump.name}",
             "maxmemory-policy noeviction",
             'save ""',
-            # Save only at a regular stop.
+            # Save data only at a planned stop.
             *(["shutdown-on-sigterm save"] if int(self._program.version.split(".")[0]) >= 7 else []),
             "daemonize no",
             "protected-mode no",
@@ -222,7 +222,7 @@ def _quoted(text: str) -> str:
 
 
 def _version(path: Path) -> str:
-    # The wheel may lack the executable bit.
+    # The wheel's file may not be executable.
     if not os.access(path, os.X_OK):
         path.chmod(path.stat().st_mode | 0o111)
     done = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False)
@@ -230,7 +230,7 @@ def _version(path: Path) -> str:
 
 
 def _has_tls(path: Path) -> bool:
-    """Return whether the server supports TLS: without support, it rejects a TLS port."""
+    """Return whether the server supports TLS; a server without TLS support rejects the option --tls-port."""
     done = subprocess.run(
         [str(path), "-"], input="port 0\ntls-port 1\n", capture_output=True, text=True, check=False, timeout=60
     )

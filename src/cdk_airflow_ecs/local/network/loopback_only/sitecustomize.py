@@ -1,7 +1,7 @@
-"""Restricts servers of a task to the loopback, for tasks without their own network.
+"""Restricts the servers of tasks without network namespaces to the loopback.
 
-Airflow's servers listen on all addresses, here those of the machine; its log server has no option for it.
-Python runs this file at startup because its folder is on PYTHONPATH.
+Airflow's servers listen on all addresses of the machine, and its log server has no option to change that. Python runs
+this file at startup, because the file's folder is on PYTHONPATH.
 """
 
 import socket
@@ -28,7 +28,7 @@ def bind(self: socket.socket, address: Any) -> None:
 
 
 socket.socket.bind = bind  # type: ignore[method-assign, assignment]
-# Other tasks use this name to reach the task's log server.
+# Airflow reaches a task's log server by this host name.
 socket.gethostname = lambda: "localhost"
-# uvloop binds in C; without it uvicorn uses asyncio, which calls `bind` above.
+# uvloop would bind in C; without uvloop, uvicorn uses asyncio, which calls `bind` above.
 sys.modules["uvloop"] = None  # type: ignore[assignment]
