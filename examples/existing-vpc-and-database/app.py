@@ -13,7 +13,7 @@ class Network(Stack):
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
-        self.vpc = ec2.Vpc(self, "Vpc", max_azs=2, nat_gateways=1, restrict_default_security_group=True)
+        self.vpc = ec2.Vpc(self, "Vpc", max_azs=2, nat_gateways=1)
         self.vpc.add_flow_log("FlowLog")
         self.database = rds.DatabaseInstance(
             self,

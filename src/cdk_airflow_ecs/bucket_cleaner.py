@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
+
+from cdk_airflow_ecs.custom_resource_provider import quieten_provider
 
 if TYPE_CHECKING:
-    from aws_cdk import CfnResource
     from aws_cdk import aws_s3 as s3
     from constructs import IConstruct
 
@@ -24,9 +25,7 @@ def emptying(bucket: s3.IBucket, removal_policy: RemovalPolicy | None = RemovalP
 
 
 def quieten_cleaner(bucket: s3.Bucket, removal_policy: RemovalPolicy | None) -> None:
-    """Remove a redundant dependency of the custom resource's function (cfn-lint W3005)."""
+    """Remove the redundant dependency of the function that empties *bucket*."""
     if removal_policy is not RemovalPolicy.DESTROY:
         return
-    provider = Stack.of(bucket).node.try_find_child("Custom::S3AutoDeleteObjectsCustomResourceProvider")
-    if provider is not None:
-        cast("CfnResource", provider.node.find_child("Handler")).add_deletion_override("DependsOn")
+    quieten_provider(bucket, "Custom::S3AutoDeleteObjects")

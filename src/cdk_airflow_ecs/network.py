@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
+from cdk_airflow_ecs.custom_resource_provider import quieten_provider
 from cdk_airflow_ecs.tokens import is_list_token, is_token
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ def _make_vpc(scope: Construct, stack: StackFacts, key: kms.IKey) -> ec2.Vpc:
         restrict_default_security_group=True,
         subnet_configuration=[subnets(name, kind, 18 if kind == _PRIVATE else 24) for name, kind in OWN_GROUPS.items()],
     )
+    quieten_provider(vpc, "Custom::VpcRestrictDefaultSG")
     group = logs.LogGroup(
         vpc,
         "FlowLogGroup",

@@ -65,6 +65,8 @@ def vpc(stack: "Stack", physical_id: str, _: dict) -> dict:
     for name in ("EnableDnsHostnames", "EnableDnsSupport"):
         attribute = name[0].lower() + name[1:]
         found[name] = ec2.describe_vpc_attribute(VpcId=physical_id, Attribute=attribute)[name]["Value"]
+    default = [{"Name": "vpc-id", "Values": [physical_id]}, {"Name": "group-name", "Values": ["default"]}]
+    found["DefaultSecurityGroup"] = ec2.describe_security_groups(Filters=default)["SecurityGroups"][0]["GroupId"]
     return found
 
 
