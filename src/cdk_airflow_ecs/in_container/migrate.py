@@ -1,6 +1,6 @@
 """Migrate the metadata database to the version of this image, in the migration container.
 
-As the argument of ``python -c``, it must be short and without secrets. It supports Airflow 2.8 to 3.3. Exit code 0
+It runs as ``python -c TEXT``: short, without secrets, for Airflow 2.8 to 3.3. Exit code 0
 means that services of this image can start.
 """
 
