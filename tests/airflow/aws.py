@@ -1,6 +1,6 @@
-"""AWS on a local port, with moto; run by the emulator's Python with the port as argument.
+"""A program that emulates AWS with moto on the port in its argument; run by the emulator's Python.
 
-``/credentials/<name>`` returns a task's credentials; ``/calls`` lists calls of SQS and DynamoDB.
+``/credentials/<name>`` returns a task's credentials; ``/calls`` lists the calls to SQS and DynamoDB.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class Quiet(WSGIRequestHandler):
 
 
 def note(environ: dict) -> None:
-    """Record a call of SQS or DynamoDB."""
-    # Credential=<key>/<day>/<region>/<service>/aws4_request
+    """Record a request if it is for SQS or DynamoDB."""
+    # The header contains Credential=<key>/<day>/<region>/<service>/aws4_request.
     key, _, _, service, *_ = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/") + [""] * 4
     if service in ("sqs", "dynamodb"):
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         environ["wsgi.input"] = io.BytesIO(body)
         if "HTTP_X_AMZ_TARGET" in environ:
             parameters, action = json.loads(body), environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2]
-        else:  # kombu 5.3, of Airflow 2.8, uses the query protocol of SQS
+        else:  # kombu 5.3 (Airflow 2.8) uses SQS's query protocol
             parameters = dict(parse_qsl(body.decode()))
             action = parameters["Action"]
         name = parameters.get("TableName") or parameters.get("QueueUrl", environ["PATH_INFO"]).rpartition("/")[2]

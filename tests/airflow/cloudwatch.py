@@ -1,7 +1,7 @@
-"""CloudWatch Logs on a local port, with moto and a policy; run by the emulator's Python.
+"""A program that emulates CloudWatch Logs with moto and enforces a policy; run by the emulator's Python.
 
-Arguments: port, policy file ``{access key: {action: [resource pattern]}}``, and a file for calls, as JSON lines of
-access key, action, resource and whether it was allowed.
+Arguments: port, policy file ``{access key: {action: [resource pattern]}}``, and the file to which each call is written
+as a JSON line of access key, action, resource and whether it was allowed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Quiet(WSGIRequestHandler):
 
 
 class Gate:
-    """The enforcement of the policy in front of moto."""
+    """A WSGI application that enforces the policy and passes allowed requests to moto."""
 
     def __init__(self, policy: Path, calls: Path) -> None:
         self.policy, self.calls = policy, calls
@@ -39,7 +39,7 @@ class Gate:
         key = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition("/")[0]
         action = "logs:" + environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         parameters = json.loads(body or "{}")
-        # As in AWS's messages: DescribeLogGroups is about all groups, other actions about a stream of one.
+        # As in AWS's messages, the resource of DescribeLogGroups is all log groups, of other actions one log stream.
         resource = (
             f"{GROUP}:log-stream:" if action == "logs:DescribeLogGroups" else GROUP + parameters.get("logGroupName", "")
         )

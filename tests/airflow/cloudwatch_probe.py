@@ -1,4 +1,4 @@
-"""Task logs as Airflow writes and reads them; run by its Python in a container's environment.
+"""A program that writes and reads task logs as Airflow does; run by Airflow's Python in a container's environment.
 
 Arguments: "run" (run a task as an executor), "read" (read its log as the UI) or "parse" (parse a DAG file as the DAG
 processor), and the DAG folder. The last line of output is JSON.
@@ -24,7 +24,7 @@ PATH = f"dag_id=spoken/run_id={RUN}/task_id=speak/attempt=1.log"
 
 
 class Known:
-    """A finished task instance without a database."""
+    """A finished task instance that is not in a database."""
 
     dag_id, task_id, run_id, map_index, try_number = "spoken", "speak", RUN, -1, 1
     state, task, hostname, queue, executor = "success", None, "10.0.0.1", "default", None
@@ -34,7 +34,7 @@ class Known:
     raw = False
 
     def get_dagrun(self, session: object = None) -> SimpleNamespace:
-        """Return the run."""
+        """Return the DAG run."""
         template = SimpleNamespace(filename=conf.get_mandatory_value("logging", "log_filename_template"))
         return SimpleNamespace(
             logical_date=NOON, run_after=NOON, run_id=RUN, get_log_template=lambda session=None: template
@@ -54,7 +54,7 @@ def _run_3(folder: str) -> int:
     from uuid6 import uuid7
 
     if conf.get("core", "executor").endswith("AwsEcsExecutor"):
-        # Like the start of airflow.sdk.execution_time.execute_workload.
+        # Like the first lines of airflow.sdk.execution_time.execute_workload.
         configure_logging(output=sys.stdout.buffer, json_output=True)
     task = TaskInstance(
         id=uuid7(),
@@ -105,7 +105,7 @@ def _run_2() -> str:
 
 
 def read(_: str) -> object:
-    """Return the lines of the log."""
+    """Return the lines of the task's log, as the UI reads it."""
     from airflow.utils.log import file_task_handler
 
     if IS_3:
@@ -118,7 +118,7 @@ def read(_: str) -> object:
 
 
 def parse(folder: str) -> object:
-    """Write to the log of a DAG file, and return the log's path."""
+    """Parse a DAG file that prints a line, and return the path of the file's log."""
     from pathlib import Path
 
     from airflow.dag_processing.manager import DagFileInfo, DagFileProcessorManager

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that run Airflow."""
+"""Fixtures for tests that run Airflow."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The containers of a plan as local processes with real servers.
+"""Runs the containers of a plan as local processes with real servers.
 
-Different from ECS are the AWS endpoint, the certificates and ``/opt/airflow``, which is a temporary folder.
+Differences from ECS: the AWS endpoint, the certificates, and ``/opt/airflow``, which is a temporary folder.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Machine:
 
     Args:
         programs: bin folder of Airflow.
-        folder: for homes and logs.
-        attributes: values of the plan's refs.
-        secrets: values of the plan's secrets.
+        folder: parent of home folders and logs.
+        attributes: values of the plan's references to resources.
+        secrets: values of the secrets that the plan refers to.
         substitutes: environment variables that differ from ECS.
     """
 
@@ -66,7 +66,7 @@ class Machine:
         return {name: value.replace(IMAGE_HOME, str(home)) for name, value in given.items()} | self.substitutes
 
     def text(self, value: Any) -> str:
-        """Return a plan's value with its refs and secrets resolved."""
+        """Return a value of the plan with its references and secrets resolved."""
         match value:
             case Ref(of, attribute):
                 return self.attributes[of, attribute]
@@ -76,7 +76,7 @@ class Machine:
                 return json.dumps(self._tree(tree))
             case str():
                 return value
-        raise TypeError(f"a plan holds no {value!r}")
+        raise TypeError(f"unknown type of value in a plan: {value!r}")
 
     def start(self, container: Container) -> None:
         """Start a container in the background; its output is written to its log."""
@@ -91,13 +91,13 @@ class Machine:
             )
 
     def stop(self, container: Container) -> None:
-        """Stop a container as ECS does: SIGTERM to the first process, then SIGKILL to the rest."""
+        """Stop a container as ECS does: SIGTERM to the first process, later SIGKILL to all that remain."""
         process = self._running.pop(container.name)
         process.terminate()
         _end(process)
 
     def run(self, container: Container, command: list[str] | None = None, timeout: float = 600) -> Any:
-        """Run *command*, or the container's own, in the container's environment until it ends."""
+        """Run *command* (default: the container's) in the container's environment until it ends."""
         return subprocess.run(
             command or self.command(container),
             env=self.environment(container),
@@ -117,7 +117,7 @@ class Machine:
         return [word.replace(IMAGE_HOME, home) for word in found.executes]
 
     def is_healthy(self, container: Container) -> bool:
-        """Run the health check once as ECS does, without entry point or shell; a timeout is a failure."""
+        """Run the health check once, without entry point or shell, as ECS does; return False after a timeout."""
         assert container.health_check is not None
         command = list(container.health_check.command)
         try:
@@ -126,7 +126,7 @@ class Machine:
             return False
 
     def wait_until_healthy(self, containers: list[Container], seconds: float = 480) -> None:
-        """Wait until every health check has succeeded once, or raise TimeoutError with a log."""
+        """Wait until each container's health check succeeded, or raise TimeoutError with a log."""
         waiting, end = list(containers), time.monotonic() + seconds
         while waiting:
             waiting = [container for container in waiting if not self.is_healthy(container)]
@@ -134,7 +134,7 @@ class Machine:
             if died or (waiting and time.monotonic() > end):
                 first = (died or waiting)[0]
                 raise TimeoutError(f"{first.name} is not healthy:\n{self.log(first).read_text()[-4000:]}")
-            time.sleep(3)  # a check starts Airflow, which takes longer
+            time.sleep(3)  # short compared with a check, which starts Airflow
 
     def arguments(self, container: Container) -> list[str]:
         """Return the command lines of the container's processes."""
@@ -142,7 +142,7 @@ class Machine:
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # the process may have ended
-                # After the name in brackets: state, parent, process group, session.
+                # The fields after the process name, which ends with ")", are state, parent, process group, session.
                 if (folder / "stat").read_text().rpartition(")")[2].split()[3] == session:
                     found.append((folder / "cmdline").read_text().replace("\0", " "))
         return found

@@ -1,6 +1,6 @@
-"""A DAG file loaded as by a DAG processor; run by Airflow's Python in a container's environment.
+"""A program that loads a DAG file as the DAG processor does; run by Airflow's Python in a container's environment.
 
-Prints import errors, and executor, executor_config and queue of each task.
+It prints import errors, and executor, executor_config and queue of each task.
 """
 
 from __future__ import annotations

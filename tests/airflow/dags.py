@@ -1,4 +1,4 @@
-"""A DAG for Airflow 2 and 3: a task that defers, then one that waits for a variable."""
+"""A DAG for Airflow 2 and 3: one task defers, then another waits for an Airflow variable."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Defer(BaseOperator):
     """An operator that defers and resumes."""
 
     def execute(self, context):
-        """Defer longer than a log upload: 3.3 fails tasks that return sooner (apache/airflow#71580)."""
+        """Defer longer than the log upload: Airflow 3.3 fails tasks that resume sooner (apache/airflow#71580)."""
         self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=15)), method_name="resume")
 
     def resume(self, context, event=None):
-        """Resume."""
+        """Print a line after the trigger has fired."""
         print("back from the triggerer")
 
 
 @dag(schedule=None, start_date=datetime(2024, 1, 1), catchup=False, is_paused_upon_creation=False)
 def conversation():
-    """Run a task that waits for a variable of the test."""
+    """Run a task that defers, then one that waits for a variable that the test sets."""
 
     @task(retries=0)
     def talk():
@@ -38,7 +38,7 @@ def conversation():
             try:
                 print("the answer", Variable.get("answer"))
                 return
-            except Exception as error:  # its name differs between releases
+            except Exception as error:  # the exception's type differs between releases
                 print("no answer yet:", type(error).__name__)
             time.sleep(1)
         raise TimeoutError("no answer")

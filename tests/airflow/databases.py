@@ -1,4 +1,4 @@
-"""A PostgreSQL server whose databases are migrated once per Airflow release."""
+"""A PostgreSQL server that runs the migration once per Airflow release."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOSTILE = 'p@ss/w:rd#%25 &=?"+!x$1'
 
 
 class Databases(PostgresServer):
-    """A server whose databases belong to the user af."""
+    """A PostgreSQL server whose databases belong to the user ``af``."""
 
     def __enter__(self) -> Databases:
         super().__enter__()
@@ -20,7 +20,7 @@ class Databases(PostgresServer):
         return self
 
     def migrated(self, name: str, version: AirflowVersion, plan: ClusterPlan, machine: Machine) -> None:
-        """Create a database with the plan's migration; later ones of the same release are copies."""
+        """Create a migrated database: for the first of a release by the plan's migration, for others as a copy."""
         first = f"first_{version}"
         if self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{first}'"):
             self.execute(f'CREATE DATABASE "{name}" OWNER af TEMPLATE "{first}"')

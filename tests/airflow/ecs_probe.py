@@ -1,6 +1,6 @@
-"""The ECS executor's configuration; run by Airflow's Python in a container's environment.
+"""A program that reads the ECS executor's configuration; run by Airflow's Python in a container's environment.
 
-For each ``executor_config`` of the JSON argument, prints RunTask's arguments and botocore's error.
+For each ``executor_config`` in the JSON argument it prints the arguments of RunTask and botocore's validation error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     found: dict = {"names": [[name.alias, name.module_path] for name in names]}
     if configs := json.loads(sys.argv[1]):
         executor = ExecutorLoader.load_executor(ECS)
-        # Without calls to AWS: skip the connection check and the description of the cluster.
+        # Skip the connection check and the description of the cluster, because they would call AWS.
         run_task = executor.ecs.meta.service_model.operation_model("RunTask").input_shape
         found["attempts"] = executor.max_run_task_attempts
         found["region"] = executor.ecs.meta.region_name

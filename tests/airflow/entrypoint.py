@@ -1,7 +1,7 @@
-"""The official image's entry point as a function, without effects that no command depends on.
+"""The entry point of the official image as a Python function, reduced to the effects that matter for commands.
 
-Modelled on ``scripts/docker/entrypoint_prod.sh`` of apache/airflow at commit 424b6e9c055e (Airflow 3) and, with the
-same effects, 65318caa011f (Airflow 2).
+It follows ``scripts/docker/entrypoint_prod.sh`` of apache/airflow at commit 424b6e9c055e (Airflow 3); the script at
+65318caa011f (Airflow 2) has the same effects.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class Start:
     """The effects of the entry point.
 
     Args:
-        executes: the command; empty if the script fails first.
-        runs: Airflow and pip commands before it.
-        waits_for: "database", "broker".
+        executes: the command that the script finally executes; empty if the script fails first.
+        runs: Airflow and pip commands that run before that command.
+        waits_for: "database" and "broker", if the script waits for them.
         exposes: secrets passed as arguments, which every process of the container can read.
-        reads: variables with an effect.
+        reads: environment variables that have an effect.
     """
 
     executes: tuple[str, ...]
@@ -48,7 +48,7 @@ def start(environment: Mapping[str, str], arguments: Sequence[str], *, executor:
     runs: list[str] = []
     waits_for: list[str] = []
     exposes: list[str] = []
-    # Unset and empty both mean the default, because the script uses := and not =.
+    # An unset and an empty variable both mean the default, because the script uses := and not =.
     checks = int(given(_CHECKS) or "20") > 0
     if checks:
         given("CONNECTION_CHECK_SLEEP_TIME")
@@ -72,7 +72,7 @@ def start(environment: Mapping[str, str], arguments: Sequence[str], *, executor:
         return _done((program, *arguments[1:]), runs, waits_for, exposes, reads)
     rest = tuple(arguments[1:] if first == "airflow" else arguments)
     if checks and rest[:1] in (("scheduler",), ("celery",)) and executor == "CeleryExecutor":
-        # The script passes the URL to Python as an argument; these variables override its parts.
+        # The script passes the broker's URL to Python as an argument; the variables below override parts of the URL.
         waits_for.append("broker")
         exposes.append("broker URL")
         for name in ("BACKEND", "DB_HOST", "DB_PORT"):

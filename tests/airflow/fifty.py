@@ -1,4 +1,4 @@
-"""A DAG for Airflow 2 and 3: fifty parallel tasks, five of them on a separate queue."""
+"""A DAG for Airflow 2 and 3 with fifty parallel tasks, five of them on a separate queue."""
 
 from __future__ import annotations
 

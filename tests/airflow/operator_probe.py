@@ -1,6 +1,6 @@
-"""The ``EcsRunTaskOperator`` tasks of a DAG file; run by Airflow's Python in a worker's environment.
+"""A program that executes a DAG file's ``EcsRunTaskOperator`` tasks with Airflow's Python in a worker's environment.
 
-Prints each operator's calls of AWS, result and trigger.
+It prints the AWS calls, the result and the trigger of each operator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ORIGINAL = botocore.client.BaseClient._make_api_call
 
 
 def call(client, operation: str, arguments: dict) -> dict:
-    """Record a call, and the task that it started."""
+    """Record an AWS call, and the ECS task that it started."""
     answer = ORIGINAL(client, operation, arguments)
     started = answer["tasks"][0]["taskArn"] if operation == "RunTask" else None
     CALLS.append([f"{client.meta.service_model.service_name}:{operation}", arguments, started])

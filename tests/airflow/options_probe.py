@@ -1,4 +1,4 @@
-"""Option names as an installed Airflow reads them, from standard input."""
+"""A program that checks the option names on its standard input with an installed Airflow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reads(name: str, option: tuple[str, str], value: str = MARK) -> bool:
 
 
 def described() -> list[tuple[str, str]]:
-    """Return every option that this Airflow describes or has a default for."""
+    """Return every option that this Airflow documents or has a default for."""
     fallbacks = getattr(conf, "_provider_config_fallback_default_values", None) or {}
     sections: list[Mapping[str, object]] = [
         {section: content["options"] for section, content in conf.configuration_description.items()},
@@ -35,7 +35,7 @@ def described() -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    """Print for each name whether this Airflow has the option and reads it from its variable."""
+    """Print for each name whether this Airflow has the option and reads it from its environment variable."""
     ProvidersManager().initialize_providers_configuration()
     queries = json.load(sys.stdin)
     answer = {

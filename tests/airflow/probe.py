@@ -1,4 +1,4 @@
-"""Options, database and broker as Airflow reads them; run by its Python in a container's environment.
+"""A program that reads options and connects as Airflow does; run by Airflow's Python in a container's environment.
 
 The argument is a JSON list of sections and options; the output is JSON.
 """
@@ -19,7 +19,7 @@ _IS_ENCRYPTED = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
 
 
 def database() -> dict:
-    """Connect to the metadata database with Airflow's URL."""
+    """Connect to the metadata database with the URL that Airflow reads."""
     url = make_url(conf.get("database", "sql_alchemy_conn"))
     with create_engine(url).connect() as connection:
         encrypted = connection.execute(_IS_ENCRYPTED).scalar()
@@ -27,7 +27,7 @@ def database() -> dict:
     try:
         from airflow.utils.session import create_session_async
     except ImportError:
-        return found  # Airflow 2 has no asynchronous session
+        return found  # Airflow 2 has no asynchronous database session
 
     async def asynchronous() -> bool:
         async with create_session_async() as session:
@@ -37,7 +37,7 @@ def database() -> dict:
 
 
 def broker() -> dict:
-    """Connect to the broker and result backend with Celery's URLs and options."""
+    """Connect to the broker and result backend with the URLs and options that Celery reads."""
     from airflow.providers.celery.executors.celery_executor_utils import app
     from kombu.utils.url import parse_url
 
@@ -60,7 +60,7 @@ def main() -> None:
         found["celery"] = broker()
     print()
     print(json.dumps(found, default=str), flush=True)
-    os._exit(0)  # an asynchronous pool logs errors when the interpreter ends
+    os._exit(0)  # a regular exit would log errors of the asynchronous connection pool
 
 
 main()

@@ -1,7 +1,7 @@
-"""Task starts as in a worker; run by Airflow's Python in a worker's environment.
+"""A program that starts tasks as a worker does; run by Airflow's Python in a worker's environment.
 
-Each line of input forks a process that calls the task runner's ``parse`` and prints the imported versions or the error,
-and the cost of the DAG sync.
+For each line of input it forks a process, which calls the task runner's ``parse`` and prints the imported versions or
+the error, and the time and requests of the DAG sync.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Task logs in CloudWatch Logs, written and read by Airflow with exactly the permissions of the plan."""
+"""Airflow writes and reads task logs in CloudWatch Logs with exactly the plan's permissions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOGS = {
     ("Logs", "streams_arn"): f"{ARN}:{GROUP}:log-stream:*",
     ("Logs", "groups_arn"): f"{ARN}:*",
 }
-# The container that runs a task, and its executor.
+# Name of the container that runs Airflow tasks, and the executor of that cluster.
 EXECUTORS = {"worker": CeleryExecutor(), "task": EcsExecutor()}
 STREAM = "dag_id=spoken/run_id=manual__2026-01-01T12_00_00+00_00/task_id=speak/attempt=1.log"
 DAG = """
@@ -50,7 +50,7 @@ spoken()
 
 
 class Site:
-    """A log group with the plan's policy, and the plan's containers."""
+    """A local CloudWatch Logs with one log group and the plan's policy, in which the plan's containers run."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.url = folder, f"http://127.0.0.1:{port}"
@@ -63,7 +63,7 @@ class Site:
         self.logs = boto3.client("logs", endpoint_url=self.url, region_name="eu-central-1", **login)
 
     def run_probe(self, release: str, executor: Executor, container: str, probe: str) -> Any:
-        """Run the probe in a container with the permissions of its task role."""
+        """Run cloudwatch_probe.py in a container with the permissions of its task role."""
         plan = plan_of(version=AirflowVersion.of(release), executor=executor, logs=CloudWatchLogs())
         ((component, part),) = (
             (component, part)
@@ -89,7 +89,7 @@ class Site:
         words = [programs / "python", "-W", "ignore", HERE / "cloudwatch_probe.py", probe, self.folder / "dags"]
         done = machine.run(part, [*map(str, words)])
         assert done.returncode == 0, done.stdout + done.stderr
-        # No call is refused, and every allowed action is called.
+        # Every call is allowed, and every allowed action is called.
         assert {(action, True) for action in allowed} == {(action, ok) for _, action, _, ok in self.calls()}
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -98,7 +98,7 @@ class Site:
         return [json.loads(line) for line in self.called.read_text().splitlines()]
 
     def streams(self) -> dict[str, list[str]]:
-        """Return the messages of each stream."""
+        """Return the messages of each log stream."""
         names = [item["logStreamName"] for item in self.logs.describe_log_streams(logGroupName=GROUP)["logStreams"]]
         return {
             name: [
@@ -126,7 +126,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("container", EXECUTORS)
 def test_a_task_log_is_written_and_read(release: str, container: str, site: Site):
-    """A task's log is written to one stream and shown by the web component, with exactly the permissions of each."""
+    """A task writes its log to one log stream; the web component reads it; each has exactly its permissions."""
     ended = site.run_probe(release, EXECUTORS[container], container, "run")
     assert ended == (0 if release[0] == "3" else "CloudwatchTaskHandler")
     ((stream, messages),) = site.streams().items()
@@ -138,15 +138,15 @@ def test_a_task_log_is_written_and_read(release: str, container: str, site: Site
     assert any(f"Reading remote log from Cloudwatch log_group: {GROUP}" in line for line in lines)
 
 
-def test_the_dag_processor_writes_no_task_logs(site: Site):
-    """The DAG processor of Airflow 3 writes the logs of DAG files only to its own disk."""
+def test_the_dag_processor_writes_nothing_to_cloudwatch_logs(site: Site):
+    """The DAG processor of Airflow 3 writes the logs of DAG files only to its local disk."""
     log = site.run_probe("3.3.2", CeleryExecutor(), "dag-processor", "parse")
     assert "words of a DAG file" in Path(log).read_text()
     assert site.streams() == {}
 
 
-def test_a_key_without_permissions_is_refused(site: Site):
-    """The policy is enforced: a key without permissions is refused."""
+def test_the_emulator_refuses_a_key_without_permissions(site: Site):
+    """The emulated CloudWatch Logs enforces the policy, so the other tests can fail."""
     site.policy.write_text("{}")
     login = {"aws_access_key_id": "nobody", "aws_secret_access_key": "x", "region_name": "eu-central-1"}
     logs = boto3.client("logs", endpoint_url=site.url, **login)

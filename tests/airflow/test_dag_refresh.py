@@ -1,4 +1,4 @@
-"""DAG files that change while Airflow 3 starts tasks in one container."""
+"""DAG files change while Airflow 3 starts tasks in one container."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def aws() -> Iterator[str]:
 
 
 def files(version: int, gate: Path) -> dict[str, str]:
-    """Return a DAG file and its modules in one version; the import of version 1 waits for the file *gate*."""
+    """Return a DAG file and its modules as of *version*; the import of version 1 waits until the file *gate* exists."""
     module = f"VERSION = {version}{' ' * version}\n"
     wait = f"import pathlib, time\npathlib.Path('{gate}.reached').touch()\nwhile not pathlib.Path('{gate}').exists():\n"
     seen = f"[{version}, before.VERSION, after.VERSION]"
@@ -52,12 +52,12 @@ def files(version: int, gate: Path) -> dict[str, str]:
     ("dags", "first"),
     [
         pytest.param(S3Dags(), ([1, 1, 1], 1), id="own"),
-        # The amazon provider's bundle changes files in use (docs/guides/dags/deliver-dags.md).
+        # The amazon provider's DAG bundle overwrites files in use (docs/guides/dags/deliver-dags.md).
         pytest.param(S3Dags(provider_bundle=True), ([1, 1, 2], 2), id="provider's"),
     ],
 )
 def test_a_starting_task_keeps_its_files(dags: S3Dags, first: tuple[list[int], int], aws: str, tmp_path: Path):
-    """A later task gets new files; the first imports only its own version, except with the provider's bundle."""
+    """If DAG files change, a starting task imports only the old version; with the provider's bundle it mixes both."""
     version = RELEASES[0]
     bucket = f"dags-{tmp_path.name.replace('_', '-')}"[:40].strip("-").lower()
     s3 = boto3.client("s3", endpoint_url=aws, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
@@ -86,7 +86,9 @@ def test_a_starting_task_keeps_its_files(dags: S3Dags, first: tuple[list[int], i
             eventually(lambda: reached.exists() or process.poll() is not None, 120)
             upload(2)
             process.stdin.write("second\n")
-            results = (json.loads(line) for line in process.stdout if line.startswith("{"))  # other lines are Airflow's
+            results = (
+                json.loads(line) for line in process.stdout if line.startswith("{")
+            )  # Airflow prints other lines
             answer = next(results)
             assert (answer["name"], answer["seen"], answer["later"]) == ("second", [2, 2, 2], 2)
             gate.touch()

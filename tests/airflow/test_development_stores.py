@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis containers of development clusters, and Airflow's connections to both.
+"""PostgreSQL and Redis containers of development clusters, and Airflow's connections to these servers.
 
 :class:`PostgresContainer` repeats the steps of the image's entry point (docker-library/postgres,
 ``docker-entrypoint.sh``).
@@ -38,7 +38,7 @@ def wait(condition, seconds: float = 120) -> None:
 
 
 class RedisContainer:
-    """The broker's container as a process, on another port."""
+    """The Redis container as a local process on a free port."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -71,7 +71,7 @@ class RedisContainer:
 
 
 class PostgresContainer:
-    """The database's container: the steps of the image's entry point, then its command."""
+    """The PostgreSQL container as a local process: first the steps of the image's entry point, then the command."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -88,7 +88,7 @@ class PostgresContainer:
         (self.folder / "password").write_text(HOSTILE + "\n")
         (self.folder / "password").chmod(0o644)
         self.run("initdb", f"--username={self.user}", f"--pwfile={self.folder}/password", "-D", self.data, "--no-sync")
-        # The image's own settings and access rules.
+        # The entry point writes these settings and access rules.
         with (self.data / "postgresql.conf").open("a") as settings:
             settings.write(f"listen_addresses = '*'\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n")
         with (self.data / "pg_hba.conf").open("a") as rules:
@@ -148,8 +148,8 @@ def postgres() -> Iterator[PostgresContainer]:
 
 
 @pytest.mark.airflow
-def test_redis_requires_its_password(redis: RedisContainer):
-    """The health check fails with a wrong password or none."""
+def test_the_redis_health_check_fails_without_the_password(redis: RedisContainer):
+    """The health check of Redis fails with a wrong password or without one."""
     assert redis.is_healthy()
     assert not redis.is_healthy(REDISCLI_AUTH="wrong")
     assert not redis.is_healthy(REDISCLI_AUTH="")
@@ -176,24 +176,26 @@ def test_redis_rejects_writes_when_it_is_full(redis: RedisContainer):
 
 
 @pytest.mark.airflow
-def test_redis_stops_on_sigterm(redis: RedisContainer):
-    """SIGTERM, which ECS sends, ends Redis at once."""
+def test_redis_stops_at_once_on_sigterm(redis: RedisContainer):
+    """Redis stops at once on SIGTERM, the signal that ECS sends."""
     with RedisContainer() as another:
         another.process.terminate()
         assert another.process.wait(timeout=60) == 0
 
 
 @pytest.mark.airflow
-def test_postgres_is_unhealthy_while_it_is_prepared(postgres: PostgresContainer):
-    """The health check fails while the entry point prepares the database."""
+def test_postgres_is_unhealthy_while_its_database_is_created(postgres: PostgresContainer):
+    """The health check fails while the entry point creates the database."""
     assert not postgres.healthy_while_prepared
     assert postgres.is_healthy()
 
 
 @pytest.mark.airflow
 @pytest.mark.parametrize("version", RELEASES, ids=str)
-def test_airflow_logs_in(version: AirflowVersion, redis: RedisContainer, postgres: PostgresContainer, tmp_path: Path):
-    """Airflow connects to both with special characters in passwords, without TLS, also asynchronously."""
+def test_airflow_connects_to_the_development_stores(
+    version: AirflowVersion, redis: RedisContainer, postgres: PostgresContainer, tmp_path: Path
+):
+    """Airflow connects to PostgreSQL and Redis without TLS, with special characters in passwords."""
     plan = plan_of(
         version=version,
         database=ContainerDatabase(),
@@ -237,7 +239,7 @@ def test_airflow_logs_in(version: AirflowVersion, redis: RedisContainer, postgre
 
 @pytest.mark.airflow
 def test_postgres_restarts_with_its_data(postgres: PostgresContainer):
-    """SIGINT, the image's stop signal, ends PostgreSQL despite connected clients; the data is kept."""
+    """PostgreSQL stops on SIGINT, the image's stop signal, despite connected clients, and keeps its data."""
     query = [PostgresServer._program("psql"), "-XqAt", "-h", "127.0.0.1", "-p", str(postgres.port)]
     query += ["-U", postgres.user, "-d", postgres.database]
     login = {"PGPASSWORD": HOSTILE, "PGSSLMODE": ContainerDatabase().ssl_mode}

@@ -1,4 +1,4 @@
-"""The generated options of the ECS executor: the executor reads them, and botocore validates its RunTask calls."""
+"""The ECS executor reads its generated options, and botocore validates the executor's RunTask calls."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SECRETS = dict.fromkeys(
     "x" * 43,
 )
 SEVERAL = SeveralExecutors([CeleryExecutor(), EcsExecutor()])
-# executor_config values of a DAG that overrides the task's size.
+# An executor_config with which a DAG overrides the size of an ECS task.
 LARGER = {"overrides": {"cpu": "4096", "memory": "16384", "ephemeralStorage": {"sizeInGiB": 100}}}
 WRONG = {"overrides": {"cpu": 4096}}
 
@@ -64,7 +64,7 @@ def run(release: str, executor, container: str, folder: Path, *probe: str) -> Si
 
 
 def read_executors(release: str, executor, container: str, folder: Path, *configs: object) -> SimpleNamespace:
-    """Return the executors of a container, and the RunTask call of each ``executor_config``."""
+    """Return the executors that a container loads, and the RunTask call for each ``executor_config``."""
     return run(release, executor, container, folder, "ecs_probe.py", json.dumps(configs))
 
 
@@ -89,7 +89,7 @@ def call(**capacity: object) -> dict:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_single_ecs_executor(release, tmp_path):
+def test_the_ecs_executor_builds_a_valid_run_task_call(release, tmp_path):
     """The executor builds the expected RunTask call without calling AWS, and botocore accepts it."""
     found = read_executors(release, EcsExecutor(max_run_task_attempts=7), "scheduler", tmp_path, {})
     assert found.names == [[None, ECS]]
@@ -98,8 +98,8 @@ def test_a_single_ecs_executor(release, tmp_path):
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_spot_and_task_sizes_with_several_executors(release, tmp_path):
-    """Spot is a capacity provider strategy; a task can override its size, and botocore rejects a wrong type."""
+def test_an_ecs_task_on_spot_can_override_its_size(release, tmp_path):
+    """Fargate Spot is a capacity provider strategy; a DAG can override a task's size, but not with a wrong type."""
     several = SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])
     found = read_executors(release, several, "scheduler", tmp_path, {}, LARGER, WRONG)
     spot = call(capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
@@ -132,7 +132,7 @@ def test_every_container_has_all_executors(release, container, tmp_path):
         ("mixed-executors/dags/mixed.py", SEVERAL, {"ask": [None, {}], "crunch": ["ecs", {}]}),
     ],
 )
-def test_the_dags_of_the_examples(example, executor, tasks, tmp_path):
+def test_the_dags_of_the_executor_examples_load(example, executor, tasks, tmp_path):
     """The DAGs of the executor examples load in the DAG processor."""
     file = str(REPOSITORY / "examples" / example)
     found = run("3.3.2", executor, "dag-processor", tmp_path, "dag_probe.py", file)

@@ -1,4 +1,4 @@
-"""The entry point of the official image, with dangerous variables and with those of plans."""
+"""The official image's entry point is dangerous with some variables, but not with those of a plan."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ QUIET = {"CONNECTION_CHECK_MAX_COUNT": "0"}
         (["airflow", "celery", "worker"], ("airflow", "celery", "worker")),
         (["python", "-c", "print()"], ("python", "-c", "print()")),
         (["bash", "-c", "true"], ("/bin/bash", "-c", "true")),
-        # Only python and bash are recognized; any other word becomes a subcommand of airflow.
+        # The script recognizes only python and bash; any other word becomes a subcommand of airflow.
         (["python3", "-c", "print()"], ("airflow", "python3", "-c", "print()")),
         ([], ("airflow",)),
     ],
 )
-def test_the_first_word_selects_the_program(arguments, executes):
-    """The first word decides whether Airflow, Python or bash runs."""
+def test_the_first_word_of_a_command_selects_the_program(arguments, executes):
+    """The first word of the command decides whether Airflow, Python or bash runs."""
     assert start(QUIET, arguments) == Start(executes, reads=("CONNECTION_CHECK_MAX_COUNT",))
 
 
 @pytest.mark.parametrize("checks", [{}, {"CONNECTION_CHECK_MAX_COUNT": ""}, {"CONNECTION_CHECK_MAX_COUNT": "20"}])
 @pytest.mark.parametrize("command", ["scheduler", "celery"])
-def test_waiting_exposes_the_broker(checks, command):
+def test_the_broker_check_exposes_the_broker_password(checks, command):
     """Without CONNECTION_CHECK_MAX_COUNT=0, the script passes the broker's URL with its password as an argument."""
     begun = start(checks, ["airflow", command])
     assert begun.waits_for == ("database", "broker")
@@ -60,26 +60,26 @@ def test_variables_redirect_the_broker_check():
 
 
 @pytest.mark.parametrize("name", ["_AIRFLOW_DB_MIGRATE", "_AIRFLOW_DB_UPGRADE"])
-def test_migration_at_start(name):
-    """Each container would migrate the database at each start."""
+def test_a_variable_makes_each_container_migrate_the_database(name):
+    """With _AIRFLOW_DB_MIGRATE, each container migrates the database at each start."""
     begun = start({**QUIET, name: "true"}, ["airflow", "scheduler"])
     assert begun.runs == ("airflow db migrate",)
     assert not begun.is_clean
 
 
-def test_admin_password_becomes_an_argument():
+def test_the_admin_password_becomes_an_argument():
     """The script passes the admin's password to ``airflow users create`` as an argument."""
     variables = {**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true", "_AIRFLOW_WWW_USER_PASSWORD": "x"}
     assert start(variables, ["airflow", "webserver"]).exposes == ("admin password",)
 
 
-def test_admin_without_password_stops_the_container():
+def test_an_admin_without_password_stops_the_container():
     """The container stops if an admin without a password is configured."""
     assert start({**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true"}, ["airflow", "webserver"]).executes == ()
 
 
-def test_requirements_at_start():
-    """Each container would install the requirements at each start."""
+def test_a_variable_makes_each_container_install_requirements():
+    """With _PIP_ADDITIONAL_REQUIREMENTS, each container installs the requirements at each start."""
     assert start({**QUIET, "_PIP_ADDITIONAL_REQUIREMENTS": "x"}, ["airflow", "webserver"]).runs == ("pip install",)
 
 

@@ -1,4 +1,4 @@
-"""Airflow with SQS and results in DynamoDB, as planned; moto is AWS, and each container has its task role."""
+"""Planned containers run fifty tasks with SQS and DynamoDB, emulated by moto; each container has its task role."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXECUTOR = CeleryExecutor(broker=SqsBroker(), pools=[WorkerPool("default", queue
 
 
 class WithRoles(Machine):
-    """A machine whose containers get credentials from an address, as on ECS."""
+    """A machine whose containers get credentials from an HTTP address, as on ECS."""
 
     def environment(self, container: Container) -> dict[str, str]:
         """Return the environment with the address of the credentials."""
@@ -50,7 +50,7 @@ def client(aws: str, service: str) -> Any:
 
 
 def make_resources(aws: str) -> dict[str, str]:
-    """Create the resources of the template and return the URLs of the queues."""
+    """Create the template's queues and table in moto, and return the URLs of the queues."""
     for bucket in ("dags", "logs"):
         client(aws, "s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     client(aws, "s3").put_object(Bucket="dags", Key="fifty.py", Body=(HERE / "fifty.py").read_bytes())
@@ -88,7 +88,7 @@ def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespa
                 ("Database", "host"): postgres.host,
                 ("Database", "port"): str(postgres.port),
                 ("Database", "name"): name,
-                # As queues.py writes it.
+                # The format of the URL in queues.py.
                 ("Broker", "results_url"): f"dynamodb://@{REGION}/{TABLE}?ttl_seconds=86400",
                 ("Broker", "results_arn"): TABLE,
                 **{("Broker", f"url/{queue}"): url for queue, url in urls.items()},
@@ -113,7 +113,7 @@ def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespa
             programs = REPOSITORY / f".venvs/airflow-{version}/bin"
             with WithRoles(programs, tmp_path, attributes, secrets, substitutes) as machine:
                 postgres.migrated(name, version, plan, machine)
-                # The DAG does not use the triggerer.
+                # The triggerer is not started, because the DAG does not use it.
                 running = [c for c in plan.components if c.count and c.name != "Triggerer"]
                 services = [container for component in running for container in component.containers]
                 for container in services:
@@ -126,7 +126,7 @@ def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespa
 
 
 def permitted(component: Component, machine: Machine) -> set[tuple[str, str]]:
-    """Return the actions on queues and results that the component's role allows."""
+    """Return the actions on SQS and DynamoDB that the component's task role allows, with their resources."""
     return {
         (action, machine.text(resource))
         for permission in component.permissions
@@ -137,7 +137,7 @@ def permitted(component: Component, machine: Machine) -> set[tuple[str, str]]:
 
 
 def test_fifty_tasks_succeed_with_the_planned_permissions(site: SimpleNamespace):
-    """All tasks succeed over both queues, with only the calls that the roles allow."""
+    """All tasks succeed on both queues, and all calls are allowed by the task roles."""
     machine = site.machine
     api = Api(site.version.major)
     eventually(lambda: api.call("dags/fifty")[0] == 200, 300)
@@ -170,7 +170,7 @@ def test_fifty_tasks_succeed_with_the_planned_permissions(site: SimpleNamespace)
         (who, *what) for who, component in roles.items() for what in permitted(site.plan.component(component), machine)
     }
     assert calls <= allowed
-    # kombu needs only this one to return commands after a lost connection.
+    # kombu needs this permission only to return messages after a lost connection.
     assert {action for _, action, _ in allowed - calls} == {"sqs:ChangeMessageVisibility"}
 
     worker = machine.environment(site.plan.component("Pools/default").containers[0])

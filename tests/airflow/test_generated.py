@@ -43,7 +43,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Servers:
-    """The servers that replace AWS."""
+    """The servers that replace AWS: PostgreSQL, Redis and S3."""
 
     postgres: Databases
     redis: RedisServer
@@ -57,7 +57,7 @@ class Servers:
 
 @dataclass
 class Scenario:
-    """A plan, and a machine with its migrated database."""
+    """A plan, and a machine with a migrated database on which the plan's containers run."""
 
     name: str
     version: AirflowVersion
@@ -102,7 +102,7 @@ def with_executors(pairs: list[tuple[AirflowVersion, str]]) -> pytest.MarkDecora
 
 PAIRS = [(version, name) for name in EXECUTORS for version in RELEASES]
 EVERY, CELERY = with_executors(PAIRS), with_executors(PAIRS[:2])
-# `make e2e` runs Airflow 2 with the LocalExecutor from a template.
+# Without Airflow 2 with the LocalExecutor, which `make e2e` runs from a template.
 CELERY_AND_NEWEST = with_executors(PAIRS[:3])
 
 
@@ -171,10 +171,10 @@ def option_of(variable: str) -> tuple[str, str]:
 @pytest.mark.xdist_group("airflow")
 @EVERY
 def test_airflow_reads_the_planned_options(scenario: Scenario):
-    """In every container, Airflow reads each planned option and connects with the exact passwords."""
+    """In each container, Airflow reads each planned option and connects with the exact passwords."""
     machine = scenario.machine
     containers = [*scenario.services, *scenario.plan.component("Migration").containers]
-    if scenario.executor == "local":  # only the scheduler differs
+    if scenario.executor == "local":  # compare only the scheduler, because the others are equal
         containers = [*scenario.plan.component("Scheduler").containers]
     for container in containers:
         environment = machine.environment(container)
@@ -187,7 +187,7 @@ def test_airflow_reads_the_planned_options(scenario: Scenario):
         for (option, value), actual in zip(planned.items(), found["options"], strict=True):
             if option in commands:
                 assert actual, (container.name, option)
-                # Airflow may silently replace a failing command by a default, so run it separately too.
+                # If a command fails, Airflow may silently use the default, so run the command separately too.
                 assert machine.run(container, shlex.split(value)).stdout == actual, (container.name, option)
             else:
                 assert actual == value, (container.name, option)
@@ -209,16 +209,16 @@ def test_airflow_reads_the_planned_options(scenario: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_no_container_is_healthy_before_it_starts(scenario: Scenario):
-    """No container is healthy before it has started."""
+def test_health_checks_fail_before_their_container_starts(scenario: Scenario):
+    """The health check of each container fails before the container has started."""
     assert [c.name for c in scenario.services if scenario.machine.is_healthy(c)] == []
 
 
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_the_command_line_prints_the_same_option(scenario: Scenario):
-    """``airflow config get-value`` prints the same value as the probe."""
+def test_the_airflow_cli_prints_the_option_that_the_probe_reads(scenario: Scenario):
+    """``airflow config get-value`` prints the same value as probe.py."""
     scheduler = scenario.plan.component("Scheduler").containers[0]
     command = ["airflow", "config", "get-value", "database", "sql_alchemy_conn"]
     printed = scenario.machine.run(scheduler, command).stdout.splitlines()[-1]
@@ -228,8 +228,8 @@ def test_the_command_line_prints_the_same_option(scenario: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY_AND_NEWEST
-def test_a_dag_runs(running: Scenario):
-    """A DAG in a new cluster defers, shows its log while it runs, reads a variable and succeeds."""
+def test_a_dag_runs_on_the_planned_containers(running: Scenario):
+    """A DAG in a new cluster defers, reads a variable and succeeds; its log is readable while it runs."""
     api = Api(running.version.major)
     running.upload_dag()
     eventually(lambda: api.call("dags/conversation")[0] == 200, 300)
@@ -237,7 +237,7 @@ def test_a_dag_runs(running: Scenario):
     assert status == 200, made
     run = f"dags/conversation/dagRuns/{json.loads(made)['dag_run_id']}"
     talk = f"{run}/taskInstances/talk"
-    # The log of a running task comes from its process; later it comes from S3.
+    # The API reads a running task's log from the worker, and a finished one's from S3.
     live = eventually(lambda: match("the question 4711", api.call(f"{talk}/logs/1")[1]), 300)
     assert match('"state": ?"running"', api.call(talk)[1]), live
     status, made = api.call("variables", {"key": "answer", "value": ANSWER})
@@ -245,7 +245,7 @@ def test_a_dag_runs(running: Scenario):
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 300)[1]
     log = eventually(lambda: match(f"the answer {ANSWER}", api.call(f"{talk}/logs/1")[1]), 180)
     assert state == "success", log
-    # The log is uploaded to S3 seconds after the task succeeded.
+    # Airflow uploads the log to S3 seconds after the task has succeeded.
     eventually(lambda: match("back from the triggerer", api.call(f"{run}/taskInstances/defer/logs/1")[1]), 180)
     stored = running.servers.postgres.execute("SELECT val FROM variable", running.name)
     assert ANSWER not in stored, "the variable is not encrypted"
@@ -270,7 +270,7 @@ def test_ui_and_execution_api_have_separate_ports(running: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY
 def test_the_sign_in_works_through_a_tunnel(running: Scenario):
-    """The sign-in redirects to the requested host, so that it works through a tunnel."""
+    """The sign-in page redirects to the requested host, so that it works through a tunnel."""
     path = "/" if running.version.major == 2 else "/api/v2/auth/login"
     with urllib.request.urlopen(f"http://127.0.0.1:8080{path}", timeout=30) as answer:
         assert urlsplit(answer.url).netloc == "127.0.0.1:8080"
@@ -295,7 +295,7 @@ def test_no_secret_is_in_output_or_arguments(running: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY
 def test_a_health_check_fails_after_its_process_stopped(running: Scenario):
-    """A heartbeat check fails after its process stopped."""
+    """A health check by heartbeat fails after its process stopped."""
     running.machine.wait_until_healthy(running.services)
     for name in ("DagProcessor", "Triggerer"):
         (container,) = running.plan.component(name).containers
@@ -304,7 +304,7 @@ def test_a_health_check_fails_after_its_process_stopped(running: Scenario):
 
 
 class Api:
-    """The public API with the generated admin."""
+    """A client of Airflow's public API, signed in as the generated admin."""
 
     def __init__(self, major: int) -> None:
         self.major = major
@@ -335,7 +335,7 @@ def send(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str]
 
 
 def match(pattern: str, text: str) -> str | None:
-    """Return *text* if it matches *pattern*."""
+    """Return *text* if it contains a match of *pattern*, else None."""
     return text if re.search(pattern, text) else None
 
 
@@ -346,7 +346,7 @@ def listens(port: int) -> bool:
 
 
 def eventually(condition, seconds: float):
-    """Wait until the function returns a true value, and return it."""
+    """Call the function until it returns a true value, and return that value."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < end, f"not true after {seconds} s"
@@ -372,13 +372,13 @@ def scheduler_environment() -> Mapping[str, object]:
     return plan_of(version=RELEASES[0]).component("Scheduler").containers[0].environment
 
 
-# Without NUL, which an environment variable cannot contain.
+# Passwords contain no NUL, because environment variables cannot.
 PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64)
 
 
 @given(user=PASSWORDS, password=PASSWORDS)
-def test_any_password_survives_the_database_url(user: str, password: str):
-    """The database URL contains any user and password exactly."""
+def test_the_database_url_encodes_any_password(user: str, password: str):
+    """Any user and password can be decoded exactly from the database URL."""
     environment = scheduler_environment()
     server = {"METADATA_HOST": "db.example.com", "METADATA_PORT": "5432", "METADATA_NAME": "airflow"}
     login = {"METADATA_USER": user, "METADATA_PASSWORD": password}
@@ -393,8 +393,8 @@ def test_any_password_survives_the_database_url(user: str, password: str):
 
 
 @given(token=PASSWORDS)
-def test_any_token_survives_the_broker_urls(token: str):
-    """Both broker URLs contain any token exactly and differ only in the database."""
+def test_the_broker_urls_encode_any_token(token: str):
+    """The URLs of broker and results encode any token exactly and differ only in the database number."""
     environment = scheduler_environment()
     variables = {"BROKER_HOST": "cache.example.com", "BROKER_PORT": "6379", "BROKER_TOKEN": token}
     urls = [
@@ -408,8 +408,8 @@ def test_any_token_survives_the_broker_urls(token: str):
 
 
 @given(seed=st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=43, max_size=43))
-def test_any_seed_is_a_fernet_key(seed: str):
-    """Every seed of 43 letters and digits becomes a key of 32 bytes."""
+def test_any_generated_seed_becomes_a_fernet_key(seed: str):
+    """Every seed of 43 letters and digits becomes a Fernet key of 32 bytes."""
     environment = scheduler_environment()
     key = output_of(str(environment["AIRFLOW__CORE__FERNET_KEY_CMD"]), {"FERNET_SEED": seed})
     assert len(base64.urlsafe_b64decode(key)) == 32

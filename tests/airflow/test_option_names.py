@@ -1,4 +1,4 @@
-"""option_names.json compared with installed Airflow releases."""
+"""Compares option_names.json with installed Airflow releases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.airflow
 
 @dataclass(frozen=True, kw_only=True)
 class Airflow:
-    """A release and its option names."""
+    """An installed Airflow release and its options."""
 
     minor: str
     described: frozenset[Option]
@@ -84,7 +84,7 @@ def airflow(request, tmp_path_factory) -> Airflow:
 
 
 def installed(airflow: Airflow) -> set[Option]:
-    """Return a release's known options without those of providers that are not installed."""
+    """Return the options of a release in option_names.json, without those of providers that are not installed."""
     return {option for option, facts in known(airflow.minor).items() if facts.provider in {None, *airflow.providers}}
 
 
@@ -93,54 +93,54 @@ def only_later(airflow: Airflow) -> set[Option]:
     return {("atlas", "password")} if airflow.minor == "2.11" else set()
 
 
-def test_the_file_has_every_option_of_airflow(airflow):
-    """The file has every option of Airflow."""
+def test_option_names_json_has_every_option_of_airflow(airflow):
+    """The file option_names.json has every option of an installed Airflow."""
     assert airflow.described - set(known(airflow.minor)) == set()
 
 
-def test_airflow_has_every_option_of_the_file(airflow):
-    """Airflow, or an installed provider, has every option of the file."""
+def test_airflow_has_every_option_of_option_names_json(airflow):
+    """Airflow or an installed provider has every option that the file lists."""
     assert installed(airflow) - airflow.described == set()
 
 
-def test_sensitive_options(airflow):
-    """The sensitive options, which are refused as text, are those that Airflow masks."""
+def test_sensitive_options_are_those_that_airflow_masks(airflow):
+    """The options that the file marks as sensitive are those that Airflow masks."""
     sensitive = {option for option in installed(airflow) if every_option()[option].sensitive}
     assert sensitive - only_later(airflow) == airflow.sensitive & installed(airflow)
 
 
-def test_environment_names_set_options(airflow):
-    """The environment variable of an option sets it."""
+def test_the_environment_variable_of_each_option_sets_it(airflow):
+    """Airflow reads each option from its environment variable."""
     assert [option for option in known(airflow.minor) if not airflow.plain[option]] == []
 
 
-def test_defaults_that_the_cluster_relies_on(airflow):
-    """Options that the cluster relies on have these defaults in Airflow."""
+def test_airflow_has_the_defaults_that_the_cluster_relies_on(airflow):
+    """Options that the cluster relies on without setting them have the expected defaults."""
     assert len(airflow.defaults) > 10
     assert airflow.defaults == relied_on(airflow.minor)
 
 
-def test_commands_set_sensitive_options(airflow):
-    """The command of a sensitive option is run."""
+def test_airflow_runs_the_commands_of_sensitive_options(airflow):
+    """Airflow runs the command in a sensitive option's ``_CMD`` variable."""
     ran = {option for option, was_run in airflow.commands.items() if was_run}
     sensitive = {option for option in installed(airflow) if every_option()[option].sensitive}
     assert sensitive - only_later(airflow) - ran == set()
 
 
-def test_old_names_are_read_or_ignored(airflow):
-    """An old name sets the new option exactly if the file lists it as still read."""
+def test_airflow_reads_exactly_the_old_names_that_the_file_lists(airflow):
+    """Airflow reads the old name of an option exactly if the file lists the name as still read."""
     merged = {
         "stalled_task_timeout",
         "task_adoption_timeout",
         "worker_pods_pending_timeout",
-    }  # merged by the scheduler
+    }  # replaced by one option, which the scheduler computes from them
     for old, facts in every_option().items():
         if airflow.minor not in facts.minors and old[1] not in merged and current_option(old, airflow.minor):
             assert airflow.plain[old] == (airflow.minor in facts.read), old
 
 
-def test_every_old_name_is_known(airflow):
-    """Each old name in Airflow's table has its new name in the file."""
+def test_the_file_has_every_old_option_name_of_airflow(airflow):
+    """The file maps each old option name that Airflow knows to its new name."""
     for old, new in airflow.old.items():
         if new in airflow.described:
             assert airflow.minor in every_option()[old].read, old

@@ -1,4 +1,4 @@
-"""The emulator's process: the AWS API on loopback, with hooks for tests."""
+"""The program of the emulator's process: the AWS API on loopback, which tests can control by requests."""
 
 import json
 import signal
@@ -12,12 +12,12 @@ from . import rehearsal
 
 
 def main() -> None:
-    """Serve on a free port, and print the address and key as the first line."""
+    """Serve on a free port, and print the API's address and key as the first line."""
     account = Account()
     agent = rehearsal.Agent(account)
 
     def hook(path: str, body: bytes) -> Any:
-        """Handle a request of a test."""
+        """Handle a request with which a test controls the emulator."""
         if path == "plans":
             agent.plans[:] = json.loads(body)
         if path == "clock":

@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
-    """Handle a call as Docker does without local images."""
+    """Handle a call as a Docker without local images does."""
     call = {"arguments": arguments}
     if arguments[0] == "build":
-        # The folder is the last argument of a build.
+        # The last argument of `docker build` is the build context.
         context = Path(arguments[-1]).resolve()
         call["files"] = {
             str(file.relative_to(context)): [file.read_text(), oct(file.stat().st_mode & 0o777)]

@@ -1,6 +1,6 @@
-"""A comparison of each resource's declared properties with the API's description.
+"""Compares the declared properties of each resource with the API's description.
 
-The template is resolved again from the API only, so that wrongly resolved intrinsics are found.
+References in the template are resolved a second time, from API descriptions, to detect wrongly resolved ones.
 """
 
 import base64
@@ -29,7 +29,7 @@ class View:
         describe: Queries the API with the stack, physical id and declared properties.
         paths: JMESPath of properties whose name differs.
         attributes: JMESPath of `Fn::GetAtt` attributes whose name differs.
-        silent: Properties that the API never shows, and why.
+        silent: Properties that the API never returns, and the reason.
     """
 
     describe: Describe
@@ -59,7 +59,7 @@ def filtered(service: str, method: str, name: str, path: str) -> Describe:
 
 
 def vpc(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """Describe a VPC and its two attributes."""
+    """Describe a VPC and its two DNS attributes."""
     ec2 = stack.client("ec2")
     found = ec2.describe_vpcs(VpcIds=[physical_id])["Vpcs"][0]
     for name in ("EnableDnsHostnames", "EnableDnsSupport"):
@@ -80,7 +80,7 @@ def route(stack: "Stack", _: str, declared: dict) -> dict | None:
 
 
 def security_group(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """Describe a security group without the rules that are separate resources."""
+    """Describe a security group, without the rules that the template declares as separate resources."""
     ec2 = stack.client("ec2")
     found = ec2.describe_security_groups(GroupIds=[physical_id])["SecurityGroups"][0]
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [physical_id]}])
@@ -105,7 +105,7 @@ def _rule(rule: dict) -> dict:
 
 
 def security_group_rule(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """Describe a rule that is a separate resource."""
+    """Describe a security group rule that is a separate resource."""
     found = stack.client("ec2").describe_security_group_rules(SecurityGroupRuleIds=[physical_id])
     rule = found["SecurityGroupRules"][0]
     return {"GroupId": rule["GroupId"], **_rule(rule)}
@@ -185,7 +185,7 @@ def secret(stack: "Stack", physical_id: str, declared: dict) -> dict:
 
 
 def attachment(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """Check that the secret's endpoint is that of the database."""
+    """Check that the secret has the endpoint of its database."""
     value = json.loads(stack.client("secretsmanager").get_secret_value(SecretId=physical_id)["SecretString"])
     secret_value = [value["host"], value["port"], value["dbname"], value["username"], value["engine"]]
     rds = stack.client("rds")
@@ -216,7 +216,7 @@ def parameters(service: str, describe: str, values: str, name: str, group: str) 
 
 
 def replication_group(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """Describe a replication group and its nodes, which must be equal."""
+    """Describe a replication group, and check that its nodes are equal."""
     api = stack.client("elasticache")
     found = api.describe_replication_groups(ReplicationGroupId=physical_id)["ReplicationGroups"][0]
     first, *others = (
@@ -249,7 +249,7 @@ def queue(stack: "Stack", url: str, _: dict) -> dict:
 
 
 def table(stack: "Stack", name: str, _: dict) -> dict:
-    """Describe a table and its expiry."""
+    """Describe a DynamoDB table and its time to live."""
     dynamodb = stack.client("dynamodb")
     found = dynamodb.describe_table(TableName=name)["Table"]
     expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
@@ -271,7 +271,7 @@ def table(stack: "Stack", name: str, _: dict) -> dict:
 
 
 def policy(stack: "Stack", name: str, declared: dict) -> dict:
-    """Describe an inline policy, which must be equal in each role."""
+    """Describe an inline policy, and check that it is equal in each role."""
     iam = stack.client("iam")
     documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for role in declared["Roles"]]
     assert all(document == documents[0] for document in documents)
@@ -317,7 +317,7 @@ def target_group(stack: "Stack", arn: str, _: dict) -> dict:
 
 
 def service(stack: "Stack", arn: str, declared: dict) -> dict:
-    """Describe a service of its cluster."""
+    """Describe an ECS service."""
     found = stack.client("ecs").describe_services(cluster=declared["Cluster"], services=[arn], include=["TAGS"])
     shown = found["services"][0]
     return {**shown, "Cluster": shown["clusterArn"].rsplit("/", 1)[-1]}
@@ -330,7 +330,7 @@ def task_definition(stack: "Stack", arn: str, _: dict) -> dict:
 
 
 def file_system(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """Describe a file system, its policy and its backup."""
+    """Describe an EFS file system, its policy and its backup policy."""
     efs = stack.client("efs")
     found = efs.describe_file_systems(FileSystemId=physical_id)["FileSystems"][0]
     found["Arn"] = found["FileSystemArn"]
@@ -340,7 +340,7 @@ def file_system(stack: "Stack", physical_id: str, _: dict) -> dict:
 
 
 def mount_target(stack: "Stack", physical_id: str, _: dict) -> dict:
-    """Describe a mount target and its security groups."""
+    """Describe an EFS mount target and its security groups."""
     efs = stack.client("efs")
     found = efs.describe_mount_targets(MountTargetId=physical_id)["MountTargets"][0]
     groups = efs.describe_mount_target_security_groups(MountTargetId=physical_id)["SecurityGroups"]
@@ -355,7 +355,7 @@ def certificate(stack: "Stack", arn: str, _: dict) -> dict:
 
 
 def record_set(stack: "Stack", _: str, declared: dict) -> dict:
-    """Describe a record in a zone of another stack."""
+    """Describe a DNS record in a zone that exists outside the stack."""
     zone = declared["HostedZoneId"]
     records = stack.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     (found,) = (item for item in records if (item["Name"], item["Type"]) == (declared["Name"], declared["Type"]))
@@ -363,7 +363,7 @@ def record_set(stack: "Stack", _: str, declared: dict) -> dict:
 
 
 def layer(stack: "Stack", arn: str, declared: dict) -> dict:
-    """Describe a layer and check the hash of its archive."""
+    """Describe a Lambda layer and check the hash of its archive."""
     name, version = arn.split(":layer:")[1].split(":")
     found = stack.client("lambda").get_layer_version(LayerName=name, VersionNumber=int(version))
     content = declared["Content"]
@@ -392,7 +392,7 @@ def bucket_deployment(stack: "Stack", _: str, declared: dict) -> dict:
 
 
 def custom(stack: "Stack", physical_id: str, declared: dict) -> dict:
-    """Return the declaration, because the tests of the gate check its custom resource."""
+    """Return the declared properties without a check, because the tests of the migration gate check this resource."""
     return declared
 
 
@@ -599,7 +599,7 @@ class Stack:
 
     @cached_property
     def rules_apart(self) -> set[str]:
-        """Return the security group rules of all stacks that are separate resources."""
+        """Return the ids of security group rules that any stack declares as separate resources."""
         cloudformation = self.client("cloudformation")
         return {
             item["PhysicalResourceId"]
@@ -609,7 +609,7 @@ class Stack:
         }
 
     def images(self) -> set[str]:
-        """Return the images of the stack's task definitions."""
+        """Return the images in the stack's task definitions."""
         ecs = self.client("ecs")
         return {
             container["image"]
@@ -716,7 +716,7 @@ UNORDERED = ("Subnets", "SubnetIds", "SecurityGroups", "SecurityGroupIds", "Rout
 
 
 def compare(declared: Any, shown: Any, where: str) -> Iterator[str]:
-    """Yield each declared leaf that is not shown; additional members are defaults."""
+    """Yield each declared value that the description lacks; additional members are ignored as defaults."""
     if isinstance(declared, dict) and isinstance(shown, dict):
         for name, value in declared.items():
             yield from compare(value, member(shown, name), f"{where}.{name}")

@@ -1,4 +1,4 @@
-"""The ECS agent of the deploy tests: tests decide the result of each task."""
+"""The ECS agent of the deploy tests; tests determine the result of each task."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from cdk_airflow_ecs.local.aws.account import Account
 
 
 class Agent:
-    """An agent that ends tasks by plans.
+    """An agent that runs no containers and ends tasks by plans.
 
     With the plan `{"image", "exit", "logs", "reason", "seconds"}`, a task whose first container runs `image` writes
     `logs` and stops with `exit` after `seconds`. A task without a plan succeeds.
@@ -23,7 +23,7 @@ class Agent:
         self.ran: list[dict] = []
 
     def start(self, task: Task, definition: Any) -> None:
-        """Run a task in the background until its end."""
+        """Simulate a task in the background until its end."""
         overrides = {item["name"]: item for item in (task.overrides or {}).get("containerOverrides", [])}
         task.containers = [
             {
@@ -80,7 +80,7 @@ class Agent:
 
 
 def steady_services() -> None:
-    """Make each service run its desired count at once."""
+    """Make each service report its desired count as running."""
     for name in ("create_service", "update_service"):
         original = getattr(EC2ContainerServiceBackend, name)
 

@@ -1,4 +1,4 @@
-"""Starting, controlling and stopping the emulator."""
+"""Starts, controls and stops the emulator."""
 
 import json
 import os
@@ -21,7 +21,7 @@ REGION = "us-east-1"
 
 
 class Emulator(AbstractContextManager):
-    """A running emulator; AWS clients use it with the environment `env`."""
+    """A running emulator; AWS clients with the environment variables `env` use it."""
 
     def __init__(self, log: Path):
         self.log = log.open("w")
@@ -69,7 +69,7 @@ class Emulator(AbstractContextManager):
         return post_json(f"{self.url}/_emulator/{path}", self.key, value)
 
     def plan(self, *plans: dict) -> None:
-        """Set the result of tasks; see `rehearsal.Agent`. Without arguments, all succeed."""
+        """Set the result of tasks (see `rehearsal.Agent`); without arguments, all tasks succeed."""
         self._hook("plans", plans)
 
     def hurry(self, seconds: float | None) -> None:
@@ -82,15 +82,15 @@ class Emulator(AbstractContextManager):
 
     @property
     def ran(self) -> list[dict]:
-        """Return the tasks that `RunTask` started, in order."""
+        """Return the tasks that `RunTask` started, in the order of their start."""
         return self._hook("ran")["ran"]
 
     def deploy(self, app: Path, succeeds: bool = True, **env: str) -> str:
-        """Deploy *app* with *env* and return the output of `cdk`; the app is synthesized in this process."""
+        """Deploy *app*, synthesized in this process with environment variables *env*; return the output of `cdk`."""
         return self.stack("deploy", app, "--require-approval", "never", succeeds=succeeds, **env)
 
     def stack(self, command: str, app: Path, *arguments: str, succeeds: bool | None = True, **env: str) -> str:
-        """Run a command of `cdk` on the assembly of *app*; *succeeds* is None if either result is accepted."""
+        """Run a command of `cdk` on *app*'s cloud assembly; *succeeds* is the expected result, None for either."""
         with tempfile.TemporaryDirectory() as folder:
             with mock.patch.dict(os.environ, env):
                 assembly = run_app(app, outdir=f"{folder}/out").folder

@@ -1,4 +1,4 @@
-"""The Aurora example, deployed, changed and destroyed in an emulated account."""
+"""Deploys, changes and destroys the Aurora example in an emulated AWS account."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def deploy(emulator, app, **env):
 
 
 def differences(stack):
-    """Return every property that differs in the API."""
+    """Return every property whose value in the API differs from the template."""
     return [line for name in stack.bodies for line in stack.differences(name)]
 
 
@@ -36,8 +36,8 @@ def databases(stack):
     return {name: stack.ids[name] for name, body in stack.bodies.items() if body["Type"] in kinds}
 
 
-def test_from_deploy_to_destroy(emulator):
-    """The example deploys as declared, readers are added and removed, and destroy keeps a snapshot."""
+def test_aurora_readers_are_added_and_removed_and_destroy_keeps_a_snapshot(emulator):
+    """The Aurora example deploys as declared, adds and removes readers, and leaves a snapshot after `cdk destroy`."""
     stack, events = deploy(emulator, EXAMPLE)
     assert differences(stack) == []
     first = databases(stack)
@@ -46,7 +46,7 @@ def test_from_deploy_to_destroy(emulator):
     done = {name for name, status in events[:migrated] if status == "CREATE_COMPLETE"}
     assert {*first} <= done
 
-    # Two more readers, more capacity, I/O-Optimized storage; and a log group instead of a bucket.
+    # Two more readers, more capacity, I/O-Optimized storage, and task logs in a log group instead of a bucket.
     stack, _ = deploy(emulator, VARIANT, TEST_READERS="3")
     assert differences(stack) == []
     grown = databases(stack)

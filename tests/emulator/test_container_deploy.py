@@ -1,4 +1,4 @@
-"""Stores in containers, deployed, replaced and destroyed in an emulated account."""
+"""Deploys, replaces and destroys PostgreSQL and Redis containers in an emulated AWS account."""
 
 import json
 
@@ -20,7 +20,7 @@ VARIANT = REPOSITORY / "tests/emulator/apps/containers.py"
 
 
 def deploy(emulator, name, app, **env):
-    """Deploy *app*; return its stack and the new events."""
+    """Deploy *app*; return its stack and the stack events of this deployment."""
     cloudformation = emulator.client("cloudformation")
     known = [each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]]
     before = len(events(emulator, name)) if name in known else 0
@@ -35,17 +35,17 @@ def events(emulator, name):
 
 
 def differences(stack):
-    """Return every property that differs in the API."""
+    """Return every property whose value in the API differs from the template."""
     return [line for name in stack.bodies for line in stack.differences(name)]
 
 
 def logical(stack, kind, beginning="Airflow"):
-    """Return the logical ids of a type."""
+    """Return the logical ids of a resource type."""
     return [name for name, body in stack.bodies.items() if body["Type"] == kind and name.startswith(beginning)]
 
 
-def test_the_example(emulator):
-    """The example creates stores, migration and services in this order, and destroys completely."""
+def test_the_container_example_creates_stores_then_migration_then_services(emulator):
+    """The example creates stores, migration and services in this order; `cdk destroy` deletes all of its resources."""
     before = len(emulator.ran)
     stack, happened = deploy(emulator, "AirflowDev", EXAMPLE)
     assert differences(stack) == []
@@ -60,7 +60,7 @@ def test_the_example(emulator):
         else:
             assert happened.index((name, "CREATE_IN_PROGRESS")) > happened.index((gate, "CREATE_COMPLETE"))
     database = happened.index((next(name for name in stores if "Database" in name), "CREATE_IN_PROGRESS"))
-    # The load balancer's rule may be created later.
+    # Check only the database's egress rule, because the load balancer's may be created later.
     (egress,) = logical(stack, "AWS::EC2::SecurityGroupEgress", "AirflowDatabase")
     for name in [*logical(stack, "AWS::EFS::MountTarget"), egress]:
         assert happened.index((name, "CREATE_COMPLETE")) < database, name
@@ -69,13 +69,13 @@ def test_the_example(emulator):
 
     emulator.stack("destroy", EXAMPLE, "--force", succeeds=None)
     left = emulator.client("cloudformation").describe_stack_resources(StackName=stack.id)["StackResources"]
-    # The emulator logs deletions from the bucket of access logs in that bucket.
+    # Deleting objects from the access log bucket writes new access logs to it, so it stays.
     assert {each["ResourceType"] for each in left if each["ResourceStatus"] != "DELETE_COMPLETE"} <= {"AWS::S3::Bucket"}
     assert emulator.client("efs").describe_file_systems()["FileSystems"] == []
 
 
-def test_stores_are_replaced_and_restored(emulator):
-    """Replacing stores migrates the new database, keeps passwords and removes the old stores."""
+def test_replacing_stores_migrates_the_new_database(emulator):
+    """Replacing AWS services by containers and back migrates each new database and keeps passwords."""
     first, _ = deploy(emulator, "Containers", VARIANT)
     secrets = {name: first.ids[name] for name in logical(first, "AWS::SecretsManager::Secret")}
     values = {name: secret(emulator, arn) for name, arn in secrets.items()}

@@ -1,4 +1,4 @@
-"""The quickstart, from bootstrap to destroy in an emulated account."""
+"""Deploys, updates and destroys the quickstart in an emulated AWS account."""
 
 import json
 import re
@@ -42,7 +42,7 @@ class Account:
         return done.returncode, done.stdout + done.stderr
 
     def deploy(self):
-        """Deploy without approval."""
+        """Deploy without asking for approval."""
         return self.cdk("deploy", "--require-approval", "never")
 
     @property
@@ -56,7 +56,7 @@ class Account:
         return self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
 
     def events(self, since=0):
-        """Return the events, in order, as (logical id, type, status)."""
+        """Return the stack's events in order, as (logical id, type, status)."""
         events = self.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"][::-1]
         return [(e["LogicalResourceId"], e["ResourceType"], e["ResourceStatus"]) for e in events][since:]
 
@@ -68,7 +68,7 @@ class Account:
         return {item["serviceName"]: item["taskDefinition"] for item in services["services"]}
 
     def images(self):
-        """Return the images of the services."""
+        """Return the images of the running services."""
         ecs = self.client("ecs")
         found = [
             ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
@@ -97,15 +97,15 @@ def position(events, kind, status):
     return next(number for number, event in enumerate(events) if event[1:] == (kind, status))
 
 
-def test_every_resource_reads_back_as_declared(account, declared):
+def test_the_api_describes_every_resource_as_declared(account, declared):
     """The API describes each declared property of each resource."""
     assert account.status == "CREATE_COMPLETE"
     assert set(declared.ids) == set(declared.bodies)
     assert [line for name in declared.bodies for line in declared.differences(name)] == []
 
 
-def test_the_comparison_finds_differences(declared):
-    """The comparison finds a changed value, list entry and order, and values that only nodes show."""
+def test_the_comparison_with_the_api_finds_differences(declared):
+    """The comparison finds a changed value, list entry or order, and values that only nodes have."""
 
     def found(kind, change):
         name = next(name for name, body in declared.bodies.items() if body["Type"] == kind)
@@ -133,7 +133,7 @@ def test_the_comparison_finds_differences(declared):
 
 
 def test_migration_runs_once_before_any_service(account):
-    """The migration runs once, after the resources that it needs and before any service."""
+    """The migration runs once, after the resources that it uses and before any service is created."""
     events = account.events()
     (ran,) = account.ran
     assert ran["startedBy"].startswith("cdk-airflow-ecs-migration/")
@@ -145,7 +145,7 @@ def test_migration_runs_once_before_any_service(account):
     for name in kinds:
         needed = (
             kinds[name]["Type"] in ("AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")
-            # The policy of the dead-letter queue only denies requests without TLS.
+            # The migration does not need the dead-letter queue's policy, which only denies requests without TLS.
             or (re.search(r"Gate.*(Policy|Role|HandOver)", name) and kinds[name]["Type"] != "AWS::SQS::QueuePolicy")
             or re.search(r"DatabaseSecurityGroupfrom.*Gate", name)
             or re.search(r"PrivateSubnet\dDefaultRoute", name)
@@ -181,8 +181,8 @@ def test_a_new_image_migrates_before_services_are_updated(account):
     assert account.images() == {NEXT}
 
 
-def test_failed_migration_rolls_back_with_its_log(account):
-    """A failed migration rolls back with its log in the output, and no service is updated."""
+def test_a_failed_migration_rolls_back_and_prints_its_log(account):
+    """A failed migration rolls the deployment back, prints the migration's log and updates no service."""
     services, before, ran = account.running(), len(account.events()), len(account.ran)
     account.emulator.plan({"image": BROKEN, "exit": 1, "logs": ["Performing upgrade", LAST_WORDS]})
     output = account.emulator.deploy(VARIANT, succeeds=False, TEST_IMAGE=BROKEN)
@@ -194,8 +194,8 @@ def test_failed_migration_rolls_back_with_its_log(account):
     assert [item["containers"][0]["image"] for item in account.ran[ran:]] == [BROKEN, NEXT]
 
 
-def test_long_migration_outlives_its_function(account):
-    """A migration that outlives its function continues in the next invocation, with one task."""
+def test_a_migration_may_take_longer_than_a_lambda_invocation(account):
+    """After a Lambda timeout, the next invocation waits for the same migration task."""
     ran = len(account.ran)
     account.emulator.plan({"image": SLOW, "seconds": 15})
     account.emulator.hurry(91)
@@ -211,7 +211,7 @@ def test_long_migration_outlives_its_function(account):
 
 
 def test_destroy_keeps_retained_resources(account):
-    """Deletion protection prevents a destroy; without it, only retained resources and final snapshots remain."""
+    """Deletion protection prevents `cdk destroy`; without it, only retained resources and final snapshots remain."""
     stack, ran = readback.Stack(account.client, STACK), len(account.ran)
     policies = {name: body.get("DeletionPolicy", "Delete") for name, body in stack.bodies.items()}
     (database,) = [name for name, body in stack.bodies.items() if body["Type"] == "AWS::RDS::DBInstance"]
@@ -233,8 +233,8 @@ def test_destroy_keeps_retained_resources(account):
     assert len(account.ran) == ran
 
 
-def test_failed_first_migration_removes_everything(account):
-    """A failed first deployment creates no service, and `DESTROY` removes all but non-empty buckets."""
+def test_a_failed_first_migration_removes_everything(account):
+    """A failed first deployment creates no service; with `RemovalPolicy.DESTROY`, only non-empty buckets remain."""
     account.emulator.plan({"image": BROKEN, "exit": 1, "logs": [LAST_WORDS]})
     output = account.emulator.deploy(VARIANT, succeeds=False, TEST_IMAGE=BROKEN, TEST_DESTROY="1")
     assert LAST_WORDS in output
@@ -255,7 +255,7 @@ def test_failed_first_migration_removes_everything(account):
     ],
     ids=["type", "property", "attribute", "function", "dynamic reference"],
 )
-def test_unknown_template_parts_fail_and_are_named(emulator, body, named):
+def test_the_emulator_names_an_unsupported_template_part(emulator, body, named):
     """The emulator fails a deployment with an unknown type, property or function, and names it."""
     cloudformation = emulator.client("cloudformation")
     resources = {"Other": {"Type": "AWS::Logs::LogGroup"}, "One": {**body, "DependsOn": "Other"}}

@@ -1,4 +1,4 @@
-"""The examples that no other test deploys: all by one `cdk deploy` in one emulated account."""
+"""One `cdk deploy` deploys all examples that no other module deploys, in one emulated AWS account."""
 
 import json
 
@@ -25,7 +25,7 @@ ELSEWHERE = {
     "quickstart": test_deploy.QUICKSTART,
 }
 HERE = [name for name in EXAMPLES if name not in ELSEWHERE]
-# The certificate or zone that an example expects in the account.
+# The hosted zone that an example expects in the account.
 ZONE = ("Z0123456789EXAMPLE", "data.example.com")
 
 
@@ -34,7 +34,7 @@ def deployed(emulator, tmp_path_factory):
     """Deploy the examples; return their assemblies, the builder's calls and the migration tasks."""
     folder = tmp_path_factory.mktemp("examples")
     apps = {name: run_example(name, outdir=str(folder / "out" / f"assembly-{name}")) for name in HERE}
-    # One assembly contains all, as an app contains stages.
+    # Combine all assemblies into one, in which each example is a stage.
     stages = {
         app.folder.name: {"type": "cdk:cloud-assembly", "properties": {"directoryName": app.folder.name}}
         for app in apps.values()
@@ -55,16 +55,16 @@ def deployed(emulator, tmp_path_factory):
     return apps, calls, emulator.ran[before:]
 
 
-def test_no_example_is_forgotten():
-    """Every example is deployed by this module or another one."""
+def test_every_example_is_deployed_by_a_test():
+    """Every example is deployed by this test module or another one."""
     folders = sorted(file.parent.name for file in (REPOSITORY / "examples").glob("*/README.md"))
     assert sorted([*HERE, *ELSEWHERE]) == folders
     assert {name: f"examples/{name}" in str(app) for name, app in ELSEWHERE.items()} == dict.fromkeys(ELSEWHERE, True)
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_it_reads_back_as_declared(emulator, deployed, name):
-    """The API describes each declared property of each resource."""
+def test_the_api_describes_each_example_as_declared(emulator, deployed, name):
+    """The API describes each declared property of each resource of the example."""
     templates = deployed[0][name].templates
     assert templates
     for stack, template in templates.items():
@@ -77,7 +77,7 @@ def test_it_reads_back_as_declared(emulator, deployed, name):
 
 
 def test_the_comparison_finds_an_additional_file(emulator, deployed):
-    """The comparison finds an additional file in a bucket."""
+    """The comparison with the API finds an additional file in a bucket."""
     found = readback.Stack(emulator.client, "Platform")
     (upload,) = (name for name, body in found.bodies.items() if body["Type"] == "Custom::CDKBucketDeployment")
     stray = {"Bucket": found.declared(upload)["DestinationBucketName"], "Key": "stray.py"}
@@ -88,8 +88,8 @@ def test_the_comparison_finds_an_additional_file(emulator, deployed):
     assert list(found.differences(upload)) == []
 
 
-def test_an_image_is_built_once(emulator, deployed):
-    """Only the image of the SQS example is built, once, and all of its containers use it."""
+def test_the_image_of_an_example_is_built_once(emulator, deployed):
+    """Only the SQS example builds an image; it does so once, and all of its containers use the image."""
     apps, calls, _ = deployed
     assert [call[0] for call in calls].count("build") == 1
     (pushed,) = (call[1] for call in calls if call[0] == "push")
@@ -98,8 +98,8 @@ def test_an_image_is_built_once(emulator, deployed):
         assert name == "celery-sqs" or pushed not in run_by(emulator, apps[name])
 
 
-def test_each_migration_ran_once(emulator, deployed):
-    """Each cluster runs one migration, with its image."""
+def test_each_example_runs_one_migration(emulator, deployed):
+    """Each example's cluster runs one migration task, with the cluster's image."""
     apps, _, ran = deployed
     assert len(ran) == len(HERE)
     images = [{*run_by(emulator, app)} for app in apps.values()]
@@ -109,5 +109,5 @@ def test_each_migration_ran_once(emulator, deployed):
 
 
 def run_by(emulator, app: Assembly):
-    """Return the images of an example's tasks."""
+    """Return the images that an example's tasks run."""
     return {image for stack in app.templates for image in readback.Stack(emulator.client, stack).images()}

@@ -1,4 +1,4 @@
-"""Clusters with Fargate Spot, ECS tasks and pools in an emulated account."""
+"""Deploys clusters with Fargate Spot, ECS tasks and worker pools in an emulated AWS account."""
 
 import pytest
 
@@ -20,7 +20,7 @@ APPS = {
 
 
 @pytest.mark.parametrize("name", APPS)
-def test_it_deploys_and_reads_back_as_declared(name, emulator):
+def test_services_are_created_after_their_capacity_providers(name, emulator):
     """Services are created after the capacity providers, and the API describes each declared property."""
     emulator.deploy(APPS[name])
     declared = readback.Stack(emulator.client, name)

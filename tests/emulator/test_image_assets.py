@@ -1,4 +1,4 @@
-"""An image built from a directory, with a replacement for Docker."""
+"""Deploys an image built from a directory, with a replacement for Docker."""
 
 import json
 import re
@@ -20,8 +20,8 @@ EXAMPLE = REPOSITORY / "examples" / "custom-image"
 REPOSITORY_URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"
 
 
-def test_the_example_is_built_pushed_and_deployed(emulator, tmp_path):
-    """One image is built for the tasks' platform from the example's files, and the tasks run it."""
+def test_the_image_of_the_example_is_built_pushed_and_deployed(emulator, tmp_path):
+    """`cdk deploy` builds one image from the example's files for the tasks' platform, and the tasks run this image."""
     app, log = EXAMPLE / "app.py", tmp_path / "builder.log"
     output = emulator.deploy(app, succeeds=False, CDK_DOCKER="no-such-docker")
     assert "Please install 'no-such-docker' and try again. (Or set the 'CDK_DOCKER" in output

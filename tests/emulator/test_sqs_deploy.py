@@ -1,4 +1,4 @@
-"""A cluster with SQS in an emulated account."""
+"""Deploys a cluster with SQS in an emulated AWS account."""
 
 import pytest
 
@@ -18,15 +18,15 @@ KEPT = ("AWS::SQS::Queue", "AWS::DynamoDB::Table")
 
 
 def deploy(emulator, pools):
-    """Deploy the app with this number of pools; return the ids of its queues and tables."""
+    """Deploy the app with this number of worker pools; return the ids of its queues and tables."""
     emulator.deploy(APP, TEST_POOLS=pools)
     stack = readback.Stack(emulator.client, "Sqs")
     assert [line for name in stack.bodies for line in stack.differences(name)] == []
     return {name: stack.ids[name] for name, body in stack.bodies.items() if body["Type"] in KEPT}
 
 
-def test_a_pool_is_added(emulator):
-    """A new pool adds a queue and replaces none."""
+def test_a_new_worker_pool_adds_a_queue(emulator):
+    """A new worker pool adds a queue and does not replace existing queues."""
     before = deploy(emulator, "1")
     after = deploy(emulator, "2")
     assert before.items() < after.items()

@@ -1,4 +1,4 @@
-"""The Aurora example with other readers, capacity and storage, and with task logs in CloudWatch."""
+"""The Aurora example with changed readers, capacity and storage, and with task logs in CloudWatch Logs."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A development cluster whose database and broker are containers or AWS services, by environment variable."""
+"""A development cluster; an environment variable selects containers or AWS services as database and broker."""
 
 import os
 

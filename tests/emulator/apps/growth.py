@@ -1,4 +1,4 @@
-"""A cluster with ECS tasks, one of them on Fargate Spot, and an additional pool."""
+"""A cluster with ECS tasks, one of them on Fargate Spot, and an additional worker pool."""
 
 from aws_cdk import App, Stack
 from aws_cdk import aws_ecs as ecs

@@ -1,4 +1,4 @@
-"""A cluster with SQS and a configurable number of pools; its image is not built."""
+"""A cluster with SQS and a configurable number of worker pools, without an image build."""
 
 import os
 
