@@ -42,7 +42,7 @@ class S3:
 def floor_of(folder: str) -> tuple[int, int]:
     """Return the oldest Python that a folder's docstring states."""
     docstring = ast.get_docstring(ast.parse((SOURCES / folder / "__init__.py").read_text())) or ""
-    (major, minor) = re.search(r"^Floor: Python (\d+)\.(\d+)", docstring, re.MULTILINE).groups()
+    (major, minor) = re.search(r"^Minimum: Python (\d+)\.(\d+)", docstring, re.MULTILINE).groups()
     return int(major), int(minor)
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class AccessLogs:
     """The bucket for access logs of the load balancer and other buckets.
 
-    It has no customer key, which load balancers do not support (Elastic Load Balancing guide, "Enable access logs").
+    It uses S3-managed keys, because load balancers cannot write to a bucket with a customer key (Elastic Load Balancing
+    guide, "Enable access logs").
     """
 
     def __init__(self, scope: Construct, stack: StackFacts, *, removal_policy: RemovalPolicy | None) -> None:
@@ -62,9 +63,9 @@ class AccessLogs:
         return iam.ServicePrincipal("logging.s3.amazonaws.com")
 
     def receive(self, bucket: s3.Bucket, prefix: str) -> None:
-        """Log access to *bucket* below *prefix*.
+        """Write the access logs of *bucket* below *prefix*.
 
-        It does not use CDK's ``server_access_logs_bucket``, which needs ACLs unless a feature flag is set.
+        CDK's ``server_access_logs_bucket`` is not used, because it needs ACLs unless a feature flag is set.
         """
         resource = cast("s3.CfnBucket", bucket.node.default_child)
         resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
@@ -73,7 +74,7 @@ class AccessLogs:
         self._admit(self._s3, f"{prefix}*", {"StringEquals": {"aws:SourceAccount": self._stack.account}})
 
     def admit(self, service: str, objects: str) -> None:
-        """Allow the AWS *service* to write keys that match the pattern *objects*."""
+        """Allow the AWS *service* to write objects whose keys match the pattern *objects*."""
         self._admit(iam.ServicePrincipal(service), objects, {})
 
     def _admit(

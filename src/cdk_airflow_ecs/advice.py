@@ -21,7 +21,7 @@ class Advice:
 
 
 def warn(construct: IConstruct, advice: Iterable[Advice], given: set[str]) -> None:
-    """Add *advice* to *construct* as warnings, except those whose ids are in *given*, and add their ids to *given*."""
+    """Add *advice* to *construct* as warnings. Skip ids in *given*, the ids already added; add new ids to it."""
     for each in advice:
         if each.id not in given:
             Annotations.of(construct).add_warning_v2(each.id, each.text)

@@ -16,9 +16,9 @@ from cdk_airflow_ecs.process import Need, Process, heartbeat_check, http_check
 
 EXECUTION_API_NAME = "execution-api"
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
-# Base64 needs a final "=" after the 43 generated letters and digits.
+# A Fernet key is base64: the 43 generated letters and digits need a final "=".
 FERNET_COMMAND = "python3 -ISc \"import os;print(os.environ['FERNET_SEED']+'=',end='')\""
-# The DAG folder of the web component, which must not exist.
+# The DAG folder of the web component, which reads no DAGs: it must not exist.
 NO_DAGS = "/nonexistent"
 
 
@@ -103,7 +103,7 @@ class AirflowVersion:
         """Whether the S3 DAG bundle of the official image mirrors the bucket correctly.
 
         In tests, the bundle missed edits that kept a file's size before amazon provider 9.19, and deletions in
-        subfolders before 9.22. Airflow 3.2.0 was the first release after 9.23.0.
+        subfolders before 9.22. Airflow 3.2.0 was the first Airflow release after provider 9.23.0.
         """
         return (self.major, self.minor) >= (3, 2)
 
@@ -151,7 +151,7 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
 
     Args:
         version: the Airflow release.
-        tasks_in_scheduler: whether the scheduler also runs tasks, and needs what workers need.
+        tasks_in_scheduler: whether the scheduler also runs tasks, and so needs the configuration of workers.
     """
     scheduler_needs: set[Need] = {"database", "fernet", "executor", "load-executor"}
     if tasks_in_scheduler:
@@ -165,8 +165,8 @@ def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Pro
             command=("airflow", "scheduler"),
             needs=frozenset(scheduler_needs),
             port=WORKER_LOG_PORT if tasks_in_scheduler else None,
-            # Airflow's health server forks with the database connection, which breaks TLS and stops the scheduler
-            # (2.11.2: "bad record mac").
+            # The check does not use Airflow's health server: its forked process shares the TLS connection to the
+            # database, and breaks it, so the scheduler stops (2.11.2: "bad record mac").
             health_check=heartbeat_check("SchedulerJob"),
             runs_user_code=tasks_in_scheduler,
         ),

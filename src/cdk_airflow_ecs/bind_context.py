@@ -1,4 +1,4 @@
-"""The context that cluster resources bind in."""
+"""The context in which cluster resources are created."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ class BindContext:
     """The shared parts of a cluster that its resources use.
 
     Args:
-        stack: the stack of the cluster.
-        network: VPC and subnets.
-        key: the key for data outside buckets.
-        bucket_key: the user's key for buckets; None for S3-managed keys.
+        key: the KMS key for all data except buckets.
+        bucket_key: the user's KMS key for buckets; None for S3-managed keys.
         access_logs: the bucket for access logs.
         removal_policy: the removal policy; None keeps data.
         namespace: the name of the private DNS zone.

@@ -35,7 +35,7 @@ class Binding:
         secrets: ECS secrets by field name.
         connectable: the target of security group rules, if any.
         key: the resource's customer key, which its clients may use too.
-        secret_keys: keys of secrets by field name, if not *key*.
+        secret_keys: the customer keys of secrets by field name, if they differ from *key*.
         dependencies: constructs that a task depends on.
         metrics: the metrics of each node, queue or table.
     """

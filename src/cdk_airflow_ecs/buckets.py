@@ -41,14 +41,9 @@ class BucketFolder:
 def private_bucket(
     scope: Construct, construct_id: str, context: BindContext, *, prefix: str, expire_days: int | None = None
 ) -> s3.Bucket:
-    """Create a private, encrypted, versioned bucket that requires TLS and logs access.
+    """Create a private, encrypted, versioned bucket that requires TLS and has access logs.
 
-    Args:
-        scope: the parent.
-        construct_id: the construct id.
-        context: the cluster's context.
-        prefix: the prefix of its access logs.
-        expire_days: days until objects are deleted. The default keeps them.
+    *prefix* is the prefix of its access logs. Objects are deleted after *expire_days*, by default never.
     """
     rules = [
         s3.LifecycleRule(
@@ -63,7 +58,7 @@ def private_bucket(
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.KMS if context.bucket_key is not None else s3.BucketEncryption.S3_MANAGED,
         encryption_key=context.bucket_key,
-        # Fewer requests to KMS (Amazon S3 User Guide, "S3 Bucket Keys").
+        # A bucket key needs fewer requests to KMS (Amazon S3 User Guide, "S3 Bucket Keys").
         bucket_key_enabled=True if context.bucket_key is not None else None,
         enforce_ssl=True,
         minimum_tls_version=1.2,

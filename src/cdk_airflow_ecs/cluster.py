@@ -70,7 +70,7 @@ class AirflowCluster(Construct):
         dags: the source of DAGs. The default is ``S3Dags()``, a new bucket.
         image: the image of Airflow's containers. The default is the official image of *version*.
         logs: the store of task logs. The default is ``S3Logs()``, a new bucket.
-        log_router: the destination of container output. The default is ``AwsLogs()``: CloudWatch Logs.
+        log_router: the destination of container output. The default is ``AwsLogs()``, CloudWatch Logs.
         web: access to the UI and API. The default is ``Web()``: HTTP, only from the VPC.
         config: Airflow options by section, ``{"core": {"parallelism": 64}}``. Values are text, numbers, booleans, or
             ``ecs.Secret`` for options that Airflow declares sensitive.
@@ -86,10 +86,10 @@ class AirflowCluster(Construct):
         web_subnets: subnets of the load balancer. The default is public ones if internet-facing, otherwise private.
         encryption_key: the key for secrets, database, broker, container logs and buckets, fixed at creation. The
             default is a new key, and S3-managed keys for buckets.
-        enable_exec: whether ``aws ecs execute-command`` may open shells in tasks. The default allows it only in the web
-            component behind an internal load balancer, where the output OpenCommand needs it.
+        enable_exec: whether ``aws ecs execute-command`` may open shells in tasks. By default, only the web component
+            behind an internal load balancer allows it, because the tunnel of the stack's output OpenCommand needs it.
         container_insights: whether to collect Container Insights metrics, about $30 a month for five services. Without
-            them, services only have CPU and memory metrics.
+            them, only the CPU and memory metrics of services exist.
         maintenance: set all services to zero tasks, for upgrades from Airflow 2 to 3.
         removal_policy: the removal policy of data. The default keeps buckets, keys and secrets, and takes a final
             snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
@@ -178,7 +178,6 @@ class AirflowCluster(Construct):
         bind_executor(settings.executor, self._rendered, self._shared.ecs_cluster)
 
     def _build(self, settings: Settings, plan: ClusterPlan) -> None:
-        """Create the parts of *plan* that do not exist yet."""
         warn(self, (*settings.advice, *check_secret_names(settings.may_hold_secrets())), self._warned)
         # Bind: create cluster resources.
         context = self._shared.bind(settings, plan)
@@ -187,13 +186,14 @@ class AirflowCluster(Construct):
         added = [part for name, part in rendered.items() if name not in self._rendered]
         # Gate: services wait for the migration.
         self._gate = gate_services(self._gate, context, rendered, added)
-        # Connect: the load balancer, the plan's edges, DAG authors.
+        # Connect: attach the web component to the load balancer, and create rules for the plan's edges and DAG authors'
+        # grants.
         self._targets = self._targets or serve_web(settings, context, rendered)
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]
         groups = {name: part.peer for name, part in rendered.items()}
         connect(edges, groups, context.connectables(), peers(settings.web.allow_from, context.network.vpc))
         self._authors.admit(added, self._gate.resource)
-        # Observe: outputs, scaling.
+        # Observe: add outputs and scaling.
         observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)
         if self._observed is None:
             add_outputs(self, observed)
@@ -255,8 +255,9 @@ class AirflowCluster(Construct):
             ephemeral_storage_gib: disk, 21 to 200 GiB. The default is Fargate's 20 GiB.
             spot: use Fargate Spot: up to 70 % cheaper, but AWS may stop the task with two minutes' notice.
             architecture: "x86_64" or "arm64". The default is that of the cluster's image.
-            environment: environment variables; values are text or ``ecs.Secret``. Airflow's own are not added.
-            task_role: the task role. The default is a new role; grant permissions to the returned handle.
+            environment: environment variables; values are text or ``ecs.Secret``. Those of Airflow's containers are not
+                added.
+            task_role: the task role. The default is a new role; use the returned handle to grant permissions.
 
         Returns:
             A handle for grants and connections.
@@ -290,7 +291,7 @@ class AirflowCluster(Construct):
         return EcsTaskHandle(self._rendered[task.component], task.variable)
 
     def _grow(self, arguments: ClusterArguments) -> None:
-        """Extend the cluster to *arguments*, or raise an error and change nothing."""
+        """Add what *arguments* contain in addition to the present cluster, or raise an error and change nothing."""
         settings = resolve(arguments)
         plan = plan_without_late_secrets(self, settings)
         self._arguments = arguments
@@ -298,12 +299,12 @@ class AirflowCluster(Construct):
 
     @property
     def plan(self) -> ClusterPlan:
-        """The components and permitted connections as data."""
+        """The cluster's components and permitted connections, as data."""
         return self._plan
 
     @property
     def url(self) -> str:
-        """The URL of the UI and API, a token."""
+        """The URL of Airflow's UI and API, as a token."""
         return self._shared.url
 
     @property
@@ -318,12 +319,12 @@ class AirflowCluster(Construct):
 
     @property
     def task_roles(self) -> Mapping[str, iam.IRole]:
-        """The roles of :attr:`grant_principal` by component, for grants to a single one."""
+        """The task roles of :attr:`grant_principal` by component name, for grants to a single component."""
         return dict(self._authors.task_roles)
 
     @property
     def execution_roles(self) -> Mapping[str, iam.IRole]:
-        """The execution roles by component, which read secrets and pull images: ``key.grant_decrypt(role)``."""
+        """The execution roles by component name. They read secrets and pull images: ``key.grant_decrypt(role)``."""
         return {name: part.execution_role for name, part in self._rendered.items()}
 
     def service(self, component: str) -> ecs.BaseService:

@@ -27,7 +27,7 @@ class ClusterArguments:
 
     Args:
         services: services by component, such as ``{"Scheduler": Service(cpu=2048, memory_mib=4096)}``.
-        ecs_tasks: tasks of ``add_ecs_task``.
+        ecs_tasks: the tasks that ``add_ecs_task`` defined.
     """
 
     version: AirflowVersion | None = None

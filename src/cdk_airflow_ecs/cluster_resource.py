@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ClusterResource(OptionOwner, ABC):
-    """A database, broker, DAG source, log store, web front, or a part of one.
+    """A database, broker, DAG source, log store, :class:`Web`, or a part of one.
 
     The cluster calls each method for each resource. Only :meth:`bind` creates constructs; the other methods are pure.
     """
@@ -45,11 +45,11 @@ class ClusterResource(OptionOwner, ABC):
         """
 
     def component(self) -> Component | None:
-        """Return the component that runs the resource, if it is a container."""
+        """Return the component that runs the resource, if the resource is a container."""
         return None
 
     def parts(self) -> Mapping[str, ClusterResource]:
-        """Return the resources that it consists of, by name: ``{"Database/Files": EfsFiles(…)}``."""
+        """Return the resources of which this one consists, by name: ``{"Database/Files": EfsFiles(…)}``."""
         return {}
 
     def advice(self) -> Sequence[Advice]:
@@ -61,7 +61,7 @@ class ClusterResource(OptionOwner, ABC):
 
         Args:
             version: the Airflow release.
-            images: Airflow images: "airflow" is the cluster's, others have their component's name.
+            images: images that run Airflow: the cluster's is named "airflow", others have the name of their component.
 
         Raises:
             ValueError: for an incompatible image.

@@ -1,6 +1,6 @@
 """Checks for incompatible arguments. Pure.
 
-Checks of one executor, DAG source, log store or web front are in its own file.
+Checks that concern only one class, such as an executor or a broker, are in the file of that class.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _modules(executor: ExecutorPlan) -> str:
 
 
 def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
-    """Raise an error if the log router leaves component *name* no memory."""
+    """Raise an error if the sidecar of the log router needs all memory of component *name*."""
     if is_known_int(size.memory_mib) and router.memory_mib >= size.memory_mib:
         raise IncompatibleArgumentsError(
             f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) must leave memory for {name}, which"
@@ -101,7 +101,7 @@ def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> No
 
 
 def check_buckets(logs: LogStore, dags: DagSource) -> None:
-    """Raise an error if folders overlap: tasks could write DAGs, and uploads of DAGs delete logs."""
+    """Raise an error if DAGs and logs share a folder: tasks could write DAGs, and uploads of DAGs could delete logs."""
     written, read = logs.bucket_folder(), dags.bucket_folder()
     if written is not None and read is not None and written.overlaps(read):
         raise IncompatibleArgumentsError(

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ContainerImages:
-    """The images of components, shared by those with the same image and architecture."""
+    """The images of components. Components with the same image and architecture share one object."""
 
     def __init__(self, scope: Callable[[str], Construct]) -> None:
-        """Create the collection; *scope* returns the construct at a path, where images are built."""
+        """Create the collection. *scope* returns the construct at a path, the parent of the assets of built images."""
         self._scope = scope
         self._made: dict[tuple[str, str], Image] = {}
 
@@ -34,7 +34,7 @@ class ContainerImages:
     def _make(self, settings: Settings, component: Component) -> Image:
         given = {task.component: task.image for task in settings.ecs_tasks}.get(component.image)
         if given is not None:
-            # ECR repositories and assets.
+            # All other images are ECR repositories, or assets, which CDK pushes to ECR.
             return Image(container_image=given, in_ecr=not isinstance(given, ecs.RepositoryImage))
         if component.is_store:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))

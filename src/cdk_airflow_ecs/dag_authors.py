@@ -33,11 +33,9 @@ class DagAuthors:
         self._principal: RolesPrincipal | None = None
 
     def admit(self, added: Iterable[RenderedComponent], gate: CustomResource) -> None:
-        """Add those of the new components that run DAG authors' code.
+        """Add the components among *added* that run DAG authors' code.
 
-        Args:
-            added: new components.
-            gate: the custom resource that stops tasks outside services on delete.
+        *gate* is the custom resource that, when the stack is deleted, stops tasks that belong to no service.
         """
         for part in added:
             if not part.component.runs_user_code:
@@ -53,7 +51,6 @@ class DagAuthors:
                 self._attach(policy, part.component.name)
 
     def _attach_to_all(self, policy: iam.Policy | iam.ManagedPolicy) -> None:
-        """Attach *policy* to present and later roles."""
         self._policies.append(policy)
         for name in self.task_roles:
             self._attach(policy, name)
@@ -65,7 +62,7 @@ class DagAuthors:
 
     @property
     def connections(self) -> ec2.Connections:
-        """The security groups."""
+        """The security groups as one connectable object."""
         if self._connections is None:
             self._connections = ec2.Connections(security_groups=self._groups)
         return self._connections

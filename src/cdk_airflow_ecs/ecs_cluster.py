@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.network import Network
     from cdk_airflow_ecs.stack_facts import StackFacts
 
-# AWS provides both.
+# The capacity providers of AWS, available in every account.
 _FARGATE: Final = ("FARGATE", "FARGATE_SPOT")
 
 
 class EcsCluster:
-    """An ECS cluster, whose capacity providers can be extended."""
+    """An ECS cluster to which capacity providers can be added later."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class EcsCluster:
             construct_id,
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED if insights else ecs.ContainerInsights.DISABLED,
-            # Services enable ECS Exec individually.
+            # Only the log of sessions: ECS Exec itself is enabled for each service.
             execute_command_configuration=ecs.ExecuteCommandConfiguration(
                 logging=ecs.ExecuteCommandLogging.OVERRIDE,
                 log_configuration=ecs.ExecuteCommandLogConfiguration(cloud_watch_log_group=log_group),
@@ -54,7 +54,7 @@ class EcsCluster:
         self._wanted: tuple[str, ...] = ()
 
     def binding(self) -> Binding:
-        """Return the attributes that plans may refer to."""
+        """Return the cluster's attributes, to which plans may refer."""
         stack = self._stack.stack
         return Binding(
             attributes={
@@ -70,14 +70,15 @@ class EcsCluster:
     def offer(self, providers: Iterable[str]) -> IDependable | None:
         """Add capacity providers, and return the association that tasks depend on.
 
-        Return None without providers, because tasks then use a launch type.
+        Return None if there are no capacity providers, because tasks then use a launch type.
         """
         wanted = (*self._wanted, *(name for name in providers if name not in self._wanted))
         if wanted and wanted != self._wanted:
             self._wanted = wanted
             offered = [*_FARGATE, *sorted({*wanted} - {*_FARGATE})]
             if self._association is None:
-                # CDK's Cluster creates it too late for other constructs to depend on it.
+                # CDK's Cluster would create the association only at the end of synthesis, too late for constructs to
+                # depend on it.
                 self._association = ecs.CfnClusterCapacityProviderAssociations(
                     self.resource,
                     self.resource.node.id,

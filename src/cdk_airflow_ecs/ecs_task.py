@@ -72,33 +72,33 @@ class EcsTask(TaskSize):
 
     @property
     def component(self) -> str:
-        """The component's name and construct path."""
+        """The name and construct path of the task's component."""
         return f"Tasks/{self.name}"
 
     @property
     def service(self) -> Service:
-        """Size and environment variables."""
+        """The size and environment variables of the task."""
         return Service.of(self, environment=self.environment)
 
     @property
     def capacity(self) -> Fargate:
-        """Fargate or Fargate Spot."""
+        """The capacity of the task: Fargate or Fargate Spot."""
         return Fargate(spot=self.spot)
 
     @property
     def variable(self) -> str:
-        """The Airflow variable with the operator's arguments."""
+        """The name of the Airflow variable with the operator's arguments."""
         return f"ecs_{self.name.lower().replace('-', '_')}"
 
     def operator_arguments(self, version: AirflowVersion) -> Json:
         """Return arguments of ``EcsRunTaskOperator`` in *version*, except ``task_id`` and ``overrides``."""
-        # Amazon provider 9.2, in official images up to 2.10, rejects ``container_name``. Later providers, from 9.22 on,
-        # sleep ten seconds and call AWS without it.
+        # Amazon provider 9.2, in official images up to Airflow 2.10, rejects ``container_name``. Providers since 9.22,
+        # if the argument is missing, wait ten seconds and ask AWS for the name.
         named = {"container_name": self.name} if (version.major, version.minor) >= (2, 11) else {}
         return Json(
             {
                 "cluster": Ref(TASK_CLUSTER, "name"),
-                # Without a revision, so that DAGs start the newest.
+                # The family has no revision, so that DAGs start the newest one.
                 "task_definition": Ref(self.component, "family"),
                 **self.capacity.run_task(),
                 **PROPAGATE_TAGS,
@@ -163,12 +163,12 @@ class EcsTaskHandle:
 
     @property
     def connections(self) -> ec2.Connections:
-        """The security group: ``etl.connections.allow_to_default_port(warehouse)``."""
+        """The task's security group: ``etl.connections.allow_to_default_port(warehouse)``."""
         return ec2.Connections(security_groups=[self._part.peer])
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """The task role."""
+        """The task role, as a principal for grants."""
         return self._part.task_role.grant_principal
 
     @property
@@ -178,5 +178,5 @@ class EcsTaskHandle:
 
     @property
     def task_definition(self) -> ecs.TaskDefinition:
-        """The task definition."""
+        """The ECS task definition."""
         return self._part.task_definition

@@ -75,7 +75,7 @@ class EfsFiles(ClusterResource):
     def bind(self, scope: Construct, context: BindContext) -> Binding:
         """See :meth:`ClusterResource.bind`."""
         network = context.network
-        self.check(network)  # also in a new VPC
+        self.check(network)  # a new VPC needs this check too
         group = network.security_group(scope, "SecurityGroup", self.description)
         system = efs.CfnFileSystem(
             scope,
@@ -86,7 +86,7 @@ class EfsFiles(ClusterResource):
             backup_policy=efs.CfnFileSystem.BackupPolicyProperty(
                 status="DISABLED" if context.removal_policy is RemovalPolicy.DESTROY else "ENABLED"
             ),
-            # Without a policy, EFS allows anonymous clients everything (Amazon EFS user guide, "Using IAM to control
+            # Without a policy, EFS grants all clients full access (Amazon EFS user guide, "Using IAM to control
             # access").
             file_system_policy={
                 "Version": "2012-10-17",
@@ -133,6 +133,6 @@ class EfsFiles(ClusterResource):
             connectable=ec2.Connections(security_groups=[group]),
             key=context.key,
             metrics=[MetricSource("AWS/EFS", {"FileSystemId": system.ref})],
-            # Without the group's rules, tasks fail to mount the file system.
+            # Tasks need the group's rules and the mount targets to mount the file system.
             dependencies=[group, *targets],
         )

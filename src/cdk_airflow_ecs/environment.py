@@ -1,4 +1,4 @@
-"""Read environment variables and options of users. Pure."""
+"""Reading of the environment variables and Airflow options that users pass. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cdk_airflow_ecs.tokens import is_secret
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
-# AIRFLOW__SECTION__OPTION, or AIRFLOW__TEAM___SECTION__OPTION.
+# AIRFLOW__SECTION__OPTION, or AIRFLOW__TEAM___SECTION__OPTION for one of Airflow's teams.
 _OPTION_NAME: Final = re.compile(r"AIRFLOW__((?:[A-Z0-9_]+?___)?[A-Z0-9_]+?)__([A-Z0-9_]+)")
-# Variables of the official entry point (scripts/docker/entrypoint_prod.sh).
+# Variables that the official image's entry point reads (scripts/docker/entrypoint_prod.sh), and why to reject them.
 _ENTRYPOINT_VARIABLES: Final = {
     "_AIRFLOW_DB_MIGRATE": "the migration gate upgrades the database",
     "_AIRFLOW_DB_UPGRADE": "the migration gate upgrades the database",
@@ -30,7 +30,7 @@ _ENTRYPOINT_VARIABLES: Final = {
 def split_environment(
     owner: str, environment: Mapping[str, str | ecs.Secret], secrets: dict[str, ecs.Secret]
 ) -> tuple[dict[str, Value], dict[Option, Value]]:
-    """Split variables into plain ones and Airflow options; move secrets to *secrets*, by reference.
+    """Split variables into Airflow options and others. Move secrets to *secrets*, and refer to them.
 
     Raises:
         ValueError: for an invalid name, or a secret in plain text.
@@ -56,7 +56,7 @@ def split_environment(
 
 
 def read_config(config: Mapping[Option, object], secrets: dict[str, ecs.Secret]) -> dict[Option, Value]:
-    """Return the values of ``config=``; move secrets to *secrets*, by reference.
+    """Return the values of ``config=``. Move secrets to *secrets*, and refer to them.
 
     Raises:
         ValueError: for a value of another type.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def bind_given_secrets(scope: Construct, given: Mapping[str, ecs.Secret]) -> Binding:
-    """Return a binding of secrets and their keys, which execution roles need.
+    """Return a binding with secrets and their KMS keys; execution roles need access to both.
 
     CDK adds readers of an ``ecs.Secret`` to the key's policy, which is impossible for an imported key and causes a
     cycle if the key is in another stack. Secrets with a customer key are therefore found by ARN and imported again.
@@ -25,7 +25,7 @@ def bind_given_secrets(scope: Construct, given: Mapping[str, ecs.Secret]) -> Bin
         scope: the parent of imported secrets.
         given: secrets by field name.
     """
-    # For SSM parameters, CDK adds the key to the role's policy, which causes no cycle.
+    # SSM parameters need no import: CDK adds their key to the role's policy, which causes no cycle.
     candidates = _secrets_with_keys(scope) if any(":ssm:" not in each.arn for each in given.values()) else ()
     secrets, keys = dict(given), {}
     for name, each in given.items():

@@ -21,14 +21,14 @@ INLINE_CHARACTERS: Final = 4_500
 MANAGED_CHARACTERS: Final = 6_000
 # CDK's estimate for an ARN with tokens (aws-cdk-lib, aws-iam/lib/policy-statement.ts).
 _ARN_CHARACTERS: Final = 150
-# The number of roles that can be added after a grant through a resource policy. CDK requires a list of known length
-# there, so each role needs a placeholder; CDK removes empty ones.
+# The number of roles that can be added after a grant through a resource policy. CDK requires a principal list of known
+# length, so each later role needs a placeholder; CDK removes empty placeholders.
 MOST_ADDED: Final = 20
 
 
 @jsii.implements(IStableAnyProducer)
 class _RoleArn:
-    """The ARN of a role by its index, or None, which CDK removes from lists, if there is none."""
+    """A placeholder for the ARN of a role, by index. Without such a role it is None, which CDK removes from lists."""
 
     def __init__(self, roles: Mapping[str, iam.IRole], number: int) -> None:
         self._roles, self._number = roles, number
@@ -61,7 +61,7 @@ class RolesPrincipal(iam.PrincipalBase):
 
     @property
     def policy_fragment(self) -> iam.PrincipalPolicyFragment:
-        """The principal in resource policies."""
+        """The roles' ARNs as principals for resource policies."""
         if self._fragment is None:
             self._places = len(self._roles) + MOST_ADDED
             arns = [Token.as_string(Lazy.any(_RoleArn(self._roles, number))) for number in range(self._places)]
@@ -69,7 +69,7 @@ class RolesPrincipal(iam.PrincipalBase):
         return self._fragment
 
     def check_places(self) -> None:
-        """Raise ValueError if roles exceed the placeholders in resource policies."""
+        """Raise ValueError if there are more roles than placeholders in resource policies."""
         if self._fragment is not None and len(self._roles) > self._places:
             raise ValueError(
                 f"add_worker_pool supports at most {MOST_ADDED} pools after a grant that uses a resource policy. Pass"
@@ -78,7 +78,7 @@ class RolesPrincipal(iam.PrincipalBase):
 
     @property
     def principal_account(self) -> str | None:
-        """The account."""
+        """The account of the stack."""
         return Stack.of(self._scope).account
 
     def dedupe_string(self) -> str | None:

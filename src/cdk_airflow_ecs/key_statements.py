@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class KeyStatements:
-    """A cache of statements, which must not be modified."""
+    """A cache of IAM statements. Callers must not modify them."""
 
     def __init__(self) -> None:
         self._arns: dict[kms.IKey, str] = {}
@@ -20,10 +20,7 @@ class KeyStatements:
     def find(self, key: kms.IKey, actions: tuple[str, ...], *, via_service: str = "") -> iam.PolicyStatement:
         """Return the statement that allows *actions* with *key*.
 
-        Args:
-            key: the key.
-            actions: IAM actions.
-            via_service: a pattern for ``kms:ViaService``; "" adds no condition.
+        *via_service* is a pattern for ``kms:ViaService``; "" adds no condition.
         """
         place = key, actions, via_service
         if place not in self._made:

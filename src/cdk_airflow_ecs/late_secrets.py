@@ -1,4 +1,4 @@
-"""Detection of plain texts that CDK resolves to secrets, which a plan cannot detect without CDK."""
+"""Detection of secrets in plain texts that only CDK can resolve, so that planning cannot detect them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DYNAMIC_REFERENCE: Final = "a dynamic reference, which CloudFormation replaces 
 
 
 def plan_without_late_secrets(scope: Construct, settings: Settings) -> ClusterPlan:
-    """Plan the cluster.
+    """Plan the cluster, and check its plain texts.
 
     Raises:
         ValueError: if a plain text becomes a secret at deploy time, such as ``SecretValue.unsafe_unwrap()`` or a
@@ -42,7 +42,6 @@ def plan_without_late_secrets(scope: Construct, settings: Settings) -> ClusterPl
 
 
 def _texts(settings: Settings, plan: ClusterPlan) -> Iterator[tuple[str, str]]:
-    """Yield (description of the place, text) for each plain text in the task definitions."""
     for component in plan.components:
         for container in component.containers:
             named = {f"the variable {name}": value for name, value in container.environment.items()}
@@ -65,7 +64,7 @@ def _late_secret(stack: Stack, text: str) -> str | None:
     try:
         resolved = json.dumps(stack.resolve(text))
     except RuntimeError:
-        return None  # a Lazy that is not ready yet
+        return None  # a Lazy whose value is not available yet
     for name in re.findall(r'\{"Ref": "(\w+)"\}', resolved):
         parameter = stack.node.try_find_child(name)
         if isinstance(parameter, CfnParameter) and parameter.no_echo:

@@ -1,6 +1,6 @@
 """Checks of AWS limits, before any construct is created. Pure.
 
-Values known only at deploy time count as empty, so that no valid cluster is rejected.
+Values known only at deploy time are treated as empty, so that valid clusters are never rejected.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ _SHOWN: Final = 5
 def check_task_definitions(components: Iterable[Component], log_options: Mapping[str, str]) -> None:
     """Raise an error if a task definition is too large.
 
-    Args:
-        components: the components of the plan.
-        log_options: the log driver options of the containers of services.
+    *log_options* are the log driver options of the containers of services.
     """
     for component in components:
         options = log_options if component.kind == "service" else {}
@@ -89,7 +87,7 @@ def check_clients(argument: str, clients: Sequence[object], *, ports: int) -> No
     most = SECURITY_GROUP_RULES // ports
     if len(clients) <= most:
         return
-    # Reading a peer's id is a slow call to CDK, so short lists skip it.
+    # Only long lists reach this line, because reading a peer's id is a slow call to CDK.
     names = [str(getattr(client, "unique_id", client)) for client in clients]
     four = sum(not _is_cidr(name) or ":" not in name for name in names)
     six = sum(not _is_cidr(name) or ":" in name for name in names)

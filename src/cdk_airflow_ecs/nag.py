@@ -13,7 +13,7 @@ from constructs import IConstruct
 from cdk_airflow_ecs.tokens import is_token
 
 _CDK: Final = tuple(int(part) for part in version("aws-cdk-lib").split(".")[:2])
-# Older releases reject ids with a second "::", so cdk-nag shows these findings.
+# The first CDK release that accepts ids with a second "::". With older releases, cdk-nag shows these findings.
 WILDCARDS_SINCE: Final = (2, 269)
 
 
@@ -23,7 +23,7 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
 
 
 def acknowledge_all(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Acknowledge several rules on *construct* in one call: *reasons* by rule."""
+    """Acknowledge several rules on *construct* in one call; *reasons* has a reason for each rule."""
     known = {rule: reason for rule, reason in reasons.items() if "::" not in rule or _CDK >= WILDCARDS_SINCE}
     if known:
         Validations.of(construct).acknowledge(
@@ -36,7 +36,7 @@ def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reaso
 
     Args:
         construct: the role or its parent.
-        resources: the ARNs as in the policy.
+        resources: the wildcard ARNs, as in the policy.
         reason: why no list of ARNs is possible.
     """
     wildcards = Wildcards()
@@ -51,7 +51,7 @@ class Wildcards:
         self._found: list[tuple[IConstruct, str, str]] = []
 
     def add(self, construct: IConstruct, resources: Iterable[str], reason: str) -> None:
-        """Collect the arguments of :func:`acknowledge_wildcards`."""
+        """Collect wildcards, with the arguments of :func:`acknowledge_wildcards`."""
         self._found += [(construct, text, reason) for text in resources]
 
     def acknowledge(self) -> None:

@@ -28,7 +28,7 @@ def family_prefix(scope: Construct) -> str:
 
 
 def _deployed(scope: Construct) -> tuple[str, str]:
-    """Return the name of the top-level stack, and a digest of that name and the path below it."""
+    """Return the name of the top-level stack, and a digest of that name and the construct's path below it."""
     stack = Stack.of(scope)
     path = scope.node.path
     # AWS chooses the name of a nested stack at deploy time.

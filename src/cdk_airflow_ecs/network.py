@@ -30,9 +30,9 @@ Subnets: TypeAlias = "Mapping[str, ec2.SubnetSelection | None]"
 _tcp = cache(ec2.Port.tcp)
 _PRIVATE = ec2.SubnetType.PRIVATE_WITH_EGRESS
 _ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
-# RFC 1918 and RFC 6598: the addresses of load balancers in a VPC.
+# The private networks (RFC 1918, RFC 6598), which contain the addresses of load balancers in a VPC.
 PRIVATE_BLOCKS: Final = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10"
-# The subnets of a VPC created by the cluster, in the order of their addresses.
+# The subnet groups of a VPC created by the cluster, in the order of their addresses.
 OWN_GROUPS = {"Private": _PRIVATE, "Public": ec2.SubnetType.PUBLIC, "Store": _ISOLATED}
 
 
@@ -82,7 +82,7 @@ class Network:
 
     @property
     def counted_store_subnets(self) -> ec2.SubnetSelection:
-        """The store subnets for constructs that count them; a list token counts as two."""
+        """The store subnets for CDK constructs that need a number of subnets; a list token counts as two."""
         if not any(map(is_list_token, self.store_subnet_ids)):
             return self.store_subnets
         return ec2.SubnetSelection(subnets=[*self._stores.subnets] * 2)
@@ -120,7 +120,7 @@ class Network:
         """The values of ``Ref("Network", …)`` in a plan."""
         return {
             "task_subnets": joined(",", self.task_subnet_ids),
-            # In JSON text a list token must be joined; this becomes ["a","b"].
+            # In JSON text, CDK must join a list token. The result is ["a","b"].
             "task_subnet_list": (
                 [joined('","', self.task_subnet_ids)]
                 if any(map(is_list_token, self.task_subnet_ids))
@@ -133,13 +133,9 @@ class Network:
     def security_group(
         self, scope: Construct, construct_id: str, description: str, *, egress: bool = False
     ) -> ec2.SecurityGroup:
-        """Create a security group without rules.
+        """Create a security group, with *egress* to all addresses or without rules.
 
-        Args:
-            scope: the parent.
-            construct_id: the id.
-            description: constant text, because a change replaces the group.
-            egress: whether it allows all outbound connections.
+        *description* must be constant, because a change replaces the group.
         """
         return ec2.SecurityGroup(scope, construct_id, vpc=self.vpc, description=description, allow_all_outbound=egress)
 
@@ -156,7 +152,7 @@ class Network:
 
 
 def joined(separator: str, values: Sequence[str]) -> str:
-    """Join *values*, which may be a list token."""
+    """Join *values*, which may be a list token, to one text."""
     return Fn.join(separator, values) if any(map(is_list_token, values)) else separator.join(values)
 
 
@@ -178,24 +174,21 @@ def build_network(
 
 
 def choose_subnets(vpc: ec2.IVpc, subnets: Subnets, *, internet_facing: bool, own: bool = False) -> Network:
-    """Return the network in *vpc*, with default subnets where the user chose none.
+    """Return the network in *vpc*, with default subnets where *subnets*, the user's choices, have none.
 
-    Args:
-        vpc: the VPC.
-        subnets: the user's choices.
-        internet_facing: whether the load balancer is in public subnets.
-        own: whether the cluster created the VPC.
+    *own* means that the cluster created the VPC.
     """
     stores = _ISOLATED if own else _PRIVATE
     return Network(
         vpc=vpc,
         task_subnets=subnets.get("task_subnets") or ec2.SubnetSelection(subnet_type=_PRIVATE),
-        # Not isolated subnets in the user's VPC: if they were added later, the database would be replaced.
+        # In the user's VPC, isolated subnets are not the default: if they were added later, the database would be
+        # replaced.
         store_subnets=subnets.get("store_subnets") or ec2.SubnetSelection(subnet_type=stores),
         web_subnets=subnets.get("web_subnets")
         or ec2.SubnetSelection(
             subnet_type=ec2.SubnetType.PUBLIC if internet_facing else _PRIVATE,
-            # A load balancer accepts one subnet per zone. All zones of a list token would look like one.
+            # A load balancer accepts one subnet per zone. Not with a list token, whose zones CDK would treat as one.
             one_per_az=not any(map(is_list_token, vpc.availability_zones)),
         ),
     )
@@ -245,11 +238,11 @@ def connect(
         resources: cluster resources that accept connections, by name.
         clients: the sources of the edges from "Clients".
     """
-    # One call for all components with the same target and port.
+    # Collects components with the same target and port, for one call to CDK.
     together: dict[tuple[str, int, str], list[str]] = {}
     for edge in edges:
         target = components.get(edge.target) or resources.get(edge.target)
-        if target is None or edge.source == "Web":  # The target group creates the load balancer's rule.
+        if target is None or edge.source == "Web":  # the target group creates the load balancer's rule
             continue
         if edge.source == "Clients":
             for client in clients:
@@ -259,13 +252,13 @@ def connect(
         else:
             resources[edge.source].connections.allow_to(target, _tcp(edge.port), edge.why)
     for (name, port, why), sources in together.items():
-        # On the cluster's side: a store in another stack must not depend on this one.
+        # The cluster's groups create the rules, so that a database in another stack does not depend on this stack.
         groups = ec2.Connections(security_groups=[components[source] for source in sources])
         groups.allow_to(components.get(name) or resources[name], _tcp(port), why)
 
 
 def bind_namespace(scope: Construct, network: Network, name: str) -> servicediscovery.PrivateDnsNamespace:
-    """Create the private DNS zone of the execution API. Executor tasks resolve it too."""
+    """Create the private DNS zone for the execution API's name, which executor tasks also resolve."""
     return servicediscovery.PrivateDnsNamespace(
         scope, "Namespace", name=name, vpc=network.vpc, description="Airflow execution API"
     )

@@ -11,7 +11,7 @@ from cdk_airflow_ecs.option_names import Option, base_option, every_option, read
 T = TypeVar("T")
 _INSTEAD_BROKER = "use executor=CeleryExecutor(broker=RedisBroker.existing(…))"
 _GENERATED = "leave it out, the cluster generates one and keeps it in Secrets Manager"
-# Options that the cluster sets, and how a user replaces the value.
+# Options that the cluster sets, and what a user can do instead of setting them.
 INSTEAD: Mapping[Option, str] = {
     ("database", "sql_alchemy_conn"): "use database=ExistingDatabase(endpoint=…, secret=…)",
     ("celery", "broker_url"): _INSTEAD_BROKER,
@@ -34,7 +34,8 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict
         minor: the release line, such as "3.3", which determines the old names of options.
 
     Raises:
-        OptionConflictError: if two sources set different values, or one an option and another its command.
+        OptionConflictError: if two sources set different values of an option, or one sets the option and another its
+            ``_cmd``.
     """
     if found := conflicts(sources, minor):
         raise OptionConflictError(found)
@@ -58,7 +59,7 @@ class OptionConflictError(ValueError):
 
 
 def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:
-    """Return error messages by option, for options that two sources set to different values or by different names.
+    """Return error messages, by option, about options that two sources set differently or under different names.
 
     Args:
         sources: as in :func:`merge`.
@@ -93,7 +94,7 @@ def together(messages: Sequence[str]) -> str:
 
 
 def overlay(defaults: Mapping[Option, T], chosen: Mapping[Option, T], minor: str) -> dict[Option, T]:
-    """Override *defaults* by *chosen*. If *chosen* uses an old name, drop the new one, which Airflow would prefer."""
+    """Override *defaults* by *chosen*. If *chosen* has an old name, drop the new name, which Airflow would prefer."""
     renamed = {read_as(option, minor) for option in chosen} - chosen.keys()
     return {**{option: value for option, value in defaults.items() if option not in renamed}, **chosen}
 

@@ -16,8 +16,8 @@ from types import MappingProxyType
 Option = tuple[str, str]  # (section, option), in lower case as in airflow.cfg
 
 COMMAND_SUFFIXES = ("_cmd", "_secret")
-# Sections with any names: transport options of kombu, arguments of the Elasticsearch and OpenSearch clients and of
-# sentry_sdk.init().
+# Sections that accept any option name, because Airflow passes their options on: to kombu's transports, to
+# Elasticsearch's and OpenSearch's clients, and to sentry_sdk.init().
 FREE_FORM = re.compile(r"\w+_transport_options|(elasticsearch|opensearch)_configs|sentry")
 
 
@@ -26,13 +26,13 @@ class KnownOption:
     """One option in all releases.
 
     Args:
-        minors: the release lines that have it under this name.
-        read: the release lines that read it as an old name.
-        renamed: the newer names, oldest first.
-        since: the version that renamed it, if known.
-        deprecated: the version that deprecated it.
+        minors: the release lines that have the option under this name.
+        read: the release lines that accept this name as an old one.
+        renamed: the option's newer names, oldest first.
+        since: the version that renamed the option, if known.
+        deprecated: the version that deprecated the option.
         advice: Airflow's advice on a replacement.
-        sensitive: whether Airflow masks it, and also reads it from a command or a secrets backend.
+        sensitive: whether Airflow masks the value, and can read it from a command or a secrets backend.
         provider: its provider package; None for Airflow's own options.
     """
 
@@ -47,15 +47,15 @@ class KnownOption:
 
 
 def minors() -> tuple[str, ...]:
-    """Return the release lines with data, oldest first."""
+    """Return the release lines whose options are known, oldest first."""
     return tuple(_data()["airflow"])
 
 
 def line_with_data(minor: str) -> str:
-    """Return the release line with data for *minor*, such as "3.3": itself, or the newest for a later one.
+    """Return *minor*, such as "3.3", if its options are known, or the newest known release line if *minor* is later.
 
     Raises:
-        ValueError: if there is no data for it, and it is not later than the newest.
+        ValueError: if the options of *minor* are unknown, and it is not later than the newest known line.
     """
     lines = minors()
     if minor in lines:
@@ -93,23 +93,23 @@ def current_option(option: Option, minor: str) -> Option | None:
 
 
 def base_option(option: Option) -> Option:
-    """Return the option without ``_cmd`` or ``_secret`` if it is a sensitive one, else the option itself."""
+    """Return a sensitive option without its suffix ``_cmd`` or ``_secret``; any other option unchanged."""
     section, name = option
     stems = [(section, name.removesuffix(suffix)) for suffix in COMMAND_SUFFIXES if name.endswith(suffix)]
     facts = every_option()
     return next((stem for stem in stems if option not in facts and stem in facts and facts[stem].sensitive), option)
 
 
-@lru_cache(maxsize=4096)  # a plan calls it for each option of each process
+@lru_cache(maxsize=4096)  # planning calls it for each option of each process
 def read_as(option: Option, minor: str) -> Option:
-    """Return the option that *option* (or an old name, ``_cmd`` or ``_secret``) sets in release line *minor*."""
+    """Return the option of release line *minor* that *option*, perhaps an old name, ``_cmd`` or ``_secret``, sets."""
     base, minor = base_option(option), line_with_data(minor)
     facts = every_option().get(base)
     return (current_option(base, minor) if facts and minor in facts.read else None) or base
 
 
 def section_of(variable: str) -> str:
-    """Return the section in a variable's name: ``common.io`` for ``COMMON_IO``."""
+    """Return the section for its spelling in an environment variable: ``common.io`` for ``COMMON_IO``."""
     return _with_dots().get(variable.lower(), variable.lower())
 
 
@@ -148,7 +148,6 @@ def _data() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
 
 @cache
 def _with_dots() -> Mapping[str, str]:
-    """Return the sections with dots, by their spelling in variables."""
     return {section.replace(".", "_"): section for section, _ in every_option() if "." in section}
 
 

@@ -10,30 +10,32 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.plan import Option, Value
 
-# The user's options for one process, by argument.
+# The options that the user sets for one process: (argument, options) for each argument.
 UserOptions: TypeAlias = "Sequence[tuple[str, Mapping[Option, Value]]]"
 
 
 class OptionOwner:
-    """A part of the cluster that relies on options which it does not set."""
+    """A part of the cluster that checks the user's options, some of which it relies on without setting them."""
 
     def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
         """Return options that a user may repeat but not change: Airflow's defaults, or values of other arguments. Pure.
 
         Args:
-            version: the Airflow release. The caller drops options that it does not have.
+            version: the Airflow release. The caller drops options that this release does not have.
 
         Returns:
-            Options by reason. The reason continues "this cluster, ": ``{"whose load balancer ends TLS": {…}}``.
+            Options by reason. In messages, "this cluster, " precedes the reason: ``{"whose load balancer ends TLS":
+            {…}}``.
         """
         del version
         return {}
 
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
-        """Check the user's options for one process against those of this part. Pure.
+        """Check the user's options for one process against the options that this part sets. Pure.
 
         Raises:
-            ValueError: with the option and the argument that sets it, if both cannot take effect.
+            ValueError: with the user's option and its argument, if it cannot take effect together with those of this
+                part.
         """
 
 

@@ -43,12 +43,13 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-# airflow.cfg's escape for "%", before a field name or a date format.
+# "%%", airflow.cfg's escape for "%", before a field name or a date format.
 _ESCAPED = re.compile(r"%%[(A-Za-z]")
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _ENVIRONMENT_NAME = re.compile(r"AIRFLOW_{1,2}([A-Z].*?)__(.+)", re.IGNORECASE)
-# Airflow masks this JSON because it may contain a password; usually it contains prefixes, sizes and timeouts.
+# Options with JSON arguments. Airflow masks them because they may contain a password, but most contain only prefixes,
+# sizes and timeouts.
 _MAY_BE_SECRET = re.compile(r"\w+_(kw)?args")
 
 
@@ -57,10 +58,9 @@ class Finding:
     """A warning or an error about an option.
 
     Args:
-        option: the option.
         id: the id of the rule.
-        message: the value given, its effect in Airflow, and the remedy.
-        is_error: whether it prevents the deployment.
+        message: the option's value, its effect in Airflow, and the remedy.
+        is_error: whether synthesis fails, instead of showing a warning.
     """
 
     option: Option
@@ -93,11 +93,12 @@ def variables(chosen: Mapping[Option, T]) -> dict[str, T]:
 def check(given: Mapping[Option, object], minor: str) -> tuple[Finding, ...]:
     """Return the findings about options of release line *minor*, such as "3.3".
 
-    Values other than text, numbers and bools count as secrets. Sections unknown to all releases count as plugins'.
+    Values other than text, numbers and bools are treated as secrets, and sections unknown to all releases as those of
+    plugins.
     """
     minor = line_with_data(minor)
     found = ((option, finding) for option, value in given.items() for finding in _judge(option, value, minor))
-    # With the user's spelling, so that each team has its own warning.
+    # Findings have the option as the user wrote it, so that each of Airflow's teams has its own warning.
     return tuple(replace(finding, option=option) for option, finding in found if finding)
 
 
@@ -105,7 +106,8 @@ def flatten(user: Mapping[str, Mapping[str, object]]) -> dict[Option, object]:
     """Return the values of ``config=`` by option.
 
     Raises:
-        ValueError: if *user* does not map sections to options to values, or a value cannot become text.
+        ValueError: if *user* is not a mapping of sections to mappings of options to values, or a value cannot become
+            text.
     """
     found: dict[Option, object] = {}
     for (section, name), value in _given(user):
@@ -170,7 +172,6 @@ def _check_value(option: Option, value: object) -> None:
 
 
 def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None]:
-    """Yield the findings about one option and its value."""
     section, name = option
     option = (section.rpartition("___")[2], name)  # without a team: AIRFLOW__TEAM___SECTION__OPTION
     base = base_option(option)
@@ -201,7 +202,6 @@ def _judge(option: Option, value: object, minor: str) -> Iterator[Finding | None
 
 
 def _plain_text(option: Option, why: str | None, minor: str) -> Finding:
-    """Return the finding about a sensitive option in plain text."""
     place = current_option(option, minor) or option
     secret = f"pass an ecs.Secret: {_config(*place, 'ecs.Secret.from_secrets_manager(...)')}"
     remedy = INSTEAD.get(place, secret)
@@ -214,7 +214,6 @@ def _plain_text(option: Option, why: str | None, minor: str) -> Finding:
 
 
 def _named_secret(option: Option) -> Finding:
-    """Return the finding about an unknown option whose name suggests a secret."""
     message = (
         f"{spell(option)} looks like a secret by its name, and would be readable in the template; pass an ecs.Secret:"
         f" {_config(*option, 'ecs.Secret.from_secrets_manager(...)')}. If it is not a secret, pass"
@@ -284,12 +283,10 @@ def _suggestions(option: Option, minor: str) -> list[Option]:
 
 
 def _nearest(section: str, others: Iterable[Option]) -> list[Option]:
-    """Return the two options with the most similar section."""
     return sorted(others, key=lambda other: (-SequenceMatcher(None, other[0], section).ratio(), other))[:2]
 
 
 def _config(section: str = "core", option: str = "<option>", value: str = "...") -> str:
-    """Return an option in the syntax of ``config=``."""
     return f'config={{"{section}": {{"{option}": {value}}}}}'
 
 

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.render_context import RenderContext
     from cdk_airflow_ecs.stack_facts import StackFacts
 
-# KMS actions that an action requires if a customer managed key encrypts the resource.
+# For each IAM action, the KMS actions that it also requires if a customer managed key encrypts the resource.
 _KEY_ACTIONS: Final = {
     "s3:GetObject": ("kms:Decrypt",),
     "s3:PutObject": ("kms:GenerateDataKey",),
     # Amazon SQS Developer Guide, "Configuring AWS KMS permissions".
     "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
     "sqs:ReceiveMessage": ("kms:Decrypt",),
-    # As Table.grant_read_data and grant_write_data of aws-cdk-lib, without wildcards (aws/aws-cdk#10010).
+    # The actions of aws-cdk-lib's Table.grant_read_data and grant_write_data, without wildcards (aws/aws-cdk#10010).
     "dynamodb:GetItem": ("kms:Decrypt", "kms:DescribeKey"),
     "dynamodb:PutItem": (
         *("kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
         *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
     ),
 }
-# Services in the cluster's region. Buckets may be in another region.
+# Services whose key statements have a kms:ViaService condition with the cluster's region. Buckets may be elsewhere.
 _VIA_SERVICE: Final = ("sqs", "dynamodb")
 _REASON = "Objects of one bucket, revisions of one family, tasks of one cluster: not known beforehand"
 
@@ -36,7 +36,7 @@ Statements = Sequence[tuple[Permission, iam.PolicyStatement]]
 
 
 def tasks_of(stack: StackFacts) -> iam.IPrincipal:
-    """Return the principal of ECS tasks of this account and region. CDK's own allows any (confused deputy)."""
+    """Return the principal of ECS tasks in this account and region. CDK's allows all accounts (confused deputy)."""
     return iam.ServicePrincipal(
         "ecs-tasks.amazonaws.com",
         conditions={
@@ -49,7 +49,7 @@ def tasks_of(stack: StackFacts) -> iam.IPrincipal:
 def allow(
     role: iam.IRole, component: Component, context: RenderContext, wildcards: Wildcards, done: Statements = ()
 ) -> Statements:
-    """Add the permissions of *component* that are not in *done* to *role*, and return all statements.
+    """Add the permissions of *component* that *done* lacks to *role*, and return all statements.
 
     New resources of a permission extend its statement. Resources with a wildcard are added to *wildcards*.
     """
@@ -86,7 +86,7 @@ def add_to_policy(role: iam.IRole, statement: iam.PolicyStatement) -> None:
 
 
 def secret_key_statements(component: Component, context: RenderContext) -> Iterator[iam.PolicyStatement]:
-    """Yield statements for the keys of the component's secrets, via Secrets Manager."""
+    """Yield statements that allow decryption of the component's secrets, only through Secrets Manager."""
     values = [value for container in component.containers for value in container.environment.values()]
     bound = (context.bindings[value.of].key_of(value.field) for value in values if isinstance(value, SecretRef))
     routed = context.bindings["LogRouter"].secret_keys.values() if component.kind == "service" else ()
@@ -115,7 +115,6 @@ def _statement(permission: Permission, context: RenderContext) -> iam.PolicyStat
 
 
 def _key_statements(permission: Permission, context: RenderContext) -> Iterator[iam.PolicyStatement]:
-    """Yield statements for the keys that encrypt the resources of *permission*."""
     actions = tuple(each for action in permission.actions for each in _KEY_ACTIONS.get(action, ()))
     if not actions:
         return

@@ -32,7 +32,8 @@ def check_place(
     if vpc is not None and any(component.dns_name for component in plan.components):
         owner = vpc.env.account
         if _differ(owner, here.account):
-            # Amazon VPC user guide, "Share your VPC subnets with other accounts"; aws/copilot-cli#3140.
+            # Participants of a shared VPC cannot create its private DNS zones (Amazon VPC user guide, "Share your VPC
+            # subnets with other accounts"; aws/copilot-cli#3140).
             raise IncompatibleArgumentsError(
                 f"vpc= must belong to {here.account}, the account of the stack, got a VPC of {owner}. Airflow 3 needs a"
                 " private DNS zone for its execution API, which only the owner of a VPC can create."
@@ -43,7 +44,7 @@ def check_place(
 def _region_of(certificate: acm.ICertificate) -> str:
     arn = str(certificate.certificate_arn)
     parts = arn.split(":")
-    # arn:partition:acm:region:account:certificate/id
+    # The ARN is arn:partition:acm:region:account:certificate/id.
     return parts[3] if not is_token(arn) and len(parts) > 3 else str(certificate.env.region)
 
 

@@ -18,11 +18,12 @@ from cdk_airflow_ecs.process import HealthCheck
 Option: TypeAlias = tuple[str, str]
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
 ComponentKind: TypeAlias = Literal["service", "store", "one-shot task", "executor task", "ECS task"]
-# The ECS cluster of Airflow and its executor tasks. ecs:DescribeTasks shows their commands, which contain tokens.
+# The ECS cluster of Airflow and its executor tasks. DAG authors must not describe these, because commands contain
+# tokens.
 CLUSTER: Final = "Cluster"
 # The ECS cluster of ECS tasks, which DAG authors may describe and stop.
 TASK_CLUSTER: Final = "TaskCluster"
-# The kinds that ECS keeps running.
+# The kinds of components that are ECS services.
 _SERVICES: Final = ("service", "store")
 
 
@@ -112,15 +113,15 @@ class Component(TaskSize):
     """One ECS service or task, with its own task definition, security group and roles.
 
     Args:
-        name: its name in edges and outputs.
+        name: the component's name in edges and outputs.
         path: its path in the construct tree.
         kind: "service" is an Airflow service. "store" is a service that keeps data, with at most one task at a time.
-            The other kinds have no service: the migration gate starts a "one-shot task", an executor an "executor
-            task", and a DAG an "ECS task".
+            The other kinds have no service: the migration gate starts a "one-shot task", an executor starts an
+            "executor task", and a DAG starts an "ECS task".
         count: the desired count of a service; None for a task, and with *scaling*.
         scaling: sets the desired count after deployment.
         runs_user_code: whether it runs code of DAG authors, so ``cluster.grant_principal`` includes it.
-        serves_web: whether it is behind the load balancer. Only then does ECS rebalance its tasks across zones.
+        serves_web: whether it is behind the load balancer. Only in this case does ECS rebalance its tasks across zones.
         image: the name of its image; "airflow" is the cluster's.
         architecture: the processor architecture.
         capacity: the machines of its tasks.
@@ -158,26 +159,26 @@ class Component(TaskSize):
 
     @property
     def has_service(self) -> bool:
-        """Whether ECS keeps its tasks running."""
+        """Whether the component is an ECS service."""
         return self.kind in _SERVICES
 
     @property
     def ecs_cluster(self) -> str:
-        """The name of its ECS cluster, as used in refs."""
+        """The name of the component's ECS cluster, as used in refs."""
         return TASK_CLUSTER if self.kind == "ECS task" else CLUSTER
 
     @property
     def spot(self) -> bool:
-        """Whether AWS may stop its tasks after a warning of two minutes."""
+        """Whether AWS may stop the component's tasks with two minutes' notice."""
         return self.capacity.spot
 
     @property
     def is_store(self) -> bool:
-        """Whether it keeps data."""
+        """Whether the component keeps data."""
         return self.kind == "store"
 
     def refs(self) -> Iterator[Ref]:
-        """Yield the refs in its containers, permissions and volumes."""
+        """Yield the refs in the component's containers, permissions and volumes."""
         for container in self.containers:
             yield from _refs((container.prefix, container.command, container.environment))
         for permission in self.permissions:

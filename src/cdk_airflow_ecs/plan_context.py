@@ -1,4 +1,4 @@
-"""The facts about the whole cluster that planning a component needs. Pure."""
+"""The data about the whole cluster that planning each component needs. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PlanContext:
     Args:
         web: the name of the component behind the load balancer.
         owners: the parts that check options.
-        relied_upon: as of :func:`~cdk_airflow_ecs.relied_upon.relied_upon`.
+        relied_upon: the result of :func:`~cdk_airflow_ecs.relied_upon.relied_upon`.
     """
 
     settings: Settings
@@ -33,7 +33,7 @@ class PlanContext:
 
     @classmethod
     def of(cls, settings: Settings) -> PlanContext:
-        """Plan executor and DAG source."""
+        """Return the context of *settings*, with plans of executor and DAG source."""
         owners = option_owners(settings)
         return cls(
             settings=settings,
@@ -46,5 +46,5 @@ class PlanContext:
 
     @property
     def is_3(self) -> bool:
-        """Whether it is Airflow 3, which has an execution API."""
+        """Whether the cluster runs Airflow 3, which has an execution API."""
         return self.settings.version.major >= 3

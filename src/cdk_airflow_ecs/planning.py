@@ -56,7 +56,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     components = (
         *(replace(store, enable_exec=bool(settings.enable_exec)) for store in stores if store is not None),
         *ecs_tasks,
-        # RunTask decides the number of tasks and whether ECS Exec is enabled.
+        # The executor's RunTask call decides the number of tasks and whether ECS Exec is enabled.
         *(replace(task, kind="executor task", count=None, enable_exec=False) for task in tasks),
         *services,
         migration_component(settings),
@@ -66,7 +66,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
 
 
 def _components(context: PlanContext, parts: Iterable[_Part]) -> list[Component]:
-    """Plan the components of Airflow's processes. Raise one error for the option conflicts of all of them."""
+    """Plan the components of Airflow's processes. Raise one error with the option conflicts of all components."""
     planned: list[Component] = []
     found: dict[Option, str] = {}
     for members, service, default in parts:
@@ -111,7 +111,7 @@ def _component(
         containers.append(
             Container(
                 name=process.name,
-                # Not part of the command, which an executor overrides for its tasks.
+                # The prefix is not part of the command, because an executor overrides the command of its tasks.
                 prefix=context.dags.prefix if "dags" in process.needs else (),
                 command=process.command,
                 port=process.port,
@@ -138,7 +138,7 @@ def _component(
                 *(p for process in processes_ for p in _permissions(context, process)),
                 *(own.permissions if own else ()),
                 *router.permissions,
-                # Last, because more may be added later.
+                # Permissions of ECS tasks are last, because ``add_ecs_task`` may add more.
                 *(p for process in processes_ for p in _task_permissions(context, process)),
             ]
         ),

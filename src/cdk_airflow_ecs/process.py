@@ -9,8 +9,8 @@ from typing import Final, Literal, TypeAlias, get_args
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.secret_detection import refuse_command
 
-HEARTBEAT_SECONDS: Final = 120  # without a heartbeat for so long, a process is unhealthy
-# Configuration beyond the common one.
+HEARTBEAT_SECONDS: Final = 120  # time without a heartbeat after which a process is unhealthy
+# What a process needs in addition to the common configuration.
 Need: TypeAlias = Literal[
     "database",
     "fernet",
@@ -35,8 +35,8 @@ class HealthCheck:
         interval_seconds: time between two runs, 5 to 300.
         timeout_seconds: time limit of a run, 2 to 120.
         retries: consecutive failures before the container is unhealthy, 1 to 10.
-        start_period_seconds: grace period at start, 0 to 300. Airflow's start took up to 16 s of CPU time when
-            measured: over a minute with 0.25 vCPU.
+        start_period_seconds: grace period at start, 0 to 300. In tests, Airflow's start needed up to 16 s of CPU time,
+            which is over a minute with 0.25 vCPU.
     """
 
     command: tuple[str, ...]
@@ -66,8 +66,8 @@ class Process:
     Args:
         name: the name of its container.
         component: its component. Processes of one component share a task.
-        command: the command.
-        needs: additional configuration and connections: "database", "fernet", "jwt", "session", "execution-api",
+        command: the command.     needs: additional configuration and connections: "database", "fernet", "jwt",
+        "session", "execution-api",
             "dags", "executor", "load-executor", "read-logs", "write-logs".
         port: the port that it listens on.
         health_check: the health check of ECS.
@@ -97,9 +97,9 @@ class Process:
 
 
 def http_check(url: str) -> HealthCheck:
-    """Return a check that *url* responds.
+    """Return a health check that requests *url*.
 
-    It needs 0.1 s of CPU time, ``airflow jobs check`` 5 s. The first response took 4.8 s when measured.
+    It needs 0.1 s of CPU time, whereas ``airflow jobs check`` needs 5 s. In tests, the first response took 4.8 s.
     """
     return HealthCheck(command=("python3", "-ISc", f"import urllib.request as r;r.urlopen('{url}',timeout=9)"))
 

@@ -17,7 +17,7 @@ from cdk_airflow_ecs.process import Process
 from cdk_airflow_ecs.relied_upon import check_heartbeats
 
 _DAGS_FOLDER: Final = ("core", "dags_folder")
-# In the wheel of 3.2.2 (airflow/executors/workloads/base.py), not in that of 3.2.1.
+# The first Airflow release with separate tokens for queued tasks (airflow/executors/workloads/base.py in its wheel).
 _QUEUE_TOKENS_SINCE: Final = AirflowVersion.of("3.2.2")
 _COOKIE_SECURE: Final = ("fab", "cookie_secure")
 
@@ -27,11 +27,7 @@ def process_environment(
 ) -> dict[str, Value]:
     """Return the variables and secrets of one process.
 
-    Args:
-        context: the cluster.
-        process: the process.
-        workers: the executor's plan of it, if any.
-        service: the user's settings of its component.
+    *workers* is the executor's plan of this process, if any; *service* has the user's settings of its component.
 
     Raises:
         ValueError: if the user's options or variables contradict the cluster's.
@@ -78,7 +74,8 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
     """Return the defaults of this library, which the user may change."""
     chosen: dict[Option, Value] = {
         ("core", "load_examples"): "False",
-        # The migration gate does it. After a rollback the schema is newer than the image, and services must start.
+        # The migration gate checks the schema. After a rollback the schema is newer than the image, but services must
+        # start.
         ("database", "check_migrations"): "False",
         # Logs are copied to S3 when a task ends; otherwise the worker's disk fills up.
         ("logging", "delete_local_logs"): "True",
@@ -88,7 +85,7 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
     if "executor" in process.needs:
         chosen |= context.executor.defaults
     if context.is_3:
-        # Use count= to scale. 3.0 would start four processes (apache/airflow config.yml).
+        # One process per task, because count= is for scaling. The default of 3.0 is four (apache/airflow config.yml).
         chosen["api", "workers"] = "1"
         chosen["execution_api", "jwt_expiration_time"] = _token_seconds(context.settings.version)
         # Tasks retry for about four minutes while the web component is replaced: nineteen waits of up to 30 s.
@@ -101,9 +98,10 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
 def _token_seconds(version: AirflowVersion) -> str:
     """Return the lifetime of a task's token in seconds.
 
-    Before 3.2.2 it starts when the task is queued, and may end before a worker starts the task (apache/airflow#53713);
-    later a separate token covers the queue (apache/airflow#60108). A running task renews it in the last fifth
-    (execution_api/app.py), which must exceed the four minutes of retries: Airflow's 600 s are too short.
+    Before Airflow 3.2.2, the lifetime starts when the task is queued, and may end before a worker starts the task
+    (apache/airflow#53713); since then, queued tasks have a separate token (apache/airflow#60108). A running task renews
+    its token in the last fifth of the lifetime (execution_api/app.py). That fifth must exceed the four minutes of
+    retries, for which Airflow's 600 s are too short.
     """
     return "3600" if version >= _QUEUE_TOKENS_SINCE else "86400"
 
@@ -113,7 +111,7 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     has_logs = process.needs & {"write-logs", "read-logs"}
     chosen: dict[Option, Value] = {
         ("core", "executor"): context.executor.class_path,
-        # The web component reads logs from this address; host names of containers do not resolve.
+        # The web component reads logs from the process's address, because host names of containers do not resolve.
         ("core", "hostname_callable"): "airflow.utils.net.get_host_ip_address",
         **(settings.logs.config(settings.version) if has_logs else settings.logs.unconcerned(settings.version)),
     }
@@ -127,7 +125,7 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     if process.name in ("webserver", "api-server"):
         chosen |= _ui_options(context)
     if process.component == "Scheduler":
-        # Its health check reads the heartbeat instead.
+        # The scheduler's health check reads the heartbeat from the database instead.
         chosen["scheduler", "enable_health_check"] = "False"
     needs = process.needs
     if "database" in needs:
@@ -144,7 +142,7 @@ def _own_options(context: PlanContext, process: Process) -> dict[Option, Value]:
     if "dags" in needs:
         chosen |= context.dags.config
     else:
-        # Only for comparison with the user's options; process_environment replaces it by NO_DAGS.
+        # This value is only compared with the user's options; process_environment replaces it by NO_DAGS.
         chosen[_DAGS_FOLDER] = context.dags.config.get(_DAGS_FOLDER, NO_DAGS)
     return chosen
 
@@ -185,7 +183,6 @@ def _own_environment(context: PlanContext, process: Process) -> dict[str, Value]
 
 
 def _task_variables(context: PlanContext, process: Process) -> dict[str, Value]:
-    """Return the Airflow variables with the operator arguments of the ECS tasks."""
     if not process.runs_user_code:
         return {}
     tasks, version = context.settings.ecs_tasks, context.settings.version

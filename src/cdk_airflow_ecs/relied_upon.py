@@ -1,4 +1,4 @@
-"""Options that the cluster relies on but does not set. Pure."""
+"""Options whose values the cluster relies on, but does not set. Pure."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def check_heartbeats(given: UserOptions, line: str) -> None:
 
 
 def _of_every_cluster(settings: Settings) -> Mapping[str, Mapping[Option, Value]]:
-    """Return the options that every cluster relies on."""
     return {
         "whose security groups and health checks use it": {
             ("logging", "worker_log_server_port"): str(WORKER_LOG_PORT),
             ("logging", "trigger_log_server_port"): str(TRIGGERER_LOG_PORT),
         },
         "whose processes must agree on it": {("operators", "default_queue"): settings.default_queue},
-        # Workers have the web component's key: with session cookies, code of a DAG could sign in as any user.
+        # Sessions are in the database: workers have the key that signs cookies, so with sessions in cookies, DAG code
+        # could sign in as any user.
         "whose workers hold the key of session cookies": {
             ("fab", "session_backend"): "database",
             ("webserver", "session_backend"): "database",
@@ -71,11 +71,12 @@ def _of_every_cluster(settings: Settings) -> Mapping[str, Mapping[Option, Value]
             ("scheduler", "scheduler_health_check_server_host"): "0.0.0.0",  # noqa: S104
             ("scheduler", "scheduler_health_check_server_port"): "8974",
         },
-        # Without --queues the triggerer would skip triggers of tasks that have a queue, which all tasks have.
+        # With this option but without --queues, the triggerer would skip the triggers of tasks that have a queue, and
+        # all tasks have one.
         "whose triggerer serves no queue": {("triggerer", "queues_enabled"): "False"},
     }
 
 
 def _seconds(value: Value) -> float:
-    """Return the number in *value*, or 0: Airflow rejects other values."""
+    """Return *value* as a number, or 0 if it is not one, because Airflow itself rejects such a value."""
     return float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?", value) else 0

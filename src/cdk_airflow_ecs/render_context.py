@@ -45,7 +45,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedComponent:
-    """The CDK constructs of a component.
+    """A component and its CDK constructs.
 
     Args:
         peer: the security group, imported to avoid CDK's warnings about egress rules.
@@ -65,7 +65,7 @@ class RenderedComponent:
     statements: Sequence[tuple[Permission, iam.PolicyStatement]]
 
     def attribute(self, name: str) -> str:
-        """Return an attribute for a :class:`~cdk_airflow_ecs.plan.Ref`."""
+        """Return the attribute of this component to which a :class:`~cdk_airflow_ecs.plan.Ref` refers."""
         definition = self.task_definition
         found: dict[str, Callable[[], str]] = {
             "task_definition_arn": lambda: definition.task_definition_arn,
@@ -86,21 +86,11 @@ class RenderContext:
     """Everything that rendering a component needs.
 
     Args:
-        scope: returns or creates the construct at a path below the cluster.
-        key: the encryption key of the cluster.
+        scope: function that returns the construct at a path below the cluster, created if missing.
         ecs_clusters: the ECS clusters by their names in refs.
         offers: the associations of capacity providers, by ECS cluster.
-        network: VPC and subnets.
-        image: returns the image of a component.
-        log_group: the log group of containers.
-        log_router: the log router of services.
-        bindings: the bindings of cluster resources.
-        key_statements: the IAM statements about keys.
-        trust: the principal of roles.
-        namespace: the private DNS zone, if used.
-        family_prefix: the prefix of task-definition families.
+        image: function that returns the image of a component.
         task_roles: the user's task roles, by component.
-        rendered: the components rendered so far.
     """
 
     scope: Callable[[str], Construct]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
 T = TypeVar("T")
-# SNAPSHOT is not supported by buckets. None selects a policy for each kind of resource.
+# Not SNAPSHOT, which buckets do not support. None, the default, selects a policy for each kind of resource.
 _REMOVAL_POLICIES: Final = ("DESTROY", "RETAIN")
 _SERVICES: Final = {
     "ApiServer": "api_server",
@@ -70,7 +70,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
 
 
 def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]:
-    """Return the release and the advice about it. Check the flags of the cluster."""
+    """Return the Airflow release and advice about it. Check the boolean arguments of the cluster."""
     advice: list[Advice] = []
     version = arguments.version
     if version is None:
@@ -83,7 +83,7 @@ def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]
             )
         )
     validation.instance("version=", version, AirflowVersion, "AirflowVersion.V3_3")
-    AirflowVersion.of(str(version))  # checks the range of an object that of() did not create
+    AirflowVersion.of(str(version))  # checks the range, for objects that of() did not create
     if not version.is_verified:
         newest = AirflowVersion.LATEST
         advice.append(
@@ -139,7 +139,6 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
 
 
 def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[Advice]:
-    """Check the user's options from all arguments against the release."""
     executor = settings.executor_plan()
     found = [given for _, given in settings.config]
     for owner, service in (
@@ -152,7 +151,6 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
 
 
 def _advise(findings: Sequence[options.Finding], owner: str = "") -> list[Advice]:
-    """Return the findings as advice, or raise one error with all that are errors."""
     if wrong := [finding.message for finding in findings if finding.is_error]:
         raise ValueError(option_merging.together(wrong))
     return [Advice(f"{finding.warning_id}{owner}", finding.message) for finding in findings]

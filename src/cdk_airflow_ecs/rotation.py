@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_rotation(argument: str, secret: object) -> Iterator[Advice]:
-    """Yield advice if *secret*, the value of *argument*, has a rotation schedule in this app."""
+    """Yield a warning if *secret*, the value of *argument*, has a rotation schedule in this app."""
     below: Sequence[IConstruct] = getattr(secret, "node").find_all() if hasattr(secret, "node") else ()  # noqa: B009
     if any(isinstance(each, secretsmanager.CfnRotationSchedule) for each in below):
         yield Advice(

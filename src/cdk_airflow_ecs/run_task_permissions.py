@@ -6,7 +6,8 @@ from typing import Final
 
 from cdk_airflow_ecs.plan import CLUSTER, Permission, Ref
 
-# By default RunTask adds no tags (Amazon ECS API, RunTask, propagateTags).
+# The RunTask argument that copies tags of the task definition to the task; by default, the task has none (Amazon ECS
+# API, RunTask, propagateTags).
 PROPAGATE_TAGS: Final = {"propagate_tags": "TASK_DEFINITION"}
 
 
@@ -29,7 +30,7 @@ def may_follow(cluster: str = CLUSTER) -> Permission:
 
 
 def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
-    """Return the permissions to start *component* in *cluster*, and to follow and stop all tasks there."""
+    """Return the permissions to start *component* in *cluster*, and to wait for and stop all tasks of that cluster."""
     return (
         Permission(
             actions=("ecs:RunTask",),
@@ -37,8 +38,8 @@ def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
             conditions={"ArnEquals": {"ecs:cluster": Ref(cluster, "arn")}},
         ),
         Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref(cluster, "tasks_arn"),)),
-        # ECS checks it for tags that RunTask sets or propagates (Amazon ECS developer guide, "Grant permission to tag
-        # resources on creation").
+        # ECS checks this permission for tags that RunTask sets or propagates (Amazon ECS developer guide, "Grant
+        # permission to tag resources on creation").
         Permission(
             actions=("ecs:TagResource",),
             resources=(Ref(cluster, "tasks_arn"),),

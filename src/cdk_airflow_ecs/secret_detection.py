@@ -18,11 +18,11 @@ _SECRET_WORD: Final = re.compile(
     r"(\w*(PASSWORD|PASSWD|PASSPHRASE|PASSCODE|SECRET|TOKEN)|PASS|PWD|(DB|PG|MY|SQL|USER|ROOT|ADMIN|SMTP|FTP)(PASS|PWD)"
     r"|PAT|CREDS?|CREDENTIAL|WEBHOOK|(API|PRIVATE|SECRET|ACCESS|AUTH|FERNET|ENCRYPTION|SIGNING|SHARED|LICENSE|SSH)KEY)S?"
 )
-# KEY after one of these is a secret at any position: API_KEY_PROD.
+# Words after which KEY means a secret, at any position of the name: API_KEY_PROD.
 _SECRET_KEY: Final = re.compile(
     "API|PRIVATE|SECRET|ACCESS|AUTH|FERNET|ENCRYPTION|SIGNING|SHARED|LICENSE|SSH|MASTER|ACCOUNT|DEPLOY|HMAC"
 )
-# KEY after one of these is a field, an object or a file.
+# Words after which KEY means a field, an object or a file, not a secret.
 _PUBLIC_KEY: Final = re.compile(
     "PARTITION|SORT|PRIMARY|FOREIGN|PUBLIC|CACHE|OBJECT|S|ROUTING|HASH|RANGE|GROUP|JOIN|INDEX|LOOKUP|UNIQUE|NATURAL"
     "|SURROGATE|BUSINESS|DEDUP|DEDUPLICATION|IDEMPOTENCY|TIME|MESSAGE|LOG|FILE|RECORD|TAG|LABEL|CONTEXT|XCOM|CLUSTERING"
@@ -30,7 +30,7 @@ _PUBLIC_KEY: Final = re.compile(
     "|MAP|METRIC|STATE|SEARCH|TIMESTAMP|DATE|DATA|DAG|TASK|RUN|FIELD|MERGE|UPSERT|NESTED|PARENT|CHILD|COMPOSITE|LIST"
     "|AGGREGATION|GROUPING|SPLIT|BUCKET|PROPERTY|ATTRIBUTE|OUTPUT|INPUT|RESULT|RETURN"
 )
-# After a secret's name, these words mean that the value is not the secret: TOKEN_URL, PASSWORD_MIN_LENGTH.
+# Words that, after a secret's name, mean that the value is not the secret: TOKEN_URL, PASSWORD_MIN_LENGTH.
 _ABOUT: Final = re.compile(
     "(ID|NAME|ARN|FILE|FILENAME|PATH|SCOPE)S?|DIR|FOLDER|LENGTH|LEN|SIZE|TTL|EXPIRY|EXPIRES|EXPIRE|EXPIRATION|LIFETIME"
     "|TIMEOUT|SECONDS|MINUTES|HOURS|DAYS|AGE|INTERVAL|POLICY|TYPE|KIND|HEADER|FIELD|COLUMN|PREFIX|SUFFIX|HOST|PORT"
@@ -49,13 +49,13 @@ _POINTER: Final = re.compile(
     r"|\$\w+|\$[{(].*[})]|\{\{(?!resolve:).*\}\}|%\(\w+\)s"
 )
 _RESOLVED: Final = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
-# A URL with a password, unless the container inserts it: redis://:${REDIS_PASSWORD}@cache. A number after the colon is
-# a port.
+# A URL with a password, except a variable that the container inserts: redis://:${REDIS_PASSWORD}@cache. A number after
+# the colon is a port.
 _LOGIN: Final = re.compile(
     r"""://[^/@\s:"'\[]{,200}:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*]|\d+([/?#;,]|\\?["'\s]))[^@\s"',]{1,1000}@"""
 )
-# Patterns start once per word or line, or look ahead a limited distance. Otherwise 64 KiB, the size of a task
-# definition, would need minutes.
+# Patterns start once per word or line, or look ahead a limited distance. Otherwise a text of 64 KiB, the size of a task
+# definition, would take minutes.
 _SHAPES: Final = {
     "a private key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|AGE-SECRET-KEY-1\w+"),
     "a URL with a password": _LOGIN,
@@ -104,7 +104,7 @@ def secret_of(name: str, value: object) -> str | None:
     if is_token(text) or _POINTER.fullmatch(text):
         return None
     if name.upper().startswith("AIRFLOW_CONN_"):
-        # A URI or JSON; anything else may be a password.
+        # A value in the form of a connection is a URI or JSON; any other value may be a password.
         is_connection = re.match(r"[A-Za-z][\w+.-]*://", text) or isinstance(_json(text), dict)
         return None if is_connection else "its name"
     if name.upper().endswith("AUTH") and re.fullmatch(r"[^\s:/$]+:[^\s$/]+", text):
@@ -118,7 +118,7 @@ def secret_in(value: object) -> str | None:
     return _secret_in_text(value) if isinstance(value, str) else None
 
 
-@lru_cache(maxsize=4096)  # all containers of a plan have the same texts
+@lru_cache(maxsize=4096)  # many containers of a plan have the same texts
 def _secret_in_text(value: str) -> str | None:
     for what, shape in _SHAPES.items():
         if shape.search(value):
@@ -194,7 +194,7 @@ def _secret_in_tree(tree: object) -> str | None:
     lower = {name.lower(): value for name, value in tree.items()}
     if "role_id" in lower and isinstance(lower.get("secret_id"), str):
         return "a secret_id"
-    # Case separates the words of a name. The last pair is a variable in the format of ECS and Kubernetes.
+    # Names keep their case, which separates words. The last pair is a variable in the format of ECS and Kubernetes.
     pairs = [*tree.items(), (lower.get("name", lower.get("key")), lower.get("value"))]
     for name, value in pairs:
         if isinstance(name, str) and (found := secret_of(name, value)):

@@ -15,7 +15,7 @@ _LIKE_A_SUFFIX: Final = re.compile(r":secret:([^:$]*-[A-Za-z0-9]{6})(?::|$)")
 
 
 def check_secret_names(given: Iterable[object]) -> Iterator[Advice]:
-    """Yield advice for each secret imported by a name that ends like such a suffix, which ECS does not find.
+    """Yield a warning for each secret imported by a name that ends like the suffix of an ARN, which ECS cannot find.
 
     Args:
         given: secrets, and objects with secrets in their fields.

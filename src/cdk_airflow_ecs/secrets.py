@@ -55,15 +55,15 @@ def cluster_key(scope: Construct, *, removal_policy: RemovalPolicy | None) -> km
 
 
 def key_peer(scope: Construct, key: kms.IKey) -> kms.IKey:
-    """Return *key* imported, so that CDK does not change its policy.
+    """Return an imported copy of *key*, so that CDK does not change the key's policy.
 
-    CDK would add each reader of a secret, which is a cycle if the key is in another stack.
+    CDK would add each role that reads a secret to the key's policy, a dependency cycle if the key is in another stack.
     """
     return kms.Key.from_key_arn(scope, "KeyPeer", key.key_arn)
 
 
 def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmanager.ISecret:
-    """Return the user's secret imported, as in :func:`key_peer`."""
+    """Return an imported copy of the user's *secret*, for the reason in :func:`key_peer`."""
     if secret.encryption_key is None:
         return secret
     there = scope.node.try_find_child("SecretPeer")
@@ -76,7 +76,7 @@ def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmana
 
 
 def let_logs_use(key: kms.IKey, stack: StackFacts) -> None:
-    """Allow CloudWatch Logs to encrypt log groups with *key*. *stack* is the key's stack, to avoid a cycle."""
+    """Allow CloudWatch Logs to encrypt log groups with *key*. *stack* is the key's stack, which avoids a cycle."""
     key.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.stack.url_suffix}")],
@@ -115,7 +115,7 @@ def bind_secrets(scope: Construct, context: BindContext, *, execution_api: bool)
         ),
     }
     if execution_api:
-        # HS512 requires at least 64 bytes.
+        # HS512, the algorithm of the signature, requires at least 64 bytes.
         made["Jwt"] = generated_secret(scope, "Jwt", context, description="Signs Airflow task tokens", length=64)
     return {
         name: Binding(

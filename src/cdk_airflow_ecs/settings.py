@@ -72,7 +72,7 @@ class Settings:
         return self.executor.plan(context)
 
     def resources(self) -> dict[str, ClusterResource]:
-        """Return the cluster resources by their names in refs, parts after their owners."""
+        """Return the cluster resources by their names in refs. Parts of a resource follow it."""
         own: dict[str, ClusterResource] = {
             "Database": self.database,
             "Dags": self.dags,
@@ -91,7 +91,7 @@ class Settings:
         """Return the images that run Airflow, by their names in components.
 
         Raises:
-            ValueError: if DAGs are in the image, and an image has none.
+            ValueError: if DAGs are in images, and one image has none.
         """
         executor = self.executor_plan()
         own = {workers.process.component: workers.image for workers in (*executor.workers, *executor.tasks)}

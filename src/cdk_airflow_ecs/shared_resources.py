@@ -101,7 +101,8 @@ class SharedResources:
             stack=stack,
             network=self._network,
             key=key,
-            # Uploads of DAGs need permissions for the key, so only the user's own key encrypts buckets.
+            # A customer key is used for buckets only if the user passed it, because people who upload DAGs need
+            # permissions for it.
             bucket_key=None if encryption_key is None else key,
             access_logs=AccessLogs(logs_scope, stack, removal_policy=removal_policy),
             removal_policy=removal_policy,
@@ -135,7 +136,7 @@ class SharedResources:
             "ContainerLogs": Binding(
                 attributes={
                     "name": (group := self._log_group.log_group_name),
-                    # CDK's ARN ends with ":*", so stream names cannot be appended.
+                    # Not CDK's ARN, which ends with ":*", so that stream names can be appended.
                     "arn": f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{group}",
                 }
             ),

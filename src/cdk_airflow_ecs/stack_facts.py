@@ -1,4 +1,4 @@
-"""Cached attributes of a stack: each access to CDK is a slow call to another process."""
+"""Cached attributes of a stack, because CDK reads each of them with a slow call to another process."""
 
 from __future__ import annotations
 

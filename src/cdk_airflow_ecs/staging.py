@@ -23,7 +23,7 @@ def folder_of(scope: Construct, files: Mapping[str, bytes]) -> Iterator[Path]:
     The folder is removed afterwards. With ``cdk synth --no-staging`` it stays in the app's output.
     """
     if scope.node.try_get_context(_NO_STAGING):
-        stage = cast("Stage", Stage.of(scope))  # every stack has one: CDK creates an App if needed
+        stage = cast("Stage", Stage.of(scope))  # every stack has a stage: CDK creates an App if needed
         digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
         folder = Path(stage.outdir, f"files.{digest}").resolve()
         _write(folder, files)

@@ -80,7 +80,7 @@ def check_subnets(
     try:
         chosen = network.select(getattr(network, argument))
     except RuntimeError as error:
-        reason = re.sub(r"^\w+: ", "", str(error))  # without CDK's name of the error
+        reason = re.sub(r"^\w+: ", "", str(error))  # removes the name of CDK's error class
         raise IncompatibleArgumentsError(f"vpc= has no subnets for {what}: {reason}; {remedy}") from None
     if chosen.is_pending_lookup:
         return

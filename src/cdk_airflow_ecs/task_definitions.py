@@ -21,7 +21,7 @@ from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
 # Fargate's maximum between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = seconds(120)
-# As the start period of health checks.
+# The time for which load balancer checks are ignored at start, the start period of health checks.
 _GRACE = seconds(180)
 _DNS_TTL = seconds(10)
 
@@ -29,12 +29,9 @@ _DNS_TTL = seconds(10)
 def render_components(
     components: Sequence[Component], context: RenderContext, done: Mapping[str, RenderedComponent]
 ) -> dict[str, RenderedComponent]:
-    """Render *components* in order. Each may refer to earlier ones, which are deployed first.
+    """Render *components* in order. Each may refer to earlier components, which are deployed first.
 
-    Args:
-        components: the components of the plan.
-        context: the context.
-        done: components rendered before, which receive additions only.
+    *done* are components that are already rendered; their variables and permissions can only grow.
     """
     rendered: dict[str, RenderedComponent] = {}
     wildcards = Wildcards()
@@ -53,7 +50,7 @@ def render_components(
                 # A capacity provider must stay associated while tasks use it (aws/aws-cdk#19275).
                 part.service.node.add_dependency(context.offers[name])
         if part.service is not None and component.is_store:
-            # Other services wait for these through the migration gate.
+            # Airflow's services wait for file systems through the migration gate.
             files = [context.bindings[volume.file_system_id.of] for volume in component.volumes]
             part.service.node.add_dependency(
                 part.execution_role,
@@ -77,7 +74,6 @@ def _linux_on(architecture: Architecture) -> ecs.RuntimePlatform:
 
 
 def _render(scope: Construct, component: Component, context: RenderContext, wildcards: Wildcards) -> RenderedComponent:
-    """Create the task definition of *component* under *scope*, and its service if it has one."""
     store = component.is_store
     group = context.network.security_group(scope, "SecurityGroup", f"Airflow {component.name}", egress=not store)
     if store:
@@ -104,13 +100,13 @@ def _render(scope: Construct, component: Component, context: RenderContext, wild
         _add_container(definition, component, container, context, router.driver(streams))
     if component.kind == "executor task":
         definition.node.add_validation(NoSidecars(definition, [container.name for container in component.containers]))
-    # Last, because CDK uses the first container as default.
+    # The sidecar is added last, because CDK uses the first container as the default container.
     router.attach(definition, streams)
-    # With any router, at least one container logs to CloudWatch Logs.
+    # At least one container of each task logs to CloudWatch Logs, also with FireLens.
     execution_role.add_to_policy(
         iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[streams.arn])
     )
-    # On the cluster, because a call for each role is slow.
+    # Wildcards are acknowledged on the cluster's construct, because a call for each role is slow.
     wildcards.add(context.scope(""), [streams.arn], "ECS names the log streams of a component's tasks by their ids")
     for statement in secret_key_statements(component, context):
         execution_role.add_to_policy(statement)
@@ -144,7 +140,6 @@ def _task_definition(
     task_role: iam.IRole,
     execution_role: iam.IRole,
 ) -> ecs.TaskDefinition:
-    """Create the task definition without containers."""
     family = f"{context.family_prefix}-{component.path.replace('/', '-')}"
     if component.capacity.compatibility == "FARGATE":
         return ecs.FargateTaskDefinition(
@@ -169,7 +164,7 @@ def _task_definition(
         memory_mib=str(component.memory_mib),
         task_role=task_role,
         execution_role=execution_role,
-        # ECS rejects it on EC2, where the machines determine it.
+        # ECS rejects a runtime platform on EC2, where the machines determine it.
         runtime_platform=None if compatibility == "EC2" else _linux_on(component.architecture),
     )
 
@@ -177,7 +172,7 @@ def _task_definition(
 def _extend(
     part: RenderedComponent, component: Component, context: RenderContext, wildcards: Wildcards
 ) -> RenderedComponent:
-    """Add new variables and permissions to a rendered component. Any other change raises ``ValueError``."""
+    """Add new variables and permissions to a rendered component. Raise ``ValueError`` for any other change."""
     if part.component == component:
         return part
     same = replace(component, containers=part.component.containers, permissions=part.component.permissions)
@@ -271,7 +266,7 @@ def _service(
         enable_execute_command=component.enable_exec,
         health_check_grace_period=_GRACE if component.serves_web else None,
         availability_zone_rebalancing=balance.ENABLED if component.serves_web else balance.DISABLED,
-        # Two tasks must not write to the data of a store.
+        # Zero for a store, so that two tasks never write to its data.
         min_healthy_percent=0 if component.is_store else 100,
         max_healthy_percent=100 if component.is_store else 200,
         circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
@@ -284,7 +279,7 @@ def _service(
 
 
 def _with_ec2(scope: Construct, context: RenderContext) -> ecs.ICluster:
-    """Return the ECS cluster imported with EC2 capacity. CDK only detects capacity that it added itself."""
+    """Return an imported ECS cluster with EC2 capacity, because CDK detects only capacity that it added."""
     return ecs.Cluster.from_cluster_attributes(
         scope, "Ec2Cluster", cluster_name=context.cluster.cluster_name, vpc=context.network.vpc, has_ec2_capacity=True
     )

@@ -1,4 +1,4 @@
-"""Helpers for tests of clusters and executors: plans without CDK, comparable templates."""
+"""Helpers for tests of clusters and executors: plans without constructs, and comparable templates."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def plan_of(**arguments: Any) -> ClusterPlan:
     """Return the plan of a cluster, without constructs and within milliseconds.
 
     Args:
-        arguments: as of ``AirflowCluster``, but with services as ``services={"Scheduler": Service(…)}``, and without
-            those of network and encryption.
+        arguments: those of ``AirflowCluster``, except those of network and encryption, and with components as
+            ``services={"Scheduler": Service(…)}``.
 
     Examples:
         >>> plan_of(version=AirflowVersion.V3_3).component("Scheduler").containers[0].command

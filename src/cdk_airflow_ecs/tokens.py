@@ -30,7 +30,7 @@ def is_list_token(value: str) -> bool:
 
 
 def is_secret(value: object) -> bool:
-    """Return whether *value* is an ``ecs.Secret``, by an attribute of its class."""
+    """Return whether *value* is an ``ecs.Secret``, which is detected by an attribute."""
     return not isinstance(value, type) and hasattr(type(value), "has_field")
 
 

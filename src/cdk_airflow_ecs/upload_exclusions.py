@@ -20,14 +20,14 @@ PRIVATE: Final = (
     *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
     *("*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.tfstate", "*.tfstate.*"),
 )
-# Exceptions without secrets.
+# Names that match PRIVATE, but whose files contain no secrets.
 _PUBLIC: Final = ("*.pub", ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.md")
 # A .pem file is private unless its label is public (RFC 7468).
 _PUBLIC_PEM: Final = re.compile(
     rb"-----BEGIN (TRUSTED |X509 |RSA )?(CERTIFICATE|PUBLIC KEY|X509 CRL|DH PARAMETERS)-----"
 )
 _PRIVATE_KEY: Final = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----")
-# Enough for a key in the JSON of a Google Cloud service account.
+# The bytes read of each file: enough to find the key in the JSON file of a Google Cloud service account.
 _HEAD: Final = 8192
 
 
@@ -77,7 +77,7 @@ def is_private(file: Path) -> bool:
         return False
     if any(fnmatch(name, pattern) for pattern in PRIVATE):
         return True
-    # The text of a program may contain the label of a key.
+    # Programs and documents may contain the label of a private key without the key.
     if not file.is_file() or file.suffix in (".py", ".md", ".rst"):
         return False
     with file.open("rb") as opened:

@@ -15,7 +15,7 @@ from cdk_airflow_ecs.secret_detection import secret_in
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token, is_token
 
 T = TypeVar("T")
-# Names in construct ids: worker pools, ECS tasks, executors.
+# Names of worker pools, ECS tasks and executors, which become parts of construct ids.
 NAME: Final = r"[A-Za-z][A-Za-z0-9-]{0,31}"
 
 _HOST_LENGTH: Final = 253
@@ -31,7 +31,7 @@ def instance(name: str, given: object, kind: type, example: str) -> None:
 
 
 def construct(name: str, given: object, member: str, accepted: str, *, required: bool = False) -> None:
-    """Check that *given* has *member*. The class is not checked, because CDK passes some constructs as proxies."""
+    """Check that *given* has *member*. Its class is not checked, because CDK passes some constructs as proxies."""
     if (given is not None or required) and (isinstance(given, type) or not hasattr(given, member)):
         raise ValueError(f"{name} must be {accepted}, got {shown(given)}")
 

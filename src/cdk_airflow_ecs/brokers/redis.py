@@ -50,8 +50,8 @@ class RedisBroker(Broker):
             CloudFormation's order.
         engine_version: Valkey release, 7.2 to 9.x, with two numbers. ElastiCache installs patch releases.
         snapshot_retention_days: daily snapshots to keep, 0 to 35.
-        visibility_timeout_seconds: time after which an unacknowledged command goes to another worker: more than the
-            longest task takes. The default, one day, is Airflow's.
+        visibility_timeout_seconds: time after which an unacknowledged command is sent to another worker; it must exceed
+            the duration of the longest task. The default, one day, is Airflow's.
         serverless: not supported.
         cluster_mode: not supported.
 
@@ -205,7 +205,7 @@ class RedisBroker(Broker):
         )
         if not fails_over:
             acknowledge(cache, "AwsSolutions-AEC4", "Airflow sends lost commands again")
-        # Airflow sends lost commands again, so a final snapshot is enough.
+        # The default is only a final snapshot, because Airflow sends lost commands again.
         cache.apply_removal_policy(context.removal_policy or RemovalPolicy.SNAPSHOT)
         name = cache.ref
         return Binding(
@@ -214,7 +214,7 @@ class RedisBroker(Broker):
             connectable=ec2.Connections(security_groups=[group], default_port=ec2.Port.tcp(_PORT)),
             key=context.key,
             dependencies=[cache],
-            # Metrics are per node, numbered from 001.
+            # ElastiCache has metrics for each node; node names end with numbers from 001.
             metrics=[
                 MetricSource("AWS/ElastiCache", {"CacheClusterId": f"{name}-{node:03}"})
                 for node in range(1, self.replicas + 2)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 _PORT: Final = 6379
-# "redis" in the official images; any user except root works.
+# The user "redis" of the official images; any user except root works.
 _USER: Final = "999:999"
 
 
@@ -79,7 +79,7 @@ class ContainerRedisBroker(Broker):
                         timeout_seconds=5,
                         start_period_seconds=60,
                     ),
-                    # For redis-cli in health checks and shells.
+                    # The password for redis-cli in health checks and ECS Exec shells.
                     environment={"REDISCLI_AUTH": SecretRef("Broker", "token")},
                     user=_USER,
                 ),
@@ -87,7 +87,7 @@ class ContainerRedisBroker(Broker):
         )
 
     def _script(self) -> str:
-        """The exec makes Redis receive ECS's signals. Standard input keeps the password out of the command line."""
+        """Return the start script: exec lets Redis receive ECS's signals, and standard input hides the password."""
         limit = f"maxmemory {self.memory_mib * 3 // 4}mb\n" if is_known_int(self.memory_mib) else ""
         return (
             "exec redis-server - <<END\n"

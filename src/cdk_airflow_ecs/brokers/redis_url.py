@@ -7,7 +7,7 @@ from typing import Final
 from cdk_airflow_ecs.brokers.base import BrokerPlan
 from cdk_airflow_ecs.plan import Ref, SecretRef
 
-# Airflow's default, one day.
+# Airflow's default visibility timeout, one day.
 VISIBILITY_TIMEOUT_SECONDS: Final = 86400
 _BROKER_DATABASE: Final = 0
 _RESULT_DATABASE: Final = 1
@@ -17,7 +17,7 @@ _OPTIONS: Final = "celery_broker_transport_options"
 def redis_plan(
     port: int, *, tls: bool = True, visibility_timeout_seconds: int = VISIBILITY_TIMEOUT_SECONDS
 ) -> BrokerPlan:
-    """Return the plan of a Redis that is broker and result backend. For the timeout, see :class:`RedisBroker`."""
+    """Return the plan of a Redis that is broker and result backend. :class:`RedisBroker` explains the timeout."""
     return BrokerPlan(
         port=port,
         config={

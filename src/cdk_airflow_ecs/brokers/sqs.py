@@ -18,18 +18,20 @@ from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
 if TYPE_CHECKING:
     from constructs import Construct
 
-# SQS's maximum: three polls a minute per queue of an idle worker.
+# SQS's maximum. An idle worker then polls each of its queues three times a minute.
 _WAIT_SECONDS: Final = 20
-# kombu 5.5, part of the first images of these lines, fails with SQS (celery/kombu#2257, celery/kombu#2258).
+# Release lines of Airflow whose first images contain kombu 5.5, which fails with SQS (celery/kombu#2257,
+# celery/kombu#2258).
 _BROKEN_KOMBU: Final = ("2.11", "3.0", "3.1")
 _WORKING_KOMBU: Final = ("celery==5.6.2", "kombu==5.6.2")
-# Missing in the official images. 7.45.7 has wheels for all their Pythons and both architectures.
+# kombu needs pycurl for SQS, and official images lack it. 7.45.7 has wheels for all their Pythons and architectures.
 _PYCURL: Final = "pycurl==7.45.7"
-# First official images whose celery provider reads extra_celery_config (3.10.0; 2.10.4 has 3.8.5), and mappings in
-# transport options (3.24.0; 3.3.1 has 3.23.1). Source: docs/guides/operate/upgrade.md.
+# The first Airflow releases whose celery provider reads extra_celery_config (since provider 3.10.0; Airflow 2.10.4 has
+# 3.8.5) and mappings in transport options (since 3.24.0; Airflow 3.3.1 has 3.23.1). Source:
+# docs/guides/operate/upgrade.md.
 _READS_EXTRA_CONFIG: Final = AirflowVersion.of("2.10.5")
 _READS_MAPPINGS: Final = AirflowVersion.of("3.3.2")
-# Before that, transport options reach kombu as text, so a module in the image parses them.
+# In older releases, kombu receives transport options as text, so this module in the image parses them.
 _MODULE: Final = "airflow_ecs_celery"
 _MODULE_TEXT: Final = '''"""Celery settings in addition to Airflow's own configuration."""
 
@@ -136,7 +138,7 @@ def _queue_name(queue: str) -> str:
 def _transport(
     version: AirflowVersion, urls: Mapping[str, Mapping[str, Ref]]
 ) -> tuple[dict[Option, Value], dict[str, str]]:
-    """Return the options that define the queues, so that kombu creates none, and modules that parse them."""
+    """Return options that name the queues, so that kombu creates none, and modules that parse these options."""
     plain: dict[str, str | int | Ref] = {
         "region": Ref("Stack", "region"),
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
@@ -147,7 +149,7 @@ def _transport(
         (section, name): value if isinstance(value, Ref) else str(value) for name, value in plain.items()
     }
     if _READS_EXTRA_CONFIG <= version < _READS_MAPPINGS:
-        # It replaces the section, which is set only to prevent conflicting values of users.
+        # extra_celery_config replaces the section, which is set only so that other values of the user raise an error.
         together = {"broker_transport_options": {**plain, "predefined_queues": urls}}
         return {**options, ("celery", "extra_celery_config"): Json(together)}, {}
     options[section, "predefined_queues"] = Json(urls)
@@ -163,6 +165,6 @@ def _receive(queue: str) -> Permission:
 
 
 def _results(*more: str) -> Permission:
-    """Celery creates the table, or enables its TTL, unless both Describe calls find them."""
+    """Allow both Describe calls: without them, Celery would try to create the table or to enable its TTL."""
     look = ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive")
     return Permission(actions=(*look, "dynamodb:GetItem", *more), resources=(Ref("Broker", "results_arn"),))

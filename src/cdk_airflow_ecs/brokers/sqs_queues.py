@@ -18,9 +18,9 @@ from cdk_airflow_ecs.nag import acknowledge
 # SQS's maximum (AWS SQS API Reference, SetQueueAttributes). kombu uses the queue's value.
 # CDK's default of 30 s would start longer tasks twice.
 VISIBILITY_TIMEOUT_SECONDS: Final = 43200
-# SQS's maximum. The age of a dead letter counts from its first delivery.
+# SQS's maximum. The age of a dead letter counts from when its command was first sent.
 _DEAD_LETTER_DAYS: Final = 14
-# Celery's default result_expires, longer than any task runs.
+# Celery's default for result_expires; no task runs longer.
 _RESULT_SECONDS: Final = 86400
 
 
@@ -77,7 +77,7 @@ def _queue(
         visibility_timeout=Duration.seconds(VISIBILITY_TIMEOUT_SECONDS),
         retention_period=Duration.days(retention_days),
         dead_letter_queue=redrive,
-        # Commands of Airflow 3 contain the token of their task.
+        # Celery commands of Airflow 3 contain a secret, the task's API token.
         encryption=sqs.QueueEncryption.KMS,
         encryption_master_key=context.key,
         enforce_ssl=True,
@@ -92,7 +92,7 @@ def _table(scope: Construct, context: BindContext) -> dynamodb.Table:
     table = dynamodb.Table(
         scope,
         "Results",
-        # As in celery/backends/dynamodb.py.
+        # The attribute that Celery uses (celery/backends/dynamodb.py).
         partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
         time_to_live_attribute="ttl",
         billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,

@@ -51,7 +51,7 @@ class Capacity(ABC):
 
     @property
     def strategy(self) -> tuple[ProviderShare, ...]:
-        """The capacity providers of the tasks. Empty means :attr:`compatibility` as launch type."""
+        """The capacity providers of the tasks. If empty, the launch type is :attr:`compatibility`."""
         return ()
 
     @property

@@ -82,7 +82,7 @@ def check_size(owner: str, cpu: object, memory_mib: object) -> None:
 
 
 def check_ephemeral_storage(owner: str, gib: object) -> None:
-    """Raise ValueError, with the accepted range, for other disk sizes. Accept tokens."""
+    """Raise ValueError, with the accepted range, if Fargate does not offer a disk size. Accept tokens."""
     if gib is None or is_number_token(gib):
         return
     if not is_known_int(gib) or not 21 <= gib <= 200:

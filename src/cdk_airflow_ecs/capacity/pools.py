@@ -44,8 +44,8 @@ class WorkerPool(TaskSize):
         health_check: replaces the default, a connection to the worker's log server.
         spot: use Fargate Spot, up to 70 % cheaper. AWS can stop workers with two minutes' notice; unfinished tasks then
             fail, so set retries.
-        architecture: "x86_64", or "arm64", a fifth cheaper. The default is the image's. If pools differ, the image must
-            exist for both, like the official one.
+        architecture: "x86_64", or "arm64", a fifth cheaper. The default is the image's. If pools have different
+            architectures, the image must exist for both, like the official image.
         image: an image with the cluster's Airflow release. The default is the cluster's.
 
     Raises:
@@ -94,11 +94,11 @@ class WorkerPool(TaskSize):
             )
         if self.image is not None:
             validation.instance(f"{pool}: image", self.image, AirflowImage, 'AirflowImage.registry("…")')
-        _ = self.service  # validates the other arguments
+        _ = self.service  # creating the Service validates the other arguments
 
     @property
     def service(self) -> Service:
-        """The settings of its ECS service."""
+        """The settings of the pool's ECS service."""
         return Service.of(
             self,
             count=self.count,

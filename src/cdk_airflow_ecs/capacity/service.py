@@ -30,7 +30,7 @@ class Service:
         ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is 20 GiB.
         environment: further environment variables: text or ``ecs.Secret``. Names such as AIRFLOW__SECTION__OPTION are
             checked like ``config=``.
-        health_check: replaces that of the first container.
+        health_check: replaces the health check of the first container.
 
     Raises:
         ValueError: if a value is invalid for every task size.
@@ -62,7 +62,7 @@ class Service:
             validation.instance("health_check", self.health_check, HealthCheck, 'HealthCheck(command=["true"])')
 
     def size(self, default: TaskSize) -> TaskSize:
-        """Return the size of its tasks; *default* replaces missing values."""
+        """Return the size of the component's tasks; *default* replaces missing values."""
         disk = self.ephemeral_storage_gib
         return TaskSize(
             cpu=default.cpu if self.cpu is None else self.cpu,

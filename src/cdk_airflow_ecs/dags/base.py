@@ -18,9 +18,9 @@ class DagPlan:
     Args:
         config: Airflow options.
         environment: variables.
-        permissions: permissions of their task roles.
-        prefix: words that precede each command, such as a script that fetches files.
-        edges: connections, in which the source "*" means every such component.
+        permissions: permissions of the processes' task roles.
+        prefix: words that precede the command of each process, such as a script that fetches files.
+        edges: connections; the source "*" means every component with such a process.
     """
 
     config: Mapping[Option, Value]
@@ -35,7 +35,7 @@ class DagSource(ClusterResource):
 
     @abstractmethod
     def plan(self, version: AirflowVersion) -> DagPlan:
-        """Return the settings of those processes. Pure."""
+        """Return the settings of the processes that parse or run DAGs. Pure."""
 
     @property
     def image_folder(self) -> str | None:

@@ -20,7 +20,7 @@ class ImageDags(DagSource):
     """DAGs in the image. The web component runs the same image but does not read them.
 
     Args:
-        folder: their folder.
+        folder: the DAG folder in the image.
 
     Raises:
         ValueError: if *folder* is not absolute.

@@ -52,11 +52,12 @@ class S3Dags(DagSource):
         prefix: folder of the DAGs in *bucket*. The default is the whole bucket.
         refresh_seconds: interval of checks for changes.
         provider_bundle: use the amazon provider's DAG bundle, on Airflow 3.2 and newer. It changes files while tasks
-            import them, and with *prefix* requires an object there to start.
+            import them; with *prefix*, Airflow starts only if the bucket has an object below it.
 
     Raises:
-        ValueError: if *folder* is not a folder or contains a possible secret or a link to outside, or *refresh_seconds*
-            is less than 5; on creation of the cluster, if the release does not support *provider_bundle*.
+        ValueError: if *folder* is not a folder, or contains a possible secret or a link to a file outside the folder,
+            or *refresh_seconds* is less than 5; on creation of the cluster, if the release does not support
+            *provider_bundle*.
 
     Examples:
         >>> S3Dags(refresh_seconds=60).refresh_seconds
@@ -109,7 +110,7 @@ class S3Dags(DagSource):
         return DagPlan(
             config={
                 ("core", "dags_folder"): _SYNCED_FOLDER,
-                # Airflow's default is five minutes.
+                # Airflow 2 looks for new DAG files at this interval; its default is five minutes.
                 ("scheduler", "dag_dir_list_interval"): str(self.refresh_seconds),
             },
             permissions=permissions,
@@ -134,10 +135,12 @@ class S3Dags(DagSource):
             "name": "dags",
             "classpath": _PROVIDERS_BUNDLE if self.provider_bundle else _OUR_BUNDLE,
             "kwargs": {
-                # Empty means the task role; other ids are looked up in the database first.
+                # With an empty id, the bundle uses the task role; Airflow would look up other ids in its database
+                # first.
                 **({"aws_conn_id": ""} if self.provider_bundle else {}),
                 "bucket_name": Ref("Dags", "bucket_name"),
-                # Without the slash, "dags" would also match "dags-old/" (provider 9.36 and older).
+                # Without the final slash, the prefix "dags" would also match "dags-old/" (amazon provider 9.36 and
+                # older).
                 "prefix": f"{self.prefix}/" if self.prefix else "",
                 "refresh_interval": self.refresh_seconds,
             },

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _PORT: Final = 5432
 _NAME: Final = "airflow"
 _USERNAME: Final = "airflow"
-# Aurora guide, "Performance and scaling for Aurora Serverless v2": capacity in half steps, and connections per maximum.
+# Smallest minimum, smallest maximum and largest capacity (Aurora guide, "Performance and scaling for Aurora Serverless
+# v2").
 _SMALLEST, _SMALLEST_MAXIMUM, _LARGEST = 0.5, 1, 256
 
 
@@ -44,13 +45,14 @@ class AuroraDatabase(Database):
         min_capacity: minimum ACU per instance, 0.5 to 256 in half steps. Zero is not supported, because Airflow's
             heartbeats prevent the database from pausing.
         max_capacity: maximum ACU per instance, 1 to 256. The default of 4 allows 823 connections.
-        readers: number of readers, 0 to 15, with the writer's capacity and price. A reader replaces a failed writer
-            within a minute; without readers, Aurora needs up to ten minutes. Data is in three zones in both cases.
+        readers: number of readers, 0 to 15, each with the writer's capacity and price. A reader replaces a failed
+            writer within a minute; without readers, recovery takes up to ten minutes. Data is in three zones in both
+            cases.
         backup_retention_days: retention of automatic backups, 1 to 35 days.
         engine_version: Aurora PostgreSQL release, 14 to 18. With a major release such as "17", RDS manages the minor
             one. With a minor release such as "17.9", deploys fail once RDS has upgraded beyond it or retired it.
         io_optimized: whether reads and writes are free, for 30 % more per ACU and 2.25 times the storage price: cheaper
-            if they are more than a quarter of the bill.
+            if reads and writes are more than a quarter of the bill.
         deletion_protection: whether RDS prevents deletion. The default is True unless ``removal_policy`` is DESTROY.
 
     Raises:
@@ -137,14 +139,15 @@ class AuroraDatabase(Database):
                 removal_policy=context.removal_policy,
             ),
             security_groups=[group],
-            # Not "Parameters", the id in RdsDatabase: the type of a logical id must not change.
+            # Not "Parameters", the id of another resource type in RdsDatabase: the type of a logical id must not
+            # change.
             parameter_group=rds.ParameterGroup(
                 scope,
                 "ClusterParameters",
                 engine=engine,
                 description="Metadata database of Airflow",
-                # Unlike RDS, Aurora accepts connections without TLS by default. No variable sets the keepalives of
-                # Airflow's drivers, so the server keeps idle connections alive.
+                # Unlike RDS, Aurora accepts connections without TLS by default. The server keeps idle connections
+                # alive, because no variable sets the keepalives of Airflow's drivers.
                 parameters={"rds.force_ssl": "1", "log_lock_waits": "1", "tcp_keepalives_idle": "60"},
                 removal_policy=context.removal_policy,
             ),
@@ -177,14 +180,15 @@ class AuroraDatabase(Database):
             },
             connectable=cluster,
             key=context.key,
-            # With its instances: a cluster exists long before its writer accepts connections.
+            # The dependency includes the instances, because a cluster exists long before its writer accepts
+            # connections.
             dependencies=[cluster],
             metrics=[MetricSource("AWS/RDS", {"DBClusterIdentifier": cluster.cluster_identifier})],
         )
 
     @staticmethod
     def _instance(construct_id: str) -> rds.IClusterInstance:
-        """Readers scale with the writer, so that they can take over immediately."""
+        """Create an instance. Readers scale with the writer, so that they can replace it immediately."""
         return rds.ClusterInstance.serverless_v2(
             construct_id,
             scale_with_writer=None if construct_id == "Writer" else True,

@@ -9,7 +9,7 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 
-# Airflow runs it in the container without a shell. The password can contain any character.
+# Airflow runs this command in the container without a shell. The password can contain any character.
 _URL_COMMAND = (
     "python3 -ISc \"import os,urllib.parse as u;e=os.environ.get;q=lambda k:u.quote(e(k,''),'');"
     "print('postgresql+psycopg2://'+q('METADATA_USER')+':'+q('METADATA_PASSWORD')+'@'+e('METADATA_HOST')+':'"
@@ -32,7 +32,7 @@ class Database(ClusterResource):
     def ssl_mode(self) -> str:
         """The clients' PGSSLMODE, which psycopg2 and asyncpg read.
 
-        In the URL, Airflow 3's asyncpg would reject ``sslmode``.
+        The URL has no ``sslmode``, because asyncpg, which Airflow 3 uses, rejects it.
         """
         return "require"
 
@@ -49,7 +49,7 @@ class Database(ClusterResource):
         }
 
     def environment(self) -> Mapping[str, Value]:
-        """Return the variables that these options and the health checks read."""
+        """Return the environment variables that the database options and the health checks read."""
         return {
             "METADATA_HOST": Ref("Database", "host"),
             "METADATA_PORT": Ref("Database", "port"),
@@ -57,6 +57,6 @@ class Database(ClusterResource):
             "METADATA_USER": SecretRef("Database", "username"),
             "METADATA_PASSWORD": SecretRef("Database", "password"),
             "PGSSLMODE": self.ssl_mode,
-            # asyncpg has its own limit; libpq waits forever by default.
+            # By default, libpq waits forever for a connection; asyncpg has its own timeout.
             "PGCONNECT_TIMEOUT": "10",
         }

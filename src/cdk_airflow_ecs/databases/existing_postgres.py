@@ -37,7 +37,7 @@ class ExistingDatabase(Database):
 
     Args:
         database: an RDS instance or Aurora cluster, of this app or imported. Its security group receives rules for the
-            components that need it. For other servers, pass *endpoint*.
+            components that connect. For other servers, pass *endpoint*.
         endpoint: host name, instead of *database*.
         port: the default is that of *database*, or 5432.
         secret: secret with the fields username and password. The default is the secret of *database*.
@@ -57,7 +57,7 @@ class ExistingDatabase(Database):
 
     database: rds.IDatabaseInstance | rds.IDatabaseCluster | None = None
     endpoint: str | None = None
-    port: int | None = None  # type: ignore[assignment]  # an int after __post_init__
+    port: int | None = None  # type: ignore[assignment]  # __post_init__ replaces None by the default
     secret: secretsmanager.ISecret | None = None
     database_name: str = "airflow"
     security_group: ec2.ISecurityGroup | None = None
@@ -84,7 +84,7 @@ class ExistingDatabase(Database):
                 "ExistingDatabase security_group= requires endpoint=; an RDS database has its own security groups"
             )
         validation.text("ExistingDatabase database_name", self.database_name, "airflow", required=True)
-        # SQLAlchemy does not decode the database in a URL.
+        # The name must need no URL encoding, because SQLAlchemy does not decode the database name in a URL.
         if not is_token(self.database_name) and not re.fullmatch(r"[\w.~-]+", self.database_name, re.ASCII):
             raise ValueError(
                 "ExistingDatabase database_name must be letters, digits, _, -, . and ~, as part of a URL; got"
@@ -146,7 +146,8 @@ class ExistingDatabase(Database):
             },
             connectable=connectable,
             key=key,
-            # With its instances: a cluster exists long before its writer accepts connections.
+            # The dependency includes the instances, because a cluster exists long before its writer accepts
+            # connections.
             dependencies=[] if database is None else [database],
         )
 

@@ -29,7 +29,7 @@ _PORT: Final = 5432
 _NAME: Final = "airflow"
 _USERNAME: Final = "airflow"
 _FOLDER: Final = "/var/lib/airflow-metadata"
-# User "postgres" of the official images' Dockerfiles, which must own PostgreSQL's files.
+# User and group ids of "postgres" in the official images, which must own PostgreSQL's files.
 _DEBIAN_USER: Final = (999, 999)
 _ALPINE_USER: Final = (70, 70)
 
@@ -38,15 +38,15 @@ _ALPINE_USER: Final = (70, 70)
 class ContainerDatabase(Database):
     """PostgreSQL in one Fargate task with data on Amazon EFS, for development: without TLS or a standby.
 
-    Data always outlives the task, because the migration gate creates tables only when image or version change. Airflow
-    waits while the task is replaced. In production, use :class:`RdsDatabase` or :class:`AuroraDatabase`.
+    Data always outlives the task: lost tables would be created again only when the image or the version changes.
+    Airflow waits while the task is replaced. In production, use :class:`RdsDatabase` or :class:`AuroraDatabase`.
 
     Args:
         image: official PostgreSQL image, 13 to 18, or a compatible one, from a registry without login. Existing data
             works only with the same major release on the same distribution, Debian or Alpine.
         cpu: CPU units of the task; 1024 is one vCPU.
-        memory_mib: memory of the task in MiB. 40 connections that sorted and read Airflow's tables needed 256, plus up
-            to 128 for buffers.
+        memory_mib: memory of the task in MiB. In a test, 40 connections that sorted and read Airflow's tables needed
+            256 MiB, plus up to 128 MiB for buffers.
 
     Raises:
         ValueError: if the image has no supported release, or Fargate has no such size.
@@ -77,7 +77,7 @@ class ContainerDatabase(Database):
 
     @property
     def ssl_mode(self) -> str:
-        """No TLS, which the image does not offer; "prefer" would request it first."""
+        """Disable TLS, because the image does not offer it; with "prefer", clients would try TLS first."""
         return "disable"
 
     def advice(self) -> Sequence[Advice]:
@@ -114,8 +114,8 @@ class ContainerDatabase(Database):
                     # The server keeps idle connections alive, as in RdsDatabase.
                     command=("postgres", "-c", "tcp_keepalives_idle=60"),
                     port=_PORT,
-                    # Over TCP: during initialization, the server listens only on the socket.
-                    # The first start writes a thousand files to EFS, which is slow.
+                    # The check uses TCP, because the server listens only on the Unix socket while it initializes. Its
+                    # first start is slow: it writes a thousand files to EFS.
                     health_check=HealthCheck(
                         command=("pg_isready", "--quiet", "--host=127.0.0.1", f"--username={_USERNAME}"),
                         interval_seconds=10,
@@ -126,7 +126,7 @@ class ContainerDatabase(Database):
                         "POSTGRES_DB": _NAME,
                         "POSTGRES_USER": _USERNAME,
                         "POSTGRES_PASSWORD": SecretRef("Database", "password"),
-                        # Not the mount point: PostgreSQL needs a folder with its own permissions.
+                        # A folder below the mount point, because PostgreSQL sets the permissions of its data folder.
                         "PGDATA": f"{_FOLDER}/pgdata",
                     },
                     user="{}:{}".format(*files.user),

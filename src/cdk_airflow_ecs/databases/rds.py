@@ -135,7 +135,7 @@ class RdsDatabase(Database):
                 "Parameters",
                 engine=engine,
                 description="Metadata database of Airflow",
-                # No variable sets the keepalives of Airflow's drivers, so the server keeps idle connections alive.
+                # The server keeps idle connections alive, because no variable sets the keepalives of Airflow's drivers.
                 parameters={"rds.force_ssl": "1", "log_lock_waits": "1", "tcp_keepalives_idle": "60"},
             ),
             port=_PORT,
@@ -162,7 +162,7 @@ class RdsDatabase(Database):
             removal_policy=context.removal_policy or RemovalPolicy.SNAPSHOT,
         )
         if self.engine_version.isdecimal():
-            # cfn-lint lists only full releases and considers "17" deprecated.
+            # cfn-lint knows only full releases, and reports the major release "17" as deprecated.
             resource = cast("CfnResource", instance.node.default_child)
             resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3691"]}})
         acknowledge(

@@ -48,7 +48,7 @@ class Workers:
     """A service of an executor, or tasks that the executor starts.
 
     Args:
-        process: command and needs; the need "executor" adds the executor's configuration.
+        process: the process; "executor" among its needs adds the executor's configuration.
         path: path in the construct tree: ``Pools/<name>`` for a service, ``Tasks/<name>`` for tasks.
         service: size and count, all set. Tasks that the executor starts have no count.
         config: Airflow options of this service only.
@@ -70,23 +70,23 @@ class Workers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorPlan:
-    """Everything that an executor adds to a cluster.
+    """The processes, options and resources that an executor adds to a cluster.
 
     Args:
         class_path: value of ``[core] executor``.
         alias: its name in DAGs with :class:`SeveralExecutors`. The default is its class name.
-        config: options of the scheduler and the executor's workers, which must be equal: different result backends, for
-            example, stall scheduling while all health checks pass.
+        config: options that scheduler and workers must share: with different result backends, for example, scheduling
+            stalls while all health checks pass.
         defaults: options of the same containers that the user can override.
         environment: variables of the same containers.
         loader_config: options of the processes that load the executor: the scheduler, and the web component, which
             requests the logs of running tasks from it.
         workers: services that run tasks.
-        tasks: tasks that the executor starts, each with a task definition of one container. Refs use their path:
-            ``Ref("Tasks/executor", "task_definition_arn")``, "family_arn" (any revision), "task_role_arn",
-            "execution_role_arn", "security_group_id". Their disks are not kept, so logs must be remote.
-        stores: cluster resources that it needs, by name in refs, such as ``{"Broker": RedisBroker()}``.
-        edges: connections beyond the usual ones of components.
+        tasks: tasks that the executor starts, each with a task definition of one container. A :class:`Ref` uses the
+            path: ``Ref("Tasks/executor", "task_definition_arn")``, "family_arn" (any revision), "task_role_arn",
+            "execution_role_arn", "security_group_id". ECS deletes their disks, so logs must be remote.
+        stores: cluster resources that the executor needs, by name in refs, such as ``{"Broker": RedisBroker()}``.
+        edges: connections in addition to those of every cluster.
         permissions: permissions of the scheduler's task role.
         tasks_in_scheduler: whether tasks run in the scheduler.
         requirements: further Python packages for every image, as pip requirements.
@@ -111,7 +111,7 @@ class ExecutorPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorBindContext:
-    """Constructs for :meth:`Executor.bind`, by component name, such as "Scheduler".
+    """Constructs for :meth:`Executor.bind`. Names of components, such as "Scheduler", are the keys.
 
     Args:
         cluster: the ECS cluster.
@@ -152,10 +152,10 @@ class Executor(OptionOwner, ABC):
         )
 
     def complete_options(self, options: Mapping[Option, Value]) -> Mapping[Option, Value]:
-        """Return options that build on the user's, for the processes that load this executor. Pure.
+        """Return options that depend on the user's options, for the processes that load this executor. Pure.
 
         Args:
-            options: all options of such a process, the user's included. Those returned replace them.
+            options: all options of such a process, including the user's. The returned options replace them.
         """
         del options
         return {}

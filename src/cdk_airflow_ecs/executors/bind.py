@@ -1,4 +1,4 @@
-"""The call of an executor's ``bind``."""
+"""The call of :meth:`Executor.bind`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ from cdk_airflow_ecs.process import Need, Process, tcp_check
 
 _EXTRA: Final = ("celery", "extra_celery_config")
 _TRANSPORT: Final = "celery_broker_transport_options"
-# Options that [celery] extra_celery_config would override (default_celery.py of the celery provider).
+# Celery settings that the cluster sets, but [celery] extra_celery_config would override (default_celery.py of the
+# celery provider).
 _OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 
 # kombu's names of serializers that can create objects of any class (kombu/serialization.py).
@@ -70,7 +71,7 @@ class CeleryExecutor(Executor):
     def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
         """See :meth:`OptionOwner.relied_upon`."""
         del version
-        # worker_autoscale overrides worker_concurrency.
+        # A value of worker_autoscale would override worker_concurrency, which concurrency= sets.
         return {"whose worker pools have concurrency=": {("celery", "worker_autoscale"): ""}}
 
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
@@ -115,8 +116,8 @@ class CeleryExecutor(Executor):
         return ExecutorPlan(
             class_path="CeleryExecutor",
             config=broker.config,
-            # Timeout of sending a command. With Airflow's default, 1 s with four tries, tasks failed before they
-            # started on a busy CPU with TLS (apache/airflow#7143).
+            # Timeout for sending a command to the broker. With TLS on a busy CPU and Airflow's default, four tries of 1
+            # s, tasks failed before they started (apache/airflow#7143).
             defaults={("celery", "operation_timeout"): "10"},
             environment=broker.environment,
             workers=workers,
@@ -141,7 +142,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         process=Process(
             name="worker",
             component=name,
-            # Each would use a broker connection per worker without benefit.
+            # Gossip and mingle would need more broker connections per worker, without benefit.
             command=(
                 *("airflow", "celery", "worker", "--queues", ",".join(pool.queues)),
                 *("--without-gossip", "--without-mingle"),
@@ -156,7 +157,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         ),
         service=pool.service,
         config={("celery", "worker_concurrency"): str(pool.slots)},
-        # The planner removes duplicates.
+        # Queues can share permissions; the planner removes duplicates.
         permissions=tuple(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ())),
         image=pool.image,
         architecture=pool.architecture,
@@ -165,7 +166,6 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
 
 
 def _texts(value: object) -> set[str]:
-    """Return every string value in a JSON text."""
     try:
         tree = json.loads(value) if isinstance(value, str) else None
     except ValueError:

@@ -29,10 +29,10 @@ _SECTION: Final = "aws_ecs_executor"
 _RUN_TASK_KWARGS: Final = (_SECTION, "run_task_kwargs")
 # RunTask arguments that the executor derives from other options, or that conflict with its own.
 _RUN_TASK: Final = ("capacity_provider_strategy", "launch_type", "network_configuration")
-# First official image with amazon provider 8.18. 8.16, in 2.8.1, always sends a launch type, FARGATE by default, which
+# The first official image with amazon provider 8.18. Provider 8.16, in Airflow 2.8.1, always sends a launch type, which
 # RunTask rejects together with a capacity provider strategy.
 _SPOT_SINCE: Final = AirflowVersion.of("2.8.2")
-# Airflow resolves these names in any list of executors (executor_constants.py of 2.8 to 3.3).
+# Names that Airflow always resolves to its own executors (executor_constants.py of 2.8 to 3.3).
 _AIRFLOWS_OWN: Final = tuple(
     f"{name}Executor"
     for name in ("Local", "Sequential", "Celery", "Kubernetes", "CeleryKubernetes", "LocalKubernetes", "Debug", "Mock")
@@ -52,7 +52,7 @@ class EcsExecutor(Executor, TaskSize):
         ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is 20 GiB.
         spot: use Fargate Spot, up to 70 % cheaper. AWS can stop tasks with two minutes' notice, so set retries.
         environment: further environment variables; see :class:`Service`.
-        max_run_task_attempts: attempts for a task that fails to start or ends badly.
+        max_run_task_attempts: attempts to run a task that fails to start, or whose container fails.
         alias: its name in DAGs with :class:`SeveralExecutors`: ``executor="ecs"``.
 
     Raises:
@@ -107,7 +107,7 @@ class EcsExecutor(Executor, TaskSize):
                     process=Process(
                         name=_CONTAINER,
                         component=_TASK,
-                        # Harmless when started by hand; the executor overrides it.
+                        # The executor overrides this command, which is harmless if the task is started by hand.
                         command=("airflow", "version"),
                         needs=frozenset({"dags", "write-logs", *needs}),
                         runs_user_code=True,
@@ -116,7 +116,7 @@ class EcsExecutor(Executor, TaskSize):
                     capacity=self._capacity,
                 ),
             ),
-            # The executor's startup check stops a nonexistent task, and fails without permission.
+            # At start, the executor tests its permission by stopping a task that does not exist.
             permissions=may_run(_TASK),
         )
 
@@ -150,7 +150,7 @@ class EcsExecutor(Executor, TaskSize):
                 )
 
     def complete_options(self, options: Mapping[Option, Value]) -> Mapping[Option, Value]:
-        """Add the tags of the task definition, and the capacity of Spot, to the user's ``run_task_kwargs``."""
+        """Add tag propagation, and the capacity provider of Spot, to the user's ``run_task_kwargs``."""
         given = options.get(_RUN_TASK_KWARGS, "{}")
         more = json_object(given)
         if more is None and is_token(given):
@@ -161,17 +161,18 @@ class EcsExecutor(Executor, TaskSize):
         return {_RUN_TASK_KWARGS: Json({**{k: v for k, v in own.items() if _camel(k) not in theirs}, **(more or {})})}
 
     def _config(self) -> dict[Option, Value]:
-        # The option capacity_provider_strategy does not work: the provider passes text to an API that expects a list.
-        # With neither strategy nor launch type, the provider would call DescribeClusters.
+        # The option capacity_provider_strategy does not work, because the provider passes its text to an API that
+        # expects a list, so complete_options adds the strategy. Without either, the provider would call
+        # DescribeClusters.
         capacity = self._capacity
         launch_type: dict[str, Value] = {} if capacity.strategy else {"launch_type": capacity.compatibility}
         chosen: dict[str, Value] = {
-            # Empty means the task role; other values are looked up in the database first.
+            # An empty id selects the task role; Airflow would look up another id in its database first.
             "conn_id": "",
             "region_name": Ref("Stack", "region"),
             "cluster": Ref("Cluster", "name"),
             "container_name": _CONTAINER,
-            # With its revision, so that a rolled-back scheduler starts tasks of its own deploy.
+            # The ARN includes the revision, so that after a rollback, the scheduler starts tasks of its own deploy.
             "task_definition": Ref(_TASK, "task_definition_arn"),
             "platform_version": "LATEST",
             "subnets": Ref("Network", "task_subnets"),

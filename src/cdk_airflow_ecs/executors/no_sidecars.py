@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @jsii.implements(IValidation)
 class NoSidecars:
-    """Rejects containers that code, an Aspect or another library added to the *own* ones of a task definition."""
+    """Rejects containers that other code, such as an Aspect, added to the containers *own* of a task definition."""
 
     def __init__(self, definition: ecs.TaskDefinition, own: list[str]) -> None:
         self._definition, self._own = definition, own
 
     def validate(self) -> list[str]:
-        """Return an error if there are others."""
+        """Return an error if the task definition has other containers."""
         made = cast("ecs.CfnTaskDefinition", self._definition.node.default_child).container_definitions
         names = [str(container["name"]) for container in Stack.of(self._definition).resolve(made)]
         others = [name for name in names if name not in self._own]

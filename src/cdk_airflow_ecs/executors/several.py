@@ -23,7 +23,7 @@ _EXAMPLE = "[CeleryExecutor(), EcsExecutor()]"
 
 @dataclass(frozen=True, slots=True)
 class SeveralExecutors(Executor):
-    """Run tasks on the first executor, or on the one that they name: ``executor="ecs"``. Airflow 2.10 or newer.
+    """Run tasks on the first executor, or on the one that a task names: ``executor="ecs"``. Airflow 2.10 or newer.
 
     Tasks, or a DAG's ``default_args``, name an executor by alias, or by class: ``"CeleryExecutor"``. ``[core]
     parallelism`` or ``LocalExecutor(parallelism=…)`` limits all executors together.
@@ -116,7 +116,7 @@ class SeveralExecutors(Executor):
             if isinstance(executor, CeleryExecutor):
                 grown = executor.with_pool(pool)
                 return SeveralExecutors([*self.executors[:position], grown, *self.executors[position + 1 :]])
-        # super() without arguments fails in dataclasses with slots.
+        # Not super(), which fails without arguments in dataclasses with slots.
         return cast("SeveralExecutors", Executor.with_pool(self, pool))
 
     def bind(self, context: ExecutorBindContext) -> None:

@@ -76,7 +76,7 @@ class AirflowImage:
         """Use your own image in a registry that requires no AWS permission.
 
         Args:
-            name: such as "ghcr.io/acme/airflow:3.3.2-4": a digest, or a tag that never moves.
+            name: the image's name with a digest, or a tag that never moves, such as "ghcr.io/acme/airflow:3.3.2-4".
             credentials: secret with username and password for the registry.
             entrypoint: see the class.
             architecture: architecture of the image.
@@ -93,7 +93,7 @@ class AirflowImage:
         entrypoint: Sequence[str] = OFFICIAL_ENTRYPOINT,
         architecture: Architecture = "x86_64",
     ) -> AirflowImage:
-        """Use your own image in Amazon ECR. Components can pull only from this repository.
+        """Use your own image in Amazon ECR. The cluster's permissions to pull include only this repository.
 
         Args:
             repository: the repository.
@@ -117,13 +117,13 @@ class AirflowImage:
 
         The directory can contain ``requirements.txt``; ``packages.txt``, one Debian package per line; ``airflow.cfg``,
         with options like ``config=``; ``plugins/``; ``dags/``, for ``dags=ImageDags()``; ``config/``, with Python
-        modules such as ``airflow_local_settings.py``; and ``entrypoint.sh``. A ``Dockerfile`` is built as it is, and
-        only ``airflow.cfg`` is read in addition.
+        modules such as ``airflow_local_settings.py``; and ``entrypoint.sh``. With a ``Dockerfile``, CDK builds it
+        unchanged; of the other files, only ``airflow.cfg`` is read.
 
         Args:
             directory: the directory.
-            base: "official", the default, is the full image with the providers that its release was tested with; "slim"
-                has only those that the cluster needs; or the name of an image derived from one of them.
+            base: "official", the default, is the full image, with the providers of its release; "slim" has only the
+                providers that the cluster needs; or the name of an image derived from either.
             entrypoint: see the class. The default is ``entrypoint.sh`` if it exists, else the official image's.
             architecture: architecture of the image and of tasks.
 
@@ -142,7 +142,7 @@ class AirflowImage:
         return cls(source=source, entrypoint=source.entrypoint, architecture=architecture)
 
     def with_dags(self, folder: str | None) -> AirflowImage:
-        """Return the image for a cluster with its DAGs in *folder* of the image; None if they are elsewhere.
+        """Return the image for a cluster whose DAGs are in *folder* of the image; None means that they are elsewhere.
 
         Raises:
             ValueError: if the image is known to have no DAGs there.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def asset_of(scope: Construct, architecture: Architecture, context: Mapping[str, bytes]) -> ecs.ContainerImage:
-    """Create the asset of a build context, given as files by path."""
+    """Create the asset of a build context from *files*, contents by path."""
     digest = hashlib.sha256(repr(sorted(context.items())).encode()).hexdigest()
     with folder_of(scope, context) as folder:
         return folder_asset(scope, architecture, folder, {}, digest)

@@ -25,7 +25,7 @@ class ImageSource(ABC):
 
     @property
     def in_ecr(self) -> bool:
-        """Whether the image is in Amazon ECR even without additions by the cluster."""
+        """Whether the image is in Amazon ECR, even if the cluster adds nothing to it."""
         return False
 
     @property
@@ -50,26 +50,26 @@ class ImageSource(ABC):
 
     @property
     def moves(self) -> bool:
-        """Whether its name can later refer to another image."""
+        """Whether the image's name can later refer to another image."""
         return False
 
     @property
     def credentials(self) -> secretsmanager.ISecret | None:
-        """The credentials for its registry."""
+        """The credentials for the image's registry."""
         return None
 
     def anonymous_on_docker_hub(self, version: AirflowVersion) -> str | None:
-        """Return its name if ECS pulls it from Docker Hub without credentials."""
+        """Return the image's name if ECS pulls it from Docker Hub without credentials, else None."""
         del version
         return None
 
     def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
-        """Return whether *package* is at least *version*, if Airflow's own is older; None if unknown."""
+        """Return whether the image has *package* in *version* or newer, unlike the official image; None if unknown."""
         del package, version
         return None
 
     def check(self, version: AirflowVersion, files: Iterable[str] = ()) -> None:  # noqa: B027 - optional by design
-        """Raise ValueError if it conflicts with the cluster's release or with *files* that the cluster adds."""
+        """Raise ValueError if the image conflicts with the cluster's release, or with *files* that the cluster adds."""
 
     def advice(self, version: AirflowVersion) -> Sequence[Advice]:
         """Return warnings about the image in a cluster of *version*."""

@@ -86,7 +86,6 @@ class BuiltImage(ImageSource):
         return [advice for source, name in names for advice in other_airflow(source, name, version)]
 
     def _starts_from(self) -> list[str]:
-        """The base image of the last stage."""
         return _FROM.findall(self.contents.dockerfile or "")[-1:]
 
     def with_dags(self, folder: str | None) -> ImageSource:

@@ -1,6 +1,6 @@
-"""The directory from which an image is built: reads and checks it.
+"""Reading and checks of the directory from which an image is built.
 
-Each file can be at the top, or where other deployment tools expect it.
+Files can be at the top of the directory, or where other deployment tools expect them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cdk_airflow_ecs.plan import Option
 from cdk_airflow_ecs.tokens import is_token
 from cdk_airflow_ecs.upload_exclusions import JUNK, shared_files
 
-# Accepted places of each file.
+# The accepted paths of each file, below the directory.
 _PLACES: Final = {
     "requirements.txt": ("requirements.txt", "requirements/requirements.txt"),
     "packages.txt": ("packages.txt",),
@@ -32,7 +32,7 @@ _PLACES: Final = {
 _FOLDERS: Final = ("config", "plugins", "dags")
 _DOCUMENTS: Final = (".*", "*.md", "*.rst", "LICENSE*", "NOTICE*")
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
-# A task definition has at most 64 KiB and can have two containers.
+# Maximum characters of options: a task definition has at most 64 KiB, and its two containers repeat the options.
 _MOST_OPTIONS: Final = 24_000
 # Files of other platforms (Amazon MWAA User Guide; Astro CLI, "Project structure"), and where to move them.
 _ADVICE: Final = {
@@ -73,11 +73,11 @@ class ImageDirectory:
     dockerfile: str | None = None
 
     def has(self, folder: str) -> bool:
-        """Return whether there are files for *folder*."""
+        """Return whether the image gets files in *folder*."""
         return any(name.startswith(f"{folder}/") for name in self.files)
 
     def check(self, version: AirflowVersion) -> None:
-        """Raise ValueError if requirements.txt has another Airflow than the cluster."""
+        """Raise ValueError if requirements.txt pins another Airflow release than the cluster's."""
         check_airflow(f"{self.path}: requirements.txt", self.requirements, version)
 
 
@@ -160,7 +160,7 @@ def _requirements(file: Path) -> tuple[str, ...]:
 
 def _read_options(file: Path) -> dict[Option, str]:
     parser = ConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as in the documentation of configparser
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps upper case, for the error below
     try:
         parser.read_string(_read(file))
         found = {

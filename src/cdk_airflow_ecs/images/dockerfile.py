@@ -24,7 +24,7 @@ class Recipe:
         base: "official", "slim", or the name of an image derived from one of them.
         packages: Debian packages.
         requirements: lines of requirements.txt.
-        folders: those of "config", "plugins" and "dags" that are in the context.
+        folders: the folders of the build context, of "config", "plugins" and "dags".
         entrypoint: the entry point, if the context has entrypoint.sh.
     """
 
@@ -48,7 +48,7 @@ def dockerfile(recipe: Recipe) -> str:
     """
     paragraphs = [f"FROM {base_image(recipe.version, recipe.base)}"]
     if recipe.base not in ("official", "slim"):
-        # A change of version= requires another base.
+        # If only version= changes, the build must fail, because the base still has the old release.
         paragraphs.append(
             f'RUN test "${{AIRFLOW_VERSION}}" = "{recipe.version}" \\\n    || {{'
             f' echo "{recipe.base} has Airflow ${{AIRFLOW_VERSION}}, but version= is {recipe.version}"; exit 1; }}'
@@ -67,7 +67,7 @@ def dockerfile(recipe: Recipe) -> str:
 
 
 def build_context(recipe: Recipe, files: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the generated files of the build context by path; *files* are the cluster's modules."""
+    """Return the generated files of the build context by path; *files* are the Python modules that the cluster adds."""
     context = {"Dockerfile": dockerfile(recipe).encode()}
     if recipe.requirements:
         context["requirements.txt"] = "".join(f"{line}\n" for line in recipe.requirements).encode()
@@ -100,7 +100,7 @@ USER airflow"""
 
 
 def _install_requirements(recipe: Recipe) -> str:
-    """One pip command, so that pip keeps Airflow's release and fails on conflicts."""
+    """Return one pip command for all packages, so that pip keeps Airflow's release and fails on conflicts."""
     extras = ""
     lines = []
     if recipe.base == "slim":
@@ -118,10 +118,10 @@ def _install_requirements(recipe: Recipe) -> str:
 
 
 def _constraints(recipe: Recipe) -> str:
-    """Write Airflow's constraints to a file, without packages that requirements pin."""
+    """Return a command that writes Airflow's constraints to a file, without packages in requirements.txt."""
     version, file, fetch = recipe.version, "${HOME}/constraints.txt", ""
     if recipe.base == "slim" or version.line == "2.8":
-        # Images have a constraints file since 2.9 (docker-stack documentation); that of slim images possibly lacks
+        # Images have a constraints file since 2.9 (docker-stack documentation), but the file of slim images may lack
         # providers.
         url = _CONSTRAINTS.format(version="${AIRFLOW_VERSION}", python=version.python)
         file = f"{HOME}/constraints.txt"

@@ -12,7 +12,7 @@ from cdk_airflow_ecs.secret_detection import secret_in
 from cdk_airflow_ecs.tokens import is_token
 
 _OFFICIAL: Final = re.compile(r"(?:docker\.io/)?apache/airflow:(?:slim-)?(\d+\.\d+\.\d+)(?:[-@].*)?")
-# Amazon ECR API Reference, ImageIdentifier; the OCI distribution specification.
+# A tag (Amazon ECR API Reference, ImageIdentifier; OCI distribution specification).
 _LABEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _PART: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
@@ -34,7 +34,7 @@ def check_release(source: str, name: str, version: AirflowVersion) -> None:
 
 
 def check_tag(name: str, tag: str) -> None:
-    """Raise ValueError unless *tag* is a tag or a digest. *name* is the argument."""
+    """Raise ValueError, about the argument *name*, unless *tag* is a tag or a digest."""
     if not (is_token(tag) or _LABEL.fullmatch(tag) or _DIGEST.fullmatch(tag)):
         raise ValueError(
             f'{name} must be a tag such as "3.3.2-1", or "sha256:" and 64 hexadecimal digits; got'
@@ -144,5 +144,5 @@ def moves(name: str) -> bool:
 
 
 def image_of(name: str) -> str:
-    """Return the designation of image *name* in messages."""
+    """Return how messages refer to the image of component *name*."""
     return f"the image of {'this cluster' if name == 'airflow' else name}"

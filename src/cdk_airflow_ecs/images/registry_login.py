@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def image_with_login(scope: Construct, name: str, credentials: secretsmanager.ISecret | None) -> ecs.ContainerImage:
     """Return the image *name*, pulled with *credentials*.
 
-    The execution role's policy allows decryption. CDK would change the key's policy, which is impossible for imported
-    keys, and makes the key's stack depend on this one.
+    The execution role's own policy allows decryption of the secret. CDK would instead change the key's policy, which is
+    impossible for imported keys, and would make the key's stack depend on this one.
     """
     login = None if credentials is None else secret_peer(scope, credentials)
     return ecs.ContainerImage.from_registry(name, credentials=login)

@@ -16,7 +16,7 @@ _LINE: Final = re.compile(
 _ELSEWHERE: Final = re.compile(
     r"-[rce]|--(requirement|constraint|editable)\b|\.{0,2}/|file:|.+@\s*file:|(-f|--find-links)[\s=]*(?!\S*://)\S"
 )
-# First line of requirements.txt on Amazon MWAA, and in many Dockerfiles.
+# Airflow's constraints file, the first line of requirements.txt on Amazon MWAA.
 _AIRFLOW_CONSTRAINTS: Final = re.compile(r"(-c|--constraint)\b[\s=]*[\"']?(\S*/)?constraints-[^/\s]*\.txt")
 _LOGIN: Final = re.compile(r"://(?!git@)[^/\s]*@")
 _OWN_DOCKERFILE: Final = "; or write your own Dockerfile in that directory"
@@ -89,7 +89,7 @@ def chosen_versions(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def asks_for(lines: Iterable[str], package: str, version: tuple[int, ...]) -> bool:
-    """Return whether *lines* exclude releases of *package* before *version*. Packages at URLs count as newer.
+    """Return whether *lines* exclude releases of *package* before *version*. A package from a URL counts as newer.
 
     Examples:
         >>> asks_for(["Acme.Tools[all] >= 2.3, <3"], "acme-tools", (2, 2))
@@ -106,5 +106,4 @@ def asks_for(lines: Iterable[str], package: str, version: tuple[int, ...]) -> bo
 
 
 def _normalized(name: str) -> str:
-    """Normalize a package name like PyPI."""
     return re.sub(r"[-_.]+", "-", name).lower()

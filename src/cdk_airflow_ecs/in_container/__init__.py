@@ -1,6 +1,6 @@
 """Programs that run in users' Airflow images, without this package.
 
-Floor: Python 3.8, the oldest in images of Airflow 2.8. They import the standard library, boto3 and Airflow.
+Minimum: Python 3.8, the oldest in images of Airflow 2.8. The programs import the standard library, boto3 and Airflow.
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""A DAG bundle of Airflow 3 for a bucket; a task keeps the files it started with.
+"""A DAG bundle of Airflow 3 for an S3 bucket. A running task keeps the DAG files with which it started.
 
 install_modules.py installs it as ``airflow_ecs_bundle``, and dag_sync.py as ``airflow_ecs_sync``.
 """
@@ -12,15 +12,15 @@ from typing import Any
 from airflow.dag_processing.bundles.base import BaseDagBundle  # type: ignore[import-not-found]
 from airflow_ecs_sync import Mirror, first_sync, hold, next_sync  # type: ignore[import-not-found]
 
-# DAG factories read this variable. Airflow itself reads the option before it creates bundles.
+# Code that generates DAGs reads this variable. Airflow itself reads the option earlier, before it creates bundles.
 _OPTION = "AIRFLOW__CORE__DAGS_FOLDER"
-_OWN = "AIRFLOW_ECS_DAGS_FOLDER"  # the value set by this module; any other is the user's
+_OWN = "AIRFLOW_ECS_DAGS_FOLDER"  # the value that this module set; a different value of the option is the user's
 
 
 class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
-    """A bundle whose local revisions are shared by a container's processes and never change.
+    """A bundle with local revisions, which a container's processes share and which never change.
 
-    Airflow initializes a bundle for each task, and refreshes the DAG processor's repeatedly.
+    Airflow calls ``initialize`` for each task, and ``refresh`` repeatedly in the DAG processor.
     """
 
     supports_versioning = False
@@ -46,7 +46,8 @@ class S3DagBundle(BaseDagBundle):  # type: ignore[misc]
         mirror = Mirror(self._source, str(self._link))
         with self.lock():
             (next_sync if mirror.current else first_sync)(mirror)
-        # The DAG processor uses the link: Airflow creates a new DAG version if the path of a DAG changes.
+        # The DAG processor uses the link, whose path never changes: if a DAG's path changed, Airflow would create a DAG
+        # version.
         self._folder = self._link
         if self._held is not None:
             os.close(self._held)

@@ -21,7 +21,7 @@ import boto3
 
 KEEP = 600  # seconds for which replaced revisions are kept, for tasks that are importing from them
 QUIET = 3  # seconds without a write after which an upload of several files is considered complete
-LOOKS = 3  # listings of a bucket that is being written to, of which the last is used
+LOOKS = 3  # maximum number of listings, if uploads to the bucket continue; the last one is used
 LONGEST = 255  # maximum length of a file name on Linux in bytes
 NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ)
 FIRST_DELAYS = (1, 2, 4, 8, 16, 30, 30, 30)  # seconds between attempts of the first sync
@@ -85,7 +85,7 @@ class Mirror:
         return known
 
     def _settled(self, known: dict[str, list[Any]] | None) -> dict[str, list[Any]]:
-        """Return a listing, if possible when nothing was written recently, because uploads can be incomplete."""
+        """Return a listing. After recent writes, wait a little and list again, because an upload may be incomplete."""
         for _ in range(LOOKS - 1):
             listing, written = self._listing()
             left = written + QUIET - time.time()
@@ -106,7 +106,7 @@ class Mirror:
         return found, written
 
     def _place(self, entry: list[Any], file: str, same: str) -> str:
-        """Link *file* to *same*, or download it. Return the reason if its name is not possible here."""
+        """Create *file* as a link to *same*, or download it. Return why the file system rejects its name, or ""."""
         key, _, etag = entry
         try:
             os.makedirs(os.path.dirname(file), exist_ok=True)
@@ -124,7 +124,7 @@ class Mirror:
         return ""
 
     def _forget(self, current: str) -> None:
-        """Remove revisions that were replaced at least KEEP seconds ago and are not held."""
+        """Remove revisions that were replaced at least KEEP seconds ago and that no process has locked."""
         names = sorted(os.listdir(self.revisions)) if current else []
         for at, successor in enumerate(names[1:]):
             folder = f"{self.revisions}/{names[at]}/dags"
@@ -133,7 +133,7 @@ class Mirror:
 
 
 def placeable(listing: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """Split a listing into possible files of one folder, and reasons for skipping the others."""
+    """Split a listing into files that one folder can contain, and the reasons for skipping the others."""
     skipped = {path: why for path in listing for why in [misfit(path)] if why}
     folders: set[str] = set()
     for path in listing.keys() - skipped.keys():
@@ -145,7 +145,7 @@ def placeable(listing: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], dict
 
 
 def misfit(path: str) -> str:
-    """Return why a key cannot be a relative file path on Linux; empty if it can."""
+    """Return why an object's key cannot be a relative file path on Linux, or "" if it can."""
     parts = path.split("/")
     if {"", ".", ".."} & set(parts):
         return "a part of its name is empty, '.' or '..'"
@@ -162,7 +162,7 @@ def hold(folder: str) -> int:
 
 
 def is_free(folder: str) -> bool:
-    """Return whether no process holds the folder."""
+    """Return whether no process has locked the folder."""
     descriptor = os.open(os.path.dirname(folder), os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -194,13 +194,13 @@ def next_sync(mirror: Mirror) -> None:
 
 
 def follow(mirror: Mirror, interval: float, parent: int) -> None:
-    """Sync at intervals until the pipe *parent* is closed, because Airflow has ended."""
+    """Sync at intervals until the pipe *parent* is closed, which means that Airflow has ended."""
     while not select.select([parent], [], [], interval)[0]:
         next_sync(mirror)
 
 
 def main(source: str, target: str, interval: str, *command: str) -> None:
-    """Sync once, start a background process that continues, and execute *command*."""
+    """Sync once, start a background process for further syncs, and execute *command*."""
     mirror = Mirror(source, target)
     first_sync(mirror)
     # The kernel closes the pipe when Airflow's last process ends. After two forks and setsid, the background process is

@@ -1,6 +1,6 @@
 """Install modules in a container, and execute Airflow: ``NAME TEXT NAME TEXT -- COMMAND...``.
 
-The folder is on the path of every Airflow process, including those in ECS Exec shells.
+The folder of the modules is on the import path of every Airflow process, including those in ECS Exec shells.
 """
 
 from __future__ import annotations

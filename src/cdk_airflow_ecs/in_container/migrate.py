@@ -1,7 +1,7 @@
 """Migrate the metadata database to the version of this image, in the migration container.
 
-It runs as ``python -c TEXT``: short, without secrets, for Airflow 2.8 to 3.3. Exit code 0
-means that services of this image can start.
+``python -c TEXT`` runs it, so it is short and has no secrets. It supports Airflow 2.8 to 3.3. After exit code 0, services
+of this image can start.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Any
 
 
 def say(message: str) -> None:
-    """Print a line of progress without buffering."""
+    """Print progress without buffering."""
     print(f"migrate: {message}", flush=True)
 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Print the duration of a step if it succeeded."""
+    """Print the duration of a successful step."""
     started = time.monotonic()
     yield
     say(f"{name}: {time.monotonic() - started:.1f} s")
 
 
 def revisions(connection: object, folder: str, table: str) -> tuple[str | None, str | None, bool]:
-    """Return the database's revision, the image's newest, and whether the image contains the former."""
+    """Return the database's revision, the image's newest one, and whether the image knows the database's."""
     context = load("alembic.runtime.migration").MigrationContext
     scripts = load("alembic.script").ScriptDirectory(folder)
     current = context.configure(connection, opts={"version_table": table}).get_current_revision()
@@ -46,23 +46,23 @@ def image_is_2() -> bool:
 
 
 def provided(session: Any) -> list[Any]:
-    """Return the managers of providers' tables with their revisions; Airflow 2 has none."""
+    """Return the managers of providers' tables, with revisions. Airflow 2 has no managers."""
     found = [] if image_is_2() else load("airflow.utils.db_manager").RunDBManager()._managers
     return [(m, revisions(session.connection(), m.migration_dir, m.version_table_name)) for m in found]
 
 
 def may_migrate(session: Any) -> bool:
-    """Return whether to migrate: False if the database is newer. Exit if it is impossible."""
+    """Return whether to migrate: False if the database is newer. Exit if it cannot be upgraded."""
     airflow, sqlalchemy = load("airflow"), load("sqlalchemy")
     connection = session.connection()
     folder = os.path.join(os.path.dirname(str(airflow.__file__)), "migrations")
     current, newest, known = revisions(connection, folder, "alembic_version")
-    # All 3.x databases have this table, and no 2.x database.
+    # Only databases of Airflow 3 have the table dag_bundle.
     database_is_2 = current is not None and not sqlalchemy.inspect(connection).has_table("dag_bundle")
     say(f"Airflow {airflow.__version__}, database at {current}, image at {newest}")
     if not known and database_is_2 and not image_is_2():
         sys.exit(f"migrate: Airflow 3 cannot upgrade revision {current}; deploy Airflow 2.11 first")
-    if current == newest:  # tables of a provider can still be newer
+    if current == newest:  # a provider's tables can still be newer
         known = all(state[2] for _, state in provided(session))
     if not known:
         say("WARNING: the database is ahead of this image (a rollback?); nothing was changed")
@@ -82,10 +82,10 @@ def may_migrate(session: Any) -> bool:
 
 
 def adopt_sign_in(session: Any) -> None:
-    """Adopt FAB's tables of 2.x, on which some FAB providers fail (apache/airflow#55856, #56327)."""
+    """Adopt FAB's tables of Airflow 2, with which some FAB providers fail (apache/airflow#55856, #56327)."""
     exists = load("sqlalchemy").inspect(session.connection()).has_table("ab_user")
     for manager, state in provided(session):
-        if exists and state[:2] == (None, "6709f7a774b9"):  # the providers with only one revision
+        if exists and state[:2] == (None, "6709f7a774b9"):  # a FAB provider with only one revision
             manager(session).create_db_from_orm()
             say("adopted the sign-in tables of Airflow 2")
 
@@ -133,7 +133,8 @@ def main() -> None:
     with step("schema"):
         with create_session() as session:
             adopt_sign_in(session)
-        # By default, 2.x would delete all serialized DAGs and parse this container's DAG folder, which can be empty.
+        # By default, Airflow 2 would delete all serialized DAGs, and parse this container's DAG folder, which can be
+        # empty.
         database.upgradedb(**({"reserialize_dags": False} if image_is_2() else {}))
     with step("sign-in"):
         prepare_sign_in(*admin)

@@ -1,4 +1,4 @@
 """Programs that run in AWS Lambda, without this package.
 
-Floor: Python 3.14. They import the standard library and boto3.
+Minimum: Python 3.14. The programs import the standard library and boto3.
 """

@@ -39,7 +39,7 @@ class AwsLogs(LogRouter):
 
     def driver(self, streams: LogStreams) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
-        # ``ecs.LogDrivers.aws_logs`` would allow the execution role to write all streams of the group.
+        # Not ``ecs.LogDrivers.aws_logs``, which would allow the execution role to write all streams of the group.
         return ecs.GenericLogDriver(
             log_driver="awslogs",
             options={

@@ -10,8 +10,8 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.plan import Option, Permission, Ref, Value
 
-# In these lines the task supervisor treats an empty connection id as "aws_default" and fails if that does not exist (50
-# of 50 tasks on 3.0.6; source of task SDK 1.0.5 to 1.1.8).
+# Release lines whose task supervisor replaces an empty connection id by "aws_default", and fails if there is no such
+# connection (50 of 50 tasks on 3.0.6; source of task SDK 1.0.5 to 1.1.8).
 _WANT_CONNECTION: Final = ("3.0", "3.1")
 _CONNECTION: Final = "airflow_ecs_logs"
 
@@ -29,7 +29,7 @@ class LogStore(ClusterResource):
         """Return the options of every process that writes or reads logs."""
 
     def environment(self, version: AirflowVersion) -> Mapping[str, Value]:
-        """Return the variables that those options read. The default is none."""
+        """Return the environment variables that the options need. The default is none."""
         del version
         return {}
 
@@ -51,11 +51,11 @@ def remote_config(version: AirflowVersion) -> Mapping[Option, Value]:
     return {
         ("logging", "remote_logging"): "True",
         ("logging", "remote_base_log_folder"): Ref("Logs", "uri"),
-        # Empty means the task role; a name would be looked up in the database first.
+        # An empty id selects the task role; Airflow would look up a name in its database first.
         ("logging", "remote_log_conn_id"): _CONNECTION if version.line in _WANT_CONNECTION else "",
     }
 
 
 def remote_environment(version: AirflowVersion) -> Mapping[str, Value]:
-    """Return an empty AWS connection, which uses the task role, for releases that require a named one."""
+    """Return an empty AWS connection, which uses the task role, for releases that require a named connection."""
     return {f"AIRFLOW_CONN_{_CONNECTION.upper()}": "aws://"} if version.line in _WANT_CONNECTION else {}

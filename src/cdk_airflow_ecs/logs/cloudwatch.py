@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
 
 _RETENTION: Final = 90
-# Releases whose constraints have an amazon provider before 9.32.0; those of 3.3.1 have 9.34.0.
+# The first and last Airflow release whose constraints have an amazon provider before 9.32.0; 3.3.1 has 9.34.0.
 _LOSE_LOGS: Final = AirflowVersion(3, 0, 0), AirflowVersion(3, 3, 0)
 _AMAZON: Final = "apache-airflow-providers-amazon"
 _KEEPS_LOGS: Final = (9, 32)
@@ -37,8 +37,8 @@ _KEEPS_LOGS: Final = (9, 32)
 class CloudWatchLogs(LogStore):
     """Task logs in a CloudWatch log group, delayed by at most a minute while a task runs.
 
-    Airflow 3 requires amazon provider 9.32.0, part of the official images since 3.3.1: earlier ones lose logs
-    (apache/airflow#57356).
+    Airflow 3 requires amazon provider 9.32.0, which official images contain since Airflow 3.3.1: earlier providers lose
+    logs (apache/airflow#57356).
 
     Args:
         log_group: existing log group. The default is a new one, encrypted with the cluster's key and kept on stack
@@ -89,7 +89,7 @@ class CloudWatchLogs(LogStore):
         return remote_environment(version)
 
     def unconcerned(self, version: AirflowVersion) -> Mapping[Option, Value]:
-        """See :meth:`LogStore.unconcerned`. On Airflow 3, the DAG processor would otherwise write logs."""
+        """See :meth:`LogStore.unconcerned`. With these options, the DAG processor of Airflow 3 does not write logs."""
         del version
         return {("logging", "remote_logging"): "False"}
 
@@ -121,7 +121,7 @@ class CloudWatchLogs(LogStore):
         """See :meth:`LogStore.writers`."""
         return (
             Permission(actions=("logs:CreateLogStream", "logs:PutLogEvents"), resources=(Ref("Logs", "streams_arn"),)),
-            # Airflow's handler lists log groups, and creates its own if it is missing. IAM checks the permission on
+            # Airflow's handler lists log groups, because it would create a missing group. IAM checks this permission on
             # "log-group::log-stream:" (hashicorp/terraform-provider-aws#8804).
             Permission(actions=("logs:DescribeLogGroups",), resources=(Ref("Logs", "groups_arn"),)),
         )
@@ -130,7 +130,7 @@ class CloudWatchLogs(LogStore):
         """See :meth:`ClusterResource.bind`."""
         group = self.log_group
         if group is None:
-            # Not "Tasks", the bucket in S3Logs: the type of a logical id must not change.
+            # Not "Tasks", the id of the bucket in S3Logs: the type of a logical id must not change.
             group = logs.LogGroup(
                 scope,
                 "TaskGroup",
@@ -151,7 +151,7 @@ class CloudWatchLogs(LogStore):
 
         return Binding(
             attributes={
-                # Without the ":*" of CloudFormation's ARN, which Airflow would treat as part of the name.
+                # The ARN lacks the ":*" of CloudFormation's ARN, which Airflow would treat as part of the name.
                 "uri": f"cloudwatch://{arn(group.log_group_name)}",
                 "streams_arn": arn(f"{group.log_group_name}:log-stream:*"),
                 "groups_arn": arn("*"),

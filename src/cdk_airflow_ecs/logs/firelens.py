@@ -19,9 +19,9 @@ from cdk_airflow_ecs.tokens import is_secret
 if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.streams import LogStreams
 
-# Not "stable", a moving tag that its README advises against ("Guidance on consuming versions"): in 2026 it was still a
-# 2.x on Amazon Linux 2, which is out of support (aws/aws-for-fluent-bit#1181). 3.4.17 has Fluent Bit 5.0.9, which fixes
-# crashes on Fargate (aws/aws-for-fluent-bit#1164).
+# Not the moving tag "stable", which the image's README advises against ("Guidance on consuming versions"): in 2026 it
+# was still a 2.x on Amazon Linux 2, which is out of support (aws/aws-for-fluent-bit#1181). 3.4.17 has Fluent Bit 5.0.9,
+# which fixes crashes on Fargate (aws/aws-for-fluent-bit#1164).
 _FLUENT_BIT: Final = "public.ecr.aws/aws-observability/aws-for-fluent-bit:3.4.17"
 _ROUTER: Final = "log-router"
 
@@ -30,9 +30,9 @@ _ROUTER: Final = "log-router"
 class FireLens(LogRouter):
     """The output of services through Fluent Bit, to any of its outputs: Firehose, OpenSearch, Datadog, Loki, S3.
 
-    Each task has a sidecar container of about 50 MiB. CloudWatch Logs keeps the sidecar's own output, and that of the
-    migration, of tasks of ``add_ecs_task`` and of container stores. ``EcsExecutor`` is not supported, because it
-    considers a task finished when any container ends.
+    Each task has a sidecar container of about 50 MiB. The output of the sidecar itself, of the migration, of tasks of
+    ``add_ecs_task`` and of databases and brokers in containers remains in CloudWatch Logs. ``EcsExecutor`` is not
+    supported, because it considers a task finished when any container ends.
 
     Args:
         options: output plugin and settings, as in a Fluent Bit ``[OUTPUT]`` section. Pass secrets as ``ecs.Secret``.
@@ -74,7 +74,7 @@ class FireLens(LogRouter):
                 )
             if why := secret_of(name, value):
                 raise ValueError(refusal(f"FireLens options: {name}", why))
-        # Fluent Bit's names are case-insensitive.
+        # Fluent Bit's option names are case-insensitive.
         names = [name.lower() for name in self.options]
         if repeated := [name for name in names if names.count(name) > 1]:
             raise IncompatibleArgumentsError(

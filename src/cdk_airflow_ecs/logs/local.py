@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalLogs(LogStore):
-    """Task logs on the worker's disk, lost when it stops. For short-lived clusters."""
+    """Task logs on the worker's disk, lost when the worker stops. For short-lived clusters."""
 
     @property
     def outlive_tasks(self) -> bool:

@@ -25,7 +25,7 @@ class LogRouter(ABC):
 
     @property
     def permissions(self) -> Sequence[Permission]:
-        """Permissions of the task role of every routed component."""
+        """Permissions that the router needs in the task role of each service."""
         return ()
 
     @property
@@ -45,7 +45,7 @@ class LogRouter(ABC):
 
     @property
     def log_options(self) -> Mapping[str, str]:
-        """Plain-text options of the log driver that the user sets."""
+        """The log driver's options that the user sets in plain text."""
         return {}
 
     @property
@@ -54,13 +54,13 @@ class LogRouter(ABC):
         return {}
 
     def with_secrets(self, secrets: Mapping[str, ecs.Secret]) -> LogRouter:
-        """Return a copy with *secrets*, the same secrets as constructs of the cluster."""
+        """Return a copy with *secrets*, which the cluster imported and which replace the user's."""
         del secrets
         return self
 
     @abstractmethod
     def driver(self, streams: LogStreams) -> ecs.LogDriver:
-        """Return the log driver of one container. Its execution role can write only *streams*."""
+        """Return the log driver of one container. It allows the task's execution role to write only *streams*."""
 
     def attach(self, definition: ecs.TaskDefinition, streams: LogStreams) -> None:  # noqa: B027
-        """Add the resources that the driver needs to a task, after its containers."""
+        """Add the sidecar that the driver needs, if any, to a task definition with containers."""

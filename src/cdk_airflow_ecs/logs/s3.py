@@ -28,7 +28,7 @@ _EXPIRE_DAYS: Final = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Logs(LogStore):
-    """Task logs in an S3 bucket, available in the UI after their worker is gone.
+    """Task logs in an S3 bucket, which the UI can also show after the worker has stopped.
 
     Args:
         bucket: existing bucket. The default is a new one: private, versioned, TLS only, kept on stack deletion.
@@ -80,13 +80,13 @@ class S3Logs(LogStore):
         """See :meth:`LogStore.readers`."""
         return (
             Permission(actions=("s3:GetObject",), resources=(Ref("Logs", "objects_arn"),)),
-            # Without a condition on the prefix: Airflow expects 404 for missing objects, which S3 returns only with
-            # permission to list the bucket.
+            # The permission has no condition on the prefix, because Airflow expects 404 for missing objects, and S3
+            # returns it only with permission to list the bucket.
             Permission(actions=("s3:ListBucket",), resources=(Ref("Logs", "bucket_arn"),)),
         )
 
     def writers(self) -> tuple[Permission, ...]:
-        """See :meth:`LogStore.writers`. Writers also read, to append to the log of an earlier try."""
+        """See :meth:`LogStore.writers`. A process that writes also reads, to append to an existing log."""
         read, find = self.readers()
         return (Permission(actions=(*read.actions, "s3:PutObject"), resources=read.resources), find)
 

@@ -16,7 +16,7 @@ class LogStreams:
 
     @property
     def arn(self) -> str:
-        """The ARN of all of them, for IAM."""
+        """The ARN of all the component's streams, for IAM."""
         return f"{self.group_arn}:log-stream:{self.prefix}/*"
 
     def arn_of(self, container: str) -> str:

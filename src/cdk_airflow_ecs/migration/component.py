@@ -11,9 +11,10 @@ from cdk_airflow_ecs.plan import Component, Container, Option, SecretRef, Value
 from cdk_airflow_ecs.secrets import ADMIN_USERNAME
 from cdk_airflow_ecs.settings import Settings
 
-# User options of other sections would make the migration run again when they change.
+# The sections of the user's options that the migration receives. With others, any change of them would start the
+# migration.
 _SECTIONS: Final = ("database", "fab")
-# Name of the component in the plan.
+# The name of the migration's component in the plan.
 MIGRATION: Final = "Migration"
 
 
@@ -48,14 +49,14 @@ def migration_component(settings: Settings) -> Component:
                 command=("python", "-c", program("migrate")),
                 environment={
                     **options.variables(chosen),
-                    # libpq's variables, such as PGSSLROOTCERT.
+                    # The user's variables for libpq, such as PGSSLROOTCERT.
                     **{name: value for name, value in settings.environment.items() if name.startswith("PG")},
                     **settings.database.environment(),
                     "CONNECTION_CHECK_MAX_COUNT": "0",
                     "FERNET_SEED": SecretRef("Fernet"),
                     "AIRFLOW_ECS_ADMIN_USERNAME": ADMIN_USERNAME,
                     "AIRFLOW_ECS_ADMIN_PASSWORD": SecretRef("Admin"),
-                    # Makes the migration run for a new release even if image and script are the same.
+                    # This variable makes the migration run for a new release, even if image and script are the same.
                     "AIRFLOW_ECS_VERSION": str(settings.version),
                 },
             ),

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """The custom resource that runs the migration, and on deletion stops tasks that belong to no service.
+    """The custom resource that runs the migration, and when it is deleted stops tasks that belong to no service.
 
-    *drained* has the ARNs of their ECS clusters, by name in refs.
+    *drained* has the ARNs of the ECS clusters of these tasks, by name in refs.
     """
 
     resource: CustomResource
@@ -38,7 +38,7 @@ class Gate:
     drained: dict[str, str]
 
     def drain(self, clusters: Mapping[str, ecs.ICluster]) -> None:
-        """Add *clusters*, by name in refs, to those whose tasks it stops."""
+        """Add *clusters*, by name in refs, to the clusters whose tasks the gate stops."""
         if added := {name: cluster for name, cluster in clusters.items() if name not in self.drained}:
             for name, cluster in added.items():
                 self.drained[name] = cluster.cluster_arn
@@ -53,7 +53,7 @@ def build_gate(
     context: RenderContext,
     key: kms.IKey,
 ) -> Gate:
-    """Create the custom resource that runs *migration* and fails the deploy if it fails, with its last log lines.
+    """Create the custom resource that runs *migration*. If it fails, the deploy fails, with the last log lines.
 
     It uses one Lambda function, because CDK's provider framework would create three in Node.js, a state machine and
     managed policies. Its only property is the task definition, so it runs when image, version or command change.
@@ -85,7 +85,7 @@ def build_gate(
     own = {
         own_logs.log_group_arn: ["logs:CreateLogStream", "logs:PutLogEvents"],
         lost.queue_arn: ["sqs:SendMessage"],
-        # Encryption of the queue's messages.
+        # The function encrypts messages to its dead-letter queue.
         key.key_arn: ["kms:Decrypt", "kms:GenerateDataKey"],
     }
     role, policy = _role(scope, migration, context, own)
@@ -114,12 +114,13 @@ def build_gate(
             },
         )
     resource = cast("lambda_.CfnFunction", function.node.default_child)
-    # For invocations of itself that Lambda cannot deliver. CDK's own argument would add a separate policy to the role,
-    # on which nothing could depend.
+    # The queue receives invocations that Lambda cannot deliver. CDK's own argument for it would add a separate policy
+    # to the role, on which no resource could depend.
     resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=lost.queue_arn)
     # The role's ARN already implies CDK's dependency on the role (cfn-lint W3005).
     resource.add_deletion_override("DependsOn")
-    # Not a child of the role: the function depends on the role and its children, which would be circular.
+    # The policy is not a child of the role: the function depends on the role's children, and this policy on the
+    # function.
     again = iam.Policy(
         scope,
         "HandOver",
@@ -141,7 +142,7 @@ def build_gate(
 
 
 def awaited_by_gate(parts: Iterable[RenderedComponent], offers: Iterable[IDependable]) -> list[IDependable]:
-    """Return the dependencies of the gate: capacity providers (*offers*), and stores and components without a service.
+    """Return what the gate depends on: capacity providers (*offers*), stores, security groups, and roles of tasks.
 
     A dependency on a security group includes its rules, which are its children.
     """
@@ -151,7 +152,7 @@ def awaited_by_gate(parts: Iterable[RenderedComponent], offers: Iterable[IDepend
         if not part.component.has_service:
             found += [part.security_group, part.task_role, part.execution_role]
         if part.component.kind in ("executor task", "ECS task"):
-            found.append(part.task_definition)  # The gate refers only to that of its own task.
+            found.append(part.task_definition)  # the gate refers only to the migration's definition
     return found
 
 
@@ -161,9 +162,9 @@ def _role(
     context: RenderContext,
     own: Mapping[str, list[str]],
 ) -> tuple[iam.Role, iam.PolicyDocument]:
-    """Create the function's role with inline policies; *own* are actions on its own resources.
+    """Create the function's role with inline policies. *own* has actions on its own resources, by ARN.
 
-    CreateFunction checks ``sqs:SendMessage`` for the dead-letter queue, so a separate policy could be too late.
+    CreateFunction checks the permission for the dead-letter queue, and a separate policy might exist only after it.
     """
     stack, cluster = Stack.of(scope), context.cluster
     definition = migration.task_definition
@@ -194,10 +195,9 @@ def _role(
 
 
 def _stopping(role: iam.Role, cluster: ecs.ICluster) -> list[iam.PolicyStatement]:
-    """Return statements that allow stopping the tasks of *cluster*."""
     stack, name = Stack.of(role), cluster.cluster_name
     tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{name}/*")
-    # AWS's service authorization reference requires this resource for ListTasks, also on Fargate.
+    # ListTasks requires container instances as its resource, also on Fargate (AWS service authorization reference).
     instances = stack.format_arn(service="ecs", resource="container-instance", resource_name=f"{name}/*")
     acknowledge_wildcards(role, [tasks, instances], "Tasks of one cluster, whose names are not known in advance")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}

@@ -20,9 +20,9 @@ def gate_services(
     rendered: Mapping[str, RenderedComponent],
     added: Sequence[RenderedComponent],
 ) -> Gate:
-    """Make the services among the new components *added* depend on the migration. Return its gate, created if None.
+    """Make the services among the new components *added* wait for the migration. Return its gate, created if None.
 
-    Stores do not depend on the migration, because it needs them.
+    The services of databases and brokers do not wait, because the migration needs them.
     """
     if gate is None:
         gate = build_gate(context.scope("Gate"), rendered["Migration"], context=context, key=context.key)
@@ -36,9 +36,9 @@ def gate_services(
 
 
 def _bound_before(context: RenderContext) -> list[IDependable]:
-    """Return the dependencies of the migration: stores, rules to them, and routes.
+    """Return what the migration depends on: stores, security group rules for them, and routes.
 
-    CloudFormation deletes them after the gate, because tasks use them until the gate stops these.
+    CloudFormation deletes these after the gate, because tasks use them until the gate has stopped the tasks.
     """
     bound = {name: binding for name, binding in context.bindings.items() if name != "Web"}
     ends = [binding.connectable for binding in bound.values() if binding.connectable is not None]

@@ -1,1 +1,1 @@
-"""The finished cluster for outputs, scaling, alarms and dashboards."""
+"""The description of a finished cluster, for outputs, scaling, alarms and dashboards."""

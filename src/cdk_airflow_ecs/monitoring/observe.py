@@ -1,4 +1,4 @@
-"""The description of the finished cluster, and its scalings."""
+"""Creation of the description of a finished cluster, and of its scaling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def observe(
     targets: elb.ApplicationTargetGroup,
     internal: bool,
 ) -> ObservedCluster:
-    """Describe what was bound and rendered. Creates no resources."""
+    """Return the description of a finished cluster. Creates no resources."""
     services = {
         name: ObservedService(
             name=name,
@@ -46,7 +46,7 @@ def observe(
 
 
 def attach_scaling(added: Iterable[RenderedComponent], cluster: ObservedCluster) -> None:
-    """Attach the scaling of each component among *added*, except during maintenance."""
+    """Create the scaling of each component among *added*, except during maintenance."""
     for part in added:
         component = part.component
         if component.scaling is not None and component.count is None:

@@ -22,7 +22,7 @@ class ObservedService:
         name: component name, such as "Scheduler" or "Pools/default".
         resource: the service construct, with metrics and scaling.
         containers: container names in the plan.
-        keeps_data: whether it is a container store, which never runs two tasks at once.
+        keeps_data: whether it is a database or broker in a container, which never runs two tasks at once.
         enable_exec: whether ``aws ecs execute-command`` can open a shell.
     """
 

@@ -13,7 +13,7 @@ from cdk_airflow_ecs.tokens import is_token
 def check_base_url(name: str, url: object) -> None:
     """Raise an error if a base URL contains credentials or a path.
 
-    With a path, 2.11.2 returns 404 for /health, and 3.3.2 for /execution/health.
+    With a path, Airflow 2.11.2 returns 404 for /health, and Airflow 3.3.2 for /execution/health.
     """
     if why := secret_in(url):
         raise ValueError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/header-modification.html
 _STRICT_TRANSPORT_SECURITY: Final = "routing.http.response.strict_transport_security.header_value"
-# Without includeSubDomains: hosts below this name can belong to others and use HTTP.
+# The header has no includeSubDomains, because hosts below this name can belong to others and use HTTP.
 _A_YEAR: Final = "max-age=31536000"
 
 
@@ -33,9 +33,9 @@ def listen(
 
     With *certificate*, port 443 serves HTTPS and 80 redirects to it; without it, 80 serves HTTP.
     """
-    # listener.add_targets would add a dependency that cfn-lint reports as redundant. Changing the scheme replaces the
-    # load balancer, and a target group cannot belong to the old and the new one at the same time
-    # (cloudformation-coverage-roadmap#780), so each scheme has its own.
+    # Not listener.add_targets, which would add a dependency that cfn-lint reports as redundant. Internal and
+    # internet-facing load balancers have different target groups, because a change of internet_facing replaces the load
+    # balancer, and a target group cannot belong to both (cloudformation-coverage-roadmap#780).
     group = elb.ApplicationTargetGroup(
         scope,
         "PublicTargets" if internet_facing else "Targets",
@@ -55,7 +55,7 @@ def listen(
     )
     listener = _listener(balancer, certificate)
     listener.add_action("Forward", action=elb.ListenerAction.forward([group]))
-    # Defense in depth: the core app of the web component serves no execution API anyway.
+    # This rule is defense in depth: behind the load balancer, the web component serves no execution API anyway.
     elb.ApplicationListenerRule(
         scope,
         "NoExecutionApi",

@@ -35,7 +35,8 @@ def load_balancer(
         internet_facing=internet_facing,
         security_group=group,
         drop_invalid_header_fields=True,
-        # Shorter than uvicorn's 120 s: reusing closed connections would return 502.
+        # The timeout is shorter than uvicorn's 120 s, because reuse of a connection that uvicorn closed would return
+        # 502.
         idle_timeout=seconds(60),
     )
     _log_access(balancer, context)
@@ -60,7 +61,7 @@ def _acknowledge_clients(group: ec2.SecurityGroup, clients: Sequence[str] | None
 
 
 def _log_access(balancer: elb.ApplicationLoadBalancer, context: BindContext) -> None:
-    """Enable access logs. CDK's method requires a known region."""
+    """Enable access logs without CDK's method, which requires a known region."""
     logs = context.access_logs
     account = context.stack.account
     logs.admit("logdelivery.elasticloadbalancing.amazonaws.com", f"{_LOG_PREFIX}/AWSLogs/{account}/*")

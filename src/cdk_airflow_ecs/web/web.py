@@ -46,8 +46,8 @@ class Web(ClusterResource):
     """Access to Airflow's UI and public API through a load balancer.
 
     Args:
-        certificate: certificate for HTTPS on 443, with a redirect from 80. Without it, the load balancer uses HTTP,
-            inside the VPC only.
+        certificate: certificate for HTTPS on port 443, to which port 80 redirects. Without it, the load balancer uses
+            HTTP, only inside the VPC.
         domain_name: domain name of the certificate. The default is the load balancer's name, which no certificate
             covers.
         hosted_zone: zone for an alias record of *domain_name*. The default is no record.
@@ -123,16 +123,16 @@ class Web(ClusterResource):
                 f" {validation.shown(self.base_url)}"
             )
         if self.base_url is not None and not is_token(self.base_url):
-            # Airflow 2 does not start with a trailing slash.
+            # With a trailing slash, Airflow 2 does not start.
             object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
             check_base_url("Web base_url", self.base_url)
 
     @property
     def has_one_name(self) -> bool:
-        """Whether all users reach Airflow under the same URL.
+        """Whether all users reach Airflow at the same URL.
 
-        An internal load balancer without a domain name has its own name in the VPC, and is localhost through a tunnel.
-        Airflow 3 redirects to its base URL after sign-in, so it must then use relative links.
+        Without a domain name, users reach an internal load balancer by its own name in the VPC, and as localhost
+        through a tunnel. Airflow 3 redirects to its base URL after sign-in, so in this case it must use relative links.
         """
         return bool(self.base_url or self.domain_name or self.internet_facing)
 
@@ -200,7 +200,8 @@ class Web(ClusterResource):
                 scope,
                 "Alias",
                 zone=self.hosted_zone,
-                # With the final dot, CDK does not need the zone's name, unknown for zones imported by id.
+                # The final dot marks a complete name: CDK then does not need the zone's name, unknown for zones
+                # imported by id.
                 record_name=f"{self.domain_name}.",
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(balancer)),
             )
@@ -239,7 +240,7 @@ class Web(ClusterResource):
 def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
     try:
         parent = getattr(zone, "zone_name", domain_name)
-    except RuntimeError:  # imported by id
+    except RuntimeError:  # a zone imported by id
         return
     known = not (is_token(domain_name) or is_token(parent))
     if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):

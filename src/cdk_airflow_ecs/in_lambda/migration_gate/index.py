@@ -1,9 +1,9 @@
 """The migration gate: a CloudFormation custom resource that runs a migration task and waits for it.
 
-CloudFormation waits an hour, a Lambda function runs 15 minutes at most, so it invokes itself again with the event and
-its state. On stack deletion, it stops tasks that belong to no service, because ECS cannot delete a cluster with tasks.
-Environment: CLUSTER, DRAINED (comma-separated clusters), SUBNETS (comma-separated), SECURITY_GROUP, ASSIGN_PUBLIC_IP
-(ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
+CloudFormation waits an hour, but a Lambda function can run only 15 minutes, so the function invokes itself again with
+the event and its state. On stack deletion, it stops tasks that belong to no service, because ECS cannot delete a
+cluster with tasks. Environment: CLUSTER, DRAINED (comma-separated clusters), SUBNETS (comma-separated), SECURITY_GROUP,
+ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 DEADLINE = 55 * 60  # seconds since the first invocation; CloudFormation's timeout is 60 minutes
 LAUNCH_PATIENCE = 5 * 60  # seconds to wait for capacity, network interfaces and new permissions
-UNSTARTED = 3  # consecutive tasks that did not start, regardless of the time they took
+UNSTARTED = 3  # consecutive tasks that did not start, after which the migration fails
 DRAIN_PATIENCE = 20 * 60  # seconds to wait for tasks to stop; ECS kills them two minutes after StopTask
 STARTED_BY = "cdk-airflow-ecs-migration"
 POLL = 5  # seconds between polls
 HAND_OVER = 90_000  # remaining milliseconds at which the next invocation continues; a response takes up to 60 s
-REASON_BYTES = 3072  # of the encoded reason; CloudFormation rejects responses over 4096 bytes
+REASON_BYTES = 3072  # maximum length of the encoded reason; CloudFormation rejects responses over 4096 bytes
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})  # throttling must not fail a deploy
 
-# Names of secret values; "secret:" in ARNs does not match.
+# Names of secret values. The "secret:" of an ARN does not match.
 NAMES = r"(?:passw(?:or)?d|pwd|(?<!:)secret|token|credential|(?:api|access|fernet)_?key)[\w.-]{0,40}"
 QUOTED = r"""\\"(?:.*?)\\"|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
 MASKS = [
@@ -50,7 +50,7 @@ MASKS = [
 
 
 class MigrationFailed(Exception):
-    """The migration failed; the message is the reason in the stack's events."""
+    """The migration failed. The stack's events show the message."""
 
 
 class Context(Protocol):
@@ -113,7 +113,7 @@ def drain(event: dict[str, Any], context: Context) -> bool:
     """Stop the tasks that belong to no service, and wait. Return False if the next invocation continues.
 
     Raises:
-        MigrationFailed: If some do not stop.
+        MigrationFailed: If some tasks do not stop.
     """
     ecs = boto3.client("ecs", config=PATIENT)
     state = event.setdefault("Gate", {"started": time.time()})
@@ -121,7 +121,7 @@ def drain(event: dict[str, Any], context: Context) -> bool:
         left = []
         for cluster in os.environ["DRAINED"].split(","):
             for task in unfinished(ecs, cluster):
-                if task.get("group", "").startswith("service:"):  # container stores are deleted after the gate
+                if task.get("group", "").startswith("service:"):  # a store, deleted after the gate
                     continue
                 left.append(task["taskArn"])
                 if task["desiredStatus"] != "STOPPED":
@@ -136,7 +136,7 @@ def drain(event: dict[str, Any], context: Context) -> bool:
 
 
 def hand_over(event: dict[str, Any], context: Context) -> bool:
-    """Invoke the function again with *event* if the timeout is near. Return whether it did."""
+    """Invoke the function again with *event* if its timeout is near. Return whether it was invoked."""
     if context.get_remaining_time_in_millis() >= HAND_OVER:
         return False
     boto3.client("lambda", config=PATIENT).invoke(
@@ -146,7 +146,7 @@ def hand_over(event: dict[str, Any], context: Context) -> bool:
 
 
 def unfinished(ecs: ECSClient, cluster: str) -> Iterator[TaskTypeDef]:
-    """Yield the tasks of *cluster* that have not stopped, including stopping ones."""
+    """Yield the tasks of *cluster* that have not stopped, including tasks that are stopping."""
     for status in ("RUNNING", "STOPPED"):
         try:
             for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
@@ -159,10 +159,10 @@ def unfinished(ecs: ECSClient, cluster: str) -> Iterator[TaskTypeDef]:
 
 
 def earlier(ecs: ECSClient, event: dict[str, Any]) -> bool:
-    """Stop migrations of earlier requests, which were cancelled or rolled back. Return whether one still runs.
+    """Stop migration tasks of earlier requests, which were cancelled or rolled back. Return whether one still runs.
 
     Raises:
-        MigrationFailed: If a later request has started its own.
+        MigrationFailed: If a later request has started its own migration.
     """
     found = False
     for task in unfinished(ecs, os.environ["CLUSTER"]):
@@ -184,7 +184,7 @@ def started_by(event: dict[str, Any]) -> str:
 
 
 def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | None, str]:
-    """Start the task. Return its ARN, or None and the reason.
+    """Start the migration task. Return its ARN and "", or None and why it was not started.
 
     If Lambda delivers an event twice, the client token returns the task of the first delivery.
     """
@@ -211,13 +211,13 @@ def launch(ecs: ECSClient, event: dict[str, Any], attempt: int) -> tuple[str | N
 
 
 def ran(task: TaskTypeDef) -> bool:
-    """Return whether *task* may have run, rather than failed to start."""
+    """Return whether the migration in *task* may have run: False if the task failed to start."""
     exits = [container for container in task["containers"] if "exitCode" in container]
     return bool(exits) or task.get("stopCode") != "TaskFailedToStart"
 
 
 def judge(task: TaskTypeDef) -> bool:
-    """Return True if the migration container exited with 0; else raise."""
+    """Return True if the migration container exited with 0, else raise MigrationFailed."""
     ours = [container for container in task["containers"] if container["name"] == os.environ["CONTAINER"]]
     if [container.get("exitCode") for container in ours] == [0]:
         return True
@@ -228,7 +228,7 @@ def judge(task: TaskTypeDef) -> bool:
 
 
 def explain(summary: str, task: str) -> str:
-    """Append the location of the logs and their last lines."""
+    """Append the location of the task's logs, and their last lines, to an error message."""
     group = os.environ["LOG_GROUP"]
     stream = f"{os.environ['LOG_PREFIX']}/{os.environ['CONTAINER']}/{task.rpartition('/')[2]}"
     try:
@@ -242,7 +242,7 @@ def explain(summary: str, task: str) -> str:
 
 
 def presentable(reason: str) -> str:
-    """Mask possible secrets, and shorten the middle to fit into the response."""
+    """Mask possible secrets in a reason, and cut its middle so that it fits into the response."""
     reason = re.sub(r"\x1b\[[0-9;]*m", "", reason)
     reason = "".join(letter if letter == "\n" or letter.isprintable() else " " for letter in reason)
     for pattern, replacement in MASKS:
@@ -256,7 +256,7 @@ def presentable(reason: str) -> str:
 
 
 def respond(event: dict[str, Any], reason: str) -> None:
-    """Send the response. An empty reason means success."""
+    """Send the response to CloudFormation. An empty reason means success."""
     answer = {
         "Status": "FAILED" if reason else "SUCCESS",
         "Reason": presentable(reason),
@@ -264,7 +264,7 @@ def respond(event: dict[str, Any], reason: str) -> None:
         **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},
     }
     print(answer["Status"], answer["Reason"])
-    # The presigned URL was signed without a content type.
+    # An empty content type, because the presigned URL was signed without one.
     request = urllib.request.Request(  # noqa: S310 (CloudFormation's own https URL)
         event["ResponseURL"], data=encode(answer), method="PUT", headers={"Content-Type": ""}
     )
