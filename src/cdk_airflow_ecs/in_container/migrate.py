@@ -1,7 +1,7 @@
 """Migrate the metadata database to the version of this image, in the migration container.
 
-``python -c TEXT`` runs it, so it is short and has no secrets. It supports Airflow 2.8 to 3.3. After exit code 0, services
-of this image can start.
+``python -c TEXT`` runs it, so it is short and without secrets. It supports Airflow 2.8 to 3.3.
+After exit code 0, services can start.
 """
 
 from __future__ import annotations
