@@ -19,13 +19,13 @@ from typing import Any
 
 
 def say(message: str) -> None:
-    """Print progress without buffering."""
+    """Print without buffering."""
     print(f"migrate: {message}", flush=True)
 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Print the duration of a successful step."""
+    """Print the duration of a step."""
     started = time.monotonic()
     yield
     say(f"{name}: {time.monotonic() - started:.1f} s")
