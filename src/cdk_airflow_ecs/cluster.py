@@ -37,6 +37,7 @@ from cdk_airflow_ecs.task_definitions import render_components
 if TYPE_CHECKING:
     from aws_cdk import aws_elasticloadbalancingv2 as elb
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_secretsmanager as secretsmanager
 
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.capacity.service import Service
@@ -224,7 +225,8 @@ class AirflowCluster(Construct):
         self,
         name: str,
         *,
-        image: ecs.ContainerImage | None = None,
+        image: ecs.ContainerImage | str | None = None,
+        credentials: secretsmanager.ISecret | None = None,
         entrypoint: Sequence[str] = (),
         command: Sequence[str] = (),
         cpu: int = 1024,
@@ -247,7 +249,8 @@ class AirflowCluster(Construct):
 
         Args:
             name: name of the task and its container; hyphens become underscores in the variable.
-            image: the container image. The default is the cluster's image.
+            image: a ``ecs.ContainerImage``, or an image's name in a registry. The default is the cluster's image.
+            credentials: secret with username and password for the registry of an image given by name.
             entrypoint: the entry point. The default is that of the image.
             command: the command, which a DAG can override. The default is that of the image.
             cpu: CPU units; 1024 is one vCPU.
@@ -277,6 +280,7 @@ class AirflowCluster(Construct):
         task = EcsTask(
             name=name,
             image=image,
+            credentials=credentials,
             entrypoint=entrypoint,
             command=command,
             cpu=cpu,

@@ -51,12 +51,15 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan, version:
     runs_tasks = runs_tasks or name in [tasks.process.component for tasks in executor.tasks]
     hub = image.source.anonymous_on_docker_hub(version)
     if runs_tasks and hub and not built:
-        yield Advice(
-            f"cdk-airflow-ecs:docker-hub-pulls:{name}",
-            f"each Airflow task pulls {hub} from Docker Hub, which allows one IP address, such as a NAT gateway's,"
-            " 100 pulls in six hours without a login. Copy the image and use AirflowImage.ecr(repository, tag), or pass"
-            " credentials=",
-        )
+        yield _docker_hub(name, "each Airflow task", hub)
+
+
+def _docker_hub(name: str, run: str, image: str) -> Advice:
+    return Advice(
+        f"cdk-airflow-ecs:docker-hub-pulls:{name}",
+        f"{run} pulls {image} from Docker Hub, which allows one IP address, such as a NAT gateway's, 100 pulls in six"
+        " hours without a login. Copy the image to Amazon ECR, or pass credentials=",
+    )
 
 
 def _modules(executor: ExecutorPlan) -> str:
@@ -73,8 +76,8 @@ def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
         )
 
 
-def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> None:
-    """Raise an error if ECS tasks have the same Airflow variable, or the name of executor tasks."""
+def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> list[Advice]:
+    """Raise an error if ECS tasks have the same Airflow variable, or the name of executor tasks. Return warnings."""
     tasks, taken = settings.ecs_tasks, [workers.process.component.lower() for workers in executor.tasks]
     for task in tasks:
         if task.component.lower() in taken:
@@ -88,6 +91,10 @@ def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> None:
             raise IncompatibleArgumentsError(
                 f"two ECS tasks have the same Airflow variable, {name!r}. Rename one of them"
             )
+    pulled = [
+        (task, task.registry_image.anonymous_on_docker_hub(settings.version)) for task in tasks if task.registry_image
+    ]
+    return [_docker_hub(task.component, f"each run of ECS task {task.name!r}", hub) for task, hub in pulled if hub]
 
 
 def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> None:

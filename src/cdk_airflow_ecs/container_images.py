@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ecs as ecs
 
+from cdk_airflow_ecs.images.registry_login import image_with_login
 from cdk_airflow_ecs.render_context import Image
 
 if TYPE_CHECKING:
@@ -32,10 +33,14 @@ class ContainerImages:
         return self._made[place]
 
     def _make(self, settings: Settings, component: Component) -> Image:
-        given = {task.component: task.image for task in settings.ecs_tasks}.get(component.image)
-        if given is not None:
-            # All other images are ECR repositories, or assets, which CDK pushes to ECR.
-            return Image(container_image=given, in_ecr=not isinstance(given, ecs.RepositoryImage))
+        task = {task.component: task for task in settings.ecs_tasks}.get(component.image)
+        if task is not None and isinstance(task.image, ecs.ContainerImage):
+            # ECR repositories and assets.
+            return Image(container_image=task.image, in_ecr=not isinstance(task.image, ecs.RepositoryImage))
+        if task is not None and task.registry_image is not None:
+            login = task.credentials
+            made = image_with_login(self._scope(f"Images/{component.image.replace('/', '-')}"), str(task.image), login)
+            return Image(container_image=made, login_key=None if login is None else login.encryption_key)
         if component.is_store:
             return Image(container_image=ecs.ContainerImage.from_registry(component.image))
         executor = settings.executor_plan()

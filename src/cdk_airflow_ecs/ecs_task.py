@@ -16,6 +16,7 @@ from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.environment import split_environment
+from cdk_airflow_ecs.images.registry import RegistryImage
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import TASK_CLUSTER, Architecture, Component, Container, Json, Ref
@@ -23,6 +24,8 @@ from cdk_airflow_ecs.run_task_permissions import PROPAGATE_TAGS
 from cdk_airflow_ecs.secret_detection import refuse_command
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_secretsmanager as secretsmanager
+
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.render_context import RenderedComponent
 
@@ -35,7 +38,8 @@ class EcsTask(TaskSize):
     """The arguments of ``AirflowCluster.add_ecs_task``, which documents them."""
 
     name: str
-    image: ecs.ContainerImage | None = None
+    image: ecs.ContainerImage | str | None = None
+    credentials: secretsmanager.ISecret | None = None
     entrypoint: Sequence[str] = ()
     command: Sequence[str] = ()
     spot: bool = False
@@ -50,8 +54,16 @@ class EcsTask(TaskSize):
                 f"an ECS task cannot be named {validation.shown(self.name)}: EcsExecutor uses that name. Choose another"
             )
         task = f"ECS task {validation.shown(self.name)}"
-        if self.image is not None:
-            validation.instance(f"{task}: image", self.image, ecs.ContainerImage, "ecs.ContainerImage.from_registry(…)")
+        if isinstance(self.image, str):
+            _ = self.registry_image  # which checks the name and the credentials
+        elif self.credentials is not None:
+            raise IncompatibleArgumentsError(
+                f"{task}: credentials= requires image= to be the name of an image in a registry, such as"
+                ' "ghcr.io/acme/etl:1"'
+            )
+        elif self.image is not None:
+            example = 'ecs.ContainerImage.from_asset(…), or the name of an image such as "ghcr.io/acme/etl:1"'
+            validation.instance(f"{task}: image", self.image, ecs.ContainerImage, example)
         for words in ("entrypoint", "command"):
             given = validation.items(f"{task}: {words}", getattr(self, words), '["python", "etl.py"]')
             if not all(isinstance(word, str) for word in given):
@@ -69,6 +81,11 @@ class EcsTask(TaskSize):
             )
         validation.construct(f"{task}: task_role", self.task_role, "role_arn", "an iam.IRole")
         _ = self.service  # checks the other arguments
+
+    @property
+    def registry_image(self) -> RegistryImage | None:
+        """The image in a registry, if *image* is a name."""
+        return RegistryImage(name=self.image, login=self.credentials) if isinstance(self.image, str) else None
 
     @property
     def component(self) -> str:

@@ -59,7 +59,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
         named = [replace(each, message=f"{source.options_source}: {each.message}") for each in found]
         advice += _advise(named, "" if source.options == images["airflow"].source.options else f":{name}")
         advice += compatibility.check_image(name, image, executor, version)
-    compatibility.check_ecs_tasks(settings, executor)
+    advice += compatibility.check_ecs_tasks(settings, executor)
     compatibility.check_dags(images, arguments.dags)
     compatibility.check_buckets(settings.logs, settings.dags)
     compatibility.check_logs(settings, executor)

@@ -85,7 +85,15 @@ class Settings:
     def may_hold_secrets(self) -> list[object]:
         """Return the user's secrets, and objects that may contain others."""
         sources = [image.source for image in self.images().values()]
-        return [*self.given_secrets.values(), self.log_router, self.executor, *self.resources().values(), *sources]
+        logins = [task.credentials for task in self.ecs_tasks if task.credentials is not None]
+        return [
+            *logins,
+            *self.given_secrets.values(),
+            self.log_router,
+            self.executor,
+            *self.resources().values(),
+            *sources,
+        ]
 
     def images(self) -> dict[str, AirflowImage]:
         """Return the images that run Airflow, by their names in components.

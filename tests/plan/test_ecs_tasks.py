@@ -247,7 +247,8 @@ def test_ecs_tasks_and_executor_tasks():
         ({"architecture": "arm"}, "ECS task 'etl': architecture must be \"x86_64\" or \"arm64\", got 'arm'"),
         ({"entrypoint": "sh"}, "ECS task 'etl': entrypoint"),
         ({"command": [1]}, "ECS task 'etl': command must be a list of strings"),
-        ({"image": "python:3.13"}, "ECS task 'etl': image"),
+        ({"image": 3}, "ECS task 'etl': image"),
+        ({"image": "ghcr.io/Acme/etl:1"}, "'Acme' is not in lower case"),
         ({"task_role": "arn:aws:iam::123456789012:role/etl"}, "ECS task 'etl': task_role"),
     ],
 )

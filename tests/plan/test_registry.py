@@ -19,6 +19,7 @@ from cdk_airflow_ecs import (
     SqsBroker,
     WorkerPool,
 )
+from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.testing import plan_of
 
 REPOSITORY = SimpleNamespace(repository_arn="arn:aws:ecr:eu-central-1:123456789012:repository/airflow")
@@ -121,6 +122,18 @@ def docker_hub_warnings(**arguments):
     """Return the warnings about pulls from Docker Hub."""
     found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
     return {each.id: each.text for each in found if "docker-hub-pulls" in each.id}
+
+
+def test_an_ecs_task_from_docker_hub_gives_a_warning():
+    """The warning names the ECS task, unless its image is pulled with credentials or from another registry."""
+    ((identity, text),) = docker_hub_warnings(ecs_tasks=(EcsTask(name="etl", image="python:3.13"),)).items()
+    assert identity == "cdk-airflow-ecs:docker-hub-pulls:Tasks/etl"
+    assert "each run of ECS task 'etl' pulls python:3.13" in text
+    for quiet in (
+        EcsTask(name="etl", image="python:3.13", credentials=SECRET),
+        EcsTask(name="etl", image="ghcr.io/a/b:1"),
+    ):
+        assert not docker_hub_warnings(ecs_tasks=(quiet,))
 
 
 def test_frequent_pulls_from_docker_hub_give_a_warning():

@@ -10,8 +10,10 @@ from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from test_edges import Groups
 from test_security import analyze, deployed, several, statements
 
@@ -74,6 +76,35 @@ def test_the_definition():
     assert "Secrets" not in container
     assert container["LogConfiguration"]["Options"]["awslogs-stream-prefix"] == "etl"
     assert not [key for key in resources(result, "AWS::ECS::Service") if key.startswith("AirflowTasks")]
+
+
+@pytest.mark.parametrize("place", ["imported", "another stack"])
+def test_credentials_with_their_own_key(place):
+    """The execution role reads the credentials and decrypts them, without a dependency cycle between stacks."""
+
+    def fill(app):
+        stack = Stack(app, "Data")
+        owner = stack if place == "imported" else Stack(app, "Secrets")
+        if place == "imported":
+            key = kms.Key.from_key_arn(owner, "Key", "arn:aws:kms:eu-central-1:123456789012:key/1")
+            arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:login-AbCdEf"
+            login = secretsmanager.Secret.from_secret_attributes(
+                owner, "Login", secret_complete_arn=arn, encryption_key=key
+            )
+        else:
+            login = secretsmanager.Secret(owner, "Login", encryption_key=kms.Key(owner, "Key"))
+        add_cluster(stack).add_ecs_task("etl", image="ghcr.io/acme/etl:1", credentials=login)
+
+    result = synthesize(fill).templates["Data"]
+    _, container = definition(result)
+    assert container["Image"] == "ghcr.io/acme/etl:1"
+    assert container["RepositoryCredentials"]["CredentialsParameter"]
+    (decrypts,) = (
+        statement
+        for role, statement in statements(result)
+        if role.startswith("AirflowTasksetlExecutionRole") and "kms:Decrypt" in several(statement["Action"])
+    )
+    assert "secretsmanager" in str(decrypts["Condition"])
 
 
 def test_default_entry_point_and_command():
