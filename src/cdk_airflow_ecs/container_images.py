@@ -35,7 +35,7 @@ class ContainerImages:
     def _make(self, settings: Settings, component: Component) -> Image:
         task = {task.component: task for task in settings.ecs_tasks}.get(component.image)
         if task is not None and isinstance(task.image, ecs.ContainerImage):
-            # ECR repositories and assets.
+            # All other images are ECR repositories, or assets, which CDK pushes to ECR.
             return Image(container_image=task.image, in_ecr=not isinstance(task.image, ecs.RepositoryImage))
         if task is not None and task.registry_image is not None:
             login = task.credentials
