@@ -100,7 +100,7 @@ class AirflowVersion:
 
     @property
     def has_s3_bundle(self) -> bool:
-        """Whether the S3 DAG bundle of the official image mirrors the bucket correctly.
+        """Whether the S3 DAG bundle in the official image of this release mirrors the bucket correctly.
 
         In tests, the bundle missed edits that kept a file's size before amazon provider 9.19, and deletions in
         subfolders before 9.22. Airflow 3.2.0 was the first Airflow release after provider 9.23.0.
@@ -147,7 +147,7 @@ _DAG_PROCESSOR_2 = (
 
 
 def processes(version: AirflowVersion, *, tasks_in_scheduler: bool) -> tuple[Process, ...]:
-    """Return the processes that a cluster of *version* runs with any executor.
+    """Return the Airflow processes that a cluster of *version* runs, whatever its executor.
 
     Args:
         version: the Airflow release.

@@ -23,7 +23,6 @@ class BucketFolder:
     """A folder of a user's bucket.
 
     Args:
-        bucket: the bucket.
         prefix: the folder; "" means the whole bucket.
     """
 

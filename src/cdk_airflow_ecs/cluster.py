@@ -187,8 +187,7 @@ class AirflowCluster(Construct):
         added = [part for name, part in rendered.items() if name not in self._rendered]
         # Gate: services wait for the migration.
         self._gate = gate_services(self._gate, context, rendered, added)
-        # Connect: attach the web component to the load balancer, and create rules for the plan's edges and DAG authors'
-        # grants.
+        # Connect: create rules for the load balancer, the plan's edges and DAG authors' grants.
         self._targets = self._targets or serve_web(settings, context, rendered)
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]
         groups = {name: part.peer for name, part in rendered.items()}

@@ -30,8 +30,8 @@ def check_image(name: str, image: AirflowImage, executor: ExecutorPlan, version:
     if image.source.moves:
         yield Advice(
             f"cdk-airflow-ecs:moving-image:{name}",
-            f"{image_of(name)} has no fixed tag: tasks that start later may run another Airflow than their scheduler."
-            " Use a digest, or a tag that never changes",
+            f"{image_of(name)} has no fixed tag: tasks that start later may run another Airflow release than the"
+            " scheduler. Use a digest, or a tag that never changes",
         )
     added = (*executor.requirements, *executor.image_files)
     if added and not image.source.takes_requirements:
@@ -72,7 +72,7 @@ def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
     if is_known_int(size.memory_mib) and router.memory_mib >= size.memory_mib:
         raise IncompatibleArgumentsError(
             f"log_router={type(router).__name__}(memory_mib={router.memory_mib}) must leave memory for {name}, which"
-            f" has {size.memory_mib} MiB. Decrease it, or increase memory_mib= of that service"
+            f" has {size.memory_mib} MiB. Decrease memory_mib= of the router, or increase that of {name}"
         )
 
 
@@ -83,7 +83,7 @@ def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> list[Advice]:
         if task.component.lower() in taken:
             raise ValueError(
                 f"ECS task {task.name!r}: the tasks of executor={type(settings.executor).__name__}(…) have that name."
-                " Choose another"
+                " Choose another name"
             )
     variables = [task.variable for task in tasks]
     for name in variables:

@@ -135,13 +135,7 @@ class EcsTask(TaskSize):
 
 
 def task_component(task: EcsTask, *, architecture: Architecture, secrets: Mapping[str, ecs.Secret]) -> Component:
-    """Return the component of an ECS task.
-
-    Args:
-        task: the user's arguments.
-        architecture: the default architecture.
-        secrets: all secrets of the user.
-    """
+    """Return the component of an ECS task; *architecture* is the default, *secrets* are all secrets of the user."""
     plain, found = split_environment(task.component, task.environment, dict(secrets))
     waits_for_nothing = {"CONNECTION_CHECK_MAX_COUNT": "0"} if task.image is None else {}
     return Component(

@@ -62,8 +62,8 @@ class EfsFiles(ClusterResource):
         check_subnets(network, "store_subnets", self.name)
         if network is not None and any(map(is_list_token, network.store_subnet_ids)):
             raise IncompatibleArgumentsError(
-                f"{self.name}: the number of subnets in store_subnets= must be known before deploy: each needs a mount"
-                " target. Pass store_subnets=ec2.SubnetSelection(subnets=[ec2.Subnet.from_subnet_attributes(…),"
+                f"{self.name}: the number of subnets in store_subnets= must be known before deploy: each subnet needs"
+                " a mount target. Pass store_subnets=ec2.SubnetSelection(subnets=[ec2.Subnet.from_subnet_attributes(…),"
                 " …]) with one subnet for each zone, whose ids may be Fn.select(0, ids)"
             )
         if network is not None and (missing := network.zones_without_store):

@@ -23,7 +23,7 @@ _ENTRYPOINT_VARIABLES: Final = {
     "_AIRFLOW_DB_UPGRADE": "the migration gate upgrades the database",
     "_AIRFLOW_DB_RESET": "it would erase the database at every start",
     "_AIRFLOW_WWW_USER_CREATE": "the migration gate creates the admin",
-    "_PIP_ADDITIONAL_REQUIREMENTS": "it installs at every start; build an image instead",
+    "_PIP_ADDITIONAL_REQUIREMENTS": "it installs packages at every start; build an image instead",
 }
 
 

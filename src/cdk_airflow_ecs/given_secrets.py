@@ -20,10 +20,6 @@ def bind_given_secrets(scope: Construct, given: Mapping[str, ecs.Secret]) -> Bin
 
     CDK adds readers of an ``ecs.Secret`` to the key's policy, which is impossible for an imported key and causes a
     cycle if the key is in another stack. Secrets with a customer key are therefore found by ARN and imported again.
-
-    Args:
-        scope: the parent of imported secrets.
-        given: secrets by field name.
     """
     # SSM parameters need no import: CDK adds their key to the role's policy, which causes no cycle.
     candidates = _secrets_with_keys(scope) if any(":ssm:" not in each.arn for each in given.values()) else ()

@@ -77,13 +77,7 @@ def _json(node: object) -> bytes:
 
 
 def check_clients(argument: str, clients: Sequence[object], *, ports: int) -> None:
-    """Raise an error if one security group cannot hold the rules for *clients*.
-
-    Args:
-        argument: the argument's name, for the error message.
-        clients: CIDR blocks or CDK peers.
-        ports: the number of rules for each client.
-    """
+    """Raise an error if a security group cannot hold *ports* rules for each of *clients*, CIDR blocks or CDK peers."""
     most = SECURITY_GROUP_RULES // ports
     if len(clients) <= most:
         return

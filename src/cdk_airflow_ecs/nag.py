@@ -32,13 +32,7 @@ def acknowledge_all(construct: IConstruct, reasons: Mapping[str, str]) -> None:
 
 
 def acknowledge_wildcards(construct: IConstruct, resources: Iterable[str], reason: str) -> None:
-    """Acknowledge wildcard ARNs in the policies of *construct*.
-
-    Args:
-        construct: the role or its parent.
-        resources: the wildcard ARNs, as in the policy.
-        reason: why no list of ARNs is possible.
-    """
+    """Acknowledge *resources*, wildcard ARNs, in the policies of *construct*; *reason* is why they are necessary."""
     wildcards = Wildcards()
     wildcards.add(construct, resources, reason)
     wildcards.acknowledge()

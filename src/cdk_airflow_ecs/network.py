@@ -133,7 +133,7 @@ class Network:
     def security_group(
         self, scope: Construct, construct_id: str, description: str, *, egress: bool = False
     ) -> ec2.SecurityGroup:
-        """Create a security group, with *egress* to all addresses or without rules.
+        """Create a security group without rules; with *egress*, it allows all outbound connections.
 
         *description* must be constant, because a change replaces the group.
         """
@@ -232,11 +232,7 @@ def connect(
 ) -> None:
     """Create the security group rules for *edges*.
 
-    Args:
-        edges: the permitted connections.
-        components: the security groups of components, by name.
-        resources: cluster resources that accept connections, by name.
-        clients: the sources of the edges from "Clients".
+    *components* and *resources* are their ends by name; *clients* are the sources of edges from "Clients".
     """
     # Collects components with the same target and port, for one call to CDK.
     together: dict[tuple[str, int, str], list[str]] = {}

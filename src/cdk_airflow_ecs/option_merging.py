@@ -61,9 +61,7 @@ class OptionConflictError(ValueError):
 def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:
     """Return error messages, by option, about options that two sources set differently or under different names.
 
-    Args:
-        sources: as in :func:`merge`.
-        minor: the release line, such as "3.3".
+    The arguments are those of :func:`merge`.
     """
     first: dict[Option, tuple[str, Option, object]] = {}
     found: dict[Option, str] = {}

@@ -77,7 +77,7 @@ def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:
         # The migration gate checks the schema. After a rollback the schema is newer than the image, but services must
         # start.
         ("database", "check_migrations"): "False",
-        # Logs are copied to S3 when a task ends; otherwise the worker's disk fills up.
+        # Logs are copied to S3 when a task ends. If workers kept them too, their disks would fill up.
         ("logging", "delete_local_logs"): "True",
         # Airflow's default of 600 s fails tasks whose workers are still starting.
         ("scheduler", "task_queued_timeout"): "1800",

@@ -38,12 +38,7 @@ def relied_upon(settings: Settings, owners: Iterable[OptionOwner]) -> list[tuple
 
 
 def check_heartbeats(given: UserOptions, line: str) -> None:
-    """Raise ``ValueError`` if a heartbeat interval is longer than health checks allow.
-
-    Args:
-        given: the user's options for one process.
-        line: the release line, such as "3.3".
-    """
+    """Raise ``ValueError`` if a heartbeat interval in *given* is longer than health checks allow."""
     for source, options in given:
         for (section, name), value in options.items():
             if read_as((section, name), line) in _HEARTBEATS and _seconds(value) > HEARTBEAT_SECONDS:

@@ -87,10 +87,7 @@ class RenderContext:
 
     Args:
         scope: function that returns the construct at a path below the cluster, created if missing.
-        ecs_clusters: the ECS clusters by their names in refs.
         offers: the associations of capacity providers, by ECS cluster.
-        image: function that returns the image of a component.
-        task_roles: the user's task roles, by component.
     """
 
     scope: Callable[[str], Construct]

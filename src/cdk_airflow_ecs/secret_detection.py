@@ -150,12 +150,7 @@ def secret_in_backend(value: object) -> str | None:
 
 
 def refusal(what: str, why: str) -> str:
-    """Return the error message about a secret in plain text.
-
-    Args:
-        what: the argument and the name.
-        why: the result of :func:`secret_of`.
-    """
+    """Return the error message about a secret in plain text; *why* is the result of :func:`secret_of`."""
     return (
         f"{what} looks like a secret (by {why}) and would be in plain text in the task definition; pass"
         " ecs.Secret.from_secrets_manager(...) as its value. If it is not a secret, pass"

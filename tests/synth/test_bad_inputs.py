@@ -474,7 +474,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     # --- reserved names
     "packages at every start": (
         lambda s: {"environment": {"_PIP_ADDITIONAL_REQUIREMENTS": "pandas"}},
-        "_PIP_ADDITIONAL_REQUIREMENTS is not accepted: it installs at every start; build an image instead",
+        "_PIP_ADDITIONAL_REQUIREMENTS is not accepted: it installs packages at every start; build an image instead",
     ),
     "migration at every start": (
         lambda s: {"api_server": Service(environment={"_AIRFLOW_DB_MIGRATE": "true"})},

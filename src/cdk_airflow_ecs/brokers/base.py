@@ -39,7 +39,7 @@ class Broker(ClusterResource):
 
     @abstractmethod
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
-        """Return the settings of the broker's clients. Pure. *queues* are distinct."""
+        """Return the settings of the broker's clients for *queues*, whose names are distinct. Pure."""
 
     def store(self, queues: Sequence[str]) -> ClusterResource:
         """Return the cluster resource that stores *queues*; by default the broker itself."""

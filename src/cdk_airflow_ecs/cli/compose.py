@@ -33,7 +33,7 @@ def compose(  # noqa: PLR0917  # typer passes them by name
 
     if explain:
         for each in SUBSTITUTIONS:
-            _out.print(f"{each.name}\n  the template says  {each.says}\n  there it is        {each.here}")
+            _out.print(f"{each.name}\n  in the template    {each.says}\n  in Docker Compose  {each.here}")
             _out.print(f"  because            {each.why}\n")
         return
     try:

@@ -93,12 +93,12 @@ def _run(run: Any, board: Board) -> None:
     began = time.monotonic()
     try:
         with board:
-            for number in _ENDS:  # interrupts immediately
+            for number in _ENDS:  # signals interrupt immediately
                 signal.signal(number, signal.default_int_handler)
             run.start()
             for number in _ENDS:
                 signal.signal(number, lambda *_: over.set())
-            gc.freeze()  # excludes the simulated account from garbage collection
+            gc.freeze()  # garbage collection would be slow: the simulated account has many objects
             ready = run.wait(lambda: board.show(run.services), over=over)
         if ready:
             _out.print(f"Ready after {time.monotonic() - began:.0f} s: [bold]{run.url or 'no load balancer'}[/bold]")
@@ -110,12 +110,12 @@ def _run(run: Any, board: Board) -> None:
     except KeyboardInterrupt:
         over.set()
     finally:
-        for number in _ENDS:  # ignores further signals
+        for number in _ENDS:  # further signals are ignored
             signal.signal(number, signal.SIG_IGN)
         if over.is_set():
             _out.print("Stopping …")
         run.stop()
-    # Python would spend half a minute on freeing the simulated account.
+    # At a normal exit, Python would spend half a minute on freeing the simulated AWS account.
     sys.stdout.flush()
     os._exit(0)
 
@@ -271,8 +271,8 @@ def _pair(text: str) -> tuple[str, Path]:
 
 def _explain() -> None:
     for each in SUBSTITUTIONS:
-        _out.print(f"[bold]{each.name}[/bold]\n  the template says  {each.says}\n  here it is         {each.here}")
-        _out.print(f"  because            {each.why}\n")
+        _out.print(f"[bold]{each.name}[/bold]\n  in the template  {each.says}\n  on this machine  {each.here}")
+        _out.print(f"  because          {each.why}\n")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 from cdk_airflow_ecs.local.state import State
 
 _DOWN_SECONDS: Final = 60.0
-# What in_container/dag_sync.py prints for each revision: the skipped files, then the number of files.
+# Lines that in_container/dag_sync.py prints for each revision: one per skipped file, then the number of files.
 _SYNCED: Final = re.compile(r"\bdags: (?:skipped (?P<skipped>.+)|\d+ files from s3://)")
 
 
@@ -42,7 +42,7 @@ class Running:
 
     @classmethod
     def of(cls, directory: Path) -> Running:
-        """Return the cluster that runs on a state directory; raise Refusal if there is none."""
+        """Return the cluster that runs on a state directory; raise Refusal if none runs."""
         state = State.open(directory) if directory.is_dir() else None
         found = state.read("run") if state else None
         if not found or not _lives(int(found["pid"])):
@@ -55,7 +55,7 @@ class Running:
 
     @staticmethod
     def end(directory: Path) -> bool:
-        """Stop the cluster and processes of a killed run. Return whether there were any."""
+        """Stop the cluster, and processes of a killed run. Return whether any process was stopped."""
         if not directory.is_dir():
             return False
         state = State.open(directory)
@@ -70,13 +70,13 @@ class Running:
             if _lives(pid):
                 os.kill(pid, signal.SIGKILL)
         left = state.processes.stop_all()
-        if not alive and found:  # killed: opening and closing removes the rest of its network
+        if not alive and found:  # the run was killed: opening and closing removes its network
             Addresses.open().close()
         state.write("run", {})
         return alive or bool(left)
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of its API."""
+        """Return a boto3 client of the cluster's AWS API."""
         import boto3  # noqa: PLC0415
 
         session: Any = boto3.Session(*self.key, region_name=self.region)
@@ -84,7 +84,7 @@ class Running:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that direct AWS clients to its API."""
+        """Environment variables that direct AWS clients to the cluster's AWS API."""
         return {
             "AWS_ENDPOINT_URL": self.api,
             "AWS_REGION": self.region,
@@ -94,7 +94,7 @@ class Running:
         }
 
     def services(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each component's name and its service from the API."""
+        """Yield each component's name, and its ECS service as described by the API."""
         ecs = self.client("ecs")
         for cluster in ecs.list_clusters()["clusterArns"]:
             arns = ecs.list_services(cluster=cluster, maxResults=100)["serviceArns"]
@@ -105,7 +105,7 @@ class Running:
                 yield options.get("awslogs-stream-prefix") or service["serviceName"], service
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield a row per task: component, wanted, running, health, address, since."""
+        """Yield a row per task for `status`: component, desired, running, health, address, time since start."""
         ecs = self.client("ecs")
         for name, service in self.services():
             counts = (str(service["desiredCount"]), str(service["runningCount"]))
@@ -138,11 +138,7 @@ class Running:
 
 
 def skipped_files(logs: Path) -> dict[str, list[str]]:
-    """Return the DAG files that the last sync of each component skipped, with the reason, from its log.
-
-    Args:
-        logs: the folder of the container logs.
-    """
+    """Return the DAG files that each component's last sync skipped, with reasons, from its log in folder *logs*."""
     found: dict[str, list[str]] = {}
     for log in sorted(logs.glob("*.log"), key=lambda file: file.stat().st_mtime):
         skipped: list[str] = []

@@ -1,4 +1,4 @@
-"""The cloud assembly of a command, existing or synthesized."""
+"""The cloud assembly for a command: an existing one, or one that the command synthesizes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 
 def assembly(path: Path, command: str | None) -> Path:
-    """Return *path* after synthesis by *command*, or by the app of cdk.json if *path* does not exist.
+    """Return *path*, synthesized by *command*, or by the app of cdk.json if there is no command and no *path*.
 
     Raises:
-        Refusal: if there is no command, or it fails.
+        Refusal: if *path* does not exist and there is no command, or the command fails.
     """
     settings = json.loads(Path("cdk.json").read_text()) if Path("cdk.json").is_file() else {}
     if command is None and not path.exists():

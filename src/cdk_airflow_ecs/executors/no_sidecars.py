@@ -28,6 +28,6 @@ class NoSidecars:
             return []
         return [
             f"{', '.join(others)} cannot run beside {self._own[0]}: the executor considers a task finished when any of"
-            " its containers ends, so a task must have only one. Exclude this task definition from what adds the"
-            " container, or use executor=CeleryExecutor()"
+            " its containers ends, so a task must have only one container. Exclude this task definition from the"
+            " code that adds the container, or use executor=CeleryExecutor()"
         ]

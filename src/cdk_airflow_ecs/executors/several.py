@@ -70,7 +70,8 @@ class SeveralExecutors(Executor):
         for what, names in (("class", [p.class_path for p in members]), ("alias", [p.alias for p in members])):
             if repeated := _repeated(name for name in names if name):
                 raise IncompatibleArgumentsError(
-                    f"SeveralExecutors has two executors of the {what} {repeated}, but Airflow accepts it only once"
+                    f"SeveralExecutors has two executors of the {what} {repeated}, but Airflow accepts each {what}"
+                    " only once"
                 )
         for name, plan in plans.items():
             if plan.alias in [other.class_path.rpartition(".")[2] for other in members if other is not plan]:

@@ -56,7 +56,6 @@ class ImageDirectory:
     """The contents of a directory for an image.
 
     Args:
-        packages: Debian packages.
         requirements: lines of requirements.txt, joined and without comments.
         options: options of airflow.cfg.
         options_file: path of airflow.cfg, for messages.
@@ -111,7 +110,7 @@ def read_directory(directory: str | Path) -> ImageDirectory:
     packages = tuple(_packages(found["packages.txt"])) if "packages.txt" in found else ()
     if not (files or requirements or packages or options):
         raise ValueError(
-            f"AirflowImage.build: {path} has no files for an image, which can be {_accepted()}. Omit image= for the"
+            f"AirflowImage.build: {path} has no files for an image, such as {_accepted()}. Omit image= for the"
             " official image"
         )
     return ImageDirectory(
@@ -196,7 +195,7 @@ def _check_script(file: Path) -> None:
     if text.partition("\n")[0].endswith("\r"):
         raise ValueError(
             f"{file} has Windows line endings, which Linux would treat as part of {validation.shown(first[2:])}."
-            " Save it with \\n"
+            " Save the file with \\n line endings"
         )
     if "sh" in first and not re.search(r'^\s*exec\s.*"\$(@|\{@\})"', text, re.MULTILINE):
         raise ValueError(

@@ -22,8 +22,6 @@ class Recipe:
 
     Args:
         base: "official", "slim", or the name of an image derived from one of them.
-        packages: Debian packages.
-        requirements: lines of requirements.txt.
         folders: the folders of the build context, of "config", "plugins" and "dags".
         entrypoint: the entry point, if the context has entrypoint.sh.
     """

@@ -58,11 +58,7 @@ def build_gate(
     It uses one Lambda function, because CDK's provider framework would create three in Node.js, a state machine and
     managed policies. Its only property is the task definition, so it runs when image, version or command change.
 
-    Args:
-        scope: the construct "Gate".
-        migration: the task to run.
-        context: network and logs of the task.
-        key: encrypts the function's log and variables.
+    *key* encrypts the function's log and variables.
     """
     cluster, network = context.cluster, context.network
     container = migration.component.containers[0].name
