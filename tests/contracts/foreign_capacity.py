@@ -1,4 +1,4 @@
-"""A third-party capacity, and an executor that uses it, in one file."""
+"""A third-party capacity, and an executor whose tasks run on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Ec2Capacity(Capacity):
 
     @property
     def strategy(self) -> tuple[ProviderShare, ...]:
-        """Return the provider for every task."""
+        """Return a strategy with this provider, also for tasks on Spot."""
         return (ProviderShare(self.provider),)
 
     def check(self, owner: str, cpu: object, memory_mib: object, ephemeral_storage_gib: object = None) -> None:
@@ -47,7 +47,7 @@ class Ec2Capacity(Capacity):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingExecutor(Executor):
-    """Runs each Airflow task as an ECS task on the user's machines."""
+    """An executor that runs each Airflow task as an ECS task on the user's machines."""
 
     capacity: Capacity
     cpu: int = 3000

@@ -1,4 +1,4 @@
-"""An executor written outside the library: one file that uses only public names, to test the contract."""
+"""A third-party executor in one file, which uses only public names, to test the contract of executors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LambdaExecutor(Executor):
         )
 
     def bind(self, context: ExecutorBindContext) -> None:
-        """Let the scheduler invoke the function and read the queue."""
+        """Allow the scheduler to invoke the function and read the queue."""
         scheduler = context.task_roles["Scheduler"]
         self.function.grant_invoke(scheduler)
         self.queue.grant_consume_messages(scheduler)

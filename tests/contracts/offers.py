@@ -1,4 +1,4 @@
-"""The symbols that bindings offer to plans, by kind of store."""
+"""The values, known only at deploy time, that each kind of store provides for plans."""
 
 from cdk_airflow_ecs import (
     AuroraDatabase,
@@ -18,7 +18,7 @@ from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.sqs_queues import SqsQueues
 from cdk_airflow_ecs.efs import EfsFiles
 
-# name of the store in refs, attributes, secret fields
+# By class of store: its name in plans, the attributes that Ref may have, the fields that SecretRef may have.
 OFFERS = {
     RdsDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
     AuroraDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
@@ -51,7 +51,7 @@ ALWAYS = {
     "Admin": ({"arn"}, {""}),
 }
 SINCE_3 = {"Jwt": ({"arn"}, {""}), "ExecutionApi": ({"url"}, set())}
-# Symbols of a task that is started on demand.
+# The attributes of an executor task or ECS task.
 STARTED = {
     *("task_definition_arn", "family", "family_arn", "task_role_arn", "execution_role_arn", "security_group_id"),
     "log_streams_arn",

@@ -36,19 +36,19 @@ def template(executor, **arguments):
 
 
 def of(found, kind, prefix):
-    """Return the properties of the only resource of *kind* with that prefix."""
+    """Return the properties of the only resource of *kind* whose logical id has that prefix."""
     ((_, resource),) = ((key, each) for key, each in resources(found, kind).items() if key.startswith(prefix))
     return resource["Properties"]
 
 
 @pytest.mark.parametrize("capacity", [OWN, MANAGED])
-def test_the_foreign_executor_keeps_the_contract(capacity):
-    """The check passes for an executor with another capacity."""
+def test_an_executor_on_other_machines_keeps_the_contract(capacity):
+    """check_executor passes for an executor whose tasks do not run on Fargate."""
     check_executor(TrainingExecutor(capacity=capacity))
 
 
 @pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
-def test_tasks_of_an_executor_on_other_machines(capacity, compatibility):
+def test_executor_tasks_use_the_capacity_of_the_executor(capacity, compatibility):
     """Task definition, capacity providers and RunTask arguments are those of the capacity."""
     found = template(TrainingExecutor(capacity=capacity))
     definition = of(found, "AWS::ECS::TaskDefinition", "AirflowTaskstraining")
@@ -66,8 +66,8 @@ def test_tasks_of_an_executor_on_other_machines(capacity, compatibility):
 
 
 @pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
-def test_a_service_on_other_machines(capacity, compatibility):
-    """The service uses the provider, and depends on its association; other services use Fargate."""
+def test_a_service_on_other_machines_depends_on_its_capacity_provider(capacity, compatibility):
+    """The service depends on the association of its capacity provider; other services use Fargate."""
     found = template(CeleryOn(capacity=capacity))
     service = of(found, "AWS::ECS::Service", "AirflowPoolsdefault")
     assert service["CapacityProviderStrategy"] == [{"CapacityProvider": capacity.provider, "Weight": 1}]
@@ -90,14 +90,14 @@ def test_a_service_on_other_machines(capacity, compatibility):
         (TrainingExecutor(capacity=Fargate()), "Tasks/training: cpu=3000 is not a Fargate size"),
     ],
 )
-def test_an_invalid_size(executor, message):
+def test_a_capacity_checks_the_size_of_a_component(executor, message):
     """The capacity checks the size of a component."""
     with pytest.raises(ValueError, match=message):
         plan_of(executor=executor)
 
 
-def test_the_plan_has_the_capacity():
-    """Each component has its capacity."""
+def test_each_component_of_a_plan_has_its_capacity():
+    """Each component of a plan has its capacity."""
     found = plan_of(executor=TrainingExecutor(capacity=OWN))
     assert found.component(TASK).capacity == OWN
     assert found.component("Scheduler").capacity == Fargate()

@@ -1,4 +1,4 @@
-"""The contract of executors, with the library's and a third-party one."""
+"""The contract of executors, with this library's and a third-party one."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ def foreign(stack: Stack) -> LambdaExecutor:
     ],
 )
 def test_the_librarys_executors_keep_the_contract(executor):
-    """The public check passes for each executor."""
+    """check_executor passes for each executor of this library."""
     check_executor(executor)
 
 
-def test_the_foreign_executor_keeps_the_contract():
-    """The check passes, although the executor rejects old releases."""
+def test_a_third_party_executor_keeps_the_contract():
+    """check_executor passes, although the executor rejects old releases."""
     check_executor(foreign(Stack(App(), "Stack")))
 
 
 @dataclass(frozen=True)
 class Broken(Executor):
-    """An executor that returns the given plans in turn."""
+    """An executor whose plans alternate between *plans*."""
 
     plans: list[dict[str, Any]] = field(default_factory=list)
 
@@ -98,14 +98,14 @@ WORKERS = CeleryExecutor().plan(ExecutorContext(version=AirflowVersion.V3_3)).wo
         ([{"config": {("core", "fernet_key_cmd"): "x"}}], r"\[core\] fernet_key_cmd is given twice"),
     ],
 )
-def test_the_check_reports_violations(plans, words):
-    """The check reports each violation of the contract."""
+def test_check_executor_reports_each_violation_of_the_contract(plans, words):
+    """check_executor reports each violation."""
     with pytest.raises(AssertionError, match=words):
         check_executor(Broken(plans))
 
 
-def test_grants_of_the_foreign_executor():
-    """Only the scheduler's role has the grants of bind()."""
+def test_only_the_scheduler_has_the_grants_of_a_third_party_executor():
+    """Only the scheduler's role has the grants of the executor's bind()."""
     stack = Stack(App(), "Data")
     AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3, executor=foreign(stack))
     template = Template.from_stack(stack).to_json()

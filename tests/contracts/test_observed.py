@@ -1,4 +1,4 @@
-"""The observe step: the finished cluster for scaling, alarms and dashboards."""
+"""What scaling, alarms and dashboards receive after all resources exist."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def observed(**arguments):
 
 
 def resolved(cluster, name):
-    """Return namespace and dimensions of a store's metrics."""
+    """Return the namespace and dimensions of a store's metrics."""
     stack = Stack.of(cluster.load_balancer)
     return [(source.namespace, stack.resolve(dict(source.dimensions))) for source in cluster.resources[name].metrics]
 
 
 def test_a_scaling_receives_the_finished_cluster():
-    """A scaling receives its service, all others, the load balancer and the log group."""
+    """A scaling receives its own service, all others, the load balancer and the log group."""
     service, cluster, template = observed()
     assert (service.name, service.containers, service.keeps_data) == ("Scheduler", ("scheduler",), False)
     assert list(cluster.services) == ["ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Pools/default"]
@@ -76,8 +76,8 @@ def test_a_scaling_receives_the_finished_cluster():
     assert stack.resolve(cluster.ecs_cluster) == {"Ref": cluster_id}
 
 
-def test_resources_of_a_scaling():
-    """The service has no desired count, and the scaling's target refers to it."""
+def test_a_service_with_a_scaling_has_no_desired_count():
+    """The service has no desired count, and the scalable target refers to the service."""
     _, _, template = observed()
     ((key, scheduler),) = (
         (key, each)
@@ -117,7 +117,7 @@ def test_resources_of_a_scaling():
         ),
     ],
 )
-def test_the_metrics_of_a_store(arguments, name, namespace, dimension, kinds):
+def test_the_metrics_of_a_store_refer_to_its_resource(arguments, name, namespace, dimension, kinds):
     """Metrics of a store refer to its resource."""
     _, cluster, template = observed(**arguments)
     found = [dimensions for space, dimensions in resolved(cluster, name) if space == namespace]
@@ -128,18 +128,18 @@ def test_the_metrics_of_a_store(arguments, name, namespace, dimension, kinds):
     assert len({str(dimensions) for dimensions in found}) == len(found)
 
 
-def test_the_nodes_of_a_cache():
-    """ElastiCache numbers nodes from 001, and has metrics by node."""
+def test_elasticache_has_metrics_for_each_node():
+    """ElastiCache numbers its nodes from 001, and has metrics for each."""
     _, cluster, _ = observed(executor=CeleryExecutor(broker=RedisBroker(replicas=2)))
     names = [dimensions["CacheClusterId"]["Fn::Join"][1][-1] for _, dimensions in resolved(cluster, "Broker")]
     assert names == ["-001", "-002", "-003"]
 
 
 class Mainframe(RdsDatabase):
-    """A third-party database with other metrics."""
+    """A third-party database with its own metrics."""
 
     def bind(self, scope: Construct, context) -> Binding:
-        """Bind like RDS, with other metrics."""
+        """Bind like RDS, with its own metrics."""
         bound = RdsDatabase.bind(self, scope, context)
         return Binding(
             attributes=bound.attributes,
@@ -151,14 +151,14 @@ class Mainframe(RdsDatabase):
         )
 
 
-def test_the_metrics_of_a_foreign_store():
+def test_the_metrics_of_a_third_party_store_are_passed_on():
     """The metrics of a third-party store are passed on."""
     _, cluster, _ = observed(database=Mainframe())
     assert cluster.resources["Database"].metrics == [MetricSource("Acme/Mainframe", {"Partition": "airflow"})]
 
 
 @pytest.mark.parametrize("maintenance", [False, True])
-def test_external_scaling(maintenance):
+def test_external_scaling_sets_a_desired_count_only_in_maintenance(maintenance):
     """With ExternalScaling the service has a desired count only during maintenance."""
     pools = CeleryExecutor(pools=[WorkerPool("default", scaling=ExternalScaling()), WorkerPool("heavy", count=2)])
 
@@ -177,8 +177,8 @@ def test_external_scaling(maintenance):
     assert len(resources(template, "AWS::ApplicationAutoScaling::ScalableTarget")) == 1
 
 
-def test_the_scaling_of_an_added_pool():
-    """Only the scaling of the added pool is attached."""
+def test_a_pool_added_later_gets_its_scaling():
+    """The scaling of a pool that is added later is attached, and no other again."""
     before, later = Recorder(), Recorder()
 
     def build(app):
@@ -191,7 +191,7 @@ def test_the_scaling_of_an_added_pool():
     assert "Pools/heavy" in later.seen[0][1].services
 
 
-def test_the_plan_has_the_scaling():
+def test_a_component_with_a_scaling_has_no_count():
     """A component with a scaling has no count."""
     part = plan_of(services={"ApiServer": Service(cpu=2048, memory_mib=4096, scaling=ExternalScaling())})
     found = part.component("ApiServer")
@@ -209,7 +209,7 @@ def test_the_plan_has_the_scaling():
         (lambda: Service(scaling="cpu"), "scaling must be a Scaling such as"),
     ],
 )
-def test_invalid_scaling(make, message):
+def test_count_and_scaling_are_incompatible(make, message):
     """count= and scaling= are incompatible."""
     with pytest.raises(ValueError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""The contract of stores: bindings offer exactly the symbols of plans."""
+"""The contract of stores: their bindings provide exactly the values that plans may refer to."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ STORES = {
 
 @pytest.fixture(scope="module")
 def foundation():
-    """Return the context for stores, in its own stack."""
+    """Return what stores are bound to: stack, network and key."""
     stack = Stack(App(), "Stack")
     facts = StackFacts(stack)
     key = cluster_key(stack, removal_policy=None)
@@ -79,8 +79,8 @@ def foundation():
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_the_offers_of_a_store_equal_the_table(foundation, name):
-    """Each offer has a value."""
+def test_the_binding_of_a_store_has_the_values_in_the_table(foundation, name):
+    """The binding of a store has the attributes and secrets in the table, each with a value."""
     stack = Stack.of(foundation.key)
     store = STORES[name](secretsmanager.Secret(stack, f"Secret-{name}"))
     binding = store.bind(Construct(stack, name), foundation)
@@ -90,15 +90,15 @@ def test_the_offers_of_a_store_equal_the_table(foundation, name):
     assert all(binding.attributes.values())
 
 
-def test_every_store_is_tested(foundation):
-    """Each store of the table is tested."""
+def test_every_store_in_the_table_is_tested(foundation):
+    """Each store in the table is tested."""
     secret = secretsmanager.Secret(Stack.of(foundation.key), "Secret")
     assert {type(make(secret)) for make in STORES.values()} == set(OFFERS)
 
 
 @pytest.mark.parametrize("execution_api", [False, True])
 def test_the_secrets_of_the_cluster_equal_the_table(foundation, execution_api):
-    """The key of task tokens exists since Airflow 3."""
+    """The table lists the cluster's secrets; the key of execution API tokens only since Airflow 3."""
     scope = Construct(Stack.of(foundation.key), f"Secrets{execution_api}")
     bound = bind_secrets(scope, foundation, execution_api=execution_api)
     expected = {**ALWAYS, **(SINCE_3 if execution_api else {})}
@@ -107,8 +107,8 @@ def test_the_secrets_of_the_cluster_equal_the_table(foundation, execution_api):
     }
 
 
-def test_the_offers_of_the_cluster_equal_the_table():
-    """The table has every symbol of the cluster."""
+def test_the_values_that_the_cluster_binds_equal_the_table():
+    """The table lists every value that the cluster itself provides."""
     stack = Stack(App(), "Stack")
     settings = resolve(ClusterArguments(version=AirflowVersion.V3_3))
     shared = SharedResources(stack, settings, vpc=None, subnets={}, encryption_key=None, removal_policy=None)
@@ -119,7 +119,7 @@ def test_the_offers_of_the_cluster_equal_the_table():
 
 
 def foreign(base: type, name: str) -> Any:
-    """Return a third-party resource with advice and a component."""
+    """Return a third-party resource with a warning and a component."""
 
     class Foreign(base):
         def advice(self):
@@ -133,7 +133,7 @@ def foreign(base: type, name: str) -> Any:
 
 
 def with_part(base: type) -> Any:
-    """Return a resource with a third-party part."""
+    """Return a resource that contains a third-party resource."""
 
     class Whole(base):
         def parts(self):
@@ -153,8 +153,8 @@ def with_part(base: type) -> Any:
         ("Dags/Part", {"dags": with_part(S3Dags)}),
     ],
 )
-def test_foreign_resources(name, arguments):
-    """The cluster raises the warnings and runs the components of third-party resources."""
+def test_warnings_and_components_of_third_party_resources_are_used(name, arguments):
+    """The cluster gives the warnings and runs the components of third-party resources."""
     stack = Stack(App(), "Data")
     cluster = AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3, **arguments)
     warning = Match.string_like_regexp(f"{name} has advice.*acme:advice")

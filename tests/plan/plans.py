@@ -1,4 +1,4 @@
-"""Helpers for tests of plans."""
+"""Helpers for plan tests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def plan(line: str = "3.3", executor: str = "celery", **arguments: Any) -> Clust
 
 
 def settings_of(**arguments: Any) -> Settings:
-    """Return the checked settings of a cluster with these arguments."""
+    """Return the checked settings of a cluster."""
     return resolve(ClusterArguments(**arguments))
 
 

@@ -152,7 +152,7 @@ def capabilities(found: ClusterPlan) -> dict[str, set[str]]:
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis", "local", "ecs"])
 def test_each_container_has_the_capabilities_in_the_table(line, executor):
-    """In every release, each container has the capabilities in the table above."""
+    """Capabilities equal the table above."""
     table = dict(AIRFLOW_3 if line in THREE else AIRFLOW_2)
     if executor == "local":
         table |= LOCAL_3 if line in THREE else LOCAL_2
@@ -177,7 +177,7 @@ def test_the_session_secret_is_in_the_section_that_the_release_reads(release, se
 
 @pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 def test_a_container_has_only_the_secrets_that_its_capabilities_require(line, executor):
-    """A container has only the secrets that its capabilities require."""
+    """Secrets follow from capabilities."""
     means = {
         "database": {SecretRef("Database", "username"), SecretRef("Database", "password")},
         "fernet": {SecretRef("Fernet")},
@@ -213,7 +213,7 @@ def test_each_release_has_exactly_the_edges_in_the_table(lines, executor, table)
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_each_container_has_the_command_of_its_release(line):
-    """Each container has the command that the table lists for its release."""
+    """The command equals the table above."""
     found = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))
     migrate = found.pop("migrate").command
     assert {name: " ".join(c.command) for name, c in found.items()} == (COMMANDS_3 if line in THREE else COMMANDS_2)
@@ -246,7 +246,7 @@ def test_every_service_has_a_cheap_health_check(line, executor):
     ],
 )
 def test_a_health_check_uses_the_address_or_database_row_of_its_process(line, name, words):
-    """The command contains the process's local address, or its job type in the database."""
+    """The command contains the local address or the job type."""
     assert words in containers(plan(line))[name].health_check.command[-1]
 
 
@@ -294,7 +294,7 @@ def test_the_error_for_an_unsupported_release_lists_the_supported_ones(text):
 
 @pytest.mark.parametrize("text", ["3.4.0", "3.5.1", "3.12.0"])
 def test_a_release_newer_than_all_known_is_planned_like_the_newest_known(text):
-    """A release newer than all known is planned like the newest known, with a warning."""
+    """A warning states that the release is unverified."""
     options = {"config": {"core": {"parallelism": 64}, "api": {"of_tomorrow": "x"}}}
     settings = settings_of(version=AirflowVersion.of(text), **options)
     assert [each.id for each in settings.advice if "unverified" in each.id] == ["cdk-airflow-ecs:unverified-release"]
@@ -343,13 +343,13 @@ class UnusualDatabase(RdsDatabase):
     """A database whose environment variables have unusual names."""
 
     def environment(self):
-        """Return the host in a variable with an unusual name."""
+        """Return the host under an unusual name."""
         return {"ACME_HOST": Ref("Database", "host")}
 
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_edges_to_the_database_do_not_depend_on_variable_names(line):
-    """Edges to the database do not depend on the names of environment variables."""
+    """A subclass may rename the variables."""
     usual, unusual = (plan(line, database=database) for database in (RdsDatabase(), UnusualDatabase()))
     assert unusual.edges == usual.edges
     assert [edge.source for edge in usual.edges if edge.target == "Database"]

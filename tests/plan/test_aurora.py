@@ -14,7 +14,7 @@ def test_aurora_and_rds_have_the_same_plan():
 
 
 def test_aurora_defaults_to_half_an_acu_and_one_reader():
-    """The defaults are at least 0.5 ACU and one reader for failover."""
+    """The default reader is for failover."""
     database = AuroraDatabase()
     assert (database.min_capacity, database.max_capacity, database.readers) == (0.5, 4, 1)
     assert RdsDatabase().multi_az is (database.readers > 0)

@@ -91,7 +91,7 @@ def test_the_image_contains_exactly_the_supported_files(folder):
 
 
 def test_a_directory_with_one_supported_file_is_enough(folder):
-    """A directory with one supported file is enough."""
+    """One supported file is enough."""
     for number, name in enumerate(WHOLE):
         if name in ("README.md", ".gitignore"):
             continue
@@ -107,7 +107,7 @@ def test_a_directory_with_one_supported_file_is_enough(folder):
 
 
 def test_the_layout_of_the_copilot_walk_through_is_accepted(folder):
-    """Files may be in the folders that the AWS Copilot walk-through uses."""
+    """The folders are those of AWS Copilot."""
     moved = {"airflow.cfg": "configs/", "entrypoint.sh": "scripts/", "requirements.txt": "requirements/"}
     there = AirflowImage.build(folder({moved.get(name, "") + name: text for name, text in WHOLE.items()}, "copilot"))
     assert context(there) == context(AirflowImage.build(folder(WHOLE)))
@@ -116,7 +116,7 @@ def test_the_layout_of_the_copilot_walk_through_is_accepted(folder):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_full_image_is_the_default_base(folder, line):
-    """The full official image is the default base; a build on the slim one installs the required providers."""
+    """A build on the slim image installs the required providers."""
     directory, version = folder(WHOLE), VERSIONS[line]
     full = context(AirflowImage.build(directory), line)["Dockerfile"]
     slim = context(AirflowImage.build(directory, base="slim"), line)["Dockerfile"]
@@ -133,7 +133,7 @@ def test_the_full_image_is_the_default_base(folder, line):
 
 
 def test_one_build_installs_the_packages_of_the_broker_and_of_the_user(folder):
-    """One `pip install` has the packages of the broker and of the user."""
+    """There is one `pip install`."""
     added = {"requirements": ("kombu>=5.6,<6",), "files": {"broker_settings.py": "X = 1\n"}}
     for files, lines in (({"plugins/a.py": ""}, ""), (WHOLE, "pandas\n")):
         found = context(AirflowImage.build(folder(files, f"d{len(files)}")), **added)
@@ -359,7 +359,7 @@ def test_pip_options_and_urls_without_a_login_are_kept(folder, line):
 
 @pytest.mark.parametrize("directory", [None, "", 3, "nowhere", "pyproject.toml", Path("nowhere"), "${Token[TOKEN.1]}"])
 def test_the_error_for_a_missing_directory_has_its_absolute_path(directory):
-    """The error has the absolute path of the missing directory."""
+    """The error has the absolute path."""
     with pytest.raises(ValueError, match=r"AirflowImage\.build: .* must be a folder in /.* Pass the folder"):
         AirflowImage.build(directory)
 
@@ -399,7 +399,7 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_the_error_for_an_option_set_twice_names_both_sources(folder, name):
-    """The error names both sources of an option that airflow.cfg sets again."""
+    """airflow.cfg is one of the sources."""
     text, words = CONTRADICTIONS[name]
     with pytest.raises(ValueError, match=words) as refusal:
         plan(image=AirflowImage.build(folder({"airflow.cfg": text})), config={"core": {"parallelism": 7}})
@@ -429,7 +429,7 @@ def test_unknown_options_in_airflow_cfg_give_a_warning(folder):
     "pin", ["apache-airflow==3.3.1", "Apache.Airflow[celery] == 2.11.2", "apache-airflow-core===3.2.2"]
 )
 def test_requirements_may_pin_only_the_release_of_the_cluster(folder, pin):
-    """requirements.txt may pin Airflow only to the cluster's release."""
+    """Another release of Airflow raises an error."""
     image = AirflowImage.build(folder({"requirements.txt": pin}))
     with pytest.raises(
         ValueError, match=r"requirements\.txt: .* is not Airflow 3\.3\.2, the release of version=\. Remove"
@@ -469,7 +469,7 @@ def test_a_directory_with_dags_requires_the_dags_argument(folder):
 
 
 def test_the_image_of_a_pool_follows_the_rules_of_other_images(folder):
-    """airflow.cfg and ImageDags work for a worker pool's image as for the cluster's."""
+    """airflow.cfg and ImageDags apply to the pool's image."""
     bare = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 9"}))
     executor = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=bare)])
     found = plan_of(version=AirflowVersion.V3_3, executor=executor).components
@@ -479,7 +479,7 @@ def test_the_image_of_a_pool_follows_the_rules_of_other_images(folder):
 
 
 def test_entrypoint_sh_becomes_the_entry_point_of_the_image(folder):
-    """entrypoint.sh becomes the image's entry point; an `entrypoint=` argument must start it."""
+    """An `entrypoint=` argument must start it."""
     script, none = folder({"entrypoint.sh": SCRIPT}), folder({"dags/a.py": ""}, "none")
     assert AirflowImage.build(none).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint")
     assert AirflowImage.build(script).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint.sh")
@@ -505,7 +505,7 @@ def test_base_must_be_slim_or_a_known_image_name(folder, base):
 
 
 def test_a_dockerfile_in_the_directory_is_used_unchanged(folder):
-    """A Dockerfile is used unchanged; of the other files, only airflow.cfg is read."""
+    """Of the other files, only airflow.cfg is read."""
     directory = folder(
         {"Dockerfile": "FROM apache/airflow:3.3.2\n", "airflow.cfg": WHOLE["airflow.cfg"], "src/x.py": ""}
     )
@@ -524,7 +524,7 @@ def test_a_dockerfile_in_the_directory_is_used_unchanged(folder):
 
 
 def test_the_cluster_can_add_packages_to_all_images_but_registry_images(folder):
-    """The cluster cannot add packages to registry images."""
+    """Registry images are not built."""
     assert AirflowImage.official().source.takes_requirements
     assert AirflowImage.build(folder(WHOLE)).source.takes_requirements
     assert not OWN_IMAGE.source.takes_requirements

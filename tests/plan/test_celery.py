@@ -34,7 +34,7 @@ def with_pools(*pools: WorkerPool) -> ClusterPlan:
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis"])
 def test_scheduler_and_workers_have_the_same_broker(line, executor):
-    """Scheduler and workers have the same broker: no health check would detect a mismatch."""
+    """No health check would detect different brokers."""
     found = containers(plan(line, executor))
 
     def shared(name):
@@ -99,7 +99,7 @@ QUEUE = [
 @pytest.mark.parametrize(("line", "arguments"), QUEUE)
 @pytest.mark.parametrize("executor", ["celery", "sqs", "several"])
 def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
-    """A pool must serve the default queue, also if the user renames it."""
+    """The default queue may have any name."""
     words = r"no worker pool serves the queue 'main', .* \(\[operators\] default_queue\); the pools serve default\. Add"
     with pytest.raises(ValueError, match=words):
         plan(line, executor, **arguments)
@@ -115,7 +115,7 @@ def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
 
 
 def test_all_components_use_one_default_queue():
-    """A component's environment variables cannot change its default queue."""
+    """A component's own environment cannot change it."""
     pools = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "main"])])
     own = {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}
     words = r"\[operators\] default_queue is given twice: as 'default' by this cluster, .* and as 'main' by environment"
@@ -127,7 +127,7 @@ def test_all_components_use_one_default_queue():
 
 @pytest.mark.parametrize("name", [TEXT_TOKEN, "", EcsSecret()])
 def test_a_token_as_the_default_queue_is_rejected(name):
-    """The name of the default queue must be known at synthesis."""
+    """The name must be known at synthesis."""
     with pytest.raises(ValueError, match="no worker pool serves"):
         plan(config={"operators": {"default_queue": name}})
 
@@ -138,7 +138,7 @@ def test_without_celery_any_default_queue_is_accepted():
 
 
 def test_capacity_and_image_of_a_pool_affect_no_other_component():
-    """Spot, processor and image of a worker pool affect no other component."""
+    """Edges do not change either."""
     own = AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     pools = (
         WorkerPool("default"),
@@ -170,7 +170,7 @@ def test_capacity_and_image_of_a_pool_affect_no_other_component():
 
 
 def test_a_pool_uses_the_processor_of_its_image():
-    """By default a pool has the processor of its image, or of the cluster's."""
+    """architecture= overrides the image's processor."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("old", architecture="x86_64")])
     found = plan_of(executor=pools, image=AirflowImage.official(architecture="arm64"))
     assert [found.component(f"Pools/{name}").architecture for name in ("default", "old")] == ["arm64", "x86_64"]
@@ -185,7 +185,7 @@ def test_a_pool_uses_the_processor_of_its_image():
     ],
 )
 def test_invalid_arguments_of_a_worker_pool_are_rejected(arguments, message):
-    """Invalid arguments of a worker pool raise an error."""
+    """The error has the pool's name."""
     with pytest.raises(ValueError, match=re.escape(message)):
         WorkerPool("heavy", **arguments)
 
@@ -200,7 +200,7 @@ def test_with_pool_equals_the_argument():
 
 
 def test_pools_and_queues_may_be_any_sequence():
-    """Pools and queues may be a list, a tuple or a generator."""
+    """Lists, tuples and generators are equivalent."""
     expected = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "b"])])
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=("default", "b")),))
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=(q for q in ("default", "b"))) for _ in "x"))
@@ -214,7 +214,7 @@ def test_a_pool_does_not_change_other_components():
 
 
 def test_a_stopping_worker_finishes_its_tasks():
-    """dumb-init signals only the worker process, so that running tasks finish."""
+    """dumb-init sends signals only to the worker process."""
     found = containers(plan())
     assert found["worker"].environment["DUMB_INIT_SETSID"] == "0"
     assert "DUMB_INIT_SETSID" not in found["scheduler"].environment

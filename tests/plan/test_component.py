@@ -18,12 +18,12 @@ from cdk_airflow_ecs.testing import plan_of
 
 
 def component(**arguments):
-    """Return a component without containers, with these arguments."""
+    """Return a component without containers."""
     return Component(**{"name": "X", "path": "X", "containers": (), "cpu": 256, "memory_mib": 512, **arguments})
 
 
 def test_each_component_has_its_kind():
-    """Each component of a plan has the right kind, such as "store" or "service"."""
+    """Kinds are, for example, "store" and "service"."""
     executors = SeveralExecutors([CeleryExecutor(broker=RedisBroker.container()), EcsExecutor()])
     found = plan_of(
         version=AirflowVersion.V3_3,
@@ -67,6 +67,6 @@ def test_each_component_has_its_kind():
     ],
 )
 def test_an_unknown_kind_or_a_count_that_does_not_fit_is_rejected(arguments, message):
-    """An unknown kind, or a count that does not fit it, raises an error."""
+    """The error lists all kinds."""
     with pytest.raises(ValueError, match=message):
         component(**arguments)

@@ -52,7 +52,7 @@ def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str
     ],
 )
 def test_the_variable_of_an_option_is_upper_case(option, name):
-    """The variable of an option is in upper case, with underscores for dots."""
+    """Underscores replace dots."""
     assert environment_name(*option) == name
 
 
@@ -62,13 +62,13 @@ words = st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+){0,3}", fullmatch=True)
 @settings(max_examples=25)
 @given(section=words, option=words)
 def test_airflow_can_split_the_variable_into_section_and_option(section, option):
-    """Airflow splits the variable into section and option at double underscores."""
+    """Airflow splits at double underscores."""
     prefix, *names = environment_name(section, option).split("__", 2)
     assert (prefix, *(name.lower() for name in names)) == ("AIRFLOW", section, option)
 
 
 def test_no_two_options_share_a_variable():
-    """No two options of any release have the same variable."""
+    """Options of all releases are compared."""
     names = [environment_name(*option) for option in every_option()]
     assert len(names) == len(set(names))
 
@@ -77,13 +77,13 @@ def test_no_two_options_share_a_variable():
 
 
 def test_the_option_names_of_every_supported_release_are_known():
-    """For each of the eight release lines, hundreds of option names are known."""
+    """Each release line has hundreds of options."""
     assert minors() == MINORS
     assert all(300 < len(known(minor)) < 700 for minor in MINORS)
 
 
 def test_option_names_are_those_of_the_default_patch_releases():
-    """The option names are those of the default patch releases."""
+    """The JSON file states the patch releases."""
     data = json.loads(files("cdk_airflow_ecs").joinpath("option_names.json").read_text())
     assert data["airflow"] == {version.line: str(version) for version in AirflowVersion.ALL}
 
@@ -138,7 +138,7 @@ def test_an_old_option_name_leads_to_the_current_one(old, minor, new):
 
 
 def test_option_names_are_stored_sorted_one_per_line():
-    """One sorted option per line makes diffs of the JSON file readable."""
+    """Diffs of the JSON file are readable."""
     text = files("cdk_airflow_ecs").joinpath("option_names.json").read_text()
     names = list(json.loads(text)["options"])
     assert names == sorted(names, key=lambda name: name.rpartition(".")[::2])
@@ -147,7 +147,7 @@ def test_option_names_are_stored_sorted_one_per_line():
 
 
 def test_the_current_name_of_an_option_exists_in_the_release():
-    """The current name of an option exists in the release, or is None."""
+    """Without such a name, it is None."""
     for option in every_option():
         for minor in MINORS:
             new = current_option(option, minor)
@@ -155,7 +155,7 @@ def test_the_current_name_of_an_option_exists_in_the_release():
 
 
 def test_the_options_of_an_unknown_release_raise_an_error():
-    """The options of an unknown release raise an error."""
+    """The error has the release."""
     for ask in (lambda: known("2.7"), lambda: exists(("core", "parallelism"), "3.3.2"), lambda: check({}, "4.0")):
         with pytest.raises(ValueError, match=r"2\.8, .*, got '(2\.7|3\.3\.2|4\.0)'"):
             ask()
@@ -170,7 +170,7 @@ def test_the_suffixes_cmd_and_secret_exist_only_for_sensitive_options():
 
 
 def test_a_section_without_fixed_options_accepts_any_option():
-    """Some sections, such as the transport options, accept any option."""
+    """Celery's transport options are such a section."""
     assert exists(("celery_broker_transport_options", "predefined_queues"), "2.8")
     assert not exists(("celery", "predefined_queues"), "2.8")
 
@@ -184,7 +184,7 @@ values = st.one_of(st.text(), st.integers(), st.booleans())
 @settings(max_examples=25)
 @given(chosen=st.dictionaries(options, values, max_size=6), stride=st.integers(1, 3))
 def test_sources_that_do_not_conflict_are_merged(chosen, stride):
-    """Sources that do not conflict are merged into their union, in order."""
+    """The result is their union, in order."""
     part = dict(list(chosen.items())[::stride])
     assert merge([("a", part), ("b", chosen), ("c", {})], "3.3") == chosen
     assert list(merge([("a", part), ("b", chosen)], "3.3"))[: len(part)] == list(part)
@@ -192,7 +192,7 @@ def test_sources_that_do_not_conflict_are_merged(chosen, stride):
 
 @pytest.mark.parametrize(("first", "second"), [(32, 64), ("32", 32), (True, 1), (32, TOKEN), (32, NUMBER_TOKEN)])
 def test_a_conflict_names_both_sources_and_values(first, second):
-    """The error for an option with two values names both sources and values."""
+    """An option with two values raises an error."""
     with pytest.raises(ValueError, match="given twice") as caught:
         merge(
             [("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})], "3.3"
@@ -204,7 +204,7 @@ def test_a_conflict_names_both_sources_and_values(first, second):
 
 
 def test_the_error_for_a_conflict_hides_sensitive_values():
-    """The error for an option with two values hides sensitive ones."""
+    """Values of sensitive options are not shown."""
     with pytest.raises(ValueError, match="as a secret by config=, and as a secret by the library") as caught:
         merge(
             [("config=", {("core", "fernet_key"): PASSWORD}), ("the library", {("core", "fernet_key"): Secret()})],
@@ -224,7 +224,7 @@ def test_the_error_for_a_conflict_hides_sensitive_values():
     ],
 )
 def test_different_values_of_the_old_and_new_name_conflict(minor, old, new):
-    """The error has the old and the new name of the option."""
+    """The error has both names."""
     with pytest.raises(ValueError, match=", are one option; remove one of the two") as caught:
         merge([("this cluster", {new: "a"}), ("config=", {old: "b"})], minor)
     for (section, name), source in ((new, "this cluster"), (old, "config=")):
@@ -238,7 +238,7 @@ def test_equal_values_of_the_old_and_new_name_are_merged():
 
 
 def test_a_name_that_airflow_ignores_does_not_conflict():
-    """Airflow 3.0 ignores [webserver] base_url, so it does not conflict with [api] base_url."""
+    """Airflow 3.0 ignores [webserver] base_url."""
     both = {("api", "base_url"): "a", ("webserver", "base_url"): "b"}
     assert merge([("config=", both)], "3.0") == both
 
@@ -258,7 +258,7 @@ def test_valid_options_have_no_findings():
 
 @pytest.mark.parametrize("minor", MINORS)
 def test_no_option_of_a_release_is_reported_except_as_deprecated(minor):
-    """An option of the release is at most reported as deprecated."""
+    """An option of the release is at most deprecated."""
     config: dict[str, dict[str, object]] = {}
     for section, option in known(minor):
         config.setdefault(section, {})[option] = Secret()
@@ -292,7 +292,7 @@ def test_an_option_unlike_all_others_has_no_suggestion():
 
 
 def test_the_cmd_form_of_an_option_that_is_not_sensitive_is_reported():
-    """Airflow reads the _cmd form only of sensitive options, so others are reported."""
+    """Airflow reads _cmd only for sensitive options."""
     rule, message = one("core", "parallelism_cmd", "3.3", "nproc")
     assert rule == "unknown-option"
     assert message.endswith("[core] parallelism is not sensitive")
@@ -338,7 +338,7 @@ def test_a_deprecated_option_is_reported_with_its_replacement(section, option, m
     ],
 )
 def test_a_removed_option_is_reported_with_its_replacement(section, option, minor, words):
-    """The finding states the release that removed the option, and the replacement."""
+    """The finding has the release that removed it."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "removed-option"
     assert words in message
@@ -356,7 +356,7 @@ def test_a_removed_option_is_reported_with_its_replacement(section, option, mino
     ],
 )
 def test_an_option_of_a_newer_release_is_reported(section, option, minor, words):
-    """The finding states the newer release and the option's older name."""
+    """The finding has the newer release."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "newer-option"
     assert words in message
@@ -364,7 +364,7 @@ def test_an_option_of_a_newer_release_is_reported(section, option, minor, words)
 
 @pytest.mark.parametrize("minor", ["2.8", "2.11", "3.0", "3.3"])
 def test_an_option_that_only_other_releases_have_has_one_finding(minor):
-    """An option that only other releases have gives exactly one finding."""
+    """An option of this release has none."""
     for (section, option), facts in every_option().items():
         if minor not in facts.minors and not exists((section, option), minor):
             assert len(check({section: {option: Secret()}}, minor)) == 1
@@ -396,7 +396,7 @@ def test_sections_of_plugins_accept_any_option(section, option, minor):
     [("core", "fernet_key"), ("celery", "broker_url"), ("sentry", "sentry_dsn"), ("team_a___core", "fernet_key")],
 )
 def test_the_error_for_a_plain_text_secret_has_the_remedy(section, option, value):
-    """The error has the remedy and hides the value."""
+    """The error hides the value."""
     (finding,) = check({section: {option: value}}, "3.3")
     place = section.rpartition("_")[2]
     remedy = f'pass an ecs.Secret: config={{"{place}": {{"{option}": ecs.Secret.from_secrets_manager(...)}}}}'
@@ -422,7 +422,7 @@ def test_the_remedy_for_a_secret_under_an_old_name_uses_the_new_name():
 
 
 def test_a_plain_text_secret_that_airflow_ignores_is_rejected():
-    """The template would contain the password even if Airflow ignores it."""
+    """The template would still contain it."""
     rules = [finding.id for finding in check({"smtp": {"smtp_password": PASSWORD}}, "3.3")]
     assert rules == ["cdk-airflow-ecs:plain-text-secret", "cdk-airflow-ecs:removed-option"]
 
@@ -436,7 +436,7 @@ def test_secret_objects_are_accepted(value):
 @pytest.mark.parametrize("suffix", ["_cmd", "_secret"])
 @pytest.mark.parametrize(("section", "option"), [("core", "fernet_key"), ("celery", "result_backend")])
 def test_a_command_or_path_of_a_secret_is_accepted(section, option, suffix):
-    """The command or path that leads to a secret is not a secret."""
+    """The command itself is not secret."""
     assert check({section: {option + suffix: "cat /run/key"}}, "3.3") == ()
 
 
@@ -468,7 +468,7 @@ def test_options_that_rarely_hold_a_secret_give_a_warning(section, option):
     ],
 )
 def test_a_secret_in_json_is_rejected(section, option, value):
-    """A JSON key may be the name of a secret only if its value is empty or a placeholder."""
+    """An empty value or placeholder is accepted."""
     (finding,) = check({section: {option: value}}, "3.3")
     assert finding.id == "cdk-airflow-ecs:plain-text-secret"
     assert finding.is_error
@@ -483,7 +483,7 @@ def test_a_secret_in_json_is_rejected(section, option, value):
     section=st.sampled_from(["core", "celery", "smtp", "api", "plugin"]), option=words, minor=st.sampled_from(MINORS)
 )
 def test_no_finding_shows_the_value_of_its_option(section, option, minor):
-    """No finding shows the value of its option."""
+    """Values may be secret."""
     assert all(PASSWORD not in finding.message for finding in check({section: {option: PASSWORD}}, minor))
 
 

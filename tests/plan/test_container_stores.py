@@ -57,7 +57,7 @@ def test_postgres_is_one_task_with_its_data_on_the_file_system():
 
 
 def test_only_postgres_may_mount_its_folder_of_the_file_system():
-    """Only PostgreSQL may mount its folder, through an access point."""
+    """Its access point is required."""
     plan = cluster()
     component = plan.component("Database")
     (volume,) = component.volumes
@@ -92,7 +92,7 @@ def test_only_postgres_may_mount_its_folder_of_the_file_system():
     ],
 )
 def test_container_and_access_point_have_the_user_id_of_the_image(image, user):
-    """Container and access point have the user id that the PostgreSQL image uses."""
+    """Images of PostgreSQL use different ids."""
     database = ContainerDatabase(image=image)
     (container,) = database.component().containers
     assert container.user == user
@@ -120,7 +120,7 @@ def test_clients_use_no_tls(line):
 
 
 def test_redis_is_one_task_without_root_and_disk():
-    """Redis runs as one task, not as root and without a disk, and reads its password from standard input."""
+    """Redis reads its password from standard input."""
     component = cluster().component("Broker")
     (container,) = component.containers
     assert (component.path, component.count, component.kind, component.spot) == ("Broker", 1, "store", False)
@@ -142,7 +142,7 @@ def test_redis_is_one_task_without_root_and_disk():
 
 
 def test_the_memory_limit_of_redis_follows_the_task_size():
-    """Redis's own memory limit follows the task size, unless that is a token."""
+    """If the size is a token, there is no limit."""
     large, unknown = (RedisBroker.container(memory_mib=mib).component() for mib in (2048, NUMBER_TOKEN))
     assert "maxmemory 1536mb\n" in large.containers[0].command[0]
     assert "maxmemory " not in unknown.containers[0].command[0]
@@ -163,19 +163,19 @@ def test_clients_of_the_stores(line):
 
 @LINES
 def test_stores_in_containers_add_only_the_edge_to_the_file_system(line):
-    """Compared with RDS and ElastiCache, only the edge to the file system is added."""
+    """Other edges are those of RDS and ElastiCache."""
     ours, theirs = set(cluster(line).edges), set(plan(line).edges)
     assert ours - theirs == {Edge("Database", "Database/Files", 2049, "Files")}
     assert theirs - ours == set()
 
 
 def test_stores_are_the_first_components():
-    """Stores precede the components that refer to them."""
+    """Other components refer to stores."""
     assert [component.name for component in cluster().components][:2] == ["Database", "Broker"]
 
 
 def test_stores_run_during_maintenance():
-    """Stores run during maintenance, because the migration needs the database."""
+    """The migration needs the database."""
     plan = cluster(maintenance=True)
     running = [component.name for component in plan.components if component.count]
     assert running == ["Database", "Broker"]
@@ -249,7 +249,7 @@ def test_rejected_arguments_of_the_broker(arguments, words):
 
 
 def test_a_store_does_not_accept_count_or_spot():
-    """A store accepts no count= or spot=: a second task or an interruption would destroy data."""
+    """A second task or an interruption would destroy data."""
     for make in (ContainerDatabase, RedisBroker.container):
         for argument in ({"count": 2}, {"spot": True}):
             with pytest.raises(TypeError, match="unexpected keyword argument"):

@@ -48,7 +48,7 @@ def test_only_parsers_and_task_runners_have_dags(line, executor, readers, dags):
 @pytest.mark.parametrize("provider", [False, True])
 @pytest.mark.parametrize("line", PROVIDERS)
 def test_the_dag_bundle_reads_the_bucket_with_the_task_role(line, provider):
-    """The DAG bundle reads the bucket, or a folder of it, with the task role."""
+    """The bundle may read only a folder."""
     for prefix, written in (("", ""), ("dags", "dags/"), ("/a/b/", "a/b/")):
         dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60, provider_bundle=provider)
         (bundle,) = option(containers(plan(line, dags=dags))["worker"], "dag_processor", "dag_bundle_config_list").tree
@@ -64,7 +64,7 @@ def test_the_dag_bundle_reads_the_bucket_with_the_task_role(line, provider):
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "3"])
 def test_the_start_command_contains_the_modules_of_the_dag_bundle(line):
-    """The command contains each module of the DAG bundle after its name, then Airflow's command."""
+    """Airflow's command follows the modules."""
     ours = containers(plan(line, dags=S3Dags()))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert (ours.prefix[:2], ours.prefix[-1]) == (("python", "-c"), "--")
@@ -84,7 +84,7 @@ def test_the_bundle_of_the_amazon_provider_requires_3_2(line):
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "2"])
 def test_airflow_2_starts_the_dag_sync_before_airflow(line):
-    """In Airflow 2 the program that syncs DAG files precedes Airflow's command."""
+    """The sync program precedes Airflow's command."""
     synced = containers(plan(line, dags=S3Dags(refresh_seconds=45)))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert synced.prefix[:2] == ("python", "-c")

@@ -33,7 +33,7 @@ MANAGED = rds_database(node=SimpleNamespace(default_child=SimpleNamespace(manage
 
 
 def test_all_databases_have_the_same_plan():
-    """A new database, an existing RDS database and an endpoint have equal plans."""
+    """New and existing databases have equal plans."""
     assert plan(database=RdsDatabase()) == plan(database=EXISTING) == plan(database=ExistingDatabase(INSTANCE))
 
 

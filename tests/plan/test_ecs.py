@@ -33,7 +33,7 @@ def options(container):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_executor_tasks_have_one_container_and_no_service(line):
-    """The executor would mistake the end of a second container for the end of the task."""
+    """The executor would mistake a second container's end for the task's end."""
     found = plan(line, "ecs")
     task = found.component("Tasks/executor")
     (container,) = task.containers
@@ -46,13 +46,13 @@ def test_executor_tasks_have_one_container_and_no_service(line):
 
 
 def test_executor_tasks_are_the_first_component():
-    """Executor tasks are the first component, because others refer to them."""
+    """Other components refer to executor tasks."""
     assert plan(executor="ecs").components[0].name == "Tasks/executor"
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_scheduler_has_all_options_of_the_ecs_executor(line):
-    """All options that the executor requires are set, but only one for the capacity."""
+    """Only one option sets the capacity."""
     assert options(containers(plan(line, "ecs"))["scheduler"]) == {
         "conn_id": "",
         "region_name": Ref("Stack", "region"),
@@ -85,7 +85,7 @@ def test_spot_sets_a_capacity_provider_strategy():
 
 @pytest.mark.parametrize("release", ["2.8.0", "2.8.1"])
 def test_spot_requires_airflow_2_8_2(release):
-    """Before 2.8.2 the amazon provider sends a launch type even with a capacity provider."""
+    """Older amazon providers always send a launch type."""
     version = AirflowVersion.of(release)
     with pytest.raises(
         ValueError, match=re.escape(f"EcsExecutor(spot=True) requires Airflow 2.8.2 or newer, got {release}")
@@ -123,7 +123,7 @@ def test_run_task_kwargs_must_not_set_what_other_options_set(executor, kwargs, w
 )
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
 def test_run_task_receives_the_users_arguments_and_the_tags(executor, kwargs, expected):
-    """The tags of the task definition are added to the user's run_task_kwargs."""
+    """The tags are those of the task definition."""
     found = containers(plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}}))
     assert options(found["scheduler"])["run_task_kwargs"] == Json(expected)
     assert plan(executor="local", config={"aws_ecs_executor": {"run_task_kwargs": '{"cluster": "theirs"}'}})
@@ -140,14 +140,14 @@ def test_spot_completes_the_users_arguments():
 
 
 def test_a_token_as_run_task_kwargs_reaches_the_executor_unchanged():
-    """A token as run_task_kwargs reaches the executor unchanged."""
+    """Nothing can be added to a token."""
     found = plan(executor="ecs", config={"aws_ecs_executor": {"run_task_kwargs": TEXT_TOKEN}})
     assert options(containers(found)["scheduler"])["run_task_kwargs"] == TEXT_TOKEN
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_only_scheduler_and_web_component_have_the_executor_options(line):
-    """Only scheduler and web component load the executor, so only they have its options."""
+    """Other components do not load the executor."""
     found = containers(plan(line, "ecs"))
     web = "api-server" if line[0] == "3" else "webserver"
     assert {name for name, container in found.items() if options(container)} == {"scheduler", web}
@@ -193,7 +193,7 @@ def test_the_dag_loader_precedes_the_command(line):
 
 
 def test_arguments_reach_the_task_definition_and_the_options():
-    """Arguments of EcsExecutor reach the task definition and the executor's options."""
+    """Each argument of EcsExecutor has an effect."""
     executor = EcsExecutor(
         cpu=4096,
         memory_mib=16384,
@@ -271,7 +271,7 @@ def test_size_and_attempts_may_be_tokens():
 
 
 def test_the_user_may_add_options_but_not_change_those_of_the_cluster():
-    """The user may add options of the executor, but not change the cluster's."""
+    """Options of [aws_ecs_executor] may be added."""
     kwargs = {"assign_unknown": "1"}
     found = containers(plan(executor="ecs", config={"aws_ecs_executor": kwargs}))
     assert options(found["scheduler"])["assign_unknown"] == "1"
@@ -284,7 +284,7 @@ def test_the_user_may_add_options_but_not_change_those_of_the_cluster():
     [(False, "capacity_provider_strategy", "FARGATE_SPOT"), (True, "launch_type", "FARGATE")],
 )
 def test_only_one_option_may_set_the_capacity(spot, name, value):
-    """The amazon provider rejects both a launch type and a capacity provider."""
+    """The amazon provider rejects two such options."""
     with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor sets where"):
         plan_of(executor=EcsExecutor(spot=spot), config={"aws_ecs_executor": {name: value}})
     # A third-party executor may depend on these options.

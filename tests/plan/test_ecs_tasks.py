@@ -109,7 +109,7 @@ def test_an_ecs_task_must_not_have_the_name_of_an_executor_task():
 
 
 def test_the_default_processor_is_that_of_the_image():
-    """The default processor is that of the image; architecture= overrides it."""
+    """architecture= overrides the image's processor."""
     image = OWN_IMAGE.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     tasks = (ETL, EcsTask(name="other", architecture="x86_64"))
     found = with_tasks(*tasks, image=image)
@@ -119,7 +119,7 @@ def test_the_default_processor_is_that_of_the_image():
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("spot", [False, True])
 def test_an_airflow_variable_holds_the_arguments_of_the_operator(line, spot):
-    """The Airflow variable of an ECS task holds the operator's arguments for that release."""
+    """The arguments differ by release."""
     worker = containers(with_tasks(EcsTask(name="etl", spot=spot), line=line))["worker"]
     strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
     named = {} if line in ("2.8", "2.9", "2.10") else {"container_name": "etl"}
@@ -154,7 +154,7 @@ def test_an_airflow_variable_holds_the_arguments_of_the_operator(line, spot):
     ],
 )
 def test_only_task_runners_may_start_an_ecs_task(line, executor, readers, may_run):
-    """All components with DAGs have the Airflow variable; only task runners may start the task."""
+    """All components with DAGs have the Airflow variable."""
     found = with_tasks(ETL, line=line, executor=executor)
     assert {name for name, container in containers(found).items() if VARIABLE in container.environment} == readers
     before = plan(line, executor)
@@ -172,7 +172,7 @@ def test_only_task_runners_may_start_an_ecs_task(line, executor, readers, may_ru
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local", "ecs"])
 def test_user_code_cannot_reach_the_ecs_tasks_of_airflow(line, executor):
-    """User code may not list or stop Airflow's own tasks: their commands contain tokens."""
+    """Their commands contain tokens."""
     found = with_tasks(ETL, line=line, executor=executor)
     actions = {"ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "ecs:RunTask"}
     authors = [part for part in found.components if part.runs_user_code]
@@ -268,19 +268,19 @@ def test_rejected_arguments_of_an_ecs_task(arguments, message):
     ],
 )
 def test_an_ecs_task_that_conflicts_with_the_cluster_is_rejected(tasks, arguments, message):
-    """An ECS task that conflicts with its cluster raises an error at planning."""
+    """Planning the cluster raises the error."""
     with pytest.raises(ValueError, match=message):
         with_tasks(*tasks, **arguments)
 
 
 def test_sizes_of_an_ecs_task_may_be_tokens():
-    """Sizes of an ECS task may be tokens."""
+    """Sizes may be tokens."""
     task = EcsTask(name="etl", cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)
     assert with_tasks(task).component("Tasks/etl").cpu == NUMBER_TOKEN
 
 
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
 def test_no_component_has_a_permission_twice(executor):
-    """With ECS tasks and executor tasks, no component has a permission twice."""
+    """Executor tasks and ECS tasks need some of the same permissions."""
     for part in plan_of(executor=executor, ecs_tasks=(ETL,)).components:
         assert len(part.permissions) == len({str(permission) for permission in part.permissions})

@@ -75,13 +75,13 @@ def test_an_option_with_a_login_in_its_url_is_rejected(section, option):
     "name", ["airflow__core__fernet_key", "Airflow__Core__Parallelism", "airflow_core__parallelism"]
 )
 def test_the_variable_of_an_option_must_be_in_upper_case(name):
-    """The variable of an option must be in upper case; Airflow ignores others."""
+    """Airflow ignores other variables."""
     with pytest.raises(ValueError, match=f"{name} is not .* AIRFLOW__SECTION__OPTION"):
         plan(environment={name: "x"})
 
 
 def test_a_variable_has_underscores_for_the_dots_of_a_section():
-    """In the variable of an option, underscores replace the dots of its section."""
+    """An example is AIRFLOW__COMMON_IO__…."""
     given = {
         "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "s3://bucket",
         "AIRFLOW__PROVIDERS_ODBC__ALLOW_DRIVER_IN_EXTRA": "True",

@@ -26,7 +26,7 @@ def test_task_sizes_equal_the_aws_documentation():
 
 @pytest.mark.parametrize("cpu", MEMORY_MIB_BY_CPU)
 def test_memory_must_fit_cpu(cpu):
-    """The error lists the memory sizes that the given cpu supports."""
+    """The error lists the sizes for that cpu."""
     sizes = MEMORY_MIB_BY_CPU[cpu]
     for memory in (*sizes, NUMBER_TOKEN):
         check_size("Scheduler", cpu, memory)
@@ -38,7 +38,7 @@ def test_memory_must_fit_cpu(cpu):
 
 
 def test_the_error_lists_few_sizes_and_shows_many_as_a_range():
-    """The error shows many memory sizes as a range with its step."""
+    """The range has a step."""
     with pytest.raises(ValueError, match=r"accepts 512, 1024, 2048$"):
         check_size("A", 256, 1)
     with pytest.raises(ValueError, match=r"accepts 16384 to 61440 in steps of 4096$"):

@@ -85,7 +85,7 @@ def test_long_values_within_the_limit_are_accepted():
 
 
 def test_too_many_ecs_tasks_are_rejected():
-    """With too many ECS tasks, the components with DAGs exceed the size limit of a task definition."""
+    """Each adds a variable to components with DAGs."""
     tasks = tuple(EcsTask(name=f"etl{number}") for number in range(200))
     assert plan_of(version=V, ecs_tasks=tasks[:40])
     with pytest.raises(ValueError, match="task definition of DagProcessor"):
@@ -98,7 +98,7 @@ def peer(text: str) -> SimpleNamespace:
 
 
 def test_more_clients_than_security_group_rules_are_rejected():
-    """Web raises an error if its clients need more rules than a security group may have."""
+    """HTTPS requires two rules per client."""
     blocks = [f"10.{number}.0.0/16" for number in range(80)]
     certificate = SimpleNamespace(certificate_arn="arn:aws:acm:eu-west-1:123456789012:certificate/1")
     with pytest.raises(ValueError, match=r"80 clients.*60 rules"):

@@ -11,7 +11,7 @@ from cdk_airflow_ecs.testing import plan_of
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_local_executor_has_no_broker_and_no_workers(line):
-    """With LocalExecutor, the plan has no pools, no broker and no Celery variables."""
+    """The plan has no Celery variables either."""
     found = plan(line, "local")
     assert not [part for part in found.components if part.path.startswith("Pools/")]
     assert not [edge for edge in found.edges if "Broker" in (edge.source, edge.target)]
@@ -52,7 +52,7 @@ def test_a_scheduler_size_known_only_at_deploy_time():
 
 @pytest.mark.parametrize("memory", ["4096", 100])
 def test_an_invalid_memory_of_the_scheduler_is_rejected(memory):
-    """The error is about memory_mib, not about the number of tasks that follows from it."""
+    """The error is about memory_mib."""
     with pytest.raises(ValueError, match="memory_mib"):
         plan_of(executor=LocalExecutor(), services={"Scheduler": Service(memory_mib=memory)})
 

@@ -21,7 +21,7 @@ def test_every_service_has_the_permissions_of_its_log_router():
 
 
 def test_firelens_and_ecs_executor_are_incompatible():
-    """With a second container, the ECS executor mistakes its end for the end of the task."""
+    """The ECS executor mistakes the router's end for the task's end."""
     with pytest.raises(ValueError, match=r"log_router=FireLens.* cannot be used with executor=EcsExecutor.*AwsLogs"):
         plan("3.3", "ecs", log_router=FireLens(options=OPTIONS))
 
@@ -45,7 +45,7 @@ def test_a_service_needs_more_memory_than_its_log_router_reserves():
 
 
 def test_ecs_tasks_and_stores_have_no_router():
-    """ECS tasks and stores have no log router, so they may be smaller than it."""
+    """They may be smaller than the log router."""
     router = FireLens(options=OPTIONS, memory_mib=1000)
     small = EcsTask(name="etl", cpu=256, memory_mib=512)
     assert plan(executor="container-redis", log_router=router, ecs_tasks=(small,)).component("Broker").memory_mib == 512
@@ -78,7 +78,7 @@ def test_rejected_arguments_of_firelens(arguments, words):
 
 
 def test_log_retention_is_30_days_or_another_value_of_cloudwatch():
-    """Logs are kept for 30 days by default; other values must be those that CloudWatch supports."""
+    """30 days are the default."""
     assert [router.kept_days for router in (AwsLogs(), AwsLogs(retention_days=7), AwsLogs(retention_days=None))] == [
         30,
         7,

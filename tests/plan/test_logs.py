@@ -42,7 +42,7 @@ def permissions(found, of="Logs"):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_web_component_reads_logs_and_task_runners_write_them(line):
-    """The web component reads logs; the triggerer and task runners write them."""
+    """The triggerer writes logs too."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
     assert permissions(plan(line)) == {**none, web: READ, "Triggerer": WRITE, "Pools/default": WRITE}
@@ -63,7 +63,7 @@ def test_all_containers_have_the_same_log_folder():
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("store", [S3Logs(), CloudWatchLogs()])
 def test_airflow_3_0_and_3_1_have_a_connection_for_logs(line, store):
-    """In 3.0 and 3.1 an empty connection id fails every task, so the cluster sets a connection."""
+    """An empty connection id fails every task there."""
     wants = line in ("3.0", "3.1")
     for name, container in containers(plan(line, logs=store, image=OWN_IMAGE)).items():
         if name != "migrate":
@@ -136,7 +136,7 @@ def test_cloudwatch_with_an_image_that_loses_logs_is_rejected(version, built):
 
 @pytest.mark.parametrize("version", KEEP, ids=str)
 def test_releases_that_keep_logs_give_no_warning(version, built):
-    """Releases that keep all logs give no warning."""
+    """They lose no logs with CloudWatch."""
     for image in (AirflowImage.official(), OWN_IMAGE, built(base="slim")):
         assert provider_warnings(version=version, image=image, executor=in_pool(image)) == []
 
@@ -150,14 +150,14 @@ def test_releases_that_keep_logs_give_no_warning(version, built):
     ],
 )
 def test_a_build_that_requires_a_fixed_provider_is_accepted(requirement, built):
-    """A build that requires a fixed amazon provider is accepted on any base image."""
+    """The base image does not matter."""
     for base in (None, "slim", "example.com/airflow:1"):
         image = built(requirement, base=base)
         assert provider_warnings(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == []
 
 
 def test_an_image_with_an_unknown_provider_gives_a_warning(built, tmp_path):
-    """An image whose amazon provider is unknown gives a warning."""
+    """The image's content is unknown."""
     repository = SimpleNamespace(repository_arn="arn:aws:ecr:::repository/r")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "Dockerfile").write_text("FROM apache/airflow:3.0.6\n")
@@ -178,7 +178,7 @@ def test_an_image_with_an_unknown_provider_gives_a_warning(built, tmp_path):
 
 
 def test_readers_and_writers_of_logs_have_the_log_group():
-    """Components that read or write logs have the log group, and use the task role."""
+    """They use the task role."""
     found = containers(plan(logs=CloudWatchLogs(log_group=LOG_GROUP)))
     for name in ("api-server", "triggerer", "worker"):
         assert option(found[name], "logging", "remote_logging") == "True"
@@ -188,7 +188,7 @@ def test_readers_and_writers_of_logs_have_the_log_group():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_cloudwatch_is_off_for_other_containers(line):
-    """Airflow's log handler queries the log group at start, so containers without logs do not configure it."""
+    """Airflow's log handler queries the log group at start."""
     found = containers(plan(line, logs=CloudWatchLogs(), image=OWN_IMAGE))
     for name in ("scheduler", "dag-processor"):
         assert option(found[name], "logging", "remote_logging") == "False", name

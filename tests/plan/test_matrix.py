@@ -42,12 +42,12 @@ CELLS = pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 
 
 def make(line: str, executor: str, database: str, code: str) -> ClusterPlan:
-    """Plan one combination of release, executor, database, and DAG source with image."""
+    """Plan one combination of MATRIX."""
     return plan(line, executor, database=DATABASES[database], ecs_tasks=(ETL,), **CODE[code])
 
 
 def cells(line: str, executor: str) -> Iterator[tuple[str, str, Component]]:
-    """Yield the components of all plans of one release and executor, with the keys of DATABASES and CODE."""
+    """Yield the components of one release and executor, with the keys of DATABASES and CODE."""
     for database, code in itertools.product(DATABASES, CODE):
         for component in make(line, executor, database, code).components:
             yield database, code, component
@@ -85,7 +85,7 @@ def offered(line: str, executor: str, database: str, code: str) -> set[Ref | Sec
 
 @CELLS
 def test_every_airflow_variable_is_an_option_of_the_release(line, executor):
-    """Every AIRFLOW__ variable is an option that the release supports."""
+    """Misspelt options have no effect."""
     for database, code, component in cells(line, executor):
         for container in component.containers:
             for name in container.environment:
@@ -98,7 +98,7 @@ def test_every_airflow_variable_is_an_option_of_the_release(line, executor):
 
 @CELLS
 def test_every_value_is_text_or_provided_by_a_store(line, executor):
-    """Values are text, or deploy-time values that a store provides."""
+    """Other values could not be rendered."""
     for database, code, component in cells(line, executor):
         found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
         found += [ref for v in component.volumes for ref in (v.file_system_id, v.access_point_id)]
@@ -135,7 +135,7 @@ def test_unsupported_combinations(line, executor):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_image_dags_need_an_image(line):
-    """The official image contains no DAGs, so ImageDags requires another image."""
+    """The official image contains no DAGs."""
     for image in (None, type(OWN_IMAGE).official(architecture="arm64")):
         with pytest.raises(ValueError, match="requires an image with your DAGs"):
             plan(line, dags=ImageDags(), image=image)
@@ -153,7 +153,7 @@ def test_plans_differ_by_executor_dag_source_and_image():
 
 
 def test_all_combinations_are_planned_in_ten_seconds():
-    """Planning all combinations takes less than ten seconds of CPU time."""
+    """The limit is CPU time."""
     start = time.process_time()
     for row in PLANNED:
         make(*row)

@@ -50,7 +50,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_readable_secret_raises_an_error(case):
-    """A readable secret raises an error that does not repeat it."""
+    """The error does not repeat the secret."""
     with pytest.raises(ValueError, match=r"secret|login") as caught:
         CASES[case]()
     assert "hunter2" not in str(caught.value)
@@ -58,7 +58,7 @@ def test_a_readable_secret_raises_an_error(case):
 
 
 def test_the_error_explains_how_to_pass_harmless_values():
-    """The error suggests a plain SSM parameter for a harmless value with a suspicious name."""
+    """A plain SSM parameter may hold them."""
     with pytest.raises(ValueError, match=r"STRIPE_KEY looks like a secret \(by its name\) .*from_ssm_parameter"):
         plan(environment={"STRIPE_KEY": "public"})
     with pytest.raises(ValueError, match=r"\[acme\] public_token looks like a secret by its name.*from_ssm_parameter"):

@@ -101,7 +101,7 @@ def test_the_error_for_an_invalid_image_name_has_the_reason(name, why):
 
 
 def test_an_image_name_with_another_airflow_release_gives_a_warning(tmp_path):
-    """An image name with another Airflow release gives a warning; other numbers do not."""
+    """Other numbers give none."""
 
     def warnings(**arguments):
         found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
@@ -159,7 +159,7 @@ def test_frequent_pulls_from_docker_hub_give_a_warning():
 
 
 def test_credentials_for_a_built_image_give_a_warning():
-    """Credentials for an image that CDK builds give a warning about `docker login`."""
+    """The build requires `docker login` instead."""
     sqs = CeleryExecutor(broker=SqsBroker())
     found = settings_of(
         version=AirflowVersion.V3_3, executor=sqs, image=AirflowImage.official(credentials=SECRET)
@@ -182,7 +182,7 @@ def test_image_names_with_tags_digests_and_tokens_are_accepted():
 
 @pytest.mark.parametrize("name", ["apache/airflow:2.11.2", "docker.io/apache/airflow:slim-3.3.1-python3.12"])
 def test_an_official_image_of_another_release_is_rejected(name, tmp_path):
-    """An official image whose release is not that of version= raises an error."""
+    """version= must equal the image's release."""
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "a.py").write_text("")
     (tmp_path / "own").mkdir()
@@ -212,7 +212,7 @@ def test_an_official_image_of_another_release_is_rejected(name, tmp_path):
     ],
 )
 def test_an_image_name_with_the_release_of_the_cluster_is_accepted(text, tmp_path):
-    """An image name with the cluster's release or none is accepted; a Dockerfile's last stage counts."""
+    """In a Dockerfile, only the last stage counts."""
     (tmp_path / "Dockerfile").write_text(text)
     assert plan(image=AirflowImage.build(tmp_path))
     for name in ("apache/airflow:3.3.2", "apache/airflow:slim-3.3.2-python3.12", "apache/airflow:3.3"):
@@ -234,7 +234,7 @@ def test_an_image_name_with_the_release_of_the_cluster_is_accepted(text, tmp_pat
     ],
 )
 def test_a_tag_that_may_move_gives_a_warning(image, moves):
-    """A tag such as latest gives a warning: tasks could run another image than their scheduler."""
+    """Tasks could run another image than their scheduler."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
     found = settings_of(version=AirflowVersion.V3_3, image=image, executor=pools).advice
     names = ["airflow", "Pools/heavy"] if moves else []

@@ -129,7 +129,7 @@ HARMLESS_COMMANDS = [
 
 @pytest.mark.parametrize("name", NAMES.split())
 def test_text_and_numbers_under_names_of_secrets_are_secrets(name):
-    """Text and numbers under the names of secrets are secrets."""
+    """Names are, for example, DB_PASSWORD."""
     assert secret_of(name, "hunter2") == "its name"
     assert secret_of(name, 12345) == "its name" or name == "TOKENS"
 
@@ -158,13 +158,13 @@ def test_names_that_only_resemble_those_of_secrets_are_accepted(name):
     ],
 )
 def test_a_reference_switch_or_amount_is_not_a_secret(name, value):
-    """Under the name of a secret, a path, ARN, placeholder, switch or amount is not a secret."""
+    """A path, ARN or placeholder is a reference."""
     assert secret_of(name, value) is None
 
 
 @pytest.mark.parametrize("what", VALUES)
 def test_some_values_are_secrets_under_any_name(what):
-    """Some values, such as private keys, are secrets under any name."""
+    """Private keys are an example."""
     found = secret_of("SETTING", VALUES[what])
     assert found
     assert "hunter2" not in found

@@ -115,7 +115,7 @@ def error_of(call: Callable[..., Any], **arguments: Any) -> str:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[Check.too_slow])
 def test_no_error_repeats_a_secret(name, data):
-    """No argument's error repeats a secret inside pairs, bytes, tuples, mappings or objects."""
+    """Secrets are passed in pairs, bytes, tuples, mappings and objects."""
     call = CALLS[name]
     argument = data.draw(st.sampled_from(arguments_of(call)))
     needed = {
@@ -147,14 +147,14 @@ def test_no_error_repeats_a_secret(name, data):
     ],
 )
 def test_errors_do_not_repeat_values_of_variables_and_options(arguments):
-    """Errors do not repeat the values of environment variables and options."""
+    """Any value may be secret."""
     found = error_of(plan_of, version=VERSIONS["3.3"], **arguments)
     assert re.search("ValueError|IncompatibleArgumentsError", found)
     assert WORD not in found
 
 
 def test_the_error_for_a_plugin_option_set_twice_hides_both_values():
-    """An option of a plugin may be secret, so the error hides both values."""
+    """Options of plugins may be secret."""
     found = error_of(lambda: merge([("a", {("my", "x"): WORD}), ("b", {("my", "x"): "other"})], "3.3"))
     assert "[my] x is given twice: as a str by a, and as a str by b" in found
     assert WORD not in found

@@ -84,7 +84,7 @@ def test_the_fields_of_a_service_change_only_its_component(line, name):
 
 
 def test_a_worker_pool_has_the_fields_of_a_service():
-    """A worker pool accepts the same fields as a Service."""
+    """They affect only its component."""
     pool = WorkerPool(
         "default",
         cpu=512,
@@ -139,7 +139,7 @@ def test_maintenance_stops_every_service(line, executor):
     ],
 )
 def test_only_an_internal_web_component_permits_shells_by_default(arguments, shells):
-    """By default only a web component that is not internet-facing permits shells."""
+    """enable_exec= overrides this default."""
     assert {part.name for part in plan(**arguments).components if part.enable_exec} == shells
 
 
@@ -190,7 +190,7 @@ def test_config_and_environment_override_these_defaults(option_):
     ],
 )
 def test_a_task_token_lasts_a_day_where_it_must_outlast_the_queue(release, seconds):
-    """Execution API tokens last a day only in releases where they must outlast the queue."""
+    """The token is that of the execution API."""
     found = containers(plan_of(version=AirflowVersion.of(release)))
     del found["migrate"]
     assert {option(container, "execution_api", "jwt_expiration_time") for container in found.values()} == {seconds}
@@ -281,7 +281,7 @@ RELIED_UPON = [
     ],
 )
 def test_changing_an_option_that_the_cluster_sets_is_rejected(section, name, value):
-    """Changing an option that the cluster sets raises an error with both sources."""
+    """The error names both sources."""
     with pytest.raises(ValueError, match=r"by (this cluster|the executor),? and .* by config=") as caught:
         plan(config={section: {name: value}})
     assert f"[{section}] {name}" in str(caught.value)
@@ -299,7 +299,7 @@ def test_changing_an_option_that_the_cluster_sets_is_rejected(section, name, val
     ],
 )
 def test_the_old_name_of_an_option_that_the_cluster_sets_is_rejected(line, section, name, value, current):
-    """The old name of an option that the cluster sets raises an error with both names."""
+    """The error has both names."""
     web = Web(domain_name="airflow.example.com")
     for arguments in (
         {"config": {section: {name: value}}},
@@ -328,7 +328,7 @@ def test_changing_an_option_that_the_cluster_relies_on_is_rejected(line, section
 
 
 def test_an_option_that_the_cluster_relies_on_may_have_its_default():
-    """An option that the cluster relies on may be set to its default."""
+    """Only other values are rejected."""
     assert plan(config={"api": {"port": 8080}, "logging": {"worker_log_server_port": 8793}, "celery": {}})
 
 
@@ -345,7 +345,7 @@ def test_a_heartbeat_slower_than_the_health_check_is_rejected(section, name):
 
 
 def test_a_component_cannot_change_options_that_the_cluster_sets():
-    """A component's environment cannot change options that the cluster sets."""
+    """Its environment= may not contain them."""
     with pytest.raises(ValueError, match="by this cluster, and as 'X' by environment of Scheduler"):
         plan(services={"Scheduler": Service(environment={"AIRFLOW__CORE__EXECUTOR": "X"})})
 
@@ -380,14 +380,14 @@ def test_equal_values_do_not_conflict():
     ],
 )
 def test_the_error_for_an_option_with_two_values_has_both_sources(arguments, words):
-    """The error for an option with two values has both sources."""
+    """config= is one source."""
     with pytest.raises(ValueError, match=words):
         plan_of(**{"executor": EXECUTORS["celery"], **arguments})
 
 
 @pytest.mark.parametrize("name", ["METADATA_HOST", "FERNET_SEED", "BROKER_TOKEN", "CONNECTION_CHECK_MAX_COUNT"])
 def test_variables_that_the_cluster_sets_cannot_be_changed(name):
-    """Environment variables that the cluster sets cannot be changed."""
+    """METADATA_HOST is one of them."""
     with pytest.raises(ValueError, match=f"sets {name} in .*, which this cluster sets itself"):
         plan(environment={name: EcsSecret()})
     with pytest.raises(ValueError, match=f"environment of Scheduler sets {name} in scheduler"):
@@ -395,7 +395,7 @@ def test_variables_that_the_cluster_sets_cannot_be_changed(name):
 
 
 def test_a_variable_of_a_component_overrides_that_of_the_cluster():
-    """A component's environment variable overrides the one in the cluster's environment=."""
+    """Both are in environment=."""
     found = containers(
         plan(environment={"STAGE": "dev"}, services={"Scheduler": Service(environment={"STAGE": "special"})})
     )
@@ -405,7 +405,7 @@ def test_a_variable_of_a_component_overrides_that_of_the_cluster():
 
 
 def test_numbers_and_booleans_in_options_become_text():
-    """Numbers and booleans in options and variables become text; tokens are unchanged."""
+    """Tokens are unchanged."""
     found = plan(
         config={"core": {"parallelism": 64}, "email": {"from_email": TEXT_TOKEN}},
         environment={"A": True, "B": 1.5, "C": TEXT_TOKEN, "D": ""},
@@ -446,7 +446,7 @@ def test_cpu_memory_count_and_disk_may_be_tokens():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_only_database_options_reach_the_migration(line):
-    """Only database options reach the migration, because any change of its plan would run it again."""
+    """Other changes must not run it again."""
     changed = {"core": {"parallelism": 64}, "database": {"sql_alchemy_pool_size": 9}}
     migrate = containers(plan(line, config=changed))["migrate"]
     assert option(migrate, "database", "sql_alchemy_pool_size") == "9"
@@ -458,7 +458,7 @@ def test_only_database_options_reach_the_migration(line):
 
 @pytest.mark.parametrize("wanted", [{"requirements": ("boto3",)}, {"image_files": {"own.py": ""}}])
 def test_an_executor_with_packages_gives_a_warning_for_a_registry_image(wanted):
-    """With a registry image, a warning lists the packages or modules that the executor requires."""
+    """The warning lists the packages or modules."""
 
     class Own(Executor):
         def plan(self, context):
@@ -471,7 +471,7 @@ def test_an_executor_with_packages_gives_a_warning_for_a_registry_image(wanted):
 
 
 def test_each_wrong_option_has_its_own_warning():
-    """Each wrong option gives a warning that can be acknowledged separately."""
+    """Warnings can be acknowledged separately."""
     config = {"core": {"paralelism": 64, "max_active_taks_per_dag": 5}}
     ids = [advice.id for advice in settings_of(version=AirflowVersion.V3_3, config=config).advice]
     assert ids == [f"cdk-airflow-ecs:unknown-option:core.{name}" for name in config["core"]]
@@ -545,7 +545,7 @@ def test_single_percent_signs_in_log_formats_are_accepted():
 
 
 def test_a_section_may_be_written_with_dots_or_underscores():
-    """A section may have underscores for dots, as in variables."""
+    """Variables have underscores."""
     dotted, other = ({section: {"xcom_objectstorage_path": "s3://b/x"}} for section in ("common.io", "common_io"))
     assert plan(config=dotted) == plan(config=other)
 

@@ -43,7 +43,7 @@ def several(*executors, line="3.3"):
 
 @pytest.mark.parametrize("line", LINES)
 def test_all_containers_have_the_same_list_of_executors(line):
-    """A DAG that selects an executor by name must load in every container."""
+    """A DAG that names an executor must load everywhere."""
     found = containers(plan(line, "several"))
     del found["migrate"]
     assert {"worker", "task", "dag-processor", "scheduler", "triggerer"} < set(found)
@@ -51,7 +51,7 @@ def test_all_containers_have_the_same_list_of_executors(line):
 
 
 def test_the_first_executor_is_the_default():
-    """The list of executors keeps their order and aliases."""
+    """The list keeps order and aliases."""
     found = several(EcsExecutor(alias="fargate"), LocalExecutor())
     assert option(containers(found)["task"], "core", "executor") == f"fargate:{ECS},LocalExecutor"
 
@@ -71,7 +71,7 @@ def test_each_executor_keeps_its_workers_tasks_and_permissions(line):
 
 
 def test_only_the_scheduler_has_the_options_of_both_executors():
-    """Only the scheduler has the options of CeleryExecutor and EcsExecutor."""
+    """Other components have those of one or none."""
     found = containers(plan(executor="several"))
     speak = {
         name: {w for w in ("CELERY__", "BROKER_", "ECS_EXECUTOR__") if w in str(c.environment)}
@@ -84,14 +84,14 @@ def test_only_the_scheduler_has_the_options_of_both_executors():
 
 
 def test_with_a_local_executor_the_scheduler_runs_dags():
-    """With LocalExecutor among several, the scheduler has DAGs, an execution API and its larger size."""
+    """The scheduler has its larger size."""
     scheduler = several(LocalExecutor(parallelism=16), EcsExecutor()).component("Scheduler")
     assert (scheduler.cpu, scheduler.runs_user_code, scheduler.containers[0].port) == (2048, True, 8793)
     assert option(scheduler.containers[0], "core", "parallelism") == "16"
 
 
 def test_executors_may_be_any_sequence():
-    """Executors may be a list, a tuple or a generator."""
+    """Lists, tuples and generators are equivalent."""
     members = [CeleryExecutor(), EcsExecutor()]
     assert SeveralExecutors(members) == SeveralExecutors(tuple(members)) == SeveralExecutors(m for m in members)
 
@@ -175,7 +175,7 @@ def test_the_error_for_conflicting_executors_names_both(plan_, words):
 
 
 def test_shared_settings_are_merged():
-    """Executors may share stores, variables and options if their values are equal."""
+    """Stores, variables and options must be equal."""
     celery = CeleryExecutor().plan(ExecutorContext(version=VERSIONS["3.3"]))
     shared = ExecutorPlan(
         class_path="acme.Executor", config=celery.config, environment=celery.environment, stores=celery.stores

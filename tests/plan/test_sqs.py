@@ -79,7 +79,7 @@ def test_clients_have_queue_urls_in_the_form_of_their_release(release):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_scheduler_and_pools_have_the_same_options(line):
-    """Scheduler and pools have the same Celery options; other components have none."""
+    """Other components have no Celery options."""
     plan = cluster(line)
     assert (
         celery_options(plan, "Scheduler")
@@ -125,7 +125,7 @@ def test_permissions_of_scheduler_and_pools():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_no_role_may_create_or_list_or_delete_or_purge_queues(line):
-    """No role may create, list, delete or purge queues, or has permissions with wildcards."""
+    """No permission has wildcards."""
     forbidden = [
         *(f"sqs:{action}" for action in ("CreateQueue", "ListQueues", "DeleteQueue", "PurgeQueue", "SetQueue*")),
         *(f"dynamodb:{action}" for action in ("CreateTable", "UpdateT*", "DeleteTable", "Scan", "Query")),
@@ -139,7 +139,7 @@ def test_no_role_may_create_or_list_or_delete_or_purge_queues(line):
 
 @pytest.mark.parametrize("release", [*MODULE, *WHOLE, *SECTION])
 def test_sqs_adds_pycurl_and_a_newer_kombu_to_the_image(release):
-    """SQS adds pycurl to all images, and to some a newer kombu or a module."""
+    """Some releases need a module as well."""
     broker = SqsBroker().plan(AirflowVersion.of(release), ["default"])
     newer = ("celery==5.6.2", "kombu==5.6.2") if release.startswith(("2.11", "3.0", "3.1")) else ()
     assert broker.requirements == (*newer, "pycurl==7.45.7")
@@ -147,7 +147,7 @@ def test_sqs_adds_pycurl_and_a_newer_kombu_to_the_image(release):
 
 
 def test_each_queue_of_the_worker_pools_is_created_once():
-    """Each queue of the worker pools is created once."""
+    """Pools may share a queue."""
     executor = CeleryExecutor(broker=SqsBroker(max_receive_count=2), pools=POOLS)
     store = executor.broker.store(("default", "heavy.gpu"))
     assert (store.names, store.max_receive_count, store.message_retention_days) == (("default", "heavy.gpu"), 2, 4)
@@ -180,8 +180,8 @@ def test_rejected_arguments_of_sqs_broker(arguments, words):
 @pytest.mark.parametrize(
     "arguments", [{"message_retention_days": 14, "max_receive_count": 27}, {"max_receive_count": 7}]
 )
-def test_retention_may_just_exceed_the_time_of_all_receives(arguments):
-    """The retention must be longer than the time until a message becomes a dead letter."""
+def test_messages_become_dead_letters_before_the_retention_ends(arguments):
+    """These values are just within that limit."""
     broker = SqsBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
 
@@ -194,14 +194,14 @@ def test_retention_may_just_exceed_the_time_of_all_receives(arguments):
     ],
 )
 def test_queue_names_that_kombu_changes_are_rejected(queues, words):
-    """Kombu treats ".fifo" specially and replaces dots in queue names with hyphens."""
+    """Kombu replaces dots with hyphens, and treats ".fifo" specially."""
     with pytest.raises(ValueError, match=words):
         cluster("3.3", WorkerPool("default", queues=queues))
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_transport_options_that_the_cluster_sets_cannot_be_changed(line):
-    """In no release can the user change transport options that the cluster sets."""
+    """The error names both sources."""
     with pytest.raises(ValueError, match="visibility_timeout is given twice: as '43200' by the executor"):
         plan_of(
             version=VERSIONS[line],
@@ -212,7 +212,7 @@ def test_transport_options_that_the_cluster_sets_cannot_be_changed(line):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_transport_options_that_a_release_ignores_are_rejected(line):
-    """Some releases read all transport options from one option and would ignore separate ones."""
+    """Some releases read all transport options from one option."""
     arguments = {
         "version": VERSIONS[line],
         "executor": CeleryExecutor(broker=SqsBroker()),

@@ -27,7 +27,7 @@ from cdk_airflow_ecs.validation import shown
     ],
 )
 def test_tokens_are_recognized_in_text_and_numbers(value, token, known):
-    """Texts with CDK's marker and CDK's special numbers are tokens; only real integers can be compared."""
+    """Only real integers can be compared."""
     assert is_token(value) is token
     assert is_known_int(value) is known
 

@@ -23,7 +23,7 @@ def zone(name: str):
 
 @pytest.mark.parametrize(("web", "ports"), [(Web(), {80}), (Web(certificate=CERTIFICATE), {80, 443})])
 def test_clients_reach_only_the_load_balancer(web, ports):
-    """Clients reach only the load balancer, by HTTP, or by HTTPS with a redirect from HTTP."""
+    """With HTTPS, port 80 redirects."""
     edges = plan(web=web).edges
     assert {edge.port for edge in edges if edge.source == "Clients"} == ports
     assert {edge.target for edge in edges if edge.source == "Clients"} == {"Web"}
@@ -43,7 +43,7 @@ def test_cookies_are_secure_with_https():
 
 @pytest.mark.parametrize(("version", "secure"), [("3.0", None), ("3.1", "True"), ("3.2", "True"), ("3.3", "True")])
 def test_cookies_of_airflow_3_are_secure_with_https(version, secure):
-    """In Airflow 3, cookies are secure with HTTPS, except in 3.0, whose FAB provider has no such option."""
+    """The FAB provider of 3.0 has no such option."""
     found = containers(plan(version, web=Web(certificate=CERTIFICATE)))
     assert option(found["api-server"], "fab", "cookie_secure") == secure
     assert option(found["execution-api"], "fab", "cookie_secure") is None
@@ -61,7 +61,7 @@ def test_cookies_of_airflow_3_are_secure_with_https(version, secure):
     ],
 )
 def test_airflow_3_has_a_base_url_only_if_all_clients_can_use_it(web, has_name):
-    """Airflow 3 has a base URL only if it works for all clients; Airflow 2 always needs one."""
+    """Airflow 2 always needs a base URL."""
     url = Ref("Web", "url") if has_name else None
     assert option(containers(plan("3.3", web=web))["api-server"], "api", "base_url") == url
     assert option(containers(plan("2.11", web=web))["webserver"], "webserver", "base_url") == Ref("Web", "url")
@@ -76,14 +76,14 @@ def test_a_certificate_without_a_domain_name_gives_a_warning():
 
 @pytest.mark.parametrize("name", ["example.com", "a.example.com", "A.Example.com.", TEXT_TOKEN])
 def test_a_domain_name_must_be_in_its_hosted_zone(name):
-    """The hosted zone's name, names below it and tokens are accepted as the domain name."""
+    """The zone's own name and tokens are accepted."""
     domain_name = "a.example.com"
     assert Web(domain_name=domain_name, hosted_zone=zone(name)).domain_name == domain_name
     assert Web(domain_name=TEXT_TOKEN, hosted_zone=zone(name)).domain_name == TEXT_TOKEN
 
 
 def test_allow_from_may_be_any_sequence():
-    """`allow_from` may be a list, a tuple or a generator."""
+    """Lists, tuples and generators are equivalent."""
     clients = ("10.8.0.0/16", "2001:db8::/32", TEXT_TOKEN, PEER)
     assert Web(allow_from=list(clients)).allow_from == clients
     assert Web(allow_from=(client for client in clients)).allow_from == clients
@@ -128,7 +128,7 @@ def test_contradictory_and_overly_open_arguments_are_rejected(arguments, words):
 
 
 def test_base_url_loses_its_last_slash():
-    """The trailing slash of a base URL is removed, because Airflow 2 rejects it."""
+    """Airflow 2 rejects a trailing slash."""
     assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
 
 

@@ -48,7 +48,7 @@ def _simplify(node: Any) -> Any:
 
 
 def _text(node: Mapping[str, Any]) -> str | None:
-    """Return a reference or join as one text, or None for any other mapping."""
+    """Return a reference or a join as one text, or None for any other mapping."""
     match node:
         case {"Ref": str(name), **others} if not others:
             return f"${{{name}}}"

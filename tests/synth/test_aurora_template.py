@@ -17,7 +17,7 @@ from synthesis import add_cluster, flat, references, resources, strings, synthes
 pytestmark = pytest.mark.xdist_group("synth")
 
 FILE = Path(__file__).parent / "ids" / "aurora.json"
-# As in test_ids.py: properties whose change replaces the resource or its content.
+# Per resource type, as in test_ids.py: properties whose change replaces the resource or its content.
 KINDS = {
     "AWS::RDS::DBCluster": [
         *("DBClusterIdentifier", "DatabaseName", "DBSubnetGroupName", "KmsKeyId", "MasterUsername", "Engine"),
@@ -52,8 +52,8 @@ def cluster_of(**arguments):
     return found
 
 
-def test_committed():
-    """The default cluster has the committed resources."""
+def test_aurora_has_the_committed_logical_ids():
+    """The database has the committed logical ids and create-only properties."""
     assert stateful(database=AuroraDatabase()) == json.loads(FILE.read_text())
 
 
@@ -76,13 +76,13 @@ def test_committed():
     ],
     ids=["size", "executor", "DESTROY", "RETAIN"],
 )
-def test_change(arguments):
+def test_other_arguments_replace_no_resource_of_aurora(arguments):
     """Other arguments change no logical id and no create-only property."""
     assert stateful(**arguments) == json.loads(FILE.read_text())
 
 
 @pytest.mark.parametrize("readers", [0, 2, 15])
-def test_readers(readers):
+def test_another_number_of_readers_only_adds_or_removes_readers(readers):
     """A different number of readers only adds or removes readers."""
     committed, found = json.loads(FILE.read_text()), stateful(database=AuroraDatabase(readers=readers))
     same = {name for name in committed if not name.startswith(READER)}
@@ -93,8 +93,8 @@ def test_readers(readers):
     }
 
 
-def test_another_major_release():
-    """Another major release replaces only the parameter group, which has no data."""
+def test_another_major_release_replaces_only_the_parameter_group():
+    """Another major release of PostgreSQL replaces only the parameter group, which has no data."""
     committed, found = json.loads(FILE.read_text()), stateful(database=AuroraDatabase(engine_version="16.11"))
     assert committed.keys() == found.keys()
     (changed,) = (name for name in committed if committed[name] != found[name])
@@ -103,7 +103,7 @@ def test_another_major_release():
 
 
 def test_other_resources_equal_those_of_rds():
-    """Only the database server differs from RdsDatabase."""
+    """Only the database server differs."""
     rds, aurora = template_of()["Resources"], template_of(database=AuroraDatabase())["Resources"]
     prefix = "AirflowDatabase"
     assert {name[len(prefix) : -8] for name in rds.keys() - aurora.keys()} == {"Instance", "Parameters"}
@@ -114,7 +114,7 @@ def test_other_resources_equal_those_of_rds():
     (cluster,) = resources(template_of(database=AuroraDatabase()), CLUSTER)
 
     def same(resource):
-        """Return a resource as text, without the name, port and dependencies of the server."""
+        """Return a resource as text without the database server's name, port and dependencies."""
         text = json.dumps(flat({key: value for key, value in resource.items() if key != "DependsOn"}))
         for server in (instance, cluster):
             text = text.replace(f"<{server}.Endpoint.Address>", "HOST").replace(f"<{server}>", "SERVER")
@@ -127,7 +127,7 @@ def test_other_resources_equal_those_of_rds():
 
 
 def test_the_migration_waits_for_every_instance():
-    """A database cluster without an instance accepts no connections."""
+    """Aurora without an instance accepts no connections."""
     template = template_of(database=AuroraDatabase(readers=2))
     (gate,) = resources(template, "Custom::AirflowMigration").values()
     instances = {*resources(template, "AWS::RDS::DBInstance")}
@@ -138,8 +138,8 @@ def test_the_migration_waits_for_every_instance():
         assert writer <= {*instance["DependsOn"]}
 
 
-def test_protection():
-    """The database is encrypted, requires TLS, and is protected from deletion."""
+def test_aurora_is_encrypted_and_protected_from_deletion():
+    """Aurora is encrypted, requires TLS, and is protected from deletion."""
     cluster = cluster_of(database=AuroraDatabase())
     properties = cluster["Properties"]
     expected = {
@@ -162,10 +162,10 @@ def test_protection():
         assert instance["Properties"]["PubliclyAccessible"] is False
         assert instance["Properties"]["DBInstanceClass"] == "db.serverless"
         assert instance["Properties"]["MonitoringInterval"] == 60
-        assert instance["Properties"]["PromotionTier"] in (0, 1)  # others do not scale with the writer
+        assert instance["Properties"]["PromotionTier"] in (0, 1)  # readers of other tiers do not scale with the writer
 
 
-def test_secrets_that_cloudformation_reads():
+def test_cloudformation_resolves_only_the_initial_passwords():
     """CloudFormation resolves only the initial passwords."""
     template = template_of(database=AuroraDatabase())
     found = {
@@ -177,13 +177,13 @@ def test_secrets_that_cloudformation_reads():
     assert found == {(CLUSTER, "MasterUserPassword"), ("AWS::ElastiCache::ReplicationGroup", "AuthToken")}
 
 
-def test_io_optimized():
-    """The storage type is a property of the cluster, which changes in place."""
+def test_io_optimized_storage_is_a_property_of_the_aurora_cluster():
+    """It changes without a replacement."""
     assert "StorageType" not in cluster_of(database=AuroraDatabase())["Properties"]
     assert cluster_of(database=AuroraDatabase(io_optimized=True))["Properties"]["StorageType"] == "aurora-iopt1"
 
 
-def test_removal_for_development():
+def test_removal_policy_destroy_deletes_everything():
     """With `RemovalPolicy.DESTROY` everything is deleted."""
     arguments = {"database": AuroraDatabase(), "removal_policy": RemovalPolicy.DESTROY}
     kept = [
@@ -194,8 +194,8 @@ def test_removal_for_development():
     assert (properties["DeletionProtection"], properties["DeleteAutomatedBackups"]) == (False, True)
 
 
-def test_retained_as_a_whole():
-    """With `RemovalPolicy.RETAIN` everything that the server needs is kept."""
+def test_removal_policy_retain_keeps_all_that_aurora_needs():
+    """Parameter and subnet groups are kept."""
     template = template_of(database=AuroraDatabase(), removal_policy=RemovalPolicy.RETAIN)
     assert {resource["DeletionPolicy"] for resource in resources(template, *KINDS).values()} == {"Retain"}
 
@@ -208,8 +208,8 @@ def test_retained_as_a_whole():
     ],
     ids=["unprotected", "DESTROY"],
 )
-def test_cdk_nag(arguments):
-    """All findings are acknowledged, and all acknowledgements are needed."""
+def test_all_cdk_nag_findings_are_acknowledged(arguments):
+    """No acknowledgement is unused."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, "Data"), **arguments), nag=True)
     used = {(found["acknowledgedAt"], found["acknowledgedId"]) for found in assembly.nag["suppressedViolations"]}
     assert (assembly.nag["violations"], assembly.acknowledgements) == ([], used)

@@ -1,4 +1,4 @@
-"""Wrong arguments raise an error before the first construct; unusual ones synthesize correctly."""
+"""Wrong arguments raise an error before the first construct exists; unusual ones synthesize correctly."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Build = Callable[[Stack], dict[str, Any]]
 
 
 def pool(name: Any = "default", **arguments: Any) -> dict[str, Any]:
-    """Return arguments of a cluster with one pool."""
+    """Return cluster arguments with one worker pool."""
     return {"executor": CeleryExecutor(pools=[WorkerPool(name, **arguments)])}
 
 
@@ -92,14 +92,14 @@ def new_vpc(stack: Stack, construct_id: str = "Vpc", **arguments: Any) -> ec2.Vp
 
 
 def postgres(stack: Stack, **arguments: Any) -> rds.DatabaseInstance:
-    """Return a database of the same app."""
+    """Return an RDS instance in the same app."""
     return rds.DatabaseInstance(
         stack, "Db", **{"engine": rds.DatabaseInstanceEngine.POSTGRES, "vpc": new_vpc(stack), **arguments}
     )
 
 
 def existing(stack: Stack) -> ExistingDatabase:
-    """Return a database outside the cluster's subnets."""
+    """Return a database that is known only by its endpoint."""
     return ExistingDatabase(endpoint="db.example.com", secret=secret(stack))
 
 
@@ -108,7 +108,7 @@ PUBLIC = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
 IN_ONE_ZONE = ec2.SubnetSelection(availability_zones=[ZONES[0]])
 IN_CONTAINERS = {"database": ContainerDatabase(), "executor": CeleryExecutor(broker=RedisBroker.container())}
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
-# Case: (arguments, pattern of the error).
+# For each case: a function that returns the arguments, and a pattern of the error.
 REFUSED: dict[str, tuple[Build, str]] = {
     # --- wrong types: a class, text or a list instead of an object
     "version as text": (lambda s: {"version": "3.3"}, r"version= must be an AirflowVersion such as .*V3_3, got '3.3'"),
@@ -309,7 +309,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "CloudWatchLogs log_group must be a logs.ILogGroup, such as",
     ),
     "zero days of logs": (lambda s: {"logs": S3Logs(expire_days=0)}, "expire_days .*1 or more.*got 0"),
-    # --- tokens where a number is compared
+    # --- tokens where a number must be known
     "memory by parameter without concurrency": (lambda s: pool(memory_mib=number(s)), "Pass concurrency= too"),
     "database size by parameter": (
         lambda s: {"database": RdsDatabase(allocated_storage_gib=number(s))},
@@ -611,7 +611,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_an_error_precedes_the_first_construct(case):
-    """The error has the remedy, and no construct of the cluster exists yet."""
+    """The error has the remedy."""
     build, words = REFUSED[case]
     stack = Stack(App(), "Data")
     with pytest.raises((ValueError, TypeError), match=words) as caught:
@@ -632,13 +632,13 @@ def test_an_error_precedes_the_first_construct(case):
         (lambda: Stack(App(), "Data"), None, "the id of AirflowCluster must be text"),
     ],
 )
-def test_invalid_scope_or_id(scope, construct_id, words):
+def test_a_cluster_needs_a_scope_inside_a_stack_and_an_id(scope, construct_id, words):
     """A cluster needs a scope inside a stack, and an id."""
     with pytest.raises(ValueError, match=words):
         AirflowCluster(scope(), construct_id)
 
 
-def test_a_misspelt_argument():
+def test_python_rejects_an_unknown_argument():
     """Python rejects an unknown argument."""
     stack = Stack(App(), "Data")
     with pytest.raises(TypeError, match="unexpected keyword argument 'wrokers'"):
@@ -646,19 +646,19 @@ def test_a_misspelt_argument():
     assert stack.node.children == []
 
 
-def test_enough_cases():
-    """More than a hundred cases have distinctive patterns."""
+def test_more_than_a_hundred_wrong_arguments_are_tested():
+    """Their patterns are not trivial."""
     words = [re.sub(r"\W", "", words) for _, words in REFUSED.values()]
     assert len(REFUSED) > 100
     assert min(len(text) for text in words) > 5
 
 
-# --- correct templates -----------------------------------------------------------------------------------------------
+# --- unusual arguments -----------------------------------------------------------------------------------------------
 
 
 @jsii.implements(IStableStringProducer)
 class Late:
-    """A text that is known only at synthesis."""
+    """A text that CDK resolves only at synthesis."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -676,7 +676,7 @@ def synthesize(build: Build) -> dict[str, Any]:
 
 
 def scheduler(template: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the properties of the scheduler's resource of a kind."""
+    """Return the properties of the scheduler's resource of this type."""
     found = resources(template, f"AWS::ECS::{kind}")
     (name,) = [name for name in found if name.startswith(f"AirflowComponentsScheduler{kind}")]
     return found[name]["Properties"]
@@ -693,8 +693,8 @@ def variables(template: dict[str, Any]) -> dict[str, Any]:
 PARAMETER = {"Ref": "Number"}
 
 
-def test_sizes_by_parameter():
-    """Sizes, counts and disks may be parameters."""
+def test_sizes_counts_and_disks_may_be_parameters():
+    """Sizes, counts and disks may be CloudFormation parameters."""
 
     def build(stack):
         value = number(stack)
@@ -709,8 +709,8 @@ def test_sizes_by_parameter():
     assert scheduler(template, "Service")["DesiredCount"] == PARAMETER
 
 
-def test_a_pool_by_parameter():
-    """So may those of a pool, with concurrency=."""
+def test_the_size_of_a_pool_may_be_a_parameter_with_concurrency():
+    """The default concurrency requires a known size."""
 
     def build(stack):
         value = number(stack)
@@ -725,8 +725,8 @@ def test_a_pool_by_parameter():
 
 
 @pytest.mark.parametrize("store", ["database", "broker"])
-def test_a_port_by_parameter(store):
-    """A port parameter becomes a reference in variables and rules."""
+def test_the_port_of_a_database_may_be_a_parameter(store):
+    """Variables and rules refer to the parameter."""
 
     def build(stack):
         group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0")
@@ -745,8 +745,8 @@ def test_a_port_by_parameter(store):
     assert "e+289" not in str(template)
 
 
-def test_lazy_hosts_and_values():
-    """Lazy texts are resolved."""
+def test_lazy_hosts_and_values_are_resolved():
+    """CDK resolves lazy values at synthesis."""
 
     def build(stack):
         late = {name: Lazy.string(Late(f"{name}.example.com")) for name in ("host", "option", "variable", "url")}
@@ -777,13 +777,13 @@ def test_lazy_hosts_and_values():
         (lambda s: {"environment": {"AIRFLOW__CORE__PARALLELISM": number(s)}}, "CORE__PARALLELISM"),
     ],
 )
-def test_an_option_by_parameter(build, name):
-    """An option may be a number parameter."""
+def test_an_airflow_option_may_be_a_number_parameter(build, name):
+    """An Airflow option may be a number parameter."""
     assert variables(synthesize(build))[f"AIRFLOW__{name}"] == PARAMETER
 
 
-def test_a_zone_by_its_id():
-    """A hosted zone that is known only by its id has a record with the full name."""
+def test_a_hosted_zone_may_be_known_only_by_its_id():
+    """In a hosted zone known only by its id, the record has the full domain name."""
 
     def build(stack):
         zone = route53.HostedZone.from_hosted_zone_id(stack, "Zone", "Z1")
@@ -794,7 +794,7 @@ def test_a_zone_by_its_id():
     assert record["Properties"]["HostedZoneId"] == "Z1"
 
 
-def test_a_vpc_without_a_known_cidr_block():
+def test_a_vpc_with_an_unknown_cidr_block_requires_allow_from():
     """A VPC with unknown CIDR block and zones requires allow_from=."""
 
     def build(stack):
@@ -811,7 +811,7 @@ def looked_up(stack: Stack) -> ec2.IVpc:
 
 
 def without_vpc(stack: Stack) -> list[ec2.ISubnet]:
-    """Return a subnet with an unknown VPC."""
+    """Return a subnet whose VPC is unknown."""
     return [ec2.Subnet.from_subnet_attributes(stack, "Subnet", subnet_id="subnet-1", availability_zone=ZONES[0])]
 
 
@@ -826,16 +826,16 @@ def without_vpc(stack: Stack) -> list[ec2.ISubnet]:
     ],
     ids=["not looked up yet", "its own", "of nobody", "imported twice", "of a VPC without a known id"],
 )
-def test_subnets_that_cannot_be_checked(given, tasks):
-    """Subnets that are not known to be wrong are accepted."""
+def test_subnets_that_cannot_be_checked_are_accepted(given, tasks):
+    """Subnets whose VPC is unknown are accepted."""
     stack = Stack(App(), "Data")
     network = given(stack)
     chosen = {"task_subnets": ec2.SubnetSelection(**tasks(stack, network))}
     check_network(network, chosen, [], internet_facing=False)
 
 
-def test_sequences_of_any_kind():
-    """Generators and tuples are read completely."""
+def test_arguments_may_be_generators():
+    """Generators are read completely."""
     template = synthesize(
         lambda stack: {
             "executor": CeleryExecutor(
@@ -863,7 +863,7 @@ def test_sequences_of_any_kind():
 
 
 def test_none_means_the_default():
-    """None is equivalent to omitting an argument."""
+    """Passing None is equivalent to omitting the argument."""
     parameters = inspect.signature(AirflowCluster.__init__).parameters.values()
     arguments = [each.name for each in parameters if each.default is None and each.name != "version"]
     assert {"log_router", "web_subnets"} < {*arguments}
@@ -871,8 +871,8 @@ def test_none_means_the_default():
     assert synthesize(lambda stack: {"config": {}, "environment": {}}) == synthesize(lambda stack: {})
 
 
-def test_container_stores_by_parameter():
-    """Image and size of container stores may be parameters."""
+def test_image_and_size_of_container_stores_may_be_parameters():
+    """Image and size of stores in containers may be parameters."""
 
     def build(stack):
         value, image = number(stack), CfnParameter(stack, "Image").value_as_string
@@ -894,7 +894,7 @@ def test_container_stores_by_parameter():
 
 
 def test_the_template_cache_distinguishes_functions():
-    """Cached templates are not confused if two functions have the same address."""
+    """The tests' template cache distinguishes two functions at the same memory address."""
 
     def stages(value: str) -> str:
         return str(template_of(environment=lambda stack: {"STAGE": value}))

@@ -31,14 +31,14 @@ def with_key(**arguments) -> dict:
     return synthesize(build).templates["Data"]
 
 
-def test_buckets_without_encryption_key():
-    """The cluster's own key encrypts no bucket, because an uploader of DAGs would need rights to it."""
+def test_without_encryption_key_buckets_use_no_kms_key():
+    """The key that the cluster creates encrypts no bucket, because uploading DAGs would require rights to it."""
     default = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     assert encryption(template_of()) == {"AccessLogs": default, "Tasks": default, "Dags": default}
 
 
-def test_buckets_with_encryption_key():
-    """The key encrypts DAGs and logs, but not access logs, because load balancers could not write them."""
+def test_encryption_key_encrypts_dags_and_logs_but_not_access_logs():
+    """The key encrypts DAGs and task logs, but not access logs: load balancers could not write them."""
     found = encryption(with_key())
     assert found.pop("AccessLogs") == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     for rule in found.values():
@@ -50,7 +50,7 @@ def test_buckets_with_encryption_key():
 
 
 @pytest.mark.parametrize("executor", [None, EcsExecutor()])
-def test_rights_to_the_key(executor):
+def test_readers_may_decrypt_and_writers_may_create_data_keys(executor):
     """Roles that read a bucket may decrypt, and those that write may create data keys."""
     template = with_key(executor=executor)
     for name, policy in resources(template, "AWS::IAM::Policy").items():
@@ -67,13 +67,13 @@ def test_rights_to_the_key(executor):
         assert ("kms:GenerateDataKey" in keyed) == ("s3:PutObject" in actions), name
 
 
-def test_buckets_are_not_replaced():
-    """The logical ids of buckets do not change."""
+def test_encryption_key_replaces_no_bucket():
+    """With encryption_key=, the logical ids of buckets do not change."""
     before, after = (set(resources(template, "AWS::S3::Bucket")) for template in (template_of(), with_key()))
     assert before == after
 
 
-def test_upload(tmp_path):
+def test_the_function_that_uploads_dags_may_use_the_key(tmp_path):
     """The function that uploads DAGs may use the key."""
     (tmp_path / "dag.py").write_text("")
     template = with_key(dags=S3Dags(tmp_path), removal_policy=RemovalPolicy.DESTROY)

@@ -22,7 +22,7 @@ FOLDER = REPOSITORY / "examples" / "custom-image" / "airflow"
 
 
 def cluster(**arguments) -> Assembly:
-    """Synthesize a cluster."""
+    """Synthesize a cluster with these arguments."""
     return synthesize(lambda app: add_cluster(Stack(app, "Data"), **arguments), nag=True)
 
 
@@ -39,7 +39,7 @@ def hash_of(folder: Path, **arguments) -> str:
 
 
 def in_tasks(assembly: Assembly) -> dict[str, str]:
-    """Return processor and image hash of each task definition."""
+    """Return the processor and image hash of each task definition."""
     found = {}
     for name, task in resources(assembly.templates["Data"], "AWS::ECS::TaskDefinition").items():
         (image,) = {strings(c["Image"])[-1].rpartition(":")[2] for c in task["Properties"]["ContainerDefinitions"]}
@@ -49,7 +49,7 @@ def in_tasks(assembly: Assembly) -> dict[str, str]:
 
 @pytest.fixture
 def copy(tmp_path):
-    """Return a function that copies the example in the given order, with one age and mode."""
+    """Return a function that copies the example: files in this order, with this age and mode."""
 
     def make(name, backwards=False, age=0, mode=0o644):
         for file in sorted((f for f in FOLDER.rglob("*") if f.is_file()), reverse=backwards):
@@ -66,7 +66,7 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize(("architecture", "platform"), [("x86_64", "linux/amd64"), ("arm64", "linux/arm64")])
-def test_one_asset(architecture, platform):
+def test_all_tasks_run_one_image_for_their_processor(architecture, platform):
     """All tasks run one image for their processor."""
     assembly = cluster(image=AirflowImage.build(FOLDER, architecture=architecture), dags=ImageDags())
     ((digest, asset),) = images(assembly).items()
@@ -77,7 +77,7 @@ def test_one_asset(architecture, platform):
     assert set(in_tasks(assembly).values()) == {(processor, digest)}
 
 
-def test_an_asset_for_each_processor():
+def test_pools_on_another_processor_share_a_second_image():
     """Pools on another processor run an image of the same files, which is built once."""
     pools = [WorkerPool("default"), *(WorkerPool(name, architecture="arm64") for name in ("small", "large"))]
     assembly = cluster(image=AirflowImage.build(FOLDER), dags=ImageDags(), executor=CeleryExecutor(pools=pools))
@@ -101,7 +101,9 @@ def test_the_hash_depends_on_the_files(copy):
         (other / junk).parent.mkdir(exist_ok=True)
         (other / junk).write_text("junk")
     assert hash_of(other) == plain
-    (other / "airflow.cfg").write_text("[core]\nparallelism = 3\n")  # becomes variables, not part of the image
+    (other / "airflow.cfg").write_text(
+        "[core]\nparallelism = 3\n"
+    )  # becomes environment variables, not part of the image
     assert hash_of(other) == plain
     seen = {plain, hash_of(other, architecture="arm64"), hash_of(other, base="slim")}
     for name in ("requirements.txt", "packages.txt", "plugins/weekdays.py", "dags/report.py", "dags/more.py"):
@@ -111,8 +113,8 @@ def test_the_hash_depends_on_the_files(copy):
     assert len(seen) == 8
 
 
-def test_the_official_image_with_packages():
-    """The official image is built upon only if packages or modules are added."""
+def test_a_build_starts_from_the_official_image_only_to_add_packages():
+    """The official image is used as it is, unless packages or modules are added."""
 
     def build(app):
         stack, version = Stack(app, "Data"), AirflowVersion.V3_3
@@ -134,8 +136,8 @@ def test_the_official_image_with_packages():
         assert (folder / "requirements.txt").read_text() == "kombu>=5.6,<6\n"
 
 
-def test_a_dockerfile_of_the_user(tmp_path):
-    """The build context is the directory without ignored files, and the release is a build argument."""
+def test_a_dockerfile_is_built_with_the_release_as_build_argument(tmp_path):
+    """The build context is the directory without ignored files; the release is a build argument."""
     files = {
         **{"Dockerfile": "ARG AIRFLOW_VERSION\nFROM apache/airflow:${AIRFLOW_VERSION}\n", "src/app.py": "A = 1\n"},
         **{".dockerignore": "notes\n", "notes/a.md": "# A\n", "src/__pycache__/app.pyc": "", "src/.git/HEAD": "ref"},
@@ -155,13 +157,13 @@ def test_a_dockerfile_of_the_user(tmp_path):
     assert staged == {"Dockerfile", "src/app.py", ".dockerignore"}
     tasks = resources(assembly.templates["Data"], "AWS::ECS::TaskDefinition").values()
     entrypoints = [c["EntryPoint"] for task in tasks for c in task["Properties"]["ContainerDefinitions"]]
-    # The program that loads DAG files follows it.
+    # The program that loads DAG files follows the entry point.
     assert {tuple(words[:3]) for words in entrypoints} == {("/start",), ("/start", "python", "-c")}
 
 
 @pytest.mark.parametrize("kind", ["built", "ecr"])
 def test_only_execution_roles_may_pull(kind):
-    """Execution roles may pull from only one repository, without a finding of cdk-nag."""
+    """Execution roles may pull only from the image's repository, without a finding of cdk-nag."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -185,8 +187,8 @@ def test_only_execution_roles_may_pull(kind):
     }
 
 
-def test_no_docker_is_needed(tmp_path):
-    """The example synthesizes without Docker."""
+def test_an_app_with_a_built_image_synthesizes_without_docker(tmp_path):
+    """The custom-image example synthesizes without Docker."""
     assert "custom-image" in EXAMPLES
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "node").symlink_to(shutil.which("node"))

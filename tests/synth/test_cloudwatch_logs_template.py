@@ -27,13 +27,13 @@ WRITERS = {"Celery": "Poolsdefault", "Local": "ComponentsScheduler", "ECS": "Tas
 
 
 def own_group(template):
-    """Return the log group of task logs with its logical id."""
+    """Return logical id and properties of the log group of Airflow tasks."""
     ((name, group),) = ((n, g) for n, g in resources(template, "AWS::Logs::LogGroup").items() if n.startswith(GROUP))
     return name, group
 
 
 def allowed(template):
-    """Return role, actions and resources of each permission of task roles on logs."""
+    """Return role, actions and resources of each permission of task roles on log groups."""
     return {
         (role["Ref"].removeprefix("Airflow").partition("TaskRole")[0], actions, _several(statement["Resource"]))
         for policy in resources(template, "AWS::IAM::Policy").values()
@@ -49,8 +49,8 @@ def _several(value):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_permissions(name):
-    """The web component reads the group, and task runners write it; no role may create groups."""
+def test_no_role_may_create_log_groups(name):
+    """The web component reads logs and task runners write them."""
     template = template_of(logs=CloudWatchLogs(), enable_exec=False, **CLUSTERS[name])
     group, _ = own_group(template)
     streams = (f"{ARN}:<{group}>:log-stream:*",)
@@ -63,8 +63,8 @@ def test_permissions(name):
     }
 
 
-def test_the_group():
-    """The group is encrypted, has no fixed name, expires, and is retained."""
+def test_the_log_group_is_encrypted_and_retained():
+    """The log group has no fixed name; logs expire."""
     _, group = own_group(template_of(logs=CloudWatchLogs()))
     assert group["Properties"].keys() == {"KmsKeyId", "RetentionInDays"}
     assert group["Properties"]["RetentionInDays"] == 90
@@ -76,8 +76,8 @@ def test_the_group():
     assert passing["DeletionPolicy"] == "Delete"
 
 
-def test_the_log_folder():
-    """Airflow reads the group's name from the seventh part of the ARN, which must not end with ":*"."""
+def test_airflow_gets_the_log_group_by_its_arn_without_a_wildcard():
+    """Airflow reads the group's name from the ARN's seventh part."""
     template = template_of(logs=CloudWatchLogs())
     group, _ = own_group(template)
     found = {
@@ -90,8 +90,8 @@ def test_the_log_folder():
     assert found == {f"cloudwatch://{ARN}:<{group}>"}
 
 
-def test_switching_the_log_store_changes_no_type():
-    """S3Logs and CloudWatchLogs use no logical id for two types."""
+def test_switching_the_log_store_changes_no_resource_type():
+    """CloudFormation would reject another type."""
     bucket, group = template_of()["Resources"], template_of(logs=CloudWatchLogs())["Resources"]
     assert [name for name in bucket.keys() & group.keys() if bucket[name]["Type"] != group[name]["Type"]] == []
     assert {re.sub("[0-9A-F]{8}$", "", name) for name in group.keys() - bucket.keys()} == {GROUP}
@@ -101,8 +101,8 @@ def test_switching_the_log_store_changes_no_type():
     )
 
 
-def test_a_given_group():
-    """An existing group is used in its region."""
+def test_an_existing_log_group_is_used_in_its_region():
+    """An existing log group is used in its region."""
 
     def given(stack):
         arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/data/airflow:*"
@@ -121,8 +121,8 @@ def test_a_given_group():
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_cdk_nag(name):
-    """All findings are acknowledged, and all acknowledgements are needed."""
+def test_all_cdk_nag_findings_are_acknowledged(name):
+    """No acknowledgement is unused."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, "Data"), logs=CloudWatchLogs(), **CLUSTERS[name]), nag=True
     )

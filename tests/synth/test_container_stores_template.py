@@ -43,7 +43,7 @@ def of(template, kind, beginning="Airflow"):
 
 
 def waits_for(template, logical_id):
-    """Return every resource that CloudFormation creates before *logical_id*."""
+    """Return every resource that CloudFormation must create before *logical_id*."""
     found, open_ = set(), [logical_id]
     while open_:
         resource = template["Resources"][open_.pop()]
@@ -55,14 +55,14 @@ def waits_for(template, logical_id):
 
 
 def container(template, component):
-    """Return the only container of a component."""
+    """Return the only container of a component's task."""
     _, definition = of(template, "AWS::ECS::TaskDefinition", f"Airflow{component}")
     (found,) = definition["ContainerDefinitions"]
     return found
 
 
 FILE = Path(__file__).parent / "ids" / "files.json"
-# As in test_ids.py: properties whose change replaces the resource or its content.
+# Per resource type, as in test_ids.py: properties whose change replaces the resource or its content.
 KEPT = {
     "AWS::EFS::FileSystem": ["AvailabilityZoneName", "Encrypted", "KmsKeyId", "PerformanceMode"],
     "AWS::EFS::AccessPoint": ["ClientToken", "FileSystemId", "PosixUser", "RootDirectory"],
@@ -91,13 +91,13 @@ def stateful(**arguments):
         {"removal_policy": RemovalPolicy.DESTROY, "maintenance": True},
     ],
 )
-def test_committed(arguments):
-    """No other argument changes the committed resources."""
+def test_the_file_system_keeps_its_logical_ids(arguments):
+    """Create-only properties do not change either."""
     assert stateful(**{"database": ContainerDatabase(), **arguments}) == json.loads(FILE.read_text())
 
 
-def test_file_system():
-    """The file system is encrypted, elastic, backed up and retained, and denies connections without TLS."""
+def test_the_file_system_is_encrypted_and_requires_tls():
+    """The file system is elastic, backed up and retained."""
     template = template_of(**BOTH)
     logical_id, system = of(template, "AWS::EFS::FileSystem")
     key, _ = of(template, "AWS::KMS::Key")
@@ -113,8 +113,8 @@ def test_file_system():
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_file_system_for_development():
-    """With `RemovalPolicy.DESTROY` it is deleted and has no backups."""
+def test_removal_policy_destroy_deletes_the_file_system():
+    """It then has no backups."""
     template = template_of(**BOTH, removal_policy=RemovalPolicy.DESTROY)
     logical_id, system = of(template, "AWS::EFS::FileSystem")
     assert system["BackupPolicy"] == {"Status": "DISABLED"}
@@ -122,8 +122,8 @@ def test_file_system_for_development():
 
 
 @pytest.mark.parametrize(("image", "number"), [("postgres:17", "999"), ("postgres:17-alpine", "70")])
-def test_access_point(image, number):
-    """The access point's folder belongs to the user of the container."""
+def test_the_access_point_has_the_user_of_the_container(image, number):
+    """The access point's folder belongs to the user that the container runs as."""
     template = template_of(database=ContainerDatabase(image=image), executor=LocalExecutor())
     _, access = of(template, "AWS::EFS::AccessPoint")
     system, _ = of(template, "AWS::EFS::FileSystem")
@@ -138,8 +138,8 @@ def test_access_point(image, number):
     assert container(template, "Database")["User"] == f"{number}:{number}"
 
 
-def test_mount():
-    """The task mounts the access point with TLS and its own role."""
+def test_postgres_mounts_the_access_point_with_tls():
+    """PostgreSQL's task mounts the access point with TLS and its own role."""
     template = template_of(**BOTH)
     _, definition = of(template, "AWS::ECS::TaskDefinition", "AirflowDatabase")
     system, access = (of(template, f"AWS::EFS::{kind}")[0] for kind in ("FileSystem", "AccessPoint"))
@@ -166,7 +166,7 @@ def test_mount():
     assert [key.startswith("AirflowDatabase") for key in mounting] == [True]
 
 
-def test_entry_points():
+def test_postgres_keeps_the_entry_point_of_its_image():
     """PostgreSQL has its image's entry point; Redis starts in a shell."""
     template = template_of(**BOTH)
     assert "EntryPoint" not in container(template, "Database")
@@ -174,8 +174,8 @@ def test_entry_points():
 
 
 @pytest.mark.parametrize("component", ["Database", "Broker"])
-def test_never_two_tasks(component):
-    """ECS stops the old task before it starts the new one."""
+def test_ecs_never_runs_two_tasks_of_a_store(component):
+    """ECS stops a store's old task before it starts the new one."""
     _, service = of(template_of(**BOTH), "AWS::ECS::Service", f"Airflow{component}")
     deployment = service["DeploymentConfiguration"]
     assert (service["DesiredCount"], service["LaunchType"]) == (1, "FARGATE")
@@ -186,8 +186,8 @@ def test_never_two_tasks(component):
 
 
 @VERSIONS
-def test_names(version):
-    """Clients use names in the cluster's private zone."""
+def test_clients_use_the_dns_names_of_stores(version):
+    """Clients use a store's DNS name in the cluster's private zone."""
     template = template_of(version=version, **BOTH)
     _, zone = of(template, "AWS::ServiceDiscovery::PrivateDnsNamespace")
     names = {each["Properties"]["Name"] for each in resources(template, "AWS::ServiceDiscovery::Service").values()}
@@ -202,8 +202,8 @@ def test_names(version):
 
 
 @VERSIONS
-def test_stores_wait(version):
-    """A store depends on its network, permissions, rules, secret and files, but not on the gate."""
+def test_a_store_depends_on_its_network_but_not_on_the_gate(version):
+    """The migration gate needs the stores."""
     template = template_of(version=version, **BOTH)
     for component in ("Database", "Broker"):
         service, _ = of(template, "AWS::ECS::Service", f"Airflow{component}")
@@ -233,8 +233,8 @@ def test_stores_wait(version):
 
 
 @VERSIONS
-def test_others_wait_for_stores(version):
-    """The gate depends on both stores, services on the gate, and clients on the broker."""
+def test_the_gate_and_services_depend_on_the_stores(version):
+    """Clients of Redis depend on it, other services on the migration gate."""
     template = template_of(version=version, **BOTH)
     (gate,) = resources(template, "Custom::AirflowMigration")
     stores = {
@@ -257,7 +257,7 @@ def test_others_wait_for_stores(version):
         assert (broker in service["DependsOn"]) == uses, key
 
 
-def test_maintenance():
+def test_only_stores_run_during_maintenance():
     """During maintenance only the stores run."""
     template = template_of(**BOTH, version=AirflowVersion.V2_11, maintenance=True)
     counts = {key: each["Properties"]["DesiredCount"] for key, each in resources(template, "AWS::ECS::Service").items()}
@@ -267,8 +267,8 @@ def test_maintenance():
     assert len(counts) == 7
 
 
-def test_a_pool_that_is_added():
-    """An added pool reaches the broker."""
+def test_a_pool_added_later_reaches_redis():
+    """A worker pool that is added later has a rule to Redis."""
     pools = [WorkerPool("default"), WorkerPool("heavy")]
 
     def later(app):
@@ -281,7 +281,7 @@ def test_a_pool_that_is_added():
     assert {key: flat(value) for key, value in one.items()} == {key: flat(value) for key, value in other.items()}
 
 
-def test_log():
+def test_stores_always_log_to_cloudwatch():
     """Stores always log to CloudWatch Logs."""
     options = {"Name": "cloudwatch", "region": "eu-central-1", "log_group_name": "g", "log_stream_prefix": "p"}
     template = template_of(**BOTH, log_router=FireLens(options=options))
@@ -289,7 +289,7 @@ def test_log():
         assert container(template, component)["LogConfiguration"]["LogDriver"] == "awslogs"
 
 
-def test_shell():
+def test_enable_exec_permits_a_shell_in_stores():
     """enable_exec=True permits a shell in stores."""
     template = template_of(**BOTH, enable_exec=True)
     for component in ("Database", "Broker"):
@@ -299,8 +299,8 @@ def test_shell():
         assert "ssmmessages:OpenDataChannel" in json.dumps(policy)
 
 
-def test_warnings():
-    """Each store is for development."""
+def test_a_warning_explains_that_a_store_is_for_development():
+    """A warning explains that each store in a container is for development."""
     stack = Stack(App(), "Data")
     add_cluster(stack, **BOTH)
     found = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("for development"))
@@ -325,12 +325,12 @@ def given_vpc(stack, *zones):
 
 
 def test_one_mount_target_for_each_zone():
-    """Of two subnets in a zone, EFS uses the first."""
+    """Of two subnets in a zone, only the first has a mount target."""
     zones = ["eu-central-1a", "eu-central-1b", "eu-central-1a", "eu-central-1b"]
     template = template_of(**BOTH, vpc=lambda stack: given_vpc(stack, *zones))
     targets = [each["Properties"] for each in resources(template, "AWS::EFS::MountTarget").values()]
     assert [target["SubnetId"] for target in targets] == ["subnet-0", "subnet-1"]
-    # The load balancer does the same.
+    # The load balancer also uses only the first subnet of a zone.
     (balancer,) = resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
     assert balancer["Properties"]["Subnets"] == ["subnet-0", "subnet-1"]
     groups = {json.dumps(target["SecurityGroups"]) for target in targets}
@@ -348,15 +348,15 @@ KINDS = {
 
 @pytest.mark.parametrize("before", KINDS)
 @pytest.mark.parametrize("after", KINDS)
-def test_one_id_one_type(before, after):
-    """Switching stores uses no logical id for two types, which CloudFormation would reject."""
+def test_switching_stores_changes_no_resource_type(before, after):
+    """CloudFormation would reject another type."""
     old, new = (template_of(**KINDS[name])["Resources"] for name in (before, after))
     assert {key for key in old.keys() & new.keys() if old[key]["Type"] != new[key]["Type"]} == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_passwords_stay(kind):
-    """Switching the kind of store keeps them."""
+def test_switching_stores_keeps_their_passwords(kind):
+    """Switching the kind of store keeps its password."""
     ours, others = template_of(**KINDS[kind]), template_of()
     for beginning in ("AirflowDatabaseCredentials", "AirflowBrokerToken"):
         assert of(ours, "AWS::SecretsManager::Secret", beginning) == of(
@@ -364,16 +364,16 @@ def test_passwords_stay(kind):
         )
 
 
-def test_the_gate_runs_for_another_database():
-    """The gate's task definition contains the database host."""
+def test_the_migration_runs_for_another_database():
+    """The migration's task definition contains the database host."""
     definitions = [
         of(template_of(**KINDS[kind]), "AWS::ECS::TaskDefinition", "AirflowGate")[1] for kind in ("RDS", "container")
     ]
     assert definitions[0] != definitions[1]
 
 
-def test_the_gate_does_not_run_for_another_size():
-    """Size and minor release do not change the gate's task definition."""
+def test_the_migration_does_not_run_for_another_size_of_postgres():
+    """The same is true for its minor release."""
     other = ContainerDatabase(image="public.ecr.aws/docker/library/postgres:17.9", cpu=512)
     definitions = [
         of(template_of(**arguments), "AWS::ECS::TaskDefinition", "AirflowGate")[1]

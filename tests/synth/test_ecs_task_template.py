@@ -1,4 +1,4 @@
-"""ECS tasks of the user in the template."""
+"""ECS tasks that the user adds, in the template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLE = "arn:aws:iam::123456789012:role/etl"
 
 
 def template(build, **arguments):
-    """Return the template of a cluster that *build* adds to."""
+    """Return the template of a cluster after *build* has added to it."""
 
     def fill(app):
         stack = Stack(app, "Data")
@@ -37,7 +37,7 @@ def template(build, **arguments):
 
 
 def etl(**arguments):
-    """Return a function that adds an ECS task."""
+    """Return a function that adds an ECS task with these arguments."""
     return lambda _, cluster: cluster.add_ecs_task("etl", **arguments)
 
 
@@ -52,8 +52,8 @@ def definition(result):
     return found, container
 
 
-def test_the_definition():
-    """All arguments are in the task definition; service, shell and the cluster's secrets are not."""
+def test_all_arguments_are_in_the_task_definition():
+    """There is no service and no secret of the cluster."""
     result = template(
         etl(
             image=ecs.ContainerImage.from_registry(PYTHON),
@@ -79,7 +79,7 @@ def test_the_definition():
 
 
 @pytest.mark.parametrize("place", ["imported", "another stack"])
-def test_credentials_with_their_own_key(place):
+def test_credentials_of_an_image_may_have_their_own_key(place):
     """The execution role reads the credentials and decrypts them, without a dependency cycle between stacks."""
 
     def fill(app):
@@ -107,8 +107,8 @@ def test_credentials_with_their_own_key(place):
     assert "secretsmanager" in str(decrypts["Condition"])
 
 
-def test_default_entry_point_and_command():
-    """The defaults are those of the image."""
+def test_default_entry_point_and_command_are_those_of_the_image():
+    """The template does not set them."""
     _, container = definition(template(etl(image=ecs.ContainerImage.from_registry(PYTHON))))
     assert not {"EntryPoint", "Command", "Environment"} & {*container}
 
@@ -117,8 +117,8 @@ def test_default_entry_point_and_command():
     ("entrypoint", "starts"),
     [([], ["/usr/bin/dumb-init", "--", "/entrypoint"]), (["/bin/sh", "-c"], ["/bin/sh", "-c"])],
 )
-def test_the_clusters_image(entrypoint, starts):
-    """The default image is the cluster's, and its entry point does not wait for a database."""
+def test_the_default_image_is_that_of_the_cluster(entrypoint, starts):
+    """Its entry point does not wait for a database."""
     result = template(etl(entrypoint=entrypoint, command=["python", "etl.py"]))
     _, container = definition(result)
     images = {
@@ -131,15 +131,15 @@ def test_the_clusters_image(entrypoint, starts):
     assert container["Environment"] == [{"Name": "CONNECTION_CHECK_MAX_COUNT", "Value": "0"}]
 
 
-def test_default_processor():
+def test_the_default_processor_is_that_of_the_image():
     """The default processor is that of the image."""
     task, _ = definition(template(etl(), image=AirflowImage.official(architecture="arm64")))
     assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
 
 
 @pytest.mark.parametrize("spot", [False, True])
-def test_spot(spot):
-    """Spot requires capacity providers of the cluster."""
+def test_an_ecs_task_on_spot_requires_capacity_providers(spot):
+    """The ECS cluster has capacity providers only then."""
     result = template(etl(spot=spot))
     found = resources(result, "AWS::ECS::ClusterCapacityProviderAssociations").values()
     assert [each["Properties"]["CapacityProviders"] for each in found] == (
@@ -147,7 +147,7 @@ def test_spot(spot):
     )
 
 
-def test_default_role():
+def test_the_default_task_role_has_no_permissions():
     """The default task role has no permissions."""
     result = template(etl())
     task, _ = definition(result)
@@ -156,8 +156,8 @@ def test_default_role():
     assert [statement for owner, statement in statements(result) if owner == role] == []
 
 
-def test_grants_and_connections():
-    """Grants and connections apply only to the task."""
+def test_grants_and_connections_apply_only_to_the_task():
+    """Grants to an ECS task, and its connections, apply to no other component."""
 
     def build(stack, cluster):
         handle = cluster.add_ecs_task("etl", image=ecs.ContainerImage.from_registry(PYTHON))
@@ -186,8 +186,8 @@ def test_grants_and_connections():
 
 
 @pytest.mark.parametrize("imported", [False, True])
-def test_task_role(imported):
-    """A given role is used and passed, but not changed."""
+def test_an_existing_task_role_is_used_unchanged(imported):
+    """An existing role is used and may be passed, but gets no permissions."""
 
     def build(stack, cluster):
         trust = iam.ServicePrincipal("ecs-tasks.amazonaws.com")
@@ -219,8 +219,8 @@ EXECUTORS = {
 
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
 @pytest.mark.parametrize("name", EXECUTORS)
-def test_only_task_runners_may_start_it(name, line):
-    """Task runners may start it by family, only in its cluster and with its two roles."""
+def test_only_task_runners_may_start_an_ecs_task(name, line):
+    """They may pass only its two roles."""
     executor, runs = EXECUTORS[name]
     build = etl(image=ecs.ContainerImage.from_registry(PYTHON))
     result = template(build, executor=executor, version=AirflowVersion.of(line))
@@ -261,8 +261,8 @@ def test_only_task_runners_may_start_it(name, line):
     assert [role[:27] for role, given in found.items() if given == waits] == ["AirflowComponentsTriggerer" + "T"]
 
 
-def test_the_variable():
-    """Containers that read DAG files have the variable."""
+def test_containers_that_read_dag_files_have_the_airflow_variable():
+    """Operators need it when DAGs are parsed."""
     result = template(etl(image=ecs.ContainerImage.from_registry(PYTHON)))
     task, _ = definition(result)
     variables = {
@@ -284,7 +284,7 @@ def test_the_variable():
     assert (network["assignPublicIp"], arguments["launch_type"]) == ("DISABLED", "FARGATE")
 
 
-def test_in_public_subnets():
+def test_a_task_in_public_subnets_has_a_public_address():
     """In public subnets a task needs a public address to pull its image."""
     result = template(etl(), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
     (variable,) = {
@@ -297,8 +297,8 @@ def test_in_public_subnets():
     assert json.loads(variable)["network_configuration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
 
 
-def test_no_rules():
-    """No rule of the cluster refers to it, independent of its variables."""
+def test_no_security_group_rule_refers_to_an_ecs_task():
+    """Names of its variables do not matter."""
     environment = {"METADATA_HOST": "db.example.com", "BROKER_HOST": "redis.example.com"}
     groups = Groups(template(etl(environment=environment)))
     assert "Tasks/etl" in groups.names.values()
@@ -308,7 +308,7 @@ def test_no_rules():
 
 @pytest.mark.parametrize("name", ["etl", "Executor", "executor", 3])
 def test_an_invalid_name_changes_nothing(name):
-    """An invalid name raises an error and leaves the cluster unchanged."""
+    """An error leaves the cluster unchanged."""
 
     def build(stack, cluster):
         cluster.add_ecs_task("etl")

@@ -1,4 +1,4 @@
-"""Security group rules of the template, compared with the table of communications."""
+"""Security group rules of the template, compared with the table of connections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GIVEN = {"sg-0123456789abcdef0": "Database", "sg-0123456789abcdef1": "Broker"}
 
 
 def given(stack, name):
-    """Return credentials and security group of an existing store."""
+    """Return credentials and security group of an existing database or Redis."""
     (group,) = (key for key, value in GIVEN.items() if value == name)
     arn = f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{name}-AbCdEf"
     return (
@@ -79,35 +79,35 @@ CLUSTERS = {
 # "Web" is the load balancer, and "Pools/default" the default pool.
 WEB, EXECUTION_API, WORKER_LOGS, TRIGGERER_LOGS, POSTGRES, REDIS, NFS = 8080, 8081, 8793, 8794, 5432, 6379, 2049
 
-# The eleven communications that this library started from, then its own. Each is a rule, or the reason for its
-# absence.
+# Eleven connections of any Airflow cluster, then those of this library: each as a rule, or with the reason why none
+# is needed.
 COMMUNICATIONS = [
     # 1. The web component reads logs of running tasks.
     ("3.3 Celery", "ApiServer", "Pools/default", WORKER_LOGS),
     ("3.3 Local", "ApiServer", "Scheduler", WORKER_LOGS),
     ("2.11 Celery", "Webserver", "Pools/default", WORKER_LOGS),
     ("2.11 Local", "Webserver", "Scheduler", WORKER_LOGS),
-    # 2. The web component and DAG files: never, see test_absent; DAGs come from the database.
+    # 2. The web component and DAG files: none, see FORBIDDEN; it reads DAGs from the database.
     # 3. The web component and the metadata database.
     ("3.3 Celery", "ApiServer", "Database", POSTGRES),
     ("3.3 Local", "ApiServer", "Database", POSTGRES),
     ("2.11 Celery", "Webserver", "Database", POSTGRES),
     ("2.11 Local", "Webserver", "Database", POSTGRES),
-    # 4. Workers and DAG files: from S3, an AWS API, which needs no rule.
+    # 4. Workers and DAG files: they read from S3, an AWS API, which needs no rule.
     # 5. Workers and the metadata database: only in Airflow 2; later workers use the execution API instead.
     ("2.11 Celery", "Pools/default", "Database", POSTGRES),
     ("3.3 Celery", "Pools/default", "ApiServer", EXECUTION_API),
     ("3.3 Local", "Scheduler", "ApiServer", EXECUTION_API),
-    # 6 and 7. Workers, the result backend and the broker: one Redis is both.
+    # 6 and 7. Workers, and the result backend and broker: one Redis serves as both.
     ("3.3 Celery", "Pools/default", "Broker", REDIS),
     ("2.11 Celery", "Pools/default", "Broker", REDIS),
-    # 8. The scheduler and DAG files: only the DAG processor reads them; LocalExecutor reads S3, see 4.
+    # 8. The scheduler and DAG files: it reads none, except with LocalExecutor from S3, see 4.
     # 9. The scheduler and the metadata database.
     ("3.3 Celery", "Scheduler", "Database", POSTGRES),
     ("3.3 Local", "Scheduler", "Database", POSTGRES),
     ("2.11 Celery", "Scheduler", "Database", POSTGRES),
     ("2.11 Local", "Scheduler", "Database", POSTGRES),
-    # 10 and 11. The scheduler, the result backend and the broker.
+    # 10 and 11. The scheduler, and the result backend and broker.
     ("3.3 Celery", "Scheduler", "Broker", REDIS),
     ("2.11 Celery", "Scheduler", "Broker", REDIS),
     # Beyond the eleven: clients, load balancer, DAG processor, triggerer, migration.
@@ -148,7 +148,7 @@ COMMUNICATIONS = [
     *(("2.11 several", source, "Database", POSTGRES) for source in ("Tasks/executor", "Pools/default")),
     *(("2.11 several", source, "Broker", REDIS) for source in ("Scheduler", "Pools/default")),
     ("2.11 several", "Webserver", "Pools/default", WORKER_LOGS),
-    # SQS is an AWS API, which needs no rule. Aurora and existing stores have the usual rules.
+    # SQS is an AWS API, which needs no rule. Aurora and existing stores have the rules of RDS and Redis.
     *(
         row
         for name, web in (
@@ -170,7 +170,7 @@ COMMUNICATIONS = [
         for name in ("3.3 Aurora", "3.3 existing")
         for source in ("Scheduler", "Pools/default")
     ),
-    # Development stores also have an edge from the database to its files.
+    # With stores in containers, the database also connects to its file system.
     *(
         row
         for name, web in (("3.3 containers", "ApiServer"), ("2.11 containers", "Webserver"))
@@ -189,7 +189,7 @@ COMMUNICATIONS = [
     ("2.11 containers", "Pools/default", "Database", POSTGRES),
 ]
 
-# Communications that must not exist; None means any port.
+# Connections that must not be allowed; None means any port.
 FORBIDDEN = {
     "the load balancer does not reach the worker": ("3.3 Celery", "Web", "Pools/default", None),
     "the load balancer does not reach the scheduler": ("3.3 Local", "Web", "Scheduler", None),
@@ -309,13 +309,13 @@ FORBIDDEN = {
 
 @dataclass(frozen=True)
 class Groups:
-    """The security groups of a template, with the names of the plan."""
+    """The security groups of a template, by their names in the plan."""
 
     template: dict
 
     @property
     def names(self):
-        """Return names by logical id."""
+        """Return the plan's name of each security group, by logical id."""
         stores = {
             "Load balancer of Airflow": "Web",
             "Metadata database of Airflow": "Database",
@@ -329,7 +329,7 @@ class Groups:
         return {key: stores.get(text, text.removeprefix("Airflow ")) for key, text in found.items()}
 
     def name(self, reference):
-        """Return the name of the group, or of the owner of an address."""
+        """Return the plan's name of a security group, "VPC" for its address range, or an existing store."""
         if reference == {"Fn::GetAtt": ["AirflowVpcE5F1B051", "CidrBlock"]}:
             return "VPC"
         if isinstance(reference, str):
@@ -339,7 +339,7 @@ class Groups:
         return self.names[logical_id]
 
     def inline(self, section):
-        """Yield each rule inside a group, with the group's name."""
+        """Yield each rule inside a security group, with the group's name in the plan."""
         for logical_id, group in resources(self.template, "AWS::EC2::SecurityGroup").items():
             for rule in group["Properties"].get(section, ()):
                 yield self.names[logical_id], rule
@@ -370,15 +370,15 @@ class Groups:
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_communications(name):
-    """The inbound rules equal the table."""
+def test_inbound_rules_equal_the_table_of_connections(name):
+    """The inbound rules equal the table of connections."""
     expected = sorted((source, target, port) for cluster, source, target, port in COMMUNICATIONS if cluster == name)
     assert expected == sorted(Groups(template_of(**CLUSTERS[name])).admitted())
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_rules_equal_the_edges(name):
-    """The inbound rules equal the edges of the plan."""
+    """The inbound rules equal the edges (permitted connections) of the plan."""
     stack = Stack()
     arguments = {key: value(stack) if callable(value) else value for key, value in CLUSTERS[name].items()}
     edges = [(edge.source, edge.target, edge.port) for edge in plan_of(**arguments).edges]
@@ -400,8 +400,8 @@ def grown():
     return synthesize(build).templates["Data"], plans[0]
 
 
-def test_rules_after_additions():
-    """The rules follow the final plan."""
+def test_rules_follow_pools_and_tasks_that_are_added_later():
+    """The rules equal the final plan."""
     template, plan = grown()
     edges = [("VPC" if edge.source == "Clients" else edge.source, edge.target, edge.port) for edge in plan.edges]
     admitted = sorted(Groups(template).admitted())
@@ -415,8 +415,8 @@ def test_rules_after_additions():
 
 
 @pytest.mark.parametrize("case", FORBIDDEN)
-def test_absent(case):
-    """Forbidden communications have no rule."""
+def test_forbidden_connections_have_no_rule(case):
+    """The table FORBIDDEN lists them."""
     name, source, target, port = FORBIDDEN[case]
     groups = Groups(grown()[0] if name == "3.3 grown" else template_of(**CLUSTERS[name]))
     assert {source, target} <= {"VPC", *groups.names.values(), *(GIVEN.values() if "existing" in name else ())}
@@ -426,20 +426,20 @@ def test_absent(case):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_addresses(name):
-    """Only the load balancer admits addresses."""
+def test_only_the_load_balancer_accepts_ip_addresses(name):
+    """Other rules refer to security groups."""
     groups = Groups(template_of(**CLUSTERS[name]))
     assert {"Web"} == {target for source, target, _ in groups.admitted() if source == "VPC"}
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_no_group_admits_itself(name):
-    """No security group admits itself."""
+    """No security group has an inbound rule for itself."""
     assert [rule for rule in Groups(template_of(**CLUSTERS[name])).admitted() if rule[0] == rule[1]] == []
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_outbound(name):
+def test_stores_open_no_connections_and_tasks_may_connect_anywhere(name):
     """Stores open no connections, the load balancer only to the web component, tasks everywhere.
 
     A store in a container opens HTTPS for its image, secrets and log.
@@ -458,7 +458,7 @@ def test_outbound(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_one_group_each(name):
+def test_each_component_and_store_has_its_own_security_group(name):
     """No two components or stores share a security group."""
     template = template_of(**CLUSTERS[name])
     used = [
@@ -485,7 +485,9 @@ def test_one_group_each(name):
         ),
         *(
             target["Properties"]["SecurityGroups"]
-            for target in [*resources(template, "AWS::EFS::MountTarget").values()][:1]  # one for each zone
+            for target in [*resources(template, "AWS::EFS::MountTarget").values()][
+                :1
+            ]  # all mount targets share their groups
         ),
         *(
             [variable["Value"]]
@@ -510,7 +512,7 @@ def test_one_group_each(name):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_execution_api_is_not_public(name):
-    """The listener returns 404 for the execution API."""
+    """The load balancer's listener returns 404 for the execution API."""
     template = template_of(**CLUSTERS[name])
     (rule,) = resources(template, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
     rule = rule["Properties"]

@@ -74,7 +74,7 @@ def texts(assembly: Assembly) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_files(name):
+def test_each_example_is_a_documented_app_that_cdk_can_run(name):
     """Each example is a documented app that `cdk` can run."""
     folder = REPOSITORY / "examples" / name
     assert {"app.py", "cdk.json", "README.md"} <= {file.name for file in folder.iterdir()}
@@ -90,8 +90,8 @@ def test_snapshot(name, snapshot):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_cdk_nag(name):
-    """All findings are acknowledged with a reason."""
+def test_cdk_nag_findings_are_acknowledged_with_a_reason(name):
+    """All findings of cdk-nag are acknowledged with a reason."""
     report = example(name).nag
     assert (report["conclusion"], report["violations"]) == ("success", [])
     assert report["suppressedViolations"]
@@ -99,13 +99,13 @@ def test_cdk_nag(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_acknowledgements_are_needed(name):
-    """An acknowledgement without a finding would hide a later one."""
+    """Each acknowledgement has a finding; an unused one would hide a later finding."""
     used = {(found["acknowledgedAt"], found["acknowledgedId"]) for found in example(name).nag["suppressedViolations"]}
     assert example(name).acknowledgements == used
 
 
 @pytest.mark.parametrize("flags", ["none", "recommended"])
-def test_feature_flags(flags):
+def test_feature_flags_cause_no_findings(flags):
     """No feature flags cause findings in a cluster without arguments."""
     context = feature_flags() if flags == "recommended" else {}
     assert len(feature_flags()) > 50
@@ -113,7 +113,7 @@ def test_feature_flags(flags):
 
 
 @tool("cfn-lint", "cfn-lint")
-def test_cfn_lint():
+def test_cfn_lint_has_no_findings():
     """cfn-lint has no findings."""
     assemblies = [example(name) for name in EXAMPLES]
     assemblies += [zero_arguments(), zero_arguments(context=feature_flags())]
@@ -121,10 +121,10 @@ def test_cfn_lint():
 
 
 @tool("checkov", "checkov")
-def test_checkov(tmp_path):
+def test_checkov_has_only_documented_findings(tmp_path):
     """Checkov has only the findings that the documentation explains."""
     seen = set()
-    # Each resource only once, because checkov is slow.
+    # Check equal resources of several examples only once, because checkov is slow.
     for name, assembly in {"zero": zero_arguments(), **{name: example(name) for name in EXAMPLES}}.items():
         for stack, template in assembly.templates.items():
             texts = {key: json.dumps(resource) for key, resource in template["Resources"].items()}
@@ -158,7 +158,7 @@ def test_checkov(tmp_path):
 
 
 @pytest.mark.slow
-def test_cdk_validator():
+def test_the_cdk_validator_has_no_findings():
     """CDK's validator, with CloudFormation's default rules as errors, has no findings."""
     script = """
 import json, synthesis
@@ -189,14 +189,14 @@ synthesis.synthesize(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_cli(name, tmp_path):
+def test_cdk_synth_and_cdk_ls_work_on_each_example(name, tmp_path):
     """`cdk synth --strict` and `cdk ls` work on each example.
 
     The templates are identical, although each process orders hashes differently.
     """
-    # The command would add usage statistics and its own paths to templates.
+    # Without these options, the CDK command adds usage statistics and paths to templates.
     plain = ["--no-version-reporting", "--no-path-metadata", "--no-asset-metadata"]
-    # A seed that differs from that of this process.
+    # A hash seed that differs from that of this process.
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = {**os.environ, "CDK_DISABLE_CLI_TELEMETRY": "true", "PYTHONHASHSEED": seed}
 

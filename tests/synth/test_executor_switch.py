@@ -41,23 +41,23 @@ EXECUTORS = {
     "local": LocalExecutor(),
     "several": SeveralExecutors([CeleryExecutor(broker=SqsBroker()), EcsExecutor()]),
 }
-# Types of resources with data, or that such resources depend on.
+# Types of resources that hold data, or that such resources depend on.
 STATEFUL = re.compile(
     r"AWS::(RDS|S3|KMS|SecretsManager|EFS|DynamoDB|SQS|ElastiCache|Logs)::|AWS::EC2::(VPC|Subnet)\b|AWS::ServiceDiscovery::PrivateDnsNamespace"
 )
-# A line such as "[+] AWS::SQS::Queue Airflow/Broker/Queues/default AirflowBroker…", with a remark.
+# A line such as "[+] AWS::SQS::Queue Airflow/Broker/Queues/default AirflowBroker…", perhaps with a remark at the end.
 LINE = re.compile(r"^\[([+~-])\] (AWS::\S+|Custom::\S+) (\S+) (\S+)(.*)$", re.MULTILINE)
 VERSIONS = {"3.3": AirflowVersion.V3_3, "2.11": AirflowVersion.V2_11}
 
 
 def arguments(version: str, executor: str):
-    """Return the arguments of a cluster."""
+    """Return the arguments of a cluster with this version and executor, by their names in the tables above."""
     return {"version": VERSIONS[version], "executor": EXECUTORS[executor]}
 
 
 def kept(version: str, executor: str):
-    """Return the resources with data by logical id, without the broker's."""
-    # In Airflow 2 only a broker in a container needs the zone.
+    """Return the resources that hold data, except the broker's, by logical id."""
+    # In Airflow 2 only a broker in a container needs the private DNS zone.
     own = ("AirflowBroker", "AirflowNamespace") if version == "2.11" else ("AirflowBroker",)
     found = template_of(**arguments(version, executor))["Resources"].items()
     return {
@@ -69,7 +69,7 @@ def kept(version: str, executor: str):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_stores_do_not_depend_on_the_executor(version):
-    """Database, buckets, keys, secrets, logs and network are equal."""
+    """With every executor, database, buckets, keys, secrets, logs and network are equal."""
     (first, *others) = (kept(version, executor) for executor in EXECUTORS)
     kinds = {resource["Type"].split("::")[1] for resource in first.values()}
     assert kinds >= {"RDS", "S3", "KMS", "SecretsManager", "Logs", "EC2"}
@@ -98,8 +98,8 @@ def diff(before, after, folder) -> list[tuple[str, ...]]:
 
 
 def stores(changes):
-    """Return the changes of resources with data, without the broker's."""
-    # A removed resource has no path, but its logical id starts with it.
+    """Return the changes of resources that hold data, except the broker's."""
+    # A removed resource has no path, but a logical id that starts like it.
     return [
         change
         for change in changes

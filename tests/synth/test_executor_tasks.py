@@ -1,4 +1,4 @@
-"""The ECS executor in the template: subnets, tasks and grants."""
+"""The ECS executor in the template: its subnets, tasks and grants."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRIVATE, PUBLIC = ec2.SubnetType.PRIVATE_WITH_EGRESS, ec2.SubnetType.PUBLIC
 
 
 def definition(template, name):
-    """Return the only container with that name."""
+    """Return the only container definition with that name."""
     (found,) = (
         container
         for task in resources(template, "AWS::ECS::TaskDefinition").values()
@@ -39,7 +39,7 @@ def options(template, name="scheduler"):
 
 @pytest.mark.parametrize("kind", [PRIVATE, PUBLIC])
 def test_tasks_use_the_subnets_of_services(kind):
-    """In public subnets tasks have public addresses."""
+    """Executor tasks use the services' subnets, with public addresses if these are public."""
     template = template_of(executor=EcsExecutor(), task_subnets=ec2.SubnetSelection(subnet_type=kind))
     (scheduler,) = (
         service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
@@ -53,7 +53,7 @@ def test_tasks_use_the_subnets_of_services(kind):
 
 
 def test_the_entry_point_loads_dags():
-    """Before Airflow 3.2 the entry point loads DAGs; the command is free for the executor."""
+    """Before Airflow 3.2 the entry point loads DAGs, because the executor replaces the command."""
     template = template_of(executor=EcsExecutor(), version=AirflowVersion.V2_11)
     task, worker = (
         definition(each, name)
@@ -68,14 +68,14 @@ class ElsewhereExecutor(EcsExecutor):
     """A third-party executor whose tasks run another image."""
 
     def plan(self, context):
-        """Return a plan with another image."""
+        """Return the usual plan with another image."""
         found = super().plan(context)
         image = AirflowImage.registry("ghcr.io/acme/airflow:tasks", entrypoint=["/init"])
         return replace(found, tasks=tuple(replace(task, image=image) for task in found.tasks))
 
 
-def test_an_image_of_the_executor():
-    """Only the executor's tasks run its image."""
+def test_only_executor_tasks_run_the_image_of_the_executor():
+    """Only the executor's tasks run the image that it plans."""
     template = template_of(executor=ElsewhereExecutor())
     task = definition(template, "task")
     assert (task["Image"], task["EntryPoint"][:3]) == ("ghcr.io/acme/airflow:tasks", ["/init", "python", "-c"])
@@ -87,12 +87,12 @@ class Agents:
     """An Aspect that adds an agent to every task definition."""
 
     def visit(self, node):
-        """Add the agent once."""
+        """Add the agent's container once."""
         if isinstance(node, ecs.FargateTaskDefinition) and node.find_container("agent") is None:
             node.add_container("agent", image=ecs.ContainerImage.from_registry("example.com/agent:1"))
 
 
-def test_a_sidecar_of_an_aspect():
+def test_an_aspect_that_adds_a_sidecar_to_executor_tasks_fails():
     """A container that an Aspect adds to executor tasks fails the synthesis."""
     app = make_app()
     stack = Stack(app, "Data")
@@ -105,8 +105,8 @@ def test_a_sidecar_of_an_aspect():
     assert str(refusal.value).count("cannot run beside") == 1
 
 
-def test_grants_reach_the_tasks():
-    """Grants reach all roles that run user code."""
+def test_grants_to_the_cluster_reach_all_roles_that_run_user_code():
+    """Grants to the cluster reach all roles that run user code."""
 
     def build(app):
         stack = Stack(app, "Data")

@@ -1,4 +1,4 @@
-"""The migration gate in the template: its dependencies, and what starts it again."""
+"""The migration gate in the template: its dependencies, and what makes it run again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLUSTERS = {
 
 
 def gate(template):
-    """Return the custom resource."""
+    """Return the custom resource of the migration gate."""
     (found,) = resources(template, "Custom::AirflowMigration").values()
     return found
 
@@ -29,7 +29,7 @@ def task(template):
 
 
 def waits_for(template, logical_id):
-    """Return every resource that CloudFormation creates before *logical_id*."""
+    """Return every resource that CloudFormation must create before *logical_id*."""
     found, open_ = set(), [logical_id]
     while open_:
         resource = template["Resources"][open_.pop()]
@@ -41,8 +41,8 @@ def waits_for(template, logical_id):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_dependencies(name):
-    """The migration depends on database, rules, policies, logs and network."""
+def test_the_migration_depends_on_database_rules_and_network(name):
+    """Policies and logs are needed as well."""
     template = template_of(**CLUSTERS[name])
     everything = template["Resources"]
     (gate_id,) = resources(template, "Custom::AirflowMigration")
@@ -70,7 +70,7 @@ def test_dependencies(name):
 
 
 def aurora(stack):
-    """Return a database cluster of the user's."""
+    """Return an Aurora cluster that the user created."""
     version = rds.AuroraPostgresEngineVersion.of("17.4", "17")
     cluster = rds.DatabaseCluster(
         stack,
@@ -82,8 +82,8 @@ def aurora(stack):
     return ExistingDatabase(cluster)
 
 
-def test_waits_for_a_database_of_the_user():
-    """The migration depends on the writer, because the address exists earlier."""
+def test_the_migration_waits_for_the_writer_of_an_existing_aurora():
+    """Its address exists before the writer."""
     template = template_of(vpc=lambda stack: ec2.Vpc(stack, "Vpc"), database=aurora)
     (gate_id,) = resources(template, "Custom::AirflowMigration")
     needed = {*resources(template, "AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")}
@@ -92,7 +92,7 @@ def test_waits_for_a_database_of_the_user():
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_services_wait(name):
+def test_every_service_depends_on_the_migration(name):
     """Every service depends on the migration."""
     template = template_of(**CLUSTERS[name])
     (gate_id,) = resources(template, "Custom::AirflowMigration")
@@ -102,8 +102,8 @@ def test_services_wait(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_properties(name):
-    """Nothing but its task definition makes the gate run again."""
+def test_only_another_task_definition_makes_the_gate_run_again(name):
+    """The custom resource has no other changing property."""
     assert {*gate(template_of(**CLUSTERS[name]))["Properties"]} == {"ServiceToken", "ServiceTimeout", "TaskDefinition"}
 
 
@@ -123,19 +123,19 @@ RELATED = {
 
 
 @pytest.mark.parametrize("change", UNRELATED)
-def test_does_not_run_again(change):
+def test_an_unrelated_change_does_not_run_the_migration_again(change):
     """An unrelated change keeps the migration's task definition."""
     assert task(template_of(**UNRELATED[change])) == task(template_of())
 
 
 @pytest.mark.parametrize("change", RELATED)
-def test_runs_again(change):
+def test_another_release_or_image_runs_the_migration_again(change):
     """Another release or image changes the migration's task definition."""
     assert task(template_of(**RELATED[change])) != task(template_of())
 
 
-def test_runs_again_for_a_version():
-    """Another release starts the gate, even if the image's name is the same."""
+def test_another_release_with_the_same_image_runs_the_migration_again():
+    """The image's tag may be moved."""
     image = AirflowImage.registry("example.com/airflow:latest")
     one, other = (task(template_of(version=version, image=image)) for version in AirflowVersion.ALL[-2:])
     assert one != other

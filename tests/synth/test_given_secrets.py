@@ -1,4 +1,4 @@
-"""Secrets of the user in Secrets Manager and SSM: their containers and readers."""
+"""Secrets that the user creates in Secrets Manager or SSM: which containers have them and who may read them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _ecs_task(stack, secret):
 
 
 ALL = {"ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Poolsdefault"}
-# Each place for the secret, with the components that receive it.
+# Each argument that may hold a secret, with the components that receive it.
 PLACES = {
     "environment=": (lambda stack, s: add_cluster(stack, environment={NAME: s}), ALL),
     **{
@@ -84,7 +84,7 @@ PLACES = {
 
 
 def template(place, source):
-    """Return the template of a cluster with a secret in that place."""
+    """Return the template of a cluster with a secret in that argument."""
     return synthesize(lambda app: _filled(Stack(app, "Data"), place, source)).templates["Data"]
 
 
@@ -109,8 +109,8 @@ def readers(result, source):
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("place", PLACES)
-def test_only_its_components_have_the_secret(place, source):
-    """Only the execution roles of these components may read and decrypt it."""
+def test_only_components_that_receive_a_secret_may_read_it(place, source):
+    """Other execution roles may not decrypt it."""
     result, owners = template(place, source), PLACES[place][1]
     holders = {
         name.partition("/")[0]: secret["ValueFrom"]
@@ -129,7 +129,7 @@ def test_only_its_components_have_the_secret(place, source):
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
-def test_options(source, line):
+def test_a_sensitive_option_reaches_all_containers_but_the_migration(source, line):
     """A sensitive option reaches every Airflow container except the migration."""
 
     def build(app):
@@ -149,8 +149,8 @@ def test_options(source, line):
     assert readers(result, source) == {"read": owners, "decrypt": owners}
 
 
-def test_execution_roles():
-    """The cluster has the execution role of each component, including added ones."""
+def test_the_cluster_has_the_execution_role_of_each_component():
+    """Components added later are included."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -164,7 +164,7 @@ def test_execution_roles():
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_keys_of_the_same_stack(source):
+def test_roles_may_decrypt_with_a_key_of_the_same_stack(source):
     """Roles may decrypt with a key of the same stack."""
 
     def build(app):

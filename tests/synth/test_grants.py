@@ -1,4 +1,4 @@
-"""Grants to a cluster: resource policies, and policies beyond the size limit."""
+"""Grants to a cluster: resource policies, and policies larger than IAM's limit."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def key_statement(template):
 
 
 def secret_of_own_key(stack):
-    """Return a secret with its own key."""
+    """Return a secret that is encrypted with its own key."""
     return secretsmanager.Secret(stack, "OwnSecret", encryption_key=kms.Key(stack, "OwnKey"))
 
 
 @pytest.mark.parametrize("grown", [False, True], ids=["given", "added later"])
-def test_secret_with_its_own_key(grown):
-    """The key policy has all roles that run user code, also those of later pools."""
+def test_the_key_policy_of_a_secret_has_all_roles_that_run_user_code(grown):
+    """Roles of pools added later are included."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -67,8 +67,8 @@ def test_secret_with_its_own_key(grown):
     assert roles_in(policy["Properties"]["Roles"]) == roles_in(statement["Principal"])
 
 
-def test_two_clusters_and_a_role():
-    """The key policy has both clusters and the role, even if CDK merges statements."""
+def test_the_key_policy_has_both_clusters_and_another_role():
+    """CDK may merge the statements."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -86,8 +86,8 @@ def test_two_clusters_and_a_role():
     assert len(principals) == 7
 
 
-def test_resources_with_policies():
-    """These grants need no resource policy."""
+def test_grants_within_an_account_need_no_resource_policy():
+    """The roles' own policies are enough."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -118,7 +118,7 @@ def test_resources_with_policies():
         assert f'"{action}"' in actions
 
 
-def test_grants_beyond_one_policy():
+def test_many_grants_are_split_into_several_policies():
     """Many grants are split into policies within IAM's limits."""
 
     def build(app):
@@ -145,7 +145,7 @@ def test_grants_beyond_one_policy():
     for role in roles_in([policy["Roles"] for policy in inline.values()]):
         own = [p["Properties"]["PolicyDocument"] for p in every if role in roles_in(p["Properties"]["Roles"])]
         assert sum(map(characters, own)) <= 10_240
-    # Services depend on their permissions.
+    # A service depends on every policy of its task role.
     service = next(r for n, r in resources(template, "AWS::ECS::Service").items() if n.startswith("AirflowPoolsheavy"))
     assert {*inline, *managed} <= {*service["DependsOn"]}
 
@@ -166,7 +166,7 @@ def characters(document) -> int:
 
 
 def test_too_many_roles_for_a_resource_policy():
-    """A role beyond the places of a resource policy raises an error."""
+    """More roles than were reserved in a resource policy raise an error."""
     stack = Stack()
     roles = {"first": iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::123456789012:role/first")}
     principal = RolesPrincipal(stack, roles, lambda policy: None)
@@ -178,8 +178,8 @@ def test_too_many_roles_for_a_resource_policy():
         principal.check_places()
 
 
-def test_secret_with_a_key_in_another_stack():
-    """The other stack does not depend on the cluster's."""
+def test_a_grant_on_a_secret_in_another_stack_adds_no_dependency_there():
+    """Only the cluster's stack depends on the other."""
 
     def build(app):
         other, stack = Stack(app, "Other"), Stack(app, "Data")

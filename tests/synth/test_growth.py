@@ -1,4 +1,4 @@
-"""Additions to a cluster equal arguments of its constructor, and rejected ones have no effect."""
+"""Pools and tasks that are added later equal constructor arguments; rejected ones have no effect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEAVY = WorkerPool("heavy", queues=["big", "gpu"], cpu=4096, memory_mib=16384, c
 
 
 def token(stack):
-    """Return a variable with an imported secret."""
+    """Return an ecs.Secret of an imported secret."""
     found = stack.node.try_find_child("Token") or secretsmanager.Secret.from_secret_name_v2(stack, "Token", "token")
     return ecs.Secret.from_secrets_manager(found)
 
@@ -53,22 +53,22 @@ def warehouse(stack):
 
 
 def nothing(stack, cluster):
-    """Leave the cluster unchanged."""
+    """Do nothing with the cluster."""
 
 
 def grants(stack, cluster):
-    """Grant to the cluster, and connect it."""
+    """Grant a bucket to the cluster, and connect it to a database."""
     lake(stack).grant_read(cluster)
     cluster.connections.allow_to_default_port(warehouse(stack))
 
 
 def on_redis(pools):
-    """Return a CeleryExecutor with these pools, with Redis."""
+    """Return a CeleryExecutor with these pools and Redis."""
     return CeleryExecutor(pools=pools)
 
 
 def on_sqs(pools):
-    """Return a CeleryExecutor with these pools, with SQS."""
+    """Return a CeleryExecutor with these pools and SQS."""
     return CeleryExecutor(broker=SqsBroker(), pools=pools)
 
 
@@ -82,8 +82,8 @@ def after_others(pools):
     return SeveralExecutors([LocalExecutor(), CeleryExecutor(pools=pools)])
 
 
-# Initial pools, added pools, the executor, a step in between, other arguments.
-# A function creates a pool that needs the stack.
+# Initial pools, pools added later, the function that returns the executor, a step in between, other arguments.
+# Pools with an imported secret need the stack, so a function creates them.
 SECRET_POOL = lambda stack: WorkerPool("secret", environment={"API_TOKEN": token(stack), "STAGE": "dev"})  # noqa: E731
 CASES = {
     "Redis": ([DEFAULT], [HEAVY], on_redis, nothing, {}),
@@ -127,8 +127,8 @@ def template(build):
     ("case", "line"),
     [*((case, "3.3") for case in CASES), *((case, "2.11") for case in ("Redis", "SQS", "granted and connected"))],
 )
-def test_a_pool_that_is_added(case, line):
-    """Template and plan equal those of an initial pool."""
+def test_a_pool_added_later_equals_an_initial_pool(case, line):
+    """Template and plan are equal."""
     there, added, executor, between, arguments = CASES[case]
     plans = []
 
@@ -157,8 +157,8 @@ def test_a_pool_that_is_added(case, line):
     assert len([key for key in resources(first, "AWS::ECS::Service") if key.startswith("AirflowPools")]) == len(names)
 
 
-def test_an_image_that_is_built(tmp_path):
-    """A pool and an ECS task on another processor share an image."""
+def test_a_pool_and_a_task_on_another_processor_share_an_image(tmp_path):
+    """A pool and an ECS task on another processor share one built image."""
     (tmp_path / "airflow/dags").mkdir(parents=True)
     (tmp_path / "airflow/requirements.txt").write_text("xlsxwriter\n")
 
@@ -175,8 +175,8 @@ def test_an_image_that_is_built(tmp_path):
     assert images["X86_64"] != images["ARM64"]
 
 
-def test_grants_after_the_addition():
-    """The order of grants and additions does not matter."""
+def test_the_order_of_grants_and_added_pools_does_not_matter():
+    """A pool added later has earlier grants."""
 
     def build(stack, *, before):
         cluster = add_cluster(stack)
@@ -215,8 +215,8 @@ def test_grants_after_the_addition():
         (CeleryExecutor(), WorkerPool("own", environment={"MY_TOKEN": "abc"}), "MY_TOKEN looks like a secret"),
     ],
 )
-def test_a_rejected_pool(executor, pool, message):
-    """An error leaves plan, constructs and template unchanged."""
+def test_a_rejected_worker_pool_leaves_the_cluster_unchanged(executor, pool, message):
+    """Plan, constructs and template are compared."""
 
     def refused(stack):
         cluster = add_cluster(stack, executor=executor)
@@ -229,8 +229,8 @@ def test_a_rejected_pool(executor, pool, message):
     assert template(refused) == template(lambda stack: add_cluster(stack, executor=executor))
 
 
-def test_addition_after_an_error():
-    """An addition after an error works as usual."""
+def test_a_pool_can_be_added_after_another_was_rejected():
+    """The same is true for ECS tasks."""
 
     def build(stack, *, stumble):
         cluster = add_cluster(stack)
@@ -245,7 +245,7 @@ def test_addition_after_an_error():
     assert template(lambda s: build(s, stumble=True)) == template(lambda s: build(s, stumble=False))
 
 
-def test_an_impossible_size():
+def test_a_worker_pool_checks_its_size():
     """WorkerPool checks its size itself."""
     with pytest.raises(ValueError, match="pool 'heavy': memory_mib=512 is not compatible with cpu=4096"):
         WorkerPool("heavy", cpu=4096, memory_mib=512)
@@ -270,7 +270,7 @@ def add_report(cluster):
 
 
 def grant(cluster):
-    """Grant and connect."""
+    """Grant a bucket, and connect to a database."""
     grants(Stack.of(cluster), cluster)
 
 
@@ -284,8 +284,8 @@ def grant(cluster):
         (SeveralExecutors([LocalExecutor(), CeleryExecutor()]), "2.11"),
     ],
 )
-def test_any_order(executor, line):
-    """The order does not change the template."""
+def test_the_order_of_added_pools_and_tasks_does_not_change_the_template(executor, line):
+    """Grants may be in between."""
     orders = [
         (add_pool, grant, add_etl, add_report),
         (add_etl, add_report, add_pool, grant),
@@ -330,8 +330,8 @@ def test_spot_services_wait_for_capacity_providers():
     assert [capacity for capacity in on_spot.values() if capacity != strategy] == ["FARGATE"] * (len(on_spot) - 1)
 
 
-def test_spot_ecs_tasks_wait_for_capacity_providers():
-    """Task runners also depend on the capacity providers if an ECS task on Spot is added later."""
+def test_an_ecs_task_on_spot_makes_task_runners_wait_for_capacity_providers():
+    """Task runners depend on the capacity providers even if an ECS task on Spot is added later."""
 
     def build(stack):
         add_cluster(stack).add_ecs_task("etl", spot=True)
@@ -346,10 +346,10 @@ def test_spot_ecs_tasks_wait_for_capacity_providers():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spot", [True, False])
-def test_a_switch_of_spot(spot, tmp_path):
-    """``cdk diff`` lists only the pool's service and the capacity providers.
+def test_switching_spot_on_or_off_replaces_only_the_service_of_the_pool(spot, tmp_path):
+    """``cdk diff`` lists only the pool's service, the capacity providers and the migration gate, which depends on them.
 
-    The gate depends on them; CloudFormation does not update a resource if only its dependencies change.
+    CloudFormation does not update a resource such as the gate if only its dependencies change.
     """
 
     def cluster(spot):
@@ -363,7 +363,7 @@ def test_a_switch_of_spot(spot, tmp_path):
     ]
 
 
-def test_spot_off():
+def test_without_spot_there_are_no_capacity_providers():
     """Without Spot there are no capacity providers."""
     found = template(add_cluster)
     assert resources(found, "AWS::ECS::ClusterCapacityProviderAssociations") == {}

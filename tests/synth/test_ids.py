@@ -72,13 +72,13 @@ KINDS = {
         "AWS::ServiceDiscovery::PrivateDnsNamespace": ["Name", "Vpc"],
     },
 }
-# Log groups that are not retained.
+# Log groups that are deleted with the stack.
 PASSING = ("AirflowVpcFlowLogGroup", "AirflowGateHandlerLogs", "AirflowDagsUploadLogs")
 
 
 @dataclass(frozen=True)
 class Change:
-    """Arguments that may change at any time, and prefixes of the stores that they remove."""
+    """Cluster arguments that may change at any time, and logical id prefixes of the stores that they remove."""
 
     arguments: dict
     without: tuple[str, ...] = field(default=())
@@ -223,15 +223,15 @@ def stateful(template, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_committed(kind):
-    """A cluster without arguments has the committed resources."""
+def test_a_default_cluster_has_the_committed_logical_ids(kind):
+    """Create-only properties are compared too."""
     assert committed(kind) == stateful(template_of(), kind)
     assert {*KINDS[kind]} == {resource["Type"] for resource in committed(kind).values()}
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_change(change):
-    """Arguments that must not affect data change no store."""
+def test_arguments_that_do_not_affect_data_replace_no_store(change):
+    """Arguments that must not affect data replace no store."""
     template, without = template_of(**CHANGES[change].arguments), CHANGES[change].without
     for kind in KINDS:
         kept = {key: value for key, value in committed(kind).items() if not without or not key.startswith(without)}
@@ -239,7 +239,7 @@ def test_change(change):
 
 
 def test_every_argument_is_tested():
-    """Each argument is among the changes, or determines the place of data."""
+    """CHANGES has each argument, except those that determine where data is."""
     from inspect import signature
 
     from cdk_airflow_ecs import AirflowCluster
@@ -250,7 +250,7 @@ def test_every_argument_is_tested():
 
 
 @pytest.mark.parametrize("recommended", [False, True], ids=["no flags", "recommended flags"])
-def test_feature_flags(recommended):
+def test_feature_flags_of_cdk_change_no_store(recommended):
     """CDK's feature flags change no store."""
     report = example("quickstart").artifacts["aws-cdk-lib/feature-flag-report"]["properties"]["flags"]
     context = {name: flag["recommendedValue"] for name, flag in report.items()} if recommended else {}
@@ -259,7 +259,7 @@ def test_feature_flags(recommended):
         assert committed(kind) == stateful(template, kind)
 
 
-def test_environment():
+def test_a_stack_with_account_and_region_has_the_same_logical_ids():
     """A stack with account and region has the same logical ids."""
     app = App()
     stack = Stack(app, "Data", env=env())
@@ -286,8 +286,8 @@ def pools(*, spot):
 
 
 @pytest.mark.parametrize("spot", [False, True])
-def test_pools(spot):
-    """The resources of a pool and an ECS task do not change."""
+def test_pools_and_ecs_tasks_have_the_committed_logical_ids(spot):
+    """Spot does not change them."""
     assert pools(spot=spot) == committed("pools")
 
 

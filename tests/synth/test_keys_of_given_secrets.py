@@ -1,4 +1,4 @@
-"""Secrets as ``ecs.Secret`` work with keys in any stack."""
+"""An ``ecs.Secret`` works if its KMS key is in any stack."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ PLACES = ("environment", "config", "service", "pool", "task", "router", "broker"
 
 
 def own(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
-    """Create secret and key in the cluster's stack."""
+    """Create a secret and its key in the cluster's stack."""
     del home
     return secretsmanager.Secret(stack, f"mine-{name}", encryption_key=kms.Key(stack, f"key-{name}"))
 
 
 def other_stack(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
-    """Create secret and key in another stack."""
+    """Create a secret and its key in another stack."""
     del stack
     return secretsmanager.Secret(home, f"mine-{name}", encryption_key=kms.Key(home, f"key-{name}"))
 
 
 def imported(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
-    """Import secret and key."""
+    """Import a secret and its key."""
     del home
     key = kms.Key.from_key_arn(stack, f"key-{name}", f"{KEY_ARN}/key-{name}")
     return secretsmanager.Secret.from_secret_attributes(
@@ -51,7 +51,7 @@ def imported(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
 
 
 def imported_by_part(stack: Stack, home: Stack, name: str) -> secretsmanager.ISecret:
-    """Import the secret by an ARN without suffix, and the key."""
+    """Import a secret by an ARN without the random suffix, and its key."""
     del home
     key = kms.Key.from_key_arn(stack, f"key-{name}", f"{KEY_ARN}/key-{name}")
     return secretsmanager.Secret.from_secret_attributes(
@@ -60,7 +60,7 @@ def imported_by_part(stack: Stack, home: Stack, name: str) -> secretsmanager.ISe
 
 
 def build(app: App, make: Callable[[Stack, Stack, str], secretsmanager.ISecret]) -> None:
-    """Create a cluster with a separate secret in each place."""
+    """Create a cluster with a separate secret in each argument that accepts one."""
     home, stack = Stack(app, "Home"), Stack(app, "S")
     created = {place: make(stack, home, place) for place in PLACES}
     secrets = {place: ecs.Secret.from_secrets_manager(secret) for place, secret in created.items()}
@@ -82,18 +82,18 @@ def build(app: App, make: Callable[[Stack, Stack, str], secretsmanager.ISecret])
         log_router=FireLens(options={"Name": "http", "http_passwd": secrets["router"]}),
     )
     cluster.add_ecs_task("etl", environment={"FOR_ETL": secrets["task"]})
-    # This changes an existing task definition.
+    # An added pool changes the API server's task definition as well.
     cluster.add_worker_pool(WorkerPool("more", queues=["more"], environment={"FOR_MORE": secrets["added"]}))
 
 
 def places_of(value: object) -> set[str]:
-    """Return the places of the secrets and keys in *value*."""
+    """Return which of PLACES the secrets and keys in *value* belong to."""
     text = str(flat(value))
     return {place for place in PLACES if re.search(rf"(mine|key)-?{place}", text)}
 
 
 def given(template: Mapping[str, dict]) -> dict[str, dict[str, list[object]]]:
-    """Return the secrets of each execution role's containers, by place."""
+    """Return the secrets in the containers of each execution role, by place."""
     found: dict[str, dict[str, list[object]]] = {}
     for each in template.values():
         if each["Type"] == "AWS::ECS::TaskDefinition":
@@ -116,7 +116,7 @@ def statements_for(template: Mapping[str, dict], role: str, action: str) -> list
 
 @pytest.mark.parametrize("make", [own, other_stack, imported, imported_by_part])
 def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack, str], secretsmanager.ISecret]):
-    """Each role may read only its own secrets, and use their keys only through Secrets Manager."""
+    """Each execution role may read only its containers' secrets, and use the keys only through Secrets Manager."""
     templates = synthesize(lambda app: build(app, make)).templates
     template = templates["S"]["Resources"]
     roles = given(template)

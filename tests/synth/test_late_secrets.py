@@ -1,4 +1,4 @@
-"""Secrets behind tokens raise an error wherever they would be in plain text."""
+"""Tokens that resolve to a secret raise an error in places where the secret would be plain text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_a_token_that_becomes_a_secret(kind):
+def test_tokens_that_resolve_to_a_secret_are_rejected(kind):
     """All tokens that resolve to a secret are detected."""
     stack = Stack(App(), "Data")
     value = SECRETS[kind](stack)
@@ -40,16 +40,16 @@ def test_a_token_that_becomes_a_secret(kind):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_every_place_is_checked(place):
-    """Variables, options, health checks and log router settings are checked."""
+def test_variables_options_and_health_checks_are_checked_for_secrets(place):
+    """Variables, options, health checks and log router options are checked for such tokens."""
     with pytest.raises(ValueError, match="looks like a secret"):
         AirflowCluster(
             Stack(App(), "Data"), "Airflow", version=VERSION, **PLACES[place](SECRETS["Secrets Manager"](None))
         )
 
 
-def test_the_command_of_an_added_task():
-    """A secret in the command raises an error, and no task is created."""
+def test_an_ecs_task_with_a_secret_in_its_command_is_rejected():
+    """No task is created."""
     cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=VERSION)
     image = ecs.ContainerImage.from_registry("python:3.13")
     with pytest.raises(ValueError, match="the command of Tasks/etl looks like a secret"):
@@ -70,7 +70,7 @@ class Later:
         return "later"
 
 
-def test_other_tokens():
+def test_tokens_that_are_not_secrets_are_accepted():
     """ARNs, parameters, cross-stack references and lazy values are accepted."""
     app, later = App(), Later()
     stack, other = Stack(app, "Data"), Stack(app, "Other")

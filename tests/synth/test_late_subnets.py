@@ -33,7 +33,7 @@ SOURCES = {
 
 
 def late_vpc(stack, source="import", **attributes):
-    """Return a VPC with lists of unknown length."""
+    """Return a VPC whose lists of subnets have unknown lengths."""
     zones = Fn.split(",", Fn.import_value("zones"))
     ids = {"private_subnet_ids": SOURCES[source](stack, "private")} | attributes
     return ec2.Vpc.from_vpc_attributes(
@@ -47,7 +47,7 @@ def late_vpc(stack, source="import", **attributes):
 
 
 def deployed(value):
-    """Resolve *value* as CloudFormation does; private subnets are SUBNETS, other references a word."""
+    """Resolve *value* as CloudFormation does: private subnets to SUBNETS, other references to "other"."""
     if isinstance(value, list):
         return [deployed(each) for each in value]
     if not isinstance(value, dict):
@@ -64,7 +64,7 @@ def deployed(value):
 
 
 def variable(template, container, name):
-    """Return a container's variable after the deploy."""
+    """Return a container's environment variable as deployed."""
     (found,) = (
         deployed(each["Value"])
         for task in resources(template, "AWS::ECS::TaskDefinition").values()
@@ -77,8 +77,8 @@ def variable(template, container, name):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_place_has_all_subnets(source):
-    """Services, tasks, gate, stores and load balancer use the whole list."""
+def test_services_tasks_and_stores_use_all_subnets_of_a_list_token(source):
+    """So do migration gate and load balancer."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -115,8 +115,8 @@ def _subnets(properties):
     return next(network[name] for name in ("Subnets", "SubnetIds") if name in network)
 
 
-def test_files_need_known_subnets():
-    """A file system with a list of unknown length raises an error."""
+def test_a_file_system_requires_known_subnets():
+    """Each mount target has one subnet."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -126,8 +126,8 @@ def test_files_need_known_subnets():
         synthesize(build)
 
 
-def test_files_with_chosen_subnets():
-    """Each chosen subnet has a mount target."""
+def test_a_file_system_has_a_mount_target_in_each_chosen_subnet():
+    """store_subnets= selects the subnets."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -153,7 +153,7 @@ def test_files_with_chosen_subnets():
     assert [target["Properties"]["SubnetId"]["Fn::Select"][0] for target in targets] == [0, 1]
 
 
-def test_files_with_known_subnets_in_late_zones():
+def test_a_file_system_accepts_known_subnets_in_unknown_zones():
     """Known subnets may be in unknown zones."""
 
     def build(app):
@@ -165,7 +165,7 @@ def test_files_with_known_subnets_in_late_zones():
     assert [target["Properties"]["SubnetId"] for target in targets] == SUBNETS
 
 
-def test_late_blocks_of_the_load_balancer():
+def test_cidr_blocks_of_the_load_balancer_may_be_a_list_token():
     """The API server trusts the load balancer's CIDR blocks, even from a list token."""
 
     def build(app):

@@ -35,7 +35,7 @@ def template():
 
 
 def tasks(template):
-    """Return the containers of each task definition by name, by the first container."""
+    """Return the containers of each task definition, by the name of the main container."""
     found = {}
     for definition in resources(template, "AWS::ECS::TaskDefinition").values():
         containers = {c["Name"]: c for c in definition["Properties"]["ContainerDefinitions"]}
@@ -44,14 +44,14 @@ def tasks(template):
 
 
 def test_services_log_through_the_router(template):
-    """All service containers use the router, which logs to CloudWatch."""
+    """The router's own log is in CloudWatch."""
     for name, containers in tasks(template).items():
         if name in ("migrate", "etl"):
             continue
         router = containers.pop("log-router")
         assert router["FirelensConfiguration"]["Type"] == "fluentbit"
         assert router["Essential"] is True
-        # A tag that AWS never moves.
+        # AWS never moves the tag of a patch release.
         assert re.fullmatch(r"public\.ecr\.aws/aws-observability/aws-for-fluent-bit:3\.\d+\.\d+", router["Image"])
         assert router["LogConfiguration"]["LogDriver"] == "awslogs"
         for container in containers.values():
@@ -62,14 +62,14 @@ def test_services_log_through_the_router(template):
 
 
 def test_the_migration_and_ecs_tasks_log_to_cloudwatch(template):
-    """The gate and the operator read these logs from CloudWatch."""
+    """Migration gate and operator read these logs there."""
     for name in ("migrate", "etl"):
         (container,) = tasks(template)[name].values()
         assert container["LogConfiguration"]["LogDriver"] == "awslogs"
 
 
-def test_only_routed_services_have_the_permission(template):
-    """Only task roles of routed services have the plugin's permission."""
+def test_only_services_with_a_log_router_have_its_permission(template):
+    """Their task roles have it."""
     holders = {
         role["Ref"]
         for policy in resources(template, "AWS::IAM::Policy").values()
@@ -86,8 +86,8 @@ def test_only_routed_services_have_the_permission(template):
     assert len(routed) == 5
 
 
-def test_execution_roles_of_routed_services_read_the_secret(template):
-    """Only these execution roles may read the router's secret."""
+def test_only_services_with_a_log_router_may_read_its_secret(template):
+    """Their execution roles may read it."""
     readers = {
         role["Ref"]
         for policy in resources(template, "AWS::IAM::Policy").values()
@@ -99,8 +99,8 @@ def test_execution_roles_of_routed_services_read_the_secret(template):
     assert all("ExecutionRole" in reader for reader in readers)
 
 
-def test_a_router_and_a_task_in_ecr():
-    """Execution roles may pull the user's images from ECR."""
+def test_images_of_log_router_and_ecs_task_may_be_in_ecr():
+    """Execution roles may pull the images."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -120,7 +120,7 @@ def test_a_router_and_a_task_in_ecr():
 
 
 @pytest.mark.parametrize(("router", "days"), [(AwsLogs(retention_days=365), 365), (AwsLogs(retention_days=None), None)])
-def test_retention(router, days):
-    """retention_days= applies to the same log group."""
+def test_retention_days_applies_to_the_log_group_of_containers(router, days):
+    """The log group's logical id does not change."""
     group = resources(template_of(log_router=router), "AWS::Logs::LogGroup")["AirflowLogsContainers22919C12"]
     assert group["Properties"].get("RetentionInDays") == days

@@ -1,4 +1,4 @@
-"""IAM statements of all examples and of further clusters."""
+"""IAM statements of all examples and some other clusters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from synthesis import EXAMPLES, add_cluster, example, resources, synthesize, too
 pytestmark = pytest.mark.xdist_group("examples")
 
 DELIVERY = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/airflow"
-# No component needs these, because they would create, list or empty shared resources.
+# Actions that create, list or empty shared resources, which no component needs.
 FORBIDDEN = {
     "ecs:CreateCluster",
     "ecs:DeregisterTaskDefinition",
@@ -40,20 +40,20 @@ FORBIDDEN = {
 }
 # RDS writes its metrics to its own log group, with a role that only RDS may assume.
 RDS = ("DatabaseMonitoringRole", "logs:CreateLogGroup", "log-group:RDS")
-# Actions without resources: ECS Exec and the login to ECR.
+# Actions that do not support resources: those of ECS Exec and the login to ECR.
 EVERYWHERE = {
     "ecr:GetAuthorizationToken",
     "logs:DescribeLogGroups",
     *(f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")),
 }
-# Parliament expects another resource for these, by role. AWS documents "log-group:*" for the first; the others are
-# statements of CDK for its own function and for the example's parameter.
+# Actions, by role, for which parliament expects another resource. AWS documents "log-group:*" for the first; the others
+# are in statements that CDK generates, for its upload function and for an example's parameter.
 EXCUSED = {
     "logs:DescribeLogGroups": "TaskRole",
     "s3:List*": "DagsUploadRole",
     "ssm:DescribeParameters": "ExecutionRole",
 }
-# The properties with statements of roles, and those with all other policies.
+# ROLES: the properties that contain statements of roles. OTHERS: those that contain resource and trust policies.
 ROLES = {("AWS::IAM::Policy", "PolicyDocument"), ("AWS::IAM::Role", "Policies")}
 TRUST, BUCKET, KEY = "AWS::IAM::Role", "AWS::S3::BucketPolicy", "AWS::KMS::Key"
 OTHERS = {
@@ -65,33 +65,38 @@ OTHERS = {
 }
 TYPES = {kind for kind, _ in OTHERS}
 ACCOUNT, SOURCE = "arn:aws:iam::123456789012:root", "aws:SourceAccount"
-# Principals, actions and conditions in resource policies.
+# The allowed resource and trust policies: resource type, principal, actions, condition keys.
 GRANTED = {
     (TRUST, "ecs-tasks.amazonaws.com", "sts:AssumeRole", f"{SOURCE} aws:SourceArn"),
     (TRUST, "monitoring.rds.amazonaws.com", "sts:AssumeRole", SOURCE),
     (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", SOURCE),
-    (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", ""),  # CDK's, in the example with its own VPC
+    (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", ""),  # for the VPC that an example creates
     (TRUST, "lambda.amazonaws.com", "sts:AssumeRole", ""),  # Lambda sends no source account
     (BUCKET, "logging.s3.amazonaws.com", "s3:PutObject", SOURCE),
-    (BUCKET, "logdelivery.elasticloadbalancing.amazonaws.com", "s3:PutObject", ""),  # its path contains the account
+    (
+        BUCKET,
+        "logdelivery.elasticloadbalancing.amazonaws.com",
+        "s3:PutObject",
+        "",
+    ),  # the object path contains the account
     # CDK's function that empties buckets for development.
     (BUCKET, ARNS[TRUST], "s3:DeleteObject* s3:GetBucket* s3:List* s3:PutBucketPolicy", ""),
-    (KEY, ACCOUNT, "kms:*", ""),  # the policies of roles restrict it
+    (KEY, ACCOUNT, "kms:*", ""),  # delegates to the policies of roles
     (
         *(KEY, "logs.eu-central-1.amazonaws.com"),
         "kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt*",
         "kms:EncryptionContext:aws:logs:arn",
     ),
 }
-# Parliament's findings for actions with "*", some of which do not apply to the resource, and for a key's context, which
-# it does not know.
+# Findings of parliament that are ignored: for actions with "*", some of which do not apply to the resource, and for the
+# encryption context of a key, which parliament does not know.
 SAID = {"RESOURCE_MISMATCH", "UNKNOWN_CONDITION_FOR_ACTION", "MISMATCHED_TYPE", "RESOURCE_POLICY_PRIVILEGE_ESCALATION"}
 # CDK's function that uploads DAGs may use these prefixes on CDK's bucket and the bucket of DAGs.
 UPLOAD = {"s3:GetObject*", "s3:GetBucket*", "s3:List*", "s3:DeleteObject*", "s3:Abort*"}
 
 
 def routed(app: App) -> None:
-    """Create a cluster with FireLens."""
+    """Create a cluster whose containers log through FireLens."""
     stack = Stack(app, "Routed")
     key = secretsmanager.Secret(stack, "ApiKey")
     router = FireLens(
@@ -115,7 +120,7 @@ def templates(name):
 
 
 def imported(node, name):
-    """Resolve imports and asset names in a part of a template."""
+    """Resolve Fn::ImportValue and Fn::Sub in a part of a template."""
     if isinstance(node, list):
         return [imported(part, name) for part in node]
     if not isinstance(node, dict):
@@ -135,7 +140,7 @@ def imported(node, name):
 
 @functools.cache
 def allowed(name):
-    """Return each role and statement, as in the template and as deployed."""
+    """Return role and statement of each role policy, the statement as in the template and as deployed."""
     return [
         (role, statement, deployed(template, imported(statement, name)))
         for template in templates(name).values()
@@ -168,7 +173,7 @@ def granted(name):
 
 
 def uploaded(name):
-    """Return whether the deploy uploads DAGs."""
+    """Return whether the deployment uploads DAGs."""
     return any(resources(template, "Custom::CDKBucketDeployment") for template in templates(name).values())
 
 
@@ -184,7 +189,7 @@ def for_parliament(kind, statement):
 
 @functools.cache
 def findings():
-    """Return (name, type or role, statement, findings); parliament checks each distinct statement once."""
+    """Return (name, resource type or role, statement, parliament's findings), each distinct statement checked once."""
     names = (*EXAMPLES, *CLUSTERS)
     every = [(name, role, each, each) for name in names for role, _, each in allowed(name)]
     every += [(name, kind, each, for_parliament(kind, each)) for name in names for kind, _, each in granted(name)]
@@ -197,7 +202,7 @@ def findings():
 
 @tool("parliament", "parliament")
 @everything
-def test_parliament(name):
+def test_parliament_accepts_the_statements_of_roles(name):
     """Parliament accepts the statements of roles, with documented exceptions."""
     excused = set()
     for role, statement, each in (found[1:] for found in findings() if found[0] == name):
@@ -214,7 +219,7 @@ def test_parliament(name):
 
 @tool("parliament", "parliament")
 @everything
-def test_parliament_of_resources(name):
+def test_parliament_accepts_resource_and_trust_policies(name):
     """Parliament accepts resource and trust policies."""
     for kind, statement, each in (found[1:] for found in findings() if found[0] == name):
         if each and kind in TYPES:
@@ -222,7 +227,7 @@ def test_parliament_of_resources(name):
             assert {finding.partition(" ")[0] for finding in each} <= SAID, (kind, statement, each)
 
 
-def test_resource_policies():
+def test_only_this_account_and_aws_services_have_access():
     """Only this account and AWS services have access, each with its actions."""
     every = [each for name in (*EXAMPLES, *CLUSTERS) for each in granted(name)]
     assert {(kind, place) for kind, place, _ in every} == OTHERS
@@ -237,7 +242,7 @@ def test_resource_policies():
 
 
 @everything
-def test_forbidden_actions(name):
+def test_no_role_has_a_forbidden_action_or_may_pass_any_role(name):
     """No role has a forbidden action or may pass any role."""
     assert allowed(name)
     for role, statement, _ in allowed(name):
@@ -279,7 +284,7 @@ def test_components_write_their_own_log_streams(name):
 
 
 @everything
-def test_no_wildcards(name):
+def test_only_the_upload_function_of_cdk_has_wildcard_actions(name):
     """Only CDK's upload function has wildcards in actions."""
     for role, statement, _ in allowed(name):
         actions, named = {*several(statement["Action"])}, several(statement["Resource"])
@@ -290,7 +295,7 @@ def test_no_wildcards(name):
 
 
 @everything
-def test_no_managed_policies(name):
+def test_only_functions_of_cdk_have_managed_policies(name):
     """Only CDK's functions that empty buckets and close the default security group have a managed policy."""
     for template in templates(name).values():
         assert resources(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::User", "AWS::IAM::Group") == {}

@@ -20,7 +20,7 @@ LOOKUP = (
 
 
 def found(owner: str) -> dict:
-    """Return the lookup result of a VPC with private subnets in two zones."""
+    """Return what a VPC lookup finds: private subnets in two zones."""
     zones = ("a", "b")
     subnets = [
         {"subnetId": f"s-{z}", "cidr": "10.0.0.0/24", "availabilityZone": f"eu-central-1{z}", "routeTableId": "r"}
@@ -42,7 +42,7 @@ def certificate(stack: Stack, arn: str) -> acm.ICertificate:
     return acm.Certificate.from_certificate_arn(stack, "Certificate", arn)
 
 
-def test_certificate_of_another_region():
+def test_a_certificate_of_another_region_is_rejected():
     """The error has both regions."""
     stack = Stack(App(), "Data", env=env("eu-west-1"))
     web = Web(certificate=certificate(stack, "arn:aws:acm:us-east-1:123456789012:certificate/1"), domain_name="a.b")
@@ -50,8 +50,8 @@ def test_certificate_of_another_region():
         add_cluster(stack, web=web)
 
 
-def test_certificate_of_another_stack():
-    """A certificate of a stack in another region raises an error too."""
+def test_a_certificate_of_a_stack_in_another_region_is_rejected():
+    """The stack is in the same app."""
     app = App()
     other = Stack(app, "Other", env=env("us-east-1"), cross_region_references=True)
     web = Web(certificate=acm.Certificate(other, "Certificate", domain_name="a.b"), domain_name="a.b")
@@ -60,7 +60,7 @@ def test_certificate_of_another_stack():
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_accepted_certificates(known):
+def test_a_certificate_of_the_same_or_an_unknown_region_is_accepted(known):
     """A certificate of the same or an unknown region is accepted."""
     stack = Stack(App(), "Data", env=env("us-east-1") if known else None)
     arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
@@ -70,15 +70,15 @@ def test_accepted_certificates(known):
     add_cluster(other, web=Web(certificate=certificate(other, parameter), domain_name="a.b"))
 
 
-def test_vpc_of_another_account():
-    """A shared VPC raises an error, because only its owner may associate a private zone."""
+def test_a_shared_vpc_is_rejected():
+    """Only its owner may associate a private DNS zone."""
     stack = Stack(App(), "Data", env=env())
     with pytest.raises(ValueError, match=rf"vpc= .* 123456789012,.* got a VPC of {OWNER}"):
         add_cluster(stack, vpc=shared_vpc(stack, OWNER))
 
 
-def test_accepted_vpcs():
-    """An own VPC, a shared one without a zone and one of an unknown account are accepted."""
+def test_a_shared_vpc_without_a_private_zone_is_accepted():
+    """VPCs of the same or an unknown account are accepted too."""
     own = Stack(App(), "Data", env=env())
     add_cluster(own, vpc=shared_vpc(own, "123456789012"))
     without_zone = Stack(App(), "Data", env=env())

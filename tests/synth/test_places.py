@@ -38,7 +38,7 @@ def statements(template) -> list[dict]:
 
 
 def dependencies(assembly: Assembly) -> dict[str, set[str]]:
-    """Return the dependencies of each stack."""
+    """Return the stacks that each stack depends on."""
     stacks = {
         name: artifact
         for name, artifact in assembly.artifacts.items()
@@ -47,7 +47,7 @@ def dependencies(assembly: Assembly) -> dict[str, set[str]]:
     return {name: {*artifact["dependencies"]} & {*stacks} for name, artifact in stacks.items()}
 
 
-def test_two_in_one_stack():
+def test_two_clusters_in_one_stack_share_only_a_function_of_cdk():
     """Two clusters in one stack share only CDK's function that closes default security groups."""
 
     def build(app):
@@ -80,8 +80,8 @@ def families(assembly):
     }
 
 
-def test_two_in_one_vpc():
-    """Two clusters in one VPC have different zones."""
+def test_two_clusters_in_one_vpc_have_different_zones():
+    """The zones are private DNS zones."""
 
     def build(app):
         vpc = ec2.Vpc(Stack(app, "Network"), "Vpc")
@@ -93,7 +93,7 @@ def test_two_in_one_vpc():
 
 
 def test_one_app_under_two_stack_names():
-    """Two stack names have different zones and families, but otherwise equal templates."""
+    """Only private DNS zone and task families differ."""
 
     def deploy(name):
         return synthesize(lambda app: add_cluster(Stack(app, STACK, stack_name=name)).add_ecs_task("etl"))
@@ -112,8 +112,8 @@ def test_one_app_under_two_stack_names():
     assert namespaces(blue) == namespaces(deploy("blue"))
 
 
-def test_nested_stack():
-    """A cluster in a nested stack is complete and has a zone name without a token."""
+def test_a_cluster_in_a_nested_stack_has_a_zone_name_without_a_token():
+    """The name is of a private DNS zone."""
     assembly = synthesize(lambda app: add_cluster(NestedStack(Stack(app, STACK), "Nested")), nag=True)
     (nested,) = (template for name, template in assembly.templates.items() if name != STACK)
     assert len(resources(nested, "AWS::ECS::Service")) == 5
@@ -122,8 +122,8 @@ def test_nested_stack():
     assert name.endswith(".airflow.internal")
 
 
-def test_two_nested_stacks():
-    """The same id in two nested stacks has two zones."""
+def test_the_same_id_in_two_nested_stacks_has_two_zones():
+    """The zones are private DNS zones."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -136,8 +136,8 @@ def test_two_nested_stacks():
     assert len(families(assembly)) == 12
 
 
-def test_long_names():
-    """Long names of stack and cluster result in valid and unique families."""
+def test_long_stack_names_give_valid_and_unique_families():
+    """Long names of stack and cluster give valid and unique task families."""
     assembly = synthesize(
         lambda app: [
             add_cluster(Stack(app, "One", stack_name="s" * 128), "Cluster" * 20),
@@ -149,8 +149,8 @@ def test_long_names():
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,255}", family) for family in found)
 
 
-def test_stages():
-    """Logical ids are equal, and zones differ."""
+def test_a_cluster_in_two_stages_has_the_same_logical_ids():
+    """Private DNS zones differ."""
 
     def build(app):
         for name in ("Test", "Production"):
@@ -164,11 +164,11 @@ def test_stages():
     assert first != second
 
 
-def test_known_environment():
-    """With account and region CDK needs only the availability zones."""
+def test_with_account_and_region_only_zones_are_looked_up():
+    """With account and region, CDK looks up only the availability zones."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, STACK, env=env())), nag=True)
     assert assembly.nag["violations"] == []
-    # CDK itself needs the availability zones.
+    # CDK's own VPC construct needs the availability zones.
     missing = json.loads((assembly.folder / "manifest.json").read_text())["missing"]
     assert [question["provider"] for question in missing] == ["availability-zones"]
 
@@ -182,13 +182,13 @@ def test_known_environment():
     ],
 )
 @pytest.mark.parametrize("version", [AirflowVersion.V3_3, AirflowVersion.V2_11], ids=str)
-def test_partitions(region, suffix, version):
+def test_china_and_govcloud_have_the_right_service_names(region, suffix, version):
     """China and GovCloud have the right partition and service names."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, STACK, env=env(region)), version=version))
     there = {"AWS::Region": region, "AWS::URLSuffix": suffix, "AWS::Partition": "the-partition"}
     texts = strings(flat(assembly.templates[STACK], there))
     arns = [text for text in texts if text.startswith("arn:")]
-    # "${AWS" is in Fn::Sub of CDK's own function.
+    # "${AWS" is in an Fn::Sub of a function that CDK adds.
     assert {arn.split(":")[1] for arn in arns} == {"the-partition", "${AWS"}
     services = {text for text in texts if "amazonaws.com" in text and " " not in text and "/" not in text}
     expected = {
@@ -221,8 +221,8 @@ def other_stacks(app):
 
 
 @pytest.mark.parametrize("references", ["strong", "weak"])
-def test_across_stacks(references):
-    """The cluster's stack depends on the others, and not vice versa."""
+def test_the_stack_of_the_cluster_depends_on_those_of_its_resources(references):
+    """Those stacks do not depend on it."""
 
     def build(app):
         vpc, database, bucket, key = other_stacks(app)
@@ -257,7 +257,7 @@ def test_across_stacks(references):
         if not references_inside(rule["Properties"]["GroupId"], template)
     ]
     admitted = sorted(rule["Properties"]["Description"] for rule in of_others)
-    # Other security groups admit the clients of the database and the components that run user code.
+    # Security groups in other stacks have rules for the database's clients and the components that run user code.
     assert admitted.count("Metadata database") == 5
     assert len(admitted) == 5 + 3
     # The port is that of the database, not the default.
@@ -277,7 +277,7 @@ def references_inside(value, template) -> bool:
     return bool(references(value) & {*template["Resources"]})
 
 
-def test_key_of_a_bucket():
+def test_readers_and_writers_of_a_bucket_may_use_its_key():
     """Readers and writers of a bucket may use its key."""
 
     def build(app):
@@ -307,8 +307,8 @@ def test_key_of_a_bucket():
 
 
 @pytest.mark.parametrize("executor", [CeleryExecutor(), LocalExecutor()], ids=["Celery", "Local"])
-def test_grants(executor):
-    """The policy applies to the roles that run user code."""
+def test_grants_to_the_cluster_apply_to_roles_that_run_user_code(executor):
+    """The scheduler is one only with LocalExecutor."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -322,7 +322,7 @@ def test_grants(executor):
 
 
 @pytest.mark.parametrize("public", [True, False])
-def test_public_subnets(public):
+def test_tasks_have_public_addresses_only_in_public_subnets(public):
     """Tasks have public addresses only in public subnets."""
 
     def build(app):
@@ -341,8 +341,8 @@ def test_public_subnets(public):
     assert ["ENABLED" if public else "DISABLED"] * 6 == addresses
 
 
-def test_own_vpc_public_subnets():
-    """So do tasks in public subnets of the cluster's VPC."""
+def test_tasks_in_public_subnets_of_the_created_vpc_have_public_addresses():
+    """The cluster creates this VPC."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, STACK), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
     )

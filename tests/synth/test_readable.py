@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 
 
 def changes(node: Any) -> Iterator[Any]:
-    """Yield each version of *node* with one change or omission."""
+    """Yield copies of *node*, each with one change or omission."""
     if isinstance(node, dict | list):
         for key in list(node) if isinstance(node, dict) else range(len(node)):
             for part in changes(node[key]):
@@ -51,8 +51,8 @@ def test_every_change_is_visible():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_snapshots_name_programs(name):
-    """Snapshots contain the names of programs instead of their text."""
+def test_snapshots_contain_the_names_of_programs_instead_of_their_text(name):
+    """Snapshots contain a program's name instead of its text."""
     written = strings([normalize(template) for template in example(name).templates.values()])
     assert max(map(len, written)) < 600
     given = strings(list(example(name).templates.values()))
@@ -82,6 +82,6 @@ def test_a_changed_program_is_written_out():
         ([], "[]"),
     ],
 )
-def test_notation(part, text):
+def test_references_and_joins_are_one_text(part, text):
     """References and joins are one text; lists of names and values are mappings."""
     assert write(part) == (text or json.dumps(part))

@@ -1,4 +1,4 @@
-"""Credentials of a private registry work with keys in any stack."""
+"""Credentials of a private registry work if their KMS key is in any stack."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555
 
 
 def own(app: App, stack: Stack) -> secretsmanager.ISecret:
-    """Create secret and key in the cluster's stack."""
+    """Create a secret and its key in the cluster's stack."""
     del app
     return secretsmanager.Secret(stack, "Login", encryption_key=kms.Key(stack, "Key"))
 
 
 def other_stack(app: App, stack: Stack) -> secretsmanager.ISecret:
-    """Create secret and key in another stack."""
+    """Create a secret and its key in another stack."""
     del stack
     home = Stack(app, "Home")
     return secretsmanager.Secret(home, "Login", encryption_key=kms.Key(home, "Key"))
 
 
 def imported(app: App, stack: Stack) -> secretsmanager.ISecret:
-    """Import secret and key."""
+    """Import a secret and its key."""
     del app
     key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
     return secretsmanager.Secret.from_secret_attributes(
@@ -39,7 +39,7 @@ def imported(app: App, stack: Stack) -> secretsmanager.ISecret:
 
 
 def imported_by_part(app: App, stack: Stack) -> secretsmanager.ISecret:
-    """Import the secret by an ARN without suffix."""
+    """Import a secret by an ARN without the random suffix."""
     del app
     key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
     partial = SECRET_ARN.removesuffix("-AbCdEf")

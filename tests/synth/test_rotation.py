@@ -14,8 +14,8 @@ POSTGRES = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion
 AURORA = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.of("17.4", "17"))
 
 
-def test_a_password_that_rds_manages():
-    """The secret of the master user raises an error; that of another user is accepted."""
+def test_a_password_that_rds_manages_is_rejected():
+    """Another user's secret is accepted."""
     stack = Stack(App(), "S")
     vpc, writer = ec2.Vpc(stack, "Vpc"), rds.ClusterInstance.serverless_v2("writer")
     own = rds.DatabaseSecret(stack, "Own", username="airflow")
@@ -29,7 +29,7 @@ def test_a_password_that_rds_manages():
 
 
 @pytest.mark.parametrize("rotates", [True, False])
-def test_a_rotation_schedule(rotates: bool):
+def test_a_rotation_schedule_gives_one_warning(rotates: bool):
     """A rotation schedule causes one warning."""
     stack = Stack(App(), "S")
     vpc = ec2.Vpc(stack, "Vpc")

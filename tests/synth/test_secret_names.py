@@ -1,4 +1,4 @@
-"""A secret whose name ends like an ARN suffix causes a warning."""
+"""A secret whose name ends like the random suffix of an ARN gives a warning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cdk_airflow_ecs import (
     Service,
 )
 
-# The places for a secret.
+# The arguments that accept a secret.
 PLACES = {
     "environment=": lambda secret: {"environment": {"TOKEN": ecs.Secret.from_secrets_manager(secret)}},
     "a field in environment=": lambda secret: {"environment": {"TOKEN": ecs.Secret.from_secrets_manager(secret, "t")}},
@@ -45,8 +45,8 @@ def warnings(stack: Stack) -> list[str]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_name_like_a_suffix(place: str):
-    """Each place causes one warning, with and without a region."""
+def test_a_secret_name_that_ends_like_an_arn_suffix_gives_a_warning(place: str):
+    """Stacks without a region give it too."""
     for region in (None, "eu-central-1"):
         environment = Environment(region=region, account="123456789012") if region else None
         stack = Stack(App(), "S", env=environment)
@@ -56,8 +56,8 @@ def test_a_name_like_a_suffix(place: str):
         assert len(warnings(stack)) == 1
 
 
-def test_other_names():
-    """Complete ARNs, secrets of the app and other names cause no warning."""
+def test_complete_arns_and_other_secret_names_give_no_warning():
+    """Secrets of the app give none either."""
     stack = Stack(App(), "S")
     make = secretsmanager.Secret
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
@@ -72,7 +72,7 @@ def test_other_names():
     assert not warnings(stack)
 
 
-def test_a_task_that_is_added_later():
+def test_add_ecs_task_checks_the_names_of_secrets():
     """add_ecs_task checks its secrets too."""
     stack = Stack(App(), "S")
     secret = secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "redis-tokens")

@@ -44,7 +44,7 @@ POSTGRES, REDIS = "Database/postgres", "Broker/redis"
 SCHEDULER, PROCESSOR, TRIGGERER = "Scheduler/scheduler", "DagProcessor/dag-processor", "Triggerer/triggerer"
 CORE, EXECUTION, WEBSERVER = "ApiServer/api-server", "ApiServer/execution-api", "Webserver/webserver"
 
-# The containers of each secret, as in the table of the design.
+# The containers that receive each secret.
 DATABASE_3 = {CORE, EXECUTION, SCHEDULER, PROCESSOR, TRIGGERER, MIGRATION}
 DATABASE_2 = {WEBSERVER, SCHEDULER, PROCESSOR, TRIGGERER, MIGRATION}
 HOLDERS = {
@@ -115,12 +115,12 @@ clusters = pytest.mark.parametrize("name", CLUSTERS)
 
 
 def component(logical_id):
-    """Return the component of a resource: "ApiServer", "Poolsdefault", "Gate"."""
+    """Return the component that owns a resource, such as "ApiServer", "Poolsdefault" or "Gate"."""
     return re.match(r"Airflow(?:Components)?(\w+?)(?:TaskDefinition|TaskRole|ExecutionRole)", logical_id)[1]
 
 
 def secret_name(reference):
-    """Return the name of the referenced secret, attached to its database or not."""
+    """Return the name of the referenced secret, directly or through its attachment to a database."""
     (logical_id,) = references(reference) - {"AWS::Partition"}
     return re.match(r"Airflow(\w+?)(?:Attachment)?[0-9A-F]{8}$", logical_id)[1]
 
@@ -140,12 +140,12 @@ def airflow_containers(template):
 
 
 def environment(container):
-    """Return the plain variables of a container."""
+    """Return a container's variables that are not secrets."""
     return {variable["Name"]: variable["Value"] for variable in container.get("Environment", ())}
 
 
 def statements(template):
-    """Yield (role, statement); shared statements appear once for each role."""
+    """Yield (role, statement), for shared statements once per role."""
     for role, resource in resources(template, "AWS::IAM::Role").items():
         for policy in resource["Properties"].get("Policies", ()):
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -162,7 +162,7 @@ def several(value):
 
 
 def allowed(template, store, action):
-    """Return the components that may do *action* on the objects of the bucket *store*."""
+    """Return the components that may do *action* on the objects of a bucket."""
     return {
         component(role)
         for role, statement in statements(template)
@@ -184,7 +184,7 @@ def walk(node, path=()):
 
 
 @clusters
-def test_resolved_secrets(name):
+def test_cloudformation_resolves_only_the_initial_passwords(name):
     """CloudFormation resolves only the initial passwords of the stores."""
     found = {
         (resource["Type"], path[0])
@@ -199,7 +199,7 @@ def test_resolved_secrets(name):
 
 
 @clusters
-def test_secrets_are_generated(name):
+def test_secrets_manager_generates_every_secret(name):
     """Secrets Manager generates every secret."""
     template = template_of(**CLUSTERS[name])
     for secret in resources(template, "AWS::SecretsManager::Secret").values():
@@ -208,7 +208,7 @@ def test_secrets_are_generated(name):
 
 
 @clusters
-def test_plain_variables(name):
+def test_no_plain_variable_refers_to_a_secret(name):
     """No plain variable refers to a secret."""
     template = template_of(**CLUSTERS[name])
     held = {*resources(template, *SECRETS)}
@@ -222,7 +222,7 @@ def test_plain_variables(name):
 
 
 @clusters
-def test_outputs(name):
+def test_only_the_output_with_the_admin_command_refers_to_a_secret(name):
     """Only the output with the admin's command refers to a secret."""
     template = template_of(**CLUSTERS[name])
     held = {*resources(template, *SECRETS)}
@@ -233,8 +233,8 @@ def test_outputs(name):
 
 
 @clusters
-def test_holders(name):
-    """Only the containers of the table have each secret."""
+def test_only_the_containers_in_the_table_have_each_secret(name):
+    """The table has each secret's containers."""
     found = {}
     for container, definition in containers(template_of(**CLUSTERS[name])).items():
         for secret in definition.get("Secrets", ()):
@@ -243,8 +243,8 @@ def test_holders(name):
 
 
 @clusters
-def test_readers(name):
-    """Only the execution roles of these containers may read each secret."""
+def test_only_the_execution_roles_in_the_table_may_read_each_secret(name):
+    """The table has each secret's containers."""
     found = {}
     for role, statement in statements(template_of(**CLUSTERS[name])):
         if any(action.startswith("secretsmanager:") for action in several(statement["Action"])):
@@ -257,8 +257,8 @@ def test_readers(name):
 
 
 @clusters
-def test_dags(name):
-    """Only the containers of the table have DAG files."""
+def test_only_the_containers_in_the_table_have_dag_files(name):
+    """Only the containers in the table have DAG files."""
     template = template_of(**CLUSTERS[name])
     readers = DAG_READERS[name]
     assert allowed(template, "DagsBucket", "s3:GetObject") == {reader.partition("/")[0] for reader in readers}
@@ -276,7 +276,7 @@ def test_dags(name):
 
 
 @clusters
-def test_task_logs(name):
+def test_task_runners_write_logs_and_the_web_component_reads_them(name):
     """Task runners write logs; the web component reads them."""
     template = template_of(**CLUSTERS[name])
     written = {writer.partition("/")[0] for writer in LOG_WRITERS[name]}
@@ -286,8 +286,8 @@ def test_task_logs(name):
 
 
 @clusters
-def test_entry_point(name):
-    """It waits for nothing."""
+def test_the_entry_point_waits_for_nothing(name):
+    """Otherwise it waits for database and broker."""
     for container, definition in airflow_containers(template_of(**CLUSTERS[name])).items():
         variables = environment(definition)
         names = [*variables, *(secret["Name"] for secret in definition.get("Secrets", ()))]
@@ -301,8 +301,8 @@ def test_entry_point(name):
 
 
 @clusters
-def test_one_role_each(name):
-    """No two components share a task role or execution role."""
+def test_each_component_has_its_own_roles(name):
+    """No two components share a task role or an execution role."""
     definitions = [
         flat(definition["Properties"])
         for definition in resources(template_of(**CLUSTERS[name]), "AWS::ECS::TaskDefinition").values()
@@ -312,7 +312,7 @@ def test_one_role_each(name):
 
 
 @clusters
-def test_no_managed_policies(name):
+def test_only_a_function_of_cdk_has_a_managed_policy(name):
     """Only CDK's function that closes the default security group has a managed policy, which writes its log."""
     template = template_of(**CLUSTERS[name])
     assert resources(template, "AWS::IAM::ManagedPolicy") == {}
@@ -322,7 +322,7 @@ def test_no_managed_policies(name):
 
 
 @pytest.mark.parametrize("enabled", [None, True, False])
-def test_all_resources(enabled):
+def test_only_ecs_exec_has_permissions_on_all_resources(enabled):
     """Only ECS Exec has permissions on all resources."""
     found = {}
     for role, statement in statements(template_of(enable_exec=enabled)):
@@ -335,8 +335,8 @@ def test_all_resources(enabled):
 
 
 @clusters
-def test_no_wildcards(name):
-    """No action has a wildcard, and only roles of started tasks may be passed."""
+def test_no_action_has_a_wildcard(name):
+    """Only roles of started tasks may be passed."""
     found = [
         (action, resource)
         for _, statement in statements(template_of(**CLUSTERS[name]))
@@ -350,8 +350,8 @@ def test_no_wildcards(name):
 
 
 @pytest.mark.parametrize("name", ["3.3 ECS", "2.11 ECS", "3.3 Celery and ECS"])
-def test_permissions_of_the_scheduler(name):
-    """The scheduler may start only one task definition, in one cluster and with its two roles."""
+def test_the_scheduler_may_start_only_executor_tasks(name):
+    """It may pass only their two roles."""
     template = template_of(**CLUSTERS[name])
     found = [
         (several(statement["Action"]), several(flat(statement["Resource"])), statement.get("Condition"))
@@ -389,7 +389,7 @@ def test_a_task_of_airflow_3_has_no_secret():
     assert "Secrets" not in containers(template_of(**CLUSTERS["3.3 ECS"]))[TASK]
 
 
-def test_spot_capacity_providers():
+def test_only_clusters_that_use_spot_have_capacity_providers():
     """Only clusters that use Spot have capacity providers."""
     offers = {
         name: [
@@ -404,8 +404,8 @@ def test_spot_capacity_providers():
 
 
 @clusters
-def test_log_streams(name):
-    """No permission appends to a log group's ARN, which ends with ":*" and would match nothing."""
+def test_permissions_on_log_streams_do_not_extend_an_arn_with_a_wildcard(name):
+    """A log group's ARN ends with ":*"."""
     template = template_of(**CLUSTERS[name])
     groups = {f"<{key}.Arn>" for key in resources(template, "AWS::Logs::LogGroup")}
     used = [text for _, statement in statements(template) for text in strings(flat(statement["Resource"]))]
@@ -414,7 +414,7 @@ def test_log_streams(name):
 
 
 @clusters
-def test_trust(name):
+def test_services_may_assume_roles_only_for_this_account(name):
     """Services may assume roles only for this account, except Lambda."""
     trusts = {}
     for role in resources(template_of(**CLUSTERS[name]), "AWS::IAM::Role").values():
@@ -438,7 +438,7 @@ def policies(template):
     return {key: resource.get("DeletionPolicy") for key, resource in stores.items()}
 
 
-def test_removal():
+def test_databases_leave_a_snapshot_and_other_stores_are_retained():
     """Databases leave a snapshot; other stores are retained."""
     template = template_of()
     for key, policy in policies(template).items():
@@ -451,7 +451,7 @@ def test_removal():
     assert database["Properties"]["DeletionProtection"] is True
 
 
-def test_removal_for_development():
+def test_removal_policy_destroy_deletes_everything():
     """With `RemovalPolicy.DESTROY` everything is deleted."""
     dags = S3Dags(REPOSITORY / "examples/production/dags")
     template = template_of(removal_policy=RemovalPolicy.DESTROY, dags=dags)
@@ -461,8 +461,8 @@ def test_removal_for_development():
 
 
 @clusters
-def test_names(name):
-    """Only the private zone and families have fixed names, so that resources can be copied and replaced."""
+def test_only_private_zones_and_task_families_have_fixed_names(name):
+    """Other resources can be copied and replaced."""
     given = {
         (resource["Type"], key, value)
         for resource in template_of(**CLUSTERS[name])["Resources"].values()
@@ -471,10 +471,10 @@ def test_names(name):
     }
     kinds = {(kind, key) for kind, key, _ in given}
     expected = {
-        ("AWS::ECS::TaskDefinition", "Family"),  # unique for each deployed stack
-        ("AWS::RDS::DBParameterGroup", "Family"),  # the release that it is for
-        ("AWS::IAM::Policy", "PolicyName"),  # inside a role
-        ("AWS::RDS::DBInstance", "DBName"),  # inside the server
+        ("AWS::ECS::TaskDefinition", "Family"),  # the family, unique for each deployed stack
+        ("AWS::RDS::DBParameterGroup", "Family"),  # the PostgreSQL release, such as postgres17
+        ("AWS::IAM::Policy", "PolicyName"),  # unique only inside a role
+        ("AWS::RDS::DBInstance", "DBName"),  # unique only inside the database server
     }
     if "containers" in name:
         expected = {kind for kind in expected if not kind[0].startswith("AWS::RDS")}
@@ -486,13 +486,13 @@ def test_names(name):
     assert kinds == expected
 
 
-def test_templates_are_deterministic():
-    """Equal arguments have equal templates, which therefore contain no generated secret."""
+def test_equal_arguments_give_equal_templates():
+    """Templates contain no generated secret."""
     again = template_of(environment={})
     assert json.dumps(again) == json.dumps(template_of())
 
 
-# Values of Ref and Fn::GetAtt by type; a log group's ARN ends with ":*".
+# Example values of Ref and Fn::GetAtt by resource type; a log group's ARN ends with ":*".
 HERE = "eu-central-1:123456789012"
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/table",
@@ -524,7 +524,7 @@ print(json.dumps({name: [str(finding) for finding in findings] for name, finding
 
 
 def deployed(template, node):
-    """Resolve a part of a template as deployed."""
+    """Resolve references in a part of a template to example values."""
 
     def value(match):
         logical_id, _, attribute = match[1].partition(".")
@@ -547,7 +547,7 @@ def analyze(named_policies):
 
 
 @tool("parliament", "parliament")
-def test_parliament():
+def test_parliament_accepts_every_statement():
     """Parliament accepts every statement."""
     clusters = {name: template_of(**cluster) for name, cluster in CLUSTERS.items()}
     clusters["with a shell"] = template_of(enable_exec=True, **CLUSTERS["3.3 containers"])

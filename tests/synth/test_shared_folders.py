@@ -1,4 +1,4 @@
-"""Assets contain exactly the files to upload."""
+"""Assets contain exactly the files that are to be uploaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = (
 )
 
 
-def test_folders(tmp_path: Path):
+def test_assets_omit_ignored_files(tmp_path: Path):
     """Assets omit ignored files; images also omit credentials and keys."""
     for name in ("dags", "image"):
         for path in (*FILES, *((".env", "server.key") if name == "image" else ())):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 FILE = Path(__file__).parent / "ids" / "queues.json"
 QUEUE, POLICY, TABLE = "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::DynamoDB::Table"
-# As in test_ids.py: properties whose change replaces the resource or its content.
+# Per resource type, as in test_ids.py: properties whose change replaces the resource or its content.
 KINDS = {
     QUEUE: ["QueueName", "FifoQueue"],
     TABLE: ["TableName", "KeySchema", "ImportSourceSpecification"],
@@ -38,7 +38,7 @@ def kept(template, *types):
 
 
 def stateful(**arguments):
-    """Return type and create-only properties of queues and table, by logical id."""
+    """Return type and create-only properties of queues and results table, by logical id."""
     return {
         logical_id: {
             "Type": resource["Type"],
@@ -61,12 +61,12 @@ def statements(template, role):
 
 
 def listed(actions):
-    """Return one action or several as a list."""
+    """Return the actions of a statement as a list, also if there is only one."""
     return [actions] if isinstance(actions, str) else actions
 
 
-def test_ids():
-    """Queues and table have the committed logical ids, which no change of broker or pools replaces."""
+def test_queues_and_results_table_have_the_committed_logical_ids():
+    """No broker or pool changes them."""
     committed = json.loads(FILE.read_text())
     assert stateful(**ONE) == committed
     for executor in (
@@ -78,8 +78,8 @@ def test_ids():
             assert committed.items() <= found.items()
 
 
-def test_queues():
-    """Queues are encrypted and retained, and have a dead letter queue."""
+def test_queues_are_encrypted_and_retained():
+    """Each has a dead letter queue."""
     template = template_of(**TWO)
     queues = kept(template, QUEUE)
     dead = queues.pop("AirflowBrokerDeadLetters7FBE79CC")
@@ -124,8 +124,8 @@ def test_queues_require_tls():
         }
 
 
-def test_results():
-    """The table has Celery's schema, expires items and is encrypted."""
+def test_the_results_table_has_the_schema_of_celery():
+    """The table expires items and is encrypted."""
     template = template_of(**TWO)
     ((name, table),) = resources(template, TABLE).items()
     assert flat(table["Properties"]) == {
@@ -149,8 +149,8 @@ def test_results():
     assert values == [f"dynamodb://@eu-central-1/<{name}>?ttl_seconds=86400"] * 3
 
 
-def test_keys_only_through_their_service():
-    """Roles may use the key only through SQS and DynamoDB of this region."""
+def test_roles_may_use_the_key_only_through_sqs_and_dynamodb():
+    """Only the stack's region is allowed."""
     template = template_of(**TWO)
     expected = {
         "ComponentsScheduler": {
@@ -172,8 +172,8 @@ def test_keys_only_through_their_service():
         assert allowed == {f"{name}.<AWS::Region>.amazonaws.com*": actions for name, actions in services.items()}
 
 
-def test_a_given_key():
-    """encryption_key= encrypts queues and table."""
+def test_encryption_key_encrypts_queues_and_results_table():
+    """encryption_key= encrypts queues and results table."""
     arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
     template = template_of(**ONE, encryption_key=lambda stack: kms.Key.from_key_arn(stack, "Given", arn))
     assert {queue["Properties"]["KmsMasterKeyId"] for queue in kept(template, QUEUE).values()} == {arn}
@@ -181,7 +181,7 @@ def test_a_given_key():
 
 
 def test_added_pools_add_queues():
-    """An added pool adds its queues and permissions."""
+    """A pool that is added later adds its queues and permissions."""
     app = App()
     stack = Stack(app, "Data")
     cluster = add_cluster(stack, **ONE)
@@ -189,13 +189,13 @@ def test_added_pools_add_queues():
     assert app.synth().get_stack_by_name("Data").template == template_of(**TWO)
 
 
-def test_removal_policy():
+def test_removal_policy_destroy_deletes_queues_and_results_table():
     """With `RemovalPolicy.DESTROY` queues and table are deleted."""
     template = template_of(**ONE, removal_policy=RemovalPolicy.DESTROY)
     assert {r["DeletionPolicy"] for r in kept(template, *KINDS).values()} == {"Delete"}
 
 
-def test_no_cache_and_no_rules():
+def test_sqs_needs_no_cache_and_no_security_group():
     """SQS needs no cache and no security group."""
     template = template_of(**ONE)
     assert resources(template, "AWS::ElastiCache::ReplicationGroup") == {}
@@ -204,8 +204,8 @@ def test_no_cache_and_no_rules():
     assert more == 1
 
 
-def test_warning_about_the_image():
-    """A registry image causes a warning with the required packages and module."""
+def test_a_registry_image_gives_a_warning_with_the_required_packages():
+    """The warning has the required module too."""
     module = "print(executor.plan(ExecutorContext(version=…)).image_files['airflow_ecs_celery.py'])"
     for version, words in ((AirflowVersion.V3_3, "pycurl==7.45.7"), (AirflowVersion.V2_8, module)):
         app = make_app()

@@ -26,14 +26,14 @@ CLUSTERS = {
 def sources(assembly):
     """Return all published files and folders except templates."""
     listed = json.loads((assembly.folder / "Data.assets.json").read_text())
-    # CDK itself deletes the folder of its own function, cdk-custom-resource… (aws/aws-cdk#31485).
+    # Except the folder of CDK's own function, cdk-custom-resource…, which CDK deletes (aws/aws-cdk#31485).
     files = [asset["source"]["path"] for asset in listed["files"].values() if "custom-resource" not in str(asset)]
     images = [asset["source"]["directory"] for asset in listed.get("dockerImages", {}).values()]
     return [assembly.folder / path for path in (*files, *images) if not path.endswith(".template.json")]
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_no_staging(name, tmp_path):
+def test_with_no_staging_the_assets_exist_after_the_synthesis(name, tmp_path):
     """With ``cdk synth --no-staging`` the assets exist after the synthesis."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, "Data"), **CLUSTERS[name]),
@@ -46,7 +46,7 @@ def test_no_staging(name, tmp_path):
     assert all(any(path.iterdir()) for path in found if path.is_dir())
 
 
-def test_private_installation(tmp_path, monkeypatch):
+def test_lambda_can_read_its_program_from_a_private_installation(tmp_path, monkeypatch):
     """Lambda can read its program even if installed files are not world-readable."""
     installed = tmp_path / "in_lambda"
     shutil.copytree(package.files("cdk_airflow_ecs.in_lambda"), installed)

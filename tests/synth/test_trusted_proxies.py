@@ -14,7 +14,7 @@ from cdk_airflow_ecs import AirflowCluster, AirflowVersion
 from cdk_airflow_ecs.network import PRIVATE_BLOCKS
 
 INTERPRETER = Path(__file__).parents[2] / ".venvs/airflow-3.3.2/bin/python"
-# One request through the middleware of `airflow api-server --proxy-headers`.
+# This program sends one request through the middleware that `airflow api-server --proxy-headers` uses.
 ASK = """
 import asyncio, sys
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -26,7 +26,7 @@ asyncio.run(ProxyHeadersMiddleware(app, sys.argv[1])(scope, None, None))
 
 
 def trusted(vpc: str) -> object:
-    """Return the addresses that the API server trusts."""
+    """Return the addresses from which the API server trusts forwarded headers."""
     stack = Stack(App(), "S")
     given = None
     if vpc == "imported":
@@ -61,12 +61,12 @@ def trusted(vpc: str) -> object:
     [("imported", PRIVATE_BLOCKS), ("blocks", "10.9.1.0/24,10.9.2.0/24"), ("late", PRIVATE_BLOCKS)],
 )
 def test_only_the_subnets_of_the_load_balancer_are_trusted(vpc, blocks):
-    """Otherwise a client could forge X-Forwarded-For and avoid the limit of sign-ins."""
+    """From elsewhere, a client could forge X-Forwarded-For and avoid the limit on sign-ins."""
     assert trusted(vpc) == blocks
 
 
-def test_subnets_of_the_clusters_vpc():
-    """In the cluster's VPC the load balancer's subnets are known."""
+def test_the_subnets_of_a_created_vpc_are_trusted():
+    """In a VPC that the cluster creates, the load balancer's subnets are known."""
     blocks = trusted("own").split(",")
     assert len(blocks) == 2
     assert all(block.startswith("10.0.") for block in blocks)
@@ -82,6 +82,6 @@ def test_subnets_of_the_clusters_vpc():
     ],
 )
 def test_a_forged_address_is_ignored(forwarded, peer, client):
-    """Uvicorn uses the address that the load balancer appends."""
+    """Uvicorn uses the client address that the load balancer appends."""
     words = [str(INTERPRETER), "-c", ASK, "10.9.1.0/24,10.9.2.0/24", forwarded, peer]
     assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip() == client

@@ -26,15 +26,15 @@ def attributes(template: dict) -> dict[str, str]:
     return {each["Key"]: each["Value"] for each in balancer["Properties"]["LoadBalancerAttributes"]}
 
 
-def test_web_acl_by_its_arn():
+def test_an_existing_web_acl_is_associated_with_the_load_balancer():
     """An existing web ACL is associated with the load balancer."""
     (association,) = associations(template_of(web=Web(web_acl=ARN)))
     assert association["WebACLArn"] == ARN
     assert "AirflowWebLoadBalancer" in str(association["ResourceArn"])
 
 
-def test_web_acl_of_the_app():
-    """A web ACL of the app is associated too."""
+def test_a_web_acl_of_the_app_is_associated_with_the_load_balancer():
+    """A web ACL that the app creates is associated too."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
@@ -49,7 +49,7 @@ def test_web_acl_of_the_app():
     assert association["WebACLArn"] == {"Fn::GetAtt": ["WebAcl", "Arn"]}
 
 
-def test_no_web_acl():
+def test_there_is_no_web_acl_by_default():
     """There is no web ACL by default."""
     assert associations(template_of()) == []
 
@@ -65,12 +65,12 @@ def test_no_web_acl():
     ],
 )
 def test_an_invalid_web_acl(arn, message):
-    """Other values raise an error."""
+    """A web_acl= that is not the ARN of a regional web ACL raises an error."""
     with pytest.raises(ValueError, match=message):
         Web(web_acl=arn)
 
 
-def test_deletion_protection():
+def test_deletion_protection_is_independent_of_the_removal_policy():
     """Deletion protection is independent of the removal policy."""
     assert "deletion_protection.enabled" not in {
         name for name, value in attributes(template_of()).items() if value == "true"
@@ -83,7 +83,7 @@ def test_deletion_protection():
         Web(deletion_protection="yes")
 
 
-def test_browsers_keep_to_https():
+def test_only_the_https_listener_sends_hsts():
     """Only the HTTPS listener sends HSTS."""
 
     def build(app: App) -> None:
