@@ -1,4 +1,4 @@
-"""The common tutorial for Airflow 2.8.1 on AWS Copilot, service for service, with PostgreSQL and Redis."""
+"""The common tutorial for Airflow 2.8.1 on AWS Copilot, with PostgreSQL and Redis in containers, as there."""
 
 from aws_cdk import Annotations, App, RemovalPolicy, Stack
 

@@ -18,8 +18,8 @@ airflow = AirflowCluster(
     dags=S3Dags(Path(__file__).parent / "dags"),
 )
 alerts = sns.Topic.from_topic_arn(stack, "Alerts", f"arn:aws:sns:{stack.region}:{stack.account}:data-alerts")
-alerts.grant_publish(airflow)  # includes executor tasks
-# For more than a hundred tasks in six hours, copy the image to ECR: docs/guides/dags/registries.md.
+alerts.grant_publish(airflow)  # to tasks of the ECS executor, and to the other components that run DAG code
+# Docker Hub allows a hundred pulls in six hours. For more tasks, copy the image to ECR: docs/guides/dags/registries.md.
 Annotations.of(airflow).acknowledge_warning("cdk-airflow-ecs:docker-hub-pulls:airflow", "Few tasks run each night.")
 
 app.synth()

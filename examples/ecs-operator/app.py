@@ -35,7 +35,7 @@ etl = airflow.add_ecs_task(
 alerts = sns.Topic.from_topic_arn(stack, "Alerts", f"arn:aws:sns:{stack.region}:{stack.account}:data-alerts")
 alerts.grant_publish(etl)  # only this ECS task, not DAGs
 
-# The cluster's image, with its Python packages, in a separate Fargate task.
+# Without image=, the task runs the cluster's image, with its Python packages.
 airflow.add_ecs_task("nightly-report", command=["python", "-c", "print('reported')"])
 
 app.synth()

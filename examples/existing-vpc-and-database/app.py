@@ -1,4 +1,4 @@
-"""Airflow in a VPC and on a PostgreSQL that another stack owns, with DAGs in your own image."""
+"""Airflow with the VPC and the PostgreSQL database of another stack, and with DAGs in your own image."""
 
 from aws_cdk import Acknowledgment, App, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2

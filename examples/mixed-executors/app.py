@@ -20,6 +20,7 @@ airflow = AirflowCluster(
     ),
     dags=S3Dags(Path(__file__).parent / "dags"),
 )
-# For more than a hundred heavy tasks in six hours, copy the image to ECR: docs/guides/dags/registries.md.
+# Docker Hub allows a hundred pulls in six hours. For more heavy tasks, copy the image to ECR:
+# docs/guides/dags/registries.md.
 Annotations.of(airflow).acknowledge_warning("cdk-airflow-ecs:docker-hub-pulls:airflow", "Heavy tasks are few.")
 app.synth()

@@ -121,7 +121,7 @@ def test_the_table_of_secrets(version: str):
             (found,) = (c for c in planned.component(component).containers if c.name == container)
             if row[0] == "DAG files":
                 has = found.environment.get("AIRFLOW__CORE__DAGS_FOLDER") != NO_DAGS
-            elif row[0] == "way to the execution API":
+            elif row[0] == "access to the execution API":
                 has = any(e.source == component and e.port == 8081 for e in planned.edges)
             else:
                 has = any(name in found.environment for name in VARIABLES[row[0]])

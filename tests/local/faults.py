@@ -101,11 +101,11 @@ COLUMNS: Final = (
     "Fault",
     "Broker",
     "Healthy again after s",
-    "Tasks flow again after s",
+    "A new task ended after s",
     "Longest pause s",
     "Run took s",
     "Tasks tried again",
-    "of these begun before",
+    "of these, already started",
     "Slots lost",
     "Load",
 )

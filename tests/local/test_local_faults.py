@@ -162,7 +162,7 @@ def test_the_broker_restarts(bench):
         bench.strike("restart of the broker", bench.dies("Broker", signal.SIGTERM))
         return
     pid = json.loads((bench.cluster.state / "run.json").read_text())["pid"]
-    bench.strike(f"the AWS API stands still for {STILL_SECONDS} s", lambda: faults.freeze(pid, STILL_SECONDS))
+    bench.strike(f"the AWS API does not respond for {STILL_SECONDS} s", lambda: faults.freeze(pid, STILL_SECONDS))
 
 
 @pytest.mark.parametrize("bench", ["redis"], indirect=True)  # SQS has no server to kill
