@@ -1,4 +1,4 @@
-"""Warnings of a cluster."""
+"""Warnings about a cluster."""
 
 from __future__ import annotations
 

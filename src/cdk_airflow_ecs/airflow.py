@@ -137,7 +137,8 @@ AirflowVersion.ALL = (
 )
 
 
-# Without this import, ``airflow dag-processor`` of 2.x fails on an empty DAG folder (apache/airflow#36885; 2.11.2).
+# Without the import in this command, ``airflow dag-processor`` of 2.x fails on an empty DAG folder
+# (apache/airflow#36885; 2.11.2).
 _DAG_PROCESSOR_2 = (
     "python",
     "-c",

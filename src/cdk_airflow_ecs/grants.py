@@ -34,7 +34,7 @@ class _RoleArn:
         self._roles, self._number = roles, number
 
     def produce(self) -> str | None:
-        """Return the ARN, at synthesis."""
+        """Return the role's ARN. CDK calls this method during synthesis."""
         arns = [self._roles[name].role_arn for name in sorted(self._roles)]
         return arns[self._number] if self._number < len(arns) else None
 

@@ -14,12 +14,13 @@ from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Component, Container, Json, Ref, SecretRef, Value
 from cdk_airflow_ecs.tokens import is_token
 
-# Amazon ECS service quotas, "Task definition size limit". ECS counts the bytes of the stored JSON
+# The limit of ECS (service quotas, "Task definition size limit"), which counts the bytes of the stored JSON
 # (awsdocs/amazon-ecs-developer-guide#149).
 TASK_DEFINITION_BYTES: Final = 65_536
-# Amazon VPC quotas, "Inbound or outbound rules per security group", for IPv4 and IPv6 each.
+# The default quota, for IPv4 and IPv6 each (Amazon VPC quotas, "Inbound or outbound rules per security group").
 SECURITY_GROUP_RULES: Final = 60
-# Half of an S3 key (Amazon S3 user guide, "Naming Amazon S3 objects"). Airflow appends ids of DAG, run and task.
+# Half of the longest S3 key (Amazon S3 user guide, "Naming Amazon S3 objects"). Airflow appends ids of DAG, run and
+# task.
 S3_PREFIX_BYTES: Final = 512
 
 _TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")

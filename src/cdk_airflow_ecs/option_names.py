@@ -102,7 +102,7 @@ def base_option(option: Option) -> Option:
 
 @lru_cache(maxsize=4096)  # planning calls it for each option of each process
 def read_as(option: Option, minor: str) -> Option:
-    """Return the option of release line *minor* that *option*, perhaps an old name, ``_cmd`` or ``_secret``, sets."""
+    """Return the option that *option* sets in release line *minor*. It may be an old name, ``_cmd`` or ``_secret``."""
     base, minor = base_option(option), line_with_data(minor)
     facts = every_option().get(base)
     return (current_option(base, minor) if facts and minor in facts.read else None) or base

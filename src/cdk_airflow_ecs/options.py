@@ -274,7 +274,7 @@ def _suggestions(option: Option, minor: str) -> list[Option]:
     if (section, f"{section}_{name}") in here:  # [smtp] host
         return [(section, f"{section}_{name}")]
     same = {current_option(other, minor) for other in every_option() if other[1] == name} - {None}
-    if 1 <= len(same) <= 3:  # a name such as "host" is too common
+    if 1 <= len(same) <= 3:  # too many sections have a name such as "host"
         return _nearest(section, (other for other in same if other))
     if near := get_close_matches(name, [other for place, other in here if place == section], 1, 0.75):
         return [(section, near[0])]

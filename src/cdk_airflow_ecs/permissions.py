@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KEY_ACTIONS: Final = {
     "s3:GetObject": ("kms:Decrypt",),
     "s3:PutObject": ("kms:GenerateDataKey",),
-    # Amazon SQS Developer Guide, "Configuring AWS KMS permissions".
+    # Source: Amazon SQS Developer Guide, "Configuring AWS KMS permissions".
     "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
     "sqs:ReceiveMessage": ("kms:Decrypt",),
     # The actions of aws-cdk-lib's Table.grant_read_data and grant_write_data, without wildcards (aws/aws-cdk#10010).

@@ -68,7 +68,7 @@ def secret_peer(scope: Construct, secret: secretsmanager.ISecret) -> secretsmana
         return secret
     there = scope.node.try_find_child("SecretPeer")
     if there is not None:
-        return there  # type: ignore[return-value]  # created below
+        return there  # type: ignore[return-value]  # the import below, in an earlier call
     full = secret.secret_full_arn
     return secretsmanager.Secret.from_secret_attributes(
         scope, "SecretPeer", secret_complete_arn=full, secret_partial_arn=None if full else secret.secret_arn

@@ -74,7 +74,7 @@ def host(name: str, given: object, *, required: bool = False) -> None:
         raise ValueError(f"{name} must be a host name without scheme, port and credentials, got {shown(given)}")
     if "*" in given:
         raise ValueError(f'{name} must be a host name such as "data.example.com", not a pattern, got {shown(given)}')
-    # RFC 1035, 2.3.4.
+    # Limits of RFC 1035, 2.3.4.
     if len(given) > _HOST_LENGTH or max(map(len, given.split("."))) > _LABEL_LENGTH:
         raise ValueError(
             f"{name} must be a host name with at most {_HOST_LENGTH} characters, {_LABEL_LENGTH} between two dots, got"

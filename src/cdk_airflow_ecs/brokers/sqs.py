@@ -71,7 +71,7 @@ class SqsBroker(Broker):
     max_receive_count: int = 5
 
     def __post_init__(self) -> None:
-        # AWS SQS API Reference, SetQueueAttributes.
+        # SQS's limits (AWS SQS API Reference, SetQueueAttributes).
         validation.integer("SqsBroker message_retention_days", self.message_retention_days, 1, 14)
         validation.integer("SqsBroker max_receive_count", self.max_receive_count, 1, 1000)
         returns = self.max_receive_count * VISIBILITY_TIMEOUT_SECONDS
@@ -138,7 +138,7 @@ def _queue_name(queue: str) -> str:
 def _transport(
     version: AirflowVersion, urls: Mapping[str, Mapping[str, Ref]]
 ) -> tuple[dict[Option, Value], dict[str, str]]:
-    """Return options that name the queues, so that kombu creates none, and modules that parse these options."""
+    """Return options with the list of queues, so that kombu creates none, and Python modules that parse the list."""
     plain: dict[str, str | int | Ref] = {
         "region": Ref("Stack", "region"),
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,

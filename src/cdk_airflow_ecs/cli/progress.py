@@ -42,7 +42,7 @@ class Board(AbstractContextManager["Board"]):
             self._live = None
 
     def say(self, about: str, text: str) -> None:
-        """Print a line, unless it repeats the last one about this."""
+        """Print a line, unless it repeats the last line with the same *about*."""
         if self._last.get(about) != text:
             self._last[about] = text
             self._console.print(Text(f"{self._seconds()}  {about}: {text}"))

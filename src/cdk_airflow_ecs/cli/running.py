@@ -46,7 +46,7 @@ class Running:
         state = State.open(directory) if directory.is_dir() else None
         found = state.read("run") if state else None
         if not found or not _lives(int(found["pid"])):
-            raise Refusal(f"nothing runs on {directory}. Start it with `airflow-ecs local up`, or pass --state")
+            raise Refusal(f"no cluster runs on {directory}. Start it with `airflow-ecs local up`, or pass --state")
         if "api" not in found:
             raise Refusal(f"the cluster on {directory} is starting (process {found['pid']}). Try again in a moment")
         key = (state.read("key") if state else None) or {"id": "", "secret": ""}
@@ -130,7 +130,7 @@ class Running:
         )
 
     def password(self) -> str:
-        """Return the admin's password; raise Refusal if the template has none."""
+        """Return the admin's password; raise Refusal if the template has no admin."""
         if not self.admin_secret:
             raise Refusal("the template has no output with the command for the admin's password")
         found = self.client("secretsmanager").get_secret_value(SecretId=self.admin_secret)["SecretString"]

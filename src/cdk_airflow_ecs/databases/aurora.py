@@ -188,7 +188,7 @@ class AuroraDatabase(Database):
 
     @staticmethod
     def _instance(construct_id: str) -> rds.IClusterInstance:
-        """Create an instance. Readers scale with the writer, so that they can replace it immediately."""
+        """Create the writer or a reader. Readers scale with the writer, so that they can replace it immediately."""
         return rds.ClusterInstance.serverless_v2(
             construct_id,
             scale_with_writer=None if construct_id == "Writer" else True,

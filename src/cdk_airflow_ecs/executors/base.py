@@ -111,7 +111,7 @@ class ExecutorPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorBindContext:
-    """Constructs for :meth:`Executor.bind`. Names of components, such as "Scheduler", are the keys.
+    """Constructs for :meth:`Executor.bind`, in mappings by component name, such as "Scheduler".
 
     Args:
         cluster: the ECS cluster.

@@ -162,8 +162,8 @@ class EcsExecutor(Executor, TaskSize):
 
     def _config(self) -> dict[Option, Value]:
         # The option capacity_provider_strategy does not work, because the provider passes its text to an API that
-        # expects a list, so complete_options adds the strategy. Without either, the provider would call
-        # DescribeClusters.
+        # expects a list, so complete_options adds the strategy. Without a strategy or launch type, the provider would
+        # call DescribeClusters.
         capacity = self._capacity
         launch_type: dict[str, Value] = {} if capacity.strategy else {"launch_type": capacity.compatibility}
         chosen: dict[str, Value] = {

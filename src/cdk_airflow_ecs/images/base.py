@@ -64,7 +64,7 @@ class ImageSource(ABC):
         return None
 
     def has_newer(self, package: str, version: tuple[int, ...]) -> bool | None:
-        """Return whether the image has *package* in *version* or newer, unlike the official image; None if unknown."""
+        """Return whether the image adds *package* in *version* or newer to Airflow's packages; None if unknown."""
         del package, version
         return None
 

@@ -116,7 +116,7 @@ def _install_requirements(recipe: Recipe) -> str:
 
 
 def _constraints(recipe: Recipe) -> str:
-    """Return a command that writes Airflow's constraints to a file, without packages in requirements.txt."""
+    """Return a command that writes Airflow's constraints, except for packages in requirements.txt, to a file."""
     version, file, fetch = recipe.version, "${HOME}/constraints.txt", ""
     if recipe.base == "slim" or version.line == "2.8":
         # Images have a constraints file since 2.9 (docker-stack documentation), but the file of slim images may lack

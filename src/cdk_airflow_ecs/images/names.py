@@ -17,8 +17,9 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _PART: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?")
-# Amazon ECR User Guide, "Private registries" and "Dual-stack endpoints": 123456789012.dkr.ecr.REGION.amazonaws.com,
-# dkr.ecr-fips, dkr-ecr.REGION.on.aws, and the domains of other partitions. The account may be a token.
+# Hosts of private ECR registries (Amazon ECR User Guide, "Private registries" and "Dual-stack endpoints"):
+# 123456789012.dkr.ecr.REGION.amazonaws.com, dkr.ecr-fips, dkr-ecr.REGION.on.aws, and the domains of other partitions.
+# The account may be a token.
 _ECR: Final = re.compile(r"[.}]dkr[.-]ecr(-fips)?\.")
 # Only releases of Airflow, so that the user's own numbers, such as 1.0.3, do not match.
 _AIRFLOW_RELEASE: Final = re.compile(r"(?:slim-|v)?(1\.10\.\d+|[23]\.\d+\.\d+)(?!\d)")
@@ -65,7 +66,7 @@ def fault(name: str) -> str | None:
     if at and not _DIGEST.fullmatch(digest):
         return "@ must be followed by a digest, sha256: and 64 hexadecimal digits"
     first, _, path = rest.partition("/")
-    # Docker's rule for telling registries from Docker Hub paths.
+    # Docker's rule for whether the first part of a name is a registry.
     if path and ("." in first or ":" in first or first == "localhost"):
         if not _HOST.fullmatch(first):
             return f"{validation.shown(first)} is not the host name of a registry"

@@ -119,7 +119,7 @@ class Mirror:
                 raise
             return str(error.strerror)
         with output:
-            # If the object has changed since the listing, this fails, and the next sync downloads it.
+            # The download fails if the object has changed since the listing. The next sync repeats it.
             shutil.copyfileobj(self.s3.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)["Body"], output)
         return ""
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_logs as logs
 
 from cdk_airflow_ecs import validation
 
-# CloudWatch Logs API, PutRetentionPolicy.
+# The values that CloudWatch Logs accepts (API Reference, PutRetentionPolicy).
 _DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180),
     *(365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
     from constructs import Construct
 
+# The listener attribute for the header Strict-Transport-Security:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/header-modification.html
 _STRICT_TRANSPORT_SECURITY: Final = "routing.http.response.strict_transport_security.header_value"
 # The header has no includeSubDomains, because hosts below this name can belong to others and use HTTP.

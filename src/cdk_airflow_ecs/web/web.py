@@ -177,7 +177,7 @@ class Web(ClusterResource):
 
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
-        # Elastic Load Balancing user guide, "Application Load Balancers", "Subnets".
+        # Source: Elastic Load Balancing user guide, "Application Load Balancers", "Subnets".
         check_subnets(network, "web_subnets", "the load balancer", zones=2, one_in_each=True)
         if network is not None and self.allow_from is None:
             try:
@@ -240,7 +240,7 @@ class Web(ClusterResource):
 def _check_zone(domain_name: str, zone: route53.IHostedZone) -> None:
     try:
         parent = getattr(zone, "zone_name", domain_name)
-    except RuntimeError:  # a zone imported by id
+    except RuntimeError:  # a zone imported by id has no name
         return
     known = not (is_token(domain_name) or is_token(parent))
     if known and not f".{domain_name}".lower().endswith(f".{parent.rstrip('.')}".lower()):

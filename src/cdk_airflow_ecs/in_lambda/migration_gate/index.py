@@ -31,7 +31,7 @@ UNSTARTED = 3  # consecutive tasks that did not start, after which the migration
 DRAIN_PATIENCE = 20 * 60  # seconds to wait for tasks to stop; ECS kills them two minutes after StopTask
 STARTED_BY = "cdk-airflow-ecs-migration"
 POLL = 5  # seconds between polls
-HAND_OVER = 90_000  # remaining milliseconds at which the next invocation continues; a response takes up to 60 s
+HAND_OVER = 90_000  # remaining milliseconds below which the next invocation continues; a response takes up to 60 s
 REASON_BYTES = 3072  # maximum length of the encoded reason; CloudFormation rejects responses over 4096 bytes
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})  # throttling must not fail a deploy
 
@@ -103,7 +103,7 @@ def migrate(event: dict[str, Any], context: Context) -> bool:
                 state["unstarted"] += 1
                 if ran(found[0]) or (state["unstarted"] >= UNSTARTED and age > LAUNCH_PATIENCE):
                     return judge(found[0])
-                state["task"] = None  # e.g. a busy registry, or a secret that is not readable yet
+                state["task"] = None  # try again: e.g. the registry is busy, or a secret is not readable yet
         if hand_over(event, context):
             return False
         time.sleep(POLL if state["task"] else 3 * POLL)
