@@ -1,4 +1,4 @@
-"""The measured processes, with minimal imports: ``apps.py KIND NUMBER OUTPUT``."""
+"""The processes that synthesis.py measures, with minimal imports: ``apps.py KIND NUMBER OUTPUT``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aws_cdk import App, Stack
 
 
 def main(kind: str, number: int, output: str, template: str = "") -> None:
-    """Synthesize an app with *number* stacks of a kind."""
+    """Synthesize an app with *number* stacks of the measured kind."""
     app = App(outdir=output)
     for index in range(number):
         stack = Stack(app, f"Quickstart{index}")

@@ -45,7 +45,7 @@ HEARTBEAT = (
     " and latest_heartbeat>now()-interval %s',"
     "('{}','running',socket.gethostbyname(socket.getfqdn()),'120 s'));sys.exit(not c.fetchone())"
 )
-# The programs are the library's, because the benchmark compares only CDK code.
+# Use this library's programs in containers and Lambda, because the benchmark compares only CDK code.
 LIBRARY = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs"
 HANDLER = LIBRARY / "in_lambda" / "migration_gate"
 MIGRATE = (LIBRARY / "in_container" / "migrate.py").read_text()

@@ -28,7 +28,7 @@ from cdk_airflow_ecs.brokers.base import BrokerPlan
 from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 
 WORKLOAD = Path(__file__).parent / "workload"
-# Airflow's values for the defaults of this library: config.yml of 3.3.2 and of celery provider 3.24.0.
+# Airflow's own defaults for options that this library sets: config.yml of 3.3.2 and of celery provider 3.24.0.
 AIRFLOW_DEFAULTS = {
     "api": {"workers": 1},
     "celery": {"operation_timeout": 1},
@@ -46,7 +46,7 @@ class ComposeBroker(ContainerRedisBroker):
     """Redis with Celery's default transport options, and results in the metadata database."""
 
     def plan(self, version: AirflowVersion, queues: Sequence[str]) -> BrokerPlan:
-        """Keep only the broker's URL of the library's options."""
+        """Remove this library's broker options except the broker's URL."""
         plan, database = ContainerRedisBroker.plan(self, version, queues), ContainerDatabase()
         command = str(database.config()["database", "sql_alchemy_conn_cmd"])
         config = {
@@ -74,7 +74,7 @@ def near(stack: Stack, **arguments: Any) -> None:
 
 
 def wide(stack: Stack) -> None:
-    """Use the same with 16 slots."""
+    """Use the cluster of `near` with 16 tasks per worker instead."""
     near(stack, executor=CeleryExecutor(pools=[WorkerPool("default", concurrency=16)]))
 
 

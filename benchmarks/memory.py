@@ -1,4 +1,4 @@
-"""Memory of each ECS task of a local cluster, with the memory in its template."""
+"""Memory of each ECS task of a local cluster, beside the memory in its template."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def proportional(rollup: str) -> float:
 
 
 def sizes(template: Mapping) -> dict[str, int]:
-    """Return the memory in MiB of each container's task."""
+    """Return the memory in MiB of the task of each container."""
     found = {}
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::ECS::TaskDefinition":
@@ -28,7 +28,7 @@ def sizes(template: Mapping) -> dict[str, int]:
 
 
 def owners(parents: Mapping[int, int], leaders: Iterable[int]) -> dict[int, int]:
-    """Return the leader of each process that has one."""
+    """Return, for each process below one of *leaders*, that leader."""
     tops, found = set(leaders), {}
     for pid in parents:
         at = pid
@@ -69,7 +69,7 @@ class Sampler(AbstractContextManager):
                 self._peaks[task] = max(size, self._peaks.get(task, 0))
 
     def look(self) -> dict[str, float]:
-        """Return each task's PSS in MiB: all processes below its containers, and in its network."""
+        """Return the PSS in MiB of each task: of all processes below its containers, or in its network."""
         leaders = {}
         for file in self._processes.glob("*.json"):
             try:
@@ -82,7 +82,7 @@ class Sampler(AbstractContextManager):
         networks.pop(_network(os.getpid()), None)
         found: dict[str, float] = {}
         for pid in parents():
-            # A health check is a child of the agent in the task's network.
+            # A health check is a child of the agent's process, but runs in the task's network.
             task = leaders.get(above.get(pid, 0)) or networks.get(_network(pid))
             if task:
                 found[task] = found.get(task, 0) + proportional(_read(pid, "smaps_rollup"))

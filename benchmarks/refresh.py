@@ -106,7 +106,7 @@ def starts(aws: str, name: str, dags: S3Dags, seconds: float) -> tuple[int, list
             end = 0.0
             for line in process.stdout:
                 if not line.startswith("{"):
-                    continue  # a line of Airflow
+                    continue  # a log line of Airflow
                 if not results:
                     writer.start()
                     end = time.monotonic() + seconds
@@ -121,7 +121,7 @@ def starts(aws: str, name: str, dags: S3Dags, seconds: float) -> tuple[int, list
 
 
 def row(label: str, changes: int, results: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Count the results as a row."""
+    """Count the results as a row of the table."""
     kinds = Counter(
         "refresh" if "wall" not in start else "error" if "error" in start else str(len(set(start["seen"])))
         for start in results

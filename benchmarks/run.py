@@ -37,9 +37,9 @@ LABELS = {
     "seed": "this project's initial settings",
     "ours-2": "`AirflowCluster()` with Airflow 2.11.2",
 }
-ALONE = 4  # runs of the single task in each repetition
-LIMIT = 0.85  # of a task's memory
-CONTAINERS = {  # the first container of each component, for its size in the template
+ALONE = 4  # DAG runs with the single task in each repetition
+LIMIT = 0.85  # highest acceptable share of a task's memory
+CONTAINERS = {  # first container of each component, by which its task is found in the template
     "ApiServer": "api-server",
     "Webserver": "webserver",
     "Scheduler": "scheduler",
@@ -71,7 +71,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def seconds(run: dict, tasks: Sequence[dict]) -> list[float]:
-    """Return how long each task of a chain waited after its run was created or the previous task ended."""
+    """Return how long each task of a chain waited since its DAG run was created or the previous task ended."""
     ready, waited = moment(run.get("queued_at") or run["start_date"]), []
     for each in sorted(tasks, key=lambda task: task["start_date"]):
         waited.append(moment(each["start_date"]) - ready)
@@ -80,7 +80,7 @@ def seconds(run: dict, tasks: Sequence[dict]) -> list[float]:
 
 
 def rate(run: dict, tasks: Sequence[dict]) -> float:
-    """Return the tasks per minute, from the creation of the run to the last end."""
+    """Return the tasks per minute, from the creation of the DAG run to the end of its last task."""
     end = max(moment(each["end_date"]) for each in tasks)
     return 60 * len(tasks) / (end - moment(run.get("queued_at") or run["start_date"]))
 
@@ -137,7 +137,7 @@ def repeat(cluster: Cluster, result: Result) -> None:
 
 
 def page(results: Sequence[Result], repetitions: int) -> str:
-    """Return all results as Markdown."""
+    """Return all results as Markdown tables."""
     rows = [
         (
             LABELS[each.name],
@@ -190,7 +190,7 @@ def memory(results: Sequence[Result]) -> list[tuple[str, ...]]:
 
 
 def cell(peak: float | None, size: int | None) -> str:
-    """Return peak, size and share, in bold if the share is too high."""
+    """Return peak memory, task size and share, in bold if the share is too high."""
     if peak is None or size is None:
         return ""
     text = f"{peak:.0f} of {size} MiB, {peak / size:.0%}"
@@ -214,7 +214,7 @@ def main() -> None:
     for name in arguments.clusters or CLUSTERS:
         results.append(measure(name, arguments.repetitions))
         text = page(results, arguments.repetitions)
-        if arguments.write:  # each time, because the next one may fail
+        if arguments.write:  # after each cluster, because the next one may fail
             before = PAGE.read_text().partition(MARK)[0]
             PAGE.write_text(f"{before}{MARK}\n\n{text}\n")
     print(text)

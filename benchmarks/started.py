@@ -78,7 +78,7 @@ class Cluster(AbstractContextManager):
         return _request(f"{self._api}/{path}", body, Authorization=self._token)
 
     def has(self, dag: str) -> bool:
-        """Return whether the DAG exists."""
+        """Return whether Airflow has loaded the DAG."""
         try:
             return bool(self.request(f"dags/{dag}"))
         except urllib.error.HTTPError as error:

@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "concepts" / "benchmarks.md"
 MARK = "<!-- bench -->"
 SIZES = (1, 5, 10, 20)
-EVERY = 5  # rounds between runs of the slower apps with several clusters
+EVERY = 5  # apps with several clusters are slower, so they run only in every fifth round
 KINDS = {
     "empty": "an empty CDK app",
     "by-hand": "the same resources, written by hand",
@@ -52,7 +52,7 @@ class Process:
         command = [sys.executable, str(HERE / "apps.py"), self.kind, str(self.clusters), str(output)]
         start = time.perf_counter()
         process = subprocess.Popen([*command, str(folder / "template.json")], env=environment())
-        # Includes all child processes: Python, and jsii's two processes of Node.js.
+        # The times include all child processes: Python, and jsii's two Node.js processes.
         _, status, used = os.wait4(process.pid, 0)
         self.wall.append(time.perf_counter() - start)
         self.cpu.append(used.ru_utime + used.ru_stime)
@@ -63,14 +63,14 @@ class Process:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of make: with byte code, without CDK's validator, with this Python's Node.js."""
+    """Return the environment that make sets: with bytecode, without CDK's validator, with this Python's Node.js."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PATH": path, "CDK_VALIDATION": "false"}
 
 
 def types(output: Path) -> Counter[str]:
-    """Return the number of resources by type in the first template of *output*."""
+    """Return the number of resources of each type in the first template of *output*."""
     template = json.loads((output / "Quickstart0.template.json").read_text())
     return Counter(resource["Type"] for resource in template.get("Resources", {}).values())
 
@@ -90,7 +90,7 @@ def prepare(folder: Path) -> int:
 
 
 def measure(folder: Path, rounds: int) -> list[Process]:
-    """Run all processes in alternating order, so that other load affects all equally."""
+    """Run all processes in alternating order, so that other programs slow all of them equally."""
     small = [Process(kind) for kind in KINDS]
     large = [Process("ours", size) for size in SIZES[1:]]
     for number in range(rounds):
@@ -152,7 +152,7 @@ def tables(processes: list[Process], resources: int, rounds: int, load: float) -
 
 
 def against(these: list[float], those: list[float]) -> str:
-    """Return median and range of each round's ratio."""
+    """Return median and range of the ratios between two processes, one ratio per round."""
     ratios = [one / other for one, other in zip(these, those, strict=True)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 

@@ -1,4 +1,4 @@
-"""Helpers for the pages of all benchmarks."""
+"""Helpers for the pages that benchmarks write."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from uv import find_uv_bin
 
 OUTPUT = Path(__file__).parents[1] / "src" / "cdk_airflow_ecs" / "option_names.json"
 
-# minor: (patch release, first moment after the day of that release)
+# By minor version: the patch release, and the end of the day on which it was released.
 RELEASES = {
     "2.8": ("2.8.4", "2024-03-26T00:00:00Z"),
     "2.9": ("2.9.3", "2024-07-17T00:00:00Z"),
@@ -64,14 +64,14 @@ class Release:
     """The options of one Airflow release and its providers."""
 
     options: dict[Option, dict[str, Any]] = field(default_factory=dict)
-    read_as: dict[Option, Option] = field(default_factory=dict)  # old name -> the name it is read as
+    read_as: dict[Option, Option] = field(default_factory=dict)  # old name -> the name under which Airflow reads it
     since: dict[Option, str] = field(default_factory=dict)  # old name -> version that renamed it
-    renamed: dict[Option, Option] = field(default_factory=dict)  # no longer read, but with a known new name
-    advice: dict[Option, str] = field(default_factory=dict)  # no longer read, without a new name
+    renamed: dict[Option, Option] = field(default_factory=dict)  # name that Airflow no longer reads -> new name
+    advice: dict[Option, str] = field(default_factory=dict)  # old name without a new one -> advice of Airflow
 
 
 def resolve(patch: str, before: str) -> dict[str, str]:
-    """Return the versions of the Airflow distributions that an install of that day would have resolved."""
+    """Return the Airflow distributions that pip would have installed on that day."""
     requirement = f"apache-airflow[{','.join(EXTRAS)}]=={patch}"
     command = [find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate"]
     command += ["--python-version", "3.11", "--exclude-newer", before]
@@ -133,7 +133,7 @@ def _parameter(node: ast.expr | None) -> Option | None:
 
 
 def read(patch: str, before: str, cache: Path) -> Release:
-    """Read one Airflow release and the providers of its day."""
+    """Read one Airflow release, with the providers of its release day."""
     release = Release()
     versions = resolve(patch, before)
     core = "apache-airflow-core" if "apache-airflow-core" in versions else "apache-airflow"
@@ -161,7 +161,7 @@ def read(patch: str, before: str, cache: Path) -> Release:
 
 
 def fallbacks(section: configparser.SectionProxy) -> dict[str, Any]:
-    """Return the facts about the options of the fallback file: only whether they are sensitive."""
+    """Return whether each option of the fallback file is sensitive, the only known fact."""
     return {option: {"sensitive": option.endswith(("password", "secret"))} for option in section}
 
 
@@ -187,7 +187,7 @@ def add_old_names(release: Release, parser_source: str) -> None:
 
 
 def row(name: Option, releases: dict[str, Release]) -> dict[str, Any]:
-    """Return the facts about one name, in print order."""
+    """Return the facts about one option name, in the order in which they are written."""
     having = {minor: release.options[name] for minor, release in releases.items() if name in release.options}
     reading = {minor: r.options[r.read_as[name]] for minor, r in releases.items() if name in r.read_as}
     latest = next(reversed(having.values()), {})
@@ -208,7 +208,7 @@ def row(name: Option, releases: dict[str, Release]) -> dict[str, Any]:
 
 
 def render(releases: dict[str, Release]) -> str:
-    """Return the JSON with one option a line."""
+    """Return the JSON with one option per line."""
     names = {name for r in releases.values() for name in (*r.options, *r.read_as, *r.renamed, *r.advice)}
     lines = [f"    {json.dumps('.'.join(name))}: {json.dumps(row(name, releases))}" for name in sorted(names)]
     airflow = {minor: RELEASES[minor][0] for minor in releases}

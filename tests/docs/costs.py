@@ -11,12 +11,12 @@ HOURS = 730
 VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # per hour, x86; disk beyond 20 GiB
 ARM_VCPU, ARM_GIB = 0.03238, 0.00356
 INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.t4g.medium": 0.065, "db.m7g.large": 0.168}
-NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # of Redis; Valkey costs a fifth less
+NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # per hour, of Redis; Valkey costs a fifth less
 GP3 = 0.115  # per GiB and month
-ACU = 0.12  # of Aurora Serverless v2, per hour
-# An environment and an additional worker, per hour; the README has the source.
+ACU = 0.12  # per hour, of Aurora Serverless v2
+# Amazon MWAA, per hour: an environment and an additional worker; the README has the source.
 MWAA = {"small": (0.49, 0.055), "medium": (0.74, 0.11), "large": (0.99, 0.22)}
-# For the first 10,000 custom metrics. Container Insights has this many per cluster, task family and service
+# Per month, for the first 10,000 custom metrics. Container Insights has this many per cluster, task family and service
 # (aws.amazon.com/cloudwatch/pricing, example "Container Insights for Amazon ECS"); its log events are not counted.
 METRIC, PER_CLUSTER, PER_FAMILY, PER_SERVICE = 0.30, 8, 6, 11
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
@@ -27,7 +27,7 @@ def _of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return each item with its monthly costs."""
+    """Return each resource of a template with its monthly costs."""
     disk = 0.0
     machines = {kind: [0.0, 0.0] for kind in ("Fargate", "Fargate on ARM64", "Fargate Spot, at most")}
     for service in _of(template, "AWS::ECS::Service"):

@@ -19,7 +19,7 @@ def page(name: str) -> str:
 
 
 def table(text: str, start: str) -> list[list[str]]:
-    """Return the rows of the first table after *start*, with the head."""
+    """Return the rows of the first table after *start*, including its header."""
     lines = text[text.index(start) + len(start) :].splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("|"))
     rows = []

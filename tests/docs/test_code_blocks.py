@@ -23,10 +23,10 @@ WITH_BLOCKS = [path for path in PAGES if "```python" in path.read_text(encoding=
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(cdk_airflow_ecs.__path__, "cdk_airflow_ecs.")
-    # Programs for other machines import packages that are not installed here.
+    # Programs for containers and Lambda import packages that are not installed here.
     if not module.name.startswith(("cdk_airflow_ecs.in_container.", "cdk_airflow_ecs.in_lambda."))
 ]
-# The local runner requires its extra: only its modules with examples.
+# These modules require the package's extra "local", so only those with examples are tested.
 EXTRA = ("cdk_airflow_ecs.local", "cdk_airflow_ecs.cli")
 SOURCES = {name: Path(cdk_airflow_ecs.__path__[0]).parent / f"{name.replace('.', '/')}.py" for name in MODULES}
 MODULES = [
@@ -38,7 +38,7 @@ MODULES = [
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """Change to a folder with DAGs and the directory of an image."""
+    """Change to a folder with DAGs and with a directory for an image."""
     for folder in ("dags", "airflow/dags"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "hello.py").write_text("")
@@ -46,8 +46,8 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", WITH_BLOCKS, ids=name_of)
-def test_blocks_run(path: Path):
-    """The blocks of each page run."""
+def test_the_python_blocks_of_each_page_run(path: Path):
+    """The blocks share one namespace."""
     examples = list(SYBIL.parse(path).examples())
     assert examples
     for example in examples:
@@ -55,7 +55,7 @@ def test_blocks_run(path: Path):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_docstrings_run(name: str):
+def test_the_docstring_examples_of_each_module_run(name: str):
     """The examples of each module run."""
     module = importlib.import_module(name)
     known = {public: getattr(cdk_airflow_ecs, public) for public in cdk_airflow_ecs.__all__}
@@ -66,20 +66,20 @@ def test_docstrings_run(name: str):
 
 
 def test_the_executor_of_the_docs_is_tested():
-    """guides/extend/executors.md contains the tested file."""
+    """guides/extend/executors.md contains a file that other tests use."""
     source = (ROOT / "tests/contracts/foreign_executor.py").read_text(encoding="utf-8")
     assert f"```python\n{source}```" in page("guides/extend/executors.md")
 
 
-def test_the_module_of_the_docs_is_in_images():
-    """celery-on-sqs.md contains the module that images need."""
+def test_celery_on_sqs_contains_the_module_that_images_need():
+    """celery-on-sqs.md contains the Python module that images need."""
     broker = cdk_airflow_ecs.SqsBroker().plan(cdk_airflow_ecs.AirflowVersion.V2_9, ["default"])
     assert f"```py\n{broker.image_files['airflow_ecs_celery.py']}```" in page("guides/tasks/celery-on-sqs.md")
 
 
 @pytest.mark.airflow
-def test_the_dag_of_the_tutorial():
-    """Airflow finds one DAG with one task."""
+def test_airflow_loads_the_dag_of_the_tutorial():
+    """Airflow loads the tutorial's DAG, which has one task."""
     text = page("get-started/tutorial.md")
     source = text[text.index("<!-- dag -->") :].partition("```py\n")[2].partition("```")[0]
     check = f"{source}\nimport airflow.sdk as s\nprint(sorted(hello().task_ids))"

@@ -21,7 +21,7 @@ def template() -> dict[str, Any]:
 
 
 def rows() -> list[list[str]]:
-    """Return the rows of the example's table."""
+    """Return the rows of the table in the example's README."""
     return table((ROOT / "examples" / NAME / "README.md").read_text(encoding="utf-8"), "## What it creates")[1:]
 
 
@@ -35,22 +35,22 @@ def task(container: str) -> dict[str, Any]:
 
 
 def services() -> list[dict[str, Any]]:
-    """Return every service."""
+    """Return the properties of every ECS service."""
     return [service["Properties"] for service in resources(template(), "AWS::ECS::Service").values()]
 
 
 def each(name: str, value: Any) -> Callable[[], bool]:
-    """Check an environment variable of the three services."""
+    """Return a check of an environment variable of the three services."""
     return lambda: all(variable(template(), container, name) == value for container in SERVICES)
 
 
 def host(name: str, beginning: str) -> Callable[[], bool]:
-    """Check that clients use a store's name in the private zone."""
+    """Return a check that clients use a store's name in the private DNS zone."""
     return lambda: all(variable(template(), each, name).startswith(beginning + ".") for each in ("scheduler", "worker"))
 
 
 def only_as_secret(*names: str) -> Callable[[], bool]:
-    """Check that the webserver has these variables from Secrets Manager."""
+    """Return a check that the webserver has these variables from Secrets Manager."""
     return lambda: set(names) <= secret_names(template(), "webserver")
 
 
@@ -82,18 +82,18 @@ TARGETS = "AWS::ElasticLoadBalancingV2::TargetGroup"
 
 
 def test_every_line_of_the_manifests_has_a_row():
-    """The table has each field and variable of the walk-through."""
+    """The table has each field and variable of the AWS Copilot walk-through."""
     assert [row[0].strip("`") for row in rows()] == list(ROWS)
     assert all(any(f"{field}:" in row for row in ROWS) for field in SEED_MANIFEST)
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_row(row: str):
+def test_each_row_is_true_of_the_template(row: str):
     """Each row is true."""
     assert ROWS[row]()
 
 
-def test_images():
+def test_each_service_runs_the_base_image_of_the_walk_through():
     """Each service runs the base image of the walk-through."""
     images = {name: container["Image"] for name, container in containers(template()).items()}
     assert {images[each] for each in SERVICES} == {"apache/airflow:2.8.1-python3.11"}
@@ -101,12 +101,12 @@ def test_images():
     assert images["redis"].endswith("/redis:6.2")
 
 
-def test_concurrency():
+def test_the_worker_runs_two_tasks_at_a_time():
     """The worker runs two tasks at a time."""
     assert variable(template(), "worker", "AIRFLOW__CELERY__WORKER_CONCURRENCY") == "2"
 
 
-def test_no_secret_of_the_walk_through():
-    """The template contains none of its passwords and keys."""
+def test_the_template_contains_no_secret_of_the_walk_through():
+    """The passwords and keys are those of the walk-through."""
     assert not {"admin:admin", "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho="} & {*strings(template())}
     assert "POSTGRES_PASSWORD" not in {item["Name"] for item in containers(template())["postgres"]["Environment"]}

@@ -55,13 +55,13 @@ WORDS: dict[str, Any] = {
 
 @functools.cache
 def sample_plan() -> ClusterPlan:
-    """Return the plan of the page's sample."""
+    """Return the plan of the sample on the page."""
     return plan_of(services={"ApiServer": Service(**SIZE), "Scheduler": Service(**SIZE)}, **WORDS)
 
 
 @functools.cache
 def template() -> dict[str, Any]:
-    """Return the template of the page's sample."""
+    """Return the template of the sample on the page."""
     return template_of(
         dags=S3Dags(ROOT / "examples/production/dags"),
         api_server=Service(**SIZE),
@@ -118,22 +118,22 @@ def secret_names(text: dict[str, Any], container: str) -> set[str]:
 
 
 def parts() -> list[Container]:
-    """Return the containers of the walk-through's three services."""
+    """Return the main containers of the three services in the walk-through."""
     return [container for name in SERVICES for container in sample_plan().component(name).containers]
 
 
 def each(attribute: str, value: object) -> Callable[[], bool]:
-    """Check an attribute of the three services."""
+    """Return a check of an attribute of the three services."""
     return lambda: all(getattr(sample_plan().component(name), attribute) == value for name in SERVICES)
 
 
 def everywhere(name: str, value: str) -> Callable[[], bool]:
-    """Check an environment variable of the three services."""
+    """Return a check of an environment variable of the three services."""
     return lambda: all(container.environment[name] == value for container in parts())
 
 
 def from_secret(of: str, field: str, name: str, container: str = "Webserver") -> Callable[[], bool]:
-    """Check that a variable is from a generated secret."""
+    """Return a check that a variable is from a generated secret."""
     return lambda: sample_plan().component(container).containers[0].environment[name] == SecretRef(of, field)
 
 
@@ -144,7 +144,7 @@ def generated(kind: str, name: str) -> bool:
 
 
 def commands(*words: str) -> Callable[[], bool]:
-    """Check that some container has this command."""
+    """Return a check that some container has this command."""
     return lambda: (
         any(
             list(words) == [w for w in container.command if isinstance(w, str)][-n:]
@@ -156,7 +156,7 @@ def commands(*words: str) -> Callable[[], bool]:
 
 
 def edge(source: str, target: str, port: int) -> bool:
-    """Return whether the plan has an edge."""
+    """Return whether the plan permits a connection."""
     return any((e.source, e.target, e.port) == (source, target, port) for e in sample_plan().edges)
 
 
@@ -166,7 +166,7 @@ def image(text: dict[str, Any], container: str = "webserver") -> Any:
 
 
 def property_of(text: dict[str, Any], kind: str, name: str) -> Any:
-    """Return a property of the only resource of a kind."""
+    """Return a property of the only resource of a type."""
     (found,) = resources(text, kind).values()
     return found["Properties"][name]
 
@@ -205,7 +205,7 @@ def keys_differ() -> bool:
 
 
 def one_service() -> bool:
-    """Check that Service(…) affects only one component."""
+    """Check that the fields of Service(…) affect only its component."""
     plan = plan_of(
         version=THEIRS, enable_exec=False, services={"Scheduler": Service(enable_exec=True, environment={"ONLY": "1"})}
     )
@@ -258,14 +258,14 @@ def builds(*lines: str) -> Callable[[], bool]:
 
 
 def log_port() -> bool:
-    """Check that workers, and a scheduler that runs tasks, listen on 8793."""
+    """Check that workers, and a scheduler that runs tasks, serve logs on port 8793."""
     local = plan_of(version=THEIRS, executor=LocalExecutor()).component("Scheduler").containers[0]
     scheduler, worker = (sample_plan().component(name).containers[0] for name in ("Scheduler", "Pools/default"))
     return edge("Webserver", "Pools/default", 8793) and (worker.port, scheduler.port, local.port) == (8793, None, 8793)
 
 
 def base_url() -> bool:
-    """Check the base URL: the load balancer's, the given one, or that of the domain in 3.x."""
+    """Check that the base URL is the load balancer's, the one in base_url=, or that of the domain in 3.x."""
     name = "AIRFLOW__WEBSERVER__BASE_URL"
     own = variable(template(), "webserver", name)
     named = plan_of(version=AirflowVersion.V3_3, web=Web(domain_name="airflow.example.com"))
@@ -398,7 +398,7 @@ DOCKERFILES: dict[str, Callable[[], bool]] = {
     '`CMD ["airflow", "scheduler"]`': commands("airflow", "scheduler"),
     '`CMD ["airflow", "celery", "worker"]`': commands("airflow", "celery", "worker"),
 }
-# Every field and variable of the walk-through's manifests, and every instruction of its Dockerfiles, once.
+# Each field and variable in the walk-through's manifests, and each instruction in its Dockerfiles, once.
 SEED_MANIFEST = (
     *("healthcheck", "cpu", "memory", "count", "exec", "connect", "ephemeral", "variables", "LOG_LEVEL", "REDIS_HOST"),
     *("REDIS_PORT", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"),
@@ -451,19 +451,19 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def shortened(instruction: str) -> str:
-    """Return an instruction in the page's form."""
+    """Return a Dockerfile instruction as the page writes it."""
     words = instruction.replace("--no-cache-dir ", "").split(" ")
     return f"COPY {words[-2]}" if words[0] == "COPY" else " ".join(words)
 
 
-def test_every_row_is_checked():
-    """Tables and checks are equal."""
+def test_every_row_of_the_page_has_a_check():
+    """Each row of the page's tables has a check, and vice versa."""
     assert [row[0] for row in rows("## Manifests")] == list(MANIFEST)
     assert [row[0] for row in rows("## Dockerfiles")] == list(DOCKERFILES)
 
 
 def test_every_line_of_the_walk_through_has_a_row():
-    """Every field, variable, instruction and command has a row."""
+    """Every field, variable, instruction and command of the walk-through has a row."""
     listed = [row[0] for row in rows("## Manifests")]
     for field in SEED_MANIFEST:
         assert any(f"{field}:" in row for row in listed), field
@@ -477,26 +477,26 @@ def test_every_line_of_the_walk_through_has_a_row():
 
 
 @pytest.mark.parametrize("row", MANIFEST)
-def test_manifest(row: str):
+def test_each_row_about_the_manifests_is_true(row: str):
     """Each row is true."""
     assert MANIFEST[row]()
 
 
 @pytest.mark.parametrize("row", DOCKERFILES)
-def test_dockerfiles(row: str):
+def test_each_row_about_the_dockerfiles_is_true(row: str):
     """Each row is true."""
     assert DOCKERFILES[row]()
 
 
-def test_commands():
+def test_the_replacements_of_copilot_commands_exist():
     """The replacements of Copilot's commands exist."""
     template_ = example("quickstart").templates["Quickstart"]
     assert any("LogsContainers" in name for name in resources(template_, "AWS::Logs::LogGroup"))
     assert len(resources(template_, "AWS::ECS::Service")) == 5
 
 
-def test_no_secret_of_the_walk_through():
-    """The template contains none of its secrets."""
+def test_the_template_contains_no_secret_of_the_walk_through():
+    """The passwords and keys are those of the walk-through."""
     plain = strings([c["Environment"] for c in containers(template()).values()])
     assert "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho=" not in strings(template())
     assert not {"POSTGRES_PASSWORD", "FERNET_KEY", "SECRET_KEY", "DEFAULT_PASSWORD"} & set(plain)

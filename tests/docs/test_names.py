@@ -25,14 +25,14 @@ CLI = re.compile(r"npx\s+(?!aws-cdk@2\b)\S+|\baws-cdk@(?!2\b)\S+|npm i\S* -g")
 
 
 def anchors(path: Path) -> set[str]:
-    """Return the anchors of a page, in the form of Zensical and GitHub."""
+    """Return the anchors of a page as Zensical and GitHub generate them."""
     text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in titles}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
-def test_links(path: Path):
+def test_internal_links_lead_to_existing_files_and_headings(path: Path):
     """Each internal link leads to an existing file and heading."""
     text = path.read_text(encoding="utf-8")
     for target in [*re.findall(r"(?<!`)\]\(([^)\s]+)\)", text), *re.findall(r'<img src="([^"]+)"', text)]:
@@ -47,8 +47,8 @@ def test_links(path: Path):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
-def test_commands(path: Path):
-    """Each make target exists, and each CDK command is pinned."""
+def test_make_targets_exist_and_cdk_commands_are_pinned(path: Path):
+    """Each make target exists, and CDK commands run with major version 2."""
     text = path.read_text(encoding="utf-8")
     known = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     used = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", text, re.MULTILINE))
@@ -57,21 +57,21 @@ def test_commands(path: Path):
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.is_relative_to(ROOT / "docs")], ids=name_of)
-def test_pages_are_in_the_menu(path: Path):
+def test_each_page_is_in_the_navigation(path: Path):
     """Each page is in the navigation."""
     assert f": {path.relative_to(ROOT / 'docs').as_posix()}\n" in (ROOT / "mkdocs.yml").read_text()
 
 
 @pytest.mark.parametrize("name", cdk_airflow_ecs.__all__)
 def test_public_names_are_in_the_reference(name: str):
-    """Each public name has a reference entry and a docstring."""
+    """Each public name has a docstring and an entry in the reference."""
     assert re.search(rf"^::: cdk_airflow_ecs\.{name}$", REFERENCE, re.MULTILINE)
     assert inspect.getdoc(getattr(cdk_airflow_ecs, name))
 
 
 @pytest.mark.parametrize("name", cdk_airflow_ecs.__all__)
-def test_arguments_are_described(name: str):
-    """Each argument is in the docstring."""
+def test_each_public_argument_is_in_the_docstring(name: str):
+    """The docstring of a public class describes each argument."""
     public = getattr(cdk_airflow_ecs, name)
     if dataclasses.is_dataclass(public):
         arguments = {field.name for field in dataclasses.fields(public) if field.init}
@@ -84,7 +84,7 @@ def test_arguments_are_described(name: str):
     assert arguments <= described, arguments - described
 
 
-def test_outputs_of_the_readme():
+def test_the_readme_lists_the_outputs_of_the_quickstart():
     """The README lists exactly the outputs of the quickstart."""
     rows = table((ROOT / "README.md").read_text(encoding="utf-8"), "names start with the cluster's id:")
     named = {name for row in rows[1:] for name in re.findall(r"`(\w+)`", row[0])}
@@ -92,8 +92,8 @@ def test_outputs_of_the_readme():
     assert named == {re.sub(r"^Airflow|[0-9A-F]{8}$", "", output) for output in outputs}
 
 
-def test_outputs_elsewhere():
-    """Every output on a page exists."""
+def test_outputs_on_other_pages_exist():
+    """Each stack output that a page mentions exists."""
     outputs = example("quickstart").templates["Quickstart"]["Outputs"]
     known = {re.sub(r"^Airflow|[0-9A-F]{8}$", "", output) for output in outputs}
     for path in PAGES:
@@ -101,8 +101,8 @@ def test_outputs_elsewhere():
         assert used <= known, (path, used - known)
 
 
-def test_picture():
-    """The picture contains every part of the quickstart."""
+def test_the_architecture_picture_contains_every_part():
+    """The picture contains every part of the quickstart's cluster."""
     texts = " ".join(ElementTree.parse(ROOT / "docs/images/architecture.svg").getroot().itertext())
     for part in (
         *("Load balancer", "API server", "execution API", "Scheduler", "DAG processor", "Triggerer", "Celery workers"),
@@ -111,7 +111,7 @@ def test_picture():
         assert part in texts, part
 
 
-def test_all_settings_are_mentioned():
+def test_each_cluster_argument_is_on_a_page_beyond_the_reference():
     """Each argument of AirflowCluster is on a page other than the reference."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES if "reference" not in path.parts)
     for name in set(inspect.signature(AirflowCluster.__init__).parameters) - {"self", "scope", "construct_id"}:
@@ -119,8 +119,8 @@ def test_all_settings_are_mentioned():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_pages_of_examples(name: str):
-    """Each example's page has the four sections."""
+def test_the_readme_of_each_example_has_four_sections(name: str):
+    """The sections are, for example, "What it creates" and "Cost"."""
     text = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
     for part in ("## What it creates", "## What to change", "## Commands", "## Cost"):
         assert part in text
@@ -128,8 +128,8 @@ def test_pages_of_examples(name: str):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="NOT RUN: Zensical 0.0.73 with mkdocstrings needs Python 3.11")
-def test_site_builds(tmp_path: Path):
-    """The site builds strictly, without broken links or names."""
+def test_the_documentation_site_builds_without_broken_links(tmp_path: Path):
+    """The strict build also finds broken names."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     settings = (ROOT / "mkdocs.yml").read_text().replace("paths: [src]", f"paths: [{ROOT / 'src'}]")
     (tmp_path / "mkdocs.yml").write_text(settings)

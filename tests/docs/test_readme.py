@@ -44,8 +44,8 @@ BACKENDS: dict[str, Executor] = {
 }
 
 
-def test_first_screen():
-    """The first screen has a sample, two commands, the backends and a picture."""
+def test_the_first_screen_has_a_sample_and_two_commands():
+    """The first screen also has the executors and a picture."""
     blocks = re.findall(r"```(\w+)\n(.*?)```", FIRST, re.DOTALL)
     assert [kind for kind, _ in blocks] == ["python", "bash"]
     assert [line.partition("#")[0].strip() for line in blocks[1][1].splitlines()] == ["make demo", "make test"]
@@ -56,8 +56,8 @@ def test_first_screen():
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_backend(backend: str):
-    """The plan confirms where tasks run and whether an image is built."""
+def test_the_table_of_executors_agrees_with_their_plans(backend: str):
+    """The plan confirms where an executor's tasks run and whether it needs a built image."""
     (row,) = (row for row in table(FIRST, "make test")[1:] if f"**{backend}**" in row[0])
     executor = BACKENDS[backend]
     (runs,) = {
@@ -95,7 +95,7 @@ def _misspelled() -> Settings:
     return resolve(ClusterArguments(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}))
 
 
-# The comparison's statements about this library, each with a check. Implementing a "not yet" breaks its row.
+# The comparison's statements about this library, each with a check. The check of a "not yet" fails once implemented.
 OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "You write": ("Python, typed", (ROOT / "src/cdk_airflow_ecs/py.typed").exists),
     "Airflow": (LINES, lambda: f"Apache Airflow {LINES} on Amazon ECS" in FIRST),
@@ -122,7 +122,7 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
 
 
 @pytest.mark.parametrize("row", OURS)
-def test_the_librarys_column_of_the_comparison(row: str):
+def test_each_statement_about_this_library_in_the_comparison_is_true(row: str):
     """Each statement about this library is true."""
     statement, check = OURS[row]
     assert [row, statement] in [cells[:2] for cells in table(TEXT, "## Alternatives")]
@@ -131,7 +131,7 @@ def test_the_librarys_column_of_the_comparison(row: str):
 
 LARGE: dict[str, Any] = {"cpu": 2048, "memory_mib": 4096, "count": 2}
 REDUNDANT: dict[str, Any] = {"api_server": Service(count=2), "scheduler": Service(count=2)}
-# By a row's first words: arguments of the cluster, MWAA's class, and its additional workers.
+# By a row's first words: arguments of the cluster, MWAA's environment class, and its additional workers.
 COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
     "Small:": ({"database": RdsDatabase(multi_az=False)}, ("small", 0)),
     "Small with": (REDUNDANT, ("small", 0)),
@@ -163,8 +163,8 @@ COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
 
 
 @pytest.mark.parametrize("row", COMPARED)
-def test_costs_beside_mwaa(row: str):
-    """Sizes and costs are right, and the last cell names the cheaper one."""
+def test_sizes_and_costs_beside_those_of_mwaa_are_right(row: str):
+    """The last cell names the cheaper service."""
     arguments, (kind, more) = COMPARED[row]
     (cells,) = (cells for cells in table(TEXT, "## What it costs")[1:] if cells[0].startswith(row))
     rows = [

@@ -52,7 +52,7 @@ class YourExecutor(Executor):
 
 
 def found_vpc() -> dict:
-    """Return the result of a VPC lookup."""
+    """Return what a VPC lookup finds."""
     zones = ["eu-central-1a", "eu-central-1b"]
     subnets = [
         {"subnetId": f"s-{zone}", "cidr": "10.0.0.0/24", "availabilityZone": zone, "routeTableId": "r"}
@@ -63,7 +63,7 @@ def found_vpc() -> dict:
 
 
 def names() -> dict:
-    """Return public names, and stand-ins for the reader's constructs."""
+    """Return the public names, and stand-ins for constructs such as `vpc` that rows refer to."""
     owned = {"ownerAccountId": "999999999999"}
     stack = Stack(App(context={LOOKUP: {**found_vpc(), **owned}}), "Data", env=env())
     zones = ["eu-central-1a", "eu-central-1b"]
@@ -119,7 +119,7 @@ def names() -> dict:
 
 
 def follow(row: str, given: dict, construct_id: str) -> None:
-    """Execute *row* in the current folder: create files, then the cluster, then its additions."""
+    """Execute a row of the page in the current folder: create its files, the cluster, then what is added to it."""
     codes = re.findall("`([^`]+)`", row)
     calls = [code for code in codes if code.startswith("add_")]
     for before, code in pairwise(codes):
@@ -135,7 +135,7 @@ def follow(row: str, given: dict, construct_id: str) -> None:
 
 @pytest.fixture(scope="module")
 def errors(tmp_path_factory) -> dict[str, tuple[str, str, int]]:
-    """Return the error of each row, with its file and line."""
+    """Return the error of each row, with the source file and line that raise it."""
     given, found = names(), {}
     for number, row in enumerate(ROWS):
         with pytest.MonkeyPatch.context() as patch:
@@ -161,7 +161,7 @@ def raised() -> dict[str, range]:
 
 
 def test_each_row_raises_an_error(errors):
-    """Each row raises an error with a readable message."""
+    """The error of each row has a readable message."""
     assert len(ROWS) > 40
     assert [row for row in ROWS if row not in errors] == []
     assert [message for message, _, _ in errors.values() if not re.search(r"\w+ .{20}", message)] == []

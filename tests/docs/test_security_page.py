@@ -1,4 +1,4 @@
-"""security.md: permissions of roles, resources with the key, and the wildcard findings."""
+"""security.md: permissions of roles, resources that the key encrypts, and the wildcard findings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 READ, WRITE = {"s3:GetObject", "s3:ListBucket"}, {"s3:PutObject"}
 RESULTS = {"dynamodb:GetItem", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
 SQS = CeleryExecutor(broker=SqsBroker())
-# Per row: clusters, components, and their actions in the plan.
+# By row of the page: arguments of clusters, a component, and its actions in the plan.
 PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
     "web component": [({}, "ApiServer", READ), ({"version": AirflowVersion.V2_11}, "Webserver", READ)],
     "scheduler with Celery": [({}, "Scheduler", set())],
@@ -62,7 +62,7 @@ PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
 }
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EXEC = {f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")}
-# Per row: an example, the prefix of a role's logical id, and all its actions.
+# By row of the page: an example, the prefix of a role's logical id, and all actions of that role in the template.
 RENDERED: dict[str, tuple[str, str, set[str]]] = {
     "[ECS task](../guides/tasks/ecs-operator.md)": ("ecs-operator", "AirflowTasksnightlyreportTaskRole", set()),
     "PostgreSQL in a container": (
@@ -113,12 +113,12 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
 
 
 def rows() -> dict[str, str]:
-    """Return the table of roles."""
+    """Return the permissions of each role on the page."""
     return dict(table(page("concepts/security.md"), "## Permissions")[1:])
 
 
 def actions(template: Template, prefix: str) -> set[str]:
-    """Return all actions of the only role with that prefix."""
+    """Return all actions of the only role whose logical id has that prefix."""
     (role,) = (name for name in resources(template, "AWS::IAM::Role") if name.startswith(prefix))
     documents = [each["PolicyDocument"] for each in template["Resources"][role]["Properties"].get("Policies", ())]
     for policy in resources(template, "AWS::IAM::Policy").values():
@@ -128,22 +128,22 @@ def actions(template: Template, prefix: str) -> set[str]:
     return {action for each in given for action in ([each] if isinstance(each, str) else each)}
 
 
-def test_every_row_is_checked():
-    """Table and checks are equal."""
+def test_every_row_about_permissions_has_a_check():
+    """Each row has a check, and vice versa."""
     assert list(rows()) == [*PLANNED, *RENDERED]
 
 
 @pytest.mark.parametrize("row", PLANNED)
-def test_planned(row: str):
-    """In the plan the components have exactly these permissions."""
+def test_components_have_the_documented_permissions_in_the_plan(row: str):
+    """The plan has exactly these permissions."""
     for arguments, component, expected in PLANNED[row]:
         plan = plan_of(**{"version": AirflowVersion.V3_3, **arguments})
         assert {action for each in plan.component(component).permissions for action in each.actions} == expected
 
 
 @pytest.mark.parametrize("row", RENDERED)
-def test_rendered(row: str):
-    """In the template the role has exactly these permissions."""
+def test_roles_have_the_documented_permissions_in_the_template(row: str):
+    """The template has exactly these permissions."""
     name, prefix, expected = RENDERED[row]
     (template,) = example(name).templates.values()
     assert actions(template, prefix) == expected
@@ -152,8 +152,8 @@ def test_rendered(row: str):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_no_role_is_left_out(name: str):
-    """Each role has a row, and only one has a managed policy."""
+def test_each_role_of_the_examples_is_on_the_page(name: str):
+    """Only one role has a managed policy."""
     known = r"\w+(TaskRole|ExecutionRole)|" + "|".join(prefix for _, prefix, _ in RENDERED.values())
     for template in example(name).templates.values():
         for role, resource in resources(template, "AWS::IAM::Role").items():
@@ -163,8 +163,8 @@ def test_no_role_is_left_out(name: str):
                 assert policy["Fn::Sub"].rpartition("/")[2] in rows()[list(RENDERED)[-1]]
 
 
-def test_what_the_key_encrypts():
-    """The key encrypts everything under "At rest", and no bucket."""
+def test_the_key_encrypts_everything_under_at_rest():
+    """The key encrypts no bucket."""
     for arguments, stores in (
         ({}, {"AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup"}),
         ({"executor": SQS, "logs": CloudWatchLogs()}, {"AWS::RDS::DBInstance", "AWS::DynamoDB::Table"}),
@@ -188,6 +188,6 @@ def test_what_the_key_encrypts():
             assert {name for name, found in using.items() if found == kind} == every
 
 
-def test_when_wildcards_are_acknowledged():
+def test_the_page_has_the_cdk_release_that_acknowledges_wildcards():
     """Page and source have the same CDK release."""
     assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} cannot acknowledge" in page("concepts/security.md")

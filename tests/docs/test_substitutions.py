@@ -1,4 +1,4 @@
-"""The page of the local runner lists every difference."""
+"""The page of the local runner lists every difference from AWS."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ EXECUTORS = {"celery": CeleryExecutor(), "local": LocalExecutor(), "ecs": EcsExe
 
 
 def plan(version: str, executor: str) -> ClusterPlan:
-    """Return a plan of the tables."""
+    """Return the plan of this release and executor."""
     return plan_of(version=AirflowVersion.of(version), executor=EXECUTORS[executor])
 
 
@@ -62,8 +62,8 @@ EDGES = {
 
 
 @pytest.mark.parametrize("column", EDGES)
-def test_edges(column: str):
-    """The column of concepts/network.md equals the edges of its plan."""
+def test_the_network_page_has_the_edges_of_the_plan(column: str):
+    """concepts/network.md lists each permitted connection, by release and executor."""
     head, *rows = table(page("concepts/network.md"), "<!-- edges -->")
     cells = [dict(zip(head, row, strict=True)) for row in rows]
     listed = [(row["From"], row["To"], int(row["Port"]), row["Purpose"]) for row in cells if row[column] == "yes"]
@@ -79,7 +79,7 @@ SQS_IMAGES = table(page("guides/tasks/celery-on-sqs.md"), "## Use your own image
 
 
 @pytest.mark.parametrize(("releases", "packages", "module"), SQS_IMAGES, ids=[row[0] for row in SQS_IMAGES])
-def test_images_for_sqs(releases: str, packages: str, module: str):
+def test_the_sqs_page_has_the_packages_of_each_release(releases: str, packages: str, module: str):
     """celery-on-sqs.md has the packages and modules of each release."""
     for release in releases.split(" to "):
         broker = SqsBroker().plan(AirflowVersion.of(release), ["default"])
@@ -110,7 +110,7 @@ VARIABLES = {
 
 
 @pytest.mark.parametrize("version", ["3.3", "2.11"])
-def test_the_table_of_secrets(version: str):
+def test_the_security_page_has_the_secrets_of_each_container(version: str):
     """concepts/security.md has the secrets of each container."""
     head, *rows = table(page("concepts/security.md"), f"<!-- needs: {version} -->")
     assert {row[0] for row in rows} >= set(VARIABLES) - ({"JWT secret"} if version == "2.11" else set())
@@ -128,8 +128,8 @@ def test_the_table_of_secrets(version: str):
             assert cell == ("yes" if has else "no"), (row[0], column)
 
 
-def test_references_that_cloudformation_resolves():
-    """CloudFormation resolves the two secrets in concepts/security.md."""
+def test_cloudformation_resolves_only_the_two_documented_secrets():
+    """They are the two in concepts/security.md."""
     found = set()
     for resource in template_of()["Resources"].values():
         for name, value in resource.get("Properties", {}).items():
@@ -141,14 +141,14 @@ def test_references_that_cloudformation_resolves():
     }
 
 
-def test_acknowledged_rules():
-    """concepts/security.md has a reason for each acknowledged rule."""
+def test_the_security_page_has_a_reason_for_each_acknowledged_rule():
+    """The rules are those of cdk-nag."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     used = set(re.findall(r"AwsSolutions-[A-Z]+[0-9]+", source))
     assert {row[0] for row in table(page("concepts/security.md"), "## Findings that we accept")[1:]} == used
 
 
-def test_sizes():
+def test_the_page_of_sizes_has_the_default_of_each_component():
     """sizes.md has the default of each component."""
     rows = table(page("guides/tasks/sizes.md"), "## Defaults")[1:]
     three, two = plan("3.3", "celery"), plan("2.11", "celery")
@@ -170,8 +170,8 @@ def test_sizes():
         assert (vcpu, memory, tasks) == (f"{found.cpu / 1024:g}", str(found.memory_mib), count), name
 
 
-def test_one_changed_property():
-    """A second worker changes one property, as in the tutorial."""
+def test_a_second_worker_changes_one_property():
+    """The tutorial shows this change."""
     before, after = template_of(), template_of(executor=CeleryExecutor(pools=[WorkerPool("default", count=2)]))
     assert before["Resources"].keys() == after["Resources"].keys()
     changed = {
@@ -193,7 +193,7 @@ def test_one_changed_property():
         ("2.8.1", False, "/opt/airflow/dags-live"),
     ],
 )
-def test_the_dag_loader_of_a_release(version: str, provider_bundle: bool, how: str):
+def test_the_dags_page_has_the_dag_loader_of_each_release(version: str, provider_bundle: bool, how: str):
     """dags.md has the DAG loader of each release."""
     dags = S3Dags(provider_bundle=provider_bundle)
     planned = plan_of(version=AirflowVersion.of(version), dags=dags).component("Pools/default")
@@ -202,7 +202,7 @@ def test_the_dag_loader_of_a_release(version: str, provider_bundle: bool, how: s
     assert (bundles.tree[0]["classpath"] if bundles else environment["AIRFLOW__CORE__DAGS_FOLDER"]) == how
 
 
-def test_default_options():
+def test_the_page_of_options_has_the_values_of_the_defaults():
     """airflow-options.md has the values of the defaults."""
     environment = plan("3.3", "celery").component("Pools/default").containers[0].environment
     for option, value, _ in table(page("guides/configure/airflow-options.md"), "## Defaults that you may change")[1:]:
@@ -211,7 +211,7 @@ def test_default_options():
 
 
 def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return policy and logical id of each retained resource, by its construct path without slashes."""
+    """Return deletion policy and logical id of each retained resource, by its construct path without slashes."""
     words = {"Retain": "kept", "Snapshot": "last snapshot"}
     return {
         re.sub(r"^Airflow|[0-9A-F]{8}$", "", name): (words[resource["DeletionPolicy"]], name)
@@ -220,8 +220,8 @@ def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_retained_resources():
-    """concepts/removal.md lists each retained resource; with DESTROY there is none."""
+def test_the_removal_page_lists_each_retained_resource():
+    """With RemovalPolicy.DESTROY, no resource is retained."""
     rows = table(page("concepts/removal.md"), "# Removal")[1:]
     listed = {row[0].strip("`").replace("/", ""): row[2] for row in rows}
     assert listed == {place: policy for place, (policy, _) in stores(template_of()).items()}
@@ -264,7 +264,7 @@ _SCHEMAS = ROOT / ".venvs/cfn-lint/lib"
 
 @pytest.mark.skipif(not _SCHEMAS.exists(), reason="needs the environment of cfn-lint: make environments")
 def test_create_only_properties_equal_the_registry():
-    """Each create-only property of a store in the examples is in the list."""
+    """CREATE_ONLY has each create-only property of the examples' stores."""
     (schemas,) = _SCHEMAS.glob("python3*/site-packages/cfnlint/data/schemas")
     files = json.loads((schemas / "providers/us-east-1.json").read_text())
     used: dict[str, set[str]] = {kind: set() for kind in CREATE_ONLY}
@@ -280,7 +280,7 @@ def test_create_only_properties_equal_the_registry():
 
 
 def fate(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
-    """Return "dropped" or "replaced" for each store that a change affects."""
+    """Return "dropped" or "replaced" for each store that a change of arguments affects."""
     found = {}
     for name, resource in resources(before, *CREATE_ONLY).items():
         place = re.sub(r"^Airflow|[0-9A-F]{8}$", "", name)
@@ -326,7 +326,7 @@ SQS = CeleryExecutor(broker=SqsBroker())
 REDIS = CeleryExecutor(broker=RedisBroker.container())
 PUBLIC = Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])
 OLD = AirflowVersion.V2_11
-# Per row: pairs of arguments before and after, and the affected resources.
+# By row of concepts/replacement.md: pairs of arguments before and after the change, and the affected stores.
 CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, str]]] = {
     "the cluster's id, its parents' ids": ([({}, {"construct_id": "Renamed"})], {"*": "dropped"}),
     "`encryption_key=`": (
@@ -394,8 +394,8 @@ CHANGES: dict[str, tuple[list[tuple[dict[str, Any], dict[str, Any]]], dict[str, 
 }
 
 
-def test_every_change_is_tested():
-    """Table and cases are equal."""
+def test_every_row_about_replacements_is_tested():
+    """The page and CHANGES have the same rows."""
     rows = table(page("concepts/replacement.md"), "# Resource replacement")[1:]
     assert [row[0] for row in rows] == list(CHANGES)
     for change, cell in rows:
@@ -407,7 +407,7 @@ def test_every_change_is_tested():
 
 
 @pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
-def test_change(change: str):
+def test_each_change_affects_exactly_the_documented_stores(change: str):
     """Each change affects exactly the stores of its row."""
     pairs, expected = CHANGES[change]
     for before, after in pairs:
@@ -437,13 +437,13 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
     ],
     ids="+".join,
 )
-def test_change_in_place(after: dict[str, Any]):
+def test_other_changes_replace_and_drop_no_store(after: dict[str, Any]):
     """Other changes replace and drop nothing."""
     assert fate(template_of(), template_of(**after)) == {}
 
 
 @pytest.mark.parametrize(("wanted", "value"), [(True, "enabled"), (False, "disabled")])
-def test_container_insights_is_an_argument(wanted: bool, value: str):
+def test_container_insights_costs_only_if_it_is_on(wanted: bool, value: str):
     """The costs of Container Insights are included only if it is on."""
     template = template_of(container_insights=wanted)
     (cluster,) = resources(template, "AWS::ECS::Cluster").values()
@@ -452,7 +452,7 @@ def test_container_insights_is_an_argument(wanted: bool, value: str):
 
 
 def test_another_scheme_needs_another_target_group():
-    """A target group cannot belong to two load balancers, and the new one is created first."""
+    """CloudFormation creates the new load balancer first, and a target group cannot belong to both."""
     groups = [
         set(resources(template_of(web=web), "AWS::ElasticLoadBalancingV2::TargetGroup")) for web in (Web(), PUBLIC)
     ]
@@ -460,7 +460,7 @@ def test_another_scheme_needs_another_target_group():
 
 
 def test_the_first_replica_needs_two_deploys():
-    """CloudFormation enables failover before it adds the replica, so that one deploy cannot do both."""
+    """CloudFormation enables failover before it adds the replica, so one deploy fails."""
     steps = [{}, {"replicas": 1, "failover": False}, {"replicas": 1}]
     found = []
     for given in steps:
@@ -474,7 +474,7 @@ def test_the_first_replica_needs_two_deploys():
 
 
 @pytest.mark.parametrize("release", ["7.2", "8.0", "9.0"])
-def test_the_parameters_are_of_the_cache_s_release(release: str):
+def test_redis_parameters_are_those_of_its_release(release: str):
     """ElastiCache rejects parameters of another major release."""
     broker = RedisBroker(engine_version=release)
     template = template_of(executor=CeleryExecutor(broker=broker))
@@ -487,8 +487,8 @@ def test_the_parameters_are_of_the_cache_s_release(release: str):
 
 
 @pytest.mark.parametrize("database", [RdsDatabase(), AuroraDatabase()])
-def test_minor_releases_of_postgresql_are_those_of_aws(database: RdsDatabase | AuroraDatabase):
-    """A major release in the template never downgrades a minor one."""
+def test_aws_selects_the_minor_release_of_postgresql(database: RdsDatabase | AuroraDatabase):
+    """With only a major release in the template, a deploy never downgrades the minor one."""
     template = template_of(database=database)
     engines = resources(template, "AWS::RDS::DBInstance", "AWS::RDS::DBCluster").values()
     versions = {each["Properties"]["EngineVersion"] for each in engines if "EngineVersion" in each["Properties"]}
@@ -499,8 +499,8 @@ def test_minor_releases_of_postgresql_are_those_of_aws(database: RdsDatabase | A
     assert {re.sub("[a-z-]", "", each["Properties"]["Family"]) for each in groups} == {"17"}
 
 
-def test_costs_of_sqs():
-    """celery-on-sqs.md calculates its costs correctly."""
+def test_the_costs_on_the_sqs_page_are_calculated_correctly():
+    """celery-on-sqs.md has these costs."""
     text = page("guides/tasks/celery-on-sqs.md")
     request, read, write = (float(each) / 1e6 for each in re.findall(r"\$(0\.\d+)\s+for\s+a\s+million", text))
     polls, reads, tasks = HOURS * 3600 / 20, HOURS * 3600, 1e6
@@ -528,14 +528,14 @@ COSTED = {
 
 
 @pytest.mark.parametrize("name", COSTED)
-def test_costs(name: str):
+def test_the_costs_of_each_example_are_those_of_its_template(name: str):
     """Each example's costs are those of its template."""
     text = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
     assert cost_table(example(name).templates[COSTED[name]]) in text
 
 
-def test_an_imported_aurora_cluster():
-    """An imported Aurora cluster works, as in bring-your-own.md."""
+def test_an_imported_aurora_cluster_works_as_documented():
+    """bring-your-own.md has this example."""
 
     def cluster(stack: Any) -> ExistingDatabase:
         aurora = rds.DatabaseCluster.from_database_cluster_attributes(
@@ -547,7 +547,7 @@ def test_an_imported_aurora_cluster():
     assert {"aurora.example.com", "5433"} <= {*texts}
 
 
-def test_fields_of_a_plan():
+def test_the_executors_page_lists_exactly_the_fields_of_executor_plan():
     """guides/extend/executors.md lists exactly the fields of ExecutorPlan."""
     rows = table(page("guides/extend/executors.md"), "## Fields of a plan")[1:]
     described = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]

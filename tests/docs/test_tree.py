@@ -1,4 +1,4 @@
-"""The construct tree on escape-hatches.md is the actual one."""
+"""The construct paths on escape-hatches.md are those of real clusters."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from synthesis import Assembly, add_cluster, example, synthesize
 
 pytestmark = pytest.mark.xdist_group("examples")
 
-# Together with the last cluster they have every part.
+# Together with the cluster in the test below, these examples contain every construct.
 EXAMPLES = ("quickstart", "production", "aurora", "celery-sqs", "celery-redis-container", "ecs-operator")
 NAMED = re.compile("^(Components|Pools|Tasks|Images|Broker/Queues)/[^/]+")
-# Stand-ins beside their resources for rules and grants.
+# Constructs beside a resource that hold its security group rules and key grants.
 UNNAMED = ("Peer", "KeyPeer")
 
 
 def promised() -> set[str]:
-    """Return every path of the page's table."""
+    """Return every construct path in the page's table."""
     paths: set[str] = set()
     for places, below, _ in table(page("guides/configure/escape-hatches.md"), "# Use escape hatches")[1:]:
         for place in re.findall("`(.+?)`", places):
@@ -40,7 +40,7 @@ def cluster(node: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def own(node: dict[str, Any], above: str = "") -> Iterator[str]:
-    """Yield the paths that this library names; CDK's constructs are the leaves."""
+    """Yield the paths of constructs that this library names, without the constructs inside those of CDK."""
     for name, child in node.get("children", {}).items():
         if child["constructInfo"]["fqn"] == "constructs.Construct":
             yield from own(child, f"{above}{name}/")
@@ -49,13 +49,13 @@ def own(node: dict[str, Any], above: str = "") -> Iterator[str]:
 
 
 def tree(assembly: Assembly) -> set[str]:
-    """Return the paths of a cluster; an image's child is a digest."""
+    """Return the construct paths of a cluster, with <name> for the digest below Images."""
     found = cluster(json.loads((assembly.folder / "tree.json").read_text())["tree"])
     assert found is not None
     return {"Images/<name>" if path.startswith("Images/") else path for path in own(found)}
 
 
-def test_tree():
+def test_the_page_has_exactly_the_construct_paths_of_clusters():
     """The page has exactly the paths of the clusters."""
     watched = synthesize(lambda app: add_cluster(Stack(app, "Watched"), logs=CloudWatchLogs()))
     found = [tree(assembly) for assembly in (*map(example, EXAMPLES), watched)]

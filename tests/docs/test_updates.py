@@ -1,4 +1,4 @@
-"""Every documented change can be deployed, and the judge rejects those that AWS rejects."""
+"""AWS accepts every documented change, according to judges/updates.py, which rejects what AWS rejects."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from judges.updates import SCHEMAS, create_only, refused, replaced
 from synthesis import resources, template_of
 
 pytestmark = pytest.mark.skipif(SCHEMAS is None, reason="needs the environment of cfn-lint: make environments")
-# Types that contain data, or that data depends on.
+# Resource types that hold data, or that such resources depend on.
 KEEPS = (
     *("RDS::DB", "S3::Bucket", "KMS::", "SecretsManager::Secret", "EFS::File", "DynamoDB::", "SQS::Queue"),
     *("EC2::Subnet", "EC2::VPC", "ElastiCache::Replication", "Logs::LogGroup", "ServiceDiscovery::PrivateDns"),
 )
-# These contain no data.
+# Types that match KEEPS but hold no data.
 NOTHING = {"SQS::QueuePolicy", "S3::BucketPolicy", "SecretsManager::SecretTargetAttachment"}
 REPLICAS = CeleryExecutor(broker=RedisBroker(replicas=1))
 
 
 def keeping(before: dict, after: dict) -> set[str]:
-    """Return the types of replaced resources with data."""
+    """Return the types of replaced resources that hold data."""
     kinds = {after["Resources"][name]["Type"].removeprefix("AWS::") for name in replaced(before, after)}
     return {kind for kind in kinds if kind.startswith(KEEPS) and kind not in NOTHING}
 
 
 @pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
-def test_table(change):
-    """No service rejects a documented change, and the registry replaces only the documented stores."""
+def test_no_service_rejects_a_documented_change(change):
+    """Only the documented stores are replaced."""
     pairs, expected = CHANGES[change]
     for before, after in pairs:
         old, new = template_of(**before), template_of(**after)
@@ -71,8 +71,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("change", REFUSED)
-def test_rejected_changes(change):
-    """The judge rejects changes that AWS rejects."""
+def test_the_judge_reports_changes_that_aws_rejects(change):
+    """judges/updates.py reports each of these changes."""
     before, after, why = REFUSED[change]
     findings = refused(template_of(**before), template_of(**after))
     assert any(why in finding for finding in findings), findings
@@ -89,14 +89,14 @@ IN_PLACE = [
 
 
 @pytest.mark.parametrize(("before", "after"), IN_PLACE)
-def test_in_place(before, after):
-    """Changes in place replace no data, and no service rejects them."""
+def test_other_changes_replace_no_data(before, after):
+    """No service rejects these changes."""
     old, new = template_of(**before), template_of(**after)
     assert refused(old, new) == []
     assert keeping(old, new) == set()
 
 
-def test_a_target_group_of_two_load_balancers():
+def test_replacing_only_the_load_balancer_of_a_target_group_is_reported():
     """Replacing only the load balancer of a target group is rejected."""
     old = template_of()
     new = copy.deepcopy(old)
@@ -105,8 +105,8 @@ def test_a_target_group_of_two_load_balancers():
     assert any("would belong to two load balancers" in finding for finding in refused(old, new))
 
 
-def test_a_name_that_is_taken():
-    """A resource with a fixed name cannot be replaced."""
+def test_replacing_a_resource_with_a_fixed_name_is_reported():
+    """Its name is still taken when CloudFormation creates the new one."""
     old = copy.deepcopy(template_of())
     (queue,) = resources(old, "AWS::SQS::Queue").values()
     queue["Properties"]["QueueName"] = "airflow.fifo"
@@ -116,8 +116,8 @@ def test_a_name_that_is_taken():
     assert any("the same QueueName" in finding for finding in refused(old, new))
 
 
-def test_subnets_that_are_in_use():
-    """Removing a subnet from a subnet group is rejected."""
+def test_removing_a_subnet_from_a_subnet_group_is_reported():
+    """The subnet may be in use."""
     old = template_of()
     new = copy.deepcopy(old)
     for group in resources(new, "AWS::RDS::DBSubnetGroup", "AWS::ElastiCache::SubnetGroup").values():
@@ -125,7 +125,7 @@ def test_subnets_that_are_in_use():
     assert sum("leaves the subnet group" in finding for finding in refused(old, new)) == 2
 
 
-def test_the_registry():
+def test_create_only_properties_are_those_of_the_registry():
     """Create-only properties come from the registry."""
     assert {"DBName", "MasterUsername"} <= create_only("AWS::RDS::DBInstance")
     assert "Scheme" in create_only("AWS::ElasticLoadBalancingV2::LoadBalancer")

@@ -21,7 +21,7 @@ HADOLINT = shutil.which("hadolint", path=str(REPOSITORY / ".venv" / "bin"))
 UV = REPOSITORY / ".venv" / "bin" / "uv"
 LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
 RELEASES = ("3.3.2", "2.11.2")
-# The number of the user "airflow" may differ in another image.
+# Hadolint asks for a numeric user id, but that of "airflow" may differ between base images.
 ACCEPTED = ("DL3066",)
 BASES = ("official", "slim", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/airflow:1")
 VARIANTS = [
@@ -34,7 +34,7 @@ VARIANTS = [
         entrypoint=("/usr/bin/dumb-init", "--", "/entrypoint.sh") if script else (),
     )
     for version, base, packages, requirements, folders, script in itertools.product(
-        # Releases without and with a constraints file; others differ only in numbers and extras.
+        # A release without a constraints file in its image and one with it; others differ only in versions and extras.
         (AirflowVersion.V2_8, AirflowVersion.V3_3),
         BASES,
         (False, True),
@@ -61,7 +61,7 @@ def lint(folder: Path, texts: list[str]) -> str:
 
 
 @pytest.mark.skipif(HADOLINT is None, reason="not run: needs hadolint in .venv; make environments")
-def test_hadolint(tmp_path):
+def test_hadolint_has_no_findings_in_any_dockerfile(tmp_path):
     """Hadolint has no findings in any variant."""
     texts = sorted({dockerfile(recipe) for recipe in VARIANTS})
     texts += [dockerfile(replace(VARIANTS[-1], version=v, base=b)) for v in AirflowVersion.ALL for b in BASES]
@@ -80,17 +80,14 @@ def test_hadolint(tmp_path):
     ],
 )
 def test_hadolint_detects_omissions(tmp_path, before, after, rule):
-    """Hadolint has a finding if a precaution is omitted."""
+    """Without one of the precautions, hadolint has a finding."""
     text = dockerfile(VARIANTS[-1])
     assert before in text
     assert rule in lint(tmp_path, [text.replace(before, after)])
 
 
 def install(folder: Path, release: str, *requirements: str, constraint: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a Dockerfile's pip command, without changes, in an environment with *release*.
-
-    The lock of that environment and *constraint* replace the image's constraints.
-    """
+    """Run the pip command of a Dockerfile, unchanged, in an environment with *release*."""
     environment = REPOSITORY / ".venvs" / f"airflow-{release}" / "bin" / "python"
     recipe = Recipe(version=AirflowVersion.of(release), requirements=requirements)
     (command,) = re.findall(r"^RUN (.*pip install.*?[^\\])$", dockerfile(recipe), re.MULTILINE | re.DOTALL)
@@ -101,7 +98,7 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
     pins = re.findall(r"^([\w.-]+==[^\s;\\]+)(.*?)\s*\\?$", lock, re.MULTILINE)
     (home / "constraints.txt").write_text("\n".join([*(pin + marker for pin, marker in pins), constraint, ""]))
     (home / "requirements.txt").write_text("\n".join(requirements))
-    # Instead of an image, pip resolves against the other environment without writing.
+    # This script makes pip resolve against that environment, without changing it.
     (bin_ / "pip").write_text(
         f'#!/bin/sh\nverb="$1"; shift\n[ "$verb" = install ] && set -- --dry-run "$@"\n'
         f'exec "{sys.executable}" -m pip --python "{environment}" "$verb" "$@"\n'
@@ -143,8 +140,8 @@ def pip_tests(test):
 
 
 @pip_tests
-def test_pip_resolves(tmp_path, release):
-    """Packages are installed at the constrained or required version, and Airflow is unchanged."""
+def test_pip_installs_the_constrained_or_required_version(tmp_path, release):
+    """Airflow is unchanged."""
     broker = CeleryExecutor(broker=SqsBroker())
     added = broker.plan(ExecutorContext(version=AirflowVersion.of(release))).requirements
     assert any(line.startswith("pycurl") for line in added)
@@ -160,7 +157,7 @@ def test_pip_resolves(tmp_path, release):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("release", ["2.8.1", "3.3.2"])
-def test_packages_of_a_slim_image(release):
+def test_a_slim_image_has_the_packages_that_the_cluster_requires(release):
     """A slim image has the packages for brokers, databases, deferrable operators and sign-in.
 
     uv resolves, because pip needs two minutes in an empty environment.
@@ -182,14 +179,14 @@ def test_packages_of_a_slim_image(release):
     assert "does not have an extra" not in run.stderr
     installed = {line.partition("==")[0] for line in run.stdout.splitlines()}
     assert installed >= {"aiobotocore", "boto3", "celery", "psycopg2-binary", "redis", "statsd"}
-    # Airflow 2.8 contains it.
+    # Airflow 2.8 contains FAB itself.
     assert ("apache-airflow-providers-fab" in installed) == (release == "3.3.2")
 
 
 @pytest.mark.parametrize("python", sorted({version.python for version in AirflowVersion.ALL}))
 @pytest.mark.parametrize("processor", ["x86_64", "aarch64"])
-def test_wheels_for_sqs(tmp_path, python, processor):
-    """Images have no compiler, so each Python and processor needs a wheel."""
+def test_packages_for_sqs_have_wheels_for_each_python_and_processor(tmp_path, python, processor):
+    """Images have no compiler."""
     added = SqsBroker().plan(AirflowVersion.V2_11, ["default"]).requirements
     platform = ("--python-version", python, "--python-platform", f"{processor}-manylinux_2_36")
     run = subprocess.run(
@@ -216,7 +213,7 @@ def test_wheels_for_sqs(tmp_path, python, processor):
         ("jinja2==2.11.3", "apache-airflow.* {release} depends on jinja2>="),
     ],
 )
-def test_pip_rejects_conflicts(tmp_path, release, requirement, words):
+def test_a_requirement_that_conflicts_with_airflow_fails_the_build(tmp_path, release, requirement, words):
     """A conflict with Airflow fails the build."""
     run = install(tmp_path, release, requirement)
     assert run.returncode != 0

@@ -15,11 +15,11 @@ from typing import Any
 Template = dict[str, Any]
 Sized = Iterable[tuple[str, int]]
 
-# Longest texts of references: pseudo parameters, and an ARN or endpoint for all others.
+# Lengths of the longest values of references: PSEUDO parameters, and an ARN or endpoint as REFERENCE for all others.
 PSEUDO = {"AWS::Region": 14, "AWS::AccountId": 12, "AWS::Partition": 10, "AWS::URLSuffix": 16, "AWS::StackName": 128}
 REFERENCE = 128
-# Room for the command in the override of the amazon provider's executor: a task instance as JSON with token, ids
-# and bundle. An estimate: half of what RunTask accepts.
+# Bytes of the command that the amazon provider's ECS executor adds to RunTask: a task instance as JSON with token, ids
+# and bundle. This estimate is half of what RunTask accepts.
 EXECUTOR_COMMAND = 4_096
 
 
@@ -51,7 +51,7 @@ def exceeded(template: Template) -> list[str]:
 
 
 def text(node: Any) -> str:
-    """Return the longest possible text of a part of a template."""
+    """Return the longest text that a part of a template can have."""
     if isinstance(node, dict) and len(node) == 1:
         ((name, value),) = node.items()
         if name == "Ref":
@@ -82,7 +82,7 @@ def resolved(node: Any) -> Any:
 
 
 def size(node: Any) -> int:
-    """Return the bytes of *node* as compact JSON, or as text."""
+    """Return the bytes of *node* as text, or as compact JSON if it is not text."""
     value = resolved(node)
     written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return len(written.encode())
@@ -95,7 +95,7 @@ def _resources(template: Template, kind: str) -> Iterator[tuple[str, dict[str, A
 
 
 def _of(kind: str, *path: str, measure: Callable[[Any], int] = size) -> Callable[[Template], Sized]:
-    """Measure a property of each resource of *kind*; "*" is every entry of a list."""
+    """Return a function that measures a property of each resource of *kind*; "*" in *path* is every entry of a list."""
 
     def at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
         if not path:
@@ -139,7 +139,7 @@ def _rules(template: Template) -> dict[tuple[str, str, int], int]:
 
     def add(group: str, way: str, rule: dict[str, Any]) -> None:
         for version, own in ((4, "CidrIp"), (6, "CidrIpv6")):
-            # A group or prefix list counts for both versions.
+            # A rule with a security group or prefix list counts for both IPv4 and IPv6.
             if own in rule or not {"CidrIp", "CidrIpv6"} & rule.keys():
                 found[group, way, version] += 1
 
@@ -173,7 +173,7 @@ def _groups(template: Template) -> Sized:
 
 
 def _rules_of_interfaces(template: Template) -> Sized:
-    """Return the number of rules of each network interface, in the larger direction."""
+    """Return the security group rules of each network interface: inbound or outbound, whichever are more."""
     rules = _rules(template)
     for kind, path in GROUPS.items():
         for name, properties in _resources(template, kind):
@@ -188,7 +188,7 @@ def _rules_of_interfaces(template: Template) -> Sized:
 
 
 def _overrides(template: Template) -> Sized:
-    """Return the size of RunTask's overrides with the executor's command."""
+    """Return the size of RunTask's overrides, including the executor's command."""
     for name, properties in _resources(template, "AWS::ECS::TaskDefinition"):
         for container in properties["ContainerDefinitions"]:
             for variable in container.get("Environment", ()):

@@ -17,16 +17,16 @@ Template = dict[str, Any]
 
 GATE = "Custom::AirflowMigration"
 EMPTIER = "Custom::S3AutoDeleteObjects"
-# These types refer to a role without using it during creation.
+# Resources of these types refer to a role, but do not use it while they are created.
 MENTION_ONLY = (
     *("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::Role"),
     *("AWS::IAM::InstanceProfile", "AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"),
     *("AWS::SNS::TopicPolicy", "AWS::SecretsManager::ResourcePolicy", "AWS::EFS::FileSystem"),
     *("AWS::ECS::TaskDefinition", "AWS::CloudWatch::Dashboard"),
 )
-# CreateFunction and UpdateFunctionConfiguration check these with the function's role (AWS Lambda API Reference).
+# Lambda checks these properties with the function's role on create and update (AWS Lambda API Reference).
 CHECKED_BY_LAMBDA = ("DeadLetterConfig", "VpcConfig", "KmsKeyArn", "FileSystemConfigs")
-# The property with the security groups of a resource.
+# By resource type: the path of the property that contains the security groups.
 GROUPS_OF = {
     "AWS::RDS::DBInstance": ("VPCSecurityGroups",),
     "AWS::RDS::DBCluster": ("VpcSecurityGroupIds",),
@@ -64,11 +64,11 @@ class Graph:
         self._before: dict[str, frozenset[str]] = {}
 
     def of(self, *types: str) -> list[str]:
-        """Return the logical ids of *types*."""
+        """Return the logical ids of the resources of *types*."""
         return [name for name, resource in self.resources.items() if resource["Type"] in types]
 
     def get(self, name: str, *path: str) -> Any:
-        """Return a property of *name*, or None."""
+        """Return a property of the resource *name*, or None."""
         found = self.resources[name].get("Properties", {})
         for part in path:
             found = found.get(part) if isinstance(found, Mapping) else None
@@ -86,14 +86,14 @@ class Graph:
 
     def _direct(self, resource: Mapping[str, Any]) -> set[str]:
         properties, explicit = resource.get("Properties", {}), resource.get("DependsOn", [])
-        # Fn::Sub has references in its text.
+        # The text of Fn::Sub contains references.
         inside = {name for text in strings(properties) for name in re.findall(r"\$\{(\w+)", text)}
         return {*references(properties), *([explicit] if isinstance(explicit, str) else explicit), *inside} & {
             *self.resources
         }
 
     def before(self, name: str) -> frozenset[str]:
-        """Return all resources that CloudFormation creates before *name*."""
+        """Return all resources that CloudFormation creates before the resource *name*."""
         if name not in self._before:
             found: set[str] = set()
             left = [name]
@@ -105,12 +105,12 @@ class Graph:
         return self._before[name]
 
     def circles(self) -> list[str]:
-        """Return resources that depend on themselves."""
+        """Return each resource that depends on itself, directly or through others."""
         return [f"{name} before {name}: a circle" for name in self.resources if name in self.before(name)]
 
     @cached_property
     def policies(self) -> Mapping[str, list[str]]:
-        """Return the separate policies of each role."""
+        """Return the policy resources that are attached to each role."""
         found: dict[str, list[str]] = {role: [] for role in self.of("AWS::IAM::Role")}
         for policy in self.of("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
             for role in self.named([self.get(policy, "Roles"), self.get(policy, "RoleName")], "AWS::IAM::Role"):
@@ -118,16 +118,16 @@ class Graph:
         return found
 
     def groups(self, name: str) -> list[str]:
-        """Return the security groups of *name*."""
+        """Return the security groups of the resource *name*."""
         path = GROUPS_OF.get(self.resources[name]["Type"])
         return self.named(self.get(name, *path), "AWS::EC2::SecurityGroup") if path else []
 
     def behind(self, group: str, *types: str) -> list[str]:
-        """Return the resources of *types* in the security group *group*."""
+        """Return the resources of *types* that are in the security group *group*."""
         return [name for name in self.of(*types) if group in self.groups(name)]
 
     def rules(self, group: str) -> list[str]:
-        """Return the rules to or from *group*."""
+        """Return the security group rules to or from *group*."""
         found = []
         for rule in self.of("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"):
             ends = [self.get(rule, end) for end in ("GroupId", "SourceSecurityGroupId", "DestinationSecurityGroupId")]
@@ -136,7 +136,7 @@ class Graph:
         return found
 
     def targets(self, group: str) -> list[str]:
-        """Return the groups that admit *group*."""
+        """Return the security groups with an inbound rule for *group*."""
         return [
             target
             for rule in self.of("AWS::EC2::SecurityGroupIngress")
@@ -145,7 +145,7 @@ class Graph:
         ]
 
     def ways_out(self, subnets: list[str]) -> list[str]:
-        """Return routes and associations of *subnets*."""
+        """Return the routes and route table associations of *subnets*."""
         associations = [
             name
             for name in self.of("AWS::EC2::SubnetRouteTableAssociation")
@@ -156,7 +156,7 @@ class Graph:
         return [*associations, *routes]
 
     def ways_to_images(self, subnets: list[str]) -> list[str]:
-        """Return routes, associations and VPC endpoints, whose changes break open connections."""
+        """Return routes, route table associations and VPC endpoints, whose changes break open connections."""
         ways = self.ways_out(subnets)
         tables = {table for way in ways for table in self.named(self.get(way, "RouteTableId"))}
         endpoints = [
@@ -168,12 +168,12 @@ class Graph:
 
     @cached_property
     def gates(self) -> list[str]:
-        """Return the migration gates."""
+        """Return the custom resources of migration gates."""
         return self.of(GATE)
 
     @cached_property
     def free_definitions(self) -> list[str]:
-        """Return task definitions without a service, whose tasks are started on demand."""
+        """Return task definitions that no service runs: their tasks are started on demand."""
         services = self.of("AWS::ECS::Service")
         used = {name for service in services for name in self.named(self.get(service, "TaskDefinition"))}
         return [name for name in self.of("AWS::ECS::TaskDefinition") if name not in used]
@@ -184,7 +184,7 @@ class Graph:
         return any("AIRFLOW__" in text for name in definitions for text in strings(self.resources[name]))
 
     def roles_of(self, definition: str) -> list[str]:
-        """Return task role and execution role of a task definition."""
+        """Return the task role and the execution role of a task definition."""
         return self.named(
             [self.get(definition, role) for role in ("TaskRoleArn", "ExecutionRoleArn")], "AWS::IAM::Role"
         )
@@ -198,7 +198,7 @@ Found = Iterator[tuple[str, str, str]]
 
 
 def roles_are_complete(graph: Graph) -> Found:
-    """A role has its policies whenever AWS uses it."""
+    """Every policy of a role exists whenever AWS uses the role."""
     for name, resource in graph.resources.items():
         kind = resource["Type"]
         roles = graph.named(resource.get("Properties", {}), "AWS::IAM::Role")
@@ -220,13 +220,13 @@ def roles_are_complete(graph: Graph) -> Found:
             continue
         for role in roles:
             for policy in graph.policies[role]:
-                # A policy that refers to the resource cannot precede it.
+                # A policy that refers to the resource that uses the role cannot precede it.
                 if name not in graph.before(policy):
                     yield name, policy, f"{kind} acts in {role}"
 
 
 def _task_needs(graph: Graph, definition: str, groups: list[str], *kinds: str) -> Iterator[tuple[str, str]]:
-    """Yield the prerequisites of a task with reasons."""
+    """Yield the resources that a task needs, each with the reason."""
     for secret in graph.named(graph.get(definition, "ContainerDefinitions"), "AWS::SecretsManager::Secret"):
         for attachment in graph.of("AWS::SecretsManager::SecretTargetAttachment"):
             if secret in graph.named(graph.get(attachment, "SecretId")):
@@ -251,7 +251,7 @@ def _task_needs(graph: Graph, definition: str, groups: list[str], *kinds: str) -
 
 
 def prerequisites_of_services(graph: Graph) -> Found:
-    """A service starts its tasks at once, and a deployment with too many failures is rolled back."""
+    """A service starts tasks as soon as it is created, and too many failures roll the deployment back."""
     for name in graph.of("AWS::ECS::Service"):
         network = graph.get(name, "NetworkConfiguration", "AwsvpcConfiguration") or {}
         for definition in graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition"):
@@ -273,7 +273,7 @@ def prerequisites_of_services(graph: Graph) -> Found:
 
 
 def prerequisites_of_migrations(graph: Graph) -> Found:
-    """The gate runs its task during its creation."""
+    """The migration gate runs its task while it is created."""
     for name in graph.gates:
         (definition,) = graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition")
         (function,) = graph.named(graph.get(name, "ServiceToken"), "AWS::Lambda::Function")
@@ -286,14 +286,14 @@ def prerequisites_of_migrations(graph: Graph) -> Found:
         for role in graph.roles_of(definition):
             for policy in graph.policies[role]:
                 yield name, policy, f"the migration acts in {role}"
-        # Lambda also uses the function's role on delete.
+        # Lambda uses the function's role on delete as well.
         for role in graph.named(graph.get(function, "Role"), "AWS::IAM::Role"):
             for policy in graph.policies[role]:
                 yield name, policy, f"the gate acts in {role}"
 
 
 def resources_of_started_tasks(graph: Graph) -> Found:
-    """The gate stops tasks without a service before their resources are deleted."""
+    """The migration gate stops tasks without a service before the resources of those tasks are deleted."""
     for name in graph.gates:
         for definition in graph.free_definitions:
             yield name, definition, "the gate stops its tasks before it is deleted"
@@ -310,7 +310,7 @@ def resources_of_started_tasks(graph: Graph) -> Found:
 
 
 def buckets_stay_empty(graph: Graph) -> Found:
-    """A bucket is emptied after its last writer is deleted, and while this is permitted."""
+    """A bucket is emptied after its last writer is deleted, and before the permission to empty it is."""
     for bucket in graph.of("AWS::S3::Bucket"):
         emptiers = graph.emptiers(bucket)
         policies = [
@@ -339,7 +339,7 @@ def _writers(graph: Graph, bucket: str) -> Iterator[str]:
 
 
 def prerequisites_of_load_balancers(graph: Graph) -> Found:
-    """A load balancer writes to its bucket on creation; an internet-facing one needs a gateway."""
+    """A load balancer writes to its log bucket when it is created; an internet-facing one needs an internet gateway."""
     for name in graph.of("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         for bucket in graph.named(graph.get(name, "LoadBalancerAttributes"), "AWS::S3::Bucket"):
             for policy in graph.of("AWS::S3::BucketPolicy"):

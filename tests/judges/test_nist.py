@@ -29,14 +29,14 @@ ARN = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/airflow/11111111-222
 
 
 def findings(folder: Path, build: Callable[[Callable[..., App]], object]) -> dict[str, set[str]]:
-    """Return the constructs with findings by rule, of the app that *build* synthesizes."""
+    """Return the findings in the app that *build* synthesizes: by rule, the paths of the constructs."""
 
     def make(**arguments) -> App:
         app = App(outdir=str(folder), **arguments)
         Validations.of(app).add_plugins(NIST80053R5Checks(app))
         return app
 
-    with contextlib.suppress(RuntimeError):  # raised if there are findings
+    with contextlib.suppress(RuntimeError):  # CDK raises this error if there are findings
         build(make)
     (report,) = (report for report in Assembly(folder).reports if report["pluginName"] == PACK)
     return {
@@ -56,7 +56,7 @@ def production(make: Callable[..., App]) -> None:
 
 
 def with_everything(make: Callable[..., App]) -> None:
-    """Create a cluster with every argument of the table."""
+    """Create a cluster with every argument that the table suggests."""
     app = make()
     stack = Stack(app, "Data")
     subnets = [
@@ -83,13 +83,13 @@ def with_everything(make: Callable[..., App]) -> None:
 ROWS = table(page("concepts/security.md"), "What the NIST 800-53 r5 pack finds")[1:]
 
 
-def test_production(tmp_path):
+def test_the_table_has_the_findings_of_the_production_example(tmp_path):
     """The table has exactly the findings of the production example."""
     assert sorted(findings(tmp_path, production)) == sorted(row[0] for row in ROWS)
 
 
-def test_the_remedies_of_the_table(tmp_path):
-    """With the arguments of the table, their rules have no findings in the cluster."""
+def test_the_arguments_in_the_table_remove_their_findings(tmp_path):
+    """With the suggested arguments, the cluster has no findings of these rules."""
     named = {row[0] for row in ROWS if re.search(r"`(Web|RedisBroker|vpc|encryption_key)\b", row[2])}
     assert named == {
         "ALBWAFEnabled",
@@ -99,6 +99,6 @@ def test_the_remedies_of_the_table(tmp_path):
     }
     left = findings(tmp_path, with_everything)
     assert len(left) > 5
-    # Load balancers cannot write access logs to a bucket with a customer key.
+    # Load balancers cannot write access logs to a bucket that a customer managed key encrypts.
     assert left.pop("S3DefaultEncryptionKMS") == {"Data/Airflow/Logs/AccessLogs/Resource"}
     assert named & left.keys() == set()

@@ -36,16 +36,16 @@ DESTROY = {"removal_policy": RemovalPolicy.DESTROY}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples(name):
+def test_the_resources_of_each_example_have_the_required_order(name):
     """Each example has the required order."""
-    # Other stacks contain the user's existing resources.
+    # Stacks without a migration gate contain stand-ins for the user's existing resources.
     clusters = [template for template in example(name).templates.values() if resources(template, GATE)]
     assert clusters
     assert [line for template in clusters for line in faults(template)] == []
 
 
 def emptied(stack, name):
-    """Return a bucket of the user that is emptied on deletion."""
+    """Return a user's bucket that is emptied when its stack is deleted."""
     return s3.Bucket(stack, name, removal_policy=RemovalPolicy.DESTROY, auto_delete_objects=True)
 
 
@@ -80,14 +80,14 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_variants(name):
+def test_the_resources_of_each_variant_have_the_required_order(name):
     """Each variant has the required order."""
     assert faults(template_of(**VARIANTS[name])) == []
 
 
 @functools.cache
 def grown(*, first):
-    """Return the template of a cluster with pools, ECS tasks and grants; with *first*, grants come first."""
+    """Return the template of a cluster with added pools, ECS tasks and grants; with *first*, grants come first."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -105,7 +105,7 @@ def grown(*, first):
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_growth(first):
+def test_added_pools_tasks_and_grants_have_the_required_order(first):
     """Additions have the required order."""
     template = grown(first=first)
     assert faults(template) == []
@@ -114,7 +114,7 @@ def test_growth(first):
 
 
 def broken(template, change):
-    """Return the faults of a changed copy."""
+    """Return the order faults of a copy of *template* after *change*."""
     changed = copy.deepcopy(template)
     change(changed["Resources"])
     return faults(changed)
@@ -132,7 +132,7 @@ def without_dependencies(*types):
 
 
 def policy_beside(everything):
-    """Move the policies of the gate's role to a separate resource without dependents (case 2)."""
+    """Move the policies of the gate's role to a policy that nothing depends on."""
     role = next(name for name in everything if name.startswith("AirflowGateHandlerRole"))
     (policy,) = everything[role]["Properties"].pop("Policies")
     everything["Beside"] = {"Type": "AWS::IAM::Policy", "Properties": {**policy, "Roles": [{"Ref": role}]}}
@@ -201,8 +201,8 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_the_judge_finds_faults(name):
-    """The judge reports each missing order."""
+def test_each_missing_order_is_reported(name):
+    """faults() reports each missing order."""
     change, expected = BREAKS[name]
     found = broken(grown(first=True), change)
 
@@ -214,8 +214,8 @@ def test_the_judge_finds_faults(name):
     assert [words for words in expected if not any(begins(line, words) for line in found)] == []
 
 
-def test_the_judge_changes_nothing():
-    """The judge does not change the template."""
+def test_looking_for_faults_does_not_change_the_template():
+    """faults() does not change the template."""
     template = template_of()
     before = json.dumps(template)
     faults(template)

@@ -12,7 +12,7 @@ from synthesis import EXAMPLES, example
 pytestmark = pytest.mark.xdist_group("examples")
 
 ARN = {"Fn::GetAtt": ["Role", "Arn"]}
-# The share of a limit that an example may use.
+# An example may use this share of a limit.
 SHARE = 0.75
 
 
@@ -22,7 +22,7 @@ def one(kind: str, **properties) -> dict:
 
 
 def rules(number: int, way: str = "Ingress") -> dict:
-    """Return a security group with rules inside and beside it."""
+    """Return the template of a security group with rules inside it and as separate resources."""
     beside = {
         f"Rule{n}": {
             "Type": f"AWS::EC2::SecurityGroup{way}",
@@ -35,7 +35,7 @@ def rules(number: int, way: str = "Ingress") -> dict:
 
 
 def policy(letters: int) -> dict:
-    """Return a policy document with about so many characters."""
+    """Return a policy document with about this many characters."""
     return {"Statement": [{"Effect": "Allow", "Action": "s3:Get", "Resource": "x" * letters}]}
 
 
@@ -45,12 +45,12 @@ def task(*containers: dict) -> dict:
 
 
 def variable(name: str, value: object) -> dict:
-    """Return a container with one variable."""
+    """Return a container with one environment variable."""
     return {"Environment": [{"Name": name, "Value": value}]}
 
 
 def overriding(letters: int) -> str:
-    """Return executor options with overrides."""
+    """Return run_task_kwargs with overrides of this size."""
     return json.dumps({"overrides": {"containerOverrides": [{"environment": [{"name": "A", "value": "x" * letters}]}]}})
 
 
@@ -125,7 +125,7 @@ OVER = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples(name):
+def test_each_example_is_far_below_every_limit(name):
     """Each example is far below every limit."""
     near = [
         f"{stack} {where}: {number:,} of {limit.most:,} {limit.name}"
@@ -137,11 +137,11 @@ def test_examples(name):
     assert near == []
 
 
-def test_every_limit_is_counted():
-    """The default cluster has a count for each limit, with the listed exceptions."""
+def test_the_default_cluster_has_a_count_for_each_limit():
+    """The default cluster has a count for each limit, except those listed."""
     (template,) = example("quickstart").templates.values()
     counted = {limit.name for limit in LIMITS if any(number for _, number in limit.count(template))}
-    # The default cluster has no fixed names, managed policies of its own, Aurora, overrides and SSM parameters.
+    # The default cluster contains nothing that counts towards these limits, such as Aurora or SSM parameters.
     assert {limit.name for limit in LIMITS} - counted == {
         "bytes of a parameter",
         "characters of a load balancer's name",
@@ -154,12 +154,12 @@ def test_every_limit_is_counted():
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=[limit.name for limit in LIMITS])
-def test_an_exceeded_limit(limit):
+def test_each_exceeded_limit_is_reported_by_name(limit):
     """Each exceeded limit is reported by name."""
     assert any(limit.name in finding for finding in exceeded(OVER[limit.name]))
 
 
-def test_the_longest_text():
+def test_references_count_as_their_longest_text():
     """References count as their longest text."""
     assert text({"Ref": "AWS::Region"}) == "r" * 14
     assert len(text({"Fn::Join": ["-", ["a", {"Ref": "Bucket"}, "b"]]})) == REFERENCE + 4

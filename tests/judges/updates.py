@@ -1,7 +1,4 @@
-"""Replacements and rejections in a CloudFormation update from one template to another.
-
-Create-only properties are those of CloudFormation's registry in cfn-lint.
-"""
+"""Resources that a CloudFormation update from one template to another replaces, and changes that AWS rejects."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ Template = dict[str, Any]
 SCHEMAS = next(
     (Path(__file__).parents[2] / ".venvs/cfn-lint/lib").glob("python3*/site-packages/cfnlint/data/schemas"), None
 )
-# Properties that set a fixed name, which must be unique.
+# Properties that set the name of a resource, which must be unique.
 NAMES = ("Name", "DBInstanceIdentifier", "DBClusterIdentifier", "ReplicationGroupId", "BucketName", "RoleName")
 NAMES += ("LogGroupName", "QueueName", "TableName", "FunctionName", "ServiceName", "ClusterName", "PolicyName")
 
@@ -41,7 +38,7 @@ def _files() -> dict[str, str]:
 
 
 def replaced(before: Template, after: Template) -> set[str]:
-    """Return the logical ids of replaced resources, including consequences."""
+    """Return the logical ids of replaced resources, including those that refer to a replaced one."""
     found: set[str] = set()
     while True:
         more = {
@@ -65,7 +62,7 @@ def refused(before: Template, after: Template) -> list[str]:
         if name in gone:
             own = [key for key in NAMES if key in create_only(kind) and new.get(key) and old.get(key) == new[key]]
             findings += [f"{name}: its replacement would have the same {key}" for key in own]
-    # A target group belongs to one load balancer (aws-cloudformation/cloudformation-coverage-roadmap#780).
+    # A target group can belong to only one load balancer (aws-cloudformation/cloudformation-coverage-roadmap#780).
     for name in gone:
         if _kind(after, name) == "AWS::ElasticLoadBalancingV2::Listener":
             old, new = (_groups(template["Resources"][name]["Properties"]) for template in (before, after))
@@ -103,7 +100,7 @@ def _older(old: Any, new: Any) -> bool:
 
 
 def _refusals(kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """Yield known rejections by service, with their source."""
+    """Yield changes of a resource that its AWS service rejects, with the source in a comment."""
     if kind == "AWS::ElastiCache::ReplicationGroup":
         alone = min(old.get("NumCacheClusters", 1), new.get("NumCacheClusters", 1)) < 2
         turns_on = new.get("AutomaticFailoverEnabled") and not old.get("AutomaticFailoverEnabled")

@@ -38,7 +38,7 @@ from cdk_airflow_ecs import (
 
 
 def everything(stack: Stack, secret: secretsmanager.ISecret, vpc: ec2.IVpc, db: rds.IDatabaseInstance) -> None:
-    """Use every argument of a cluster."""
+    """Create a cluster with every argument."""
     cluster = AirflowCluster(
         stack,
         "Airflow",
@@ -73,7 +73,7 @@ def everything(stack: Stack, secret: secretsmanager.ISecret, vpc: ec2.IVpc, db: 
 def growth(
     cluster: AirflowCluster, role: iam.IRole, secret: ecs.Secret, bucket: s3.IBucket, db: rds.IDatabaseInstance
 ) -> EcsTaskHandle:
-    """Use every addition."""
+    """Use every method that adds to a cluster."""
     image = AirflowImage.registry("ghcr.io/acme/airflow:1")
     cluster.add_worker_pool(WorkerPool("cheap", spot=True, architecture="arm64", image=image))
     cluster.add_ecs_task("small")
@@ -101,12 +101,12 @@ def growth(
 
 
 def nothing() -> AirflowCluster:
-    """Use no arguments."""
+    """Create a cluster without arguments."""
     return AirflowCluster(Stack(App(), "Stack"), "Airflow")
 
 
 def executors(secret: secretsmanager.ISecret) -> SeveralExecutors:
-    """Use every argument of executors."""
+    """Create executors with every argument."""
     token = ecs.Secret.from_secrets_manager(secret)
     one = EcsExecutor(
         cpu=4096,
@@ -121,7 +121,7 @@ def executors(secret: secretsmanager.ISecret) -> SeveralExecutors:
 
 
 def others() -> tuple[object, ...]:
-    """Use the remaining arguments."""
+    """Use the arguments that are not used above."""
     CloudWatchLogs(retention_days=None)
     AuroraDatabase(min_capacity=1, max_capacity=2.5, readers=2, io_optimized=True, engine_version="16.11")
     return (EcsExecutor(), LocalLogs(), RdsDatabase(multi_az=False), S3Dags(refresh_seconds=60))
