@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ecs_agent import FakeAgent
 from synthesis import example
 
 SOURCES = Path(__file__).parents[1] / "src/cdk_airflow_ecs"
@@ -133,6 +136,20 @@ def test_dag_sync_runs_on_the_floor(python38: str, tmp_path: Path):
         check=True,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == {"a.py": "one", "b.py": "two"}
+
+
+def test_worker_protection_runs_on_the_floor(python38: str):
+    """The worker protection runs on Python 3.8 and protects a worker with a task."""
+    text = (SOURCES / "in_container/worker_protection.py").read_text(encoding="utf-8")
+    worker = "import os, time; os.fork() or os.fork(); time.sleep(60)"  # a pool process and its child
+    with FakeAgent() as agent:
+        environment = {"PATH": "/usr/bin:/bin", "ECS_AGENT_URI": agent.uri}
+        command = [python38, "-c", text, python38, "-c", worker]
+        with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+            try:
+                agent.wait_for(True)
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_modules_are_installed_on_the_floor(python38: str, tmp_path: Path):

@@ -112,7 +112,7 @@ def _component(
             Container(
                 name=process.name,
                 # The prefix is not part of the command, because an executor overrides the command of its tasks.
-                prefix=context.dags.prefix if "dags" in process.needs else (),
+                prefix=(*process.prefix, *(context.dags.prefix if "dags" in process.needs else ())),
                 command=process.command,
                 port=process.port,
                 health_check=check,

@@ -66,8 +66,9 @@ class Process:
     Args:
         name: the name of its container.
         component: its component. Processes of one component share a task.
-        command: the command.     needs: additional configuration and connections: "database", "fernet", "jwt",
-        "session", "execution-api",
+        command: the command.
+        prefix: arguments before the command: a program that executes it.
+        needs: additional configuration and connections: "database", "fernet", "jwt", "session", "execution-api",
             "dags", "executor", "load-executor", "read-logs", "write-logs".
         port: the port that it listens on.
         health_check: the health check of ECS.
@@ -81,6 +82,7 @@ class Process:
     name: str
     component: str
     command: tuple[str, ...]
+    prefix: tuple[str, ...] = ()
     needs: frozenset[Need]
     port: int | None = None
     health_check: HealthCheck | None = None

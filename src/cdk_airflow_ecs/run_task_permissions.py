@@ -1,4 +1,4 @@
-"""Permissions to start and follow the tasks of a task definition. Pure."""
+"""Permissions to start, follow and protect ECS tasks. Pure."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ def may_find(cluster: str = CLUSTER) -> Permission:
 def may_follow(cluster: str = CLUSTER) -> Permission:
     """Return the permission to wait for tasks in *cluster*."""
     return Permission(actions=("ecs:DescribeTasks",), resources=(Ref(cluster, "tasks_arn"),))
+
+
+def may_protect() -> Permission:
+    """Return the permission of the ECS agent to protect a task from scale-in, on behalf of the task.
+
+    A role cannot be limited to its own task (Service Authorization Reference, "Amazon Elastic Container Service").
+    """
+    return Permission(
+        actions=("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"), resources=(Ref(CLUSTER, "tasks_arn"),)
+    )
 
 
 def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:

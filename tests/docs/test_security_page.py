@@ -15,9 +15,11 @@ from cdk_airflow_ecs import (
     EcsExecutor,
     LocalExecutor,
     SqsBroker,
+    WorkerPool,
 )
 from cdk_airflow_ecs.nag import WILDCARDS_SINCE
 from cdk_airflow_ecs.testing import plan_of
+from scalings import Protecting
 from synthesis import EXAMPLES, Template, example, references, resources, template_of
 
 pytestmark = pytest.mark.xdist_group("examples")
@@ -42,6 +44,13 @@ PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
                 *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
                 *(*RESULTS, "dynamodb:PutItem"),
             },
+        )
+    ],
+    "worker with `scaling=QueueScaling(…)`": [
+        (
+            {"executor": CeleryExecutor(pools=[WorkerPool("default", scaling=Protecting())])},
+            "Pools/default",
+            {*READ, *WRITE, "ecs:GetTaskProtection", "ecs:UpdateTaskProtection"},
         )
     ],
     "DAG processor": [({}, "DagProcessor", READ)],

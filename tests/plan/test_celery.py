@@ -12,6 +12,7 @@ from cdk_airflow_ecs import (
     AirflowImage,
     CeleryExecutor,
     EcsExecutor,
+    ExternalScaling,
     LocalExecutor,
     RedisBroker,
     Service,
@@ -20,8 +21,10 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.capacity.fargate import Fargate
-from cdk_airflow_ecs.plan import ClusterPlan
+from cdk_airflow_ecs.in_container import program
+from cdk_airflow_ecs.plan import CLUSTER, ClusterPlan, Ref
 from cdk_airflow_ecs.testing import plan_of
+from scalings import Protecting
 
 CELERY_OPTIONS = "celery", "celery_broker_transport_options"
 
@@ -240,3 +243,19 @@ def test_other_values_of_extra_celery_config_are_unchanged(value):
     """Airflow receives other values unchanged, even invalid JSON."""
     worker = containers(plan(config={"celery": {"extra_celery_config": value}}))["worker"]
     assert option(worker, "celery", "extra_celery_config") == value
+
+
+@pytest.mark.parametrize("line", VERSIONS)
+def test_a_pool_whose_scaling_protects_tasks(line):
+    """Only the pool's worker starts through the protection, with its permission; the rest is equal to other pools."""
+    pools = [WorkerPool("default", scaling=Protecting()), WorkerPool("heavy", scaling=ExternalScaling())]
+    found = plan_of(version=VERSIONS[line], executor=CeleryExecutor(pools=pools))
+    starts = ("python", "-c", program("worker_protection"))
+    protected, other = (found.component(f"Pools/{pool.name}") for pool in pools)
+    ((worker,), (plain,)) = protected.containers, other.containers
+    assert worker.prefix == (*starts, *plain.prefix)
+    assert [c.name for part in found.components for c in part.containers if c.prefix[:3] == starts] == ["worker"]
+    (more,) = [permission for permission in protected.permissions if permission not in other.permissions]
+    assert more.resources == (Ref(CLUSTER, "tasks_arn"),)
+    assert more.actions == ("ecs:GetTaskProtection", "ecs:UpdateTaskProtection")
+    assert [permission for permission in protected.permissions if permission != more] == [*other.permissions]

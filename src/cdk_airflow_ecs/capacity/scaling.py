@@ -16,6 +16,14 @@ class Scaling(ABC):
     A scaling is pure data; :meth:`attach` creates the scaler.
     """
 
+    @property
+    def protects_tasks(self) -> bool:
+        """Whether ECS must not stop workers that run Airflow tasks when it scales in or deploys.
+
+        Only worker pools of :class:`CeleryExecutor` support it.
+        """
+        return False
+
     @abstractmethod
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
         """Create the scaler of *service*. Called once per service with this scaling, after everything else exists.

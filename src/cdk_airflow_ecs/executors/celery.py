@@ -14,11 +14,13 @@ from cdk_airflow_ecs.brokers.redis import RedisBroker
 from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_owner import UserOptions, json_object
 from cdk_airflow_ecs.plan import Edge, Json, Option, Value
 from cdk_airflow_ecs.ports import WORKER_LOG_PORT
 from cdk_airflow_ecs.process import Need, Process, tcp_check
+from cdk_airflow_ecs.run_task_permissions import may_protect
 
 _EXTRA: Final = ("celery", "extra_celery_config")
 _TRANSPORT: Final = "celery_broker_transport_options"
@@ -137,6 +139,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
     needs: set[Need] = {"dags", "executor", "session", "write-logs"}
     needs |= {"execution-api"} if version.major >= 3 else {"database", "fernet"}
     name = f"Pools/{pool.name}"
+    protected = pool.scaling is not None and pool.scaling.protects_tasks
     return Workers(
         path=name,
         process=Process(
@@ -147,6 +150,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
                 *("airflow", "celery", "worker", "--queues", ",".join(pool.queues)),
                 *("--without-gossip", "--without-mingle"),
             ),
+            prefix=("python", "-c", program("worker_protection")) if protected else (),
             needs=frozenset(needs),
             port=WORKER_LOG_PORT,
             health_check=tcp_check(WORKER_LOG_PORT),
@@ -158,7 +162,10 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         service=pool.service,
         config={("celery", "worker_concurrency"): str(pool.slots)},
         # Queues can share permissions; the planner removes duplicates.
-        permissions=tuple(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ())),
+        permissions=(
+            *(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ())),
+            *([may_protect()] if protected else ()),
+        ),
         image=pool.image,
         architecture=pool.architecture,
         capacity=Fargate(spot=pool.spot),

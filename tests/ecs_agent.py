@@ -1,0 +1,100 @@
+"""A fake ECS agent: its endpoint for task scale-in protection, over HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+TASK = "arn:aws:ecs:eu-central-1:123456789012:task/cluster/4711"
+PATH = "/api/4711-worker/task-protection/v1/state"
+
+
+def success(enabled: bool) -> tuple[int, Any]:
+    """Return the agent's response to an accepted request."""
+    expires = "2030-01-01T00:00:00Z" if enabled else None
+    return 200, {"protection": {"ExpirationDate": expires, "ProtectionEnabled": enabled, "TaskArn": TASK}}
+
+
+def failure(reason: str) -> tuple[int, Any]:
+    """Return the agent's response to a request that ECS does not accept for this task."""
+    return 200, {"failure": {"Arn": TASK, "Detail": None, "Reason": reason}}
+
+
+def error(status: int, code: str, message: str) -> tuple[int, Any]:
+    """Return the agent's response to a failed request."""
+    return status, {"requestID": "4711", "error": {"Arn": TASK, "Code": code, "Message": message}}
+
+
+@dataclass
+class FakeAgent:
+    """An agent on a free port.
+
+    Attributes:
+        responses: status and body of the next requests; then all succeed.
+        bodies: the bodies of all requests.
+
+    Example:
+        with FakeAgent() as agent:
+            subprocess.run(command, env={"ECS_AGENT_URI": agent.uri})
+    """
+
+    responses: list[tuple[int, Any]] = field(default_factory=list)
+    bodies: list[Mapping[str, Any]] = field(default_factory=list)
+    _server: ThreadingHTTPServer | None = None
+
+    @property
+    def uri(self) -> str:
+        """The value of ECS_AGENT_URI."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.server_port}/api/4711-worker"
+
+    @property
+    def states(self) -> list[bool]:
+        """The requested states of protection, without renewals."""
+        return [state for state, _ in itertools.groupby(body["ProtectionEnabled"] for body in self.bodies)]
+
+    def __enter__(self) -> FakeAgent:
+        agent = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                assert self.path == PATH
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                agent.bodies.append(body)
+                answer = agent.responses.pop(0) if agent.responses else success(body["ProtectionEnabled"])
+                text = b"" if answer[1] is None else json.dumps(answer[1]).encode()
+                self.send_response(answer[0])
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                with suppress(BrokenPipeError):  # a client with a short timeout
+                    self.wfile.write(text)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Log nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.shutdown()
+        self._server.server_close()
+
+    def wait_for(self, *states: bool, seconds: float = 30) -> None:
+        """Wait until exactly these states were requested, or raise TimeoutError."""
+        end = time.monotonic() + seconds
+        while self.states != list(states):
+            if time.monotonic() > end:
+                raise TimeoutError(f"expected {list(states)}, got {self.bodies}")
+            time.sleep(0.02)

@@ -1,0 +1,229 @@
+"""Task scale-in protection: the ECS agent's endpoint, and the processes of a worker."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cdk_airflow_ecs.in_container import program, worker_protection
+from cdk_airflow_ecs.in_container.worker_protection import EXPIRES, IDLE, LONGEST, PACE, RENEW, Agent, Protection
+from ecs_agent import FakeAgent, error, failure
+from servers import free_port
+
+# A worker: a pool process whose tasks are child processes, and a log server that always has a child. Its first argument
+# is a FIFO with the seconds of each task.
+WORKER = """
+import os, subprocess, sys, time
+if os.fork() == 0:
+    os.execv(sys.executable, ["gunicorn: master", "-c", "import os,time; os.fork(); time.sleep(60)"])
+if os.fork() == 0:
+    while True:
+        for line in open(sys.argv[1]):
+            subprocess.run([sys.executable, "-c", "import time; time.sleep(" + line + ")"])
+time.sleep(60)
+"""
+
+
+class Recorder(Agent):
+    """An agent that records calls and returns reasons of failures."""
+
+    def __init__(self, *reasons: str) -> None:
+        self.reasons = list(reasons)
+        self.calls: list[tuple[float, bool]] = []
+        self.now = 0.0
+
+    def protect(self, enabled: bool) -> str:
+        """Record a call."""
+        self.calls.append((self.now, enabled))
+        return self.reasons.pop(0) if self.reasons else ""
+
+
+def followed(agent: Recorder, busy: Callable[[float], bool], seconds: int) -> list[tuple[float, bool]]:
+    """Follow a worker that is busy at some seconds, and return the calls."""
+    protection = Protection(agent)
+    for now in range(0, seconds, PACE):
+        agent.now = now
+        protection.follow(busy(now), now)
+    return agent.calls
+
+
+def test_an_idle_worker_calls_nothing():
+    """Without tasks there is no call."""
+    assert followed(Recorder(), lambda now: False, 3600) == []
+
+
+def test_a_busy_worker_is_protected_until_it_is_idle():
+    """The protection starts with a task, is renewed while it runs, and ends when no task ran for a while."""
+    calls = followed(Recorder(), lambda now: 100 <= now < 800, 1000)
+    end = 798 + IDLE
+    assert calls == [(100, True), (100 + RENEW, True), (100 + 2 * RENEW, True), (end, False)]
+
+
+def test_the_protection_outlives_several_lost_renewals():
+    """The protection expires later than several renewals, and before CloudFormation's three hours."""
+    assert 3 * RENEW < EXPIRES * 60 < 3 * 3600
+
+
+def test_short_tasks_cause_one_call():
+    """Short tasks with pauses keep the protection on."""
+    assert followed(Recorder(), lambda now: now % 20 == 0, 200) == [(0, True)]
+
+
+def test_a_failed_call_is_repeated_with_increasing_delays(capsys):
+    """A failed call is repeated with increasing delays, and one line is printed per reason."""
+    calls = followed(Recorder(*["ThrottlingException: Rate exceeded"] * 12), lambda now: True, 600)
+    delays = [later - sooner for (sooner, _), (later, _) in itertools.pairwise(calls[:13])]
+    assert len(delays) == 12
+    assert all(delay <= min(PACE * 2**number, LONGEST) + PACE for number, delay in enumerate(delays))
+    assert sum(delays) > 4 * LONGEST * 0.5
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "protection: cannot protect this ECS task, will retry: ThrottlingException: Rate exceeded",
+        "protection: this ECS task is protected",
+    ]
+
+
+def test_a_refused_renewal_is_repeated(capsys):
+    """A renewal that ECS refuses is repeated until it succeeds, with one line."""
+    calls = followed(Recorder("", "DEPLOYMENT_BLOCKED", "DEPLOYMENT_BLOCKED"), lambda now: True, RENEW + 60)
+    assert [enabled for _, enabled in calls] == [True] * 4
+    assert capsys.readouterr().out.count("DEPLOYMENT_BLOCKED") == 1
+
+
+def test_a_failed_call_may_have_had_an_effect():
+    """After a failed release, a new task is protected again; after a failed protection, an idle worker is released."""
+    calls = followed(Recorder("", "ServerException"), lambda now: now in (0, IDLE + 4 * PACE), 200)
+    assert calls[0] == (0, True)
+    assert [enabled for _, enabled in calls] == [True, False, False, True, False]
+    assert followed(Recorder("ServerException"), lambda now: now == 0, PACE) == [(0, True)]
+    late = Recorder("ServerException", *["ServerException"] * 9)
+    assert [enabled for _, enabled in followed(late, lambda now: now == 0, 300)].count(False) > 2
+
+
+def test_a_release_that_always_fails_ends_with_the_protection():
+    """A release is not repeated when the protection has expired."""
+    calls = followed(Recorder(*["AccessDeniedException"] * 999), lambda now: now == 0, 2 * EXPIRES * 60)
+    assert 0.9 < calls[-1][0] / (EXPIRES * 60) <= 1
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (failure("DEPLOYMENT_BLOCKED"), "DEPLOYMENT_BLOCKED"),
+        (failure("TASK_NOT_VALID"), "TASK_NOT_VALID"),
+        (error(400, "ThrottlingException", "Rate exceeded"), "ThrottlingException: Rate exceeded"),
+        (error(400, "AccessDeniedException", "no permission"), "AccessDeniedException: no permission"),
+        (error(504, "RequestCanceled", "Timed out"), "RequestCanceled: Timed out"),
+        ((404, None), "status 404"),
+        ((200, []), "status 200"),
+        ((200, {"failure": None}), "status 200"),
+    ],
+    ids=str,
+)
+def test_a_response_that_is_not_a_success_has_a_reason(response, reason):
+    """A failure or an error of the agent is not a success."""
+    with FakeAgent([response]) as fake:
+        agent = Agent(fake.uri)
+        assert agent.protect(True) == reason
+        assert agent.protect(True) == agent.protect(False) == ""
+    protect = {"ProtectionEnabled": True, "ExpiresInMinutes": EXPIRES}
+    assert fake.bodies == [protect, protect, {"ProtectionEnabled": False}]
+
+
+def test_an_agent_that_does_not_answer(monkeypatch):
+    """A missing agent or a slow response is a failure."""
+    assert "ConnectionRefusedError" in Agent(f"http://127.0.0.1:{free_port()}/api/4711").protect(True)
+    monkeypatch.setattr(worker_protection, "TIMEOUT", 0.001)
+    with FakeAgent() as fake:
+        monkeypatch.setattr(fake, "responses", Slow())
+        assert "imeout" in Agent(fake.uri).protect(True)
+
+
+class Slow(list):
+    """Responses that are late."""
+
+    def __bool__(self) -> bool:
+        time.sleep(0.2)
+        return False
+
+
+def test_the_agent_is_called_without_a_proxy(monkeypatch):
+    """The proxy of the container's environment is not used."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    with FakeAgent() as fake:
+        assert Agent(fake.uri).protect(True) == ""
+
+
+@contextmanager
+def running(folder: Path, uri: str | None, python: str = sys.executable) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the worker through the program, with shorter times."""
+    text = program("worker_protection")
+    for name, value in (("PACE", 0.05), ("IDLE", 0.5), ("RENEW", 0.7)):
+        text, changed = re.subn(rf"(?m)^{name} = \d+", f"{name} = {value}", text)
+        assert changed == 1
+    os.mkfifo(folder / "tasks")
+    environment = {"PATH": os.environ["PATH"], **({"ECS_AGENT_URI": uri} if uri else {})}
+    command = [python, "-c", text, python, "-c", WORKER, str(folder / "tasks")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def background(folder: Path, worker: subprocess.Popen[bytes]) -> list[int]:
+    """Return the program's processes in other sessions than the worker."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            is_ours = str(folder).encode() in (process / "cmdline").read_bytes()
+            if is_ours and os.getsid(int(process.name)) not in (worker.pid, int(process.name)):
+                found.append(int(process.name))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until *condition* is true, or raise TimeoutError."""
+    end = time.monotonic() + 30
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def test_a_worker_is_protected_while_a_pool_process_has_a_child(tmp_path):
+    """A task protects the worker; the log server's child does not. The program ends with a killed worker."""
+    with FakeAgent() as agent, running(tmp_path, agent.uri) as worker:
+        eventually(lambda: len(background(tmp_path, worker)) == 1)  # in its own session, without the worker's signals
+        time.sleep(0.3)
+        assert agent.bodies == []
+        (tmp_path / "tasks").write_text("1.5\n")
+        agent.wait_for(True, False)
+        assert len(agent.bodies) > 2  # with renewals
+        (tmp_path / "tasks").write_text("60\n")
+        agent.wait_for(True, False, True)
+        worker.kill()  # it remains a zombie
+        eventually(lambda: background(tmp_path, worker) == [])
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_without_an_agent_only_the_worker_runs(tmp_path):
+    """Without ECS_AGENT_URI, the program only executes the command."""
+    with running(tmp_path, None) as worker:
+        eventually(lambda: b"def watch" not in Path(f"/proc/{worker.pid}/cmdline").read_bytes())
+        assert background(tmp_path, worker) == []
+    assert (tmp_path / "log").read_text() == ""
