@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wire import within
+
 # +1339518083.107412 [0 198.18.7.11:60866] "BRPOP" "default" …
 _LINE = re.compile(r'\+[\d.]+ \[(\d+) (\S+):\d+\] "(\w+)"')
 
@@ -41,7 +43,10 @@ class Monitor(AbstractContextManager):
         saved = json.loads((self.state / "secrets.json").read_text())
         (password,) = (text for name, text in saved.items() if "BrokerToken" in name)
         context = ssl.create_default_context(cafile=str(self.state / "authority" / "ca.crt"))
-        plain = socket.create_connection((self.address, 6379), timeout=10)
+        number = self.address.split(".")[2]  # of the run's network
+        plain = within(f"airflow-ecs-{number}-hub", socket.socket)
+        plain.settimeout(10)
+        plain.connect((self.address, 6379))
         client = context.wrap_socket(plain, server_hostname=self.address)
         client.sendall(f"AUTH {password}\r\nMONITOR\r\n".encode())
         client.settimeout(0.5)
