@@ -25,7 +25,7 @@ class Cluster(AbstractContextManager):
 
     Args:
         name: its name in clusters.py.
-        folder: state and template; a short path, because a socket's may have only 107 bytes.
+        folder: state and template; a short path, because a socket's path may have only 107 bytes.
     """
 
     def __init__(self, name: str, folder: Path) -> None:

@@ -89,7 +89,7 @@ def wheel(name: str, version: str, cache: Path) -> zipfile.ZipFile:
 
 
 def texts(archive: zipfile.ZipFile, *endings: str) -> Iterator[str]:
-    """Yield the text of the files of an archive whose path ends in one of the endings."""
+    """Yield the text of each file in an archive whose path has one of these endings."""
     for name in archive.namelist():
         if name.endswith(endings):
             yield archive.read(name).decode()

@@ -27,7 +27,7 @@ def _of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return each resource of a template with its monthly costs."""
+    """Return the monthly costs of each kind of resource."""
     disk = 0.0
     machines = {kind: [0.0, 0.0] for kind in ("Fargate", "Fargate on ARM64", "Fargate Spot, at most")}
     for service in _of(template, "AWS::ECS::Service"):

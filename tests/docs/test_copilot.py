@@ -172,7 +172,7 @@ def property_of(text: dict[str, Any], kind: str, name: str) -> Any:
 
 
 def health() -> bool:
-    """Check the path of the load balancer and the health checks."""
+    """Check the health checks of the load balancer and the containers."""
     kind, name = "AWS::ElasticLoadBalancingV2::TargetGroup", "HealthCheckPath"
     paths = [property_of(text, kind, name) for text in (template(), template_of())]
     return paths == ["/health", "/api/v2/version"] and all(container.health_check for container in parts())
@@ -287,7 +287,7 @@ def remote_logging() -> bool:
 
 
 def password() -> bool:
-    """Check that only the migration has the generated password, and that an output prints it."""
+    """Check that only the migration has the admin password, and that an output prints it."""
     holders = [
         c
         for component in sample_plan().components

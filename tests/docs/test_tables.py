@@ -443,7 +443,7 @@ def test_other_changes_replace_and_drop_no_store(after: dict[str, Any]):
 
 
 @pytest.mark.parametrize(("wanted", "value"), [(True, "enabled"), (False, "disabled")])
-def test_container_insights_costs_only_if_it_is_on(wanted: bool, value: str):
+def test_costs_include_container_insights_only_if_it_is_on(wanted: bool, value: str):
     """The costs of Container Insights are included only if it is on."""
     template = template_of(container_insights=wanted)
     (cluster,) = resources(template, "AWS::ECS::Cluster").values()
@@ -451,7 +451,7 @@ def test_container_insights_costs_only_if_it_is_on(wanted: bool, value: str):
     assert any(what.startswith("Container Insights") for what, _ in cost_rows(template)) is wanted
 
 
-def test_another_scheme_needs_another_target_group():
+def test_an_internet_facing_load_balancer_has_another_target_group():
     """CloudFormation creates the new load balancer first, and a target group cannot belong to both."""
     groups = [
         set(resources(template_of(web=web), "AWS::ElasticLoadBalancingV2::TargetGroup")) for web in (Web(), PUBLIC)

@@ -117,7 +117,7 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
 
 
 def test_requirements_override_constraints(tmp_path):
-    """Packages with a version in requirements.txt have no constraint, in any spelling."""
+    """A package with a version in requirements.txt has no constraint, whatever the spelling of its name."""
     constraints = "Flask-AppBuilder==4.5.3\nflask-appbuilder-more==1.0\nPyYAML==6.0.2\nzope.event==5.0\n"
     (tmp_path / "constraints.txt").write_text(constraints)
     recipe = Recipe(version=AirflowVersion.V3_3, requirements=("flask_appbuilder>=4.6", "pyyaml", "Zope_Event~=5.1"))

@@ -75,7 +75,7 @@ class Graph:
         return found
 
     def named(self, node: Any, *types: str) -> list[str]:
-        """Return the resources that *node* refers to, optionally only those of *types*."""
+        """Return the resources that *node* refers to, all or only those of *types*."""
         found = sorted(name for name in references(node) if name in self.resources)
         return [name for name in found if not types or self.resources[name]["Type"] in types]
 

@@ -438,7 +438,7 @@ def test_requirements_may_pin_only_the_release_of_the_cluster(folder, pin):
     plan(image=AirflowImage.build(folder({"requirements.txt": "apache-airflow[celery]==3.3.2"}, "same")))
 
 
-def test_image_contains_dags_only_with_image_dags(folder):
+def test_the_image_contains_dags_only_with_image_dags(folder):
     """DAGs are in the image only with dags=ImageDags(...)."""
     built = AirflowImage.build(folder(WHOLE))
     assert "dags/report.py" in context(image_in(image=built, dags=ImageDags()))

@@ -59,7 +59,7 @@ def test_scheduler_and_workers_have_the_same_broker(line, executor):
 @pytest.mark.parametrize(
     ("memory", "concurrency"), [(512, 1), (1024, 2), (2048, 4), (4096, 8), (8192, 16), (16384, 32)]
 )
-def test_concurrency_follows_memory(memory, concurrency):
+def test_the_concurrency_of_a_worker_follows_its_memory(memory, concurrency):
     """A worker runs one task per 512 MiB by default."""
     cpu = 256 if memory < 2048 else 1024 if memory <= 8192 else 4096
     for chosen, expected in ((None, concurrency), (3, 3)):
@@ -118,7 +118,7 @@ def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
 
 
 def test_all_components_use_one_default_queue():
-    """A component's own environment cannot change it."""
+    """A component's own environment cannot change the default queue."""
     pools = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "main"])])
     own = {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}
     words = r"\[operators\] default_queue is given twice: as 'default' by this cluster, .* and as 'main' by environment"
@@ -193,7 +193,7 @@ def test_invalid_arguments_of_a_worker_pool_are_rejected(arguments, message):
         WorkerPool("heavy", **arguments)
 
 
-def test_with_pool_equals_the_argument():
+def test_with_pool_equals_the_pools_argument():
     """with_pool() gives the same executor as the pools= argument."""
     one, two = WorkerPool("default"), WorkerPool("heavy", spot=True)
     assert CeleryExecutor(pools=[one]).with_pool(two) == CeleryExecutor(pools=[one, two])
@@ -246,8 +246,8 @@ def test_other_values_of_extra_celery_config_are_unchanged(value):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_a_pool_whose_scaling_protects_tasks(line):
-    """Only the pool's worker starts through the protection, with its permission; the rest is equal to other pools."""
+def test_a_scaling_that_protects_tasks_changes_only_the_worker_of_its_pool(line):
+    """Only that worker starts through the protection program and has its permission."""
     pools = [WorkerPool("default", scaling=Protecting()), WorkerPool("heavy", scaling=ExternalScaling())]
     found = plan_of(version=VERSIONS[line], executor=CeleryExecutor(pools=pools))
     starts = ("python", "-c", program("worker_protection"))

@@ -23,7 +23,7 @@ def component(**arguments):
 
 
 def test_each_component_has_its_kind():
-    """Kinds are, for example, "store" and "service"."""
+    """A component is, for example, a "store" or a "service"."""
     executors = SeveralExecutors([CeleryExecutor(broker=RedisBroker.container()), EcsExecutor()])
     found = plan_of(
         version=AirflowVersion.V3_3,

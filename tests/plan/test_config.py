@@ -147,7 +147,7 @@ def test_option_names_are_stored_sorted_one_per_line():
 
 
 def test_the_current_name_of_an_option_exists_in_the_release():
-    """Without such a name, it is None."""
+    """Without a current name, the result is None."""
     for option in every_option():
         for minor in MINORS:
             new = current_option(option, minor)
@@ -246,7 +246,7 @@ def test_a_name_that_airflow_ignores_does_not_conflict():
 # --- unknown, renamed, removed and newer options -------------------------------------------------------------
 
 
-def test_valid_options_have_no_findings():
+def test_existing_options_with_accepted_values_have_no_findings():
     """Existing options with accepted values have no findings."""
     config = {
         "core": {"parallelism": 32, "load_examples": False, "default_timezone": "utc", "fernet_key": Secret()},
@@ -428,7 +428,7 @@ def test_a_plain_text_secret_that_airflow_ignores_is_rejected():
 
 
 @pytest.mark.parametrize("value", [Secret(), timedelta(1), ""])
-def test_secret_objects_are_accepted(value):
+def test_an_ecs_secret_is_accepted_for_a_sensitive_option(value):
     """Only text and numbers count as plain text; empty text is accepted."""
     assert check({"core": {"fernet_key": value}}, "3.3") == ()
 

@@ -100,7 +100,7 @@ def test_container_and_access_point_have_the_user_id_of_the_image(image, user):
 
 
 @LINES
-def test_clients_use_no_tls(line):
+def test_clients_of_stores_in_containers_use_no_tls(line):
     """PGSSLMODE is "disable", and the Redis URL is plain."""
     for container in containers(cluster(line)).values():
         if "METADATA_HOST" in container.environment:
@@ -149,7 +149,7 @@ def test_the_memory_limit_of_redis_follows_the_task_size():
 
 
 @LINES
-def test_clients_of_the_stores(line):
+def test_only_components_that_use_a_store_connect_to_it(line):
     """Only components that use a store connect to it."""
     edges = cluster(line).edges
     web = "ApiServer" if line.startswith("3") else "Webserver"
@@ -226,7 +226,7 @@ def test_each_store_in_a_container_gives_a_warning():
         ({"memory_mib": 4096}, "memory_mib=4096 is not compatible with cpu=256"),
     ],
 )
-def test_rejected_arguments_of_the_database(arguments, words):
+def test_invalid_arguments_of_container_database_are_rejected(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^ContainerDatabase.*{words}"):
         ContainerDatabase(**arguments)
@@ -242,7 +242,7 @@ def test_rejected_arguments_of_the_database(arguments, words):
         ({"memory_mib": 100}, "memory_mib=100 is not compatible with cpu=256; Fargate accepts 512, 1024, 2048"),
     ],
 )
-def test_rejected_arguments_of_the_broker(arguments, words):
+def test_invalid_arguments_of_redis_in_a_container_are_rejected(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape("RedisBroker.container") + f".*{words}"):
         RedisBroker.container(**arguments)

@@ -94,7 +94,7 @@ def test_airflow_2_starts_the_dag_sync_before_airflow(line):
 
 
 @pytest.mark.parametrize("folder", ["dags", "", None, 5])
-def test_image_folders_are_absolute(folder):
+def test_the_dag_folder_of_an_image_must_be_an_absolute_path(folder):
     """A folder in the image must be an absolute path."""
     with pytest.raises(ValueError, match="ImageDags folder must be an absolute path in the image"):
         ImageDags(folder)
@@ -121,7 +121,7 @@ def test_a_folder_may_be_text_or_a_path():
         ({"provider_bundle": "yes"}, "provider_bundle .*True or False, got 'yes'"),
     ],
 )
-def test_rejected_arguments_of_dag_sources(arguments, words):
+def test_invalid_arguments_of_dag_sources_are_rejected(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=words) as caught:
         S3Dags(**arguments)

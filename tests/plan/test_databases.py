@@ -93,7 +93,7 @@ def test_both_ends_of_each_range_are_accepted(arguments):
         ({"deletion_protection": 1}, "deletion_protection .*True or False, got 1"),
     ],
 )
-def test_the_error_has_the_rejected_and_the_accepted_values(arguments, words):
+def test_the_error_states_the_rejected_and_the_accepted_values(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RdsDatabase .*{words}"):
         RdsDatabase(**arguments)

@@ -129,7 +129,7 @@ def test_run_task_receives_the_users_arguments_and_the_tags(executor, kwargs, ex
     assert plan(executor="local", config={"aws_ecs_executor": {"run_task_kwargs": '{"cluster": "theirs"}'}})
 
 
-def test_spot_completes_the_users_arguments():
+def test_spot_adds_the_capacity_provider_to_run_task_kwargs():
     """The capacity provider is added to the user's run_task_kwargs, unless their text is a token."""
     spot = EcsExecutor(spot=True)
     found = plan_of(executor=spot, config={"aws_ecs_executor": {"run_task_kwargs": '{"group": "g"}'}})
@@ -155,8 +155,8 @@ def test_only_scheduler_and_web_component_have_the_executor_options(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_permissions_of_the_scheduler(line):
-    """The scheduler may run its tasks, stop tasks of the cluster and pass two roles."""
+def test_the_scheduler_may_run_and_stop_executor_tasks(line):
+    """The scheduler may stop only tasks of its ECS cluster, and pass only two roles."""
     found = plan(line, "ecs")
     assert found.component("Scheduler").permissions == (
         Permission(
@@ -181,7 +181,7 @@ def test_permissions_of_the_scheduler(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_dag_loader_precedes_the_command(line):
+def test_the_dag_loader_precedes_the_command_of_executor_tasks(line):
     """The executor replaces the command, but not the program that loads DAG files."""
     (task,) = plan(line, "ecs").component("Tasks/executor").containers
     (worker,) = plan(line).component("Pools/default").containers
@@ -213,7 +213,7 @@ def test_arguments_reach_the_task_definition_and_the_options():
 
 
 @pytest.mark.parametrize("arguments", [{"maintenance": True}, {"enable_exec": True}])
-def test_maintenance_and_exec_do_not_change_tasks(arguments):
+def test_maintenance_and_enable_exec_do_not_change_executor_tasks(arguments):
     """maintenance= and enable_exec= do not change executor tasks."""
     task = plan(executor="ecs", **arguments).component("Tasks/executor")
     assert task == plan(executor="ecs").component("Tasks/executor")
@@ -241,7 +241,7 @@ def test_the_ecs_executor_requires_remote_logs(executor):
         ({"alias": None}, "hyphens, the first a letter, got None"),
     ],
 )
-def test_rejected_arguments_of_the_ecs_executor(arguments, words):
+def test_invalid_arguments_of_the_ecs_executor_are_rejected(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape(words)):
         EcsExecutor(**arguments)
@@ -255,13 +255,13 @@ def test_rejected_arguments_of_the_ecs_executor(arguments, words):
         ({"AWS_DEFAULT_REGION": "eu-west-1"}, "environment of Tasks/executor sets AWS_DEFAULT_REGION in task"),
     ],
 )
-def test_variables_of_tasks_are_checked(environment, words):
-    """Variables of executor tasks are checked like those of services."""
+def test_environment_variables_of_executor_tasks_are_checked(environment, words):
+    """The checks are those of services."""
     with pytest.raises(ValueError, match=re.escape(words)):
         plan_of(executor=EcsExecutor(environment=environment))
 
 
-def test_size_and_attempts_may_be_tokens():
+def test_the_size_of_executor_tasks_and_attempts_may_be_tokens():
     """Size and attempts may be CloudFormation parameters."""
     number = NUMBER_TOKEN
     found = plan_of(executor=EcsExecutor(cpu=number, memory_mib=number, max_run_task_attempts=number))

@@ -200,14 +200,14 @@ def test_each_ecs_task_has_its_own_variable_and_permission():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_an_ecs_task_adds_no_edge(line):
+def test_an_ecs_task_adds_no_edge_to_the_plan(line):
     """An ECS task adds no edge, whatever its variables are."""
     task = EcsTask(name="etl", environment={"METADATA_HOST": "db.example.com", "BROKER_HOST": "redis.example.com"})
     assert with_tasks(task, line=line).edges == plan(line).edges
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_an_ecs_task_adds_only_a_variable_and_permissions_elsewhere(line):
+def test_an_ecs_task_gives_other_components_only_a_variable_and_permissions(line):
     """Other components change only by the Airflow variable and the permissions."""
     found, before = with_tasks(ETL, line=line), plan(line)
     same = ("ApiServer", "Webserver", "Scheduler", "Migration")
@@ -221,7 +221,7 @@ def test_an_ecs_task_adds_only_a_variable_and_permissions_elsewhere(line):
         assert after.permissions[: len(part.permissions)] == part.permissions
 
 
-def test_ecs_tasks_and_executor_tasks():
+def test_the_tasks_of_each_of_several_executors_may_start_an_ecs_task():
     """With several executors, all task runners may start an ECS task."""
     found = plan(executor="several", ecs_tasks=(ETL,))
     assert [part.name for part in found.components if not part.has_service] == [
@@ -252,7 +252,7 @@ def test_ecs_tasks_and_executor_tasks():
         ({"task_role": "arn:aws:iam::123456789012:role/etl"}, "ECS task 'etl': task_role"),
     ],
 )
-def test_rejected_arguments_of_an_ecs_task(arguments, message):
+def test_invalid_arguments_of_an_ecs_task_are_rejected(arguments, message):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=message):
         EcsTask(**{"name": "etl", **arguments})

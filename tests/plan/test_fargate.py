@@ -25,7 +25,7 @@ def test_task_sizes_equal_the_aws_documentation():
 
 
 @pytest.mark.parametrize("cpu", MEMORY_MIB_BY_CPU)
-def test_memory_must_fit_cpu(cpu):
+def test_the_memory_of_a_task_must_fit_its_cpu(cpu):
     """The error lists the sizes for that cpu."""
     sizes = MEMORY_MIB_BY_CPU[cpu]
     for memory in (*sizes, NUMBER_TOKEN):
@@ -38,7 +38,7 @@ def test_memory_must_fit_cpu(cpu):
 
 
 def test_the_error_lists_few_sizes_and_shows_many_as_a_range():
-    """The range has a step."""
+    """An example is "16384 to 61440 in steps of 4096"."""
     with pytest.raises(ValueError, match=r"accepts 512, 1024, 2048$"):
         check_size("A", 256, 1)
     with pytest.raises(ValueError, match=r"accepts 16384 to 61440 in steps of 4096$"):

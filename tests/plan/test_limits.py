@@ -70,7 +70,7 @@ def test_a_task_definition_that_is_too_large_is_rejected(name):
     assert "x" * 100 not in str(error.value)
 
 
-def test_the_largest_values_are_named():
+def test_the_error_names_the_largest_variables():
     """The error has the names of the largest variables, not their values."""
     with pytest.raises(ValueError, match=r"A \(40,000 bytes\)") as error:
         plan_of(version=V, environment={"A": LONG * 4, "B": "x" * 30_000, "C": "short"})

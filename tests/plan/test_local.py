@@ -20,7 +20,7 @@ def test_the_local_executor_has_no_broker_and_no_workers(line):
     ]
 
 
-def test_default_size_of_the_scheduler():
+def test_by_default_the_scheduler_has_2_vcpu_and_4_gib():
     """By default the scheduler has 2 vCPU and 4 GiB for 8 tasks."""
     scheduler = plan(executor="local").component("Scheduler")
     assert (scheduler.cpu, scheduler.memory_mib) == (2048, 4096)
@@ -35,7 +35,7 @@ def test_default_size_of_the_scheduler():
     [(256, 512, 1), (512, 1024, 2), (1024, 2048, 4), (2048, 4096, 8), (4096, 16384, 32)],
 )
 @pytest.mark.parametrize("executor", [LocalExecutor, lambda: SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_parallelism_follows_memory(cpu, memory, parallelism, executor):
+def test_the_parallelism_of_the_scheduler_follows_its_memory(cpu, memory, parallelism, executor):
     """The scheduler runs one task per 512 MiB."""
     found = plan_of(executor=executor(), services={"Scheduler": Service(cpu=cpu, memory_mib=memory)})
     assert option(containers(found)["scheduler"], "core", "parallelism") == str(parallelism)

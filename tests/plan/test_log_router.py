@@ -71,7 +71,7 @@ def test_ecs_tasks_and_stores_have_no_router():
         ({"options": OPTIONS, "memory_mib": 1}, "FireLens memory_mib .*6 or more"),
     ],
 )
-def test_rejected_arguments_of_firelens(arguments, words):
+def test_invalid_arguments_of_firelens_are_rejected(arguments, words):
     """A log router that cannot work or would expose a secret raises an error."""
     with pytest.raises(ValueError, match=words):
         FireLens(**arguments)

@@ -187,7 +187,7 @@ def test_readers_and_writers_of_logs_have_the_log_group():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_cloudwatch_is_off_for_other_containers(line):
+def test_containers_without_task_logs_do_not_configure_cloudwatch(line):
     """Airflow's log handler queries the log group at start."""
     found = containers(plan(line, logs=CloudWatchLogs(), image=OWN_IMAGE))
     for name in ("scheduler", "dag-processor"):
@@ -247,7 +247,7 @@ def test_any_valid_retention_of_a_log_group_is_accepted(arguments):
         ),
     ],
 )
-def test_rejected_arguments_of_cloudwatch(arguments, words):
+def test_invalid_arguments_of_cloudwatch_logs_are_rejected(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^CloudWatchLogs {words}"):
         CloudWatchLogs(**arguments)
@@ -279,7 +279,7 @@ def test_local_logs_need_no_options_and_no_permissions():
         *(({"prefix": f"a{sign}b"}, "prefix must be a folder in the bucket .*without") for sign in "#?*$"),
     ],
 )
-def test_rejected_arguments_of_s3_logs(arguments, words):
+def test_invalid_arguments_of_s3_logs_are_rejected(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^S3Logs {words}"):
         S3Logs(**arguments)

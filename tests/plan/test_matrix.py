@@ -120,14 +120,14 @@ def test_both_ends_of_an_edge_exist(line, executor):
 
 
 @CELLS
-def test_equal_inputs_give_equal_plans(line, executor):
+def test_equal_arguments_give_equal_plans(line, executor):
     """Two equal calls return equal plans."""
     for database, code in itertools.product(DATABASES, CODE):
         assert make(line, executor, database, code) == make(line, executor, database, code)
 
 
 @pytest.mark.parametrize(("line", "executor"), REFUSED)
-def test_unsupported_combinations(line, executor):
+def test_the_error_of_an_unsupported_combination_has_the_required_release(line, executor):
     """The error of an unsupported combination has the required release."""
     with pytest.raises(ValueError, match=re.escape(REFUSED[line, executor])):
         make(line, executor, "rds", "s3-official")

@@ -88,7 +88,7 @@ def test_both_ends_of_each_range_are_accepted(arguments):
         ({"replicas": 1, "failover": "no"}, "failover .*True or False"),
     ],
 )
-def test_the_error_has_the_rejected_and_the_accepted_values(arguments, words):
+def test_the_error_states_the_rejected_and_the_accepted_values(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RedisBroker .*{words}"):
         RedisBroker(**arguments)

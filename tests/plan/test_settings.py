@@ -167,7 +167,7 @@ def test_a_missing_version_gives_a_warning():
     ],
 )
 def test_config_and_environment_override_these_defaults(option_):
-    """config= and environment= override these defaults in every container."""
+    """The override reaches every container."""
     section, name, value = option_
     for arguments in (
         {"config": {section: {name: value}}},
@@ -198,7 +198,7 @@ def test_a_task_token_lasts_a_day_where_it_must_outlast_the_queue(release, secon
 
 
 @pytest.mark.parametrize("line", ["3.0", "3.3"])
-def test_old_names_override_defaults(line):
+def test_an_option_under_its_old_name_overrides_the_default(line):
     """Airflow reads an old name only if the new one is not set."""
     found = containers(plan(line, config={"webserver": {"workers": 4}}))
     del found["migrate"]
@@ -226,7 +226,7 @@ def test_tasks_retry_until_an_api_server_is_replaced(version):
         if version.major < 3:
             assert retries is longest is None
             continue
-        # tenacity's wait_random_exponential: between 1 s and 2 ** n s, at most the longest.
+        # tenacity's wait_random_exponential waits between 1 s and 2 ** n s, but never more than *longest*.
         waits = [(1 + min(2**n, float(longest))) / 2 for n in range(int(retries) - 1)]
         assert 180 < sum(waits) < 300
 
@@ -350,7 +350,7 @@ def test_a_component_cannot_change_options_that_the_cluster_sets():
         plan(services={"Scheduler": Service(environment={"AIRFLOW__CORE__EXECUTOR": "X"})})
 
 
-def test_equal_values_do_not_conflict():
+def test_equal_values_from_two_sources_do_not_conflict():
     """Equal values from two sources are accepted."""
     given = {"core": {"executor": "CeleryExecutor"}}
     assert plan(config=given) == plan(config=given, environment={"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}) == plan()

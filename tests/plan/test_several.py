@@ -128,7 +128,7 @@ OTHER = Other(plan_=ExecutorPlan(class_path="acme.Executor"))
         ([LocalExecutor(), SeveralExecutors([CeleryExecutor(), OTHER])], "Put all executors into one list"),
     ],
 )
-def test_rejected_arguments_of_several_executors(given, words):
+def test_invalid_arguments_of_several_executors_are_rejected(given, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=re.escape(words)):
         SeveralExecutors(given)
@@ -174,8 +174,8 @@ def test_the_error_for_conflicting_executors_names_both(plan_, words):
         several(CeleryExecutor(), EcsExecutor(), Other(plan_=ExecutorPlan(**plan_)))
 
 
-def test_shared_settings_are_merged():
-    """Stores, variables and options must be equal."""
+def test_equal_settings_of_two_executors_are_merged():
+    """Stores, variables and options may be shared."""
     celery = CeleryExecutor().plan(ExecutorContext(version=VERSIONS["3.3"]))
     shared = ExecutorPlan(
         class_path="acme.Executor", config=celery.config, environment=celery.environment, stores=celery.stores
@@ -184,7 +184,7 @@ def test_shared_settings_are_merged():
 
 
 @pytest.mark.parametrize("version", ["2.8.1", "2.9.3"])
-def test_several_executors_require_2_10(version):
+def test_several_executors_require_airflow_2_10(version):
     """Before Airflow 2.10 there is only one executor."""
     with pytest.raises(ValueError, match=f"SeveralExecutors requires Airflow 2.10 or newer, got {version}"):
         plan_of(version=AirflowVersion.of(version), executor=EXECUTORS["several"])

@@ -101,7 +101,7 @@ def test_workers_have_no_database_credentials():
     assert not [edge for edge in plan.edges if edge.source.startswith("Pools/") and edge.target == "Database"]
 
 
-def test_permissions_of_scheduler_and_pools():
+def test_a_pool_may_receive_messages_only_from_its_queues():
     """A pool may receive only from its own queues."""
     plan = cluster()
     results = (Ref("Broker", "results_arn"),)
@@ -124,7 +124,7 @@ def test_permissions_of_scheduler_and_pools():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_no_role_may_create_or_list_or_delete_or_purge_queues(line):
+def test_no_role_may_create_list_delete_or_purge_queues(line):
     """No permission has wildcards."""
     forbidden = [
         *(f"sqs:{action}" for action in ("CreateQueue", "ListQueues", "DeleteQueue", "PurgeQueue", "SetQueue*")),
@@ -171,7 +171,7 @@ def test_each_queue_of_the_worker_pools_is_created_once():
         ),
     ],
 )
-def test_rejected_arguments_of_sqs_broker(arguments, words):
+def test_invalid_arguments_of_sqs_broker_are_rejected(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^SqsBroker {words}"):
         SqsBroker(**arguments)

@@ -127,8 +127,8 @@ def test_contradictory_and_overly_open_arguments_are_rejected(arguments, words):
     assert str(caught.value).startswith("Web")
 
 
-def test_base_url_loses_its_last_slash():
-    """Airflow 2 rejects a trailing slash."""
+def test_the_trailing_slash_of_a_base_url_is_removed():
+    """Airflow 2 rejects such a base URL."""
     assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
 
 

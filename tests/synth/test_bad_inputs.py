@@ -862,7 +862,7 @@ def test_arguments_may_be_generators():
     }
 
 
-def test_none_means_the_default():
+def test_an_argument_of_none_means_its_default():
     """Passing None is equivalent to omitting the argument."""
     parameters = inspect.signature(AirflowCluster.__init__).parameters.values()
     arguments = [each.name for each in parameters if each.default is None and each.name != "version"]

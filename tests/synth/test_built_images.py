@@ -92,8 +92,8 @@ def test_pools_on_another_processor_share_a_second_image():
     }
 
 
-def test_the_hash_depends_on_the_files(copy):
-    """Only files of the image change the hash, not their path, age, order or mode."""
+def test_the_hash_of_an_image_depends_only_on_its_files(copy):
+    """Path, age, order and mode of the files do not matter."""
     plain = hash_of(copy("a"))
     other = copy("somewhere/else/b", backwards=True, age=1_700_000_000, mode=0o755)
     assert hash_of(other) == plain
@@ -162,8 +162,8 @@ def test_a_dockerfile_is_built_with_the_release_as_build_argument(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["built", "ecr"])
-def test_only_execution_roles_may_pull(kind):
-    """Execution roles may pull only from the image's repository, without a finding of cdk-nag."""
+def test_execution_roles_may_pull_only_from_the_repository_of_the_image(kind):
+    """There is no finding of cdk-nag."""
 
     def build(app):
         stack = Stack(app, "Data")

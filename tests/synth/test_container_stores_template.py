@@ -324,7 +324,7 @@ def given_vpc(stack, *zones):
     )
 
 
-def test_one_mount_target_for_each_zone():
+def test_the_file_system_has_one_mount_target_per_zone():
     """Of two subnets in a zone, only the first has a mount target."""
     zones = ["eu-central-1a", "eu-central-1b", "eu-central-1a", "eu-central-1b"]
     template = template_of(**BOTH, vpc=lambda stack: given_vpc(stack, *zones))

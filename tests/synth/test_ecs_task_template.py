@@ -307,7 +307,7 @@ def test_no_security_group_rule_refers_to_an_ecs_task():
 
 
 @pytest.mark.parametrize("name", ["etl", "Executor", "executor", 3])
-def test_an_invalid_name_changes_nothing(name):
+def test_an_ecs_task_with_an_invalid_name_changes_nothing(name):
     """An error leaves the cluster unchanged."""
 
     def build(stack, cluster):
@@ -323,7 +323,7 @@ def test_an_invalid_name_changes_nothing(name):
 
 @tool("parliament", "parliament")
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
-def test_parliament(line):
+def test_parliament_accepts_the_statements_for_ecs_tasks(line):
     """Parliament accepts the statements for ECS tasks."""
     executor = SeveralExecutors([LocalExecutor(), CeleryExecutor(), EcsExecutor()])
     result = template(etl(spot=True), executor=executor, version=AirflowVersion.of(line))

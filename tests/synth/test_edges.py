@@ -377,8 +377,8 @@ def test_inbound_rules_equal_the_table_of_connections(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_rules_equal_the_edges(name):
-    """The inbound rules equal the edges (permitted connections) of the plan."""
+def test_inbound_rules_equal_the_edges_of_the_plan(name):
+    """An edge is a permitted connection."""
     stack = Stack()
     arguments = {key: value(stack) if callable(value) else value for key, value in CLUSTERS[name].items()}
     edges = [(edge.source, edge.target, edge.port) for edge in plan_of(**arguments).edges]
@@ -433,7 +433,7 @@ def test_only_the_load_balancer_accepts_ip_addresses(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_no_group_admits_itself(name):
+def test_no_security_group_has_a_rule_for_itself(name):
     """No security group has an inbound rule for itself."""
     assert [rule for rule in Groups(template_of(**CLUSTERS[name])).admitted() if rule[0] == rule[1]] == []
 
@@ -511,8 +511,8 @@ def test_each_component_and_store_has_its_own_security_group(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_execution_api_is_not_public(name):
-    """The load balancer's listener returns 404 for the execution API."""
+def test_the_load_balancer_does_not_serve_the_execution_api(name):
+    """Its listener returns 404."""
     template = template_of(**CLUSTERS[name])
     (rule,) = resources(template, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
     rule = rule["Properties"]
@@ -533,7 +533,7 @@ def test_execution_api_is_not_public(name):
     assert [("api-server" if name.startswith("3") else "webserver", WEB)] == balanced
 
 
-def test_execution_api_has_a_name():
+def test_the_execution_api_has_a_private_dns_name():
     """Workers use a private DNS name for the execution API."""
     template = template_of(**CELERY_3)
     (namespace,) = resources(template, "AWS::ServiceDiscovery::PrivateDnsNamespace").values()

@@ -38,8 +38,8 @@ def options(template, name="scheduler"):
 
 
 @pytest.mark.parametrize("kind", [PRIVATE, PUBLIC])
-def test_tasks_use_the_subnets_of_services(kind):
-    """Executor tasks use the services' subnets, with public addresses if these are public."""
+def test_executor_tasks_use_the_subnets_of_services(kind):
+    """In public subnets, both have public addresses."""
     template = template_of(executor=EcsExecutor(), task_subnets=ec2.SubnetSelection(subnet_type=kind))
     (scheduler,) = (
         service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
@@ -52,8 +52,8 @@ def test_tasks_use_the_subnets_of_services(kind):
     assert found == options(template, "api-server")
 
 
-def test_the_entry_point_loads_dags():
-    """Before Airflow 3.2 the entry point loads DAGs, because the executor replaces the command."""
+def test_before_airflow_3_2_the_entry_point_of_executor_tasks_loads_dags():
+    """The executor replaces the command."""
     template = template_of(executor=EcsExecutor(), version=AirflowVersion.V2_11)
     task, worker = (
         definition(each, name)

@@ -304,7 +304,7 @@ def test_the_order_of_added_pools_and_tasks_does_not_change_the_template(executo
         assert other == first
 
 
-def test_spot_services_wait_for_capacity_providers():
+def test_services_on_spot_wait_for_capacity_providers():
     """Services on Spot, and those that start tasks there, depend on the capacity providers."""
 
     def build(stack):

@@ -37,7 +37,7 @@ def changes(node: Any) -> Iterator[Any]:
         yield not node if isinstance(node, bool) else node + 1
 
 
-def test_every_change_is_visible():
+def test_every_change_of_a_template_changes_its_snapshot():
     """Any change of a template changes the snapshot."""
     seen = 0
     for template in example("existing-vpc-and-database").templates.values():
@@ -60,7 +60,7 @@ def test_snapshots_contain_the_names_of_programs_instead_of_their_text(name):
     assert "<PROGRAM migrate>" in written
 
 
-def test_a_changed_program_is_written_out():
+def test_the_text_of_a_changed_program_is_in_the_snapshot():
     """A text that differs from a program is in the snapshot."""
     text = program("dag_sync")
     assert normalize({"Value": [text, f"set -e; {text}"]}) == {

@@ -180,8 +180,8 @@ def test_encryption_key_encrypts_queues_and_results_table():
     assert resources(template, "AWS::KMS::Key") == {}
 
 
-def test_added_pools_add_queues():
-    """A pool that is added later adds its queues and permissions."""
+def test_a_pool_added_later_adds_its_queues():
+    """The pool's permissions are added too."""
     app = App()
     stack = Stack(app, "Data")
     cluster = add_cluster(stack, **ONE)

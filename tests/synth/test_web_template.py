@@ -64,8 +64,8 @@ def test_there_is_no_web_acl_by_default():
         (7, "web_acl must be"),
     ],
 )
-def test_an_invalid_web_acl(arn, message):
-    """A web_acl= that is not the ARN of a regional web ACL raises an error."""
+def test_an_invalid_web_acl_is_rejected(arn, message):
+    """web_acl= must be a regional web ACL."""
     with pytest.raises(ValueError, match=message):
         Web(web_acl=arn)
 
