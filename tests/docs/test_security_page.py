@@ -162,7 +162,7 @@ def test_roles_have_the_documented_permissions_in_the_template(row: str):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_role_of_the_examples_is_on_the_page(name: str):
-    """Only one role has a managed policy."""
+    """On the page, only one role has a managed policy."""
     known = r"\w+(TaskRole|ExecutionRole)|" + "|".join(prefix for _, prefix, _ in RENDERED.values())
     for template in example(name).templates.values():
         for role, resource in resources(template, "AWS::IAM::Role").items():

@@ -129,7 +129,7 @@ def test_the_security_page_has_the_secrets_of_each_container(version: str):
 
 
 def test_cloudformation_resolves_only_the_two_documented_secrets():
-    """They are the two in concepts/security.md."""
+    """concepts/security.md documents the two secrets."""
     found = set()
     for resource in template_of()["Resources"].values():
         for name, value in resource.get("Properties", {}).items():
@@ -500,7 +500,7 @@ def test_aws_selects_the_minor_release_of_postgresql(database: RdsDatabase | Aur
 
 
 def test_the_costs_on_the_sqs_page_are_calculated_correctly():
-    """celery-on-sqs.md has these costs."""
+    """The page is celery-on-sqs.md."""
     text = page("guides/tasks/celery-on-sqs.md")
     request, read, write = (float(each) / 1e6 for each in re.findall(r"\$(0\.\d+)\s+for\s+a\s+million", text))
     polls, reads, tasks = HOURS * 3600 / 20, HOURS * 3600, 1e6

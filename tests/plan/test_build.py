@@ -479,7 +479,7 @@ def test_the_image_of_a_pool_follows_the_rules_of_other_images(folder):
 
 
 def test_entrypoint_sh_becomes_the_entry_point_of_the_image(folder):
-    """An `entrypoint=` argument must start it."""
+    """An `entrypoint=` argument must start entrypoint.sh."""
     script, none = folder({"entrypoint.sh": SCRIPT}), folder({"dags/a.py": ""}, "none")
     assert AirflowImage.build(none).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint")
     assert AirflowImage.build(script).entrypoint == ("/usr/bin/dumb-init", "--", "/entrypoint.sh")

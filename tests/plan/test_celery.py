@@ -141,7 +141,7 @@ def test_without_celery_any_default_queue_is_accepted():
 
 
 def test_capacity_and_image_of_a_pool_affect_no_other_component():
-    """Edges do not change either."""
+    """Spot, processor and image of a pool change no edge or other component."""
     own = AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     pools = (
         WorkerPool("default"),

@@ -338,7 +338,7 @@ def test_a_deprecated_option_is_reported_with_its_replacement(section, option, m
     ],
 )
 def test_a_removed_option_is_reported_with_its_replacement(section, option, minor, words):
-    """The finding has the release that removed it."""
+    """The finding has the release that removed the option."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "removed-option"
     assert words in message
@@ -422,7 +422,7 @@ def test_the_remedy_for_a_secret_under_an_old_name_uses_the_new_name():
 
 
 def test_a_plain_text_secret_that_airflow_ignores_is_rejected():
-    """The template would still contain it."""
+    """The template would still contain the password."""
     rules = [finding.id for finding in check({"smtp": {"smtp_password": PASSWORD}}, "3.3")]
     assert rules == ["cdk-airflow-ecs:plain-text-secret", "cdk-airflow-ecs:removed-option"]
 
@@ -468,7 +468,7 @@ def test_options_that_rarely_hold_a_secret_give_a_warning(section, option):
     ],
 )
 def test_a_secret_in_json_is_rejected(section, option, value):
-    """An empty value or placeholder is accepted."""
+    """Instead of the secret, an empty value or placeholder is accepted."""
     (finding,) = check({section: {option: value}}, "3.3")
     assert finding.id == "cdk-airflow-ecs:plain-text-secret"
     assert finding.is_error

@@ -57,7 +57,7 @@ def test_postgres_is_one_task_with_its_data_on_the_file_system():
 
 
 def test_only_postgres_may_mount_its_folder_of_the_file_system():
-    """Its access point is required."""
+    """The permission is limited to the access point."""
     plan = cluster()
     component = plan.component("Database")
     (volume,) = component.volumes

@@ -48,7 +48,7 @@ def test_only_parsers_and_task_runners_have_dags(line, executor, readers, dags):
 @pytest.mark.parametrize("provider", [False, True])
 @pytest.mark.parametrize("line", PROVIDERS)
 def test_the_dag_bundle_reads_the_bucket_with_the_task_role(line, provider):
-    """The bundle may read only a folder."""
+    """The bundle may read only one folder of the bucket."""
     for prefix, written in (("", ""), ("dags", "dags/"), ("/a/b/", "a/b/")):
         dags = S3Dags(bucket=BUCKET, prefix=prefix, refresh_seconds=60, provider_bundle=provider)
         (bundle,) = option(containers(plan(line, dags=dags))["worker"], "dag_processor", "dag_bundle_config_list").tree

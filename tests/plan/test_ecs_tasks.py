@@ -172,7 +172,7 @@ def test_only_task_runners_may_start_an_ecs_task(line, executor, readers, may_ru
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local", "ecs"])
 def test_user_code_cannot_reach_the_ecs_tasks_of_airflow(line, executor):
-    """Their commands contain tokens."""
+    """The commands of Airflow's tasks contain tokens."""
     found = with_tasks(ETL, line=line, executor=executor)
     actions = {"ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "ecs:RunTask"}
     authors = [part for part in found.components if part.runs_user_code]

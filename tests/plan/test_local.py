@@ -11,7 +11,7 @@ from cdk_airflow_ecs.testing import plan_of
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_local_executor_has_no_broker_and_no_workers(line):
-    """The plan has no Celery variables either."""
+    """The plan has no Celery variables."""
     found = plan(line, "local")
     assert not [part for part in found.components if part.path.startswith("Pools/")]
     assert not [edge for edge in found.edges if "Broker" in (edge.source, edge.target)]

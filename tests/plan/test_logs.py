@@ -42,7 +42,7 @@ def permissions(found, of="Logs"):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_web_component_reads_logs_and_task_runners_write_them(line):
-    """The triggerer writes logs too."""
+    """The triggerer writes task logs as well."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
     assert permissions(plan(line)) == {**none, web: READ, "Triggerer": WRITE, "Pools/default": WRITE}
@@ -63,7 +63,7 @@ def test_all_containers_have_the_same_log_folder():
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("store", [S3Logs(), CloudWatchLogs()])
 def test_airflow_3_0_and_3_1_have_a_connection_for_logs(line, store):
-    """An empty connection id fails every task there."""
+    """In these releases, an empty connection id fails every task."""
     wants = line in ("3.0", "3.1")
     for name, container in containers(plan(line, logs=store, image=OWN_IMAGE)).items():
         if name != "migrate":
@@ -136,7 +136,7 @@ def test_cloudwatch_with_an_image_that_loses_logs_is_rejected(version, built):
 
 @pytest.mark.parametrize("version", KEEP, ids=str)
 def test_releases_that_keep_logs_give_no_warning(version, built):
-    """They lose no logs with CloudWatch."""
+    """These releases lose no logs with CloudWatch."""
     for image in (AirflowImage.official(), OWN_IMAGE, built(base="slim")):
         assert provider_warnings(version=version, image=image, executor=in_pool(image)) == []
 
@@ -157,7 +157,7 @@ def test_a_build_that_requires_a_fixed_provider_is_accepted(requirement, built):
 
 
 def test_an_image_with_an_unknown_provider_gives_a_warning(built, tmp_path):
-    """The image's content is unknown."""
+    """The provider is unknown if the image's content is."""
     repository = SimpleNamespace(repository_arn="arn:aws:ecr:::repository/r")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "Dockerfile").write_text("FROM apache/airflow:3.0.6\n")
@@ -178,7 +178,7 @@ def test_an_image_with_an_unknown_provider_gives_a_warning(built, tmp_path):
 
 
 def test_readers_and_writers_of_logs_have_the_log_group():
-    """They use the task role."""
+    """Components that read or write logs use the task role."""
     found = containers(plan(logs=CloudWatchLogs(log_group=LOG_GROUP)))
     for name in ("api-server", "triggerer", "worker"):
         assert option(found[name], "logging", "remote_logging") == "True"

@@ -42,7 +42,7 @@ CELLS = pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 
 
 def make(line: str, executor: str, database: str, code: str) -> ClusterPlan:
-    """Plan one combination of MATRIX."""
+    """Plan one combination of the matrix."""
     return plan(line, executor, database=DATABASES[database], ecs_tasks=(ETL,), **CODE[code])
 
 

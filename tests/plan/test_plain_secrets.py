@@ -58,7 +58,7 @@ def test_a_readable_secret_raises_an_error(case):
 
 
 def test_the_error_explains_how_to_pass_harmless_values():
-    """A plain SSM parameter may hold them."""
+    """A plain SSM parameter may hold harmless values."""
     with pytest.raises(ValueError, match=r"STRIPE_KEY looks like a secret \(by its name\) .*from_ssm_parameter"):
         plan(environment={"STRIPE_KEY": "public"})
     with pytest.raises(ValueError, match=r"\[acme\] public_token looks like a secret by its name.*from_ssm_parameter"):

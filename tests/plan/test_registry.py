@@ -101,7 +101,7 @@ def test_the_error_for_an_invalid_image_name_has_the_reason(name, why):
 
 
 def test_an_image_name_with_another_airflow_release_gives_a_warning(tmp_path):
-    """Other numbers give none."""
+    """Other numbers in the name give no warning."""
 
     def warnings(**arguments):
         found = settings_of(version=AirflowVersion.V3_3, **arguments).advice

@@ -84,7 +84,7 @@ def test_the_fields_of_a_service_change_only_its_component(line, name):
 
 
 def test_a_worker_pool_has_the_fields_of_a_service():
-    """They affect only its component."""
+    """A pool accepts each field of a Service."""
     pool = WorkerPool(
         "default",
         cpu=512,
@@ -345,7 +345,7 @@ def test_a_heartbeat_slower_than_the_health_check_is_rejected(section, name):
 
 
 def test_a_component_cannot_change_options_that_the_cluster_sets():
-    """Its environment= may not contain them."""
+    """A component's environment= may not contain such options."""
     with pytest.raises(ValueError, match="by this cluster, and as 'X' by environment of Scheduler"):
         plan(services={"Scheduler": Service(environment={"AIRFLOW__CORE__EXECUTOR": "X"})})
 
@@ -387,7 +387,7 @@ def test_the_error_for_an_option_with_two_values_has_both_sources(arguments, wor
 
 @pytest.mark.parametrize("name", ["METADATA_HOST", "FERNET_SEED", "BROKER_TOKEN", "CONNECTION_CHECK_MAX_COUNT"])
 def test_variables_that_the_cluster_sets_cannot_be_changed(name):
-    """METADATA_HOST is one of them."""
+    """METADATA_HOST is an example of such a variable."""
     with pytest.raises(ValueError, match=f"sets {name} in .*, which this cluster sets itself"):
         plan(environment={name: EcsSecret()})
     with pytest.raises(ValueError, match=f"environment of Scheduler sets {name} in scheduler"):
@@ -395,7 +395,7 @@ def test_variables_that_the_cluster_sets_cannot_be_changed(name):
 
 
 def test_a_variable_of_a_component_overrides_that_of_the_cluster():
-    """Both are in environment=."""
+    """Both variables are set with environment=."""
     found = containers(
         plan(environment={"STAGE": "dev"}, services={"Scheduler": Service(environment={"STAGE": "special"})})
     )
@@ -446,7 +446,7 @@ def test_cpu_memory_count_and_disk_may_be_tokens():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_only_database_options_reach_the_migration(line):
-    """Other changes must not run it again."""
+    """A change of other options must not run the migration again."""
     changed = {"core": {"parallelism": 64}, "database": {"sql_alchemy_pool_size": 9}}
     migrate = containers(plan(line, config=changed))["migrate"]
     assert option(migrate, "database", "sql_alchemy_pool_size") == "9"

@@ -70,7 +70,7 @@ def test_ignored_folders_may_contain_secrets(folder: Path, way: str):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_only_links_within_the_folder_are_followed(folder: Path, way: str):
-    """Others raise an error."""
+    """Links to other folders raise an error."""
     (folder / "dags/sub").mkdir()
     os.symlink("../report.py", folder / "dags/sub/again.py")
     WAYS[way](folder)

@@ -139,7 +139,7 @@ def test_no_role_may_create_list_delete_or_purge_queues(line):
 
 @pytest.mark.parametrize("release", [*MODULE, *WHOLE, *SECTION])
 def test_sqs_adds_pycurl_and_a_newer_kombu_to_the_image(release):
-    """Some releases need a module as well."""
+    """For some releases, a Python module is added as well."""
     broker = SqsBroker().plan(AirflowVersion.of(release), ["default"])
     newer = ("celery==5.6.2", "kombu==5.6.2") if release.startswith(("2.11", "3.0", "3.1")) else ()
     assert broker.requirements == (*newer, "pycurl==7.45.7")
@@ -181,7 +181,7 @@ def test_invalid_arguments_of_sqs_broker_are_rejected(arguments, words):
     "arguments", [{"message_retention_days": 14, "max_receive_count": 27}, {"max_receive_count": 7}]
 )
 def test_messages_become_dead_letters_before_the_retention_ends(arguments):
-    """These values are just within that limit."""
+    """The accepted arguments are just within this limit."""
     broker = SqsBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
 

@@ -103,7 +103,7 @@ def test_another_major_release_replaces_only_the_parameter_group():
 
 
 def test_other_resources_equal_those_of_rds():
-    """Only the database server differs."""
+    """Only the resources of the database server differ."""
     rds, aurora = template_of()["Resources"], template_of(database=AuroraDatabase())["Resources"]
     prefix = "AirflowDatabase"
     assert {name[len(prefix) : -8] for name in rds.keys() - aurora.keys()} == {"Instance", "Parameters"}
@@ -178,7 +178,7 @@ def test_cloudformation_resolves_only_the_initial_passwords():
 
 
 def test_io_optimized_storage_is_a_property_of_the_aurora_cluster():
-    """It changes without a replacement."""
+    """The storage type changes without a replacement."""
     assert "StorageType" not in cluster_of(database=AuroraDatabase())["Properties"]
     assert cluster_of(database=AuroraDatabase(io_optimized=True))["Properties"]["StorageType"] == "aurora-iopt1"
 

@@ -647,7 +647,7 @@ def test_python_rejects_an_unknown_argument():
 
 
 def test_more_than_a_hundred_wrong_arguments_are_tested():
-    """Their patterns are not trivial."""
+    """The patterns of their errors are not trivial."""
     words = [re.sub(r"\W", "", words) for _, words in REFUSED.values()]
     assert len(REFUSED) > 100
     assert min(len(text) for text in words) > 5

@@ -92,7 +92,7 @@ def stateful(**arguments):
     ],
 )
 def test_the_file_system_keeps_its_logical_ids(arguments):
-    """Create-only properties do not change either."""
+    """No argument changes logical ids or create-only properties."""
     assert stateful(**{"database": ContainerDatabase(), **arguments}) == json.loads(FILE.read_text())
 
 
@@ -114,7 +114,7 @@ def test_the_file_system_is_encrypted_and_requires_tls():
 
 
 def test_removal_policy_destroy_deletes_the_file_system():
-    """It then has no backups."""
+    """With `RemovalPolicy.DESTROY` the file system has no backups."""
     template = template_of(**BOTH, removal_policy=RemovalPolicy.DESTROY)
     logical_id, system = of(template, "AWS::EFS::FileSystem")
     assert system["BackupPolicy"] == {"Status": "DISABLED"}

@@ -108,7 +108,7 @@ def test_credentials_of_an_image_may_have_their_own_key(place):
 
 
 def test_default_entry_point_and_command_are_those_of_the_image():
-    """The template does not set them."""
+    """The template sets neither entry point nor command."""
     _, container = definition(template(etl(image=ecs.ContainerImage.from_registry(PYTHON))))
     assert not {"EntryPoint", "Command", "Environment"} & {*container}
 
@@ -118,7 +118,7 @@ def test_default_entry_point_and_command_are_those_of_the_image():
     [([], ["/usr/bin/dumb-init", "--", "/entrypoint"]), (["/bin/sh", "-c"], ["/bin/sh", "-c"])],
 )
 def test_the_default_image_is_that_of_the_cluster(entrypoint, starts):
-    """Its entry point does not wait for a database."""
+    """The image's entry point does not wait for a database."""
     result = template(etl(entrypoint=entrypoint, command=["python", "etl.py"]))
     _, container = definition(result)
     images = {
@@ -220,7 +220,7 @@ EXECUTORS = {
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_only_task_runners_may_start_an_ecs_task(name, line):
-    """They may pass only its two roles."""
+    """Task runners may pass only the two roles of the task."""
     executor, runs = EXECUTORS[name]
     build = etl(image=ecs.ContainerImage.from_registry(PYTHON))
     result = template(build, executor=executor, version=AirflowVersion.of(line))
@@ -262,7 +262,7 @@ def test_only_task_runners_may_start_an_ecs_task(name, line):
 
 
 def test_containers_that_read_dag_files_have_the_airflow_variable():
-    """Operators need it when DAGs are parsed."""
+    """Operators read the variable when DAGs are parsed."""
     result = template(etl(image=ecs.ContainerImage.from_registry(PYTHON)))
     task, _ = definition(result)
     variables = {

@@ -416,7 +416,7 @@ def test_rules_follow_pools_and_tasks_that_are_added_later():
 
 @pytest.mark.parametrize("case", FORBIDDEN)
 def test_forbidden_connections_have_no_rule(case):
-    """The table FORBIDDEN lists them."""
+    """The table FORBIDDEN lists these connections."""
     name, source, target, port = FORBIDDEN[case]
     groups = Groups(grown()[0] if name == "3.3 grown" else template_of(**CLUSTERS[name]))
     assert {source, target} <= {"VPC", *groups.names.values(), *(GIVEN.values() if "existing" in name else ())}
@@ -512,7 +512,7 @@ def test_each_component_and_store_has_its_own_security_group(name):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_the_load_balancer_does_not_serve_the_execution_api(name):
-    """Its listener returns 404."""
+    """The load balancer's listener returns 404."""
     template = template_of(**CLUSTERS[name])
     (rule,) = resources(template, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
     rule = rule["Properties"]

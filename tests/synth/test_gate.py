@@ -42,7 +42,7 @@ def waits_for(template, logical_id):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_the_migration_depends_on_database_rules_and_network(name):
-    """Policies and logs are needed as well."""
+    """The migration depends on policies and logs as well."""
     template = template_of(**CLUSTERS[name])
     everything = template["Resources"]
     (gate_id,) = resources(template, "Custom::AirflowMigration")
@@ -83,7 +83,7 @@ def aurora(stack):
 
 
 def test_the_migration_waits_for_the_writer_of_an_existing_aurora():
-    """Its address exists before the writer."""
+    """Aurora's address exists before its writer."""
     template = template_of(vpc=lambda stack: ec2.Vpc(stack, "Vpc"), database=aurora)
     (gate_id,) = resources(template, "Custom::AirflowMigration")
     needed = {*resources(template, "AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")}

@@ -110,7 +110,7 @@ def readers(result, source):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("place", PLACES)
 def test_only_components_that_receive_a_secret_may_read_it(place, source):
-    """Other execution roles may not decrypt it."""
+    """No other execution role may decrypt the secret."""
     result, owners = template(place, source), PLACES[place][1]
     holders = {
         name.partition("/")[0]: secret["ValueFrom"]
@@ -150,7 +150,7 @@ def test_a_sensitive_option_reaches_all_containers_but_the_migration(source, lin
 
 
 def test_the_cluster_has_the_execution_role_of_each_component():
-    """Components added later are included."""
+    """`execution_roles` includes components added later."""
 
     def build(app):
         stack = Stack(app, "Data")

@@ -47,7 +47,7 @@ def secret_of_own_key(stack):
 
 @pytest.mark.parametrize("grown", [False, True], ids=["given", "added later"])
 def test_the_key_policy_of_a_secret_has_all_roles_that_run_user_code(grown):
-    """Roles of pools added later are included."""
+    """The key policy includes roles of pools added later."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -87,7 +87,7 @@ def test_the_key_policy_has_both_clusters_and_another_role():
 
 
 def test_grants_within_an_account_need_no_resource_policy():
-    """The roles' own policies are enough."""
+    """The policies of the cluster's roles are enough."""
 
     def build(app):
         stack = Stack(app, "Data")

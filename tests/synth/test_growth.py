@@ -230,7 +230,7 @@ def test_a_rejected_worker_pool_leaves_the_cluster_unchanged(executor, pool, mes
 
 
 def test_a_pool_can_be_added_after_another_was_rejected():
-    """The same is true for ECS tasks."""
+    """After an error, pools and ECS tasks can be added as usual."""
 
     def build(stack, *, stumble):
         cluster = add_cluster(stack)

@@ -224,7 +224,7 @@ def stateful(template, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_default_cluster_has_the_committed_logical_ids(kind):
-    """Create-only properties are compared too."""
+    """Create-only properties are as committed, too."""
     assert committed(kind) == stateful(template_of(), kind)
     assert {*KINDS[kind]} == {resource["Type"] for resource in committed(kind).values()}
 
@@ -287,7 +287,7 @@ def pools(*, spot):
 
 @pytest.mark.parametrize("spot", [False, True])
 def test_pools_and_ecs_tasks_have_the_committed_logical_ids(spot):
-    """Spot does not change them."""
+    """Spot changes no logical id of a pool or ECS task."""
     assert pools(spot=spot) == committed("pools")
 
 

@@ -78,7 +78,7 @@ def variable(template, container, name):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_services_tasks_and_stores_use_all_subnets_of_a_list_token(source):
-    """So do migration gate and load balancer."""
+    """The migration gate and the load balancer use all subnets as well."""
 
     def build(app):
         stack = Stack(app, STACK)

@@ -62,14 +62,14 @@ def test_services_log_through_the_router(template):
 
 
 def test_the_migration_and_ecs_tasks_log_to_cloudwatch(template):
-    """Migration gate and operator read these logs there."""
+    """The migration gate and the operator read these logs."""
     for name in ("migrate", "etl"):
         (container,) = tasks(template)[name].values()
         assert container["LogConfiguration"]["LogDriver"] == "awslogs"
 
 
 def test_only_services_with_a_log_router_have_its_permission(template):
-    """Their task roles have it."""
+    """Other task roles do not have the log router's permission."""
     holders = {
         role["Ref"]
         for policy in resources(template, "AWS::IAM::Policy").values()
@@ -87,7 +87,7 @@ def test_only_services_with_a_log_router_have_its_permission(template):
 
 
 def test_only_services_with_a_log_router_may_read_its_secret(template):
-    """Their execution roles may read it."""
+    """Other execution roles may not read the log router's secret."""
     readers = {
         role["Ref"]
         for policy in resources(template, "AWS::IAM::Policy").values()

@@ -71,7 +71,7 @@ def test_a_certificate_of_the_same_or_an_unknown_region_is_accepted(known):
 
 
 def test_a_shared_vpc_is_rejected():
-    """Only its owner may associate a private DNS zone."""
+    """Only the VPC's owner may associate a private DNS zone."""
     stack = Stack(App(), "Data", env=env())
     with pytest.raises(ValueError, match=rf"vpc= .* 123456789012,.* got a VPC of {OWNER}"):
         add_cluster(stack, vpc=shared_vpc(stack, OWNER))

@@ -113,7 +113,7 @@ def test_another_stack_name_changes_only_zone_and_families():
 
 
 def test_a_cluster_in_a_nested_stack_has_a_zone_name_without_a_token():
-    """The name is of a private DNS zone."""
+    """The zone is the cluster's private DNS zone."""
     assembly = synthesize(lambda app: add_cluster(NestedStack(Stack(app, STACK), "Nested")), nag=True)
     (nested,) = (template for name, template in assembly.templates.items() if name != STACK)
     assert len(resources(nested, "AWS::ECS::Service")) == 5
@@ -222,7 +222,7 @@ def other_stacks(app):
 
 @pytest.mark.parametrize("references", ["strong", "weak"])
 def test_the_stack_of_the_cluster_depends_on_those_of_its_resources(references):
-    """Those stacks do not depend on it."""
+    """The other stacks do not depend on the cluster's."""
 
     def build(app):
         vpc, database, bucket, key = other_stacks(app)

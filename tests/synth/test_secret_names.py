@@ -46,7 +46,7 @@ def warnings(stack: Stack) -> list[str]:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_secret_name_that_ends_like_an_arn_suffix_gives_a_warning(place: str):
-    """Stacks without a region give it too."""
+    """The warning does not depend on the stack's region."""
     for region in (None, "eu-central-1"):
         environment = Environment(region=region, account="123456789012") if region else None
         stack = Stack(App(), "S", env=environment)
@@ -57,7 +57,7 @@ def test_a_secret_name_that_ends_like_an_arn_suffix_gives_a_warning(place: str):
 
 
 def test_complete_arns_and_other_secret_names_give_no_warning():
-    """Secrets of the app give none either."""
+    """Secrets that the app creates give no warning."""
     stack = Stack(App(), "S")
     make = secretsmanager.Secret
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
@@ -73,7 +73,7 @@ def test_complete_arns_and_other_secret_names_give_no_warning():
 
 
 def test_add_ecs_task_checks_the_names_of_secrets():
-    """add_ecs_task checks its secrets too."""
+    """add_ecs_task checks the names of the task's secrets."""
     stack = Stack(App(), "S")
     secret = secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "redis-tokens")
     cluster = AirflowCluster(stack, "A", version=AirflowVersion.V3_3)

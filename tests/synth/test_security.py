@@ -287,7 +287,7 @@ def test_task_runners_write_logs_and_the_web_component_reads_them(name):
 
 @clusters
 def test_the_entry_point_waits_for_nothing(name):
-    """Otherwise it waits for database and broker."""
+    """By default, the image's entry point waits for database and broker."""
     for container, definition in airflow_containers(template_of(**CLUSTERS[name])).items():
         variables = environment(definition)
         names = [*variables, *(secret["Name"] for secret in definition.get("Secrets", ()))]
@@ -351,7 +351,7 @@ def test_no_action_has_a_wildcard(name):
 
 @pytest.mark.parametrize("name", ["3.3 ECS", "2.11 ECS", "3.3 Celery and ECS"])
 def test_the_scheduler_may_start_only_executor_tasks(name):
-    """It may pass only their two roles."""
+    """The scheduler may pass only the two roles of executor tasks."""
     template = template_of(**CLUSTERS[name])
     found = [
         (several(statement["Action"]), several(flat(statement["Resource"])), statement.get("Condition"))
@@ -462,7 +462,7 @@ def test_removal_policy_destroy_deletes_everything():
 
 @clusters
 def test_only_private_zones_and_task_families_have_fixed_names(name):
-    """Other resources can be copied and replaced."""
+    """Resources without fixed names can be copied and replaced."""
     given = {
         (resource["Type"], key, value)
         for resource in template_of(**CLUSTERS[name])["Resources"].values()

@@ -66,7 +66,7 @@ def listed(actions):
 
 
 def test_queues_and_results_table_have_the_committed_logical_ids():
-    """No broker or pool changes them."""
+    """No argument of broker or pools changes these ids."""
     committed = json.loads(FILE.read_text())
     assert stateful(**ONE) == committed
     for executor in (
@@ -79,7 +79,7 @@ def test_queues_and_results_table_have_the_committed_logical_ids():
 
 
 def test_queues_are_encrypted_and_retained():
-    """Each has a dead letter queue."""
+    """Each queue has a dead letter queue."""
     template = template_of(**TWO)
     queues = kept(template, QUEUE)
     dead = queues.pop("AirflowBrokerDeadLetters7FBE79CC")
@@ -205,7 +205,7 @@ def test_sqs_needs_no_cache_and_no_security_group():
 
 
 def test_a_registry_image_gives_a_warning_with_the_required_packages():
-    """The warning has the required module too."""
+    """The warning has the required Python module as well."""
     module = "print(executor.plan(ExecutorContext(version=…)).image_files['airflow_ecs_celery.py'])"
     for version, words in ((AirflowVersion.V3_3, "pycurl==7.45.7"), (AirflowVersion.V2_8, module)):
         app = make_app()
