@@ -29,15 +29,18 @@ from databases import HOSTILE, Databases
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags, WorkerPool
 from cdk_airflow_ecs.plan import ClusterPlan, Container
 from cdk_airflow_ecs.testing import plan_of
+from ecs_agent import FakeAgent
+from scalings import Protecting
 from servers import RedisServer, free_port
 
 ANSWER = "forty-two"
 ADMIN_PASSWORD = "Adm1nAdm1nAdm1nAdm1nAdm1nAdm1n42"
 RELEASES = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
-EXECUTORS = {"celery": CeleryExecutor, "local": LocalExecutor}
+POOLS = [WorkerPool("default", scaling=Protecting())]
+EXECUTORS = {"celery": lambda: CeleryExecutor(pools=POOLS), "local": LocalExecutor}
 HERE = Path(__file__).parent
 
 
@@ -65,11 +68,12 @@ class Scenario:
     plan: ClusterPlan
     machine: Machine
     servers: Servers
+    agent: FakeAgent
 
     @property
     def services(self) -> list[Container]:
         """Return the containers of all services."""
-        return [c for component in self.plan.components if component.count for c in component.containers]
+        return [c for component in self.plan.components if component.has_service for c in component.containers]
 
     def upload_dag(self) -> None:
         """Upload the DAG file to the bucket."""
@@ -147,9 +151,11 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
     plan = plan_of(version=version, executor=EXECUTORS[executor](), dags=S3Dags(refresh_seconds=5))
     programs = REPOSITORY / f".venvs/airflow-{version}/bin"
     folder = tmp_path_factory.mktemp(name)
-    with Machine(programs, folder, attributes, secrets, substitutes) as machine:
-        servers.postgres.migrated(name, version, plan, machine)
-        yield Scenario(name, version, executor, plan, machine, servers)
+    with FakeAgent() as agent:
+        substitutes["ECS_AGENT_URI"] = agent.uri
+        with Machine(programs, folder, attributes, secrets, substitutes) as machine:
+            servers.postgres.migrated(name, version, plan, machine)
+            yield Scenario(name, version, executor, plan, machine, servers, agent)
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +239,7 @@ def test_a_dag_runs_on_the_planned_containers(running: Scenario):
     api = Api(running.version.major)
     running.upload_dag()
     eventually(lambda: api.call("dags/conversation")[0] == 200, 300)
+    assert running.agent.bodies == []
     status, made = api.call("dags/conversation/dagRuns", {"logical_date": None} if api.major >= 3 else {})
     assert status == 200, made
     run = f"dags/conversation/dagRuns/{json.loads(made)['dag_run_id']}"
@@ -240,6 +247,8 @@ def test_a_dag_runs_on_the_planned_containers(running: Scenario):
     # The API reads a running task's log from the worker, and a finished one's from S3.
     live = eventually(lambda: match("the question 4711", api.call(f"{talk}/logs/1")[1]), 300)
     assert match('"state": ?"running"', api.call(talk)[1]), live
+    if running.executor == "celery":
+        running.agent.wait_for(True)
     status, made = api.call("variables", {"key": "answer", "value": ANSWER})
     assert status in (200, 201), made
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 300)[1]
@@ -289,6 +298,15 @@ def test_no_secret_is_in_output_or_arguments(running: Scenario):
         text = machine.log(container).read_text() + "\n".join(machine.arguments(container))
         assert text
         assert not [secret for secret in secrets if secret in text], container.name
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+@CELERY
+def test_an_idle_worker_is_not_protected(running: Scenario):
+    """After the DAG run, the worker's protection from scale-in ends, because no task runs."""
+    running.agent.wait_for(True, False, seconds=60)
+    assert "protection:" not in running.machine.log(running.plan.component("Pools/default").containers[0]).read_text()
 
 
 @pytest.mark.airflow
