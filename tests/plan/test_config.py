@@ -52,7 +52,7 @@ def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str
     ],
 )
 def test_the_variable_of_an_option_is_upper_case(option, name):
-    """Underscores replace dots."""
+    """In the variable, underscores replace dots."""
     assert environment_name(*option) == name
 
 

@@ -144,8 +144,8 @@ def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack,
     assert not any("ExecutionRole" in str(policy) for policy in keys)
 
 
-def test_the_import_with_the_key_is_used():
-    """If a secret is imported twice, the import with the key is used."""
+def test_the_import_that_has_the_key_of_a_secret_is_used():
+    """If a secret is imported with and without its key, the import with the key is used."""
 
     def twice(app: App) -> None:
         stack = Stack(app, "S")

@@ -92,8 +92,8 @@ def test_two_clusters_in_one_vpc_have_different_zones():
     assert first != second
 
 
-def test_another_stack_name_changes_only_zone_and_families():
-    """The zone is a private DNS zone; families are those of tasks."""
+def test_another_stack_name_changes_only_dns_zone_and_task_families():
+    """The zone is the cluster's private DNS zone."""
 
     def deploy(name):
         return synthesize(lambda app: add_cluster(Stack(app, STACK, stack_name=name)).add_ecs_task("etl"))

@@ -82,6 +82,6 @@ def test_the_text_of_a_changed_program_is_in_the_snapshot():
         ([], "[]"),
     ],
 )
-def test_references_and_joins_are_one_text(part, text):
-    """References and joins are one text; lists of names and values are mappings."""
+def test_snapshots_show_a_reference_or_join_as_one_text(part, text):
+    """In snapshots, references and joins are one text; lists of names and values are mappings."""
     assert write(part) == (text or json.dumps(part))
