@@ -1,0 +1,195 @@
+"""Desired counts of scaling policies and times of schedules, as Application Auto Scaling documents them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from cdk_airflow_ecs.local.scaling.policies import (
+    Activity,
+    Capacity,
+    Step,
+    StepPolicy,
+    TargetTrackingPolicy,
+    by_steps,
+    by_target,
+    within,
+)
+from cdk_airflow_ecs.local.scaling.schedules import Schedule
+
+EXACT = StepPolicy(
+    adjustment_type="ExactCapacity",
+    steps=(*(Step(adjustment=n, lower=n, upper=n + 1) for n in range(3)), Step(adjustment=3, lower=3)),
+    cooldown=60,
+    aggregation="Maximum",
+)
+# The example of docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
+PERCENT_OUT = StepPolicy(
+    adjustment_type="PercentChangeInCapacity",
+    steps=(
+        Step(adjustment=0, lower=0, upper=10),
+        Step(adjustment=10, lower=10, upper=20),
+        Step(adjustment=30, lower=20),
+    ),
+)
+PERCENT_IN = StepPolicy(
+    adjustment_type="PercentChangeInCapacity",
+    steps=(
+        Step(adjustment=0, lower=-10, upper=0),
+        Step(adjustment=-10, lower=-20, upper=-10),
+        Step(adjustment=-30, upper=-20),
+    ),
+)
+
+
+def capacity(desired: int, least: int = 0, most: int = 20, running: int | None = None) -> Capacity:
+    """Return a service, all of whose tasks run."""
+    return Capacity(desired=desired, running=desired if running is None else running, least=least, most=most)
+
+
+def change(adjustment: int) -> StepPolicy:
+    """Return a policy that adds or removes tasks."""
+    return StepPolicy(adjustment_type="ChangeInCapacity", steps=(Step(adjustment=adjustment, lower=0),))
+
+
+@pytest.mark.parametrize(
+    ("desired", "breach", "expected"), [(0, 0, None), (0, 2, 2), (1, 40, 3), (3, 0, 0), (2, 2, None)]
+)
+def test_exact_capacity(desired, breach, expected):
+    """Exact capacities lead from zero to the maximum and back to zero."""
+    assert by_steps(EXACT, capacity(desired), breach=breach, last=None, now=0) == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "base", "breach", "expected"),
+    [
+        (PERCENT_OUT, 10, 9.9, 10),
+        (PERCENT_OUT, 10, 10, 11),
+        (PERCENT_OUT, 11, 20, 14),
+        (PERCENT_IN, 14, -10, 13),
+        (PERCENT_IN, 14, -9.9, 14),
+        (PERCENT_IN, 13, -20, 10),
+        (PERCENT_OUT, 10, -1, None),
+    ],
+)
+def test_percentages_as_in_the_documentation(policy, base, breach, expected):
+    """Bounds are inclusive on the side of the threshold, and changes are rounded towards zero but not to zero."""
+    assert policy.wanted(breach=breach, base=base) == expected
+
+
+def test_the_least_change_of_percentages():
+    """25 percent of 4 tasks is 1, and a minimum of 2 adds 2."""
+    policy = StepPolicy(adjustment_type="PercentChangeInCapacity", steps=(Step(adjustment=25, lower=0),), magnitude=2)
+    assert policy.wanted(breach=1, base=4) == 6
+
+
+def test_tasks_added_during_the_cooldown_count():
+    """An alarm that asks for 3 more in the cooldown of 2 more adds 1, and one that asks for 2 adds none."""
+    last = Activity(until=300, before=2, after=4)
+    assert by_steps(change(3), capacity(4), breach=0, last=last, now=299) == 5
+    assert by_steps(change(2), capacity(4), breach=0, last=last, now=299) is None
+    assert by_steps(change(2), capacity(4), breach=0, last=last, now=300) == 6
+
+
+def test_a_larger_exact_capacity_does_not_wait_for_the_cooldown():
+    """Scale-out continues during the cooldown of a scale-out and of a scale-in."""
+    for last in (Activity(until=60, before=0, after=1), Activity(until=60, before=3, after=1)):
+        assert by_steps(EXACT, capacity(1), breach=3, last=last, now=10) == 3
+
+
+def test_scale_in_waits_for_the_cooldown():
+    """Scale-in is blocked until the cooldown is over."""
+    last = Activity(until=60, before=0, after=3)
+    assert by_steps(EXACT, capacity(3), breach=0, last=last, now=59) is None
+    assert by_steps(EXACT, capacity(3), breach=0, last=last, now=60) == 0
+
+
+@pytest.mark.parametrize(
+    ("desired", "adjustment", "expected"),
+    [(3, 9, 5), (5, 9, None), (7, 9, None), (7, -1, 5), (3, -9, 2), (2, -9, None), (1, -1, None), (0, 1, 2)],
+)
+def test_limits(desired, adjustment, expected):
+    """Desired counts stay between 2 and 5; counts outside change only towards the limits."""
+    found = by_steps(change(adjustment), capacity(desired, 2, 5), breach=0, last=None, now=0)
+    assert found == expected
+
+
+def test_relative_changes_start_from_the_running_tasks():
+    """Tasks that have not started do not count, and a policy that adds tasks never removes any."""
+    assert by_steps(change(1), capacity(3, running=3), breach=0, last=None, now=0) == 4
+    assert by_steps(change(1), capacity(3, running=1), breach=0, last=None, now=0) is None
+
+
+def test_new_limits_change_the_desired_count():
+    """A desired count outside of new limits becomes the limit."""
+    assert [within(capacity(n, 2, 5)) for n in (1, 2, 5, 6)] == [2, None, None, 5]
+
+
+def test_target_tracking():
+    """The desired count follows the metric in proportion, but cannot leave zero."""
+    policy = TargetTrackingPolicy(target=60)
+    assert by_target(policy, capacity(2), value=90, last=None, now=0) == 3
+    assert by_target(policy, capacity(4), value=15, last=None, now=0) == 1
+    assert by_target(policy, capacity(0), value=90, last=None, now=0) is None
+    last = Activity(until=300, before=5, after=4)
+    assert by_target(policy, capacity(4), value=15, last=last, now=299) is None
+    assert by_target(TargetTrackingPolicy(target=60, scales_in=False), capacity(4), value=1, last=None, now=0) is None
+
+
+def at(text: str) -> datetime:
+    """Return a time in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "moment", "expected"),
+    [
+        ("cron(0 8 ? * MON-FRI *)", None, "2026-07-03 08:00", "2026-07-06 08:00"),
+        ("cron(0/15 * * * ? *)", None, "2026-07-03 08:01", "2026-07-03 08:15"),
+        ("cron(30 6 ? * 2 *)", None, "2026-07-03 08:01", "2026-07-06 06:30"),
+        ("cron(0 8 L * ? *)", None, "2026-02-03 00:00", "2026-02-28 08:00"),
+        ("cron(0 8 ? * 6L *)", None, "2026-07-03 09:00", "2026-07-31 08:00"),
+        ("cron(0 8 ? * TUE#2 *)", None, "2026-07-03 09:00", "2026-07-14 08:00"),
+        ("cron(0 8 1 1 ? 2028)", None, "2026-07-03 09:00", "2028-01-01 08:00"),
+        ("cron(0 8 1 1 ? 2020)", None, "2026-07-03 09:00", None),
+        ("cron(0 20 ? * MON-FRI *)", "Europe/Berlin", "2026-01-05 12:00", "2026-01-05 19:00"),
+        ("cron(0 20 ? * MON-FRI *)", "Europe/Berlin", "2026-07-06 12:00", "2026-07-06 18:00"),
+        ("cron(0 1 ? * SUN *)", "Pacific/Auckland", "2026-07-03 12:00", "2026-07-04 13:00"),
+        ("at(2026-07-03T08:00:00)", "Asia/Tokyo", "2026-07-02 22:59", "2026-07-02 23:00"),
+        ("at(2026-07-03T08:00:00)", None, "2026-07-03 08:00", None),
+        ("rate(5 minutes)", None, "2026-07-01 00:07", "2026-07-01 00:10"),
+        ("rate(1 day)", None, "2026-07-01 00:00", "2026-07-02 00:00"),
+    ],
+)
+def test_the_next_time_of_a_schedule(expression, zone, moment, expected):
+    """The next time is after the given one, and in the schedule's time zone."""
+    schedule = Schedule.parse(expression, zone=zone, created=at("2026-07-01 00:00"))
+    assert schedule.after(at(moment)) == (at(expected) if expected else None)
+
+
+def test_start_and_end_of_a_schedule():
+    """An action runs at its start, and not after its end."""
+    limits = {"start": at("2026-07-03 07:30"), "end": at("2026-07-04 08:00")}
+    schedule = Schedule.parse("cron(0 8 * * ? *)", created=at("2026-07-01 00:00"), **limits)
+    times = [at("2026-07-01 09:00")]
+    while (found := schedule.after(times[-1])) is not None:
+        times.append(found)
+    assert times[1:] == [at("2026-07-03 07:30"), at("2026-07-03 08:00"), at("2026-07-04 08:00")]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "cron(0 8 * * ?)",
+        "cron(60 8 * * ? *)",
+        "cron(0 8 15W * ? *)",
+        "cron(0 8 ? * XYZ *)",
+        "rate(0 minutes)",
+        "every day",
+    ],
+)
+def test_invalid_schedules_are_errors(expression):
+    """An invalid or unsupported schedule is an error."""
+    with pytest.raises(ValueError, match="schedule"):
+        Schedule.parse(expression)
