@@ -202,3 +202,54 @@ def test_a_long_name_has_a_home(runtime):
     taken = [homes.take("f" * 255), homes.take("f" * 255)]
     assert len(set(taken)) == 2
     assert all(path.is_dir() for path in taken)
+
+
+NOTE = """
+import sys, time
+with open("{file}", "a") as file:
+    file.write("started\\n")
+time.sleep({seconds})
+sys.exit({code})
+"""
+WAIT = """
+import time
+end = time.monotonic() + {seconds}
+while time.monotonic() < end and open("{file}").read().count("started") < {starts}:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "ran", "starts"),
+    [
+        ({"enabled": True, "restartAttemptPeriod": 0.2}, (0.3, 1), 3),
+        ({"enabled": True, "restartAttemptPeriod": 0.2}, (0.3, 0), 3),
+        ({"enabled": True, "restartAttemptPeriod": 0.2, "ignoredExitCodes": [0]}, (0.3, 0), 1),
+        ({"enabled": True, "restartAttemptPeriod": 0.6}, (0, 1), 1),
+        ({"enabled": True}, (0, 1), 1),
+        ({"enabled": False}, (0.3, 1), 1),
+    ],
+    ids=["failure", "success", "ignored exit code", "too early", "too early for the default", "disabled"],
+)
+def test_the_restart_policy(runtime, tmp_path, policy, ran, starts):
+    """A container restarts if it ran for the period; one that exits earlier stays stopped, even after the period."""
+    file = tmp_path / "starts"
+    file.touch()
+    seconds, code = ran
+    sidecar = {"name": "side", "essential": False, "restartPolicy": policy}
+    sidecar["command"] = [NOTE.format(file=file, seconds=seconds, code=code)]
+    main = {"name": "main", "command": [WAIT.format(file=file, starts=3, seconds=60 if starts == 3 else 1.5)]}
+    record = ended(runtime, sidecar, main)
+    assert record.containers[1]["exitCode"] == 0
+    assert file.read_text().count("started") == starts
+
+
+def test_a_restarted_essential_container_does_not_stop_the_task(runtime, tmp_path):
+    """The task stops only when an essential container is not restarted."""
+    file = tmp_path / "starts"
+    file.touch()
+    policy = {"enabled": True, "restartAttemptPeriod": 0.2, "ignoredExitCodes": [7]}
+    command = NOTE.format(file=file, seconds=0.3, code=f'7 if open("{file}").read().count("started") > 1 else 1')
+    record = ended(runtime, {"name": "main", "restartPolicy": policy, "command": [command]})
+    assert file.read_text().count("started") == 2
+    assert record.containers[0]["exitCode"] == 7

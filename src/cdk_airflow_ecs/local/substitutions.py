@@ -124,6 +124,13 @@ SUBSTITUTIONS = (
         why="processes are not limited",
     ),
     Substitution(
+        name="metrics",
+        says="CloudWatch metrics and alarms, Application Auto Scaling",
+        here="metrics of log lines and of `PutMetricData`, alarms, policies and scheduled actions work; AWS services, "
+        "such as ECS, publish no metrics; composite alarms and anomaly detection are not evaluated",
+        why="processes are not measured",
+    ),
+    Substitution(
         name="network",
         says="security groups, subnets, routes, endpoints",
         here="created and described by the API; every task can connect to every other",

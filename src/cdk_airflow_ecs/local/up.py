@@ -117,6 +117,7 @@ class Run:
         from cdk_airflow_ecs.local.agent.task import TaskRuntime  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws import app, gaps  # noqa: PLC0415
         from cdk_airflow_ecs.local.aws.account import Account  # noqa: PLC0415
+        from cdk_airflow_ecs.local.scaling.scaler import Scaler  # noqa: PLC0415
 
         temporary = self._temporary()
         self.account = Account(region)
@@ -157,6 +158,9 @@ class Run:
         gaps.fill(self.account, self.agent.started, self.agent.stopped)
         self._undo.callback(self.agent.stop, _DOWN_SECONDS)
         self.agent.start()
+        scaler = Scaler(account=self.account, say=self.say)
+        scaler.start()
+        self._undo.callback(scaler.stop)
 
     def _temporary(self) -> Path:
         """Return a new, empty folder for the containers' /tmp."""

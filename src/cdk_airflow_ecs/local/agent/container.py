@@ -91,6 +91,7 @@ class Container:
     label: str = ""
     exit_code: int | None = None
     started_at: float | None = None
+    ended_at: float | None = None
     reason: str = ""
     health: str = "UNKNOWN"
     restarts: int = 0
@@ -140,7 +141,7 @@ class Container:
             )
         except OSError as error:
             self.reason = f"CannotStartContainerError: {error}"
-            self.exit_code = 127
+            self.exit_code, self.ended_at = 127, self.started_at
             return
         self.started_at = time.monotonic()
         self.health, self._failures = "UNKNOWN", 0
@@ -179,6 +180,7 @@ class Container:
             return []
 
     def _ended(self, code: int) -> None:
+        self.ended_at = time.monotonic()
         if self._check is not None:
             self._check.kill()
             self._check.wait()

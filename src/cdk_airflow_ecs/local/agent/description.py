@@ -51,6 +51,7 @@ def metadata(record: Any, definition: Any, ip: str, containers: Sequence[Contain
                 "DockerName": container.name,
                 "Image": container.spec["image"],
                 "KnownStatus": "RUNNING" if container.is_running else "STOPPED",
+                **({"RestartCount": container.restarts} if container.spec.get("restartPolicy") else {}),
                 "ContainerARN": f"{record.task_arn}/{container.name}",
                 "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [ip]}],
                 "Command": command(container.spec, container.entrypoint),

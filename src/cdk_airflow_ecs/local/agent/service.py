@@ -136,13 +136,16 @@ class Service:
         self.record.running_count, self.record.pending_count = running, pending
         self.was_steady = self.was_steady or (self.is_steady and wanted > 0)
         for deployment in self.record.deployments[:1]:
+            # A deployment that is complete stays so when tasks fail or the desired count changes.
+            was_complete = deployment.get("rolloutState") == "COMPLETED"
+            is_same = deployment.get("taskDefinition") == self._definition_arn()
             deployment |= {
                 "taskDefinition": self._definition_arn(),
                 "desiredCount": wanted,
                 "runningCount": running,
                 "pendingCount": pending,
                 "failedTasks": self.deaths,
-                "rolloutState": "COMPLETED" if self.is_steady else "IN_PROGRESS",
+                "rolloutState": "COMPLETED" if self.is_steady or (was_complete and is_same) else "IN_PROGRESS",
             }
 
     # Service discovery and target groups

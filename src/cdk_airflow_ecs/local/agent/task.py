@@ -287,7 +287,7 @@ class Task:
         policy = container.spec.get("restartPolicy") or {}
         if container.exit_code is None or not policy.get("enabled") or self.stopping:
             return
-        ran = time.monotonic() - (container.started_at or time.monotonic())
+        ran = (container.ended_at or 0) - (container.started_at or 0)
         ignored = container.exit_code in policy.get("ignoredExitCodes", [])
         if not ignored and ran >= float(policy.get("restartAttemptPeriod", _RESTART_PERIOD)):
             container.exit_code, container.restarts = None, container.restarts + 1

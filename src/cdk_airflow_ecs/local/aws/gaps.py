@@ -22,7 +22,7 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.moto_api import state_manager
 from moto.s3.models import FakeBucket
 
-from . import caches, lambdas, queues
+from . import autoscaling, caches, lambdas, metrics, queues
 from .account import Account
 
 # Operations some of whose parameters moto drops, and the response member that has the resource.
@@ -320,5 +320,9 @@ def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[T
         what_may_be_missing,
         queues.one_at_a_time,
         caches.show_nodes,
+        metrics.extract_metrics,
+        metrics.answer_queries,
+        autoscaling.describe_activities,
+        autoscaling.track_targets,
     ):
         patch()

@@ -82,13 +82,18 @@ class ScalableTarget(Resource):
     fixed = {"ResourceId", "ScalableDimension", "ServiceNamespace"}
 
     def create(self, unique, p):
-        for action in p.pop("ScheduledActions", []):
-            where = {name: p[name] for name in self.fixed}
-            self.call("put_scheduled_action", {**where, **action})
+        actions, where = p.pop("ScheduledActions", []), {name: p[name] for name in self.fixed}
         self.call("register_scalable_target", p)
+        for action in actions:
+            self.call("put_scheduled_action", {**where, **action})
         return "|".join(p[name] for name in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
 
     def update(self, physical_id, p, old):
+        kept = {action["ScheduledActionName"] for action in p.get("ScheduledActions", [])}
+        for action in old.get("ScheduledActions", []):
+            if action["ScheduledActionName"] not in kept:
+                where = {name: p[name] for name in self.fixed}
+                self.api.delete_scheduled_action(**where, ScheduledActionName=action["ScheduledActionName"])
         return self.create("", p)
 
     def delete(self, physical_id, p):

@@ -1,0 +1,237 @@
+"""Evaluates alarms, and changes desired counts of services by scaling policies and schedules."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.ecs.models import ecs_backends
+
+from cdk_airflow_ecs.local.agent.description import title
+from cdk_airflow_ecs.local.aws import autoscaling, metrics
+from cdk_airflow_ecs.local.aws.account import Account
+from cdk_airflow_ecs.local.scaling.alarms import ALARM, INSUFFICIENT_DATA, OK, Alarm, evaluate
+from cdk_airflow_ecs.local.scaling.policies import Activity, Capacity, StepPolicy, by_steps, by_target, within
+
+_PACE: Final = 1.0  # seconds
+_LATENCY: Final = 5.0  # seconds after the end of a period: log events of its end arrive a moment later
+_DIMENSION: Final = "ecs:service:DesiredCount"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    """The desired count that one policy sets."""
+
+    desired: int
+    cause: str
+    cooldown: float
+
+
+@dataclass(kw_only=True)
+class Scaler:
+    """CloudWatch's and Application Auto Scaling's part of the local API; *now* returns seconds since 1970."""
+
+    account: Account
+    say: Callable[[str, str], None]
+    now: Callable[[], float] = time.time
+    _evaluated: dict[str, float] = field(default_factory=dict)
+    _values: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    _states: dict[str, str] = field(default_factory=dict)
+    _limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _last: dict[str, Activity] = field(default_factory=dict)
+    _checked: dict[str, float] = field(default_factory=dict)
+    _reported: set[str] = field(default_factory=set)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Start in a background thread."""
+        threading.Thread(target=self._follow, name="scaler", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop scaling."""
+        self._over.set()
+
+    def _follow(self) -> None:
+        while not self._over.wait(_PACE):
+            try:
+                self.step()
+            except Exception:  # the next pass may succeed
+                logging.getLogger(__name__).exception("scaling")
+
+    @property
+    def _cloudwatch(self) -> Any:
+        return cloudwatch_backends[self.account.id][self.account.region]
+
+    @property
+    def _autoscaling(self) -> Any:
+        return applicationautoscaling_backends[self.account.id][self.account.region]
+
+    @property
+    def _targets(self) -> dict[str, Any]:
+        return dict(self._autoscaling.targets.get(_DIMENSION, {}))
+
+    def step(self) -> None:
+        """Run scheduled actions, apply changed limits, and evaluate alarms, as far as they are due."""
+        now = self.now()
+        self._run_schedules(now)
+        for resource, target in self._targets.items():
+            self._apply_limits(resource, target, now)
+        decisions: dict[str, list[_Decision]] = {}
+        for record in list(self._cloudwatch.alarms.values()):
+            if record.rule is None:  # not a composite alarm
+                try:
+                    self._evaluate(record, now, decisions)
+                except ValueError as error:
+                    self._report(record.name, f"the alarm is not evaluated locally: {error}")
+        for resource, found in decisions.items():
+            self._set(resource, max(found, key=lambda decision: decision.desired), now)
+
+    def _report(self, subject: str, text: str) -> None:
+        if subject not in self._reported:
+            self._reported.add(subject)
+            self.say(subject, text)
+
+    # Scheduled actions and limits
+
+    def _run_schedules(self, now: float) -> None:
+        due: list[tuple[datetime, Any]] = []
+        for record in list(self._autoscaling.scheduled_actions):
+            last = self._checked.setdefault(record.arn, now)
+            self._checked[record.arn] = now
+            try:
+                next_time = autoscaling.schedule(record).after(datetime.fromtimestamp(last, timezone.utc))
+            except ValueError as error:
+                self._report(record.scheduled_action_name, f"the scheduled action does not run locally: {error}")
+                continue
+            if next_time and next_time.timestamp() <= now:
+                due.append((next_time, record))
+        for _, record in sorted(due, key=lambda each: each[0]):
+            target = self._targets.get(record.resource_id)
+            if target and not self._is_suspended(target, "ScheduledScalingSuspended"):
+                action = record.scalable_target_action
+                target.update(action.get("MinCapacity"), action.get("MaxCapacity"), None)
+                self.say(record.scheduled_action_name, f"{target.min_capacity} to {target.max_capacity} tasks")
+
+    def _apply_limits(self, resource: str, target: Any, now: float) -> None:
+        limits = int(target.min_capacity or 0), int(target.max_capacity or 0)
+        capacity = self._capacity(resource, target)
+        if capacity is None or self._limits.get(resource) == limits:
+            return
+        self._limits[resource] = limits
+        desired = within(capacity)
+        if desired is not None:
+            name = "minimum" if desired > capacity.desired else "maximum"
+            self._set(
+                resource, _Decision(desired=desired, cause=f"{name} capacity was set to {desired}", cooldown=0), now
+            )
+
+    # Alarms
+
+    def _evaluate(self, record: Any, now: float, decisions: dict[str, list[_Decision]]) -> None:
+        alarm = metrics.alarm(record)
+        if record.name not in self._states and not record.history:
+            record.state_value = self._states[record.name] = INSUFFICIENT_DATA  # moto's is OK
+        is_set = record.state_value != self._states.get(record.name)  # by SetAlarmState
+        turn = (now - _LATENCY) // alarm.pace
+        is_due = turn > self._evaluated.get(record.name, -1)
+        if is_due and not is_set:
+            self._evaluated[record.name] = turn
+            found = evaluate(
+                alarm, alarm.values(metrics.samples(self._cloudwatch), turn * alarm.pace), record.state_value
+            )
+            self._values[record.name] = found.values
+            if found.state != record.state_value:
+                record.update_state(_reason(alarm, found.values), "{}", found.state)
+        self._states[record.name] = record.state_value
+        if (is_due or is_set) and record.actions_enabled:
+            self._act(record, alarm, now, decisions)
+
+    def _act(self, record: Any, alarm: Alarm, now: float, decisions: dict[str, list[_Decision]]) -> None:
+        """Call the scaling policies of the alarm's state; they are called once per minute, not only when it changes."""
+        actions = {
+            ALARM: record.alarm_actions,
+            OK: record.ok_actions,
+            INSUFFICIENT_DATA: record.insufficient_data_actions,
+        }[record.state_value]
+        policies = {policy.policy_arn: policy for policy in list(self._autoscaling.policies.values())}
+        for action in actions:
+            policy = policies.get(action.partition(":createdBy/")[0])
+            target = self._targets.get(policy.resource_id) if policy else None
+            capacity = self._capacity(policy.resource_id, target) if policy and target else None
+            if policy and capacity and self._values.get(record.name):
+                decision = self._decide(policy, alarm, capacity, now)
+                if decision and not self._is_blocked(policy.resource_id, target, decision.desired > capacity.desired):
+                    decisions.setdefault(policy.resource_id, []).append(decision)
+
+    def _decide(self, record: Any, alarm: Alarm, capacity: Capacity, now: float) -> _Decision | None:
+        policy, last = autoscaling.policy(record), self._last.get(record.resource_id)
+        values = self._values[alarm.name]
+        if isinstance(policy, StepPolicy):
+            value = policy.aggregate(values)
+            desired = by_steps(policy, capacity, breach=value - alarm.threshold, last=last, now=now)
+            cooldown = policy.cooldown
+        else:
+            value = values[-1]
+            desired = by_target(policy, capacity, value=value, last=last, now=now)
+            cooldown = policy.out_cooldown if value > policy.target else policy.in_cooldown
+        if desired is None:
+            return None
+        name = next((query.metric.name for query in alarm.queries if query.is_returned and query.metric), alarm.name)
+        return _Decision(desired=desired, cause=f"{name} is {value:g}", cooldown=cooldown)
+
+    # Services
+
+    def _service(self, resource: str) -> Any:
+        _, cluster, name = resource.split("/")
+        return ecs_backends[self.account.id][self.account.region].services.get(f"{cluster}:{name}")
+
+    def _capacity(self, resource: str, target: Any) -> Capacity | None:
+        service = self._service(resource)
+        return service and Capacity(
+            desired=int(service.desired_count),
+            running=int(service.running_count),
+            least=int(target.min_capacity or 0),
+            most=int(target.max_capacity or 0),
+        )
+
+    @staticmethod
+    def _is_suspended(target: Any, name: str) -> bool:
+        return bool((target.suspended_state or {}).get(name))
+
+    def _is_blocked(self, resource: str, target: Any, is_out: bool) -> bool:
+        """Return whether scaling is suspended, or a deployment of ECS is in progress, which only allows scale-out."""
+        if self._is_suspended(target, f"DynamicScaling{'Out' if is_out else 'In'}Suspended"):
+            return True
+        deployments = self._service(resource).deployments
+        return not is_out and bool(deployments) and deployments[0].get("rolloutState") == "IN_PROGRESS"
+
+    def _set(self, resource: str, decision: _Decision, now: float) -> None:
+        service = self._service(resource)
+        before = int(service.desired_count)
+        self.account.client("ecs").update_service(
+            cluster=service.cluster_name, service=service.name, desiredCount=decision.desired
+        )
+        if decision.cooldown:
+            last = self._last.get(resource)
+            is_continued = last and last.is_out and now < last.until and decision.desired > before
+            base = last.before if last and is_continued else before
+            self._last[resource] = Activity(until=now + decision.cooldown, before=base, after=decision.desired)
+        autoscaling.activities(self._autoscaling).append(
+            autoscaling.activity(resource, decision.desired, decision.cause, now)
+        )
+        ecs = ecs_backends[self.account.id][self.account.region]
+        name = title(ecs.describe_task_definition(service.task_definition), service.name)
+        self.say(name, f"{before} → {decision.desired} tasks: {decision.cause}")
+
+
+def _reason(alarm: Alarm, values: tuple[float, ...]) -> str:
+    if not values:
+        return "Insufficient Data: no datapoints"
+    return f"Threshold Crossed: {list(values)} compared with {alarm.comparison} {alarm.threshold}"
