@@ -44,8 +44,8 @@ class Expression:
     """A parsed expression.
 
     Examples:
-        >>> Expression.parse("IF(m1 > 2, m1, FILL(m2, 0)) / 2").names
-        {'m1', 'm2'}
+        >>> sorted(Expression.parse("IF(m1 > 2, m1, FILL(m2, 0)) / 2").names)
+        ['m1', 'm2']
         >>> Expression.parse("m1 + m2").value({"m1": {0: 1.0, 60: 2.0}, "m2": {60: 3.0}}, [0, 60])
         {60: 5.0}
     """
