@@ -1,19 +1,19 @@
-"""Settings for every test. pytest puts this folder on the path, so tests can import ``servers`` and ``synthesis``."""
+"""Settings for every test. pytest adds this folder to the import path, so tests can import its modules."""
 
 import os
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-# Set before aws_cdk is imported, which starts Node.js. CDK's validation takes seconds per process; one test enables it.
+# Skip CDK's validation, which takes seconds; one test enables it. Set before aws_cdk is imported, which starts Node.js.
 os.environ["CDK_VALIDATION"] = "false"
 os.environ["PATH"] = f"{Path(__file__).parents[1] / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
 
-# A slow machine is not a failure.
+# A slow machine must not fail a test.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
-# The groups that take minutes, longest first.
+# The xdist groups of tests that take minutes, longest first.
 LONG = ("airflow", "emulator", "examples", "synth", "types")
 
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """List each skipped test with its reason, so that missing tools are visible."""
+    """Print each skipped test with its reason, so that missing tools are visible."""
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason}")

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-# Below the ephemeral ports (net.ipv4.ip_local_port_range), so that no client takes a free port before the server
-# starts. Each pytest process has its own thousand ports.
+# Ports below the ephemeral range (net.ipv4.ip_local_port_range), so that no client takes a free port before the server
+# starts. Each pytest process uses a separate range of a thousand ports.
 _FIRST = 20_000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10)
 _PORTS = itertools.cycle(random.sample(range(_FIRST, _FIRST + 1000), 1000))
 
@@ -36,7 +36,7 @@ def free_port() -> int:
 class PostgresServer:
     """A PostgreSQL server with passwords (SCRAM), TLS and its own certificate authority.
 
-    It runs as ``postgres`` if the tests run as root.
+    The server runs as the user ``postgres`` if the tests run as root.
 
     Example:
         with PostgresServer() as server:
@@ -82,7 +82,7 @@ class PostgresServer:
         shutil.rmtree(self.directory)
 
     def create_database(self, name: str, user: str, password: str) -> None:
-        """Create a user with any password, and a database owned by it."""
+        """Create a user with any password, and a database that the user owns."""
         literal = password.replace("'", "''")
         self.execute(f"CREATE ROLE \"{user}\" LOGIN PASSWORD '{literal}'")
         self.execute(f'CREATE DATABASE "{name}" OWNER "{user}"')
@@ -107,7 +107,7 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str | Path) -> None:
         as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
         command = [*(as_postgres if os.getuid() == 0 else []), self._program(program), *map(str, arguments)]
-        # A pipe would never end, because the server inherits standard output.
+        # A file, because reading a pipe would never end: the server inherits standard output.
         with tempfile.TemporaryFile("w+") as output:
             if subprocess.run(command, stdout=output, stderr=output, cwd="/", check=False).returncode:
                 output.seek(0)
@@ -147,7 +147,7 @@ class RedisServer:
             self._process = subprocess.Popen(
                 ["redis-server", "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
             )
-        # Standard input, because the process list shows arguments.
+        # Pass settings on standard input, because other users can read arguments.
         assert self._process.stdin is not None
         with self._process.stdin as settings:
             settings.write(
@@ -178,7 +178,7 @@ class RedisServer:
         shutil.rmtree(self.directory)
 
     def command(self, *words: str) -> str:
-        """Send one command with TLS and the token; return the reply as ``redis-cli`` prints it."""
+        """Send one command with TLS and the token; return the response as ``redis-cli`` prints it."""
         done = self._client(*words)
         if done.returncode:
             raise RuntimeError(done.stderr)

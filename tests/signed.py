@@ -1,4 +1,4 @@
-"""Requests to the local AWS API's own paths, signed with a key."""
+"""Signed requests to the paths that the local AWS API adds to those of AWS."""
 
 import json
 import urllib.request

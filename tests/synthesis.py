@@ -1,4 +1,4 @@
-"""Templates for tests: each configuration is synthesized once per process and returned as dictionaries."""
+"""Synthesizes templates for tests, each configuration once per process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Template = dict[str, Any]
 
 
 def tool(environment: str, program: str) -> Any:
-    """Mark a slow test that needs *program* of a separate environment, and skip it if that is missing."""
+    """Mark a test as slow, and skip it if *program* of a separate environment is missing."""
     missing = not (REPOSITORY / ".venvs" / environment / "bin" / program).exists()
     return lambda test: pytest.mark.slow(
         pytest.mark.skipif(missing, reason=f"not run: needs .venvs/{environment}; make environments")(test)
@@ -45,7 +45,7 @@ class Assembly:
 
     @property
     def templates(self) -> dict[str, Template]:
-        """Return the templates by artifact id of the stack, including nested stacks and stages."""
+        """Return the templates of all stacks by artifact id, including nested stacks and stages."""
         return {
             file.name.removesuffix(".json").removesuffix(".template").removesuffix(".nested"): json.loads(
                 file.read_text()
@@ -55,7 +55,7 @@ class Assembly:
 
     @property
     def acknowledgements(self) -> set[tuple[str, str]]:
-        """Return the construct path and id of each acknowledged cdk-nag finding."""
+        """Return construct path and rule id of each acknowledged cdk-nag finding."""
         return {
             (path.removeprefix("/"), rule)
             for file in self.folder.rglob("*.metadata.json")
@@ -68,12 +68,12 @@ class Assembly:
 
     @property
     def reports(self) -> list[dict[str, Any]]:
-        """Return the reports of the validators that have findings."""
+        """Return the validation reports that have findings."""
         return json.loads((self.folder / "validation-report.json").read_text())["pluginReports"]
 
     @property
     def nag(self) -> dict[str, Any]:
-        """Return the report of cdk-nag."""
+        """Return the validation report of cdk-nag."""
         (report,) = (report for report in self.reports if report["pluginName"] == "AwsSolutions")
         return report
 
@@ -87,7 +87,7 @@ def make_app(*, nag: bool = False, **arguments: Any) -> App:
 
 
 def synthesize(build: Callable[[App], object], **arguments: Any) -> Assembly:
-    """Add constructs to an app of :func:`make_app` with *build*, and synthesize it."""
+    """Create an app with :func:`make_app`, pass it to *build*, which adds constructs, and synthesize it."""
     app = make_app(**arguments)
     build(app)
     return Assembly(Path(app.synth().directory))
@@ -109,7 +109,7 @@ def run_app(file: Path, **arguments: Any) -> Assembly:
 
 @functools.cache
 def cdk_program() -> str:
-    """Return the program of `npx aws-cdk@2`, cached because npx takes long to find it."""
+    """Return the path of the program that `npx aws-cdk@2` runs; cached because npx is slow."""
     words = ["npx", "--yes", "--package", "aws-cdk@2", "--call", "command -v cdk"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -120,12 +120,12 @@ def example(name: str) -> Assembly:
     return run_example(name, nag=True)
 
 
-# The arguments are stored too: the keys contain object addresses, which must not be reused.
+# The keys contain addresses of argument objects; storing the arguments too prevents a reuse of these addresses.
 _CACHE: dict[str, tuple[Mapping[str, Any], Template]] = {}
 
 
 def template_of(**arguments: Any) -> Template:
-    """Synthesize a cluster in its own stack, once per set of arguments of :func:`add_cluster`."""
+    """Return the template of a stack with one cluster, synthesized once per set of arguments of :func:`add_cluster`."""
     key = repr(sorted(arguments.items()))
     if key not in _CACHE:
         app = App()
@@ -146,7 +146,7 @@ def resources(template: Template, *types: str) -> dict[str, dict[str, Any]]:
 
 
 def env(region: str = "eu-central-1") -> Environment:
-    """Return an environment in *region*, whose availability zones CDK makes up."""
+    """Return a CDK environment in *region*, for which CDK invents availability zones."""
     return Environment(account="123456789012", region=region)
 
 
@@ -177,7 +177,7 @@ def references(node: Any) -> set[str]:
 
 
 def flat(node: Any, pseudo: Mapping[str, str] | None = None) -> Any:
-    """Return *node* with references as ``<Bucket>`` or ``<Bucket.Arn>``, *pseudo* parameters and Fn::Join resolved."""
+    """Return *node* with *pseudo* parameters and Fn::Join resolved, references as ``<Bucket>`` or ``<Bucket.Arn>``."""
     if isinstance(node, list):
         return [flat(part, pseudo) for part in node]
     if not isinstance(node, Mapping):

@@ -1,4 +1,4 @@
-"""The figures of `make bench-run`: how they are computed, and that its page states them."""
+"""The figures of `make bench-run` are computed correctly, and are within limits on their documentation page."""
 
 from __future__ import annotations
 
@@ -40,44 +40,44 @@ def task(start, end):
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 10), (0.95, 19), (1, 20), (0.01, 1)])
-def test_percentile(share, value):
-    """A percentile is the smallest value that at least this share of the values does not exceed."""
+def test_a_percentile_is_one_of_the_values(share, value):
+    """The n-th percentile is the smallest value that at least n percent of the values do not exceed."""
     assert module("run").percentile(list(range(20, 0, -1)), share) == value
 
 
-def test_waits_of_a_chain():
-    """The first task waits from the creation of the run, each other from the end of the one before."""
+def test_waiting_times_in_a_chain_of_tasks():
+    """The first task's waiting time begins when the DAG run is created, each other's at the previous task's end."""
     waited = module("run").seconds({"queued_at": at(1)}, [task(4, 5), task(1.5, 2), task(2.25, 3)])
     assert waited == pytest.approx([0.5, 0.25, 1])
 
 
-def test_rate():
-    """The rate is counted from the creation of the run to the end of the last task."""
+def test_the_task_rate_counts_from_the_creation_of_the_dag_run():
+    """The rate of tasks is computed from the creation of the DAG run to the end of the last task."""
     tasks = [task(10, 20), task(12, 30), task(11, 12)]
     assert module("run").rate({"queued_at": at(0)}, tasks) == pytest.approx(6)
 
 
-def test_waits_in_airflow_2_begin_at_the_start_of_the_run():
-    """Waits count from the start of the run, because Airflow 2 has no queue time."""
+def test_waiting_times_in_airflow_2_begin_at_the_start_of_the_dag_run():
+    """Waiting times begin at the start of the DAG run, because Airflow 2 has no queue time."""
     assert module("run").seconds({"start_date": at(1)}, [task(3, 4)]) == pytest.approx([2])
 
 
 def test_shared_memory_counts_proportionally():
-    """Memory is PSS: RSS counts shared memory once for each process."""
+    """Memory is measured as PSS, because RSS counts shared memory once for each process."""
     text = "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss: 204800 kB\nPss: 51200 kB\nPss_Dirty: 1024 kB\n"
     assert module("memory").proportional(text) == 50
     assert module("memory").proportional("") == 0
 
 
 def test_a_process_belongs_to_its_nearest_container():
-    """A process belongs to its nearest ancestor that is a container, or to no container."""
+    """A process belongs to the container whose main process is its nearest ancestor, or to no container."""
     parents = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1, 30: 1}
     assert module("memory").owners(parents, [10, 20]) == {10: 10, 11: 10, 12: 10, 20: 20}
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
 def test_memory_of_a_container_counts_its_children(tmp_path):
-    """The sampler adds the memory of a container's recorded process and its children."""
+    """The sampler adds the memory of a container's main process and of that process's children."""
     child = "print('up', flush=True); input()"
     sleeper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     words = [sys.executable, "-c", sleeper]
@@ -90,7 +90,7 @@ def test_memory_of_a_container_counts_its_children(tmp_path):
 
 
 def test_memory_above_85_percent_is_bold():
-    """Memory above 85 % of the task's memory is bold."""
+    """On the page, memory above 85 % of the task's memory is bold."""
     cell = module("run").cell
     assert cell(870, 1024) == "870 of 1024 MiB, 85%"
     assert cell(880, 1024) == "**880 of 1024 MiB, 86%**"
@@ -109,7 +109,7 @@ def environment(template, container):
 
 @pytest.mark.parametrize(("name", "memory"), [("compose", 2048), ("seed", 1024)])
 def test_other_clusters_run_with_airflow_defaults(name, memory):
-    """The clusters for comparison have Airflow's defaults instead of those of AirflowCluster."""
+    """The clusters for comparison use Airflow's default options instead of AirflowCluster's."""
     stack = Stack(App(), "Benchmark")
     module("clusters").CLUSTERS[name](stack)
     template = Template.from_stack(stack).to_json()
@@ -131,7 +131,7 @@ def results():
     return [{row[0]: dict(zip(table[0], row, strict=True)) for row in table[2:]} for table in tables]
 
 
-def test_the_page_is_within_the_limits():
+def test_measured_memory_and_rate_are_within_the_limits():
     """No component of AirflowCluster uses more than 85 % of its memory, and its rate is at least 90 % of Airflow's."""
     labels = module("run").LABELS
     clusters, components = results()

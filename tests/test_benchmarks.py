@@ -1,4 +1,4 @@
-"""The synthesis benchmark: it compares equal templates, and its page states the last measurement."""
+"""The synthesis benchmark compares equal templates, and the measurements on its page are within limits."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def containers(template):
     }
 
 
-def test_the_recorded_times_are_within_the_limits():
-    """The cluster takes at most a tenth longer than the template by hand, and grows linearly."""
+def test_the_recorded_synthesis_times_are_within_the_limits():
+    """Synthesis takes at most a tenth longer than that of the template by hand, and grows linearly."""
     page = (REPOSITORY / "docs" / "concepts" / "benchmarks.md").read_text().partition("<!-- bench -->")[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     costs = {row[0]: row[1:] for row in rows}

@@ -1,4 +1,4 @@
-"""``make demo``."""
+"""Tests of ``make demo``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def demo(tmp_path_factory):
 
 
 def test_the_demo_shows_everything_on_one_screen(demo):
-    """The output has each section in fewer than 60 lines of at most 120 ASCII characters."""
+    """The demo's output has all sections in fewer than 60 lines of at most 120 ASCII characters."""
     _, text = demo
     titles = [line for line in text.splitlines() if re.match(r"[A-Z]", line)]
     assert [re.split(r" \(|:", title)[0] for title in titles] == [
@@ -51,7 +51,7 @@ def test_the_demo_shows_everything_on_one_screen(demo):
 
 
 def test_the_demo_describes_the_template(demo):
-    """Sizes, stores, edges, the number of resources and the path are those of the template."""
+    """The demo prints the template's task sizes, stores, edges, number of resources and path."""
     folder, text = demo
     template = folder / "Quickstart.template.json"
     assert f"  {template}\n" in text
@@ -89,7 +89,7 @@ def test_the_demo_runs_its_template(demo):
         assert re.search(rf"^.*{step} +\d+\.\d", run.stdout, re.MULTILINE), step
     state = re.search(r"Stopped. Data stays in (/tmp/airflow-ecs-demo-\w+)", run.stdout)[1]
     assert not Path(state).exists()
-    for _ in range(60):  # killed processes take a moment to end
+    for _ in range(60):  # wait, because killed processes take a moment to end
         left = subprocess.run(["pgrep", "-f", state], capture_output=True, text=True, check=False)
         if not left.stdout:
             break

@@ -1,4 +1,4 @@
-"""The examples in docstrings, run with only the public names and the names of their module."""
+"""The examples in docstrings run with only the public names and the names of their module."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def examples() -> dict[str, doctest.DocTest]:
     """Return each docstring of the package that contains an example."""
     found = {}
     public = {name: getattr(cdk_airflow_ecs, name) for name in cdk_airflow_ecs.__all__}
-    # A secret that examples may use.
+    # Examples may use a variable `secret`.
     given = {"secret": SimpleNamespace(secret_arn="arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf")}
     for info in pkgutil.walk_packages(cdk_airflow_ecs.__path__, "cdk_airflow_ecs."):
         if ".handler" in info.name:
-            continue  # code of the Lambda function
-        # Not imported, because the dependencies of the extra [local] are not installed.
+            continue  # a Lambda function, which cannot be imported here
+        # Found without an import, which would need the extra [local].
         file = info.module_finder.find_spec(info.name, None).origin
         if info.ispkg or ">>>" not in Path(file).read_text():
             continue
@@ -37,14 +37,14 @@ EXAMPLES = examples()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_prints_its_output(name):
+def test_an_example_in_a_docstring_prints_its_output(name):
     """Each line of an example prints the text below it; "..." matches any text."""
     messages: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     assert runner.run(EXAMPLES[name], out=messages.append).failed == 0, "".join(messages)
 
 
-def test_classes_of_an_app_have_examples():
+def test_classes_that_users_write_in_an_app_have_examples():
     """The classes that users write in an app have examples."""
     owners = {name.rpartition(".")[2] for name in EXAMPLES}
     written = {"AirflowCluster", "CeleryExecutor", "ExistingDatabase", "RdsDatabase", "RedisBroker", "S3Dags", "Web"}

@@ -1,4 +1,4 @@
-"""The oldest dependencies that pyproject.toml accepts, on the oldest Python."""
+"""Tests with the oldest dependencies that pyproject.toml accepts, on the oldest Python."""
 
 import json
 import os
@@ -14,8 +14,8 @@ FLOOR = ROOT / ".venvs/floor"
 
 
 @pytest.mark.slow
-def test_the_floor_is_the_oldest_python():
-    """The environment has the oldest Python of pyproject.toml, if the machine has it."""
+def test_the_environment_has_the_oldest_supported_python():
+    """The environment has the oldest Python that pyproject.toml accepts, if it is installed."""
     (oldest,) = re.findall(r'^requires-python = ">=(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     (ran,) = re.findall(r"^version_info = (\d+\.\d+)", (FLOOR / "pyvenv.cfg").read_text(), re.MULTILINE)
     there = (shutil.which(f"python{oldest}"), *Path.home().glob(f".pyenv/versions/{oldest}.*/bin/python"))
@@ -45,7 +45,7 @@ for name in names:
 @pytest.mark.slow
 def test_examples_synthesize_with_the_oldest_dependencies(tmp_path):
     """Examples synthesize with the oldest dependencies, with the expected services and task definitions."""
-    # One process for all examples, because most of the time is the start.
+    # One process runs all examples, because its start takes most of the time.
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run([FLOOR / "bin/python", "-c", RUN, tmp_path, *EXAMPLES], cwd=ROOT, env=environment, check=True)
     for name, (stack, services, definitions) in EXAMPLES.items():

@@ -1,4 +1,4 @@
-"""Import cycles, including imports for type checkers and in functions."""
+"""The package has no import cycles, even with imports for type checkers and in functions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parents[1] / "src"
-# Known cycles, still to be removed. Each set may only become smaller.
+# Known import cycles, which are still to be removed; each set may only become smaller.
 KNOWN: list[frozenset[str]] = []
 
 
 def modules(root: Path) -> dict[str, ast.Module]:
-    """Parse each module below *root*, by dotted name; a package's name ends with ``.__init__``."""
+    """Return the syntax tree of each module below *root* by dotted name; a package's name ends with ``.__init__``."""
     return {
         ".".join(file.relative_to(root).with_suffix("").parts): ast.parse(file.read_text(encoding="utf-8"), str(file))
         for file in sorted(root.rglob("*.py"))
@@ -22,7 +22,7 @@ def modules(root: Path) -> dict[str, ast.Module]:
 
 
 def imports(name: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield each module that *tree*, of the module *name*, imports, with the imported name."""
+    """Yield each module that the module *name* (with syntax tree *tree*) imports, with the imported name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
@@ -65,11 +65,11 @@ def circles(edges: Mapping[str, set[str]]) -> set[frozenset[str]]:
 
 
 def short(group: frozenset[str]) -> frozenset[str]:
-    """Remove the package's name."""
+    """Remove the package's name from a module name."""
     return frozenset(name.removeprefix("cdk_airflow_ecs.") for name in group)
 
 
-def test_no_circles():
+def test_there_are_no_unknown_import_cycles():
     """Each import cycle is part of a known one, and each known cycle still exists."""
     found = [short(group) for group in circles(graph(SOURCES))]
     new = [sorted(group) for group in found if not any(group <= known for known in KNOWN)]

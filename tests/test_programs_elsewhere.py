@@ -1,4 +1,4 @@
-"""Programs for users' images and Lambda: their oldest Python and the modules they may import."""
+"""Programs for users' images and Lambda run on their oldest Python and import only available modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from synthesis import example
 SOURCES = Path(__file__).parents[1] / "src/cdk_airflow_ecs"
 IN_CONTAINER = sorted(path for path in (SOURCES / "in_container").rglob("*.py") if path.name != "__init__.py")
 IN_LAMBDA = sorted(path for path in (SOURCES / "in_lambda").rglob("*.py") if path.name != "__init__.py")
-# The names of the modules that install_modules.py writes.
+# Modules that install_modules.py writes in the container.
 INSTALLED = {"airflow_ecs_sync", "airflow_ecs_bundle"}
 # Modules of the standard library that are newer than Python 3.8.
 NEWER = {"graphlib", "tomllib", "zoneinfo", "annotationlib", "compression"}
@@ -43,7 +43,7 @@ class S3:
 
 
 def floor_of(folder: str) -> tuple[int, int]:
-    """Return the oldest Python that a folder's docstring states."""
+    """Return the oldest Python version that a folder's docstring states."""
     docstring = ast.get_docstring(ast.parse((SOURCES / folder / "__init__.py").read_text())) or ""
     (major, minor) = re.search(r"^Minimum: Python (\d+)\.(\d+)", docstring, re.MULTILINE).groups()
     return int(major), int(minor)
@@ -65,7 +65,7 @@ def imported(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def python38() -> str:
-    """Return a Python 3.8; without one, the tests that need it xfail."""
+    """Return a Python 3.8; if there is none, tests that need it are marked as expected failures."""
     places = (shutil.which("python3.8"), *Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
     for place in filter(None, places):
         if subprocess.run([place, "--version"], capture_output=True, check=False).returncode == 0:
@@ -73,8 +73,8 @@ def python38() -> str:
     pytest.xfail("NOT RUN: Python 3.8 is not installed")
 
 
-def test_floors():
-    """The floor of containers is Python 3.8; that of Lambda is the runtime in the template."""
+def test_the_oldest_python_of_containers_and_lambda():
+    """The oldest Python for programs in containers is 3.8; for programs in Lambda it is the template's runtime."""
     assert IN_CONTAINER
     assert IN_LAMBDA
     assert floor_of("in_container") == (3, 8)
@@ -86,16 +86,16 @@ def test_floors():
 
 
 @pytest.mark.parametrize("path", IN_CONTAINER, ids=lambda path: path.stem)
-def test_programs_for_containers(path: Path):
-    """Programs for containers have syntax of Python 3.8 and import only modules that Airflow's images have."""
+def test_programs_for_containers_use_python_3_8_and_available_modules(path: Path):
+    """Programs for containers use only syntax of Python 3.8, and modules that Airflow's images have."""
     text = path.read_text(encoding="utf-8")
     ast.parse(text, feature_version=floor_of("in_container"))
     assert imported(text) <= (sys.stdlib_module_names - NEWER) | INSTALLED | {"airflow", "boto3", "botocore"}
 
 
 @pytest.mark.parametrize("path", IN_LAMBDA, ids=lambda path: path.stem)
-def test_programs_for_lambda(path: Path):
-    """Programs for Lambda import only modules that the runtime has."""
+def test_programs_for_lambda_import_only_available_modules(path: Path):
+    """Programs for Lambda import only modules that the Lambda runtime has."""
     assert imported(path.read_text(encoding="utf-8")) <= sys.stdlib_module_names | {"boto3", "botocore"}
 
 
@@ -108,7 +108,7 @@ def test_newer_syntax_is_detected(text: str):
 
 
 @pytest.mark.parametrize("path", IN_CONTAINER, ids=lambda path: path.stem)
-def test_programs_load_on_the_floor(path: Path, python38: str, tmp_path: Path):
+def test_programs_for_containers_load_on_python_3_8(path: Path, python38: str, tmp_path: Path):
     """Python 3.8 compiles and imports each program for containers."""
     (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
     (tmp_path / "airflow_ecs_sync.py").write_text((SOURCES / "in_container/dag_sync.py").read_text())
@@ -121,7 +121,7 @@ def test_programs_load_on_the_floor(path: Path, python38: str, tmp_path: Path):
     subprocess.run([python38, "-W", "error", "-c", "import program"], cwd=tmp_path, check=True)
 
 
-def test_dag_sync_runs_on_the_floor(python38: str, tmp_path: Path):
+def test_the_dag_sync_runs_on_python_3_8(python38: str, tmp_path: Path):
     """The DAG sync downloads the bucket's files on Python 3.8 and then runs the command."""
     (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
     text = (SOURCES / "in_container/dag_sync.py").read_text(encoding="utf-8")
@@ -138,7 +138,7 @@ def test_dag_sync_runs_on_the_floor(python38: str, tmp_path: Path):
     assert json.loads(done.stdout.splitlines()[-1]) == {"a.py": "one", "b.py": "two"}
 
 
-def test_worker_protection_runs_on_the_floor(python38: str):
+def test_worker_protection_runs_on_python_3_8(python38: str):
     """The worker protection runs on Python 3.8 and protects a worker with a task."""
     text = (SOURCES / "in_container/worker_protection.py").read_text(encoding="utf-8")
     worker = "import os, time; os.fork() or os.fork(); time.sleep(60)"  # a pool process and its child
@@ -152,7 +152,7 @@ def test_worker_protection_runs_on_the_floor(python38: str):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_modules_are_installed_on_the_floor(python38: str, tmp_path: Path):
+def test_install_modules_runs_on_python_3_8(python38: str, tmp_path: Path):
     """install_modules.py writes a module on Python 3.8 and then runs the command."""
     text = (SOURCES / "in_container/install_modules.py").read_text(encoding="utf-8")
     command = [python38, "-c", "import config.extra; print(config.extra.x)"]

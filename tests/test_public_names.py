@@ -1,4 +1,4 @@
-"""The public names: ``__all__``, lazy imports and docstrings."""
+"""The package's public names are importable and documented."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import cdk_airflow_ecs
 
 
-def test_all_is_what_can_be_imported():
+def test_dunder_all_lists_every_public_name():
     """``__all__`` lists every public name of the package once, in order."""
     shown = {
         name
@@ -23,8 +23,8 @@ def test_all_is_what_can_be_imported():
     assert cdk_airflow_ecs.__all__ == sorted(shown) == sorted(cdk_airflow_ecs._MODULES)
 
 
-def test_type_checkers_see_the_same_names():
-    """The imports for type checkers equal the lazy imports."""
+def test_type_checkers_see_the_lazily_imported_names():
+    """The imports under TYPE_CHECKING are those that the package does lazily."""
     package = ast.parse(inspect.getsource(cdk_airflow_ecs))
     found = {
         name.name: (node.module or "").removeprefix("cdk_airflow_ecs.")

@@ -1,4 +1,4 @@
-"""The DAG bundle for Airflow 3: which files a task and the DAG processor have when the bucket changes."""
+"""The DAG bundle for Airflow 3: which DAG files tasks and the DAG processor use when the bucket changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAGS = Path(__file__).parents[2] / "src/cdk_airflow_ecs/in_container"
 
 
 def module(name: str, file: str) -> ModuleType:
-    """Import a file of in_container/."""
+    """Import a program of src/cdk_airflow_ecs/in_container."""
     spec = importlib.util.spec_from_file_location(name, DAGS / file)
     result = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(result)
@@ -34,17 +34,17 @@ def bucket() -> Bucket:
 
 @pytest.fixture
 def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
-    """Return a function that creates a bundle as each process of Airflow does."""
+    """Return a function that creates a DAG bundle as each process of Airflow does."""
 
     class BaseDagBundle:
-        """The part of Airflow's class that the bundle uses."""
+        """The part of Airflow's base class that the bundle uses."""
 
         def __init__(self, *, name: str, refresh_interval: int) -> None:
             assert refresh_interval == 30
             self.base_dir = tmp_path / "dag_bundles" / name
 
         def initialize(self) -> None:
-            """Check the path, as Airflow's class does."""
+            """Check the bundle's path, as Airflow's class does."""
             assert self.path.is_dir()
 
         @contextmanager
@@ -60,14 +60,14 @@ def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     for name in ("airflow", "airflow.dag_processing", "airflow.dag_processing.bundles", base.__name__):
         monkeypatch.setitem(sys.modules, name, base)
     for name in ("AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW_ECS_DAGS_FOLDER"):
-        monkeypatch.setenv(name, "")  # monkeypatch restores the variable after the test
+        monkeypatch.setenv(name, "")  # so that monkeypatch restores the variable after the test
         monkeypatch.delenv(name)
     result = module("airflow_ecs_bundle", "dag_bundle.py").S3DagBundle
     return lambda: result(name="dags", bucket_name="bucket", prefix="team/", refresh_interval=30)
 
 
-def test_a_task_keeps_its_revision(bundle: Callable, bucket: Bucket):
-    """A task keeps the files that it started with when the bucket changes."""
+def test_a_task_keeps_the_dag_files_with_which_it_started(bundle: Callable, bucket: Bucket):
+    """If the bucket changes, a task keeps the DAG files with which it started."""
     first = bundle()
     first.initialize()
     bucket.objects = {"team/b.py": b"2"}
@@ -78,8 +78,10 @@ def test_a_task_keeps_its_revision(bundle: Callable, bucket: Bucket):
     assert (first.get_current_version(), first.supports_versioning) == (None, False)
 
 
-def test_the_option_dags_folder_is_the_revision(bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
-    """``[core] dags_folder``, which DAG factories read, is the folder of the task's own revision."""
+def test_the_option_dags_folder_is_the_folder_of_the_tasks_dag_files(
+    bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
+    """``[core] dags_folder``, which DAG factories read, is the folder with the task's revision of the DAG files."""
     for content in (b"1", b"2"):
         bucket.objects = {"team/a.yaml": content}
         task = bundle()
@@ -93,8 +95,8 @@ def test_the_option_dags_folder_is_the_revision(bundle: Callable, bucket: Bucket
     assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == "/custom"
 
 
-def test_the_dag_processor_has_one_path(bundle: Callable, bucket: Bucket):
-    """The path of the DAG processor does not change with its files, because DAGs may depend on it."""
+def test_the_dag_processor_uses_the_same_path_after_a_change(bundle: Callable, bucket: Bucket):
+    """The DAG processor's path does not change with the files, because DAGs may depend on the path."""
     processor = bundle()
     processor.initialize()
     processor.refresh()
@@ -108,8 +110,8 @@ def test_the_dag_processor_has_one_path(bundle: Callable, bucket: Bucket):
     assert bundle().path == path, "callbacks use a bundle that is not initialized"
 
 
-def test_only_tasks_hold_files(bundle: Callable):
-    """A task's revision is in use until it ends; the DAG processor's is released at the first refresh."""
+def test_a_task_holds_its_dag_files_until_it_ends(bundle: Callable):
+    """A task holds its revision of the DAG files until it ends; the DAG processor releases one at the next refresh."""
     sync = sys.modules["airflow_ecs_sync"]
     task, processor = bundle(), bundle()
     task.initialize()
@@ -125,7 +127,7 @@ def test_only_tasks_hold_files(bundle: Callable):
 def test_a_task_starts_without_access_to_the_bucket(
     bundle: Callable, bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ):
-    """If the bucket cannot be read, a task starts with the last revision and logs one line."""
+    """If the bucket cannot be read, a task starts with the last revision of the DAG files and logs one line."""
     bundle().initialize()
     capsys.readouterr()
     bucket.broken = ConnectionError("refused")
@@ -136,8 +138,10 @@ def test_a_task_starts_without_access_to_the_bucket(
     assert capsys.readouterr().out == "dags: keeping the last revision: ConnectionError: refused\n"
 
 
-def test_the_first_sync_retries_for_two_minutes(bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
-    """Without any revision, a bucket that cannot be read for two minutes is an error."""
+def test_the_first_bundle_sync_retries_for_two_minutes(
+    bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
+    """If there are no DAG files yet, a bucket that cannot be read for two minutes is an error."""
     slept: list[float] = []
     monkeypatch.setattr(sys.modules["airflow_ecs_sync"].time, "sleep", slept.append)
     bucket.broken = PermissionError("AccessDenied")

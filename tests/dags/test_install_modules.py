@@ -1,4 +1,4 @@
-"""Modules that the image lacks."""
+"""Python modules that the image lacks are written at the start of a container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMAND = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))"
 
 @pytest.mark.parametrize("has_config", [False, True])
 def test_modules_are_written_before_the_command(tmp_path: Path, has_config: bool):
-    """Modules are added to Airflow's config folder before the command replaces the process."""
+    """install_modules.py writes modules to Airflow's config folder, then replaces itself by the command."""
     folder = tmp_path / "config"
     if has_config:
         folder.mkdir()

@@ -29,7 +29,7 @@ SOURCE = REPO / "src/cdk_airflow_ecs/in_container/dag_sync.py"
 
 
 class Bucket:
-    """An S3 client with a dictionary as bucket; it records downloads."""
+    """A fake S3 client with a dictionary as bucket; it records downloads."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -39,11 +39,11 @@ class Bucket:
         self.written = 0.0  # seconds since 1970
 
     def get_paginator(self, _: str) -> Bucket:
-        """Return self as the paginator."""
+        """Return this object as the paginator."""
         return self
 
     def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict]:
-        """Yield two keys per page, or one page without contents if the bucket is empty."""
+        """Yield pages of two keys, or one page without contents if the bucket is empty."""
         assert Bucket == "bucket"
         if self.broken:
             raise self.broken
@@ -68,7 +68,7 @@ class Bucket:
 
 @pytest.fixture
 def sync() -> ModuleType:
-    """Import the script."""
+    """Import the DAG sync."""
     spec = importlib.util.spec_from_file_location("dag_sync", SOURCE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -77,7 +77,7 @@ def sync() -> ModuleType:
 
 @pytest.fixture
 def bucket(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """Return an empty bucket, which the script reads."""
+    """Return an empty bucket, from which the DAG sync reads."""
     bucket = Bucket()
     monkeypatch.setattr(sync.boto3, "client", lambda service: bucket)
     return bucket
@@ -88,8 +88,8 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_bucket_becomes_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """Each object becomes a file at its key; keys that end with a slash do not."""
+def test_each_object_in_the_bucket_becomes_a_file(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """Each object becomes a file whose path is its key; keys that end with a slash are ignored."""
     bucket.objects = {
         "a.py": b"1",
         "team/b.py": b"2",
@@ -109,8 +109,8 @@ def test_bucket_becomes_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Pat
 
 
 @pytest.mark.parametrize("source", ["s3://bucket/team", "s3://bucket/team/"])
-def test_prefix_is_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path, source: str) -> None:
-    """Only keys below the prefix are copied, to paths without it."""
+def test_only_keys_below_the_prefix_are_copied(sync: ModuleType, bucket: Bucket, tmp_path: Path, source: str) -> None:
+    """Only keys below the prefix are copied; the files' paths do not contain the prefix."""
     bucket.objects = {"team/a.py": b"1", "team2/b.py": b"2", "c.py": b"3"}
 
     sync.Mirror(source, str(tmp_path / "dags")).sync()
@@ -118,8 +118,8 @@ def test_prefix_is_a_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path, so
     assert files(tmp_path / "dags") == {"a.py": "1"}
 
 
-def test_no_key_escapes(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """Keys that would leave the folder or have no valid path are skipped."""
+def test_a_key_outside_the_target_folder_is_skipped(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """Keys that would be written outside the target folder, or are no valid path, are skipped."""
     evil = ["../evil.py", "a/../../evil.py", "/tmp/evil.py", "a//evil.py", "./evil.py", "..", "a/..", "/"]
     bucket.objects = dict.fromkeys(evil, b"evil") | {"good.py": b"good", "..fine.py": b"fine"}
 
@@ -144,7 +144,7 @@ GOOD = {"new_dag.py": b"1", "reports/r.py": b"2", "con.py": b"3", "aux": b"4", "
 def test_an_invalid_key_does_not_affect_other_keys(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An invalid key is logged with each revision and does not prevent the sync of other keys, also after a restart."""
+    """An invalid key is logged with each revision; other keys are synchronized, also after a restart."""
     bucket.objects = {**GOOD, bad: b"bad"}
     for _ in range(2):
         sync.first_sync(sync.Mirror("s3://bucket", str(tmp_path / "dags")))
@@ -171,7 +171,7 @@ def test_a_name_that_the_file_system_rejects_is_skipped(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A name that the file system rejects is skipped, and is not downloaded again until it changes."""
+    """An object whose name the file system rejects is skipped, and not downloaded again until it changes."""
     monkeypatch.setattr(sync, "LONGEST", 1000)
     bucket.objects = {"a.py": b"1", "x" * 300: b"bad"}
     for _ in range(3):
@@ -184,8 +184,10 @@ def test_a_name_that_the_file_system_rejects_is_skipped(
     assert count == "dags: 1 files from s3://bucket/, 1 skipped"
 
 
-def test_a_skipped_key_is_copied_when_its_path_is_free(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A key that a folder of its name replaced is copied when the folder is gone, and vice versa."""
+def test_a_key_that_is_also_a_folder_is_copied_when_the_folder_is_gone(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path
+) -> None:
+    """A key such as `a` is skipped while a key `a/b` exists, and copied when that is gone, and vice versa."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"reports": b"1", "reports/r.py": b"2"}
     mirror.sync()
@@ -199,7 +201,7 @@ def test_a_skipped_key_is_copied_when_its_path_is_free(sync: ModuleType, bucket:
 
 
 def test_a_full_disk_is_an_error(sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch) -> None:
-    """A full disk is an error: only invalid names are skipped."""
+    """A full disk is an error; only invalid names are skipped."""
     bucket.objects = {"a.py": b"1"}
 
     def full(*_: object, **__: object) -> None:
@@ -210,15 +212,15 @@ def test_a_full_disk_is_an_error(sync: ModuleType, bucket: Bucket, tmp_path: Pat
         sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
 
 
-def test_empty_bucket_is_an_empty_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+def test_an_empty_bucket_becomes_an_empty_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
     """Airflow starts with an empty bucket."""
     sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
 
     assert list((tmp_path / "dags").iterdir()) == []
 
 
-def test_unchanged_bucket_changes_nothing(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """An unchanged bucket causes no download and no new revision."""
+def test_an_unchanged_bucket_causes_no_download(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """If the bucket is unchanged, the sync downloads nothing and creates no new revision of the files."""
     bucket.objects = {"a.py": b"1"}
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     mirror.sync()
@@ -230,8 +232,8 @@ def test_unchanged_bucket_changes_nothing(sync: ModuleType, bucket: Bucket, tmp_
     assert bucket.downloads == ["a.py"]
 
 
-def test_a_change_downloads_only_what_changed(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A new revision hard-links unchanged files, so that Airflow does not parse them again."""
+def test_only_changed_files_are_downloaded(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """A new revision has hard links to unchanged files, so that Airflow does not parse these again."""
     bucket.objects = {"same.py": b"1", "changed.py": b"1", "gone.py": b"1"}
     sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
     old = (tmp_path / "dags").resolve()
@@ -248,7 +250,7 @@ def test_a_change_downloads_only_what_changed(sync: ModuleType, bucket: Bucket, 
 
 @pytest.fixture
 def clock(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Return the time, which only sleeping advances."""
+    """Return a fake clock, which only sleeping advances."""
     now = [1e9]
     monkeypatch.setattr(sync.time, "time", lambda: now[0])
     monkeypatch.setattr(sync.time, "time_ns", lambda: int(now[0] * 1e9))
@@ -259,7 +261,7 @@ def clock(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fl
 def test_old_revisions_are_removed_after_ten_minutes(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
 ) -> None:
-    """A revision is removed ten minutes after it was replaced."""
+    """A revision of the DAG files is removed ten minutes after a new one replaced it."""
     left = []
     for seconds in (0, 86_400, 86_999, 87_001, 200_000):
         clock[0] = 1e9 + seconds
@@ -273,7 +275,7 @@ def test_old_revisions_are_removed_after_ten_minutes(
 
 
 def test_a_revision_in_use_is_kept(sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]) -> None:
-    """A revision that a task uses is kept until the task ends."""
+    """A revision of the DAG files that a task uses is kept until the task ends."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"a.py": b"1"}
     mirror.sync()
@@ -295,7 +297,7 @@ def test_a_revision_in_use_is_kept(sync: ModuleType, bucket: Bucket, tmp_path: P
 def test_an_incomplete_revision_is_removed(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
 ) -> None:
-    """An incomplete revision of a killed sync is ignored and later removed."""
+    """The incomplete revision that a killed sync leaves is ignored and later removed."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"a.py": b"1"}
     mirror.sync()
@@ -318,7 +320,7 @@ def test_an_incomplete_revision_is_removed(
 def test_the_sync_waits_for_the_rest_of_an_upload(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sync waits until the newest file is three seconds old."""
+    """The sync waits until the newest object is three seconds old, because an upload may have more files."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"dag.py": b"1", "helper.py": b"1"}
     mirror.sync()
@@ -340,7 +342,7 @@ def test_the_sync_waits_for_the_rest_of_an_upload(
 def test_continuous_writing_delays_a_change_by_six_seconds(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Continuous writing, or a wrong clock, delays a change by at most six seconds."""
+    """Continuous writing to the bucket, or a wrong clock, delays the sync of a change by at most six seconds."""
     bucket.objects = {"a.py": b"1"}
     bucket.written = clock[0] + 3600
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
@@ -353,17 +355,17 @@ def test_continuous_writing_delays_a_change_by_six_seconds(
 
 
 @pytest.mark.parametrize("what", ["unreachable", "changing"])
-def test_error_keeps_the_last_revision(
+def test_a_failed_background_sync_keeps_the_last_files(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A background sync that fails logs one line and keeps the last revision."""
+    """A background sync that fails logs one line and keeps the last revision of the files."""
     bucket.objects = {"a.py": b"1", "b.py": b"1"}
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     mirror.sync()
     reading, writing = os.pipe()
     bucket.objects["b.py"] = b"2"
     bucket.broken, bucket.changing = (ConnectionError("refused"), False) if what == "unreachable" else (None, True)
-    sleeps = iter([True, True, False])  # two rounds with the error, one without
+    sleeps = iter([True, True, False])  # two syncs fail, the third succeeds
     real = mirror.sync
 
     def sync_then_close() -> None:
@@ -384,7 +386,7 @@ def test_error_keeps_the_last_revision(
     assert len(list((tmp_path / "dags.revisions").iterdir())) == 2, "what was half made is removed"
 
 
-def test_first_sync_retries_for_two_minutes(
+def test_the_first_sync_retries_for_two_minutes(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first sync retries while the task role is not usable yet, and fails after two minutes."""
@@ -400,8 +402,8 @@ def test_first_sync_retries_for_two_minutes(
     assert not (tmp_path / "dags").exists()
 
 
-def test_an_existing_folder_is_not_overwritten(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """An existing folder of the image is not overwritten."""
+def test_an_existing_folder_of_the_image_is_not_overwritten(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """If the target is an existing folder of the image, the sync fails and does not overwrite the folder."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags/mine.py").touch()
 
@@ -435,8 +437,8 @@ print(rounds, len(revisions))
 """
 
 
-def test_readers_always_find_complete_revisions(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """A process that imports modules during fifty publications never finds mixed files."""
+def test_a_reader_never_finds_files_of_two_revisions(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+    """A process that imports modules during fifty changes never finds files of different revisions."""
     target, stop, seen = tmp_path / "dags", tmp_path / "stop", tmp_path / "seen"
     seen.touch()
     mirror = sync.Mirror("s3://bucket", str(target))
@@ -455,7 +457,7 @@ def test_readers_always_find_complete_revisions(sync: ModuleType, bucket: Bucket
         for revision in itertools.count(2):
             publish(revision)
             time.sleep(0.03)
-            # The reader may need longer than fifty revisions to start.
+            # Continue until the reader has started, which may take longer than fifty revisions.
             if revision > 50 and (seen.stat().st_size > 10 or reader.poll() is not None or time.monotonic() > end):
                 break
         stop.touch()
@@ -466,8 +468,8 @@ def test_readers_always_find_complete_revisions(sync: ModuleType, bucket: Bucket
     assert rounds >= revisions > 10
 
 
-def test_python_3_8_can_parse_the_script() -> None:
-    """Syntax and methods of the script are those of Python 3.8, for Airflow 2.8."""
+def test_python_3_8_can_parse_the_dag_sync() -> None:
+    """The DAG sync uses only syntax and methods of Python 3.8, which images of Airflow 2.8 may have."""
     text = SOURCE.read_text()
     ast.parse(text, feature_version=(3, 8))
     assert "removeprefix" not in text
@@ -507,7 +509,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 
 
 def followers(target: Path) -> list[int]:
-    """Return the processes that sync *target* in the background."""
+    """Return the processes that synchronize *target* in the background."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -535,8 +537,8 @@ while True:
 @pytest.mark.slow
 @pytest.mark.xdist_group("sync")
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
-def test_the_background_sync_ends_with_the_command(endpoint: str, tmp_path: Path, kill: int) -> None:
-    """The command replaces the process without a child; the background sync ends after it, even if killed."""
+def test_the_background_sync_ends_after_the_command(endpoint: str, tmp_path: Path, kill: int) -> None:
+    """The command replaces the sync's process; the background sync ends when the command ends or is killed."""
     name, target = f"dags-{int(kill)}", tmp_path / "live"
     client = s3(endpoint)
     client.create_bucket(Bucket=name)

@@ -1,4 +1,4 @@
-"""An app with one cluster, configured by TEST_EXECUTOR and TEST_AIRFLOW; the DAG set uses TEST_LEDGER and TEST_FAR."""
+"""A CDK app with one cluster, configured by TEST_EXECUTOR and TEST_AIRFLOW; its DAGs use TEST_LEDGER and TEST_FAR."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The commands that clients send to a local Redis, as its MONITOR reports them."""
+"""Records the commands that clients send to a local Redis, with Redis's command MONITOR."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LINE = re.compile(r'\+[\d.]+ \[(\d+) (\S+):\d+\] "(\w+)"')
 
 
 def read(line: str) -> tuple[str, int, str] | None:
-    """Return client, database and command of a line of MONITOR, or None for another line.
+    """Return client, database and command from a line of MONITOR's output, or None for other lines.
 
     Examples:
         >>> read('+1339518083.107412 [1 198.18.7.11:60866] "set" "celery-task-meta-1" "{}"')
@@ -31,7 +31,7 @@ def read(line: str) -> tuple[str, int, str] | None:
 
 @dataclass
 class Monitor(AbstractContextManager):
-    """A monitor of the broker at *address* of the cluster in *state*."""
+    """A monitor of the broker at *address*; *state* is the state directory of its cluster."""
 
     state: Path
     address: str

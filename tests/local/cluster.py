@@ -1,4 +1,4 @@
-"""A cluster started by `airflow-ecs local up`, and its API."""
+"""Starts a cluster with `airflow-ecs local up`, and calls its API."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Cluster(AbstractContextManager):
     """A cluster that runs inside a `with` block.
 
     Args:
-        folder: for state, assembly and DAGs.
+        folder: parent of state directory, assembly and DAG folder.
         app: the CDK app.
         major: Airflow's major version.
-        shared: whether all tasks share loopback.
+        shared: whether all tasks share the loopback.
         words: more arguments of `up`.
         env: environment variables of the app.
     """
@@ -112,12 +112,12 @@ class Cluster(AbstractContextManager):
         )
 
     def rows(self) -> list[list[str]]:
-        """Return the columns of `status`: component, wanted, running, health, address, since."""
+        """Return the rows of `status`: component, desired count, running count, health, address, since."""
         lines = self.run("status").stdout.splitlines()[2:]
         return [re.split(r"\s{2,}", line.strip()) for line in lines]
 
     def call(self, path: str, body: dict | None = None, method: str | None = None) -> tuple[int, Any]:
-        """Send a request to the public API as the generated admin."""
+        """Send a request to Airflow's public API as the generated admin."""
         if not self._token:
             password = self.run("password").stdout.strip()
             if self.major == 2:
@@ -147,7 +147,7 @@ class Cluster(AbstractContextManager):
         return found["task_instances"]
 
     def log(self, run: str, task: str, expected: str, *, number: int = 1, index: int = -1) -> str:
-        """Wait until the log of a try contains a text, and return it."""
+        """Wait until the log of a try contains *text*, and return the log."""
         path = f"{run}/taskInstances/{task}/logs/{number}?full_content=true&map_index={index}"
         end = time.monotonic() + 30
         while expected not in (text := str(self.call(path)[1])):
@@ -173,7 +173,7 @@ def send(url: str, body: dict | None = None, method: str | None = None, **header
 
 
 def eventually(condition: Callable[[], Any], seconds: float) -> Any:
-    """Wait until the function returns a true value, and return it."""
+    """Call the function until it returns a true value, and return that value."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < end, f"not true after {seconds} s"
@@ -182,7 +182,7 @@ def eventually(condition: Callable[[], Any], seconds: float) -> Any:
 
 
 def marked(state: Path) -> list[str]:
-    """Return the command line of each process that carries this state directory's mark."""
+    """Return the command line of each process whose environment has this state directory's mark."""
     owner = state / "owner.json"
     if not owner.exists():
         return []

@@ -1,4 +1,4 @@
-"""The eleven communications of a cluster: how a run shows each, or why it must be absent."""
+"""The eleven communications in Airflow's documentation: which observations show each, or why it must be absent."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ WORDS = {
     10: "scheduler → Celery's result backend",
     11: "scheduler → Celery's broker",
 }
-# Rules that no local run can use.
+# Security group rules that no local run can use.
 NOT_HERE = {
     Edge(CLIENTS, "Web", 80): "the load balancer's stand-in listens on 127.0.0.1, in no network of the cluster",
 }
 
 
-# Commands of every client when it connects.
+# Redis commands that every client sends when it connects.
 _OF_THE_CLIENT = ("PING", "CLIENT", "SELECT", "INFO", "AUTH", "HELLO")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A connection that must be made."""
+    """A network connection that must be observed."""
 
     source: str
     target: str
     port: int
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Return whether it was made, the rule that allows it, and the observation."""
+        """Return whether the connection was made, the rule that allows it, and the observation."""
         edge = Edge(self.source, self.target, self.port)
         seen = observed.edges.get(edge)
         ok = bool(seen and seen.times) and edge in observed.rules.admitted
@@ -48,13 +48,13 @@ class Connection:
 
 @dataclass(frozen=True)
 class BrokerCommands:
-    """Commands that a component must send to a database of the broker."""
+    """Commands that a component must send to a numbered database of the broker."""
 
     source: str
     database: int
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Return whether they were sent, the rule that allows them, and the observation."""
+        """Return whether commands were sent, the rule that allows them, and the observation."""
         ok, rule, text = Connection(self.source, "Broker", 6379).judge(observed)
         done = {
             command: times
@@ -67,14 +67,14 @@ class BrokerCommands:
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request to the AWS API that must be sent; for S3, *what* is the bucket's content."""
+    """A request that must be sent to the AWS API; *what* is the operation or, for S3, the content of the bucket."""
 
     source: str
     service: str
     what: str = ""
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Return whether it was sent, the rule that allows it, and the observation."""
+        """Return whether the request was sent, the rule that allows it, and the observation."""
         sent = {
             f"{what} {times} times": times
             for (name, service, what), times in sorted(observed.calls.items())
@@ -87,13 +87,13 @@ class ApiRequest:
 
 @dataclass(frozen=True)
 class Absent:
-    """Connections, or requests for DAG files, that must be absent.
+    """A connection, or a request for DAG files, that must be absent.
 
     Args:
-        source: the client.
-        target: the server.
+        source: the client's component.
+        target: the server's component, or "DAG files".
         because: why the client has no need to connect.
-        tries: whether Airflow may try, without a response.
+        tries: whether Airflow may try to connect without getting a response.
     """
 
     source: str
@@ -102,7 +102,7 @@ class Absent:
     tries: bool = False
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Return whether it is absent and no rule allows it, that rule, and the number of connections."""
+        """Return whether it is absent and no rule allows it, the rule that does, and the observation."""
         if self.target == "DAG files":
             times, rule = observed.asked(self.source, "s3", self.target), ""
         else:
@@ -116,15 +116,15 @@ class Absent:
         return not times and not rule, rule or "none", text
 
 
-# Airflow requests the log of every running task from its host, even without a log server; the request times out after 5
-# s because no security group rule allows it ([api] log_fetch_timeout_sec).
+# Airflow requests each running task's log from the task's host, even if there is no log server. No security group rule
+# allows that, so the request times out after 5 s ([api] log_fetch_timeout_sec).
 TRIED = frozenset(Edge(web, "Tasks/executor", 8793) for web in ("ApiServer", "Webserver"))
 
 Expected: TypeAlias = Connection | BrokerCommands | ApiRequest | Absent
 
 
 def expected_communications(airflow: int, executor: str) -> dict[int, list[Expected]]:
-    """Return the expected observations of each communication; *executor* is "celery", "sqs" or "ecs"."""
+    """Return what must be observed for each communication; *executor* is "celery", "sqs" or "ecs"."""
     web = "ApiServer" if airflow >= 3 else "Webserver"
     worker = "Tasks/executor" if executor == "ecs" else "Pools/default"
     live: list[Expected] = [Connection(web, worker, 8793)]
@@ -152,7 +152,7 @@ def expected_communications(airflow: int, executor: str) -> dict[int, list[Expec
         9: [Connection("Scheduler", "Database", 5432)],
     }
     if executor == "celery":
-        # Redis has the results in database 1 and the commands in database 0.
+        # In Redis, database 1 has Celery's results and database 0 its task messages.
         found |= {6: [BrokerCommands(worker, 1)], 7: [BrokerCommands(worker, 0)]}
         found |= {10: [BrokerCommands("Scheduler", 1)], 11: [BrokerCommands("Scheduler", 0)]}
     elif executor == "sqs":
@@ -167,7 +167,7 @@ def expected_communications(airflow: int, executor: str) -> dict[int, list[Expec
 
 
 def forbidden_connections(airflow: int) -> dict[str, list[tuple[str, str, int | None]]]:
-    """Return forbidden connections as source, target and port; "*" is any target, None any port."""
+    """Return forbidden connections (source, target, port) by name; "*" is any target, None any port."""
     web = "ApiServer" if airflow >= 3 else "Webserver"
     workers = ("Pools/default", "Tasks/executor")
     tasks = (web, "Scheduler", "DagProcessor", "Triggerer", "Migration", *workers)
@@ -196,7 +196,7 @@ def forbidden_connections(airflow: int) -> dict[str, list[tuple[str, str, int | 
 
 
 def violations(observed: Observed, pairs: list[tuple[str, str, int | None]]) -> list[str]:
-    """Return the forbidden connections that were made or tried."""
+    """Return the forbidden connections that were made or attempted."""
     return [
         str(seen)
         for edge, seen in observed.edges.items()
@@ -206,5 +206,5 @@ def violations(observed: Observed, pairs: list[tuple[str, str, int | None]]) -> 
 
 
 def rows(title: list[str], lines: list[list[str]]) -> str:
-    """Return a Markdown table."""
+    """Return the observations as rows of a Markdown table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [title, ["---"] * len(title), *lines])

@@ -1,4 +1,4 @@
-"""Appends the packages of the extra [local] to the path, behind all others."""
+"""Appends the packages of the extra [local] to the end of the import path."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The connections of a running local cluster by the names of the plan, compared with its security group rules."""
+"""Compares the connections between components of a running local cluster with its security group rules."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from wire import Wire
 
 from signed import post_json
 
-# Endpoints without a security group of the cluster.
+# Names of clients and servers that have no security group of the cluster.
 MACHINE, AWS, AGENT, CLIENTS, OUTSIDE = "this machine", "AWS API", "ECS agent", "Clients", "unknown"
 METADATA = "169.254.170.2"
 RUNNER = "airflow-ecs local up"
-# Descriptions of the stores' security groups.
+# Descriptions of security groups, with the names of their owners in the plan.
 STORES = {
     "Load balancer of Airflow": "Web",
     "Metadata database of Airflow": "Database",
     "Celery broker of Airflow": "Broker",
     "Files of the Airflow database": "Database/Files",
 }
-# Log stream prefixes of tasks without a service.
+# Log stream prefixes of ECS tasks that belong to no service, with their names in the plan.
 RUN_TASKS = {"Gate": "Migration", "executor": "Tasks/executor"}
-# The runner's own connections to stores, for its health checks.
+# Connections of the local runner for its own health checks.
 OWN = {(MACHINE, "Broker", 6379), (MACHINE, "Database", 5432)}
 
 
 @dataclass(frozen=True, order=True)
 class Edge:
-    """A connection between components, by the names of the plan."""
+    """A connection from one component of the plan to a port of another."""
 
     source: str
     target: str
@@ -46,13 +46,13 @@ class Edge:
 
 @dataclass(frozen=True)
 class Seen:
-    """The observed connections of an edge.
+    """All observed connections of an edge.
 
     Args:
         edge: the edge.
-        times: number of connections.
-        refused: number of further attempts.
-        addresses: pairs of source and target.
+        times: number of successful connections.
+        refused: number of failed attempts to connect.
+        addresses: pairs of source and target address.
         clients: names of client processes.
         server: name of the server process.
     """
@@ -65,7 +65,7 @@ class Seen:
     server: str
 
     def __str__(self) -> str:
-        """Return process and address of both sides."""
+        """Return names and addresses of client and server."""
         froms, tos = ({pair[side] for pair in self.addresses} for side in (0, 1))
         who = " / ".join(self.clients) or "a process too short to be caught"
         server = f" ({self.server})" if self.server else ""
@@ -76,14 +76,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Rules:
-    """The security group rules of an account: inbound rules, and components with unlimited egress."""
+    """Security group rules: *admitted* edges, and *unbound* components, which have unlimited egress."""
 
     admitted: frozenset[Edge]
     unbound: frozenset[str]
 
     @classmethod
     def read(cls, groups: Sequence[Mapping[str, Any]]) -> Rules:
-        """Return the rules in the groups as DescribeSecurityGroups returns them, without groups of other stacks."""
+        """Parse groups from DescribeSecurityGroups, except for those of other stacks."""
         names = names_of(groups)
         admitted, unbound = set(), set()
         for group in groups:
@@ -101,8 +101,8 @@ class Rules:
         return cls(frozenset(admitted), frozenset(unbound))
 
     def allow(self, edge: Edge) -> bool:
-        """Return whether the rules allow a connection, or it is one of the runner's own connections."""
-        if edge.target in (AWS, AGENT):  # on AWS, an endpoint outside of every group
+        """Return whether the rules allow a connection, or the local runner makes it for itself."""
+        if edge.target in (AWS, AGENT):  # on AWS, these have no security group of the cluster
             return edge.source in self.unbound
         if edge.source == MACHINE:
             return (edge.source, edge.target, edge.port) in OWN or Edge("Web", edge.target, edge.port) in self.admitted
@@ -110,7 +110,7 @@ class Rules:
 
 
 def names_of(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the name of each group's owner by the group's id."""
+    """Return the owner's name in the plan by security group id."""
     found = {}
     for group in groups:
         text = group["Description"]
@@ -124,7 +124,7 @@ class Account:
     """The AWS account of a running cluster.
 
     Args:
-        state: its state directory.
+        state: the state directory of the cluster.
     """
 
     state: Path
@@ -142,25 +142,27 @@ class Account:
         return session.client(service, endpoint_url=self._run["api"])
 
     def rules(self) -> Rules:
-        """Return the account's rules."""
+        """Return the account's security group rules."""
         return Rules.read(self.client("ec2").describe_security_groups()["SecurityGroups"])
 
     @property
     def port(self) -> int:
-        """Return the port of the AWS API."""
+        """Return the port of the local AWS API."""
         return int(self._run["api"].rpartition(":")[2])
 
     def address(self, store: str) -> str:
-        """Return the address of a store."""
+        """Return the IP address of a store."""
         return next(ip for ip, name in self._stores() if name == store)
 
     def names(self) -> dict[str, str]:
-        """Return the owner of each address: current and past tasks, and stores."""
+        """Return the owner's name of each IP address: running and stopped tasks, and stores."""
         return {**dict(self._tasks()), **dict(self._stores())}
 
     def _stores(self) -> Iterator[tuple[str, str]]:
         (number,) = re.findall(r"//198\.18\.(\d+)\.1:", self._run["task_api"])
-        hosts = next(Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")).read_text()  # all files are equal
+        hosts = next(
+            Path("/etc/netns").glob(f"airflow-ecs-{number}-*/hosts")
+        ).read_text()  # the hosts files of all tasks are equal
         places = {name: line.split()[0] for line in hosts.splitlines() for name in line.split()[1:]}
         for instance in self.client("rds").describe_db_instances()["DBInstances"]:
             yield places[instance["Endpoint"]["Address"]], "Database"
@@ -190,13 +192,13 @@ class Account:
                 yield groups[group], service
 
     def _prefix(self, definition: str) -> str:
-        """Return the name of a task without a service, by the prefix of its log streams."""
+        """Return the name of an ECS task without a service, from the prefix of its log streams."""
         found = self.client("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
         options = found["containerDefinitions"][0]["logConfiguration"]["options"]
         return RUN_TASKS.get(options["awslogs-stream-prefix"], options["awslogs-stream-prefix"])
 
     def grants(self) -> dict[str, list[Grant]]:
-        """Return what the task role of each component allows."""
+        """Return the actions that the task role of each component allows."""
         ecs, iam = self.client("ecs"), self.client("iam")
         definitions = {self._prefix(arn): arn for arn in ecs.list_task_definitions()["taskDefinitionArns"]}
         definitions |= {name: service["taskDefinition"] for name, service in self._services()}
@@ -210,12 +212,12 @@ class Account:
         return found
 
     def calls(self) -> list[list[Any]]:
-        """Return the calls of the AWS API: address, service, operation, bucket, times."""
+        """Return the recorded AWS API requests: client address, service, operation, bucket, count."""
         found: list[list[Any]] = post_json(f"{self._run['api']}/_emulator/calls", self._key)
         return found
 
     def buckets(self) -> dict[str, str]:
-        """Return the content of each bucket by its name."""
+        """Return what each bucket is for, such as "DAG files", by bucket name."""
         found = {}
         for name in (each["Name"] for each in self.client("s3").list_buckets()["Buckets"]):
             for part, holds in (("dagsbucket", "DAG files"), ("logstasks", "task logs"), ("accesslogs", "access logs")):
@@ -229,10 +231,10 @@ class Observed:
     """The observations of a run.
 
     Args:
-        edges: connections, made or tried, by edge.
-        calls: number of AWS API requests by component, service, and operation or bucket's content.
-        rules: the rules of the template.
-        commands: number of broker commands by component, database and command.
+        edges: connections and failed attempts, by edge.
+        calls: number of AWS API requests by component, service, and operation or (S3) content of the bucket.
+        rules: the security group rules of the template.
+        commands: number of Redis commands by component, database and command.
     """
 
     edges: Mapping[Edge, Seen]
@@ -242,7 +244,7 @@ class Observed:
 
     @classmethod
     def of(cls, wire: Wire, account: Account, done: Mapping[tuple[str, int, str], int]) -> Observed:
-        """Combine the recorded packets and commands with the descriptions of the account."""
+        """Name the clients and servers of recorded packets, commands and requests by the account's descriptions."""
         names = {METADATA: AGENT, wire.this_machine: MACHINE, **account.names()}
         buckets = account.buckets()
         calls: dict[tuple[str, str, str], int] = {}
@@ -254,7 +256,7 @@ class Observed:
         return cls(edges(wire, names, account.port), calls, account.rules(), commands)
 
     def asked(self, who: str, service: str, what: str = "") -> int:
-        """Return the number of a component's requests to a service; for S3, *what* is the bucket's content."""
+        """Return a component's number of requests to a service with *what* in operation or bucket content."""
         return sum(n for (name, of, done), n in self.calls.items() if (name, of) == (who, service) and what in done)
 
     @property
@@ -264,9 +266,9 @@ class Observed:
 
 
 def edges(wire: Wire, names: Mapping[str, str], api: int) -> dict[Edge, Seen]:
-    """Return the recorded connections by the names of the plan; *api* is the port of the AWS API."""
+    """Return the recorded connections with the names of the plan; *api* is the AWS API's port."""
     grouped: dict[Edge, list[Any]] = {}
-    for flow in sorted({*list(wire.attempts), *list(wire.accepted)}):  # copies, because recording goes on
+    for flow in sorted({*list(wire.attempts), *list(wire.accepted)}):  # copies, because the recorder still adds flows
         source, target = names.get(flow.source, f"{OUTSIDE} {flow.source}"), names.get(flow.target)
         if target is None:
             target = f"{OUTSIDE} {flow.target}"

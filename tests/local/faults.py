@@ -1,4 +1,4 @@
-"""Tools for tests of faults: a DAG whose tasks write marks, their evaluation, and ways to stop processes."""
+"""Tools for fault tests: a DAG whose tasks record their begin and end, its evaluation, and ways to stop processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 TASKS: Final = 200
-# Each execution appends a line at its begin and its end: task, try, "begins" or "ends", time.
+# Each execution of a task appends a line (a mark) at begin and end: task, try, "begins" or "ends", time.
 DAG: Final = """
 import os, time
 from datetime import datetime, timedelta
@@ -46,7 +46,7 @@ with DAG("many", start_date=datetime(2024, 1, 1), schedule=None, catchup=False, 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a task, with its try number and its begin and end in seconds since the epoch."""
+    """One execution of a task, with try number, and begin and end in seconds since 1970."""
 
     task: int
     attempt: int
@@ -56,7 +56,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The executions of a run, by begin; times of a fault and of the recovery from it."""
+    """The executions of a DAG run by their begin, and the times of a fault (*struck*) and recovery (*healed*)."""
 
     executions: tuple[Execution, ...]
     struck: float
@@ -69,7 +69,7 @@ class Outcome:
 
     @property
     def longest_pause(self) -> float:
-        """Return the longest time after the fault without the end of a task."""
+        """Return the longest time in seconds after the fault in which no task ended."""
         ends = sorted(e.ended for e in self.executions if e.ended and e.ended > self.struck)
         return max(later - earlier for earlier, later in zip([self.struck, *ends], ends, strict=False))
 
@@ -79,7 +79,7 @@ class Outcome:
         return sorted(task for task, count in Counter(e.task for e in self.executions).items() if count > 1)
 
     def wrong(self) -> list[str]:
-        """Return errors: tasks that never ended, tries that ran twice, and repetitions without a cause."""
+        """Return errors: tasks that never ended, tries that ran twice, and tasks repeated without a fault."""
         found = [f"task {task} never ended" for task in range(TASKS) if task not in {e.task for e in self._ended()}]
         tries = Counter((e.task, e.attempt) for e in self.executions)
         found += [f"try {attempt} of task {task} ran {n} times" for (task, attempt), n in tries.items() if n > 1]
@@ -92,8 +92,8 @@ class Outcome:
         return [e for e in self.executions if e.ended]
 
     def _is_struck(self, execution: Execution) -> bool:
-        """Return whether it ran, or Airflow had not yet recorded its end, during the fault."""
-        record = 5.0  # seconds after its last line until Airflow has recorded the end, on a busy machine
+        """Return whether, during the fault, the execution ran or Airflow had not yet recorded its end."""
+        record = 5.0  # seconds until a busy machine has recorded the end of an execution
         return execution.began < self.healed and (execution.ended is None or execution.ended + record > self.struck)
 
 
@@ -112,13 +112,13 @@ COLUMNS: Final = (
 
 
 def table(*cells: object) -> str:
-    """Return the table's head and one row, with whole seconds."""
+    """Return a Markdown table with one row, in whole seconds."""
     texts = [f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in cells]
     return "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, ["---"] * len(COLUMNS), texts))
 
 
 def executions(text: str) -> tuple[Execution, ...]:
-    r"""Return the executions of a run from its marks.
+    r"""Return the executions of a DAG run from its marks (lines).
 
     Examples:
         >>> executions("3 1 begins 10.0\n4 1 begins 11.0\n3 1 ends 12.0\n")[0].ended
@@ -147,12 +147,12 @@ def used_slots(log: str) -> int | None:
 
 
 def processes(state: Path, label: str) -> list[int]:
-    """Return the first processes of a component, or of a store whose logical id contains *label*."""
+    """Return the pids of a component's main processes, or of those of a store whose logical id contains *label*."""
     found = []
     for file in sorted((state / "processes").glob("*.json")):
         try:
             record = json.loads(file.read_text())
-        except (OSError, ValueError):  # the file is incomplete, or was just removed
+        except (OSError, ValueError):  # another process is writing or has removed the file
             continue
         name, slash, _ = record["name"].partition("/")
         is_store = not slash and not name.endswith("(TLS)")
@@ -162,7 +162,7 @@ def processes(state: Path, label: str) -> list[int]:
 
 
 def session(leader: int) -> list[int]:
-    """Return every process of a container; all share a session."""
+    """Return the pids of a container, whose processes share a session."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -175,7 +175,7 @@ def session(leader: int) -> list[int]:
 
 
 def kill(leader: int) -> None:
-    """Kill all processes of a container, as the loss of its host does."""
+    """Kill all processes of a container, as if its host failed."""
     for pid in session(leader):
         try:
             os.kill(pid, signal.SIGKILL)

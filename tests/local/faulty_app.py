@@ -1,4 +1,4 @@
-"""An app whose cluster is configured by TEST_BROKER, TEST_AIRFLOW, and Airflow options as JSON in TEST_CONFIG."""
+"""A CDK app whose cluster is configured by TEST_BROKER, TEST_AIRFLOW, and Airflow options as JSON in TEST_CONFIG."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The report of executors and releases, also from several processes."""
+"""A report of test results by executor and release, which several processes can write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS: dict[str, str] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """The result of one case: seconds until ready and of the DAG runs, numbers of task instances and logs."""
+    """The result of one case: seconds until ready, seconds for the DAG runs, and numbers of task instances and logs."""
 
     executor: str
     release: str
@@ -29,7 +29,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Return the beginning of the row, which identifies the case."""
+        """Return the row's first two columns, which identify the case."""
         return f"| {self.executor} | {self.release} |"
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cluster import REPOSITORY, Cluster, eventually
 
-# The newest releases for each line; the client for 2.x ends with 2.10.
+# The newest client releases for Airflow 2 and 3; the last client for 2.x is 2.10.
 PINNED = {
     3: ("apache-airflow-client==3.3.2", "apache-airflow-ctl==0.1.5"),
     2: ("apache-airflow-client==2.10.0",),
@@ -33,7 +33,7 @@ def environment(major: int) -> Path:
 
 
 def rest(cluster: Cluster) -> dict[str, Any]:
-    """Return the output of the REST client: version, listed, waited, state, log."""
+    """Run the REST client; return its output: version, listed, waited, state, log."""
     program = [environment(cluster.major) / "python", _SCRIPTS / f"rest{cluster.major}.py", cluster.url]
     password = cluster.run("password").stdout
     return json.loads(_run(program, password).splitlines()[-1])
@@ -61,7 +61,7 @@ class Ctl:
         return json.loads(done[start:])
 
     def finish(self, dag: str, run: str) -> str:
-        """Wait for the end of a run and return its state."""
+        """Wait for the end of a DAG run and return its state."""
 
         def state() -> str | None:
             (found,) = self.json("dagrun", "get", dag, run)

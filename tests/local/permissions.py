@@ -1,4 +1,4 @@
-"""The permissions of task roles, which the local API does not enforce, and the requests of a run."""
+"""Compares the recorded AWS API requests with the permissions of task roles, which the local API does not enforce."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ S3 = {
     "GET bucket": "s3:ListBucket",
     "HEAD bucket": "s3:ListBucket",
 }
-# Actions that need no permission.
+# Actions that AWS allows without permission.
 FREE = {"sts:GetCallerIdentity"}
 
 
@@ -28,14 +28,14 @@ class Grant:
     resources: tuple[str, ...]
 
     def covers(self, action: str, resource: str) -> bool:
-        """Return whether it allows an action on an ARN that contains *resource*."""
+        """Return whether the statement allows an action on an ARN that contains *resource*."""
         return any(fnmatchcase(action.lower(), each.lower()) for each in self.actions) and any(
             each == "*" or resource in each for each in self.resources
         )
 
 
 def grants(policies: Sequence[Mapping[str, Any]]) -> Iterator[Grant]:
-    """Yield the allowing statements of policy documents, without their conditions."""
+    """Yield the statements of policy documents that allow actions, without their conditions."""
     for policy in policies:
         for statement in policy["Statement"]:
             if statement["Effect"] == "Allow":
@@ -47,7 +47,7 @@ def grants(policies: Sequence[Mapping[str, Any]]) -> Iterator[Grant]:
 
 
 def action(service: str, operation: str) -> str:
-    """Return the action that a call needs; empty if only the body contains it."""
+    """Return the IAM action that an API request needs; empty if only the request's body contains it."""
     if service == "s3":
         return S3[operation]
     return f"{service}:{operation}" if operation else ""
@@ -56,7 +56,7 @@ def action(service: str, operation: str) -> str:
 def forbidden(
     calls: Sequence[tuple[str, str, str, str]], granted: Mapping[str, Sequence[Grant]]
 ) -> list[tuple[str, str, str]]:
-    """Return the calls that no statement allows, as component, action, resource."""
+    """Return the requests that no statement allows, as component, action, resource."""
     found = set()
     for who, service, operation, resource in calls:
         needed = action(service, operation) if who in granted else ""

@@ -1,4 +1,4 @@
-"""State directories, and the kinds of network that this machine supports."""
+"""Temporary state directories, and the kinds of network that this machine supports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXTRA = Path(__file__).parents[2] / ".venvs/local/lib" / f"python3.{sys.version_
 @contextmanager
 def temporary_state() -> Iterator[State]:
     """Open a state directory and remove it afterwards."""
-    # Short, because the path of a socket has at most 107 bytes.
+    # The path is short, because the path of a socket has at most 107 bytes.
     folder = Path(mkdtemp(prefix="state-", dir="/tmp"))
     state = State.open(folder / "s")
     try:
@@ -45,7 +45,7 @@ def command_lines() -> bytes:
     """Return the command lines of all processes."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # processes start and end meanwhile
+        with suppress(OSError):  # the process has ended
             found.append((folder / "cmdline").read_bytes())
     return b"".join(found)
 
@@ -61,7 +61,7 @@ def why_not_isolated() -> str:
 
 
 def networks() -> list[bool]:
-    """Return the parameters loopback and, with a visible skip if unsupported, namespaces."""
+    """Return the pytest parameters "loopback" and "namespaces"; the latter is skipped if unsupported."""
     if reason := why_not_isolated():
         print(f"NOT RUN with namespaces: {reason}", file=sys.stderr)
         return [False]

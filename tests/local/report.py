@@ -1,4 +1,4 @@
-"""Reports of test runs."""
+"""Prints and saves reports of test runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scan for the secrets of a running local cluster, in command lines, readable files and logs."""
+"""Scans command lines, readable files and logs for the secrets of a running local cluster."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from urllib.parse import quote
 from cdk_airflow_ecs.local.stores.postgres_programs import ROOT_DATA
 
 _LONGEST = 1 << 24  # bytes of one file that are read
-# A signed token of Airflow, which authorizes a task or a user.
+# A signed token (JWT) with which Airflow authorizes a task or a user.
 _TOKEN = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}")
 
 
 def secrets_of(state: Path) -> dict[str, str]:
-    """Return the secrets of a state directory by name: those of the template and of the runner."""
+    """Return the secrets in a state directory by name: those of the template and of the local runner."""
     found = {}
     saved = json.loads((state / "secrets.json").read_text()) if (state / "secrets.json").exists() else {}
     for name, text in saved.items():
@@ -33,7 +33,7 @@ def secrets_of(state: Path) -> dict[str, str]:
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the text itself, or the password fields of JSON."""
+    """Yield the password fields of a JSON object, or any other text itself."""
     try:
         fields = json.loads(text)
     except ValueError:
@@ -45,12 +45,12 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
 
 
 def forms(value: str) -> set[str]:
-    """Return the spellings of a secret: plain, in a URL, in JSON."""
+    """Return the spellings of a secret: plain, URL-quoted, JSON-quoted."""
     return {value, quote(value, safe=""), json.dumps(value)[1:-1]}
 
 
 def open_to_others(path: Path) -> bool:
-    """Return whether any user can read a file, with regard to each folder above it."""
+    """Return whether any user can read a file; false if a folder above it is private."""
     try:
         if not path.stat().st_mode & stat.S_IROTH:
             return False
@@ -61,10 +61,10 @@ def open_to_others(path: Path) -> bool:
 
 @dataclass
 class Scan(AbstractContextManager):
-    """A scan during a `with` block.
+    """A scan that runs during a `with` block.
 
     Args:
-        state: the state directory of the cluster, which need not exist yet.
+        state: the state directory of the cluster; it may be created later.
         places: returns the places to scan for readable files; the default is everything that a run writes.
     """
 
@@ -93,7 +93,7 @@ class Scan(AbstractContextManager):
         self._texts[kind][name] = text
 
     def findings(self) -> list[str]:
-        """Return each secret or token found, as kind of place, place and name, without its value."""
+        """Return each secret or token that was found, as kind of place, place and name, without the value."""
         self._look_at_processes()
         self._look_at_files()
         secrets = {form: name for name, value in secrets_of(self.state).items() for form in forms(value)}
@@ -102,7 +102,7 @@ class Scan(AbstractContextManager):
         found = set()
         for kind, named in texts.items():
             self.looked_at[kind] = len(named)
-            for place, text in list(named.items()):  # a copy, because the scan goes on
+            for place, text in list(named.items()):  # a copy, because the scan still adds texts
                 found |= {f"{kind}: {place}: {name}" for form, name in secrets.items() if form in text}
                 found |= {f"{kind}: {place}: a token"} if _TOKEN.search(text) else set()
         return sorted(found)
@@ -135,7 +135,7 @@ class Scan(AbstractContextManager):
 
 
 def places_of(state: Path) -> list[Path]:
-    """Return the folders and files to which a run on this state directory writes."""
+    """Return the folders and files to which a local cluster with this state directory writes."""
     with suppress(OSError, ValueError, KeyError):
         identity = json.loads((state / "owner.json").read_text())["id"]
         loose = [path for folder in ("/tmp", "/var/tmp") for path in Path(folder).iterdir() if path.is_file()]
@@ -145,7 +145,7 @@ def places_of(state: Path) -> list[Path]:
 
 
 def logs_of(state: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield every log on disk: kind, name, text."""
+    """Yield kind, name and text of every log on disk."""
     for file in [*(state / "logs").glob("*"), *state.glob("*.log")]:
         yield "log of a container or store", file.name, file.read_text(errors="replace")
     for file in (state / "homes").rglob("logs/**/*"):
@@ -154,7 +154,7 @@ def logs_of(state: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def logs_in(client: Callable[[str], Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield every log event and bucket object of the AWS API: kind, name, text."""
+    """Yield kind, name and text of all log streams and bucket objects in the AWS API."""
     logs, s3 = client("logs"), client("s3")
     for group in (each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]):
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):

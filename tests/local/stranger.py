@@ -1,4 +1,4 @@
-"""Requests of another user of the machine to the local AWS API."""
+"""Sends requests of another user of this machine to the local AWS API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Collection
 
-# Standard library only, because the system's Python runs it.
+# This program uses only the standard library, because the system's Python runs it.
 STRANGER = """
 import sys, urllib.error, urllib.request
 made_up = "AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=" + "0" * 64
@@ -36,7 +36,7 @@ for request in requests:
 def ask_as_another_user(key: str, urls: Collection[str]) -> list[str]:
     """Send 18 requests to each URL as `nobody`, with the id of the run's key.
 
-    Return a line for each, which begins with a status, "none" or "GOT".
+    Return one line per request, which begins with an HTTP status, "none" (no response) or "GOT" (success).
     """
     words = [shutil.which("python3", path="/usr/bin:/usr/local/bin"), "-I", "-c", STRANGER, key, *urls]
     done = subprocess.run(words, user="nobody", group="nogroup", capture_output=True, text=True, check=True, cwd="/")

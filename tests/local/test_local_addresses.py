@@ -1,4 +1,4 @@
-"""Addresses and names of tasks, with network namespaces and on loopback."""
+"""IP addresses and DNS names of tasks, with network namespaces and on the loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.network.namespaces import NotAllowed
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# A server that returns the task's name.
+# The program of a server that returns the task's name.
 SERVER = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -60,11 +60,11 @@ def serve(task: TaskAddress, host: str) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-def test_two_tasks_serve_the_same_port(addresses: Addresses):
-    """Tasks and this machine reach both servers by name; a released task is killed."""
+def test_two_tasks_can_serve_the_same_port(addresses: Addresses):
+    """Tasks and this process reach both servers; the processes of a released task are killed."""
     tasks = [addresses.add(name) for name in ("one", "two", "three")]
     assert len({task.ip for task in tasks}) == 3
-    # Airflow's log server listens on all addresses, which only namespaces separate.
+    # Airflow's log server listens on all addresses, so two of them need namespaces.
     servers = [serve(task, "0.0.0.0" if addresses.isolated else task.ip) for task in tasks[:2]]
     try:
         for task in tasks[:2]:
@@ -86,7 +86,7 @@ def test_two_tasks_serve_the_same_port(addresses: Addresses):
 
 
 def test_running_tasks_resolve_changed_names(addresses: Addresses):
-    """Running tasks resolve a changed name to its new addresses at once."""
+    """Running tasks immediately resolve a changed DNS name to its new addresses."""
     one, two = addresses.add("one"), addresses.add("two")
     addresses.point("api.internal", [one.ip, two.ip])
     look = "import socket,sys;print(*sorted({i[4][0] for i in socket.getaddrinfo(sys.argv[1],80,socket.AF_INET)}))"
@@ -147,8 +147,8 @@ def test_every_task_reaches_the_metadata_server(addresses: Addresses):
 
 
 @pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
-def test_new_tasks_do_not_change_the_address_of_the_bridge():
-    """New tasks do not change the bridge's hardware address; when they did, tasks lost the metadata for 20 s."""
+def test_new_tasks_do_not_change_the_hardware_address_of_the_bridge():
+    """New tasks do not change the bridge's hardware address; otherwise tasks could not reach the metadata for 20 s."""
     addresses = Addresses.open(isolated=True)
     hub = ["ip", "-n", addresses.hub, "-brief", "link"]
     try:
@@ -161,8 +161,8 @@ def test_new_tasks_do_not_change_the_address_of_the_bridge():
         addresses.close()
 
 
-def test_two_runs_side_by_side(addresses: Addresses):
-    """A second run has other addresses, and its end does not affect the first."""
+def test_two_local_runs_have_different_addresses(addresses: Addresses):
+    """A second run has other addresses than the first, and its end does not affect the first."""
     task = addresses.add("one")
     other = Addresses.open(isolated=addresses.isolated)
     try:
@@ -193,7 +193,7 @@ def test_namespaces_of_a_killed_run_are_removed():
     assert killed.returncode == -9, killed.stderr
     pid, namespace = killed.stdout.split()
     Addresses.open(isolated=True).close()
-    # Another run on this machine may be removing them.
+    # Wait, because another run on this machine may be removing the namespaces.
     eventually(lambda: not any(Path(folder, namespace).exists() for folder in ("/run/netns", "/etc/netns")), 60)
     eventually(lambda: has_ended(pid), 60)
 
@@ -206,8 +206,8 @@ def has_ended(pid: str) -> bool:
         return True
 
 
-def test_without_permission_for_namespaces(monkeypatch: pytest.MonkeyPatch):
-    """Without the permission to create namespaces, a run uses loopback and logs the reason."""
+def test_a_run_without_permission_for_namespaces_uses_the_loopback(monkeypatch: pytest.MonkeyPatch):
+    """Without the permission to create namespaces, a run uses the loopback and logs the reason."""
 
     def refuse() -> None:
         raise NotAllowed("only root may make them")
@@ -231,8 +231,8 @@ def test_without_permission_for_namespaces(monkeypatch: pytest.MonkeyPatch):
         ("read.db.internal", "127.0.0.2"),
     ],
 )
-def test_names_are_replaced_whole(text: str, resolved: str | None):
-    """Only complete names are replaced."""
+def test_only_complete_dns_names_are_replaced_by_addresses(text: str, resolved: str | None):
+    """On the loopback, only complete DNS names in a text are replaced by addresses."""
     addresses = Addresses.open(isolated=False)
     addresses.point("db.internal", ["127.0.0.1"])
     addresses.point("read.db.internal", ["127.0.0.2"])

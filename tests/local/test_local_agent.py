@@ -1,4 +1,4 @@
-"""The order in which the agent stops tasks."""
+"""The ECS agent stops tasks in an order that lets workers report results."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cdk_airflow_ecs.local.agent.agent import Agent
 
 
 class Task(SimpleNamespace):
-    """A task that ends as soon as it is stopped."""
+    """A fake task that ends as soon as it is stopped."""
 
     is_over = False
 
     def stop(self, reason, code, longest) -> None:
-        """End and record it."""
+        """End, and record the order."""
         del reason, code, longest
         self.is_over = True
         self.ended.append(self.record.group)

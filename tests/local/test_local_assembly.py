@@ -1,4 +1,4 @@
-"""Reading cloud assemblies."""
+"""The local runner reads cloud assemblies."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_stacks_are_in_the_order_of_their_dependencies(tmp_path):
 
 
 def test_one_template_is_enough(tmp_path):
-    """A template alone is a stack with the assets beside it."""
+    """A template without manifest is read as a stack, with the assets beside it."""
     write(tmp_path, A=[])
     (stack,) = read(tmp_path / "A.template.json")
     assert (stack.name, len(stack.files)) == ("A", 1)
@@ -85,14 +85,14 @@ def test_one_template_is_enough(tmp_path):
     ],
 )
 def test_an_invalid_template_is_refused(tmp_path, name, text, message):
-    """An invalid template is refused with its name and the error."""
+    """An invalid template is refused with its file name and the error."""
     (tmp_path / name).write_text(text)
     with pytest.raises(Refusal, match=message):
         read(tmp_path / name)
 
 
-def test_an_empty_folder_is_refused(tmp_path):
-    """An empty folder is refused with a remedy."""
+def test_a_folder_without_a_cloud_assembly_is_refused(tmp_path):
+    """A folder without a cloud assembly is refused with a remedy."""
     with pytest.raises(Refusal, match="Run `cdk synth` first"):
         read(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Certificates of the local certificate authority, verified by clients."""
+"""Clients verify certificates of the local certificate authority."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.network.certificate_authority import Authority, Issue
 
 
 def shake_hands(issued: Issued, trusted: Path, name: str) -> None:
-    """Connect a client that trusts *trusted* to a server with the certificate *issued*."""
+    """Connect a TLS client that trusts *trusted* to a server with the certificate *issued*."""
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(issued.certificate, issued.key)
     local, other = socket.socketpair()
@@ -29,7 +29,7 @@ def shake_hands(issued: Issued, trusted: Path, name: str) -> None:
     thread.start()
     try:
         context = ssl.create_default_context(cafile=str(trusted))
-        # The strictest verification, the default since Python 3.13.
+        # Strict verification is the default since Python 3.13.
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         context.wrap_socket(local, server_hostname=name).close()
     finally:
@@ -38,16 +38,16 @@ def shake_hands(issued: Issued, trusted: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["db.example.com", "127.64.1.2", "198.18.1.11"])
-def test_clients_accept_each_name(tmp_path: Path, name: str):
-    """A strict client accepts the certificate for each of its names and addresses."""
+def test_tls_clients_accept_each_name_in_a_certificate(tmp_path: Path, name: str):
+    """A strict client accepts a certificate for each of its DNS names and IP addresses."""
     authority = Authority(tmp_path / "authority")
     issued = authority.issue(["db.example.com", "127.64.1.2", "198.18.1.11"])
     for trusted in (authority.certificate, authority.bundle):
         shake_hands(issued, trusted, name)
 
 
-def test_clients_refuse_other_names_and_authorities(tmp_path: Path):
-    """A client refuses another name, and a certificate of another authority."""
+def test_tls_clients_refuse_other_names_and_authorities(tmp_path: Path):
+    """A TLS client refuses a name that is not in the certificate, and a certificate of another authority."""
     authority = Authority(tmp_path / "a")
     issued = authority.issue(["db.example.com"])
     with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for 'cache\.example\.com'"):
@@ -80,7 +80,7 @@ def test_an_expiring_certificate_is_replaced(tmp_path: Path):
 
 
 def test_public_authorities_are_still_trusted(tmp_path: Path):
-    """The bundle contains public authorities and the local one; only the owner can read keys."""
+    """The file of trusted authorities has public ones and the local one; only the owner can read keys."""
     authority = Authority(tmp_path / "a")
     context = ssl.create_default_context(cafile=str(authority.bundle))
     subjects = [dict(pair[0] for pair in each["subject"]) for each in context.get_ca_certs()]

@@ -1,4 +1,4 @@
-"""The local load balancer: forwarded headers, and ports that are refused."""
+"""The local load balancer sets forwarded headers and refuses ports in use."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def balancer() -> Iterator[Balancer]:
 @pytest.mark.parametrize(
     ("given", "passed"), [(None, "127.0.0.1"), ("1.2.3.4", "1.2.3.4, 127.0.0.1"), ("a, b", "a, b, 127.0.0.1")]
 )
-def test_the_address_of_the_client_is_appended(balancer, given, passed):
+def test_the_client_address_is_appended_to_x_forwarded_for(balancer, given, passed):
     """The client's address is appended to X-Forwarded-For, as an Application Load Balancer does."""
     headers = {"X-Forwarded-For": given, "x-forwarded-proto": "https"} if given else {}
     with urllib.request.urlopen(urllib.request.Request(balancer.url, headers=headers), timeout=60) as answer:
@@ -72,7 +72,7 @@ def test_the_address_of_the_client_is_appended(balancer, given, passed):
 
 
 def test_a_port_of_the_template_that_another_program_uses_is_refused():
-    """A template's port that another program uses is refused, because it would receive the requests."""
+    """The run is refused if another program uses a port of the template and would get its requests."""
     with socket.create_server(("127.0.0.1", 0)) as other_program:
         port = other_program.getsockname()[1]
         with pytest.raises(Refusal, match=f"port {port} of 127.0.0.1, which a task of this template needs"):
@@ -87,7 +87,7 @@ def test_the_load_balancer_cannot_use_the_port_of_a_task():
 
 
 def test_cookies_are_not_secure_over_http(balancer):
-    """Cookies lose Secure, because browsers and programs do not return Secure cookies over HTTP."""
+    """The load balancer removes `Secure` from cookies, because clients do not return such cookies over HTTP."""
     with urllib.request.urlopen(balancer.url, timeout=60) as answer:
         cookies = answer.headers.get_all("Set-Cookie")
     assert cookies == ["session=secure; HttpOnly; Path=/; SameSite=Lax", "theme=dark"]

@@ -1,4 +1,4 @@
-"""Counting the requests to the AWS API by address, without reading their bodies."""
+"""Requests to the local AWS API are counted by client address, without reading their bodies."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def request(service: str, **given: str) -> dict[str, str]:
         ({"REMOTE_ADDR": "198.18.7.11", "PATH_INFO": "/dags-1/a"}, ("", "", "")),
     ],
 )
-def test_a_request_is_read(made, expected):
-    """Service, operation and bucket are read from the request's head."""
+def test_service_operation_and_bucket_are_read_from_the_head_of_a_request(made, expected):
+    """Service, operation and bucket come from a request's path and headers."""
     assert read(made) == Call("198.18.7.11", *expected)
 
 
-def test_calls_are_counted():
-    """Equal calls of one address are counted in one row."""
+def test_equal_requests_of_one_client_are_counted_in_one_row():
+    """Equal requests from one address are counted in one row."""
     calls = Calls()
     for address in ("198.18.7.11", "198.18.7.11", "198.18.7.12"):
         calls.add(request("ecs", HTTP_X_AMZ_TARGET="AmazonEC2ContainerServiceV20141113.RunTask", REMOTE_ADDR=address))

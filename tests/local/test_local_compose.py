@@ -1,4 +1,4 @@
-"""A template as a compose project."""
+"""`airflow-ecs local compose` translates a template to a Compose project."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(params=[f"{broker}-{version}" for broker in ("redis", "sqs", "local") for version in VERSIONS])
 def project(request, synthesized) -> Project:
-    """Translate one combination of broker and release."""
+    """Translate a cluster with one combination of broker and release."""
     broker, version = request.param.split("-")
     executors = {"redis": CeleryExecutor(), "sqs": CeleryExecutor(broker=SqsBroker()), "local": LocalExecutor()}
     name = f"{broker}{version.replace('.', '')}"
@@ -54,8 +54,8 @@ def project(request, synthesized) -> Project:
 
 
 @pytest.mark.slow
-def test_compose_accepts_it(project: Project, tmp_path: Path):
-    """The YAML file matches the schema of the Compose Specification."""
+def test_the_project_matches_the_compose_schema(project: Project, tmp_path: Path):
+    """The file compose.yaml matches the schema of the Compose Specification."""
     write(project, tmp_path)
     code = (
         "import json,sys;from ruamel.yaml import YAML;import jsonschema\n"
@@ -72,7 +72,7 @@ def test_compose_accepts_it(project: Project, tmp_path: Path):
 
 @pytest.mark.slow
 def test_every_name_in_the_project_exists(project: Project):
-    """Every host name is a service or alias, and every volume and dependency is declared."""
+    """Every host name is a service or alias of the project, and every volume and dependency is declared."""
     services = project.document["services"]
     known = set(services)
     for service in services.values():
@@ -91,8 +91,8 @@ def test_every_name_in_the_project_exists(project: Project):
 
 
 @pytest.mark.slow
-def test_the_file_contains_no_secret(project: Project, tmp_path: Path):
-    """Secrets are in files that only the owner can read, and client and server have the same password."""
+def test_compose_yaml_contains_no_secret(project: Project, tmp_path: Path):
+    """Secrets are only in files that only the owner can read; client and server have the same password."""
     written = write(project, tmp_path)
     text = (tmp_path / "compose.yaml").read_text()
     secrets = {value for variables in project.environments.values() for value in variables.values()} - {"airflow"}
@@ -110,7 +110,7 @@ def test_the_file_contains_no_secret(project: Project, tmp_path: Path):
 
 @pytest.mark.slow
 def test_commands_and_environment_are_those_of_the_template(project: Project, synthesized, request):
-    """Command and environment of a container are the template's, except for the named substitutions."""
+    """Commands and environments are those of the template, except for the documented substitutions."""
     name = request.node.callspec.params["project"].replace(".", "").replace("-", "")
     resources = synthesized(name).template["Resources"]
     checked = 0
@@ -139,8 +139,8 @@ def test_commands_and_environment_are_those_of_the_template(project: Project, sy
 
 
 @pytest.mark.slow
-def test_the_web_component_listens_only_on_loopback(project: Project):
-    """Only the target of the load balancer publishes a port, on 127.0.0.1."""
+def test_only_the_web_component_publishes_a_port_on_the_loopback(project: Project):
+    """Only the load balancer's target publishes a port, and only on 127.0.0.1."""
     published = {name: each["ports"] for name, each in project.document["services"].items() if "ports" in each}
     assert list(published.values()) == [["127.0.0.1:8090:8080"]]
     assert set(published) <= {"api-server", "webserver"}
@@ -148,7 +148,7 @@ def test_the_web_component_listens_only_on_loopback(project: Project):
 
 @pytest.mark.slow
 def test_containers_of_a_task_share_its_network(synthesized):
-    """The second container of the API server shares the network of the first, whose name workers use."""
+    """The API server's second container shares the network of the first, by whose name workers reach both."""
     services = compose(synthesized("redis332", version=VERSIONS[0])).document["services"]
     assert services["execution-api"]["network_mode"] == "service:api-server"
     (alias,) = services["api-server"]["networks"]["default"]["aliases"]
@@ -157,8 +157,8 @@ def test_containers_of_a_task_share_its_network(synthesized):
 
 
 @pytest.mark.slow
-def test_dags_come_from_the_folder(project: Project):
-    """Exactly the components that read the bucket of DAGs mount the folder, read-only."""
+def test_components_that_read_dags_mount_the_dag_folder(project: Project):
+    """Exactly the components that read the DAG bucket in the template mount the local folder, read-only."""
     have = {
         name
         for name, each in project.document["services"].items()
@@ -171,8 +171,8 @@ def test_dags_come_from_the_folder(project: Project):
 
 
 @pytest.mark.slow
-def test_queues_are_those_of_the_template(project: Project):
-    """ElasticMQ has exactly the queues of Celery, and exists only with SQS."""
+def test_elasticmq_has_the_queues_of_the_template(project: Project):
+    """ElasticMQ has exactly the template's Celery queues, and is in the project only if the broker is SQS."""
     if "sqs" not in json.dumps(project.document["services"].get("worker", {})):
         assert "queues" not in project.document["services"]
         return
@@ -184,8 +184,8 @@ def test_queues_are_those_of_the_template(project: Project):
 
 
 @pytest.mark.slow
-def test_the_command(synthesized, tmp_path: Path):
-    """The command writes the project, prints the next steps, and keeps the secrets in a second run."""
+def test_a_second_compose_command_keeps_the_secrets(synthesized, tmp_path: Path):
+    """The command writes the project and prints the next steps; a second run keeps the secrets."""
     synthesized("redis332", version=VERSIONS[0])
     manifest = next(tmp_path.parent.glob("redis332*/manifest.json"))
     outputs, saved = [], []
@@ -201,16 +201,16 @@ def test_the_command(synthesized, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_ecs_tasks_are_refused(synthesized):
-    """Executors that start ECS tasks are refused by name with a remedy."""
+def test_executors_that_start_ecs_tasks_are_refused_in_compose(synthesized):
+    """Compose refuses executors that start ECS tasks, with their name and a remedy."""
     stack = synthesized("ecs", version=VERSIONS[0], executor=EcsExecutor())
     with pytest.raises(Refusal, match=r"AwsEcsExecutor.*airflow-ecs local up"):
         compose(stack)
 
 
 @pytest.mark.slow
-def test_secrets_follow_the_rules_of_the_template(synthesized):
-    """Generated secrets have the required length and alphabet, and `remember` keeps them."""
+def test_generated_secrets_follow_the_rules_of_the_template(synthesized):
+    """Generated secrets have the template's length and alphabet, and `remember` keeps them."""
     secrets_: dict[str, str] = {}
 
     def remember(name: str, make) -> str:
@@ -224,8 +224,8 @@ def test_secrets_follow_the_rules_of_the_template(synthesized):
     assert compose(stack).environments != first.environments
 
 
-def test_a_secret_of_the_user_is_required():
-    """Compose does not start without a secret that the template does not create."""
+def test_compose_requires_a_secret_that_the_template_does_not_create():
+    """Compose does not start until the user has set a secret that the template does not create."""
     definition = {
         "ContainerDefinitions": [
             {
@@ -253,8 +253,8 @@ def test_an_unsupported_resource_is_refused():
         compose(stack)
 
 
-def test_a_login_of_another_stack_is_refused():
-    """A database whose password is in another stack is refused."""
+def test_a_database_password_of_another_stack_is_refused():
+    """A database whose password is a secret of another stack is refused."""
     secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login"
     properties = {
         "Engine": "postgres",
@@ -277,7 +277,7 @@ def test_a_login_of_another_stack_is_refused():
         (True, "true"),
     ],
 )
-def test_intrinsic_functions(value: Any, resolved: str):
+def test_intrinsic_functions_resolve_as_in_cloudformation(value: Any, resolved: str):
     """Intrinsic functions return what CloudFormation returns."""
     values = Values(
         template={"Resources": {}, "Parameters": {"Size": {"Default": 7}}},
@@ -286,7 +286,7 @@ def test_intrinsic_functions(value: Any, resolved: str):
     assert values.text(value) == resolved
 
 
-def test_other_functions_are_refused():
+def test_unknown_intrinsic_functions_are_refused():
     """An unknown intrinsic function is refused by name."""
     values = Values(template={"Resources": {}}, answer=lambda *_: None)
     with pytest.raises(Refusal, match="Fn::ImportValue"):
@@ -294,12 +294,12 @@ def test_other_functions_are_refused():
 
 
 def test_values_are_quoted_as_compose_reads_them():
-    """Values are in single quotes, in which Compose interprets only the quote."""
+    """Values in env files are in single quotes, in which Compose interprets only the quote itself."""
     assert single_quoted("a$b\"c'd") == "'a$b\"c\\'d'"
 
 
-def test_every_substitution_is_complete():
-    """Every substitution has a unique name and all fields."""
+def test_every_compose_substitution_is_complete():
+    """Every documented difference of Compose has a unique name and all fields."""
     assert len({each.name for each in SUBSTITUTIONS}) == len(SUBSTITUTIONS)
     assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)
 
@@ -317,7 +317,7 @@ def stack_of(definition: dict[str, Any], **resources: Any) -> assembly.StackFile
 
 
 def test_an_image_is_built_as_deploy_builds_it(tmp_path):
-    """An image asset is built with its build arguments, stage and Dockerfile."""
+    """Compose builds an image asset with its build arguments, stage and Dockerfile."""
     given = ImageBuild(folder=tmp_path, file="docker/Dockerfile", arguments={"V": "a$b"}, target="final")
     assert _build(given) == {
         "context": str(tmp_path), "dockerfile": "docker/Dockerfile", "args": {"V": "a$$b"}, "target": "final"

@@ -1,4 +1,4 @@
-"""Containers as on ECS: command, health check and end."""
+"""Containers behave as on ECS: command, health check and end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_airflow_ecs.local.refusal import Refusal
 
 PYTHON = str(Path(sys.executable).parent)
 INIT = ["/usr/bin/dumb-init", "--", "/entrypoint"]
-# The exit code shows whether its child received SIGTERM too.
+# A program with a child process; its exit code shows whether the child received SIGTERM too.
 FAMILY = """
 import signal, subprocess, sys, time
 child = subprocess.Popen(["sleep", "600"])
@@ -67,18 +67,18 @@ def poll(one: Container, until: Callable[[], bool], seconds: float = 120) -> Non
         (["tini", "-g"], ["run"], ["tini", "-g", "run"]),
     ],
 )
-def test_the_executed_command(entrypoint, words, executed):
-    """Only dumb-init and the official script are removed from the command."""
+def test_only_dumb_init_and_the_official_script_are_removed_from_a_command(entrypoint, words, executed):
+    """The local command is the container's, without dumb-init and the official entry point script."""
     assert command({"entryPoint": entrypoint, "command": words}) == executed
 
 
 def test_the_default_entry_point_is_that_of_the_image():
-    """Without an entry point in the definition, that of the image is used; the default is the official one."""
+    """A container definition without entry point uses the image's; by default that is the official one."""
     assert command({"command": ["version"]}) == ["airflow", "version"]
     assert command({"command": ["postgres"]}, ["docker-entrypoint.sh"]) == ["docker-entrypoint.sh", "postgres"]
 
 
-def test_the_home_of_the_image_is_the_working_directory():
+def test_opt_airflow_is_the_home_and_working_directory():
     """/opt/airflow in a command is the container's home and working directory."""
     with temporary_state() as state:
         one = container(state, "import os; print('/opt/airflow' == os.getcwd())")
@@ -91,7 +91,7 @@ def test_the_home_of_the_image_is_the_working_directory():
     ("code", "exit_code"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)]
 )
 def test_exit_codes_are_those_of_docker(code, exit_code):
-    """The exit code is the process's, or 128 plus the number of its signal."""
+    """A container's exit code is that of its process, or 128 plus the number of the signal that killed it."""
     with temporary_state() as state:
         one = container(state, code)
         one.start()
@@ -99,8 +99,8 @@ def test_exit_codes_are_those_of_docker(code, exit_code):
         assert one.exit_code == exit_code
 
 
-def test_a_program_that_does_not_exist():
-    """A missing program fails at once with the reason of ECS."""
+def test_a_container_with_a_missing_program_fails_at_once():
+    """A container whose program is missing fails at once with the same reason as on ECS."""
     with temporary_state() as state:
         one = container(state, entryPoint=["nothing-of-this-name"])
         one.start()
@@ -113,8 +113,8 @@ def test_a_program_that_does_not_exist():
 @pytest.mark.parametrize(
     ("init", "setsid", "code"), [(False, "1", 10), (True, "1", 20), (True, "0", 10)], ids=["no init", "all", "first"]
 )
-def test_processes_that_receive_the_signal(init, setsid, code):
-    """SIGTERM goes to the whole group with dumb-init, unless DUMB_INIT_SETSID=0, else to the first process."""
+def test_sigterm_reaches_all_processes_only_with_dumb_init(init, setsid, code):
+    """With dumb-init and without DUMB_INIT_SETSID=0, SIGTERM reaches all processes, otherwise only the first."""
     with temporary_state() as state:
         entry = ["/usr/bin/dumb-init", "--", "python"] if init else ["python"]
         one = container(state, FAMILY, environment={"DUMB_INIT_SETSID": setsid}, entryPoint=entry)
@@ -139,8 +139,8 @@ def test_a_container_that_does_not_stop_is_killed():
         assert time.monotonic() - began >= 1
 
 
-def test_health():
-    """Health is UNKNOWN, then HEALTHY after a success, and UNHEALTHY after the allowed number of failures."""
+def test_the_health_status_follows_the_health_checks():
+    """Health is UNKNOWN first, HEALTHY after a success, and UNHEALTHY after the defined number of failures."""
     check = {"command": ["CMD-SHELL", "test -e healthy"], "interval": 1, "retries": 2, "timeout": 5, "startPeriod": 300}
     with temporary_state() as state:
         one = container(state, "import time; time.sleep(600)", healthCheck=check)
@@ -156,8 +156,8 @@ def test_health():
         assert time.monotonic() - began > 1, "one failure was enough"
 
 
-def test_a_check_that_hangs_fails():
-    """A health check fails after its timeout."""
+def test_a_health_check_that_hangs_fails():
+    """A health check fails when its timeout is over."""
     check = {"command": ["CMD", "sleep", "600"], "interval": 1, "retries": 1, "timeout": 1}
     with temporary_state() as state:
         one = container(state, "import time; time.sleep(600)", healthCheck=check)
@@ -165,17 +165,17 @@ def test_a_check_that_hangs_fails():
         poll(one, lambda: one.health == "UNHEALTHY")
 
 
-def test_unsupported_properties_are_refused():
-    """Properties that are not supported are refused with the container's name, unless they are empty."""
+def test_unsupported_container_properties_are_refused():
+    """Unsupported properties of a container definition are refused with the container's name, unless they are empty."""
     refuse_unknown({"name": "it", "command": ["x"], "mountPoints": [{}], "firelensConfiguration": None})
     with pytest.raises(Refusal, match="container it: credentialSpecs, resourceRequirements"):
         refuse_unknown({"name": "it", "resourceRequirements": [{"a": 1}], "credentialSpecs": ["x"]})
-    # An image passed by --image needs no login.
+    # Registry credentials are ignored, because the runner does not pull images.
     refuse_unknown({"name": "it", "repositoryCredentials": {"credentialsParameter": "arn"}})
 
 
 def test_a_script_of_the_image_calls_the_official_one(tmp_path):
-    """An image's own entry point is copied, and the script that it calls exists."""
+    """A Dockerfile's own entry point script is copied, and the official script that it calls exists."""
     custom_script = tmp_path / "entrypoint.sh"
     custom_script.write_text('#!/bin/sh\necho "$1" in /opt/airflow\nexec /usr/bin/dumb-init -- /entrypoint "$@"\n')
     with temporary_state() as state:

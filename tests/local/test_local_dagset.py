@@ -1,4 +1,4 @@
-"""The expectations and the report of the executor matrix, without a cluster."""
+"""The expected results of dagset.py and the report of executors are complete; no cluster runs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from matrix import Row, add_row
 SOURCE = Path(__file__).with_name("dagset") / "dagset.py"
 
 
-def test_every_task_of_the_dag_set_has_an_expectation():
-    """Every DAG and task of the file has exactly one expected state."""
+def test_every_task_in_dagset_py_has_one_expected_state():
+    """Every DAG and task in dagset.py has exactly one expected state."""
     calls = [node for node in ast.walk(ast.parse(SOURCE.read_text())) if isinstance(node, ast.Call)]
     dags = {call.args[0].value for call in calls if getattr(call.func, "id", "") == "DAG"}
     assert dags == set(DAGS) == {expected.dag for expected in EXPECTED}
     assert len({expected.key for expected in EXPECTED}) == len(EXPECTED)
 
 
-def test_a_try_that_is_executed_twice_has_two_lines():
-    """A retry has a ledger line with its own number, a deferred task two lines, and a task that did not run none."""
+def test_a_deferred_task_must_write_two_lines_to_the_ledger():
+    """The ledger needs a line for each try, two for a deferred task, and none for a task that did not run."""
     found = {expected.task: expected.ledger for expected in EXPECTED}
     assert found["second_time"] == ["again second_time -1 1 try <1>", "again second_time -1 2 try <2>"]
     assert found["wait"] == ["patient wait -1 1 it sleeps", "patient wait -1 1 it wakes"]
     assert found["never"] == []
 
 
-def test_several_processes_share_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Rows of other processes are kept; a repeated case replaces its own row."""
+def test_several_processes_write_one_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A process keeps the rows of others, and replaces the row of a repeated case."""
     monkeypatch.setenv("E2E_REPORT", str(tmp_path))
     for name, seconds in (("celery", 1), ("ecs", 2), ("celery", 3)):
         monkeypatch.setattr(matrix, "_ROWS", {})

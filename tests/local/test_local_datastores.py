@@ -1,4 +1,4 @@
-"""Stores of a template's resources: restarts, and data that must not return."""
+"""Local databases and caches restart, and old data does not return."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cdk_airflow_ecs.local.stores.redis import RedisServer
 
 
 class Server(SimpleNamespace):
-    """A fake store."""
+    """A fake database server."""
 
     kind = "Redis 7"
     is_running = False
@@ -29,7 +29,7 @@ class Server(SimpleNamespace):
     refuses = 0
 
     def restart(self) -> None:
-        """Start, or fail the first *refuses* times."""
+        """Start; the first *refuses* calls fail."""
         self.starts += 1
         if self.starts <= self.refuses:
             raise Refusal("it does not start")
@@ -38,13 +38,13 @@ class Server(SimpleNamespace):
 
 @pytest.fixture
 def done() -> list[tuple[str, str]]:
-    """Return the list of log messages."""
+    """Return the list to which messages are logged."""
     return []
 
 
 @pytest.fixture
 def stores(done) -> Datastores:
-    """Return datastores without a store."""
+    """Return datastores without servers."""
     return Datastores(
         account=SimpleNamespace(client=lambda service: None),
         state=None,
@@ -55,7 +55,7 @@ def stores(done) -> Datastores:
 
 
 def test_a_store_that_died_is_restarted(stores, done):
-    """A store that died is restarted once, with log messages."""
+    """A server that died is restarted once, and both events are logged."""
     stores.servers["Cache"] = server = Server()
     stores.look()
     stores.look()
@@ -64,7 +64,7 @@ def test_a_store_that_died_is_restarted(stores, done):
 
 
 def test_a_failed_restart_is_tried_again(stores, done):
-    """A failed restart is logged and tried again."""
+    """A failed restart of a server is logged and tried again."""
     stores.servers["Cache"] = server = Server(refuses=1)
     stores.look()
     stores.look()
@@ -73,7 +73,7 @@ def test_a_failed_restart_is_tried_again(stores, done):
 
 
 def test_saved_messages_are_restored_once(stores, monkeypatch):
-    """A queue gets its saved messages at the next start only once, even if that run is killed."""
+    """Only the next run restores a queue's saved messages, even if that run is killed."""
     messages = [{"id": "1"}]
     put = []
     monkeypatch.setattr(queues, "put_back", lambda account, *words: put.append(words))
@@ -86,7 +86,7 @@ def test_saved_messages_are_restored_once(stores, monkeypatch):
 
 
 def test_a_failed_start_keeps_saved_messages(stores, monkeypatch):
-    """A queue that was not created again keeps its saved messages."""
+    """If a start fails before it creates a queue, the queue's saved messages are kept."""
     monkeypatch.setattr(State, "save_buckets", lambda *_: 0)
     monkeypatch.setattr(queues, "messages", lambda account, urls: {name: [] for name in urls})
     with temporary_state() as state:
@@ -99,8 +99,8 @@ def test_a_failed_start_keeps_saved_messages(stores, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "kept"), [(signal.SIGTERM, ":1"), (signal.SIGKILL, ":0")])
-def test_data_of_a_redis_that_died(stores, number, kept):
-    """A Redis that was stopped restarts with its data; one that was killed restarts empty."""
+def test_a_killed_redis_restarts_empty(stores, number, kept):
+    """A stopped Redis restarts with its data; a killed one restarts empty."""
     with temporary_state() as state:
         addresses = Addresses.open(isolated=False)
         server = RedisServer(

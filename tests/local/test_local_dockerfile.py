@@ -1,4 +1,4 @@
-"""Dockerfiles: supported instructions have Docker's effect; others are refused with line and instruction."""
+"""Supported Dockerfile instructions have Docker's effect; others are refused with line and instruction."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def parts_of(context: Path, text: str, target: str = "", **arguments: str) -> Ai
 
 
 def after(context: Path, text: str, **arguments: str) -> AirflowImageParts:
-    """Parse instructions after FROM."""
+    """Parse instructions after a FROM with an official image."""
     return parts_of(context, f"FROM apache/airflow:3.3.2-python3.12\n{text}\n", **arguments)
 
 
 def places(parts: AirflowImageParts) -> set[tuple[str, str]]:
-    """Return the files of an image: local name and path in the image."""
+    """Return the files of an image as pairs of local name and path in the image."""
     return {(path.name, str(place)) for path, place in parts.files}
 
 
@@ -65,8 +65,8 @@ def places(parts: AirflowImageParts) -> set[tuple[str, str]]:
         ("# escape=`\nARG P=3.12\nFROM `\n apache/airflow:3.3.2-python${P}", {}),
     ],
 )
-def test_the_base_contains_build_arguments(context: Path, text: str, arguments: dict[str, str]):
-    """The base image contains build arguments with their defaults, also in braces."""
+def test_build_arguments_in_from_are_replaced(context: Path, text: str, arguments: dict[str, str]):
+    """FROM accepts build arguments, with and without braces and defaults."""
     parts = parts_of(context, f"{text}\n", **arguments)
     assert (parts.version, parts.python) == ("3.3.2", "3.12")
 
@@ -87,8 +87,8 @@ def test_the_base_contains_build_arguments(context: Path, text: str, arguments: 
         ("ARG TARGETARCH\nENV X=$TARGETARCH", "amd64"),
     ],
 )
-def test_arguments_have_a_scope(context: Path, text: str, value: str):
-    """A stage's own ARG is required and overrides a global one; ENV overrides ARG."""
+def test_a_global_arg_must_be_declared_again_in_its_stage(context: Path, text: str, value: str):
+    """A global ARG is visible only after an ARG in the stage, which may override its value; ENV overrides ARG."""
     parts = parts_of(context, f"ARG A=global\nFROM apache/airflow:3.3.2\n{text}\n", B="given")
     assert dict(parts.environment)["X"] == value
 
@@ -114,13 +114,13 @@ def test_arguments_have_a_scope(context: Path, text: str, value: str):
         ("ENV A=", {"A": ""}),
     ],
 )
-def test_env(context: Path, text: str, expected: dict[str, str]):
+def test_env_is_parsed_as_docker_does(context: Path, text: str, expected: dict[str, str]):
     """ENV accepts both forms, several pairs, quotes, escapes, and references to earlier values."""
     assert dict(after(context, text).environment) == expected
 
 
 def variables(context: Path, text: str) -> dict[str, str]:
-    """Return the image's variables in a container with its home at /h."""
+    """Return the image's environment variables in a container whose home is /h."""
     parts = after(context, text)
     environment = Environment(
         python=Path("/env/bin/python"),
@@ -149,14 +149,14 @@ def variables(context: Path, text: str) -> dict[str, str]:
         ("ENV PATH=/opt/airflow/bin:/usr/bin", {"PATH": "/env/bin:/h/bin:/usr/bin"}),
     ],
 )
-def test_paths_of_the_image_become_paths_of_the_container(context: Path, text: str, expected: dict[str, str]):
-    """Paths of the image in variables become paths of the container's home, and PATH contains python."""
+def test_image_paths_in_variables_become_paths_of_the_home(context: Path, text: str, expected: dict[str, str]):
+    """Image paths in environment variables become paths in the container's home, and PATH contains Python."""
     found = variables(context, text)
     assert {name: found[name] for name in expected} == expected
 
 
-def test_python_is_always_on_the_path():
-    """PATH contains python even if the Dockerfile replaces it."""
+def test_path_always_contains_python():
+    """PATH contains Python even if the Dockerfile replaces PATH."""
     image = AirflowImageParts(version="", python="")
     assert search_path("/bin", image, Path("/h"), Path("/env/bin")) == "/env/bin:/bin"
 
@@ -207,15 +207,15 @@ def test_python_is_always_on_the_path():
         ),
     ],
 )
-def test_copy(context: Path, text: str, expected: set[tuple[str, str]]):
-    """COPY puts files and folders where Docker puts them."""
+def test_copy_and_add_put_files_where_docker_does(context: Path, text: str, expected: set[tuple[str, str]]):
+    """COPY and ADD put files and folders where Docker puts them."""
     found = places(after(context, text))
     assert found == {(name or context.name, place) for name, place in expected}
-    fill(context / "home", after(context, text))  # the files can be copied without an error
+    fill(context / "home", after(context, text))  # copying the files to a home succeeds
 
 
-def test_files_reach_the_home_with_their_mode(context: Path):
-    """Files keep their mode or that of --chmod, and folders that RUN creates exist."""
+def test_copied_files_keep_their_mode(context: Path):
+    """Files in the home have their original mode or that of --chmod; folders that RUN creates exist."""
     (context / "run.sh").chmod(0o755)
     parts = after(
         context,
@@ -274,19 +274,19 @@ def test_files_reach_the_home_with_their_mode(context: Path):
         ("RUN pip check && pip list && pip --version && echo done", []),
     ],
 )
-def test_pip(context: Path, text: str, lines: list[str]):
-    """Requirements come from files, words and variables, with their indexes."""
+def test_requirements_of_pip_install_are_recorded(context: Path, text: str, lines: list[str]):
+    """`pip install` may name requirements in files, arguments and variables, and package indexes."""
     assert requirement_lines(after(context, text)) == lines
 
 
-def test_own_constraints_are_kept(context: Path):
-    """A constraints file of the context is used."""
+def test_a_constraints_file_of_the_build_context_is_used(context: Path):
+    """`pip install -c` with a file of the build context limits the versions."""
     parts = after(context, "COPY constraints.txt .\nRUN pip install -c constraints.txt numpy")
     assert requirement_lines(parts) == ["numpy", f"-c {context / 'constraints.txt'}"]
 
 
-def test_debian_packages_are_named(context: Path):
-    """Debian packages are not installed but named as a difference."""
+def test_debian_packages_of_a_dockerfile_are_recorded(context: Path):
+    """Debian packages are not installed; their names are recorded for the user."""
     parts = after(
         context,
         "USER root\nRUN apt-get update && apt-get install -y --no-install-recommends vim git=1:2 \\\n"
@@ -306,8 +306,8 @@ def test_debian_packages_are_named(context: Path):
         ("RUN apt-get remove -y vim", "`apt-get remove -y vim` in line 2"),
     ],
 )
-def test_differences_to_the_image_are_named(context: Path, text: str, difference: str):
-    """Other differences to the image are named."""
+def test_differences_from_the_image_are_reported(context: Path, text: str, difference: str):
+    """Differences from the image, such as its user, are reported with the cause."""
     (found,) = after(context, text).differences
     assert difference in found
 
@@ -315,8 +315,8 @@ def test_differences_to_the_image_are_named(context: Path, text: str, difference
 # Stages
 
 
-def test_only_needed_stages_are_parsed(context: Path):
-    """Stages that are not needed are not parsed, as in BuildKit."""
+def test_only_stages_that_the_target_uses_are_parsed(context: Path):
+    """As in BuildKit, stages that the target does not use are not parsed."""
     text = "FROM node:22 AS web\nRUN npm ci\nFROM apache/airflow:3.3.2 AS a\nENV A=1\nFROM a\nENV B=2\n"
     assert parts_of(context, text).environment == (("A", "1"), ("B", "2"))
     assert parts_of(context, text, target="a").environment == (("A", "1"),)
@@ -324,13 +324,13 @@ def test_only_needed_stages_are_parsed(context: Path):
         parts_of(context, text, target="c")
 
 
-def test_arguments_are_not_inherited(context: Path):
-    """The next stage inherits ENV, but not ARG."""
+def test_a_stage_inherits_env_but_not_arg(context: Path):
+    """A stage based on another one inherits its ENV, but not its ARG."""
     text = "FROM apache/airflow:3.3.2 AS a\nARG A=1\nENV B=2\nFROM a\nENV C=$A-$B\n"
     assert dict(parts_of(context, text).environment)["C"] == "-2"
 
 
-def test_packages_of_another_stage(context: Path):
+def test_packages_can_be_copied_from_a_builder_stage(context: Path):
     """Packages and files can be copied from a builder stage of the same release."""
     text = (
         "FROM apache/airflow:3.3.2 AS builder\nCOPY run.sh dags/\nRUN pip install a\n"
@@ -344,7 +344,7 @@ def test_packages_of_another_stage(context: Path):
 
 
 def test_onbuild_runs_in_the_next_stage(context: Path):
-    """ONBUILD has an effect only in a stage that begins with its image."""
+    """ONBUILD has an effect only in a stage that is based on its stage."""
     text = "FROM apache/airflow:3.3.2 AS a\nONBUILD COPY run.sh ./\nONBUILD RUN pip install a\n"
     assert places(parts_of(context, text)) == set()
     parts = parts_of(context, f"{text}FROM a\nRUN pip install b\n")
@@ -352,8 +352,8 @@ def test_onbuild_runs_in_the_next_stage(context: Path):
     assert parts.requirements == ("a", "b")
 
 
-def test_entrypoint_and_command(context: Path):
-    """Both forms are supported; an entry point removes the base's command."""
+def test_entrypoint_and_cmd_are_read_in_both_forms(context: Path):
+    """ENTRYPOINT and CMD may be a JSON list or a shell command; ENTRYPOINT removes the base's CMD."""
     parts = after(
         context, 'COPY --chmod=755 entrypoint.sh /entrypoint.sh\nENTRYPOINT ["/entrypoint.sh"]\nCMD ["x", "y"]'
     )
@@ -372,8 +372,8 @@ def test_entrypoint_and_command(context: Path):
         'SHELL ["/bin/bash", "-o", "pipefail", "-c"]', "ONBUILD RUN make",
     ],
 )  # fmt: skip
-def test_instructions_without_effect(context: Path, text: str):
-    """Instructions without an effect here are accepted."""
+def test_instructions_without_local_effect_are_accepted(context: Path, text: str):
+    """Instructions that have no effect in the local runner are accepted."""
     assert after(context, text) == after(context, "")
 
 
@@ -441,8 +441,8 @@ def test_an_unsupported_instruction_is_refused(context: Path, line: str, message
         ("# nothing\n", "has no FROM"),
     ],
 )
-def test_the_base_must_be_official(context: Path, text: str, message: str):
-    """A base other than an official image is refused."""
+def test_a_base_image_other_than_an_official_one_is_refused(context: Path, text: str, message: str):
+    """FROM with an image other than an official one is refused."""
     with pytest.raises(Refusal, match=message):
         parts_of(context, text)
 
@@ -456,8 +456,8 @@ def test_the_base_must_be_official(context: Path, text: str, message: str):
         ("-r requirements.txt", "includes itself"),
     ],
 )
-def test_nested_requirements_files(context: Path, line: str, message: str):
-    """A nested requirements file is relative to its parent; missing files and local packages are refused."""
+def test_nested_requirements_files_are_found_beside_their_parent(context: Path, line: str, message: str):
+    """A nested requirements file is found relative to its parent; missing files and local packages are refused."""
     (context / "requirements.txt").write_text(f"{line}\n")
     parts = after(context, "COPY requirements.txt .\nRUN pip install -r requirements.txt")
     with pytest.raises(Refusal, match=message):

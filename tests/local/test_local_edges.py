@@ -1,6 +1,6 @@
-"""Connections, requests, official clients and secrets of a working cluster.
+"""Checks connections, AWS requests, official clients and secrets of a cluster that runs a DAG.
 
-Each case is one cluster whose DAG runs until a file exists, so that logs of running and deferred tasks are read.
+Each case is one cluster, whose DAG runs until a file exists so that tests can read logs of running and deferred tasks.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ with DAG("watched", start_date=datetime(2024, 1, 1), schedule=None, catchup=Fals
 
 @dataclass
 class Watched:
-    """A cluster with its monitors."""
+    """A cluster, and the recorders of its connections, secrets and broker commands."""
 
     release: str
     executor: str
@@ -91,7 +91,7 @@ class Watched:
         return Account(self.cluster.state)
 
     def observe(self) -> Observed:
-        """Return the observations; fail if packets were lost."""
+        """Return what was recorded; fail if packets were lost."""
         assert self.wire.losses() == 0
         return Observed.of(self.wire, self.account, self.monitor.done if self.monitor else {})
 
@@ -102,7 +102,7 @@ class Watched:
         run = self.cluster.trigger("watched")
         if self.executor != "ecs":
             self._log(run, "work", "it works 4711", ":8793/")
-        # On 2.11 the triggerer has no log of its own, because of S3's log handler; the request is still observed.
+        # In 2.11 the S3 log handler writes no log for the trigger; only the request to the triggerer is checked.
         eventually(lambda: self._asks(run, "wait", 8794), 150)
         go.touch()
         assert self.cluster.finish(run, 240) == "success"
@@ -110,12 +110,12 @@ class Watched:
         self._log(run, "wait", "it was told 4712")
 
     def _asks(self, run: str, task: str, port: int) -> bool:
-        """Read a task's log; return whether a connection to the port was made."""
+        """Read a task's log; return whether this made a connection to the port."""
         self.cluster.call(f"{run}/taskInstances/{task}/logs/1")
         return any(flow.port == port for flow in list(self.wire.accepted))
 
     def _log(self, run: str, task: str, *expected: str) -> None:
-        """Wait until a task's log, which begins with its sources, contains texts."""
+        """Wait until a task's log contains texts; its first lines are the sources of the log."""
 
         def read() -> bool:
             text = str(self.cluster.call(f"{run}/taskInstances/{task}/logs/1?full_content=true")[1])
@@ -126,7 +126,7 @@ class Watched:
 
 @pytest.fixture(scope="module", params=CASES, ids=" ".join)
 def watched(request) -> Iterator[Watched]:
-    """Run the DAG on a cluster that is monitored from its start."""
+    """Run the DAG on a cluster that is recorded from its start."""
     release, executor = request.param
     folder = Path(mkdtemp(prefix="edges-", dir="/tmp"))
     app = str(REPOSITORY / "tests" / "local" / "app.py")
@@ -144,8 +144,8 @@ def watched(request) -> Iterator[Watched]:
         remove(folder)
 
 
-def test_official_clients(watched):
-    """As the generated admin, Airflow's own clients list DAGs, trigger one, wait for it and read its log."""
+def test_official_airflow_clients_work_with_a_local_cluster(watched):
+    """Signed in as the generated admin, Airflow's clients list DAGs, trigger one, wait for it and read its log."""
     cluster = watched.cluster
     result = rest(cluster)
     assert result["version"] == watched.release
@@ -162,8 +162,8 @@ def test_official_clients(watched):
     report(f"clients {watched.name}", rows(["client", "did", "state of the run"], lines))
 
 
-def test_the_eleven_communications(watched):
-    """Each expected communication happens by a rule of the template; the others are absent."""
+def test_the_eleven_documented_communications_happen(watched):
+    """Each expected communication of Airflow happens, allowed by a security group rule; the others are absent."""
     observed, failed, lines = watched.observe(), [], []
     for number, expected in expected_communications(watched.cluster.major, watched.executor).items():
         for each in expected:
@@ -174,8 +174,8 @@ def test_the_eleven_communications(watched):
     assert not failed
 
 
-def test_every_connection_has_a_rule(watched):
-    """A security group rule allows every connection; forbidden attempts get no response."""
+def test_a_security_group_rule_allows_every_connection(watched):
+    """A security group rule allows every connection that gets a response."""
     observed = watched.observe()
     lines = [[str(edge), str(seen)] for edge, seen in sorted(observed.edges.items())]
     report(f"connections {watched.name}", rows(["connection", "seen"], lines))
@@ -183,8 +183,8 @@ def test_every_connection_has_a_rule(watched):
     assert any(edge.source == MACHINE for edge in observed.edges)
 
 
-def test_every_rule_is_used(watched):
-    """Every rule of the template is used, except those that a local run cannot use."""
+def test_every_security_group_rule_is_used(watched):
+    """Every security group rule is used, except those that a local run cannot use."""
     observed = watched.observe()
     lines, unused = [], []
     for rule in sorted(observed.rules.admitted):
@@ -196,7 +196,7 @@ def test_every_rule_is_used(watched):
 
 
 def test_no_forbidden_connection_is_made(watched):
-    """No forbidden connection was made or tried."""
+    """No forbidden connection is made or attempted."""
     observed = watched.observe()
     found = {text: violations(observed, pairs) for text, pairs in forbidden_connections(watched.cluster.major).items()}
     total = sum(seen.times for seen in observed.edges.values())
@@ -205,7 +205,7 @@ def test_no_forbidden_connection_is_made(watched):
     assert {text: bad for text, bad in found.items() if bad} == {}
 
 
-def test_every_request_is_permitted(watched):
+def test_the_task_roles_allow_every_aws_request(watched):
     """The task roles allow every request of a component to the AWS API."""
     account = watched.account
     names, buckets = account.names(), account.buckets()
@@ -226,7 +226,7 @@ def test_every_request_is_permitted(watched):
     assert {"DagProcessor", "Triggerer", "Scheduler"} <= granted.keys()
 
 
-def test_no_secret_is_readable(watched):
+def test_no_secret_of_a_working_cluster_is_readable(watched):
     """No secret is in a log, a command line, or a file that others can read."""
     scan = watched.scan
     for kind, name, text in [*logs_of(watched.cluster.state), *logs_in(watched.account.client)]:

@@ -1,4 +1,4 @@
-"""The agent's endpoints for credentials, metadata and task protection, over HTTP."""
+"""The ECS agent's HTTP endpoints for credentials, metadata and task scale-in protection."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def call(url: str, body: dict | None = None, method: str = "GET") -> tuple[int, 
 
 
 def test_credentials_are_those_of_the_task_role(agent):
-    """A task receives the credentials of its role; a task without one, or an unknown task, receives none."""
+    """A task receives the credentials of its role; a task without role, or an unknown task, receives none."""
     _, url = agent
     status, found = call(f"{url}/v2/credentials/4711")
     assert (status, found["AccessKeyId"]) == (200, f"key of {ROLE} for 4711")
@@ -62,7 +62,7 @@ def test_credentials_are_those_of_the_task_role(agent):
 
 
 def test_credentials_are_fetched_before_the_first_request():
-    """Credentials are fetched when a task begins, and again before they expire, because SDKs wait only six seconds."""
+    """Credentials are fetched when a task starts and before they expire, because SDKs wait only six seconds."""
     now = datetime.now(timezone.utc)
     lives, assumed = [timedelta(minutes=4), timedelta(hours=1)], []
 
@@ -75,19 +75,19 @@ def test_credentials_are_fetched_before_the_first_request():
     endpoints.add("4711", TaskIdentity(arn=TASK, role=ROLE, describe=dict))
     assert assumed == [ROLE]
     answers = [endpoints.answer("GET", "/v2/credentials/4711", b"")[1]["AccessKeyId"] for _ in range(3)]
-    assert answers == ["2", "2", "2"]  # the first expire soon
+    assert answers == ["2", "2", "2"]  # the first credentials expire soon
     assert assumed == [ROLE, ROLE]
 
 
-def test_metadata(agent):
-    """The metadata describe the container and its task."""
+def test_the_metadata_endpoint_describes_container_and_task(agent):
+    """The metadata endpoint describes the container and its task."""
     _, url = agent
     assert call(f"{url}/v4/4711-c-worker") == (200, {"Name": "worker", "Image": "i"})
     assert call(f"{url}/v4/4711-c-worker/task")[1]["TaskARN"] == TASK
 
 
-def test_protection(agent):
-    """A task enables and disables its protection."""
+def test_a_task_can_protect_itself_from_scale_in(agent):
+    """A task enables and disables its scale-in protection."""
     endpoints, url = agent
     address = f"{url}/api/4711-c-worker/task-protection/v1/state"
     assert call(address)[1] == {"protection": {"ProtectionEnabled": False, "TaskArn": TASK}}

@@ -1,4 +1,4 @@
-"""One DAG set on every executor and line of Airflow: final states, tries, and logs through the API."""
+"""Runs the DAGs in dagset.py on every executor and minor version of Airflow, and checks states, tries and logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXECUTORS = ("celery", "sqs", "ecs", "mixed", "local")
 CASES = [*((name, release) for release in ("3.3.2", "2.11.2") for name in EXECUTORS), ("containers", "2.8.1")]
 # With amazon provider 9.23, S3TaskHandler writes trigger logs only to the triggerer container's log.
 TRIGGERS_APART = ("2.11.2",)
-# Number of executions by the ECS executor; a deferred task needs two ECS tasks.
+# Number of ECS tasks that the ECS executor starts for dagset.py; a deferred task needs two.
 BY_ECS = {
     "ecs": sum(expected.times for expected in EXPECTED),
     "mixed": sum(expected.times for expected in EXPECTED if expected.far),
@@ -40,7 +40,7 @@ def folder():
 
 @dataclass
 class DagSet:
-    """The DAG set on one cluster; *executor* is a name of app.py."""
+    """The DAGs in dagset.py on one cluster; *executor* is a value of TEST_EXECUTOR in app.py."""
 
     folder: Path
     executor: str
@@ -49,7 +49,7 @@ class DagSet:
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     def cluster(self) -> Cluster:
-        """Return a cluster with the DAGs and the image of the ECS task."""
+        """Return a cluster with dagset.py and the image of its ECS task."""
         image = self.folder / "etl"
         image.mkdir()
         python = AirflowVersion.of(self.release).python
@@ -73,7 +73,7 @@ class DagSet:
         return made
 
     def run(self, cluster: Cluster) -> None:
-        """Run all DAGs in parallel until the last ends."""
+        """Run all DAGs in parallel, and wait until the last one has ended."""
         warehouse = {"host": "warehouse.example.org", "login": "reader", "password": "open-sesame"}
         _made(cluster, "connections", {"connection_id": "warehouse", "conn_type": "http", **warehouse})
         _made(cluster, "variables", {"key": "colour", "value": "blue"})
@@ -97,7 +97,7 @@ class DagSet:
         assert ("wait", "deferred") in self.seen
 
     def check_executions(self, cluster: Cluster) -> None:
-        """Check that every try was executed once, by its executor."""
+        """Check that every try was executed once, by the expected executor."""
         written = Counter((self.folder / "ledger").read_text().splitlines())
         assert written == Counter(line for expected in EXPECTED for line in expected.ledger)
         logs = cluster.state / "logs"
@@ -105,7 +105,7 @@ class DagSet:
         assert len(list(logs.glob("executor.*.log"))) == BY_ECS.get(self.executor, 0)
 
     def check_logs(self, cluster: Cluster) -> int:
-        """Check that the logs contain the expected texts and no password; return their number."""
+        """Check that the logs contain the expected texts and no password; return the number of logs."""
         texts = {}
         for expected in EXPECTED:
             texts_of_trigger = [(1, text) for text in expected.triggered]
@@ -127,8 +127,8 @@ def _made(cluster: Cluster, what: str, body: dict) -> None:
 
 
 @pytest.mark.parametrize(("executor", "release"), CASES)
-def test_the_dag_set(folder, executor, release):
-    """Final states are as expected, each try runs once on its executor, and each log is readable."""
+def test_an_executor_runs_all_kinds_of_tasks(folder, executor, release):
+    """The DAGs in dagset.py end in the expected states; each try runs once on its executor, and its log is readable."""
     dags = DagSet(folder, executor, release)
     began = time.monotonic()
     with dags.cluster() as cluster:
@@ -143,8 +143,8 @@ def test_the_dag_set(folder, executor, release):
     add_row(Row(executor=executor, release=release, up=up, dags=took, instances=len(EXPECTED), logs=logs))
 
 
-def test_without_namespaces(folder):
-    """Without network namespaces, all tasks share loopback, and a DAG succeeds."""
+def test_a_dag_succeeds_on_a_shared_loopback(folder):
+    """A DAG succeeds without network namespaces, when all tasks share the loopback."""
     with Cluster(folder, str(APP), shared=True, TEST_EXECUTOR="celery", TEST_AIRFLOW="3.3.2") as cluster:
         assert all(row[4].startswith("127.") for row in cluster.rows())
         run = cluster.trigger("conversation")

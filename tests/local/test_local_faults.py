@@ -1,4 +1,4 @@
-"""Faults during a run of 200 tasks: each run succeeds, and tasks are repeated only because of the fault."""
+"""A DAG run of 200 tasks succeeds despite a fault, and only tasks that the fault affected are repeated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = END_TO_END
 
 APP = REPOSITORY / "tests" / "local" / "faulty_app.py"
 RELEASE = os.environ.get("FAULTS_AIRFLOW", "3.3.2")
-# Shorter timeouts, so that the tests take minutes; FAULTS_DEFAULTS=1 measures the defaults.
+# Shorter timeouts than Airflow's, so that the tests take only minutes; FAULTS_DEFAULTS=1 uses Airflow's defaults.
 HEARTBEAT = "scheduler_zombie_task_threshold" if RELEASE.startswith("2.") else "task_instance_heartbeat_timeout"
 SHORTENED = {"scheduler": {HEARTBEAT: 60, "task_queued_timeout": 90, "task_queued_timeout_check_interval": 15}}
 CONFIG = {} if os.environ.get("FAULTS_DEFAULTS") else SHORTENED
@@ -33,14 +33,14 @@ STILL_SECONDS = 75  # longer than the timeout of AWS clients
 
 @dataclass
 class Bench:
-    """A running cluster with faults."""
+    """A running cluster in which tests cause faults."""
 
     cluster: Cluster
     broker: str
     marks: Path
 
     def is_healthy(self) -> bool:
-        """Return whether each component has its desired count, all healthy, and each store runs."""
+        """Return whether each component has its desired count of healthy tasks, and each store runs."""
         try:
             rows = list(Running.of(self.cluster.state).rows())
         except (Refusal, OSError):
@@ -50,12 +50,12 @@ class Bench:
         return all(n == running and healthy.count(name) == int(n) for name, (n, running) in counts.items())
 
     def text(self, run: str) -> str:
-        """Return the marks of a run."""
+        """Return the lines that the tasks of a DAG run have written."""
         file = self.marks / run.rpartition("/")[2].replace(":", "").replace("+", "")
         return file.read_text() if file.exists() else ""
 
     def strike(self, name: str, fault: Callable[[], None], patience: float = 1500) -> faults.Outcome:
-        """Cause a fault after a quarter of a run, and check the executions of all tasks."""
+        """Cause a fault after a quarter of a DAG run, and check the executions of all tasks."""
         eventually(self.is_healthy, 300)
         began = time.time()
         run = self.cluster.trigger("many")
@@ -71,7 +71,7 @@ class Bench:
         return outcome
 
     def watch(self, run: str, patience: float) -> tuple[float, str]:
-        """Wait for the end of a run; return the time of the last recovery, and the run's state."""
+        """Wait for the end of a DAG run; return the time of the last recovery of the cluster, and the run's state."""
         healed, was_healthy, end = time.time(), False, time.time() + patience
         while time.time() < end:
             healthy = self.is_healthy()
@@ -85,7 +85,7 @@ class Bench:
         raise AssertionError(f"{run} did not end in {patience} s")
 
     def state(self, run: str) -> str:
-        """Return the state of a run; empty while the API does not respond."""
+        """Return the state of a DAG run; empty while the API does not respond."""
         try:
             found = self.cluster.call(run)[1]
         except OSError:
@@ -93,12 +93,12 @@ class Bench:
         return found.get("state", "") if isinstance(found, dict) else ""
 
     def tries(self, run: str) -> Counter[int]:
-        """Return how many tasks needed how many tries."""
+        """Return the number of tasks by their number of tries."""
         pages = [self.cluster.call(f"{run}/taskInstances?limit=100&offset={n}") for n in range(0, faults.TASKS, 100)]
         return Counter(task["try_number"] for _, page in pages for task in page["task_instances"])
 
     def slots(self) -> int | None:
-        """Return the used executor slots after the run; any but zero are lost."""
+        """Return the number of executor slots that are still used after the run, and therefore lost."""
         time.sleep(5)  # the executor polls results every second
         os.kill(faults.processes(self.cluster.state, "Scheduler")[0], signal.SIGUSR2)
         time.sleep(3)
@@ -114,11 +114,11 @@ class Bench:
         report(f"{kind}-{RELEASE}-{self.broker}-{name.replace(' ', '-')}", text)
 
     def dies(self, label: str, number: signal.Signals | None = None) -> Callable[[], None]:
-        """Return a function that kills a component, one worker, or a store, and waits for its replacement.
+        """Return a function that kills a component (of the workers, one) or a store, and waits for its replacement.
 
         Args:
-            label: a component, or a part of a store's logical id.
-            number: the signal to the first process; the default is SIGKILL to all.
+            label: the component's name, or a part of the store's logical id.
+            number: signal that only the first process receives; by default all receive SIGKILL.
         """
 
         def fault() -> None:
@@ -151,13 +151,13 @@ def bench(request) -> Iterator[Bench]:
         remove(folder)
 
 
-def test_postgres_restarts(bench):
-    """A run survives the loss of all database connections, as in a maintenance window of RDS."""
+def test_a_dag_run_survives_a_restart_of_postgres(bench):
+    """A DAG run survives the loss of all database connections, as in a maintenance window of RDS."""
     bench.strike("restart of PostgreSQL", bench.dies("Database", signal.SIGINT))
 
 
-def test_the_broker_restarts(bench):
-    """A run survives a restart of Redis that keeps its data, or, with SQS, a suspended AWS API."""
+def test_a_dag_run_survives_a_restart_of_the_broker(bench):
+    """A DAG run survives a restart of Redis that keeps data or, with SQS, an AWS API that does not respond."""
     if bench.broker == "redis":
         bench.strike("restart of the broker", bench.dies("Broker", signal.SIGTERM))
         return
@@ -166,8 +166,8 @@ def test_the_broker_restarts(bench):
 
 
 @pytest.mark.parametrize("bench", ["redis"], indirect=True)  # SQS has no server to kill
-def test_the_broker_is_lost(bench):
-    """A run survives the loss of Redis's data: Airflow queues the tasks again."""
+def test_a_dag_run_survives_the_loss_of_redis_data(bench):
+    """A DAG run survives the loss of Redis's data, because Airflow queues the tasks again."""
     bench.strike("kill -9 of the broker", bench.dies("Broker"))
 
 
@@ -182,13 +182,13 @@ def test_the_broker_is_lost(bench):
     ],
     ids=["worker", "scheduler", "dag-processor", "triggerer", "api-server"],
 )
-def test_a_component_is_killed(bench, name, label):
-    """A killed component is replaced, and the run succeeds."""
+def test_a_dag_run_survives_a_killed_component(bench, name, label):
+    """A killed component is replaced, and the DAG run succeeds."""
     bench.strike(name, bench.dies(label))
 
 
 def test_a_busy_worker_finishes_before_scale_in(bench):
-    """A worker finishes its tasks before it stops, so that none runs twice."""
+    """At scale-in, a worker finishes its tasks before it stops, so that no task runs twice."""
 
     def fault() -> None:
         assert bench.cluster.run("scale", "default", "1").returncode == 0
@@ -199,8 +199,8 @@ def test_a_busy_worker_finishes_before_scale_in(bench):
     assert outcome.repeated == []
 
 
-def test_a_run_continues_after_a_full_stop(bench):
-    """After a stop and start of the cluster, queued tasks run and finished ones are not repeated."""
+def test_a_dag_run_continues_after_a_restart_of_the_cluster(bench):
+    """After a stop and start of the cluster, queued tasks run and finished tasks are not repeated."""
 
     def fault() -> None:
         bench.cluster.run("down")

@@ -1,4 +1,4 @@
-"""Images: their kinds, Python interpreters and environments."""
+"""Kinds of images, and the Python interpreters and environments that replace them."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ LOCKS = REPOSITORY / "src/cdk_airflow_ecs/local/locks"
     ],
 )
 def test_official_images_are_recognized_by_name(name: str, kind: str | None):
-    """Official images are recognized by name; others are not guessed."""
+    """Only names of official images are recognized."""
     assert kind_of(name) == kind
 
 
-def test_other_images_are_refused():
+def test_an_unknown_image_is_refused():
     """An unknown image is refused with its name and the remedy."""
     with pytest.raises(Refusal, match=r"ghcr\.io/acme/etl:7 is not supported.*--image ghcr\.io/acme/etl:7=DIR"):
         read_image("ghcr.io/acme/etl:7")
@@ -55,7 +55,7 @@ def test_other_images_are_refused():
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
 @pytest.mark.parametrize("base", ["official", "slim"])
 def test_dockerfiles_of_the_library_are_supported(tmp_path: Path, version: AirflowVersion, base: str):
-    """Every Dockerfile that the library writes is supported: requirements, packages, folders, entry point."""
+    """The local runner supports every Dockerfile that this library writes."""
     recipe = Recipe(
         version=version,
         base=base,
@@ -89,21 +89,21 @@ def test_dockerfiles_of_the_library_are_supported(tmp_path: Path, version: Airfl
         ("2.8.2", "3.8", False, ["3.8.18", "3.11.7"], "3.8.18"),
     ],
 )
-def test_the_nearest_python_that_fits(airflow: str, wanted: str, locked: bool, have: list[str], chosen: str):
-    """The image's own Python is chosen if it exists, else the nearest that the release supports."""
+def test_the_nearest_supported_python_is_chosen(airflow: str, wanted: str, locked: bool, have: list[str], chosen: str):
+    """The image's Python version is chosen if installed, else the nearest that the Airflow release supports."""
     found = [Interpreter(Path(version), version) for version in have]
     assert choose(airflow, wanted, locked=locked, found=found).version == chosen
 
 
-def test_no_python_fits():
-    """Without a suitable Python, the error names needed and existing versions and the remedy."""
+def test_the_error_without_a_suitable_python_has_a_remedy():
+    """If no installed Python is suitable, the error has the required and installed versions and the remedy."""
     found = [Interpreter(Path("a"), "3.13.0")]
     with pytest.raises(Refusal, match=r"Python 3\.11 to 3\.12; installed: 3\.13.*uv python install 3\.12"):
         choose("2.11.2", "3.12", locked=True, found=found)
 
 
 def test_the_interpreter_of_this_process_is_found():
-    """The interpreter of this process is found, but none of a virtual environment."""
+    """The search for interpreters finds this process's, but none of a virtual environment."""
     found = pythons.installed()
     assert found
     for python in found:
@@ -135,8 +135,8 @@ esac
     return tmp_path / "calls"
 
 
-def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
-    """An official image is installed once from its lock, with hashes, and reused by the next run."""
+def test_an_official_image_is_installed_from_its_lock_file(tmp_path: Path, uv: Path):
+    """An environment is installed once from the release's lock file, with hashes, and reused by the next run."""
     done: list[str] = []
     made = [Environments(tmp_path / "cache", done.append).of("apache/airflow:3.3.2-python3.12") for _ in range(2)]
     assert made[0] == made[1]
@@ -152,8 +152,8 @@ def test_an_official_image_comes_from_its_lock(tmp_path: Path, uv: Path):
     assert made[0].path.split(":")[0] == str(made[0].python.parent)
 
 
-def test_a_release_without_a_lock_resolves_by_its_date(tmp_path: Path, uv: Path):
-    """A release without a lock is resolved as of its release date, without broken providers."""
+def test_a_release_without_a_lock_file_is_resolved_by_its_date(tmp_path: Path, uv: Path):
+    """A release without a lock file gets package versions of its release date, except known broken ones."""
     environment = Environments(tmp_path / "cache").of("apache/airflow:2.9.3-python3.12")
     assert environment.airflow_version == "2.9.3"
     calls = uv.read_text()
@@ -162,8 +162,8 @@ def test_a_release_without_a_lock_resolves_by_its_date(tmp_path: Path, uv: Path)
     assert "apache-airflow-providers-celery!=3.16.0,!=3.17.0,!=3.17.1" in calls
 
 
-def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
-    """Additional requirements change no other package, and have their own environment."""
+def test_additional_requirements_keep_the_versions_of_other_packages(tmp_path: Path, uv: Path):
+    """Additional requirements do not change other packages, and are installed in a separate environment."""
     folder = tmp_path / "context"
     text = "FROM apache/airflow:3.3.2-python3.12\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
     context(folder, text, "requirements.txt")
@@ -175,13 +175,13 @@ def test_requirements_keep_the_versions_of_airflow(tmp_path: Path, uv: Path):
     assert (home / "constraints.txt").read_text() == "numpy==2.0"
     assert environment.bin != environments.of("apache/airflow:3.3.2-python3.12").bin
     (folder / "requirements.txt").write_text("broken")
-    for _ in range(2):  # an incomplete environment is not used
+    for _ in range(2):  # an incomplete environment is not reused
         with pytest.raises(Refusal, match="`uv pip install` failed:\nno solution"):
             environments.of("label", ImageBuild(folder=folder))
 
 
-def test_requirements_that_the_lock_does_not_admit(tmp_path: Path, uv: Path):
-    """Requirements that conflict with the lock are resolved as of the release's date."""
+def test_requirements_that_conflict_with_the_lock_file_are_installed(tmp_path: Path, uv: Path):
+    """Requirements that conflict with the lock file are resolved with packages of the release date."""
     folder = tmp_path / "context"
     context(folder, "FROM apache/airflow:3.3.2\nRUN pip install conflict==1\n")
     done: list[str] = []
@@ -195,7 +195,7 @@ def test_requirements_that_the_lock_does_not_admit(tmp_path: Path, uv: Path):
 
 
 def test_files_of_the_image_are_copied_to_the_home(tmp_path: Path, uv: Path):
-    """Files and folders of the image are copied to their place below the home."""
+    """Files and folders of the image are copied to the same relative path in the container's home."""
     text = "FROM apache/airflow:3.3.2\nCOPY plugins/ /opt/airflow/plugins/\nCOPY a.cfg /opt/airflow/airflow.cfg\n"
     context(tmp_path / "context", text, "plugins/sub/p.py", "a.cfg")
     environment = Environments(tmp_path / "cache").of("label", ImageBuild(folder=tmp_path / "context"))
@@ -205,14 +205,14 @@ def test_files_of_the_image_are_copied_to_the_home(tmp_path: Path, uv: Path):
     assert (tmp_path / "home/airflow.cfg").is_file()
 
 
-def test_another_python_is_named(tmp_path: Path, uv: Path):
-    """A Python other than the image's is named as a difference."""
+def test_a_python_other_than_the_images_is_reported(tmp_path: Path, uv: Path):
+    """If the environment has another Python version than the image, the difference is reported."""
     environment = Environments(tmp_path / "cache").of("apache/airflow:slim-2.8.1-python3.8")
     assert environment.substitutions == ("the image has Python 3.8; the local environment has 3.11.1",)
 
 
-def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
-    """Extras have their own environment, resolved as of the release's date; slim images have none."""
+def test_additional_extras_have_a_separate_environment(tmp_path: Path, uv: Path):
+    """Additional extras get a separate environment with packages of the release date; slim images ignore them."""
     environments = Environments(tmp_path / "cache", extras=["virtualenv", "google", "pandas"])
     made = environments.of("apache/airflow:3.3.2-python3.12")
     calls = uv.read_text()
@@ -236,8 +236,8 @@ def test_extras_of_the_official_image(tmp_path: Path, uv: Path):
         ("import airflow.providers.microsoft.azure.hooks", "--extras microsoft-azure"),
     ],
 )
-def test_a_failed_import_names_the_remedy(tmp_path: Path, code: str, words: str):
-    """A failed import of a module of the official image names the remedy; others fail as usual."""
+def test_a_failed_import_names_the_extra_to_install(tmp_path: Path, code: str, words: str):
+    """A failed import of a module that the official image has names the extra; other imports fail as usual."""
     explain_missing(tmp_path, "3.3.2")
     (tmp_path / "airflow/providers/microsoft").mkdir(parents=True)
     probe = f"""
@@ -260,14 +260,14 @@ except ImportError as error:
     assert words in done.stdout
 
 
-def test_locks_are_complete():
-    """Each lock pins its Airflow with hashes, names no registry, and equals that of the release's tests."""
+def test_lock_files_pin_airflow_with_hashes():
+    """Each lock file pins its Airflow with hashes, names no registry, and equals the lock file for tests."""
     names = {path.stem for path in LOCKS.glob("*.txt")}
     assert names == {"3.3.2", "2.11.2", "2.8.1"}
     for name in names:
         text = (LOCKS / f"{name}.txt").read_text()
         assert f"apache-airflow=={name} \\" in text
-        # The amazon provider's deferrable operators need it, as in the official images.
+        # The amazon provider's deferrable operators need aiobotocore, which the official images have.
         assert re.search("^aiobotocore==", text, re.M)
         assert "://" not in text
         assert all("--hash=" in part for part in re.split(r"\n(?=\S)", text.strip()) if not part.startswith("#"))
@@ -276,7 +276,7 @@ def test_locks_are_complete():
 
 
 def test_the_image_of_an_ecs_task_is_checked_at_start(tmp_path: Path):
-    """The image of an `add_ecs_task` task is checked at start."""
+    """The image of a task added with `add_ecs_task` is checked when the local cluster starts."""
     done: list[tuple[str, str]] = []
     run = Run(RunOptions(path=tmp_path, state=tmp_path), lambda about, text: done.append((about, text)))
     run.files, run.environments = (), Environments(tmp_path / "cache")
@@ -285,8 +285,8 @@ def test_the_image_of_an_ecs_task_is_checked_at_start(tmp_path: Path):
     assert "--image acme/etl:1=DIR" in done[0][1]
 
 
-def test_every_release_has_a_date():
-    """Every release has a date."""
+def test_every_supported_release_has_a_release_date():
+    """The file releases.json has the date of every supported release."""
     assert all(_date(str(version)) for version in AirflowVersion.ALL)
     assert _date("3.99.0") == ""
 

@@ -1,4 +1,4 @@
-"""Import errors of an earlier local run."""
+"""Import errors and DAGs of an earlier local run disappear."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def folder():
 
 @pytest.mark.parametrize("release", ["2.11.2"])
 def test_deleted_files_are_not_listed_by_the_next_run(folder, release):
-    """A broken file and a DAG that are deleted between two runs are not listed by the second."""
+    """If a broken DAG file and a DAG are deleted between two runs, the second run does not list them."""
     cluster = Cluster(folder, str(APP), int(release[0]), TEST_EXECUTOR="local", TEST_AIRFLOW=release)
     broken, gone = cluster.dags / "broken.py", cluster.dags / "gone.py"
     broken.write_text("import a_module_that_does_not_exist  # airflow DAG")

@@ -12,7 +12,7 @@ from cluster import INTERPRETER
 
 SOURCES = Path(__file__).parents[2] / "src"
 LOCAL = SOURCES / "cdk_airflow_ecs/local"
-# Programs for containers and Lambda, and a list that the library's Dockerfile has too.
+# The local runner, programs for containers and Lambda, and the list of extras (airflow_extras.py).
 ALLOWED = tuple(f"cdk_airflow_ecs.{name}" for name in ("local", "in_container", "in_lambda", "airflow_extras"))
 FILES = sorted(LOCAL.rglob("*.py"))
 
@@ -43,6 +43,6 @@ def test_no_cdk_is_loaded(module: str):
     assert subprocess.run([INTERPRETER, "-c", code], env={"PYTHONPATH": str(SOURCES)}, check=False).returncode == 0
 
 
-def test_the_shared_module_imports_only_the_standard_library():
-    """The shared module imports only the standard library."""
+def test_airflow_extras_imports_only_the_standard_library():
+    """The module airflow_extras, which the local runner imports, imports only the standard library."""
     assert set(imported(SOURCES / "cdk_airflow_ecs/airflow_extras.py")) == {"__future__.annotations", "typing.Final"}

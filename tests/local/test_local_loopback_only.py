@@ -1,4 +1,4 @@
-"""Servers on all addresses, which are restricted to loopback where tasks share the machine's network."""
+"""Servers that would listen on all addresses listen only on the loopback if tasks share the machine's network."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ ASKED = (
 
 
 @pytest.mark.parametrize("how", SERVERS)
-def test_all_addresses_become_loopback(how):
-    """A server on all addresses, such as Airflow's log server, listens only on loopback."""
+def test_a_server_on_all_addresses_listens_only_on_the_loopback(how):
+    """A server that binds to all addresses, such as Airflow's log server, listens only on the loopback."""
     addresses = Addresses.open(isolated=False)
     try:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": addresses.python_path}

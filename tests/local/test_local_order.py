@@ -23,14 +23,14 @@ BODIES = {"Worker": WORKER, "Gate": GATE, "Api": API, "Name": NAME, "Namespace":
 
 
 @pytest.mark.parametrize("names", list(itertools.permutations(BODIES)))
-def test_names_are_created_before_tasks(names):
-    """The name of the execution API is created before the workers that resolve it, in any order of the template."""
+def test_dns_names_are_created_before_the_services_that_use_them(names):
+    """The execution API's DNS name is created before workers, which resolve it, in any order of the template."""
     order = ordered({name: BODIES[name] for name in names})
     assert order.index("Name") < min(order.index("Worker"), order.index("Api"))
     assert order.index("Gate") < order.index("Worker")
 
 
-def test_a_name_that_depends_on_a_service_is_created_after_it():
-    """A service that a name depends on is created first, without a circular dependency."""
+def test_a_dns_name_that_depends_on_a_service_is_created_after_the_service():
+    """A service that a DNS name depends on is created before the name, without a circular dependency."""
     name = NAME | {"DependsOn": ["Worker"]}
     assert ordered({**BODIES, "Name": name})[-2:] == ["Name", "Api"]

@@ -1,4 +1,4 @@
-"""Requests that a role does not allow, although the local API accepts them."""
+"""Requests that a task role does not allow are found, although the local API accepts them."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ POLICY = {
         ("sqs", "", "", True),  # only the body contains the action
     ],
 )
-def test_a_request_that_is_not_allowed_is_listed(service, operation, bucket, allowed):
-    """A request without an allowing statement is listed by component, action and bucket."""
+def test_a_request_that_no_policy_allows_is_listed(service, operation, bucket, allowed):
+    """A request that no policy statement allows is listed with component, action and bucket."""
     found = forbidden([("Scheduler", service, operation, bucket)], {"Scheduler": list(grants([POLICY]))})
     assert found == ([] if allowed else [("Scheduler", action(service, operation), bucket)])
 
 
-def test_requests_of_the_runner_are_not_checked():
-    """Requests of the runner are not checked."""
+def test_requests_of_the_local_runner_are_not_checked():
+    """The local runner's own requests need no task role."""
     assert forbidden([("this machine", "s3", "PUT object", "dags")], {"Scheduler": []}) == []
 
 
-def test_an_unknown_method_is_an_error():
-    """An unknown method is an error."""
+def test_an_unknown_s3_method_is_an_error():
+    """An S3 request with an unknown HTTP method is an error."""
     with pytest.raises(KeyError):
         action("s3", "PATCH object")

@@ -1,4 +1,4 @@
-"""Finding and stopping processes, even without their parents."""
+"""Recorded processes are found and stopped, even after their parents have ended."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from places import temporary_state
 from cdk_airflow_ecs.local.state import State
 
 
-def test_another_command_finds_the_processes():
-    """Another command finds the processes of a state directory by name, and stops them."""
+def test_a_later_command_finds_and_stops_the_processes():
+    """A later command finds the processes of a state directory with their names, and stops them."""
     with temporary_state() as state:
         process = state.processes.start("sleeper", ["sleep", "600"])
         later = State.open(state.directory)
@@ -25,8 +25,8 @@ def test_another_command_finds_the_processes():
         assert later.processes.running() == []
 
 
-def test_a_reused_process_number_is_ignored():
-    """A process is ignored if its start time differs from the recorded one, because the number was reused."""
+def test_a_process_with_a_reused_pid_is_ignored():
+    """If a process's start time differs from the recorded one, its pid was reused, and it is ignored."""
     with temporary_state() as state, subprocess.Popen(["sleep", "600"]) as other:
         time.sleep(0.1)  # the kernel counts start times in hundredths of a second
         state.processes.start("sleeper", ["sleep", "600"])
@@ -39,21 +39,21 @@ def test_a_reused_process_number_is_ignored():
         other.kill()
 
 
-def test_grandchildren_end_too():
-    """Children that ignore SIGTERM end with the session; those that left it are found by their mark."""
+def test_stopping_a_process_ends_its_grandchildren_too():
+    """Descendants that ignore SIGTERM are killed with the session; those in other sessions are found by mark."""
     script = "trap '' TERM; sleep 601 & setsid sleep 602 & wait"
     with temporary_state() as state:
         process = state.processes.start("shell", ["sh", "-c", script])
         wait_for(lambda: sorted(Counter(map(session, marked(state))).values()) == [1, 2])
         state.processes.stop(process, seconds=0.2)
-        # A killed process is visible for a moment. The one that left has its own session.
+        # Wait, because killed processes are visible for a moment. The one with its own session remains.
         wait_for(lambda: [session(each) == each for each in marked(state)] == [True])
         state.processes.stop_all()
         wait_for(lambda: not marked(state))
 
 
-def test_input_output_and_environment(tmp_path: Path):
-    """The command has only the given input and environment, and only the owner can read its output."""
+def test_a_process_has_only_the_given_input_and_environment(tmp_path: Path):
+    """A process has only the passed input and environment, and only the owner can read its output."""
     log = tmp_path / "log"
     code = "import os,sys;print(sys.stdin.read(), os.environ['A'], 'HOME' in os.environ)"
     with temporary_state() as state:
@@ -72,7 +72,7 @@ def session(process: int) -> int:
 
 
 def marked(state: State) -> list[int]:
-    """Return the processes with this state's mark."""
+    """Return the pids whose environment has this state directory's mark."""
     (value,) = state.processes.mark.values()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -1,4 +1,4 @@
-"""The local SQS: no message is lost or received twice, and messages survive a restart."""
+"""The local SQS loses and duplicates no messages, also over a restart."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def backend(monkeypatch) -> SQSBackend:
 
 
 def test_each_message_is_received_once(backend):
-    """Four parallel receivers get each message once while others send."""
+    """Four parallel receivers get each message once while other threads send."""
 
     def send(number):
         for place in range(100):
@@ -55,7 +55,7 @@ def test_each_message_is_received_once(backend):
 
 
 def test_messages_survive_a_restart(backend):
-    """After a restart, waiting messages wait, received ones are hidden, and deleted ones are gone."""
+    """After a restart, unreceived messages are available, received ones still hidden and deleted ones gone."""
     for body in ("done", "taken", "waits"):
         backend.send_message("work", body)
     done = backend.receive_message("work", 1, 0, 30)[0]
@@ -70,6 +70,6 @@ def test_messages_survive_a_restart(backend):
     assert backend.queues["work"]._messages[0].approximate_receive_count == received.approximate_receive_count
 
 
-def test_nothing_to_receive(backend):
+def test_receiving_from_an_empty_queue_ends_after_the_wait_time(backend):
     """An empty queue returns no message after the wait time."""
     assert backend.receive_message("work", 1, 0, 30) == []

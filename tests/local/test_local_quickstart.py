@@ -1,4 +1,4 @@
-"""The quickstart's template with real Airflow on this machine."""
+"""Runs the quickstart's template with real Airflow on this machine."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ def folder():
 
 @pytest.fixture(scope="module")
 def scan(folder):
-    """Scan for secrets from before the start."""
+    """Scan for secrets, from before the start of the cluster."""
     with Scan(folder / "state") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def cluster(folder, scan):
-    """Run the quickstart, and check that no process remains."""
+    """Run the quickstart, and check that no process remains at the end."""
     with Cluster(folder, str(REPOSITORY / "examples" / "quickstart" / "app.py")) as running:
         yield running
     assert marked(running.state) == []
 
 
-def test_every_component_is_ready(cluster):
-    """Each service runs its desired count, all healthy."""
+def test_every_component_of_the_quickstart_is_healthy(cluster):
+    """Each service runs its desired count of healthy tasks."""
     rows = cluster.rows()
     assert {row[0] for row in rows} == COMPONENTS
     assert {tuple(row[1:4]) for row in rows} == {("1", "1", "healthy")}
 
 
-def test_a_dag_runs(cluster):
+def test_a_dag_runs_on_the_local_quickstart(cluster):
     """A DAG triggered by the REST API succeeds, and the API returns its log."""
     run = cluster.trigger("conversation")
     assert cluster.finish(run) == "success"
@@ -78,7 +78,7 @@ def test_the_load_balancer_does_not_serve_the_execution_api(cluster):
     assert send(f"{cluster.url}/api/v2/version")[0] == 200
 
 
-def test_no_secret_is_readable(cluster, scan):
+def test_no_secret_of_the_quickstart_is_readable(cluster, scan):
     """No secret is in a log, a command line, or a file that others can read."""
     for kind, name, text in [*logs_of(cluster.state), ("output of the command", "up", cluster.started)]:
         scan.add(kind, name, text)
@@ -88,8 +88,8 @@ def test_no_secret_is_readable(cluster, scan):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_gets_nothing(cluster):
-    """Every request of another user to the API is refused, and none reaches a task."""
+def test_requests_of_another_user_of_the_machine_are_refused(cluster):
+    """Every request of another user to the AWS API is refused, and none reaches a task."""
     run, key = (json.loads((cluster.state / f"{name}.json").read_text()) for name in ("run", "key"))
     urls = {run["api"], run["task_api"]}
     lines = ask_as_another_user(key["id"], urls)
@@ -112,15 +112,15 @@ def test_programs_of_this_machine_reach_no_task(cluster):
     assert "3.3.2" not in found
 
 
-def test_scale_out_and_in(cluster):
+def test_update_service_scales_a_component_out_and_in(cluster):
     """UpdateService adds a task to a component and removes it."""
     for count in (2, 1):
         assert cluster.run("scale", "default", str(count)).returncode == 0
         eventually(lambda n=count: [r[3] for r in cluster.rows() if r[0] == "default"] == ["healthy"] * n, 90)
 
 
-def test_a_second_run_on_the_same_state_is_refused(cluster):
-    """A second run on the same state is refused with the process number of the first."""
+def test_a_second_run_on_the_same_state_directory_is_refused(cluster):
+    """A second run on a state directory is refused with the pid of the first."""
     again = cluster.run("up", str(cluster.folder / "cdk.out"))
     assert again.returncode == 1
     assert "a cluster already runs on" in again.stderr
@@ -128,7 +128,7 @@ def test_a_second_run_on_the_same_state_is_refused(cluster):
 
 
 def test_data_survives_a_killed_run(cluster):
-    """After kill -9, `down` cleans up, and the next `up` has the same users, runs and logs."""
+    """After `kill -9`, `down` cleans up, and the next `up` has the same users, DAG runs and logs."""
     run = cluster.trigger("conversation")
     assert cluster.finish(run) == "success"
     before = cluster.run("password").stdout

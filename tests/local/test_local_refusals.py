@@ -1,4 +1,4 @@
-"""Refusals of `up`: their messages, and that nothing remains."""
+"""`airflow-ecs local up` refuses with helpful messages, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def up(folder, resources: dict | None, *words: str) -> str:
     )
     assert tried.returncode == 1, tried.stdout
     assert "Traceback" not in tried.stderr
-    eventually(lambda: not marked(folder / "state"), 60)  # killed processes take a moment to end
+    eventually(lambda: not marked(folder / "state"), 60)  # wait, because killed processes take a moment to end
     return tried.stderr
 
 
@@ -57,7 +57,7 @@ def up(folder, resources: dict | None, *words: str) -> str:
     ids=["type", "property", "function"],
 )
 def test_unsupported_template_parts_are_refused(tmp_path, resources, message):
-    """An unsupported type, property or function is refused with the resource's name."""
+    """A resource with an unsupported type, property or function is refused by name."""
     done = up(tmp_path, resources)
     assert "airflow-ecs: Test could not be created locally: " in done
     assert message in done
@@ -69,7 +69,7 @@ def test_a_template_without_a_service_is_refused(tmp_path):
 
 
 def test_a_missing_template_is_refused(tmp_path):
-    """A missing template is refused with the way to synthesize it."""
+    """If the template is missing, the error says how to synthesize it."""
     assert "does not exist. Run `cdk synth` first" in up(tmp_path, None)
 
 
@@ -79,8 +79,8 @@ def test_a_missing_dag_folder_is_refused(tmp_path):
     assert not (tmp_path / "state").exists()
 
 
-def test_a_port_in_use_is_refused(tmp_path):
-    """A port in use is refused with a remedy before anything is created."""
+def test_a_ui_port_in_use_is_refused(tmp_path):
+    """If the UI's port is in use, the run is refused with a remedy before anything is created."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         done = up(tmp_path, {"A": TOPIC}, "--port", str(port))
@@ -89,7 +89,7 @@ def test_a_port_in_use_is_refused(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system that is full")
 def test_a_full_disk_is_refused(tmp_path):
-    """A full disk is refused with its path before anything is created."""
+    """On a full disk, the run is refused with the path before anything is created."""
     full = tmp_path / "full"
     full.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full], check=False).returncode:
@@ -100,8 +100,8 @@ def test_a_full_disk_is_refused(tmp_path):
         subprocess.run(["umount", full], check=True)
 
 
-def test_a_disk_that_becomes_full_causes_one_sentence(capsys):
-    """A disk that becomes full causes a single sentence."""
+def test_a_disk_that_becomes_full_causes_a_short_error(capsys):
+    """If the disk becomes full during a run, the error is a single sentence without traceback."""
     with pytest.raises(typer.Exit), local._refusals(), open("/dev/full", "w") as full:
         full.write("x")
     assert capsys.readouterr().err.startswith("airflow-ecs: the disk of /")
@@ -140,8 +140,8 @@ def service(image: str, command: list[str]) -> dict:
     }
 
 
-def test_a_container_that_exits_is_named(tmp_path):
-    """A container that keeps exiting is named with its exit code and last lines."""
+def test_the_error_names_a_container_that_keeps_exiting(tmp_path):
+    """If a container keeps exiting, the error has its name, exit code and last lines."""
     done = up(tmp_path, service("redis:7", ["sh", "-c", "seq 1 50; exit 3"]))
     assert "does not start:\nEssential container in task exited" in done
     assert "main exited with 3; its last lines:\n21\n" in done
@@ -156,5 +156,5 @@ def test_a_container_that_exits_is_named(tmp_path):
     ],
 )
 def test_an_image_that_cannot_run_is_refused(tmp_path, image, message):
-    """An image that cannot run is named with a remedy."""
+    """An image that cannot run locally is refused by name with a remedy."""
     assert re.search(message, up(tmp_path, service(image, ["true"])))

@@ -1,4 +1,4 @@
-"""The scan for secrets: it finds planted ones, and nothing else."""
+"""The scan for secrets finds planted secrets, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from cluster import eventually, remove
 from secrets_scan import Scan, logs_of, open_to_others, secrets_of
 
-# A scan reads every process, so that parallel tests need different secrets.
+# Random, because a scan also reads the processes of parallel tests.
 PLANTED, PASSWORD = f"planted/{uuid4()}+secret", f"a-password-of-{uuid4()}"
 TOKEN = "eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiI0NzExIn0." + "a" * 40
 
@@ -39,17 +39,17 @@ def scan(state: Path) -> Scan:
 
 
 def findings(found: Scan) -> list[str]:
-    """Return the findings except tokens in the command lines of other programs."""
+    """Return the findings, except for tokens in command lines of other programs."""
     return [each for each in found.findings() if not (each.startswith("command line: ") and each.endswith(": a token"))]
 
 
 def test_secrets_are_read_from_the_state(state):
-    """Secrets are texts and the passwords in JSON, but not user names."""
+    """Plain secrets and password fields in JSON count as secrets; user names do not."""
     assert secrets_of(state) == {"secret/one": PLANTED, "postgres/two.password": PASSWORD}
 
 
 def test_nothing_is_found_without_secrets(state):
-    """A private state directory and logs without secrets are not findings."""
+    """The scan has no findings for a private state directory and logs without secrets."""
     (state / "logs" / "worker.log").write_text("it works")
     found = scan(state)
     for kind, name, text in logs_of(state):
@@ -62,8 +62,8 @@ def test_nothing_is_found_without_secrets(state):
 @pytest.mark.parametrize(
     "written", [PLANTED, quote(PLANTED, safe=""), f"redis://:{PASSWORD}@host"], ids=["as it is", "quoted", "in a URL"]
 )
-def test_a_log_line_is_found(state, written):
-    """A secret in a log is found plain or URL-quoted, and the finding contains only its name."""
+def test_a_secret_in_a_log_is_found(state, written):
+    """A plain or URL-quoted secret in a log is found, and the finding contains only the secret's name."""
     (state / "logs" / "worker.log").write_text(f"it works\nwith {written} in it\n")
     found = scan(state)
     for kind, name, text in logs_of(state):
@@ -73,8 +73,8 @@ def test_a_log_line_is_found(state, written):
     assert written not in finding
 
 
-def test_a_command_line_is_found_after_its_process_ended(state):
-    """A command line is found after its process has ended."""
+def test_a_secret_in_a_command_line_is_found_after_the_process_ended(state):
+    """A secret in a command line is found even after the process has ended."""
     words = [sys.executable, "-c", "input()", PLANTED]
     with scan(state) as found, subprocess.Popen(words, stdin=subprocess.PIPE) as process:
         eventually(lambda: any(PLANTED in line for line in list(found._lines)), 60)
@@ -85,8 +85,8 @@ def test_a_command_line_is_found_after_its_process_ended(state):
     assert PLANTED not in finding
 
 
-def test_a_file_is_found_that_others_can_read(state):
-    """A readable file is found even after its deletion; a private one is not."""
+def test_a_secret_in_a_readable_file_is_found(state):
+    """A secret in a file that others can read is found even after the file's deletion; in a private file it is not."""
     private, public = state.parent / "private", state.parent / "public"
     with scan(state) as found:
         private.touch(mode=0o600)
@@ -98,7 +98,7 @@ def test_a_file_is_found_that_others_can_read(state):
     assert findings(found) == [f"file that others can read: {public}: postgres/two.password"]
 
 
-def test_a_token_is_found(state):
+def test_a_signed_airflow_token_is_found(state):
     """A signed token of Airflow is found."""
     found = scan(state)
     found.add("event in CloudWatch", "group stream 1", f"Authorization: Bearer {TOKEN}")

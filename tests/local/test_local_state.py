@@ -1,4 +1,4 @@
-"""The state directory: private, complete, and used by one run at a time."""
+"""The state directory is private and complete, and only one run at a time uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Bucket:
         self.objects = dict(objects)
 
     def get_paginator(self, name: str):
-        """Return self as the paginator."""
+        """Return this object as the paginator."""
         assert name == "list_objects_v2"
         return self
 
@@ -38,8 +38,8 @@ class Bucket:
         self.objects[Key] = Body
 
 
-def test_only_the_owner_can_read(tmp_path: Path):
-    """Folders have mode 0700 and files 0600 with any umask."""
+def test_only_the_owner_can_read_the_state_directory(tmp_path: Path):
+    """In the state directory, folders have mode 0700 and files 0600, with any umask."""
     state = State.open(tmp_path / "state")
     state.remember("fernet", lambda: "a secret")
     state.write("something", {"a": 1})
@@ -51,7 +51,7 @@ def test_only_the_owner_can_read(tmp_path: Path):
             assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_secrets_and_id_are_kept(tmp_path: Path):
+def test_a_state_directory_keeps_its_secrets_and_id(tmp_path: Path):
     """A second run has the same id and secrets; another directory has different ones."""
     first = State.open(tmp_path / "a")
     assert first.remember("x", lambda: "one") == "one"
@@ -63,8 +63,8 @@ def test_secrets_and_id_are_kept(tmp_path: Path):
     assert other.remember("x", lambda: "two") == "two"
 
 
-def test_one_run_at_a_time(tmp_path: Path):
-    """A second run is refused with the process number of the first, until that has ended."""
+def test_a_state_directory_accepts_one_run_at_a_time(tmp_path: Path):
+    """A second run is refused with the pid of the first, until the first has ended."""
     state = State.open(tmp_path / "state")
     again = State.open(tmp_path / "state").lock()
     with state.lock(), pytest.raises(Refusal, match=r"already runs on .*process \d+.*local down"), again:
@@ -73,8 +73,8 @@ def test_one_run_at_a_time(tmp_path: Path):
         pass
 
 
-def test_objects_are_restored(tmp_path: Path):
-    """Saved buckets restore exactly the objects of the end."""
+def test_saved_bucket_objects_are_restored(tmp_path: Path):
+    """A run restores exactly the bucket objects that the previous run had at its end."""
     state = State.open(tmp_path / "state")
     bucket = Bucket(**{"dags/a b.py": b"print()", "../../x": b"\0\xff"})
     assert state.save_buckets(bucket, {"Dags": "first"}) == 2
@@ -86,7 +86,7 @@ def test_objects_are_restored(tmp_path: Path):
     assert fresh.objects == {"dags/a b.py": b"print()", "new": b"n"}
 
 
-def test_a_folder_with_other_files_is_not_changed(tmp_path: Path):
+def test_a_folder_with_other_files_is_refused_as_state_directory(tmp_path: Path):
     """A folder with other files is refused and not changed."""
     folder = tmp_path / "project"
     folder.mkdir(mode=0o755)
@@ -97,8 +97,8 @@ def test_a_folder_with_other_files_is_not_changed(tmp_path: Path):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
 
 
-def test_an_invalid_file_is_named(tmp_path: Path):
-    """An invalid JSON file is refused with its name and a remedy."""
+def test_the_error_names_an_invalid_state_file(tmp_path: Path):
+    """If a file in the state directory is invalid JSON, the error has its name and a remedy."""
     state = State.open(tmp_path / "state")
     state.write("tasks", [1])
     (state.directory / "tasks.json").write_text('{"half')

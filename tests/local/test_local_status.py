@@ -1,4 +1,4 @@
-"""What `airflow-ecs local status` reports beyond the tasks."""
+"""`airflow-ecs local status` reports DAG files that were skipped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cdk_airflow_ecs.cli.running import skipped_files
 
 
 def test_status_lists_the_files_that_the_last_sync_skipped(tmp_path: Path):
-    """A file that a later sync accepted is not listed."""
+    """The status lists the DAG files that the last sync skipped, not those that only an earlier sync skipped."""
     lines = {
         "DagProcessor.1.dag-processor.log": [
             "dags: skipped 'reports': it is a folder too",

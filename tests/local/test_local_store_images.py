@@ -1,4 +1,4 @@
-"""Stores as containers: the official images' entry points, commands and health checks."""
+"""Containers of PostgreSQL and Redis run with their official images' entry points, commands and health checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cdk_airflow_ecs.local.state import State
 from cdk_airflow_ecs.local.stores.postgres_programs import Programs
 from cdk_airflow_ecs.local.stores.redis import Program
 
-# Without namespaces, every server uses the only 127.0.0.1.
+# These tests run one after another, because without namespaces all servers use 127.0.0.1.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stores")]
 PASSWORD = "p@ss 'w\"rd$\\"
 REDIS = """exec redis-server - <<END
@@ -36,7 +36,7 @@ END
 
 @pytest.fixture(params=networks(), ids=lambda isolated: "namespaces" if isolated else "loopback")
 def place(request) -> Iterator[tuple[State, TaskAddress]]:
-    """Open a state, and the address of one task."""
+    """Open a state directory, and allocate the address of one task."""
     with temporary_state() as state:
         addresses = Addresses.open(isolated=request.param)
         task = addresses.add("store")
@@ -91,7 +91,7 @@ def environment_of(kind: str, folder: Path, origin: str) -> Environment:
 
 @pytest.mark.parametrize("origin", ["system", "embedded"])
 def test_postgres_starts_as_its_image_does(place, tmp_path: Path, origin: str):
-    """PostgreSQL uses the variables for user, password and database, keeps its data, and stops fast on SIGTERM."""
+    """PostgreSQL uses the image's variables for user, password and database, and stops fast on SIGTERM."""
     environment = environment_of("postgres", tmp_path, origin)
     variables = {"POSTGRES_USER": "airflow", "POSTGRES_DB": "meta", "POSTGRES_PASSWORD": PASSWORD,
                  "PGDATA": "/var/lib/airflow-metadata/pgdata"}  # fmt: skip
@@ -102,7 +102,7 @@ def test_postgres_starts_as_its_image_does(place, tmp_path: Path, origin: str):
     def query(sql: str, password: str = PASSWORD) -> str:
         host = place[1].ip if place[1].command_prefix else "127.0.0.1"
         psql = shutil.which("psql") or "psql"
-        # Only namespaces of its cluster reach a task.
+        # Run psql in the task's namespace, because this machine cannot reach the task.
         client = [*place[1].command_prefix, psql, "-XAt", "-h", host, "-U", "airflow", "-d", "meta", "-c", sql]
         arguments = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": "disable"}
         ran = subprocess.run(client, env=arguments, capture_output=True, text=True, check=False)
@@ -144,8 +144,8 @@ def test_redis_starts_as_its_image_does(place, tmp_path: Path, origin: str, form
 
 
 @pytest.mark.parametrize(("kind", "server"), [("postgres", Programs), ("redis", Program)])
-def test_two_images_of_a_kind_are_prepared_at_once(tmp_path: Path, monkeypatch, kind: str, server: type):
-    """Two releases of a store are prepared in parallel in the same folder."""
+def test_two_images_of_a_store_are_prepared_in_parallel(tmp_path: Path, monkeypatch, kind: str, server: type):
+    """Two images of PostgreSQL or Redis can be prepared in parallel in the same folder."""
     found = server.find()
     monkeypatch.setattr(server, "find", lambda **_: found)
     with ThreadPoolExecutor(4) as pool:
@@ -153,8 +153,8 @@ def test_two_images_of_a_kind_are_prepared_at_once(tmp_path: Path, monkeypatch, 
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_environment_names_its_replacement(tmp_path: Path):
-    """The environment of a store's image names its replacement."""
+def test_the_server_that_replaces_a_store_image_is_reported(tmp_path: Path):
+    """The user is told which server replaces the image of PostgreSQL or Redis."""
     (text,) = environment_of("postgres", tmp_path, "system").substitutions
     assert text.startswith("PostgreSQL ")
     assert text.endswith("instead of the image postgres:17")

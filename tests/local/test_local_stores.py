@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis servers for a template's clients, from the system and embedded."""
+"""PostgreSQL and Redis servers for a template's clients, both installed and embedded ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def embedded(request) -> bool:
 
 @pytest.fixture(scope="module", params=networks(), ids=lambda isolated: "namespaces" if isolated else "loopback")
 def place(request) -> Iterator[tuple[State, Addresses, Authority]]:
-    """Open a state, addresses and an authority."""
+    """Open a state directory, addresses and a certificate authority."""
     with temporary_state() as state:
         addresses = Addresses.open(isolated=request.param)
         yield state, addresses, Authority(state.folder("authority"))
@@ -84,7 +84,7 @@ def redis(place, embedded: bool) -> Iterator[RedisServer]:
 
 
 def query(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str = "verify-full", ca: Path | None = None):
-    """Run psql in the tasks' network, which this machine cannot reach."""
+    """Run psql in the tasks' network, because this machine cannot reach the server."""
     environment = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": mode}
     if mode == "verify-full":
         environment["PGSSLROOTCERT"] = str(ca or server._authority.certificate)
@@ -105,7 +105,7 @@ def test_postgres_requires_tls_and_the_exact_password(postgres: PostgresServer, 
 
 
 def test_postgres_transfers_large_data(postgres: PostgresServer):
-    """Tens of megabytes are transferred in both directions."""
+    """PostgreSQL transfers tens of megabytes in both directions through the TLS proxy."""
     rows = query(postgres, "SELECT repeat('x', 1000) FROM generate_series(1, 20000)").stdout
     assert len(rows) == 20000 * 1001
     sql = f"SELECT length('{'y' * 100_000}')"
@@ -146,8 +146,8 @@ def test_no_secret_of_postgres_can_be_read_by_others(postgres: PostgresServer):
         assert secret not in output
 
 
-def test_the_error_of_postgres_contains_its_log(place):
-    """The error of a port in use contains the log."""
+def test_the_error_of_a_failed_postgres_start_contains_its_log(place):
+    """If PostgreSQL cannot start because its port is in use, the error contains its log."""
     state, addresses, _ = place
     address = addresses.add("busy")
     server = PostgresServer(state, "busy", address=address, authority=None, port=5432)
@@ -189,7 +189,7 @@ def test_redis_requires_tls_and_the_password(redis: RedisServer, tmp_path: Path)
 
 
 def test_redis_loses_its_data_when_it_is_killed(redis: RedisServer):
-    """Redis keeps its data in a restart and loses it when it is killed."""
+    """Redis keeps its data in a planned restart and loses it when it is killed."""
     redis.command("SET", "kept", "1")
     redis.restart()
     assert redis.command("EXISTS", "kept") == ":1"
@@ -244,7 +244,9 @@ def test_a_server_in_a_private_folder_is_copied(tmp_path: Path):
         found = within_reach(replace(bundled, folder=hidden / inside), unprivileged(), copies)
         assert found.folder == copies / f"postgresql-{bundled.version}" / inside
         with temporary_state() as state:
-            addresses = Addresses.open(isolated=False)  # bound to a name, because garbage collection releases addresses
+            addresses = Addresses.open(
+                isolated=False
+            )  # assigned to a variable, because garbage collection would release the addresses
             server = PostgresServer(state, "copied", address=addresses.add("db"), authority=None, programs=found)
             server.start()
             assert server.execute("SELECT 1") == "1"
@@ -257,7 +259,7 @@ def test_a_server_in_a_private_folder_is_copied(tmp_path: Path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
 def test_two_runs_copy_a_server_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The slower of two runs uses the copy of the faster one and removes its own."""
+    """If two runs copy the server at the same time, the slower one uses the other's copy and removes its own."""
     program = tmp_path / "root/package/pginstall/bin/postgres"
     program.parent.mkdir(parents=True)
     program.touch()  # it is not executable
@@ -274,7 +276,7 @@ def test_two_runs_copy_a_server_in_parallel(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_starting_run_keeps_the_data_of_others(tmp_path: Path):
-    """Starting runs remove unused data folders but not those of other runs."""
+    """A starting run removes unused data folders, but not those of other runs."""
     owner = State.open(tmp_path / "state")
     folder = tmp_path / "data"
     (folder / owner.id / "db").mkdir(parents=True)
@@ -298,8 +300,8 @@ def test_a_starting_run_keeps_the_data_of_others(tmp_path: Path):
     assert list(folder.iterdir()) == []
 
 
-def test_a_missing_server_names_the_package(monkeypatch: pytest.MonkeyPatch):
-    """Without a server, the error names the package to install."""
+def test_the_error_without_a_server_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch):
+    """If no database server is installed, the error names the package to install."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"package postgresql.*cdk-airflow-ecs\[local\]"):
         Programs.find(embedded=True)

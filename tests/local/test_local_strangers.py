@@ -1,4 +1,4 @@
-"""Requests of another user, a web page and another host to a local cluster, which are all refused."""
+"""A local cluster refuses all requests of other users, web pages and other hosts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
 @pytest.fixture(params=[False, True], ids=["shared", "isolated"])
 def cluster(request) -> Iterator[tuple[Account, Addresses]]:
-    """Serve the API of an account with a secret and a role, as `up` does."""
+    """Serve the AWS API of an account with a secret and a role, as `airflow-ecs local up` does."""
     if request.param and (reason := why_not_isolated()):
         pytest.skip(f"needs network namespaces: {reason}")
     account, addresses = Account(), Addresses.open(isolated=request.param)
@@ -55,14 +55,14 @@ def cluster(request) -> Iterator[tuple[Account, Addresses]]:
 
 
 def read(session, account: Account, url: str = "") -> str:
-    """Read the secret with a session."""
+    """Read the account's secret with the session's credentials."""
     config = Config(retries={"total_max_attempts": 1})
     client = session.client("secretsmanager", endpoint_url=url or account.url, config=config)
     return client.get_secret_value(SecretId="password")["SecretString"]
 
 
 def status(request: urllib.request.Request) -> int:
-    """Send a request and return its status; fail if the response allows a browser to read it."""
+    """Send a request and return its status; fail if the response has headers that let web pages read it."""
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             found, headers = answer.status, answer.headers
@@ -74,8 +74,8 @@ def status(request: urllib.request.Request) -> int:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_gets_nothing(cluster):
-    """Another user gets only 403, without a key, with a made-up one and with the real key's id."""
+def test_requests_of_another_user_are_refused(cluster):
+    """Another user gets status 403 without a key, with an invalid key and with the real key's id."""
     account, _ = cluster
     urls = {account.url, account.task_url}
     lines = ask_as_another_user(account.key.id, urls)
@@ -94,8 +94,8 @@ def test_another_user_gets_nothing(cluster):
         ({"Host": "secretsmanager.us-east-1.amazonaws.com"}, 403),
     ],
 )
-def test_a_web_page_gets_nothing(cluster, headers, expected):
-    """A foreign Origin or Host header is refused, even with a valid signature."""
+def test_requests_of_a_web_page_are_refused(cluster, headers, expected):
+    """A request with an Origin header or an unknown Host is refused, even with a valid signature."""
     account, _ = cluster
     request = signed(account.url + "/_emulator/calls", (account.key.id, account.key.secret))
     for name, value in headers.items():
@@ -103,16 +103,16 @@ def test_a_web_page_gets_nothing(cluster, headers, expected):
     assert status(request) == expected
 
 
-def test_a_preflight_is_refused(cluster):
-    """A preflight request of a browser is refused."""
+def test_a_cors_preflight_request_is_refused(cluster):
+    """A browser's CORS preflight request is refused."""
     account, _ = cluster
     headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     assert status(urllib.request.Request(account.url, headers=headers, method="OPTIONS")) == 403
 
 
 @pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
-def test_another_host_gets_nothing(tmp_path: Path):
-    """A host in the network reaches neither the API nor a task's server."""
+def test_another_host_reaches_neither_api_nor_tasks(tmp_path: Path):
+    """Another host in the network reaches neither the AWS API nor a task's server."""
     addresses, account = Addresses.open(isolated=True), Account()
     api = app.Api(app.Application(account), addresses.inside, app.Quiet)
     api.start()
@@ -137,7 +137,7 @@ def test_another_host_gets_nothing(tmp_path: Path):
         ("203.0.113.1", api.port),
         (task.ip.rpartition(".")[0] + ".2", 80),
     ]
-    # A gateway may accept any connection, so only the response counts.
+    # Check the response, because a gateway may accept any connection.
     look = """
 import socket, sys
 for word in sys.argv[1:]:
@@ -155,7 +155,7 @@ for word in sys.argv[1:]:
     try:
         for command in commands:
             subprocess.run(["ip", *command.split()], check=True)
-        for _ in range(100):  # the cluster itself reaches it
+        for _ in range(100):  # the cluster itself reaches the server
             try:
                 addresses.connect((task.ip, 18080), 5).close()
                 break
@@ -166,7 +166,10 @@ for word in sys.argv[1:]:
         inside = [*addresses.add("other").command_prefix, sys.executable, "-c", look, *words[:2]]
         done = subprocess.run(inside, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == [f"GOT {word}" for word in words[:2]]
-        for prefix in (["ip", "netns", "exec", neighbour], []):  # nor do other programs of this machine
+        for prefix in (
+            ["ip", "netns", "exec", neighbour],
+            [],
+        ):  # neither a neighbour nor a program of this machine reaches the server
             done = subprocess.run(
                 [*prefix, sys.executable, "-c", look, *words], capture_output=True, text=True, check=True
             )
@@ -179,7 +182,7 @@ for word in sys.argv[1:]:
         addresses.close()
 
 
-def test_keys_of_the_account_are_accepted(cluster):
+def test_issued_access_keys_are_accepted(cluster):
     """The run's key, a role's credentials and a user's access key are accepted."""
     account, _ = cluster
     running = Running(pid=0, url="", api=account.url, region="us-east-1", admin_secret="password",
@@ -210,7 +213,7 @@ def test_keys_of_the_account_are_accepted(cluster):
         ({"token": "wrong"}, "InvalidClientTokenId"),
     ],
 )
-def test_an_incomplete_key_is_refused(cluster, change, code):
+def test_invalid_access_keys_are_refused(cluster, change, code):
     """A wrong secret, a wrong id, and a role's key without its token are refused."""
     account, _ = cluster
     role = Credentials(account).assume("arn:aws:iam::123456789012:role/task", "session")
@@ -220,8 +223,8 @@ def test_an_incomplete_key_is_refused(cluster, change, code):
 
 
 @pytest.mark.parametrize("key", ["a b/ü+%.txt", "plain", "a//b/../c"])
-def test_s3_requests_of_its_clients_are_accepted(cluster, key):
-    """S3 accepts quoted names, presigned URLs and unsigned bodies, but no presigned URL of another object."""
+def test_special_s3_requests_are_accepted(cluster, key):
+    """S3 accepts quoted object names, presigned URLs for their object, and unsigned bodies."""
     account, _ = cluster
     session = account.session(account.key)
     for payload in (True, False):
@@ -243,7 +246,7 @@ def test_s3_requests_of_its_clients_are_accepted(cluster, key):
 
 
 def test_a_signed_request_cannot_be_changed(cluster):
-    """A signed request with another body or path, or an old date, is refused."""
+    """A signed request is refused if its body or path was changed, or its date is old."""
     account, _ = cluster
     key = account.key.id, account.key.secret
     request = signed(account.url + "/_emulator/calls", key, b"{}")
@@ -255,8 +258,8 @@ def test_a_signed_request_cannot_be_changed(cluster):
     assert status(request) == 403
 
 
-def test_own_paths_require_the_key_of_the_run(cluster):
-    """Only the run's key may use the paths of the runner itself."""
+def test_paths_of_the_emulator_require_the_key_of_the_run(cluster):
+    """Requests below `/_emulator/` must be signed with the run's own key."""
     account, _ = cluster
     role = Credentials(account).assume("arn:aws:iam::123456789012:role/task", "session")
     request = signed(account.url + "/_emulator/calls", (role["AccessKeyId"], role["SecretAccessKey"]))
@@ -265,8 +268,8 @@ def test_own_paths_require_the_key_of_the_run(cluster):
     assert post_json(account.url + "/_emulator/calls", (account.key.id, account.key.secret))
 
 
-def test_a_function_responds_only_once(cluster):
-    """A function's response URL accepts one unsigned response; other URLs are refused."""
+def test_the_response_url_of_a_custom_resource_works_once(cluster):
+    """A custom resource's response URL accepts one unsigned response; other response URLs are refused."""
     account, _ = cluster
     token = account.answers.expect()
     body = json.dumps({"Status": "SUCCESS", "PhysicalResourceId": "x"}).encode()
@@ -278,8 +281,8 @@ def test_a_function_responds_only_once(cluster):
     assert account.answers.wait(token, 1) == json.loads(body)
 
 
-def test_credentials_of_tasks_are_for_tasks():
-    """Credentials need a task's secret path, and are refused to browsers."""
+def test_task_credentials_require_the_secret_path_of_the_task():
+    """The credentials endpoint requires a task's secret path, and refuses browsers."""
     role = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", "Expiration": None}
     endpoints = Endpoints(lambda arn, session: role)
     endpoints.add("4711", TaskIdentity(arn="a/1", role="r", describe=lambda: {"Containers": []}))
@@ -295,8 +298,8 @@ def test_credentials_of_tasks_are_for_tasks():
         endpoints.stop()
 
 
-def test_a_folder_of_others_is_refused(tmp_path: Path):
-    """A link, and a folder that other users own or can write to, are not used for locks."""
+def test_a_lock_folder_that_others_can_change_is_refused(tmp_path: Path):
+    """A link, or a folder that other users own or can write to, is not used for run locks."""
     mine = tmp_path / "mine"
     number = run_number.Number.take(mine / "locks")
     assert (number.value, (mine / "locks").stat().st_mode & 0o777) == (1, 0o700)

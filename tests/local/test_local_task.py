@@ -1,4 +1,4 @@
-"""The record of a task at its end, on which clients such as the ECS executor depend."""
+"""The ECS record of an ended task, on which clients such as the ECS executor depend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def runtime() -> Iterator[TaskRuntime]:
-    """Return a runtime whose only image is this Python."""
+    """Return a runtime that uses this Python for every image."""
     image: Future[Environment] = Future()
     parts = AirflowImageParts(version="", python="")
     image.set_result(
@@ -53,14 +53,14 @@ def runtime() -> Iterator[TaskRuntime]:
 
 
 def test_a_sidecar_that_cannot_run_is_skipped_by_name(runtime):
-    """A sidecar that cannot run is skipped with a message; the other containers decide the result."""
+    """A sidecar that cannot run is skipped with a message; the other containers determine the task's result."""
     waits = {"dependsOn": [{"containerName": "agent", "condition": "HEALTHY"}]}
     agent = {"name": "agent", "image": "acme/agent:1", "essential": False}
     for _ in range(2):
         record = ended(runtime, agent, {"name": "main", "command": ["raise SystemExit(3)"], **waits})
         assert (record.stop_code, record.containers[1]["exitCode"]) == ("EssentialContainerExited", 3)
         assert record.containers[0]["lastStatus"] == "STOPPED"
-    ((about, text),) = runtime.say.__closure__[0].cell_contents  # once for all tasks
+    ((about, text),) = runtime.say.__closure__[0].cell_contents  # only one message for all tasks
     assert about == "it/agent"
     assert "acme/agent:1" in text
     assert "--image acme/agent:1=DIR" in text
@@ -80,8 +80,8 @@ def test_unsupported_sidecars_are_skipped(runtime, spec):
     assert record.containers[1]["exitCode"] == 0
 
 
-def test_an_essential_container_that_cannot_run_is_refused(runtime):
-    """A task with an essential container that cannot run is refused with container, reason and remedy."""
+def test_a_task_whose_essential_container_cannot_run_fails(runtime):
+    """If an essential container cannot run, the task fails, and the error has container, reason and remedy."""
     record = ended(runtime, {"name": "agent", "image": "acme/agent:1"}, {"name": "main", "command": ["pass"]})
     assert record.stop_code == "TaskFailedToStart"
     assert "essential container agent" in record.stopped_reason
@@ -125,15 +125,15 @@ def begun(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
     return record
 
 
-def test_a_task_that_ran_has_an_exit_code(runtime):
-    """The record contains the exit code and the start time."""
+def test_the_record_of_a_task_that_ran_has_an_exit_code(runtime):
+    """The record of a task that ran has its exit code and start time."""
     record = ended(runtime, {"name": "one", "command": ["raise SystemExit(3)"]})
     assert (record.stop_code, record.containers[0]["exitCode"]) == ("EssentialContainerExited", 3)
     assert record.started_at
 
 
 def test_a_task_that_cannot_start_has_no_start_time(runtime):
-    """A task that cannot start has no start time, for which the ECS executor would wait forever."""
+    """A task that cannot start has no start time; with one, the ECS executor would wait forever."""
     record = ended(runtime, {"name": "one", "entryPoint": ["nothing-of-this-name"]})
     assert record.stop_code == "TaskFailedToStart"
     assert record.started_at is None
@@ -142,8 +142,8 @@ def test_a_task_that_cannot_start_has_no_start_time(runtime):
     assert "nothing-of-this-name" in record.stopped_reason
 
 
-def test_a_container_that_did_not_start_is_stopped(runtime):
-    """A container that did not start because of another's failure is stopped."""
+def test_a_container_that_was_never_started_is_recorded_as_stopped(runtime):
+    """A container that was not started because another one failed is recorded as stopped."""
     waits = {"dependsOn": [{"containerName": "first", "condition": "SUCCESS"}]}
     record = ended(
         runtime,
@@ -166,13 +166,13 @@ while {wait} and not os.path.exists("{end}"):
 
 
 def homes(runtime: TaskRuntime) -> list[tuple[str, str]]:
-    """Return the home that each task printed, and its content."""
+    """Return the home folder that each task printed, and the content of the folder."""
     logs = sorted(runtime.state.folder("logs").iterdir(), key=lambda file: file.stat().st_ctime_ns)
     return [tuple(file.read_text().strip().split(" ", 1)) for file in logs if file.read_text()]
 
 
-def test_a_task_has_the_path_of_the_previous_one(runtime, tmp_path):
-    """A task has the path of the previous one, as an empty home, unless both run at once.
+def test_a_new_task_reuses_the_home_path_of_the_previous_one(runtime, tmp_path):
+    """A task's home has the path of the previous task's and is empty, unless both run at the same time.
 
     Airflow 2 removes only import errors and DAGs of the same path.
     """
@@ -196,7 +196,7 @@ def test_a_task_has_the_path_of_the_previous_one(runtime, tmp_path):
         time.sleep(0.05)
 
 
-def test_a_long_name_has_a_home(runtime):
+def test_a_task_with_a_long_family_name_has_a_home(runtime):
     """A task with a family name of 255 characters has a home."""
     homes = Homes(runtime.state.folder("homes"))
     taken = [homes.take("f" * 255), homes.take("f" * 255)]

@@ -1,4 +1,4 @@
-"""Recording and evaluating connections, with artificial and real packets."""
+"""Connections are recorded and evaluated, with artificial and real packets."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ def observed(*pairs: tuple[str, str, int], calls: dict | None = None, commands: 
         (packet(ONE, TWO, (40000, 53)), Flow(ONE, TWO, 53, "udp"), False),
     ],
 )
-def test_a_packet_is_read(data, expected, accepted):
-    """A SYN belongs to the client's flow, and its acknowledgement to the same flow."""
+def test_syn_and_acknowledgement_belong_to_the_same_flow(data, expected, accepted):
+    """A client's SYN packet and the server's acknowledgement belong to the same flow."""
     found = parse(data)
     assert (found.flow, found.accepted) == (expected, accepted)
     assert found.one[0] == 40000
 
 
-def test_proc_is_read():
-    """IPv4 addresses and ports are read from both files; pure IPv6 connections are skipped."""
+def test_sockets_are_read_from_proc_net_tcp():
+    """IPv4 addresses and ports are read from /proc/net/tcp and tcp6; pure IPv6 connections are skipped."""
     text = "head\n" + "\n".join(
         f"  0: {local} {remote} 01 0:0 00:0 0 0 0 {inode} 1"
         for local, remote, inode in [
@@ -132,12 +132,12 @@ def test_proc_is_read():
     ],
 )
 def test_a_process_has_a_short_name(words, name):
-    """A process's name has no interpreter, folder, options or numbers."""
+    """The short name of a process has no interpreter, folder, options or numbers."""
     assert program(words) == name
 
 
-def test_rules_are_read():
-    """Rules have the names of the plan; the VPC's default group is skipped."""
+def test_security_group_rules_get_the_names_of_the_plan():
+    """Security group rules get the plan's names; the VPC's default group is skipped."""
     rules = Rules.read(described())
     assert rules.admitted == {
         Edge("Clients", "Web", 80),
@@ -170,18 +170,18 @@ def test_rules_are_read():
     ],
 )
 def test_a_connection_without_a_rule_is_found(source, target, port, allowed):
-    """A connection that no rule allows is found, even with an unknown address."""
+    """A connection that no security group rule allows is found, even if its address is unknown."""
     assert [seen.times for seen in observed((source, target, port)).undeclared] == ([] if allowed else [1])
 
 
-def test_expectations_are_evaluated():
-    """Required connections need a rule, required requests must be sent, and forbidden ones must be absent."""
+def test_expected_and_forbidden_connections_are_evaluated():
+    """Expected connections need a rule, expected requests must be sent, and forbidden connections must be absent."""
     calls = {("Pools/default", "s3", "GET DAG files"): 3}
     found = observed(("ApiServer", "Pools/default", 8793), ("Pools/default", "Database", 5432), calls=calls)
     judged = {
         Connection("ApiServer", "Pools/default", 8793): True,
-        Connection("Pools/default", "ApiServer", 8081): False,  # not made
-        Connection("Pools/default", "Database", 5432): False,  # made without a rule
+        Connection("Pools/default", "ApiServer", 8081): False,  # the connection is missing
+        Connection("Pools/default", "Database", 5432): False,  # no rule allows the connection
         ApiRequest("Pools/default", "s3", "DAG files"): True,
         ApiRequest("ApiServer", "s3", "DAG files"): False,
         Absent("ApiServer", "DAG files", "why"): True,
@@ -205,13 +205,13 @@ def test_expectations_are_evaluated():
         ("", None),
     ],
 )
-def test_a_line_of_monitor_is_read(line, expected):
-    """Client, database and command are read from a line of MONITOR."""
+def test_client_and_command_are_read_from_redis_monitor(line, expected):
+    """Client, database and command are read from the output of Redis's MONITOR."""
     assert read(line) == expected
 
 
-def test_commands_are_not_results():
-    """Commands in the broker's database are not results."""
+def test_broker_commands_are_assigned_to_their_database():
+    """Commands in Redis database 0 (messages) do not count for database 1 (results)."""
     found = observed(
         ("Scheduler", "Broker", 6379), commands={("Scheduler", 0, "LPUSH"): 2, ("Scheduler", 1, "PING"): 9}
     )
@@ -222,7 +222,7 @@ def test_commands_are_not_results():
 
 @pytest.mark.parametrize("executor", ["celery", "sqs", "ecs"])
 @pytest.mark.parametrize("airflow", [2, 3])
-def test_all_eleven_have_expectations(airflow, executor):
+def test_all_eleven_communications_have_expectations(airflow, executor):
     """All eleven communications have expectations, for every release and executor."""
     assert list(expected_communications(airflow, executor)) == list(range(1, 12))
 
@@ -230,7 +230,7 @@ def test_all_eleven_have_expectations(airflow, executor):
 @pytest.mark.slow
 @pytest.mark.skipif(bool(why_not_isolated()), reason=f"needs network namespaces: {why_not_isolated()}")
 def test_every_connection_is_recorded(tmp_path):
-    """Every connection is recorded once, with refused attempts and the names of client processes."""
+    """Every connection and refused attempt is recorded once, with the client process's name."""
     addresses = Addresses.open(isolated=True)
     (tmp_path / "run.json").write_text(json.dumps({"pid": os.getpid()}))
     serve = "import socket,time; s=socket.create_server(('0.0.0.0', 8793)); print('up', flush=True); time.sleep(600)"
@@ -253,7 +253,7 @@ except ConnectionRefusedError:
             eventually(lambda: wire.opened is not None, 60)
             words = [*one.command_prefix, sys.executable, "-c", connect, two.ip]
             with subprocess.Popen(words, stdin=subprocess.PIPE) as client:
-                # The client keeps its last connection open until its process is found.
+                # The client keeps its last connection open, so that its process can be found.
                 eventually(lambda: len(wire.accepted.get(flow, ())) >= 21 and wire.clients.get((*pair, 8793)), 60)
                 client.communicate(b"\n")
             assert client.returncode == 0

@@ -1,4 +1,4 @@
-"""A recorder of every connection between the tasks of a local cluster.
+"""Records every connection between the tasks of a local cluster.
 
 A packet socket at the bridge of all namespaces receives the SYN and SYN-ACK of each TCP connection and every UDP
 packet. Client processes are read from /proc.
@@ -24,14 +24,14 @@ from typing import TypeVar
 _T = TypeVar("_T")
 _NAMESPACES, _LOCKS = Path("/run/netns"), Path("/run/airflow-ecs")
 _EVERYTHING, _ATTACH_FILTER, _CLONE_NEWNET = 3, 26, 0x40000000  # linux: ETH_P_ALL, SO_ATTACH_FILTER
-_STATISTICS = (263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS, its size
+_STATISTICS = (263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS, size of the result
 _SYN, _ACK = 0x02, 0x10
-_TRIES = 100  # number of connections of one kind after which the process is no longer searched for at once
+_TRIES = 100  # connections of a flow after which its client process is no longer searched for immediately
 # The BPF program of "ip and (udp or tcp[13] & 2 != 0)": code, jump if true, jump if false, value.
 _FILTER = (
     (0x28, 0, 0, 0xFFFFF000),  # the frame's protocol
     (0x15, 0, 6, 0x0800),
-    (0x30, 0, 0, 9),  # the packet's protocol
+    (0x30, 0, 0, 9),  # the IP protocol
     (0x15, 0, 3, 6),
     (0xB1, 0, 0, 0),  # the header's length
     (0x50, 0, 0, 13),  # the flags
@@ -44,7 +44,7 @@ _FILTER = (
 
 @dataclass(frozen=True, order=True)
 class Flow:
-    """Connections from one address to a port of another, by "tcp" or "udp"."""
+    """All connections from one address to a port of another; *protocol* is "tcp" or "udp"."""
 
     source: str
     target: str
@@ -54,7 +54,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Packet:
-    """One packet: its flow, its connection in the flow, and whether it is the server's acknowledgement."""
+    """A packet: its flow, its connection in the flow, and whether it is the server's SYN-ACK."""
 
     flow: Flow
     one: tuple[int, int]
@@ -62,7 +62,7 @@ class Packet:
 
 
 def parse(packet: bytes) -> Packet:
-    """Parse a packet from its IPv4 header."""
+    """Parse a packet, which begins with its IPv4 header."""
     head = (packet[0] & 15) * 4
     source, target = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
     from_port, to_port = struct.unpack_from("!HH", packet, head)
@@ -76,7 +76,7 @@ def parse(packet: bytes) -> Packet:
 
 @dataclass(frozen=True)
 class Socket:
-    """One line of /proc/net/tcp or tcp6; without a peer the remote port is 0, without a process the inode."""
+    """A socket in /proc/net/tcp or tcp6. The remote port is 0 without a peer, the inode is 0 without a process."""
 
     local: tuple[str, int]
     remote: tuple[str, int]
@@ -84,7 +84,7 @@ class Socket:
 
 
 def sockets(text: str) -> Iterator[Socket]:
-    """Parse /proc/net/tcp or tcp6, without pure IPv6 addresses except "any"."""
+    """Parse /proc/net/tcp or tcp6; skip pure IPv6 connections, but not sockets on all addresses."""
     for line in text.splitlines()[1:]:
         fields = line.split()
         ends = []
@@ -98,7 +98,7 @@ def sockets(text: str) -> Iterator[Socket]:
 
 
 def program(words: list[str]) -> str:
-    """Return a short name of a process from its command line, without interpreter, folder, options and numbers.
+    """Return a short process name: the command line without interpreter, folder, options and numbers.
 
     Examples:
         >>> program(["/a/bin/python3.12", "/a/bin/airflow", "celery", "worker", "--queues", "default"])
@@ -123,7 +123,7 @@ def program(words: list[str]) -> str:
 
 @dataclass
 class Wire(AbstractContextManager):
-    """A recorder that starts when the run of this state directory has a network."""
+    """A recorder that starts as soon as the local cluster of this state directory has a network."""
 
     state: Path
     attempts: dict[Flow, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
@@ -150,7 +150,7 @@ class Wire(AbstractContextManager):
 
     @property
     def this_machine(self) -> str:
-        """Return the machine's address, used by the load balancer, the AWS API and the runner."""
+        """Return the address in the tasks' network that load balancer, AWS API and local runner use."""
         return f"198.18.{self.number}.1"
 
     def losses(self) -> int:
@@ -174,7 +174,7 @@ class Wire(AbstractContextManager):
                     self._catch(one)
 
     def _catch(self, one: Packet) -> None:
-        """Find the client process of a connection while it is open, unless one of this flow is known."""
+        """Find the client process of an open connection, unless one of this flow is already known."""
         key = one.flow.source, one.flow.target, one.flow.port
         pids = self._pids.get(one.flow.source)
         if pids and not self.clients.get(key) and len(self.attempts[one.flow]) < _TRIES:
@@ -205,20 +205,20 @@ class Wire(AbstractContextManager):
 
 
 def number_of(state: Path) -> int:
-    """Return the number of a run's network, whose lock its process holds; 0 without one."""
+    """Return the run number of the process, which holds the number's lock file; 0 if it has none."""
 
     def held() -> set[int]:
         pid = json.loads((state / "run.json").read_text())["pid"]
         found = set()
         for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):  # closed meanwhile
+            with suppress(OSError):  # the file was closed
                 file = Path(os.readlink(link))
                 found |= {int(file.stem)} if file.parent == _LOCKS else set()
         return found
 
     with suppress(OSError, ValueError, KeyError):
         once = held()
-        time.sleep(0.2)  # a run holds other locks for a moment while it searches for a free one
+        time.sleep(0.2)  # wait, because a run briefly holds other locks while it searches for a free number
         for number in once & held():
             if (_NAMESPACES / f"airflow-ecs-{number}-hub").exists():
                 return number
@@ -252,7 +252,7 @@ def _packets() -> socket.socket:
 
 
 def _processes(prefix: str, network: str) -> Iterator[tuple[str, list[int]]]:
-    """Yield the processes of each task by its address, whose last number is in the namespace's name."""
+    """Yield each task's address and pids; the last number of the address is in the namespace's name."""
     spaces = {file.stat().st_ino: file.name for file in _NAMESPACES.glob(f"{prefix}*[0-9]")}
     found: dict[str, list[int]] = defaultdict(list)
     for folder in Path("/proc").glob("[0-9]*"):
@@ -263,7 +263,7 @@ def _processes(prefix: str, network: str) -> Iterator[tuple[str, list[int]]]:
 
 
 def _sockets_of(pid: int) -> list[Socket]:
-    """Return the sockets of a process's namespace."""
+    """Return the sockets in the network namespace of a process."""
     found: list[Socket] = []
     for name in ("tcp", "tcp6"):
         with suppress(OSError):
@@ -272,7 +272,7 @@ def _sockets_of(pid: int) -> list[Socket]:
 
 
 def _holders(pids: list[int]) -> Iterator[tuple[int, str]]:
-    """Yield the inode of each socket with its process's name."""
+    """Yield the inode of each socket, and the name of its process."""
     for pid in pids:
         with suppress(OSError):
             name = program(Path(f"/proc/{pid}/cmdline").read_text().split("\0"))

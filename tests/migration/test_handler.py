@@ -1,4 +1,4 @@
-"""The migration gate's Lambda function, with fakes of AWS and an HTTP server in place of CloudFormation."""
+"""Runs the migration gate's Lambda function with fakes of AWS, and an HTTP server that replaces CloudFormation."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Aws:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.refusals: list[object] = []  # one per failing RunTask: a ``failures`` list or an exception
+        self.refusals: list[object] = []  # results of failing RunTask calls: a ``failures`` list or an exception
         self.life: Callable[[float], dict] = lambda age: stopped({"name": "migrate", "exitCode": 0})
         self.lines: list[str] = []
-        self.launched: dict[str, float] = {}  # client token to time
-        self.others: dict[str, list[dict]] = {}  # by cluster name
-        self.stubborn = False  # whether the other tasks never stop
+        self.launched: dict[str, float] = {}  # time of RunTask by client token
+        self.others: dict[str, list[dict]] = {}  # other tasks, by cluster name
+        self.stubborn = False  # whether other tasks ignore StopTask
         self.calls: list[tuple[str, dict]] = []
 
     def client(self, service: str, **_: object) -> Aws:
@@ -81,7 +81,7 @@ class Aws:
         return self
 
     def named(self, operation: str) -> list[dict]:
-        """Return the arguments of each call of one operation."""
+        """Return the arguments of each call of an API operation."""
         return [arguments for name, arguments in self.calls if name == operation]
 
     def run_task(self, **arguments) -> dict:
@@ -96,7 +96,7 @@ class Aws:
         return {"tasks": [{"taskArn": TASK}], "failures": []}
 
     def describe_tasks(self, **arguments) -> dict:
-        """Return the task by its age; like ECS, return nothing in its first seconds."""
+        """Return the task in the state for its age; like ECS, return no task in its first seconds."""
         self.calls.append(("describe_tasks", arguments))
         others = [task for tasks in self.others.values() for task in tasks if task["taskArn"] in arguments["tasks"]]
         if others:
@@ -105,11 +105,11 @@ class Aws:
         return {"tasks": [self.life(age)] if age > 12 else []}
 
     def get_paginator(self, operation: str) -> Aws:
-        """Return self as the paginator of ListTasks."""
+        """Return this object as the paginator of ListTasks."""
         assert operation == "list_tasks"
         return self
 
-    def paginate(self, *, cluster: str, desiredStatus: str) -> Iterator[dict]:  # name of the boto3 parameter
+    def paginate(self, *, cluster: str, desiredStatus: str) -> Iterator[dict]:  # boto3 has this parameter name
         """Yield the cluster's other tasks, one per page; a task is stopped 30 seconds after StopTask."""
         for task in self.others.get(cluster.rpartition("/")[2], []):
             if self.clock.now > task.get("stopped_at", self.clock.now) + 30 and not self.stubborn:
@@ -119,7 +119,7 @@ class Aws:
         yield {"taskArns": []}
 
     def stop_task(self, **arguments) -> None:
-        """Record the call and stop the task."""
+        """Record the call, and stop the task."""
         self.calls.append(("stop_task", arguments))
         for tasks in self.others.values():
             for task in tasks:
@@ -136,12 +136,12 @@ class Aws:
         return {"events": [{"message": line} for line in lines]}
 
     def invoke(self, **arguments) -> None:
-        """Record the call."""
+        """Record the self-invocation."""
         self.calls.append(("invoke", arguments))
 
 
 class Answers(HTTPServer):
-    """The server behind ResponseURL: stores responses, and rejects the first *refuse* ones."""
+    """The server behind ResponseURL: stores responses, and rejects the first *refuse* requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), AnswerHandler)
@@ -151,12 +151,12 @@ class Answers(HTTPServer):
 
     @property
     def url(self) -> str:
-        """Return a URL such as CloudFormation's."""
+        """Return a response URL such as CloudFormation's."""
         return f"http://127.0.0.1:{self.server_port}/answer?X-Amz-Signature=abc"
 
 
 class AnswerHandler(BaseHTTPRequestHandler):
-    """A handler of PUT, as S3 handles it for a presigned URL."""
+    """An HTTP handler of PUT like that of S3 for presigned URLs."""
 
     server: Answers
 
@@ -177,7 +177,7 @@ class AnswerHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def answers() -> Iterator[Answers]:
-    """Start the server on a free port."""
+    """Start the response server on a free port."""
     server = Answers()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -188,7 +188,7 @@ def answers() -> Iterator[Answers]:
 
 
 class Gate:
-    """The handler with its environment; ``run`` invokes it until it has responded to CloudFormation."""
+    """The Lambda handler with its environment; ``run`` invokes it until it has responded to CloudFormation."""
 
     def __init__(self, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
         spec = importlib.util.spec_from_file_location("gate_index", SOURCE)
@@ -248,8 +248,8 @@ def gate(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(answers, monkeypatch)
 
 
-def test_create_runs_the_task_and_succeeds(gate: Gate) -> None:
-    """A create request runs one task in the configured network and succeeds with its exit code 0."""
+def test_a_create_request_runs_the_migration(gate: Gate) -> None:
+    """A create request runs one task in the configured network, and succeeds if the task's exit code is 0."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 0}) if age > 60 else running()
 
     answer = gate.run(gate.event())
@@ -265,7 +265,7 @@ def test_create_runs_the_task_and_succeeds(gate: Gate) -> None:
     }
 
 
-def test_update_keeps_the_physical_id(gate: Gate) -> None:
+def test_an_update_request_keeps_the_physical_id(gate: Gate) -> None:
     """An update request runs the migration and keeps the physical id."""
     answer = gate.run(gate.event("Update", PhysicalResourceId="AirflowGateSchema1A2B3C4D"))
 
@@ -273,16 +273,16 @@ def test_update_keeps_the_physical_id(gate: Gate) -> None:
     assert len(gate.aws.launched) == 1
 
 
-def test_delete_of_an_idle_cluster_succeeds(gate: Gate) -> None:
-    """A delete request succeeds if no task runs."""
+def test_a_delete_request_succeeds_if_no_task_runs(gate: Gate) -> None:
+    """A delete request of a cluster without tasks succeeds at once."""
     answer = gate.run(gate.event("Delete", PhysicalResourceId="AirflowGateSchema1A2B3C4D"))
 
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "AirflowGateSchema1A2B3C4D")
     assert gate.aws.calls == []
 
 
-def test_delete_stops_and_awaits_tasks(gate: Gate) -> None:
-    """A delete request stops all tasks in both clusters except services, and waits for their end."""
+def test_a_delete_request_stops_tasks_and_waits_for_their_end(gate: Gate) -> None:
+    """A delete request stops all tasks in both ECS clusters, except for services' tasks, and waits for their end."""
     gate.aws.others = {
         "airflow": [other("executor"), other("migration", startedBy="cdk-airflow-ecs-migration/1")],
         "tasks": [other("etl"), other("ending", desiredStatus="STOPPED", lastStatus="DEPROVISIONING", stopped_at=1e6)],
@@ -300,7 +300,7 @@ def test_delete_stops_and_awaits_tasks(gate: Gate) -> None:
     assert gate.aws.named("run_task") == []
 
 
-def test_delete_names_the_tasks_that_do_not_stop(gate: Gate) -> None:
+def test_a_delete_request_fails_with_the_tasks_that_do_not_stop(gate: Gate) -> None:
     """A delete request fails after twenty minutes and names the tasks that do not stop."""
     gate.aws.others = {"airflow": [other("stuck")]}
     gate.aws.stubborn = True
@@ -313,7 +313,7 @@ def test_delete_names_the_tasks_that_do_not_stop(gate: Gate) -> None:
     assert len(gate.aws.named("invoke")) == 1
 
 
-def test_delete_after_the_cluster_is_gone(gate: Gate) -> None:
+def test_a_delete_request_succeeds_if_the_ecs_cluster_is_gone(gate: Gate) -> None:
     """A delete request succeeds if the ECS cluster no longer exists."""
     error = ClientError({"Error": {"Code": "ClusterNotFoundException"}}, "ListTasks")
     gate.aws.paginate = lambda **_: (_ for _ in ()).throw(error)
@@ -326,8 +326,8 @@ def not_started(reason: str) -> dict:
     return {**stopped({"name": "migrate"}, reason=reason), "stopCode": "TaskFailedToStart"}
 
 
-def test_task_that_failed_to_start_is_tried_again(gate: Gate) -> None:
-    """A task whose container did not start is started again with a new client token."""
+def test_a_migration_task_that_failed_to_start_is_started_again(gate: Gate) -> None:
+    """A migration task whose container did not start is started again with a new client token."""
     lives = [
         not_started("CannotPullContainerError: pull image manifest has been retried: i/o timeout"),
         not_started("ResourceInitializationError: unable to pull secrets: AccessDeniedException"),
@@ -339,8 +339,8 @@ def test_task_that_failed_to_start_is_tried_again(gate: Gate) -> None:
     assert len({call["clientToken"] for call in gate.aws.named("run_task")}) == 3
 
 
-def test_slow_failures_to_start_get_three_tries(gate: Gate) -> None:
-    """Failures to start that take four minutes are retried twice; the reason of the last one is returned."""
+def test_slow_task_starts_are_tried_three_times(gate: Gate) -> None:
+    """Task starts that fail after four minutes are retried twice; the response has the last reason."""
     gate.aws.life = lambda age: not_started("CannotPullContainerError: timeout") if age > 240 else running()
 
     answer = gate.run(gate.event())
@@ -350,8 +350,8 @@ def test_slow_failures_to_start_get_three_tries(gate: Gate) -> None:
     assert len(gate.aws.launched) == 3
 
 
-def test_quick_failures_to_start_are_retried_for_minutes(gate: Gate) -> None:
-    """An image that cannot be pulled fails the deployment after five to ten minutes."""
+def test_quick_failures_of_the_task_start_are_retried_for_minutes(gate: Gate) -> None:
+    """If the image cannot be pulled, the deployment fails after five to ten minutes of retries."""
     gate.aws.life = lambda age: not_started("CannotPullContainerError: not found")
     start = gate.clock.now
 
@@ -359,7 +359,7 @@ def test_quick_failures_to_start_are_retried_for_minutes(gate: Gate) -> None:
     assert 300 < gate.clock.now - start < 600
 
 
-def test_task_that_ran_is_not_tried_again(gate: Gate) -> None:
+def test_a_migration_task_that_ran_is_not_started_again(gate: Gate) -> None:
     """A task with an exit code is not started again, even if its stop code is TaskFailedToStart."""
     life = {**stopped({"name": "migrate", "exitCode": 1}), "stopCode": "TaskFailedToStart"}
     gate.aws.life = lambda age: life
@@ -368,7 +368,7 @@ def test_task_that_ran_is_not_tried_again(gate: Gate) -> None:
     assert len(gate.aws.launched) == 1
 
 
-def test_earlier_migration_is_stopped_first(gate: Gate) -> None:
+def test_the_migration_of_an_earlier_deployment_is_stopped_first(gate: Gate) -> None:
     """The gate stops the migration of an earlier deployment before it starts its own."""
     rival = other("rival", startedBy="cdk-airflow-ecs-migration/earlier", createdAt=datetime.fromtimestamp(1, UTC))
     gate.aws.others = {"airflow": [rival, other("executor", startedBy="airflow")]}
@@ -380,8 +380,8 @@ def test_earlier_migration_is_stopped_first(gate: Gate) -> None:
     assert min(gate.aws.launched.values()) > rival["stopped_at"] + 30
 
 
-def test_later_deployment_wins(gate: Gate) -> None:
-    """A request fails if a later deployment has started its migration."""
+def test_a_request_fails_if_a_later_deployment_migrates(gate: Gate) -> None:
+    """A request fails if a later deployment has already started its migration."""
     late = datetime.fromtimestamp(gate.clock.now + 1, UTC)
     gate.aws.others = {"airflow": [other("rival", startedBy="cdk-airflow-ecs-migration/later", createdAt=late)]}
 
@@ -391,8 +391,8 @@ def test_later_deployment_wins(gate: Gate) -> None:
     assert gate.aws.named("run_task") == gate.aws.named("stop_task") == []
 
 
-def test_own_migration_is_not_stopped(gate: Gate) -> None:
-    """If Lambda delivers an event twice, the gate does not stop its own task."""
+def test_a_redelivered_event_does_not_stop_its_own_migration(gate: Gate) -> None:
+    """If Lambda delivers an event twice, the gate does not stop the migration task of this event."""
     event = gate.event()
     gate.aws.others = {"airflow": [other("own", startedBy=f"cdk-airflow-ecs-migration/{event['RequestId']}")]}
 
@@ -400,7 +400,7 @@ def test_own_migration_is_not_stopped(gate: Gate) -> None:
     assert gate.aws.named("stop_task") == []
 
 
-def test_started_by_is_valid(gate: Gate) -> None:
+def test_started_by_is_valid_for_run_task(gate: Gate) -> None:
     """``startedBy`` has at most 128 characters, all valid (ECS API reference, RunTask)."""
     gate.run(gate.event())
     (call,) = gate.aws.named("run_task")
@@ -439,8 +439,8 @@ def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
     assert reason.endswith("\nafter")
 
 
-def test_reason_of_a_failed_migration(gate: Gate) -> None:
-    """The reason contains exit code, ECS's reason, log stream and last lines; ARNs are not masked."""
+def test_the_reason_of_a_failed_migration_has_code_and_log(gate: Gate) -> None:
+    """The reason of a failed migration has exit code, ECS's reason, log stream and last lines; ARNs are not masked."""
     arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:Db-AbC"
     gate.aws.life = lambda age: stopped(
         {"name": "migrate", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"},
@@ -458,8 +458,8 @@ def test_reason_of_a_failed_migration(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "語", "🐘", '"', "\\", "\n", "\x00", "\ud800"], ids=ascii)
-def test_reason_is_bounded_in_bytes(gate: Gate, letter: str) -> None:
-    """The reason has at most 3 KB in UTF-8 and keeps its beginning and end."""
+def test_a_long_failure_reason_is_shortened_to_3_kb(gate: Gate, letter: str) -> None:
+    """The reason of a failure has at most 3 KB in UTF-8 and keeps its beginning and end."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
     gate.aws.lines = [letter * 900 for _ in range(50)] + ["the very end"]
 
@@ -470,8 +470,8 @@ def test_reason_is_bounded_in_bytes(gate: Gate, letter: str) -> None:
     assert answer["Reason"].endswith("the very end")
 
 
-def test_masking_a_long_line_is_quick(gate: Gate) -> None:
-    """Masking a very long line takes less than five seconds."""
+def test_masking_secrets_in_a_long_line_is_quick(gate: Gate) -> None:
+    """Masking secrets in a very long line takes less than five seconds."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
     gate.aws.lines = ["a" * 1_000_000, "://" * 100_000, "password=" * 100_000, '\\"' * 300_000]
 
@@ -481,8 +481,8 @@ def test_masking_a_long_line_is_quick(gate: Gate) -> None:
     assert time.process_time() - before < 5
 
 
-def test_no_exit_code_is_failure(gate: Gate) -> None:
-    """A container without an exit code is a failure with ECS's reason."""
+def test_a_container_without_exit_code_is_a_failure(gate: Gate) -> None:
+    """If the container has no exit code, the migration fails with ECS's reason."""
     gate.aws.life = lambda age: stopped({"name": "migrate"}, reason="CannotPullContainerError: not found")
     gate.aws.get_log_events = lambda **_: (_ for _ in ()).throw(
         ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLogEvents")
@@ -497,22 +497,22 @@ def test_no_exit_code_is_failure(gate: Gate) -> None:
 
 @pytest.mark.parametrize(("migration_code", "sidecar_code", "status"), [(0, 137, "SUCCESS"), (1, 0, "FAILED")])
 def test_only_the_migration_container_counts(gate: Gate, migration_code: int, sidecar_code: int, status: str) -> None:
-    """Only the exit code of the migration container counts; a side-car, such as GuardDuty's, does not."""
+    """Only the exit code of the migration container counts, not that of a sidecar such as GuardDuty's."""
     sidecar = {"name": "aws-guardduty-agent-x", "exitCode": sidecar_code}
     gate.aws.life = lambda age: stopped(sidecar, {"name": "migrate", "exitCode": migration_code})
 
     assert gate.run(gate.event())["Status"] == status
 
 
-def test_task_without_the_container_is_failure(gate: Gate) -> None:
-    """A task without the migration container is a failure."""
+def test_a_task_without_the_migration_container_is_a_failure(gate: Gate) -> None:
+    """If the task has no migration container, the migration fails."""
     gate.aws.life = lambda age: stopped({"name": "other", "exitCode": 0})
 
     assert gate.run(gate.event())["Status"] == "FAILED"
 
 
-def test_launch_is_tried_again(gate: Gate) -> None:
-    """RunTask is retried for lack of capacity and for a new role, with new client tokens."""
+def test_run_task_is_retried_without_capacity_or_with_a_new_role(gate: Gate) -> None:
+    """RunTask is retried with new client tokens if capacity is missing or a new role is not usable yet."""
     gate.aws.refusals = [
         [{"reason": "Capacity is unavailable at this time"}],
         ClientError({"Error": {"Code": "AccessDeniedException", "Message": "iam:PassRole"}}, "RunTask"),
@@ -524,7 +524,7 @@ def test_launch_is_tried_again(gate: Gate) -> None:
     assert all(len(token) <= 64 for token in tokens)
 
 
-def test_launch_fails_after_minutes_without_capacity(gate: Gate) -> None:
+def test_the_deployment_fails_after_minutes_without_capacity(gate: Gate) -> None:
     """The deployment fails after a few minutes without capacity."""
     gate.aws.refusals = [[{"reason": "RESOURCE:ENI", "detail": "none left"}] for _ in range(1000)]
     start = gate.clock.now
@@ -536,8 +536,8 @@ def test_launch_fails_after_minutes_without_capacity(gate: Gate) -> None:
     assert 240 < gate.clock.now - start < 600
 
 
-def test_long_migration_crosses_invocations(gate: Gate) -> None:
-    """A migration of 35 minutes takes three invocations and one task."""
+def test_a_long_migration_takes_several_invocations(gate: Gate) -> None:
+    """A migration of 35 minutes takes three Lambda invocations but only one task."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 0}) if age > 2100 else running()
 
     assert gate.run(gate.event())["Status"] == "SUCCESS"
@@ -545,8 +545,8 @@ def test_long_migration_crosses_invocations(gate: Gate) -> None:
     assert len(gate.aws.named("run_task")) == 1
 
 
-def test_launching_crosses_invocations(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function that runs out of time before the task starts continues in the next invocation."""
+def test_a_slow_task_start_continues_in_the_next_invocation(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the function runs out of time before the task starts, the next invocation continues."""
     monkeypatch.setattr(gate.module, "LAUNCH_PATIENCE", 1800)
     gate.aws.refusals = [[{"reason": "Capacity is unavailable"}] for _ in range(80)]
 
@@ -555,8 +555,8 @@ def test_launching_crosses_invocations(gate: Gate, monkeypatch: pytest.MonkeyPat
     assert len(gate.aws.named("run_task")) == len(gate.aws.launched) + 80 == 81
 
 
-def test_deadline_stops_the_task(gate: Gate) -> None:
-    """The task is stopped after 55 minutes, before CloudFormation's limit of an hour."""
+def test_the_migration_is_stopped_after_55_minutes(gate: Gate) -> None:
+    """The migration task is stopped after 55 minutes, before CloudFormation's limit of an hour."""
     gate.aws.life = lambda age: running()
     gate.aws.lines = ["adding an index, slowly"]
     start = gate.clock.now
@@ -570,7 +570,7 @@ def test_deadline_stops_the_task(gate: Gate) -> None:
     assert gate.clock.now - start < 3500
 
 
-def test_event_delivered_twice_runs_one_task(gate: Gate) -> None:
+def test_an_event_delivered_twice_runs_one_task(gate: Gate) -> None:
     """An event that Lambda delivers twice runs one task."""
     gate.invoke(gate.event())
     gate.invoke(gate.event())
@@ -579,7 +579,7 @@ def test_event_delivered_twice_runs_one_task(gate: Gate) -> None:
     assert [json.loads(body)["Status"] for body in gate.answers.bodies] == ["SUCCESS", "SUCCESS"]
 
 
-def test_unexpected_exception_fails_the_deployment(gate: Gate) -> None:
+def test_an_unexpected_exception_fails_the_deployment(gate: Gate) -> None:
     """An unexpected exception fails the deployment at once."""
     gate.aws.describe_tasks = lambda **_: {}["tasks"]
 
@@ -588,14 +588,14 @@ def test_unexpected_exception_fails_the_deployment(gate: Gate) -> None:
     assert (answer["Status"], answer["Reason"]) == ("FAILED", "KeyError: 'tasks'")
 
 
-def test_missing_configuration_fails_the_deployment(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing environment variable fails the deployment."""
+def test_a_missing_environment_variable_fails_the_deployment(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the function lacks an environment variable, the deployment fails at once."""
     monkeypatch.delenv("CLUSTER")
 
     assert gate.run(gate.event())["Status"] == "FAILED"
 
 
-def test_rejected_response_is_sent_again(gate: Gate) -> None:
+def test_a_rejected_response_is_sent_again(gate: Gate) -> None:
     """A response that the server rejects is sent again, without a content type."""
     gate.answers.refuse = 3
 
@@ -603,7 +603,7 @@ def test_rejected_response_is_sent_again(gate: Gate) -> None:
     assert gate.answers.content_types == [""] * 4
 
 
-def test_response_that_is_never_accepted_is_an_error(gate: Gate) -> None:
+def test_a_response_that_is_never_accepted_fails_the_invocation(gate: Gate) -> None:
     """The invocation fails if the response cannot be delivered, so that Lambda retries the event."""
     gate.answers.refuse = 1000
 

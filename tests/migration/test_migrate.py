@@ -1,4 +1,4 @@
-"""The migration script with Airflow 2 and 3 on a real PostgreSQL.
+"""Runs the migration script with Airflow 2 and 3 on a real PostgreSQL.
 
 Several tests share two migrated databases; a test that changes one copies it first.
 """
@@ -24,7 +24,7 @@ REPO = Path(__file__).parents[2]
 SOURCE = REPO / "src/cdk_airflow_ecs/in_container/migrate.py"
 AIRFLOW_2, AIRFLOW_3 = "2.11.2", "3.3.2"
 HEAD_2_10_0, HEAD_2, HEAD_3 = "22ed7efa9da2", "5f2621c13b39", "d2f4e1b3c5a7"
-# With special characters, and different in each run because the process list is shared.
+# Random, because tests search the command lines of all processes for the password; and with special characters.
 USER, DATABASE_PASSWORD = "air flow", "p@ss/w:rd#%25 &=?\"+!x$1'\\" + secrets.token_hex(4)
 ADMIN_PASSWORD = "-first \"Pass'word$1" + secrets.token_hex(4)
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("mi
 
 @dataclass
 class Run:
-    """The result of one run of the script."""
+    """The result of one run of the migration script."""
 
     code: int
     output: str
@@ -43,7 +43,7 @@ class Run:
 
 @dataclass
 class Machine:
-    """A database server, and a home folder per Airflow installation."""
+    """A PostgreSQL server, and a home folder per Airflow installation."""
 
     server: PostgresServer
     folder: Path
@@ -55,7 +55,7 @@ class Machine:
         return name
 
     def migrate(self, version: str, database: str, **environment: str) -> Run:
-        """Run the script as the migration container does, and record the process list meanwhile."""
+        """Run the migration script as the migration container does, and record all command lines meanwhile."""
         home = self.folder / version
         process = subprocess.Popen(
             [REPO / f".venvs/airflow-{version}/bin/python", "-c", SOURCE.read_text()],
@@ -83,7 +83,7 @@ class Machine:
 
 @dataclass
 class Migrated:
-    """A database, and the run that migrated it."""
+    """A database, and the run of the script that migrated it."""
 
     name: str
     run: Run
@@ -117,7 +117,7 @@ def migrated_by_2(machine: Machine) -> Migrated:
 
 @pytest.fixture(scope="module")
 def crossed(machine: Machine, migrated_by_2: Migrated) -> Migrated:
-    """Migrate a database from Airflow 2, whose services were killed or have ended, to Airflow 3."""
+    """Migrate a database from Airflow 2 to 3 after Airflow 2 was killed or has ended."""
     name = machine.database(migrated_by_2.name)
     machine.server.execute(
         "INSERT INTO job (state, job_type, latest_heartbeat) VALUES"
@@ -128,12 +128,12 @@ def crossed(machine: Machine, migrated_by_2: Migrated) -> Migrated:
 
 
 def admin(password: str) -> dict[str, str]:
-    """Return the admin's environment variables of the migration container."""
+    """Return the migration container's environment variables about the admin."""
     return {"AIRFLOW_ECS_ADMIN_USERNAME": "admin", "AIRFLOW_ECS_ADMIN_PASSWORD": password}
 
 
 def password_is(machine: Machine, password: str, database: str) -> bool:
-    """Return whether *password* is the admin's."""
+    """Return whether *password* is the password of the admin in the database."""
     stored = machine.server.execute("SELECT password FROM ab_user WHERE username = 'admin'", database)
     check = "import json, sys; from werkzeug.security import check_password_hash as c; print(c(*json.load(sys.stdin)))"
     python = REPO / f".venvs/airflow-{AIRFLOW_3}/bin/python"
@@ -144,7 +144,7 @@ def password_is(machine: Machine, password: str, database: str) -> bool:
 
 
 def assert_no_secret(machine: Machine, run: Run, database: str) -> None:
-    """Check that the output, command lines and Airflow's audit log contain no password."""
+    """Check that output, command lines and Airflow's audit log contain no password."""
     actions = machine.server.execute("SELECT coalesce(extra, '') FROM log", database)
     quoted = machine.server.url(database, USER, DATABASE_PASSWORD).split("@")[0].rpartition(":")[2]
     for secret in (ADMIN_PASSWORD, DATABASE_PASSWORD, quoted):
@@ -156,20 +156,20 @@ def assert_no_secret(machine: Machine, run: Run, database: str) -> None:
 
 
 def revision(machine: Machine, database: str, table: str = "alembic_version") -> str:
-    """Return the database's revision."""
+    """Return the revision of the database schema."""
     return machine.server.execute(f"SELECT version_num FROM {table}", database)
 
 
-def test_empty_database_with_2(machine: Machine, migrated_by_2: Migrated) -> None:
-    """Airflow 2 creates its tables, roles and an admin with this password."""
+def test_airflow_2_initializes_an_empty_database(machine: Machine, migrated_by_2: Migrated) -> None:
+    """With an empty database, Airflow 2 creates tables, roles and an admin with the given password."""
     assert migrated_by_2.run.code == 0, migrated_by_2.run.output
     assert revision(machine, migrated_by_2.name) == HEAD_2
     assert password_is(machine, ADMIN_PASSWORD, migrated_by_2.name)
     assert_no_secret(machine, migrated_by_2.run, migrated_by_2.name)
 
 
-def test_upgrade_within_2(machine: Machine, migrated_by_2: Migrated) -> None:
-    """An upgrade within 2.x keeps passwords and DAGs."""
+def test_an_upgrade_within_airflow_2_keeps_passwords_and_dags(machine: Machine, migrated_by_2: Migrated) -> None:
+    """An upgrade of the database within Airflow 2 keeps passwords and DAGs."""
     name = machine.database(migrated_by_2.name)
     machine.server.execute(
         "INSERT INTO serialized_dag (dag_id, fileloc, fileloc_hash, last_updated, dag_hash, data)"
@@ -187,12 +187,12 @@ def test_upgrade_within_2(machine: Machine, migrated_by_2: Migrated) -> None:
     assert machine.server.execute("SELECT dag_id FROM serialized_dag", name) == "mine"
 
 
-def test_crossing_is_refused_while_2_runs(machine: Machine, migrated_by_2: Migrated) -> None:
-    """The upgrade from 2 to 3 fails without changes if Airflow 2 had a recent heartbeat."""
+def test_an_upgrade_to_airflow_3_is_refused_while_airflow_2_runs(machine: Machine, migrated_by_2: Migrated) -> None:
+    """The upgrade from Airflow 2 to 3 fails without changes if Airflow 2 had a recent heartbeat."""
     name = machine.database(migrated_by_2.name)
     machine.server.execute(
         "INSERT INTO job (state, job_type, hostname, latest_heartbeat)"
-        # The limit is two minutes before the check, because Airflow may take one minute to start.
+        # A heartbeat up to two minutes before the check counts, because Airflow may take one minute to start.
         " VALUES ('running', 'SchedulerJob', '10.0.0.7', now())",
         name,
     )
@@ -205,8 +205,8 @@ def test_crossing_is_refused_while_2_runs(machine: Machine, migrated_by_2: Migra
     assert revision(machine, name) == HEAD_2
 
 
-def test_crossing_is_done_when_2_has_stopped(machine: Machine, crossed: Migrated) -> None:
-    """The upgrade from 2 to 3 runs if Airflow 2 has ended or had no heartbeat for minutes."""
+def test_an_upgrade_to_airflow_3_runs_when_airflow_2_has_stopped(machine: Machine, crossed: Migrated) -> None:
+    """The upgrade from Airflow 2 to 3 runs if Airflow 2 has ended or had no heartbeat for minutes."""
     assert crossed.run.code == 0, crossed.run.output
     assert revision(machine, crossed.name) == HEAD_3
     assert revision(machine, crossed.name, "alembic_version_fab")
@@ -214,8 +214,8 @@ def test_crossing_is_done_when_2_has_stopped(machine: Machine, crossed: Migrated
     assert_no_secret(machine, crossed.run, crossed.name)
 
 
-def test_rollback_to_2_changes_nothing(machine: Machine, crossed: Migrated) -> None:
-    """Airflow 2 does not change a database of Airflow 3; it logs a warning and succeeds."""
+def test_a_rollback_to_airflow_2_does_not_change_the_database(machine: Machine, crossed: Migrated) -> None:
+    """With Airflow 2, the script does not change a database of Airflow 3, logs a warning and succeeds."""
     name = machine.database(crossed.name)
     state = "SELECT count(*), sum(id), (SELECT count(*) FROM ab_user) FROM ab_permission_view"
     before = machine.server.execute(state, name)
@@ -229,8 +229,10 @@ def test_rollback_to_2_changes_nothing(machine: Machine, crossed: Migrated) -> N
 
 
 @pytest.mark.parametrize("table", ["alembic_version", "alembic_version_fab"])
-def test_rollback_within_3_changes_nothing(machine: Machine, crossed: Migrated, table: str) -> None:
-    """A database of a newer patch of Airflow 3 or FAB's provider is not changed."""
+def test_a_rollback_within_airflow_3_does_not_change_the_database(
+    machine: Machine, crossed: Migrated, table: str
+) -> None:
+    """The script does not change a database of a newer patch release of Airflow 3 or of the FAB provider."""
     name = machine.database(crossed.name)
     machine.server.execute(f"UPDATE {table} SET version_num = 'f00dfeedcafe'", name)
 
@@ -241,8 +243,8 @@ def test_rollback_within_3_changes_nothing(machine: Machine, crossed: Migrated, 
     assert revision(machine, name, table) == "f00dfeedcafe"
 
 
-def test_too_old_for_3_is_refused(machine: Machine, migrated_by_2: Migrated) -> None:
-    """A revision that is too old for Airflow 3 is an error."""
+def test_a_database_too_old_for_airflow_3_is_refused(machine: Machine, migrated_by_2: Migrated) -> None:
+    """A database revision that is too old for Airflow 3 is an error."""
     name = machine.database(migrated_by_2.name)
     machine.server.execute("UPDATE alembic_version SET version_num = '290244fb8b83'", name)
 
@@ -252,8 +254,8 @@ def test_too_old_for_3_is_refused(machine: Machine, migrated_by_2: Migrated) -> 
     assert "cannot upgrade revision 290244fb8b83; deploy Airflow 2.11 first" in run.output
 
 
-def test_empty_database_with_3_and_again(machine: Machine) -> None:
-    """Airflow 3 creates its tables, those of FAB, roles and the admin; a second run keeps the password."""
+def test_airflow_3_initializes_an_empty_database(machine: Machine) -> None:
+    """With an empty database, Airflow 3 creates tables, roles and the admin; a second run keeps the password."""
     name = machine.database()
     permissions = "SELECT role_id, count(*) FROM ab_permission_view_role GROUP BY 1 ORDER BY 1"
 
@@ -272,8 +274,8 @@ def test_empty_database_with_3_and_again(machine: Machine) -> None:
         assert_no_secret(machine, run, name)
 
 
-def test_no_admin_without_variables_or_users(machine: Machine, crossed: Migrated) -> None:
-    """No admin is created without the variables, or by an auth manager without users."""
+def test_no_admin_is_created_without_its_variables(machine: Machine, crossed: Migrated) -> None:
+    """No admin is created if its variables are missing or the auth manager has no users."""
     name = machine.database(crossed.name)
     simple = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
@@ -289,7 +291,7 @@ def test_no_admin_without_variables_or_users(machine: Machine, crossed: Migrated
 
 
 def test_an_invalid_url_fails_without_printing_it(machine: Machine) -> None:
-    """An invalid connection URL fails the script, which does not print the password."""
+    """With an invalid database URL, the script fails without printing the password."""
     url = "postgresql+psycopg2://airflow:hush@hush@localhost:port/airflow"
 
     run = machine.migrate(AIRFLOW_3, "unused", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=url)
@@ -298,8 +300,8 @@ def test_an_invalid_url_fails_without_printing_it(machine: Machine) -> None:
     assert "hush" not in run.output
 
 
-def test_the_script_is_small_and_parses_on_python_3_8() -> None:
-    """The script is small enough for a task definition, and Python 3.8 can parse it."""
+def test_the_migration_script_is_small_and_parses_on_python_3_8() -> None:
+    """The migration script fits in a task definition, and Python 3.8 can parse it."""
     text = SOURCE.read_text()
 
     assert len(text.encode()) < 6656

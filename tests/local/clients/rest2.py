@@ -1,4 +1,4 @@
-"""Airflow's REST client for 2.x: list, trigger, wait, read logs. URL as argument, password on standard input."""
+"""Runs a DAG with Airflow's REST client for 2.x. Arguments: the URL. Standard input: the password."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Airflow's REST client for 3.x: list, trigger, wait, read logs. URL as argument, password on standard input."""
+"""Runs a DAG with Airflow's REST client for 3.x. Arguments: the URL. Standard input: the password."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRun
 url, password = sys.argv[1], sys.stdin.readline().strip()
 configuration = Configuration(host=url)
 with ApiClient(configuration) as client:
-    # The auth manager creates the token; its endpoint is not part of the client's API.
+    # The client has no method for the auth manager's endpoint that creates tokens.
     made = client.call_api(
         "POST",
         f"{url}/auth/token",

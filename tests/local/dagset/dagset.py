@@ -1,4 +1,4 @@
-"""The DAG set of every executor, on Airflow 2.8 to 3.3: each execution prints a text and writes it to a ledger."""
+"""DAGs for every executor and Airflow 2.8 to 3.3; each task prints a text and appends it to the file TEST_LEDGER."""
 
 import os
 from datetime import datetime, timedelta, timezone
@@ -17,13 +17,13 @@ except ImportError:
 
     from airflow import DAG
 
-# With several executors, some tasks select the second one.
+# If the cluster has two executors, some tasks select the second one.
 FAR = {"executor": os.environ["TEST_FAR"]} if os.environ.get("TEST_FAR") else {}
 SETTINGS = {"start_date": datetime(2024, 1, 1), "schedule": None, "catchup": False, "is_paused_upon_creation": False}
 
 
 def record(text):
-    """Print a text, and write it with the task instance and try to the ledger."""
+    """Print a text, and append it with task instance and try number to the file TEST_LEDGER."""
     ti = get_current_context()["ti"]
     print(text)
     with open(os.environ["TEST_LEDGER"], "a") as ledger:
@@ -39,7 +39,7 @@ with DAG("fan", **SETTINGS):
 
     @task
     def piece(number):
-        """Run one of fifty tasks."""
+        """Run as one of fifty parallel tasks."""
         record(f"piece <{number}>")
 
     @task
@@ -75,7 +75,7 @@ with DAG("again", **SETTINGS):
 
     @task(retries=1, retry_delay=timedelta(seconds=1), **FAR)
     def second_time():
-        """Fail at the first try."""
+        """Fail at the first try and succeed at the second."""
         number = get_current_context()["ti"].try_number
         record(f"try <{number}>")
         if number == 1:
@@ -87,7 +87,7 @@ with DAG("secrets", **SETTINGS):
 
     @task
     def use():
-        """Print a connection and variable that were created by the API."""
+        """Print an Airflow connection and variable that the test created by the API."""
         connection, value = BaseHook.get_connection("warehouse"), Variable.get("colour")
         hidden = "right" if connection.password == "open-sesame" else "wrong"
         record(f"<{connection.host}> <{value}> <{hidden}>")
@@ -111,16 +111,16 @@ with DAG("broken", **SETTINGS):
 
 
 class Wait(DateTimeSensorAsync):
-    """A sensor that records its two executions."""
+    """A deferrable sensor that records its executions before and after the deferral."""
 
     def execute(self, context):
-        """Defer long enough that the executor has recorded the end before the trigger fires."""
+        """Defer for so long that the trigger fires only after the executor has recorded the end of this execution."""
         record("it sleeps")
         self.target_time = (datetime.now(timezone.utc) + timedelta(seconds=20)).isoformat()
         super().execute(context)
 
     def execute_complete(self, context, event=None):
-        """Complete."""
+        """Record the second execution and complete."""
         record("it wakes")
         return super().execute_complete(context, event)
 

@@ -1,4 +1,4 @@
-"""The program of the DAG set's ECS task."""
+"""The program of the ECS task that dagset.py starts."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The expected results of the DAG set: final states, and texts of each try."""
+"""The expected results of dagset.py: final states, and texts of each try."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Expected:
     """The expected result of a task instance.
 
     Args:
-        dag: its DAG.
-        task: its task.
-        state: its final state.
-        tries: texts of each try; a deferred task is executed twice.
-        index: its map index.
-        far: whether it selects the second executor.
-        more: other texts of its log.
-        triggered: texts of its trigger.
-        executions: number of executions without a text.
+        dag: the DAG's id.
+        task: the task's id.
+        state: the final state.
+        tries: printed texts of each try; a deferred task prints two, because it is executed twice.
+        index: the map index.
+        far: whether the task selects the second executor.
+        more: other texts in the task's log.
+        triggered: texts in the trigger's log.
+        executions: number of executions if they print no text.
     """
 
     dag: str
@@ -33,24 +33,24 @@ class Expected:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """Return DAG, task and index."""
+        """Return DAG id, task id and map index."""
         return self.dag, self.task, self.index
 
     @property
     def ledger(self) -> list[str]:
-        """Return its lines in the ledger."""
+        """Return the lines that the task instance must append to the file TEST_LEDGER."""
         name = f"{self.dag} {self.task} {self.index}"
         return [f"{name} {number} {text}" for number, texts in enumerate(self.tries, 1) for text in texts]
 
     @property
     def logs(self) -> list[tuple[int, str]]:
-        """Return the number of each try with a text of its log."""
+        """Return pairs of a try number and a text that this try's log must contain."""
         found = [(number, text) for number, texts in enumerate(self.tries, 1) for text in texts]
         return found + [(1, text) for text in self.more]
 
     @property
     def times(self) -> int:
-        """Return the number of executions."""
+        """Return how often the task is executed."""
         return len(self.ledger) or self.executions
 
     @property
