@@ -77,7 +77,6 @@ class PostgresServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the server and remove its files."""
         self._run("pg_ctl", "-D", self.directory / "data", "-m", "immediate", "-w", "stop")
         shutil.rmtree(self.directory)
 
@@ -140,7 +139,6 @@ class RedisServer:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> RedisServer:
-        """Create the certificates, start the server and wait until it responds."""
         self.directory.chmod(0o755)
         _make_certificates(self.directory, self.host)
         with (self.directory / "log").open("w") as log:
@@ -171,7 +169,6 @@ class RedisServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the server and remove its files."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -193,7 +190,6 @@ class RedisServer:
 
 
 def _make_certificates(directory: Path, host: str) -> None:
-    """Write ca.crt, and server.crt and server.key for *host* and 127.0.0.1, to *directory*."""
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)

@@ -32,7 +32,6 @@ def conversation():
 
     @task(retries=0)
     def talk():
-        """Print a line, wait for the variable and print its value."""
         print("the question 4711")
         for _ in range(240):
             try:

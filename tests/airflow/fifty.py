@@ -16,7 +16,6 @@ def fifty():
 
     @task(retries=0)
     def work(number: int):
-        """Print a number."""
         print("number", number)
 
     for number in range(50):

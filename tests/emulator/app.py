@@ -17,7 +17,6 @@ def main() -> None:
     agent = rehearsal.Agent(account)
 
     def hook(path: str, body: bytes) -> Any:
-        """Handle a request with which a test controls the emulator."""
         if path == "plans":
             agent.plans[:] = json.loads(body)
         if path == "clock":

@@ -65,7 +65,6 @@ class Seen:
     server: str
 
     def __str__(self) -> str:
-        """Return names and addresses of client and server."""
         froms, tos = ({pair[side] for pair in self.addresses} for side in (0, 1))
         who = " / ".join(self.clients) or "a process too short to be caught"
         server = f" ({self.server})" if self.server else ""
@@ -182,7 +181,6 @@ class Account:
                             yield interface["privateIpv4Address"], owner
 
     def _services(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each service with the name of its security group."""
         ecs = self.client("ecs")
         groups = names_of(self.client("ec2").describe_security_groups()["SecurityGroups"])
         for cluster in ecs.list_clusters()["clusterArns"]:

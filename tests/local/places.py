@@ -32,7 +32,6 @@ def temporary_state() -> Iterator[State]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder to which a killed process may still write for a moment."""
     for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

@@ -33,7 +33,6 @@ def secrets_of(state: Path) -> dict[str, str]:
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the password fields of a JSON object, or any other text itself."""
     try:
         fields = json.loads(text)
     except ValueError:
@@ -116,7 +115,6 @@ class Scan(AbstractContextManager):
             rounds += 1
 
     def _look_at_processes(self) -> None:
-        """Read the command line of every process, which all users can read."""
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 self._lines.add((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
@@ -168,7 +166,6 @@ def logs_in(client: Callable[[str], Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _files(place: Path) -> Iterator[Path]:
-    """Yield the regular files below a folder without following links."""
     with suppress(OSError):
         for path in place.iterdir() if place.is_dir() and not place.is_symlink() else [place]:
             mode = path.lstat().st_mode
@@ -179,7 +176,6 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def _hidden(line: str, secrets: dict[str, str]) -> str:
-    """Return a command line without its secrets."""
     for form, name in secrets.items():
         line = line.replace(form, f"<{name}>")
     return _TOKEN.sub("<token>", line)

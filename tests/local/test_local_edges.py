@@ -110,7 +110,6 @@ class Watched:
         self._log(run, "wait", "it was told 4712")
 
     def _asks(self, run: str, task: str, port: int) -> bool:
-        """Read a task's log; return whether this made a connection to the port."""
         self.cluster.call(f"{run}/taskInstances/{task}/logs/1")
         return any(flow.port == port for flow in list(self.wire.accepted))
 

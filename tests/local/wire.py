@@ -193,7 +193,6 @@ class Wire(AbstractContextManager):
                     self._look_into(ip, pids, known)
 
     def _look_into(self, ip: str, pids: list[int], known: dict[int, str]) -> None:
-        """Record the client and server processes of one namespace."""
         found = _sockets_of(pids[0])
         if any(each.inode and each.inode not in known for each in found):
             known.update(_holders(pids))
@@ -263,7 +262,6 @@ def _processes(prefix: str, network: str) -> Iterator[tuple[str, list[int]]]:
 
 
 def _sockets_of(pid: int) -> list[Socket]:
-    """Return the sockets in the network namespace of a process."""
     found: list[Socket] = []
     for name in ("tcp", "tcp6"):
         with suppress(OSError):
@@ -272,7 +270,6 @@ def _sockets_of(pid: int) -> list[Socket]:
 
 
 def _holders(pids: list[int]) -> Iterator[tuple[int, str]]:
-    """Yield the inode of each socket, and the name of its process."""
     for pid in pids:
         with suppress(OSError):
             name = program(Path(f"/proc/{pid}/cmdline").read_text().split("\0"))

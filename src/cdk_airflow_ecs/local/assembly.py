@@ -119,7 +119,6 @@ _DONE = {"directory", "dockerFile", "dockerBuildArgs", "dockerBuildTarget", "pla
 
 
 def _image(folder: Path, source: dict[str, Any], tag: str) -> ImageAsset:
-    """Parse an image asset of *.assets.json (cloud assembly schema)."""
     return ImageAsset(
         build=ImageBuild(
             folder=folder / source.get("directory", ""),

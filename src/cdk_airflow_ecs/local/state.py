@@ -151,7 +151,6 @@ def _write(file: Path, value: Any) -> None:
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """Replace a file atomically; only the owner can read it."""
     new = file.with_name(f".{file.name}.new")
     try:
         with open(new, "wb", opener=_private) as stream:

@@ -163,7 +163,6 @@ class Run:
         self._undo.callback(scaler.stop)
 
     def _temporary(self) -> Path:
-        """Return a new, empty folder for the containers' /tmp."""
         prefix = f"airflow-ecs-{self.state.id}-"
         for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):  # left by a killed run
             if not left.is_symlink() and left.stat().st_uid == os.geteuid():

@@ -48,7 +48,6 @@ class Credentials:
         return str(fields[key])
 
     def _client(self, service: str, role: str) -> Any:
-        """Return a cached client: creating one is slower than the call itself."""
         if not role:
             return self.account.client(service)
         with self._lock:

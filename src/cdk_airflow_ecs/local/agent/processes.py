@@ -33,7 +33,6 @@ class Processes:
     """The processes of one state directory."""
 
     def __init__(self, folder: Path, identifier: str) -> None:
-        """Create the registry; *folder* contains one file per process."""
         self._folder = folder
         self.mark: dict[str, str] = {_MARK: identifier}
 
@@ -157,7 +156,6 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _started(pid: int) -> str | None:
-    """Return the start time of a process; None if it has ended or is a zombie."""
     if Path("/proc/self/stat").exists():
         fields = _stat(pid)
         return fields[19] if fields and fields[0] != "Z" else None

@@ -110,7 +110,6 @@ class Service:
         )
 
     def _bury(self) -> None:
-        """Count failed tasks and increase the delay before the next start."""
         for identity, task in list(self._known.items()):
             if not task.is_over:
                 continue

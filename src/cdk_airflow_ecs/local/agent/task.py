@@ -235,7 +235,6 @@ class Task:
         return file
 
     def _step(self) -> bool:
-        """Poll once; return True when all containers have stopped."""
         for container in self.containers:
             container.poll()
             self._restart(container)

@@ -41,7 +41,7 @@ class Application:
         self.calls = Calls()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-        """Check and handle one request."""
+        """Handle one request."""
         path = environ["PATH_INFO"]
         own, token = path.startswith("/_emulator/"), path.removeprefix("/_emulator/answers/")
         try:
@@ -69,7 +69,6 @@ class Application:
 
 
 def _refuse(refused: Refused, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
-    """Return an error in the format of the requested service."""
     if "HTTP_X_AMZ_TARGET" in environ or "json" in environ.get("CONTENT_TYPE", ""):
         kind, text = "application/json", json.dumps({"__type": refused.code, "message": str(refused)})
     else:

@@ -122,8 +122,6 @@ class Signature:
 
 
 class _Check(_Signer):
-    """Computes the expected signature from the signed headers, with botocore."""
-
     def headers_to_sign(self, request: Any) -> Any:
         return request.headers
 

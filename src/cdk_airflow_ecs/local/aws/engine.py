@@ -143,7 +143,6 @@ class Deployment:
         self.stack.become("ROLLBACK_FAILED" if failed else "ROLLBACK_COMPLETE", ", ".join(failed))
 
     def _undo_update(self, reason: str) -> None:
-        """Restore updated resources in the old template's order, then delete new ones."""
         stack = self.stack
         stack.become("UPDATE_ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to update: {reason}")
         old_bodies = {name: live.body for name, live in self.before.items()}

@@ -137,7 +137,6 @@ class CustomResource(Resource):
         return new_id
 
     def _text(self, value):
-        """Convert scalars to strings, as CloudFormation does."""
         if isinstance(value, dict):
             return {key: self._text(item) for key, item in value.items()}
         if isinstance(value, list):

@@ -208,7 +208,6 @@ class SecurityGroup(Ec2):
         self.api.delete_security_group(GroupId=physical_id)
 
     def _refuse_if_used(self, group):
-        """Raise AWS's error for deleting a security group that a database uses."""
         for instance in self.client("rds").describe_db_instances()["DBInstances"]:
             if group in [item["VpcSecurityGroupId"] for item in instance["VpcSecurityGroups"]]:
                 raise ClientError(

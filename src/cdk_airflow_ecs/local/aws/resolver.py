@@ -259,7 +259,6 @@ def ordered(bodies: dict[str, dict]) -> list[str]:
 
 
 def _before_names(bodies: dict[str, dict], waits: dict[str, set[str]]) -> set[str]:
-    """Return the Cloud Map services and all their dependencies."""
     found: set[str] = set()
     left = [name for name, body in bodies.items() if body["Type"] == "AWS::ServiceDiscovery::Service"]
     while left:

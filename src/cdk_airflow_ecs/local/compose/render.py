@@ -50,7 +50,6 @@ class _Translation:
         self._secrets = Secrets(self._resources, self._values, remember)
 
     def project(self) -> Project:
-        """Translate stores, then migration, then services."""
         self._add_stores()
         self._add_gate()
         for _, service in self._all("AWS::ECS::Service"):
@@ -121,7 +120,6 @@ class _Translation:
                 self._services[name] = self._database(name, properties)
 
     def _add_queues(self) -> dict[str, str]:
-        """Add ElasticMQ and DynamoDB local if the template has queues or tables; return their configuration files."""
         files = {}
         if self._queues:
             self._services[QUEUES] = queues()
@@ -266,7 +264,6 @@ class _Translation:
         return entrypoint, False
 
     def _adapt(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an Airflow container's environment without AWS settings."""
         executor = str(variables.get("AIRFLOW__CORE__EXECUTOR", ""))
         if "Ecs" in executor:
             raise Refusal(

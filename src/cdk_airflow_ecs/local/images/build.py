@@ -116,7 +116,6 @@ class _Dockerfile:
             raise Refusal(f"{self._file} has no FROM")
 
     def target(self) -> AirflowImageParts:
-        """Return the content of the target stage."""
         wanted = self._build.target.lower()
         number = len(self._stages) - 1 if not wanted else self._number(wanted, len(self._stages))
         if number is None:
@@ -130,14 +129,12 @@ class _Dockerfile:
         return replace(stage.parts, differences=tuple(dict.fromkeys(differences)))
 
     def _number(self, name: str, before: int) -> int | None:
-        """Return the number of the last stage with this name or number that is before stage number *before*."""
         named = [number for number in range(before) if self._stages[number][0] == name]
         if named:
             return named[-1]
         return int(name) if name.isdigit() and int(name) < before else None
 
     def follow(self, number: int) -> Stage:
-        """Interpret a stage and the stages that it is based on."""
         if number not in self._followed:
             _, base, (first, *others) = self._stages[number]
             earlier = self._number(base.lower(), number)
@@ -214,7 +211,6 @@ class _Dockerfile:
         raise each.refusal(f"instruction {word} is not supported")
 
     def _argument(self, stage: Stage, each: Instruction) -> Stage:
-        """Declare build arguments; one without a default has the value that an ARG before FROM gave it."""
         arguments = dict(stage.arguments)
         for name, default in each.declared(stage.lookup):
             fallback = self._arguments.get(name) if default is None else default
@@ -234,7 +230,6 @@ class _Dockerfile:
 
 
 def _platform_arguments(build: ImageBuild) -> dict[str, str | None]:
-    """Return the build arguments that BuildKit sets."""
     system, _, machine = build.platform.partition("/")
     found: dict[str, str | None] = {}
     for which in ("TARGET", "BUILD"):

@@ -201,7 +201,6 @@ def expand(text: str, lookup: Lookup, *, escape: str = "\\", keep_quotes: bool =
 
 
 def _variable(text: str, position: int, lookup: Lookup, escape: str) -> tuple[str, int]:
-    """Return the value of the variable at *position*, and the position after it."""
     if match := _NAME.match(text, position + 1):
         return lookup(match[0]) or "", match.end()
     if text[position + 1 : position + 2] != "{":

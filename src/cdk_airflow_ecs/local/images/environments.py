@@ -142,7 +142,6 @@ class Environments:
         return kind_of(image)
 
     def _store(self, image: str, kind: Kind) -> Environment:
-        """Return the environment of a PostgreSQL or Redis image."""
         folder = self._cache / "stores" / kind
         runs, entrypoint = programs(kind, folder)
         return Environment(
@@ -200,18 +199,15 @@ class _Recipe:
     extras: tuple[str, ...]
 
     def digest(self) -> str:
-        """Return a hash of everything that determines the packages."""
         content = [self.lock.read_text() if self.lock else _date(self.parts.version), self.python.version]
         content += [*self.requirements, *(file.read_text() for file in self.parts.constraints)]
         content += ["slim" if self.parts.slim else "full", *self.extras]
         return hashlib.sha256("\0".join(content).encode()).hexdigest()[:10]
 
     def venv(self, folder: Path) -> None:
-        """Create an empty environment."""
         _uv("venv", "--quiet", "--clear", "--python", str(self.python.path), str(folder))
 
     def install(self, folder: Path, action: str, *words: str) -> None:
-        """Install packages with uv."""
         _uv("pip", action, "--quiet", "--python", str(folder / "bin/python"), "--compile-bytecode", *words)
 
     def resolved(self) -> tuple[str, ...]:

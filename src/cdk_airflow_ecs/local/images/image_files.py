@@ -99,7 +99,6 @@ def _arguments(each: Instruction, lookup: Lookup) -> tuple[list[str], str]:
 
 
 def _matches(context: Path, source: str) -> list[Path]:
-    """Return the paths in the build context that match a source, which may contain wildcards."""
     root = context.resolve()
     relative = str(PurePosixPath("/", source).relative_to("/"))
     found = sorted(root.glob(relative)) if re.search(r"[*?\[]", relative) else [root / relative]

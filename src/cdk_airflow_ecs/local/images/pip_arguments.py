@@ -108,7 +108,6 @@ def _constraints(name: str, file: Callable[[str], Path | None], refusal: Callabl
 
 
 def _requirement(word: str, parts: AirflowImageParts, refusal: Callable[[str], Refusal]) -> str | None:
-    """Return a requirement; None if it is the image's Airflow without extras."""
     if re.match(r"\.{0,2}/|\.{1,2}(\[|$)|file:", word):
         raise refusal(f"{word} is a file or folder of the image; only packages from an index or URL are supported")
     try:

@@ -96,7 +96,6 @@ class _Follower:
         self._shell.parts = replace(self._shell.parts, differences=(*self._shell.parts.differences, difference))
 
     def _redirected(self, words: list[str]) -> list[str]:
-        """Remove redirections; raise a Refusal for output files that stay in the image."""
         found, rest = list[str](), iter(words)
         for word in rest:
             if not re.fullmatch(r"[<>]+", word):
@@ -110,7 +109,6 @@ class _Follower:
         return found
 
     def _writes(self, target: str) -> None:
-        """Raise a Refusal for a written file, unless only the build reads it."""
         path = self._shell.path(target)
         is_read_by_pip = path.name.startswith("constraints") and path.suffix == ".txt"
         if target in _DEVICES or is_temporary(path) or is_read_by_pip:

@@ -197,7 +197,6 @@ def _existing(prefix: str) -> list[str]:
 
 
 def _is_unused(value: int) -> bool:
-    """Return whether no local interface has an address with this run number."""
     done = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=False)
     return f"198.18.{value}." not in done.stdout
 
@@ -208,7 +207,6 @@ def _ip(*commands: str) -> None:
 
 
 def _remove(namespace: str) -> None:
-    """Kill the processes of a namespace, and remove it with its files."""
     done = subprocess.run(
         ["ip", "netns", "pids", namespace],
         capture_output=True,
@@ -226,7 +224,6 @@ def _remove(namespace: str) -> None:
 
 
 def _within(namespace: str, action: Callable[[], _T]) -> _T:
-    """Run *action* in a thread inside the namespace, and return its result."""
     libc = ctypes.CDLL(None, use_errno=True)
     results: list[_T] = []
     errors: list[BaseException] = []

@@ -49,8 +49,6 @@ class _Pipe(asyncio.Protocol):
 
 
 class _Greeting(asyncio.Protocol):
-    """The plain-text start of a PostgreSQL client's connection."""
-
     def __init__(self, accept: Any) -> None:
         self._accept = accept
         self._said = b""
