@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.base import Capacity, ProviderShare
     from cdk_airflow_ecs.capacity.fargate import Fargate
     from cdk_airflow_ecs.capacity.pools import WorkerPool
+    from cdk_airflow_ecs.capacity.queue_scaling import QueueScaling
     from cdk_airflow_ecs.capacity.scaling import ExternalScaling, Scaling
+    from cdk_airflow_ecs.capacity.scaling_schedule import ScalingSchedule
     from cdk_airflow_ecs.capacity.service import Service
     from cdk_airflow_ecs.cluster import AirflowCluster
     from cdk_airflow_ecs.dags.image import ImageDags
@@ -64,11 +66,13 @@ _MODULES = {
     "LocalLogs": "logs.local",
     "Permission": "plan",
     "ProviderShare": "capacity.base",
+    "QueueScaling": "capacity.queue_scaling",
     "RdsDatabase": "databases.rds",
     "RedisBroker": "brokers.redis",
     "S3Dags": "dags.s3",
     "S3Logs": "logs.s3",
     "Scaling": "capacity.scaling",
+    "ScalingSchedule": "capacity.scaling_schedule",
     "Service": "capacity.service",
     "SeveralExecutors": "executors.several",
     "SqsBroker": "brokers.sqs",
@@ -103,11 +107,13 @@ __all__ = [
     "LocalLogs",
     "Permission",
     "ProviderShare",
+    "QueueScaling",
     "RdsDatabase",
     "RedisBroker",
     "S3Dags",
     "S3Logs",
     "Scaling",
+    "ScalingSchedule",
     "Service",
     "SeveralExecutors",
     "SqsBroker",

@@ -67,6 +67,8 @@ class Container:
         environment: its variables and secrets.
         user: user and group, such as "999:999"; None for the image's user.
         mounts: mount paths, by volume name.
+        memory_mib: its memory limit; None for that of the task.
+        is_essential: whether the task ends with it. Otherwise ECS restarts it.
     """
 
     name: str
@@ -78,6 +80,8 @@ class Container:
     environment: Mapping[str, Value] = field(default_factory=dict)
     user: str | None = None
     mounts: Mapping[str, str] = field(default_factory=dict)
+    memory_mib: int | None = None
+    is_essential: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

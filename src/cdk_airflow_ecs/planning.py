@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from cdk_airflow_ecs import limits
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, processes
 from cdk_airflow_ecs.capacity.fargate import Fargate
+from cdk_airflow_ecs.capacity.queue_metric import queue_metric_container
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.compatibility import check_router
@@ -120,6 +121,8 @@ def _component(
             )
         )
     own = next((w for _, w in parts if w), None)
+    if name == "Scheduler" and (metric := queue_metric_container(settings, context.executor)):
+        containers.append(metric)
     image = settings.image if own is None or own.image is None else own.image
     in_web = name == context.web and settings.enable_exec is None and not settings.web.internet_facing
     default_exec = in_web if settings.enable_exec is None else settings.enable_exec

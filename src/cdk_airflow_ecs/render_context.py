@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aws_cdk import Stack
+from aws_cdk import Stack, Token
 
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.logs.streams import LogStreams
 from cdk_airflow_ecs.plan import CLUSTER, Component, Container, Json, Permission, Ref, SecretRef, Value
+from cdk_airflow_ecs.tokens import is_number_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -156,4 +157,5 @@ class RenderContext:
             return {key: self._tree(value) for key, value in node.items()}
         if isinstance(node, Sequence) and not isinstance(node, str):
             return [self._tree(value) for value in node]
-        return node
+        # CDK resolves a number known only at deploy time in text only if it is encoded as text.
+        return Token.as_string(node) if is_number_token(node) else node

@@ -172,19 +172,23 @@ def _task_definition(
 def _extend(
     part: RenderedComponent, component: Component, context: RenderContext, wildcards: Wildcards
 ) -> RenderedComponent:
-    """Add new variables and permissions to a rendered component. Raise ``ValueError`` for any other change."""
+    """Add new containers, variables and permissions to a rendered component. Raise ``ValueError`` otherwise."""
     if part.component == component:
         return part
     same = replace(component, containers=part.component.containers, permissions=part.component.permissions)
-    if same != part.component or len(component.containers) != len(part.component.containers):
+    rendered = len(part.component.containers)
+    if same != part.component or len(component.containers) < rendered:
         raise ValueError(f"{component.name} is already rendered and cannot change to {component}")
-    for before, after in zip(part.component.containers, component.containers, strict=True):
+    for before, after in zip(part.component.containers, component.containers[:rendered], strict=True):
         container = part.task_definition.find_container(before.name)
         if container is None or replace(after, environment=before.environment) != before:
             raise ValueError(f"the container {before.name} is already rendered and cannot change to {after}")
         for name, value in after.environment.items():
             if before.environment.get(name) != value:
                 container.add_environment(name, context.variable(value))
+    for added in component.containers[rendered:]:
+        driver = context.log_router.driver(part.streams)
+        _add_container(part.task_definition, component, added, context, driver)
     statements = allow(part.task_role, component, context, wildcards, part.statements)
     return replace(part, component=component, statements=statements)
 
@@ -225,6 +229,10 @@ def _add_container(
         ),
         logging=log_driver,
         stop_timeout=_STOP_TIMEOUT,
+        memory_limit_mib=container.memory_mib,
+        essential=container.is_essential,
+        enable_restart_policy=None if container.is_essential else True,
+        restart_attempt_period=None if container.is_essential else seconds(60),
     )
     if container.mounts:
         made.add_mount_points(

@@ -19,6 +19,7 @@ MWAA = {"small": (0.49, 0.055), "medium": (0.74, 0.11), "large": (0.99, 0.22)}
 # Per month, for the first 10,000 custom metrics. Container Insights has this many per cluster, task family and service
 # (aws.amazon.com/cloudwatch/pricing, example "Container Insights for Amazon ECS"); its log events are not counted.
 METRIC, PER_CLUSTER, PER_FAMILY, PER_SERVICE = 0.30, 8, 6, 11
+ALARM, METRICS_OF_A_POOL = 0.10, 2  # with QueueScaling
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
 
 
@@ -32,7 +33,7 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
     machines = {kind: [0.0, 0.0] for kind in ("Fargate", "Fargate on ARM64", "Fargate Spot, at most")}
     for service in _of(template, "AWS::ECS::Service"):
         task = template["Resources"][service["TaskDefinition"]["Ref"]]["Properties"]
-        count = service["DesiredCount"]
+        count = service.get("DesiredCount", 0)  # Without workers, if QueueScaling sets the number.
         spot, arm = "CapacityProviderStrategy" in service, task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
         machine = machines["Fargate Spot, at most" if spot else "Fargate on ARM64" if arm else "Fargate"]
         machine[0] += count * int(task["Cpu"]) / 1024
@@ -70,6 +71,8 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
         # A service or family runs in only one cluster.
         metrics = PER_CLUSTER * len(clusters) + PER_FAMILY * families + PER_SERVICE * services
         rows.append((f"Container Insights, {metrics} metrics", metrics * METRIC))
+    if alarms := len(_of(template, "AWS::CloudWatch::Alarm")):
+        rows.append((f"Metrics and alarms of {alarms} scaled pools", alarms * (METRICS_OF_A_POOL * METRIC + ALARM)))
     secrets = len(_of(template, "AWS::SecretsManager::Secret"))
     return [*rows, (f"Secrets Manager, {secrets} secrets", secrets * SECRET)]
 

@@ -116,7 +116,10 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
         "yes",
         lambda: [each.id for each in _misspelled().advice] == ["cdk-airflow-ecs:unknown-option:core.paralelism"],
     ),
-    "Autoscaling of workers": ("not yet", lambda: not hasattr(cdk_airflow_ecs, "QueueScaling")),
+    "Autoscaling of workers": (
+        "yes, by queued tasks, to zero",
+        lambda: cdk_airflow_ecs.QueueScaling().capacities[0] == 0,
+    ),
     "Single sign-on": ("not yet", lambda: not any("sign" in field.name for field in dataclasses.fields(Web))),
 }
 

@@ -524,6 +524,7 @@ COSTED = {
     "celery-redis-container": "AirflowDev",
     "ecs-operator": "Operator",
     "worker-pools": "Pools",
+    "scale-to-zero": "Scaled",
 }
 
 

@@ -33,6 +33,16 @@ class Scaling(ABC):
             cluster: the cluster, with its load balancer, log group and metrics.
         """
 
+    def pause(self, service: ObservedService, cluster: ObservedCluster) -> None:  # noqa: B027
+        """Create what must exist during maintenance, instead of :meth:`attach`. The default is nothing.
+
+        A deleted scaler could start tasks before CloudFormation deletes it, which it does last.
+
+        Args:
+            service: the service, which has no tasks.
+            cluster: the cluster.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ExternalScaling(Scaling):

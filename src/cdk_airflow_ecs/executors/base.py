@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -56,6 +56,10 @@ class Workers:
         image: the default is the cluster's.
         architecture: the default is the image's.
         capacity: machines on which it runs. The default is Fargate.
+        queues: the queues whose tasks it runs, for QueueScaling.
+        slots: the number of concurrent tasks per ECS task, for QueueScaling.
+        executor_names: its values of the column ``task_instance.executor``, for QueueScaling; None is that of tasks
+            that name no executor.
     """
 
     process: Process
@@ -66,6 +70,9 @@ class Workers:
     image: AirflowImage | None = None
     architecture: Architecture | None = None
     capacity: Capacity = field(default_factory=Fargate)
+    queues: Sequence[str] = ()
+    slots: int | None = None
+    executor_names: Sequence[str | None] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ _TRANSPORT: Final = "celery_broker_transport_options"
 # celery provider).
 _OURS: Final = {"broker_url", "broker_transport_options", "result_backend", "task_default_queue", "worker_concurrency"}
 
+# Tasks name an executor by alias or class name, or by module path (airflow/executors/executor_loader.py).
+_NAMES: Final = (None, "CeleryExecutor", "airflow.providers.celery.executors.celery_executor.CeleryExecutor")
 # kombu's names of serializers that can create objects of any class (kombu/serialization.py).
 _UNSAFE: Final = {"pickle", "application/x-python-serialize", "yaml", "application/x-yaml"}
 
@@ -169,6 +171,9 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         image=pool.image,
         architecture=pool.architecture,
         capacity=Fargate(spot=pool.spot),
+        queues=pool.queues,
+        slots=pool.slots,
+        executor_names=_NAMES,
     )
 
 

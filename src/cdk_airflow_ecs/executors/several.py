@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from cdk_airflow_ecs import option_merging, validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.executors.base import Executor, ExecutorBindContext, ExecutorContext, ExecutorPlan
+from cdk_airflow_ecs.executors.base import Executor, ExecutorBindContext, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 
@@ -85,7 +85,11 @@ class SeveralExecutors(Executor):
             loader_config=option_merging.merge([(name, plan.loader_config) for name, plan in plans.items()], line),
             environment=_union("the variable", {name: plan.environment for name, plan in plans.items()}),
             stores=_union("the store", {name: plan.stores for name, plan in plans.items()}),
-            workers=tuple(workers for plan in members for workers in plan.workers),
+            workers=tuple(
+                workers if position == 0 else _without_default(workers)
+                for position, plan in enumerate(members)
+                for workers in plan.workers
+            ),
             tasks=tuple(task for plan in members for task in plan.tasks),
             edges=tuple(edge for plan in members for edge in plan.edges),
             permissions=tuple(permission for plan in members for permission in plan.permissions),
@@ -124,6 +128,11 @@ class SeveralExecutors(Executor):
         """See :meth:`Executor.bind`."""
         for executor in self.executors:
             executor.bind(context)
+
+
+def _without_default(workers: Workers) -> Workers:
+    """Return *workers* of an executor that does not run tasks that name none."""
+    return replace(workers, executor_names=tuple(name for name in workers.executor_names if name is not None))
 
 
 def _repeated(names: Iterable[str]) -> str:

@@ -37,6 +37,11 @@ class AwsLogs(LogRouter):
         """See :attr:`LogRouter.kept_days`."""
         return self.retention_days
 
+    @property
+    def reaches_cloudwatch(self) -> bool:
+        """See :attr:`LogRouter.reaches_cloudwatch`."""
+        return True
+
     def driver(self, streams: LogStreams) -> ecs.LogDriver:
         """See :meth:`LogRouter.driver`."""
         # Not ``ecs.LogDrivers.aws_logs``, which would allow the execution role to write all streams of the group.

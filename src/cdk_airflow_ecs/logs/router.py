@@ -34,6 +34,11 @@ class LogRouter(ABC):
         return False
 
     @property
+    def reaches_cloudwatch(self) -> bool:
+        """Whether CloudWatch Logs receives the output unchanged, and so extracts metrics from it."""
+        return False
+
+    @property
     def memory_mib(self) -> int:
         """Memory of each task that is reserved for the sidecar."""
         return 0

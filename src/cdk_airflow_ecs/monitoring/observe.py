@@ -46,8 +46,9 @@ def observe(
 
 
 def attach_scaling(added: Iterable[RenderedComponent], cluster: ObservedCluster) -> None:
-    """Create the scaling of each component among *added*, except during maintenance."""
+    """Create the scaling of each component among *added*, or what remains of it during maintenance."""
     for part in added:
         component = part.component
-        if component.scaling is not None and component.count is None:
-            component.scaling.attach(cluster.services[component.name], cluster)
+        if component.scaling is not None:
+            act = component.scaling.attach if component.count is None else component.scaling.pause
+            act(cluster.services[component.name], cluster)
