@@ -1,4 +1,4 @@
-"""The ECS agent's HTTP endpoints for credentials, metadata and task scale-in protection."""
+"""The ECS agent's HTTP endpoints for credentials and metadata."""
 
 from __future__ import annotations
 
@@ -84,20 +84,6 @@ def test_the_metadata_endpoint_describes_container_and_task(agent):
     _, url = agent
     assert call(f"{url}/v4/4711-c-worker") == (200, {"Name": "worker", "Image": "i"})
     assert call(f"{url}/v4/4711-c-worker/task")[1]["TaskARN"] == TASK
-
-
-def test_a_task_can_protect_itself_from_scale_in(agent):
-    """A task enables and disables its scale-in protection."""
-    endpoints, url = agent
-    address = f"{url}/api/4711-c-worker/task-protection/v1/state"
-    assert call(address)[1] == {"protection": {"ProtectionEnabled": False, "TaskArn": TASK}}
-    status, found = call(address, {"ProtectionEnabled": True, "ExpiresInMinutes": 60}, "PUT")
-    assert (status, found["protection"]["ProtectionEnabled"]) == (200, True)
-    ends = datetime.strptime(found["protection"]["ExpirationDate"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    assert 59 < (ends - datetime.now(timezone.utc)).total_seconds() / 60 <= 60
-    assert endpoints.is_protected("4711")
-    call(address, {"ProtectionEnabled": False}, "PUT")
-    assert not endpoints.is_protected("4711")
 
 
 def test_a_client_that_disconnects_causes_no_traceback(agent, capfd):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +128,7 @@ class Run:
         self.state.write("key", {"id": self.account.key.id, "secret": self.account.key.secret})
         self._undo.callback(self.state.write, "key", {})
         credentials = Credentials(self.account)
-        endpoints = Endpoints(credentials.assume)
+        endpoints = Endpoints(credentials.assume, partial(credentials.client, "ecs"))
         endpoints.start(self.addresses.metadata())
         self._undo.callback(endpoints.stop)
         shipping = Shipping(lambda: self.account.client("logs"))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cdk_airflow_ecs.local.aws.account import Account
-from cdk_airflow_ecs.local.aws.authentication import Key
 from cdk_airflow_ecs.local.refusal import Refusal
 
 
@@ -19,6 +18,7 @@ class Credentials:
     account: Account
     roles: dict[str, str] = field(default_factory=dict)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _session: Any = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def assume(self, role: str, session: str) -> dict[str, Any]:
@@ -47,15 +47,25 @@ class Credentials:
             raise Refusal(f"secret {parts[6]} has no field {key}")
         return str(fields[key])
 
+    def client(self, service: str, found: dict[str, Any]) -> Any:
+        """Return a new client with the credentials of a role."""
+        with self._lock:  # clients are thread-safe, sessions are not
+            self._session = self._session or self.account.session(self.account.key)
+            return self._session.client(
+                service,
+                endpoint_url=self.account.url,
+                aws_access_key_id=found["AccessKeyId"],
+                aws_secret_access_key=found["SecretAccessKey"],
+                aws_session_token=found["SessionToken"],
+            )
+
     def _client(self, service: str, role: str) -> Any:
         if not role:
             return self.account.client(service)
         with self._lock:
             made = self._clients.get((service, role))
         if made is None:
-            found = self.assume(role, "execution")
-            key = Key(id=found["AccessKeyId"], secret=found["SecretAccessKey"], token=found["SessionToken"])
-            with self._lock:  # clients are thread-safe, sessions are not
-                session = self.account.session(key)
-                made = self._clients[service, role] = session.client(service, endpoint_url=self.account.url)
+            made = self.client(service, self.assume(role, "execution"))
+            with self._lock:
+                self._clients[service, role] = made
         return made

@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
+from cdk_airflow_ecs.local.agent import protection
+
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
-_PROTECTION_MINUTES = 120  # ECS's default
 # botocore requests new credentials 15 minutes before the old ones expire.
 _FRESH = timedelta(minutes=15)
 
@@ -26,13 +27,8 @@ class TaskIdentity:
     arn: str
     role: str
     describe: Callable[[], dict[str, Any]]
-    protected_until: datetime | None = None
     credentials: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_protected(self) -> bool:
-        """Whether the task is protected from scale-in."""
-        return self.protected_until is not None and self.protected_until > datetime.now(timezone.utc)
+    ecs: Any = None
 
 
 @dataclass
@@ -40,6 +36,7 @@ class Endpoints:
     """Serves credentials, metadata and scale-in protection to containers on one socket."""
 
     assume: Callable[[str, str], dict[str, Any]]
+    ecs: Callable[[dict[str, Any]], Any] = lambda credentials: None
     _identities: dict[str, TaskIdentity] = field(default_factory=dict)
     _server: _Server | None = None
 
@@ -52,11 +49,6 @@ class Endpoints:
     def remove(self, identity: str) -> None:
         """Unregister a task."""
         self._identities.pop(identity, None)
-
-    def is_protected(self, identity: str) -> bool:
-        """Return whether a registered task is protected from scale-in."""
-        found = self._identities.get(identity)
-        return found is not None and found.is_protected
 
     def start(self, listening: socket.socket) -> None:
         """Serve in a background thread."""
@@ -75,21 +67,22 @@ class Endpoints:
         kind, rest = "/".join(parts[:2]) if parts[0] == "v2" else parts[0], parts[2:]
         identity, _, container = (rest[0] if kind == "v2/credentials" and rest else [*parts, ""][1]).partition("-c-")
         task_identity = self._identities.get(identity)
+        if task_identity is None and kind == "api":
+            return protection.no_task()
         if task_identity is None:
             return 404, {"message": f"no task {identity}"}
         if kind == "v2/credentials":
             return self._credentials(task_identity)
         if kind == "v4":
             return self._metadata(task_identity, container, rest)
-        if kind == "api" and rest[:2] == ["task-protection", "v1"]:
+        if kind == "api" and rest == ["task-protection", "v1", "state"]:
             return self._protection(task_identity, method, body)
         return 404, {"message": f"nothing at {path}"}
 
     def _credentials(self, task_identity: TaskIdentity) -> tuple[int, Any]:
         if not task_identity.role:
             return 404, {"message": "the task has no role"}
-        if task_identity.credentials["Expiration"] < datetime.now(timezone.utc) + _FRESH:
-            self._refresh(task_identity)
+        self._renew(task_identity)
         found = task_identity.credentials
         return 200, {
             "RoleArn": task_identity.role,
@@ -99,8 +92,13 @@ class Endpoints:
             "Expiration": found["Expiration"].strftime(_FORM),
         }
 
+    def _renew(self, task_identity: TaskIdentity) -> None:
+        if task_identity.credentials["Expiration"] < datetime.now(timezone.utc) + _FRESH:
+            self._refresh(task_identity)
+
     def _refresh(self, task_identity: TaskIdentity) -> None:
         task_identity.credentials = self.assume(task_identity.role, task_identity.arn.rpartition("/")[2])
+        task_identity.ecs = None
 
     @staticmethod
     def _metadata(task_identity: TaskIdentity, container: str, rest: list[str]) -> tuple[int, Any]:
@@ -111,17 +109,12 @@ class Endpoints:
             return 200, {}
         return 200, next((item for item in described["Containers"] if item["Name"] == container), {})
 
-    @staticmethod
-    def _protection(task_identity: TaskIdentity, method: str, body: bytes) -> tuple[int, Any]:
-        if method == "PUT":
-            given = json.loads(body)
-            minutes = int(given.get("ExpiresInMinutes") or _PROTECTION_MINUTES)
-            end = datetime.now(timezone.utc) + timedelta(minutes=minutes)
-            task_identity.protected_until = end if given["ProtectionEnabled"] else None
-        protection: dict[str, Any] = {"ProtectionEnabled": task_identity.is_protected, "TaskArn": task_identity.arn}
-        if task_identity.protected_until:
-            protection["ExpirationDate"] = task_identity.protected_until.strftime(_FORM)
-        return 200, {"protection": protection}
+    def _protection(self, task_identity: TaskIdentity, method: str, body: bytes) -> tuple[int, Any]:
+        if not task_identity.role:
+            return protection.no_role(task_identity.arn)
+        self._renew(task_identity)
+        task_identity.ecs = ecs = task_identity.ecs or self.ecs(task_identity.credentials)
+        return protection.answer(ecs, task_identity.arn, method, body)
 
 
 class _Handler(BaseHTTPRequestHandler):

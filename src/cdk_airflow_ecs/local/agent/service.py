@@ -79,7 +79,7 @@ class Service:
         least = wanted * int(limits.get("minimumHealthyPercent", 100)) // 100
         ready = [task for task in [*current, *old] if task.is_ready]
         # First stop tasks that are not ready; of the ready ones, keep the minimum healthy percent.
-        for task in sorted(old, key=lambda task: task.is_ready):
+        for task in sorted((task for task in old if not task.is_protected), key=lambda task: task.is_ready):
             if not task.is_ready or len(ready) > least or least == 0:
                 task.stop("Scaling activity initiated by deployment", "ServiceSchedulerInitiated")
                 ready = [other for other in ready if other is not task]
@@ -91,7 +91,7 @@ class Service:
 
     @staticmethod
     def _superfluous(current: list[Task], wanted: int) -> list[Task]:
-        free = [task for task in current if not (task.task_identity and task.task_identity.is_protected)]
+        free = [task for task in current if not task.is_protected]
         free.sort(key=lambda task: (task.is_ready, task.record.id))
         return free[: max(len(current) - wanted, 0)]
 

@@ -18,6 +18,7 @@ from cdk_airflow_ecs.local.agent.container import Container, script
 from cdk_airflow_ecs.local.agent.description import described, metadata
 from cdk_airflow_ecs.local.agent.endpoints import Endpoints, TaskIdentity
 from cdk_airflow_ecs.local.agent.homes import Homes
+from cdk_airflow_ecs.local.agent.protection import is_protected
 from cdk_airflow_ecs.local.agent.sidecars import runnable_containers
 from cdk_airflow_ecs.local.refusal import Refusal
 
@@ -98,6 +99,11 @@ class Task:
     def is_over(self) -> bool:
         """Whether the task has stopped."""
         return self.status == "STOPPED"
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it is protected from scale-in and deployments."""
+        return is_protected(self.record)
 
     def begin(self) -> None:
         """Start in a background thread."""

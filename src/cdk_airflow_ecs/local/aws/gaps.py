@@ -22,7 +22,7 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.moto_api import state_manager
 from moto.s3.models import FakeBucket
 
-from . import autoscaling, caches, lambdas, metrics, queues
+from . import autoscaling, caches, lambdas, metrics, protection, queues
 from .account import Account
 
 # Operations some of whose parameters moto drops, and the response member that has the resource.
@@ -318,6 +318,7 @@ def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[T
         unguarded_buckets,
         backups_of_file_systems,
         what_may_be_missing,
+        protection.protect_tasks,
         queues.one_at_a_time,
         caches.show_nodes,
         metrics.extract_metrics,
