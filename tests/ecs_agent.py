@@ -1,4 +1,4 @@
-"""A fake ECS agent: its endpoint for task scale-in protection, over HTTP."""
+"""A fake ECS agent with the HTTP endpoint for task scale-in protection."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def error(status: int, code: str, message: str) -> tuple[int, Any]:
 
 @dataclass
 class FakeAgent:
-    """An agent on a free port.
+    """A fake ECS agent on a free port.
 
     Attributes:
-        responses: status and body of the next requests; then all succeed.
+        responses: status and body of the responses to the next requests; later requests succeed.
         bodies: the bodies of all requests.
 
     Example:
@@ -52,13 +52,13 @@ class FakeAgent:
 
     @property
     def uri(self) -> str:
-        """The value of ECS_AGENT_URI."""
+        """The value for ECS_AGENT_URI."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.server_port}/api/4711-worker"
 
     @property
     def states(self) -> list[bool]:
-        """The requested states of protection, without renewals."""
+        """The requested protection states in order, without repetitions."""
         return [state for state, _ in itertools.groupby(body["ProtectionEnabled"] for body in self.bodies)]
 
     def __enter__(self) -> FakeAgent:
@@ -74,7 +74,7 @@ class FakeAgent:
                 self.send_response(answer[0])
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
-                with suppress(BrokenPipeError):  # a client with a short timeout
+                with suppress(BrokenPipeError):  # the client's timeout was shorter
                     self.wfile.write(text)
 
             def log_message(self, format: str, *args: Any) -> None:
@@ -92,7 +92,7 @@ class FakeAgent:
         self._server.server_close()
 
     def wait_for(self, *states: bool, seconds: float = 30) -> None:
-        """Wait until exactly these states were requested, or raise TimeoutError."""
+        """Wait until exactly these protection states were requested, or raise TimeoutError."""
         end = time.monotonic() + seconds
         while self.states != list(states):
             if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""A scaling for tests."""
+"""A pool scaling for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk_airflow_ecs import Scaling
 
 @dataclass(frozen=True)
 class Protecting(Scaling):
-    """A scaling that creates no scaler, and protects running tasks."""
+    """A pool scaling that changes no desired count, but protects workers that run tasks."""
 
     @property
     def protects_tasks(self) -> bool:

@@ -52,7 +52,7 @@ def test_waiting_times_in_a_chain_of_tasks():
 
 
 def test_the_task_rate_counts_from_the_creation_of_the_dag_run():
-    """The rate of tasks is computed from the creation of the DAG run to the end of the last task."""
+    """The rate is computed until the end of the last task."""
     tasks = [task(10, 20), task(12, 30), task(11, 12)]
     assert module("run").rate({"queued_at": at(0)}, tasks) == pytest.approx(6)
 

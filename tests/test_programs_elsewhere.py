@@ -95,7 +95,7 @@ def test_programs_for_containers_use_python_3_8_and_available_modules(path: Path
 
 @pytest.mark.parametrize("path", IN_LAMBDA, ids=lambda path: path.stem)
 def test_programs_for_lambda_import_only_available_modules(path: Path):
-    """Programs for Lambda import only modules that the Lambda runtime has."""
+    """Programs for Lambda import only modules of the Lambda runtime."""
     assert imported(path.read_text(encoding="utf-8")) <= sys.stdlib_module_names | {"boto3", "botocore"}
 
 

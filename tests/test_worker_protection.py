@@ -20,8 +20,8 @@ from cdk_airflow_ecs.in_container.worker_protection import EXPIRES, IDLE, LONGES
 from ecs_agent import FakeAgent, error, failure
 from servers import free_port
 
-# A worker: a pool process whose tasks are child processes, and a log server that always has a child. Its first argument
-# is a FIFO with the seconds of each task.
+# A worker: a pool process whose tasks are child processes, and a log server that always has a child process. The first
+# argument is a FIFO from which it reads the seconds of each task.
 WORKER = """
 import os, subprocess, sys, time
 if os.fork() == 0:
@@ -35,7 +35,7 @@ time.sleep(60)
 
 
 class Recorder(Agent):
-    """An agent that records calls and returns reasons of failures."""
+    """A fake ECS agent that records calls and fails with given reasons."""
 
     def __init__(self, *reasons: str) -> None:
         self.reasons = list(reasons)
@@ -43,7 +43,7 @@ class Recorder(Agent):
         self.now = 0.0
 
     def protect(self, enabled: bool) -> str:
-        """Record a call."""
+        """Record a protection call."""
         self.calls.append((self.now, enabled))
         return self.reasons.pop(0) if self.reasons else ""
 
@@ -57,13 +57,13 @@ def followed(agent: Recorder, busy: Callable[[float], bool], seconds: int) -> li
     return agent.calls
 
 
-def test_an_idle_worker_calls_nothing():
-    """Without tasks there is no call."""
+def test_an_idle_worker_requests_no_protection():
+    """Without tasks, the ECS agent is not called."""
     assert followed(Recorder(), lambda now: False, 3600) == []
 
 
 def test_a_busy_worker_is_protected_until_it_is_idle():
-    """The protection starts with a task, is renewed while it runs, and ends when no task ran for a while."""
+    """The protection starts with a task, is renewed while the task runs, and ends when no task ran for a while."""
     calls = followed(Recorder(), lambda now: 100 <= now < 800, 1000)
     end = 798 + IDLE
     assert calls == [(100, True), (100 + RENEW, True), (100 + 2 * RENEW, True), (end, False)]
@@ -74,13 +74,13 @@ def test_the_protection_outlives_several_lost_renewals():
     assert 3 * RENEW < EXPIRES * 60 < 3 * 3600
 
 
-def test_short_tasks_cause_one_call():
-    """Short tasks with pauses keep the protection on."""
+def test_short_tasks_with_pauses_cause_one_protection_call():
+    """The protection continues during short pauses between tasks."""
     assert followed(Recorder(), lambda now: now % 20 == 0, 200) == [(0, True)]
 
 
 def test_a_failed_call_is_repeated_with_increasing_delays(capsys):
-    """A failed call is repeated with increasing delays, and one line is printed per reason."""
+    """A failed protection call is repeated with increasing delays, and each reason is printed once."""
     calls = followed(Recorder(*["ThrottlingException: Rate exceeded"] * 12), lambda now: True, 600)
     delays = [later - sooner for (sooner, _), (later, _) in itertools.pairwise(calls[:13])]
     assert len(delays) == 12
@@ -94,7 +94,7 @@ def test_a_failed_call_is_repeated_with_increasing_delays(capsys):
 
 
 def test_a_refused_renewal_is_repeated(capsys):
-    """A renewal that ECS refuses is repeated until it succeeds, with one line."""
+    """A renewal that ECS refuses is repeated until it succeeds, and logged once."""
     calls = followed(Recorder("", "DEPLOYMENT_BLOCKED", "DEPLOYMENT_BLOCKED"), lambda now: True, RENEW + 60)
     assert [enabled for _, enabled in calls] == [True] * 4
     assert capsys.readouterr().out.count("DEPLOYMENT_BLOCKED") == 1
@@ -111,7 +111,7 @@ def test_a_failed_call_may_have_had_an_effect():
 
 
 def test_a_release_that_always_fails_ends_with_the_protection():
-    """A release is not repeated when the protection has expired."""
+    """A failed release is not repeated after the protection has expired."""
     calls = followed(Recorder(*["AccessDeniedException"] * 999), lambda now: now == 0, 2 * EXPIRES * 60)
     assert 0.9 < calls[-1][0] / (EXPIRES * 60) <= 1
 
@@ -131,7 +131,7 @@ def test_a_release_that_always_fails_ends_with_the_protection():
     ids=str,
 )
 def test_a_response_that_is_not_a_success_has_a_reason(response, reason):
-    """A failure or an error of the agent is not a success."""
+    """A failure or an error in the agent's response is returned as a reason."""
     with FakeAgent([response]) as fake:
         agent = Agent(fake.uri)
         assert agent.protect(True) == reason
@@ -140,7 +140,7 @@ def test_a_response_that_is_not_a_success_has_a_reason(response, reason):
     assert fake.bodies == [protect, protect, {"ProtectionEnabled": False}]
 
 
-def test_an_agent_that_does_not_answer(monkeypatch):
+def test_a_missing_or_slow_agent_is_a_failure(monkeypatch):
     """A missing agent or a slow response is a failure."""
     assert "ConnectionRefusedError" in Agent(f"http://127.0.0.1:{free_port()}/api/4711").protect(True)
     monkeypatch.setattr(worker_protection, "TIMEOUT", 0.001)
@@ -150,7 +150,7 @@ def test_an_agent_that_does_not_answer(monkeypatch):
 
 
 class Slow(list):
-    """Responses that are late."""
+    """An HTTP handler whose responses are late."""
 
     def __bool__(self) -> bool:
         time.sleep(0.2)
@@ -158,7 +158,7 @@ class Slow(list):
 
 
 def test_the_agent_is_called_without_a_proxy(monkeypatch):
-    """The proxy of the container's environment is not used."""
+    """Calls to the agent do not use the proxy in the container's environment."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with FakeAgent() as fake:
         assert Agent(fake.uri).protect(True) == ""
@@ -166,7 +166,7 @@ def test_the_agent_is_called_without_a_proxy(monkeypatch):
 
 @contextmanager
 def running(folder: Path, uri: str | None, python: str = sys.executable) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the worker through the program, with shorter times."""
+    """Run the worker through worker_protection.py, with shorter times."""
     text = program("worker_protection")
     for name, value in (("PACE", 0.05), ("IDLE", 0.5), ("RENEW", 0.7)):
         text, changed = re.subn(rf"(?m)^{name} = \d+", f"{name} = {value}", text)
@@ -184,7 +184,7 @@ def running(folder: Path, uri: str | None, python: str = sys.executable) -> Iter
 
 
 def background(folder: Path, worker: subprocess.Popen[bytes]) -> list[int]:
-    """Return the program's processes in other sessions than the worker."""
+    """Return the pids of worker_protection.py in other sessions than the worker's."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -206,23 +206,23 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def test_a_worker_is_protected_while_a_pool_process_has_a_child(tmp_path):
-    """A task protects the worker; the log server's child does not. The program ends with a killed worker."""
+    """A task protects the worker; the log server's child process does not. The protection ends with a killed worker."""
     with FakeAgent() as agent, running(tmp_path, agent.uri) as worker:
-        eventually(lambda: len(background(tmp_path, worker)) == 1)  # in its own session, without the worker's signals
+        eventually(lambda: len(background(tmp_path, worker)) == 1)  # in a session that signals do not reach
         time.sleep(0.3)
         assert agent.bodies == []
         (tmp_path / "tasks").write_text("1.5\n")
         agent.wait_for(True, False)
-        assert len(agent.bodies) > 2  # with renewals
+        assert len(agent.bodies) > 2  # includes renewals
         (tmp_path / "tasks").write_text("60\n")
         agent.wait_for(True, False, True)
-        worker.kill()  # it remains a zombie
+        worker.kill()  # the worker remains a zombie
         eventually(lambda: background(tmp_path, worker) == [])
     assert (tmp_path / "log").read_text() == ""
 
 
 def test_without_an_agent_only_the_worker_runs(tmp_path):
-    """Without ECS_AGENT_URI, the program only executes the command."""
+    """Without ECS_AGENT_URI, worker_protection.py only executes the command."""
     with running(tmp_path, None) as worker:
         eventually(lambda: b"def watch" not in Path(f"/proc/{worker.pid}/cmdline").read_bytes())
         assert background(tmp_path, worker) == []

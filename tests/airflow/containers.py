@@ -117,7 +117,7 @@ class Machine:
         return [word.replace(IMAGE_HOME, home) for word in found.executes]
 
     def is_healthy(self, container: Container) -> bool:
-        """Run the health check once, without entry point or shell, as ECS does; return False after a timeout."""
+        """Run the health check once, as ECS does; return False after a timeout."""
         assert container.health_check is not None
         command = list(container.health_check.command)
         try:

@@ -133,7 +133,7 @@ def test_every_container_has_all_executors(release, container, tmp_path):
     ],
 )
 def test_the_dags_of_the_executor_examples_load(example, executor, tasks, tmp_path):
-    """The DAGs of the executor examples load in the DAG processor."""
+    """The DAG processor loads the executor examples' DAGs."""
     file = str(REPOSITORY / "examples" / example)
     found = run("3.3.2", executor, "dag-processor", tmp_path, "dag_probe.py", file)
     assert (found.errors, found.tasks) == ([], tasks)

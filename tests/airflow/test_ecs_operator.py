@@ -249,7 +249,7 @@ AIRFLOW_2 = {
     ],
 )
 def test_the_dags_of_the_ecs_task_examples_load(name, queues, release, tmp_path):
-    """The DAGs of the examples with ECS tasks load in the DAG processors of Airflow 2 and 3."""
+    """The DAG processors of Airflow 2 and 3 load the examples' DAGs."""
     text = (REPOSITORY / "examples" / name).read_text()
     for new, old in AIRFLOW_2.items() if release[0] == "2" else ():
         text = text.replace(new, old)

@@ -86,7 +86,7 @@ def test_a_variable_makes_each_container_install_requirements():
 @pytest.mark.parametrize("executor", [CeleryExecutor, LocalExecutor])
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
 def test_planned_containers_only_start_their_command(version, executor):
-    """In every container of every plan, the script only starts the planned command."""
+    """With every planned container, the script only starts the command."""
     for component in plan_of(version=version, executor=executor()).components:
         for container in component.containers:
             environment = {name: str(value) for name, value in container.environment.items()}

@@ -216,7 +216,7 @@ def test_airflow_reads_the_planned_options(scenario: Scenario):
 @pytest.mark.xdist_group("airflow")
 @CELERY
 def test_health_checks_fail_before_their_container_starts(scenario: Scenario):
-    """The health check of each container fails before the container has started."""
+    """Each health check fails before its container has started."""
     assert [c.name for c in scenario.services if scenario.machine.is_healthy(c)] == []
 
 

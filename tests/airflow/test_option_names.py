@@ -94,7 +94,7 @@ def only_later(airflow: Airflow) -> set[Option]:
 
 
 def test_option_names_json_has_every_option_of_airflow(airflow):
-    """The file option_names.json has every option of an installed Airflow."""
+    """The file has every option of Airflow."""
     assert airflow.described - set(known(airflow.minor)) == set()
 
 
@@ -104,7 +104,7 @@ def test_airflow_has_every_option_of_option_names_json(airflow):
 
 
 def test_sensitive_options_are_those_that_airflow_masks(airflow):
-    """The options that the file marks as sensitive are those that Airflow masks."""
+    """The file marks exactly the options as sensitive that Airflow masks."""
     sensitive = {option for option in installed(airflow) if every_option()[option].sensitive}
     assert sensitive - only_later(airflow) == airflow.sensitive & installed(airflow)
 
@@ -128,7 +128,7 @@ def test_airflow_runs_the_commands_of_sensitive_options(airflow):
 
 
 def test_airflow_reads_exactly_the_old_names_that_the_file_lists(airflow):
-    """Airflow reads the old name of an option exactly if the file lists the name as still read."""
+    """Airflow reads an old name exactly if the file lists it as still read."""
     merged = {
         "stalled_task_timeout",
         "task_adoption_timeout",

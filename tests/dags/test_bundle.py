@@ -67,7 +67,7 @@ def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 def test_a_task_keeps_the_dag_files_with_which_it_started(bundle: Callable, bucket: Bucket):
-    """If the bucket changes, a task keeps the DAG files with which it started."""
+    """A task keeps its DAG files when the bucket changes."""
     first = bundle()
     first.initialize()
     bucket.objects = {"team/b.py": b"2"}
@@ -81,7 +81,7 @@ def test_a_task_keeps_the_dag_files_with_which_it_started(bundle: Callable, buck
 def test_the_option_dags_folder_is_the_folder_of_the_tasks_dag_files(
     bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ):
-    """``[core] dags_folder``, which DAG factories read, is the folder with the task's revision of the DAG files."""
+    """DAG factories find the task's revision of the DAG files in ``[core] dags_folder``."""
     for content in (b"1", b"2"):
         bucket.objects = {"team/a.yaml": content}
         task = bundle()
@@ -96,7 +96,7 @@ def test_the_option_dags_folder_is_the_folder_of_the_tasks_dag_files(
 
 
 def test_the_dag_processor_uses_the_same_path_after_a_change(bundle: Callable, bucket: Bucket):
-    """The DAG processor's path does not change with the files, because DAGs may depend on the path."""
+    """The DAG processor's path stays the same, because DAGs may depend on it."""
     processor = bundle()
     processor.initialize()
     processor.refresh()

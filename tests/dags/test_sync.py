@@ -110,7 +110,7 @@ def test_each_object_in_the_bucket_becomes_a_file(sync: ModuleType, bucket: Buck
 
 @pytest.mark.parametrize("source", ["s3://bucket/team", "s3://bucket/team/"])
 def test_only_keys_below_the_prefix_are_copied(sync: ModuleType, bucket: Bucket, tmp_path: Path, source: str) -> None:
-    """Only keys below the prefix are copied; the files' paths do not contain the prefix."""
+    """Only keys below the prefix are copied, to paths without the prefix."""
     bucket.objects = {"team/a.py": b"1", "team2/b.py": b"2", "c.py": b"3"}
 
     sync.Mirror(source, str(tmp_path / "dags")).sync()
@@ -320,7 +320,7 @@ def test_an_incomplete_revision_is_removed(
 def test_the_sync_waits_for_the_rest_of_an_upload(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sync waits until the newest object is three seconds old, because an upload may have more files."""
+    """The sync waits until the newest object is three seconds old."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"dag.py": b"1", "helper.py": b"1"}
     mirror.sync()
@@ -342,7 +342,7 @@ def test_the_sync_waits_for_the_rest_of_an_upload(
 def test_continuous_writing_delays_a_change_by_six_seconds(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Continuous writing to the bucket, or a wrong clock, delays the sync of a change by at most six seconds."""
+    """Continuous writing, or a wrong clock, delays a sync by at most six seconds."""
     bucket.objects = {"a.py": b"1"}
     bucket.written = clock[0] + 3600
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
@@ -403,7 +403,7 @@ def test_the_first_sync_retries_for_two_minutes(
 
 
 def test_an_existing_folder_of_the_image_is_not_overwritten(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """If the target is an existing folder of the image, the sync fails and does not overwrite the folder."""
+    """If the target folder exists in the image, the sync fails."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags/mine.py").touch()
 
@@ -469,7 +469,7 @@ def test_a_reader_never_finds_files_of_two_revisions(sync: ModuleType, bucket: B
 
 
 def test_python_3_8_can_parse_the_dag_sync() -> None:
-    """The DAG sync uses only syntax and methods of Python 3.8, which images of Airflow 2.8 may have."""
+    """The DAG sync uses only syntax and methods of Python 3.8."""
     text = SOURCE.read_text()
     ast.parse(text, feature_version=(3, 8))
     assert "removeprefix" not in text

@@ -37,7 +37,7 @@ def databases(stack):
 
 
 def test_aurora_readers_are_added_and_removed_and_destroy_keeps_a_snapshot(emulator):
-    """The Aurora example deploys as declared, adds and removes readers, and leaves a snapshot after `cdk destroy`."""
+    """The example deploys as declared, adds and removes readers, and leaves a snapshot."""
     stack, events = deploy(emulator, EXAMPLE)
     assert differences(stack) == []
     first = databases(stack)

@@ -45,7 +45,7 @@ def logical(stack, kind, beginning="Airflow"):
 
 
 def test_the_container_example_creates_stores_then_migration_then_services(emulator):
-    """The example creates stores, migration and services in this order; `cdk destroy` deletes all of its resources."""
+    """The order is stores, migration, services; `cdk destroy` deletes all resources."""
     before = len(emulator.ran)
     stack, happened = deploy(emulator, "AirflowDev", EXAMPLE)
     assert differences(stack) == []

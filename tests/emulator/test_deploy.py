@@ -133,7 +133,7 @@ def test_the_comparison_with_the_api_finds_differences(declared):
 
 
 def test_migration_runs_once_before_any_service(account):
-    """The migration runs once, after the resources that it uses and before any service is created."""
+    """The migration runs once, after the resources that it uses and before any service."""
     events = account.events()
     (ran,) = account.ran
     assert ran["startedBy"].startswith("cdk-airflow-ecs-migration/")
@@ -182,7 +182,7 @@ def test_a_new_image_migrates_before_services_are_updated(account):
 
 
 def test_a_failed_migration_rolls_back_and_prints_its_log(account):
-    """A failed migration rolls the deployment back, prints the migration's log and updates no service."""
+    """A failed migration rolls back, prints its log and updates no service."""
     services, before, ran = account.running(), len(account.events()), len(account.ran)
     account.emulator.plan({"image": BROKEN, "exit": 1, "logs": ["Performing upgrade", LAST_WORDS]})
     output = account.emulator.deploy(VARIANT, succeeds=False, TEST_IMAGE=BROKEN)

@@ -64,7 +64,7 @@ def test_every_example_is_deployed_by_a_test():
 
 @pytest.mark.parametrize("name", HERE)
 def test_the_api_describes_each_example_as_declared(emulator, deployed, name):
-    """The API describes each declared property of each resource of the example."""
+    """The API describes each declared property of each resource."""
     templates = deployed[0][name].templates
     assert templates
     for stack, template in templates.items():
@@ -89,7 +89,7 @@ def test_the_comparison_finds_an_additional_file(emulator, deployed):
 
 
 def test_the_image_of_an_example_is_built_once(emulator, deployed):
-    """Only the SQS example builds an image; it does so once, and all of its containers use the image."""
+    """Only the SQS example builds an image, once, for all of its containers."""
     apps, calls, _ = deployed
     assert [call[0] for call in calls].count("build") == 1
     (pushed,) = (call[1] for call in calls if call[0] == "push")

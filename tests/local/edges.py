@@ -49,7 +49,6 @@ class Seen:
     """All observed connections of an edge.
 
     Args:
-        edge: the edge.
         times: number of successful connections.
         refused: number of failed attempts to connect.
         addresses: pairs of source and target address.

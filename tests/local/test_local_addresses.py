@@ -148,7 +148,7 @@ def test_every_task_reaches_the_metadata_server(addresses: Addresses):
 
 @pytest.mark.skipif(bool(why_not_isolated()), reason="needs network namespaces")
 def test_new_tasks_do_not_change_the_hardware_address_of_the_bridge():
-    """New tasks do not change the bridge's hardware address; otherwise tasks could not reach the metadata for 20 s."""
+    """If the bridge's hardware address changed, tasks could not reach the metadata for 20 s."""
     addresses = Addresses.open(isolated=True)
     hub = ["ip", "-n", addresses.hub, "-brief", "link"]
     try:
@@ -232,7 +232,7 @@ def test_a_run_without_permission_for_namespaces_uses_the_loopback(monkeypatch: 
     ],
 )
 def test_only_complete_dns_names_are_replaced_by_addresses(text: str, resolved: str | None):
-    """On the loopback, only complete DNS names in a text are replaced by addresses."""
+    """On the loopback, only complete DNS names are replaced by addresses."""
     addresses = Addresses.open(isolated=False)
     addresses.point("db.internal", ["127.0.0.1"])
     addresses.point("read.db.internal", ["127.0.0.2"])

@@ -25,10 +25,10 @@ DOCUMENTED = [
     (2, 3, "0-X--", "OK", "OK", "ALARM", "OK"),
     (2, 3, "----0", "OK", "OK", "ALARM", "OK"),
     (2, 3, "---X-", "ALARM", "kept", "ALARM", "OK"),
-    # From its text: the next value may be within the threshold.
+    # From the text of that page: the next value may be within the threshold.
     (3, 3, "----X", "OK", "OK", "ALARM", "OK"),
     (3, 3, "---X-", "OK", "OK", "ALARM", "OK"),
-    # One of one, as of queue scaling: the last value counts, and without any the state is kept.
+    # 1 of 1, as in queue scaling: the last value decides; without values the state is kept.
     (1, 1, "X--", "ALARM", "ALARM", "ALARM", "ALARM"),
     (1, 1, "0--", "OK", "OK", "OK", "OK"),
     (1, 1, "---", "INSUFFICIENT_DATA", "kept", "ALARM", "OK"),
@@ -36,7 +36,7 @@ DOCUMENTED = [
 
 
 def alarm(*queries: Query, **given) -> Alarm:
-    """Return an alarm for values of at least 1."""
+    """Return an alarm that is raised by values of at least 1."""
     defaults = {"comparison": "GreaterThanOrEqualToThreshold", "threshold": 1, "periods": 1, "to_alarm": 1}
     return Alarm(name="it", queries=queries or (Query(id="m1", metric=Metric("n", "m")),), **defaults | given)
 
@@ -44,7 +44,7 @@ def alarm(*queries: Query, **given) -> Alarm:
 @pytest.mark.parametrize("treatment", TREATMENTS)
 @pytest.mark.parametrize("row", DOCUMENTED, ids=lambda row: f"{row[0]} of {row[1]} {row[2]}")
 def test_missing_data_is_treated_as_documented(row, treatment):
-    """Each row of the documentation's tables has its state."""
+    """Each row of the documentation's tables gives the documented state."""
     to_alarm, periods, text, *states = row
     expected = dict(zip(TREATMENTS, states, strict=True))[treatment]
     values = [{"0": 0.0, "X": 2.0, "-": None}[sign] for sign in text]
@@ -53,15 +53,15 @@ def test_missing_data_is_treated_as_documented(row, treatment):
         assert found.state == (state if expected == "kept" else expected)
 
 
-def test_the_newest_period_is_complete():
-    """An alarm evaluates whole minutes, and the evaluation range contains two more than it needs."""
+def test_an_alarm_evaluates_only_complete_periods():
+    """An alarm retrieves complete minutes, two more than it evaluates."""
     samples = [Sample.of(at, at) for at in (60, 119, 120, 185)]
     values = alarm(Query(id="m1", metric=Metric("n", "m"), statistic="Maximum")).values(lambda *_: samples, 190)
     assert values == [None, 119, 120]
 
 
-def test_an_alarm_on_an_expression():
-    """The query that is returned has the value; its metrics are only inputs."""
+def test_an_alarm_can_use_an_expression():
+    """The alarm's value is the expression's; the metrics are only inputs."""
     queries = (
         Query(id="visible", metric=Metric("AWS/SQS", "Visible"), statistic="Maximum", is_returned=False),
         Query(id="hidden", metric=Metric("AWS/SQS", "NotVisible"), statistic="Maximum", is_returned=False),
@@ -75,7 +75,7 @@ def test_an_alarm_on_an_expression():
     ("text", "expected"),
     [
         ("m1 * 2 - 1", {0: 1, 60: 3, 120: 5}),
-        ("m1 / m2", {60: 0.5}),  # 120: division by zero
+        ("m1 / m2", {60: 0.5}),  # no value at 120, because of a division by zero
         ("MAX([m1, m2])", {0: 1, 60: 4, 120: 3}),
         ("MAX(METRICS())", {0: 1, 60: 4, 120: 3}),
         ("SUM(m1)", {0: 6, 60: 6, 120: 6}),
@@ -85,8 +85,8 @@ def test_an_alarm_on_an_expression():
         ("-m1 ^ 2", {0: -1, 60: -4, 120: -9}),
     ],
 )
-def test_metric_math(text, expected):
-    """Series are combined at the times that both have."""
+def test_metric_math_combines_series_at_common_times(text, expected):
+    """Two series are combined at the times that both have."""
     known = {"m1": {0: 1.0, 60: 2.0, 120: 3.0}, "m2": {60: 4.0, 120: 0.0}}
     assert Expression.parse(text).value(known, [0, 60, 120]) == expected
 
@@ -95,7 +95,7 @@ def test_metric_math(text, expected):
     "text", ["ANOMALY_DETECTION_BAND(m1, 2)", "SELECT MAX(x) FROM y", "m9", "[m1]", "__import__('os')"]
 )
 def test_unsupported_expressions_are_errors(text):
-    """An unsupported expression is an error that contains it."""
+    """The error of an unsupported expression contains the expression."""
     with pytest.raises(ValueError, match=r"the (expression|query)"):
         answer(
             [Query(id="m1", metric=Metric("n", "m"), is_returned=False), Query(id="e1", expression=text)],
@@ -114,14 +114,14 @@ def test_an_expression_that_refers_to_itself_is_an_error():
     ("statistic", "expected"),
     [("Sum", 12), ("Average", 3), ("Minimum", 1), ("Maximum", 5), ("SampleCount", 4), ("p50", 3), ("p100", 4)],
 )
-def test_statistics(statistic, expected):
-    """Single values and statistic sets are combined."""
+def test_statistics_combine_values_and_statistic_sets(statistic, expected):
+    """Single values and statistic sets of a period are combined."""
     samples = [Sample.of(60, 1), Sample(61, 3, 5, 8, 2), Sample.of(62, 3), Sample.of(120, 99)]
     assert series(samples, statistic, 60, 60, 120) == {60: expected}
 
 
 def event(**values) -> str:
-    """Return a log line with two metrics in two dimension sets."""
+    """Return a log line in the embedded metric format, with two metrics in two dimension sets."""
     directive = {
         "Namespace": "cdk-airflow-ecs",
         "Dimensions": [["Cluster", "Pool"], []],
@@ -130,8 +130,8 @@ def event(**values) -> str:
     return json.dumps({"_aws": {"Timestamp": 1000, "CloudWatchMetrics": [directive]}, "Cluster": "c", **values})
 
 
-def test_an_embedded_metric_becomes_data():
-    """Each dimension set whose values the event has is a metric; a missing metric is skipped."""
+def test_a_metric_in_a_log_line_becomes_data():
+    """An event creates a metric for each dimension set whose values it has; a missing metric is skipped."""
     found = list(embedded(event(Pool="default", RequiredWorkers=[3, 4]), 0))
     assert [namespace for namespace, _ in found] == ["cdk-airflow-ecs"] * 2
     assert [[each["Value"] for each in datum["Dimensions"]] for _, datum in found] == [["c", "default"], []]
@@ -152,6 +152,6 @@ def test_an_embedded_metric_becomes_data():
         event(Pool="default", RequiredWorkers=True),
     ],
 )
-def test_other_lines_are_no_metrics(line):
-    """Lines that are not of the format, and values that are not numbers, are ignored."""
+def test_log_lines_in_other_formats_are_not_metrics(line):
+    """Lines in other formats than the embedded metric format, and values that are not numbers, are ignored."""
     assert list(embedded(line, 0)) == []

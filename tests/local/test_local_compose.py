@@ -158,7 +158,7 @@ def test_containers_of_a_task_share_its_network(synthesized):
 
 @pytest.mark.slow
 def test_components_that_read_dags_mount_the_dag_folder(project: Project):
-    """Exactly the components that read the DAG bucket in the template mount the local folder, read-only."""
+    """Exactly the components that read the DAG bucket mount the local folder, read-only."""
     have = {
         name
         for name, each in project.document["services"].items()

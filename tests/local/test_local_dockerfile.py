@@ -373,7 +373,7 @@ def test_entrypoint_and_cmd_are_read_in_both_forms(context: Path):
     ],
 )  # fmt: skip
 def test_instructions_without_local_effect_are_accepted(context: Path, text: str):
-    """Instructions that have no effect in the local runner are accepted."""
+    """Instructions without effect in the local runner are accepted."""
     assert after(context, text) == after(context, "")
 
 

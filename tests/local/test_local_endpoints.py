@@ -62,7 +62,7 @@ def test_credentials_are_those_of_the_task_role(agent):
 
 
 def test_credentials_are_fetched_before_the_first_request():
-    """Credentials are fetched when a task starts and before they expire, because SDKs wait only six seconds."""
+    """Credentials are fetched at the task's start and before they expire."""
     now = datetime.now(timezone.utc)
     lives, assumed = [timedelta(minutes=4), timedelta(hours=1)], []
 

@@ -103,7 +103,7 @@ def test_the_error_without_a_suitable_python_has_a_remedy():
 
 
 def test_the_interpreter_of_this_process_is_found():
-    """The search for interpreters finds this process's, but none of a virtual environment."""
+    """The search finds this process's interpreter, but none of a virtual environment."""
     found = pythons.installed()
     assert found
     for python in found:
@@ -286,7 +286,7 @@ def test_the_image_of_an_ecs_task_is_checked_at_start(tmp_path: Path):
 
 
 def test_every_supported_release_has_a_release_date():
-    """The file releases.json has the date of every supported release."""
+    """releases.json has the date of every release."""
     assert all(_date(str(version)) for version in AirflowVersion.ALL)
     assert _date("3.99.0") == ""
 

@@ -44,5 +44,5 @@ def test_no_cdk_is_loaded(module: str):
 
 
 def test_airflow_extras_imports_only_the_standard_library():
-    """The module airflow_extras, which the local runner imports, imports only the standard library."""
+    """The local runner imports airflow_extras, which imports only the standard library."""
     assert set(imported(SOURCES / "cdk_airflow_ecs/airflow_extras.py")) == {"__future__.annotations", "typing.Final"}

@@ -41,7 +41,7 @@ def test_a_task_that_the_fault_affected_may_run_again():
     ids=["one try twice", "done long before", "begun long after"],
 )
 def test_a_repeated_task_that_the_fault_did_not_affect_is_an_error(more, expected):
-    """The repetition of a task that the fault did not affect is an error."""
+    """Repeating a task that the fault did not affect is an error."""
     assert any(text.startswith(expected) for text in outcome(QUIET + more).wrong())
 
 

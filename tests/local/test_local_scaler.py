@@ -99,7 +99,7 @@ TEMPLATE = {
 
 
 class Cloud:
-    """The template on a local API; *clock* is the scaler's time, in seconds since 1970."""
+    """The template deployed to a local AWS API; *clock* is the scaler's time in seconds since 1970."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -114,11 +114,11 @@ class Cloud:
         self.client("logs").create_log_stream(logGroupName="pool", logStreamName="worker")
 
     def client(self, service: str):
-        """Return a client."""
+        """Return a boto3 client of the local API."""
         return self.account.client(service)
 
     def publish(self, required: int) -> None:
-        """Log a line in the embedded metric format at the scaler's time."""
+        """Write a log line in the embedded metric format at the scaler's time."""
         directive = {
             "Namespace": "cdk-airflow-ecs",
             "Dimensions": [["Pool", "Cluster"]],
@@ -130,7 +130,7 @@ class Cloud:
         self.client("logs").put_log_events(logGroupName="pool", logStreamName="worker", logEvents=[event])
 
     def wait(self, seconds: float) -> None:
-        """Advance the clock in steps of five seconds."""
+        """Advance the scaler's clock in steps of five seconds."""
         end = self.clock + seconds
         while self.clock < end:
             self.clock += 5
@@ -145,18 +145,18 @@ class Cloud:
 
     @property
     def record(self):
-        """Moto's record of the service."""
+        """Moto's record of the ECS service."""
         return self.scaler._service(next(iter(self.scaler._targets)))
 
     @property
     def service(self) -> dict:
-        """The described service."""
+        """The ECS service as DescribeServices returns it."""
         name = self.stack.resources["Service"].physical_id
         return self.client("ecs").describe_services(cluster=self.cluster, services=[name])["services"][0]
 
     @property
     def desired(self) -> int:
-        """Its desired count."""
+        """The desired count of the ECS service."""
         return self.service["desiredCount"]
 
     @property
@@ -166,7 +166,7 @@ class Cloud:
         return self.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
 
     def target(self, **changes) -> None:
-        """Change the scalable target."""
+        """Change the service's scalable target."""
         given = self.stack.resources["Target"].properties
         names = ("ResourceId", "ScalableDimension", "ServiceNamespace")
         self.client("application-autoscaling").register_scalable_target(**{n: given[n] for n in names}, **changes)
@@ -174,7 +174,7 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def account():
-    """Serve an API whose CloudWatch evaluates."""
+    """Serve a local AWS API that evaluates alarms."""
     kept = [(kind, name, getattr(kind, name, None)) for kind, name in PATCHED]
     for patch in (
         metrics.extract_metrics,
@@ -199,7 +199,7 @@ def account():
 def cloud(account):
     """Deploy the template, and delete it afterwards."""
     made = Cloud(account)
-    made.record.running_count = 1  # as the agent does
+    made.record.running_count = 1  # the agent would set it
     made.record.deployments[0]["rolloutState"] = "COMPLETED"
     yield made
     Deployment(made.stack).delete()
@@ -208,7 +208,7 @@ def cloud(account):
 
 def test_a_pool_scales_out_and_to_zero(cloud):
     """The desired count follows the metric from one to the maximum and to zero, one minute behind."""
-    assert cloud.state == "OK"  # moto's, before the first evaluation
+    assert cloud.state == "OK"  # set by moto before the first evaluation
     found = [cloud.minute(required) for required in (0, 0, 2, 9, 0, 0, 0, 0)]
     assert found[-1] == 0
     assert found == [1, 0, 0, 2, 3, 0, 0, 0]
@@ -223,16 +223,16 @@ def test_a_pool_scales_out_and_to_zero(cloud):
     assert [each["Description"][-2] for each in activities["ScalingActivities"]] == ["0", "3", "2", "0"]
 
 
-def test_nothing_changes_without_data(cloud):
-    """Without data the desired count stays, and data scales again."""
+def test_the_desired_count_stays_without_metric_data(cloud):
+    """Without metric data the desired count stays; new data changes it again."""
     assert cloud.minute(3) == 1
     assert [cloud.minute(None) for _ in range(5)] == [3] * 5
     cloud.minute(1)
     assert cloud.minute(None) == 1
 
 
-def test_the_metric_is_readable(cloud):
-    """GetMetricData returns the values of a log line, whatever the order of dimensions, with an expression."""
+def test_get_metric_data_returns_the_metric_of_a_log_line(cloud):
+    """GetMetricData returns a log line's values for any order of dimensions, and computes expressions."""
     cloud.publish(4)
     start = datetime.fromtimestamp(cloud.clock - 90, timezone.utc)
     dimensions = [{"Name": "Cluster", "Value": cloud.cluster}, {"Name": "Pool", "Value": "default"}]
@@ -251,7 +251,7 @@ def test_the_metric_is_readable(cloud):
 
 
 def test_scheduled_actions_change_the_limits(cloud):
-    """At its time in its zone, a scheduled action sets the limits and the desired count, which alarms respect."""
+    """At its time and in its time zone, a scheduled action sets limits, which alarms then respect."""
     cloud.minute(0)
     cloud.minute(0)
     assert cloud.desired == 0
@@ -266,7 +266,7 @@ def test_scheduled_actions_change_the_limits(cloud):
 
 
 def test_changed_limits_apply_at_once(cloud):
-    """A minimum above the desired count, and a maximum below it, change the desired count."""
+    """A minimum above the desired count, or a maximum below it, changes the desired count at once."""
     cloud.wait(5)
     cloud.target(MinCapacity=2)
     cloud.wait(5)
@@ -276,7 +276,7 @@ def test_changed_limits_apply_at_once(cloud):
     assert cloud.desired == 1
 
 
-def test_suspended_scaling(cloud):
+def test_suspended_scaling_changes_nothing(cloud):
     """Suspended scale-in and scale-out do nothing until they are resumed."""
     cloud.target(SuspendedState={"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True})
     assert [cloud.minute(required) for required in (3, 3, 0, 0)] == [1] * 4
@@ -284,7 +284,7 @@ def test_suspended_scaling(cloud):
     assert cloud.minute(0) == 0
 
 
-def test_a_deployment_blocks_scale_in_only(cloud):
+def test_a_deployment_blocks_only_scale_in(cloud):
     """While a deployment is in progress, tasks are added but not removed."""
     deployment = cloud.record.deployments[0]
     deployment["rolloutState"] = "IN_PROGRESS"
@@ -294,7 +294,7 @@ def test_a_deployment_blocks_scale_in_only(cloud):
 
 
 def test_set_alarm_state_calls_the_actions(cloud):
-    """SetAlarmState calls the policy with the last values, and the next evaluation sets the state again."""
+    """SetAlarmState calls the alarm's policy with the last values; the next evaluation corrects the state."""
     cloud.target(SuspendedState={"DynamicScalingOutSuspended": True})
     cloud.minute(3)
     cloud.minute(3)
@@ -307,8 +307,8 @@ def test_set_alarm_state_calls_the_actions(cloud):
     assert cloud.desired == 3
 
 
-def test_target_tracking(cloud):
-    """A target tracking policy has two alarms with its target and metric, and keeps the metric at the target."""
+def test_a_target_tracking_policy_keeps_the_metric_at_the_target(cloud):
+    """A target tracking policy creates two alarms with its target and metric, and keeps the metric at the target."""
     given = cloud.stack.resources["Target"].properties
     custom = {
         "MetricName": "Load",
@@ -346,8 +346,8 @@ def test_unsupported_alarms_are_reported_once(cloud):
     cloud.client("cloudwatch").delete_alarms(AlarmNames=["band"])
 
 
-def test_a_failed_pass_does_not_end_the_thread(cloud, monkeypatch):
-    """An error of one pass is logged, and the next pass scales."""
+def test_scaling_continues_after_an_error(cloud, monkeypatch):
+    """If a step of the scaler fails, the error is logged, and the next step scales."""
     passes = []
 
     def step():

@@ -24,7 +24,7 @@ EXACT = StepPolicy(
     cooldown=60,
     aggregation="Maximum",
 )
-# The example of docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
+# The example in docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
 PERCENT_OUT = StepPolicy(
     adjustment_type="PercentChangeInCapacity",
     steps=(
@@ -44,20 +44,20 @@ PERCENT_IN = StepPolicy(
 
 
 def capacity(desired: int, least: int = 0, most: int = 20, running: int | None = None) -> Capacity:
-    """Return a service, all of whose tasks run."""
+    """Return the capacity of a service, all of whose tasks run."""
     return Capacity(desired=desired, running=desired if running is None else running, least=least, most=most)
 
 
 def change(adjustment: int) -> StepPolicy:
-    """Return a policy that adds or removes tasks."""
+    """Return a step scaling policy that adds or removes tasks."""
     return StepPolicy(adjustment_type="ChangeInCapacity", steps=(Step(adjustment=adjustment, lower=0),))
 
 
 @pytest.mark.parametrize(
     ("desired", "breach", "expected"), [(0, 0, None), (0, 2, 2), (1, 40, 3), (3, 0, 0), (2, 2, None)]
 )
-def test_exact_capacity(desired, breach, expected):
-    """Exact capacities lead from zero to the maximum and back to zero."""
+def test_exact_capacities_scale_between_zero_and_the_maximum(desired, breach, expected):
+    """Steps with exact capacities scale from zero to the maximum and back to zero."""
     assert by_steps(EXACT, capacity(desired), breach=breach, last=None, now=0) == expected
 
 
@@ -74,18 +74,18 @@ def test_exact_capacity(desired, breach, expected):
     ],
 )
 def test_percentages_as_in_the_documentation(policy, base, breach, expected):
-    """Bounds are inclusive on the side of the threshold, and changes are rounded towards zero but not to zero."""
+    """The bound nearer to the threshold is inclusive; changes are rounded towards zero, but not to zero."""
     assert policy.wanted(breach=breach, base=base) == expected
 
 
-def test_the_least_change_of_percentages():
-    """25 percent of 4 tasks is 1, and a minimum of 2 adds 2."""
+def test_a_percentage_has_a_minimum_change():
+    """25 percent of 4 tasks adds 1 task, or 2 with a minimum change of 2."""
     policy = StepPolicy(adjustment_type="PercentChangeInCapacity", steps=(Step(adjustment=25, lower=0),), magnitude=2)
     assert policy.wanted(breach=1, base=4) == 6
 
 
 def test_tasks_added_during_the_cooldown_count():
-    """An alarm that asks for 3 more in the cooldown of 2 more adds 1, and one that asks for 2 adds none."""
+    """In the cooldown after 2 added tasks, an alarm for 3 more adds 1, and an alarm for 2 more adds none."""
     last = Activity(until=300, before=2, after=4)
     assert by_steps(change(3), capacity(4), breach=0, last=last, now=299) == 5
     assert by_steps(change(2), capacity(4), breach=0, last=last, now=299) is None
@@ -93,12 +93,12 @@ def test_tasks_added_during_the_cooldown_count():
 
 
 def test_a_larger_exact_capacity_does_not_wait_for_the_cooldown():
-    """Scale-out continues during the cooldown of a scale-out and of a scale-in."""
+    """A larger exact capacity is set even during the cooldown of a scale-out or scale-in."""
     for last in (Activity(until=60, before=0, after=1), Activity(until=60, before=3, after=1)):
         assert by_steps(EXACT, capacity(1), breach=3, last=last, now=10) == 3
 
 
-def test_scale_in_waits_for_the_cooldown():
+def test_scale_in_waits_for_the_end_of_the_cooldown():
     """Scale-in is blocked until the cooldown is over."""
     last = Activity(until=60, before=0, after=3)
     assert by_steps(EXACT, capacity(3), breach=0, last=last, now=59) is None
@@ -109,25 +109,25 @@ def test_scale_in_waits_for_the_cooldown():
     ("desired", "adjustment", "expected"),
     [(3, 9, 5), (5, 9, None), (7, 9, None), (7, -1, 5), (3, -9, 2), (2, -9, None), (1, -1, None), (0, 1, 2)],
 )
-def test_limits(desired, adjustment, expected):
-    """Desired counts stay between 2 and 5; counts outside change only towards the limits."""
+def test_desired_counts_stay_within_the_limits(desired, adjustment, expected):
+    """Desired counts stay within the limits 2 and 5; counts outside change only towards them."""
     found = by_steps(change(adjustment), capacity(desired, 2, 5), breach=0, last=None, now=0)
     assert found == expected
 
 
 def test_relative_changes_start_from_the_running_tasks():
-    """Tasks that have not started do not count, and a policy that adds tasks never removes any."""
+    """A relative change starts from the running tasks; a policy that adds tasks never removes any."""
     assert by_steps(change(1), capacity(3, running=3), breach=0, last=None, now=0) == 4
     assert by_steps(change(1), capacity(3, running=1), breach=0, last=None, now=0) is None
 
 
 def test_new_limits_change_the_desired_count():
-    """A desired count outside of new limits becomes the limit."""
+    """A desired count outside of new limits becomes the nearest limit."""
     assert [within(capacity(n, 2, 5)) for n in (1, 2, 5, 6)] == [2, None, None, 5]
 
 
-def test_target_tracking():
-    """The desired count follows the metric in proportion, but cannot leave zero."""
+def test_target_tracking_scales_in_proportion_to_the_metric():
+    """With target tracking, the desired count is proportional to the metric, but stays zero once it is zero."""
     policy = TargetTrackingPolicy(target=60)
     assert by_target(policy, capacity(2), value=90, last=None, now=0) == 3
     assert by_target(policy, capacity(4), value=15, last=None, now=0) == 1
@@ -163,13 +163,13 @@ def at(text: str) -> datetime:
     ],
 )
 def test_the_next_time_of_a_schedule(expression, zone, moment, expected):
-    """The next time is after the given one, and in the schedule's time zone."""
+    """The next time of a schedule is after the given time, in the schedule's time zone."""
     schedule = Schedule.parse(expression, zone=zone, created=at("2026-07-01 00:00"))
     assert schedule.after(at(moment)) == (at(expected) if expected else None)
 
 
-def test_start_and_end_of_a_schedule():
-    """An action runs at its start, and not after its end."""
+def test_a_schedule_has_a_start_and_an_end():
+    """A scheduled action runs at its start time, and not after its end time."""
     limits = {"start": at("2026-07-03 07:30"), "end": at("2026-07-04 08:00")}
     schedule = Schedule.parse("cron(0 8 * * ? *)", created=at("2026-07-01 00:00"), **limits)
     times = [at("2026-07-01 09:00")]

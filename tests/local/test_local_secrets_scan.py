@@ -86,7 +86,7 @@ def test_a_secret_in_a_command_line_is_found_after_the_process_ended(state):
 
 
 def test_a_secret_in_a_readable_file_is_found(state):
-    """A secret in a file that others can read is found even after the file's deletion; in a private file it is not."""
+    """A secret in a readable file is found even after its deletion; one in a private file is not."""
     private, public = state.parent / "private", state.parent / "public"
     with scan(state) as found:
         private.touch(mode=0o600)

@@ -8,7 +8,7 @@ from cdk_airflow_ecs.cli.running import skipped_files
 
 
 def test_status_lists_the_files_that_the_last_sync_skipped(tmp_path: Path):
-    """The status lists the DAG files that the last sync skipped, not those that only an earlier sync skipped."""
+    """The status does not list DAG files that only an earlier sync skipped."""
     lines = {
         "DagProcessor.1.dag-processor.log": [
             "dags: skipped 'reports': it is a folder too",

@@ -175,7 +175,7 @@ def test_a_connection_without_a_rule_is_found(source, target, port, allowed):
 
 
 def test_expected_and_forbidden_connections_are_evaluated():
-    """Expected connections need a rule, expected requests must be sent, and forbidden connections must be absent."""
+    """Expected connections need a rule, expected requests are sent, forbidden connections are absent."""
     calls = {("Pools/default", "s3", "GET DAG files"): 3}
     found = observed(("ApiServer", "Pools/default", 8793), ("Pools/default", "Database", 5432), calls=calls)
     judged = {

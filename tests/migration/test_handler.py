@@ -440,7 +440,7 @@ def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
 
 
 def test_the_reason_of_a_failed_migration_has_code_and_log(gate: Gate) -> None:
-    """The reason of a failed migration has exit code, ECS's reason, log stream and last lines; ARNs are not masked."""
+    """The reason has exit code, ECS's reason, log stream and last lines; ARNs are not masked."""
     arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:Db-AbC"
     gate.aws.life = lambda age: stopped(
         {"name": "migrate", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"},

@@ -188,7 +188,7 @@ def test_an_upgrade_within_airflow_2_keeps_passwords_and_dags(machine: Machine, 
 
 
 def test_an_upgrade_to_airflow_3_is_refused_while_airflow_2_runs(machine: Machine, migrated_by_2: Migrated) -> None:
-    """The upgrade from Airflow 2 to 3 fails without changes if Airflow 2 had a recent heartbeat."""
+    """The upgrade fails without changes if Airflow 2 had a recent heartbeat."""
     name = machine.database(migrated_by_2.name)
     machine.server.execute(
         "INSERT INTO job (state, job_type, hostname, latest_heartbeat)"
@@ -206,7 +206,7 @@ def test_an_upgrade_to_airflow_3_is_refused_while_airflow_2_runs(machine: Machin
 
 
 def test_an_upgrade_to_airflow_3_runs_when_airflow_2_has_stopped(machine: Machine, crossed: Migrated) -> None:
-    """The upgrade from Airflow 2 to 3 runs if Airflow 2 has ended or had no heartbeat for minutes."""
+    """The upgrade runs if Airflow 2 has ended or had no heartbeat for minutes."""
     assert crossed.run.code == 0, crossed.run.output
     assert revision(machine, crossed.name) == HEAD_3
     assert revision(machine, crossed.name, "alembic_version_fab")
@@ -215,7 +215,7 @@ def test_an_upgrade_to_airflow_3_runs_when_airflow_2_has_stopped(machine: Machin
 
 
 def test_a_rollback_to_airflow_2_does_not_change_the_database(machine: Machine, crossed: Migrated) -> None:
-    """With Airflow 2, the script does not change a database of Airflow 3, logs a warning and succeeds."""
+    """Airflow 2 does not change a database of Airflow 3, logs a warning and succeeds."""
     name = machine.database(crossed.name)
     state = "SELECT count(*), sum(id), (SELECT count(*) FROM ab_user) FROM ab_permission_view"
     before = machine.server.execute(state, name)
@@ -232,7 +232,7 @@ def test_a_rollback_to_airflow_2_does_not_change_the_database(machine: Machine, 
 def test_a_rollback_within_airflow_3_does_not_change_the_database(
     machine: Machine, crossed: Migrated, table: str
 ) -> None:
-    """The script does not change a database of a newer patch release of Airflow 3 or of the FAB provider."""
+    """The script does not change a database of a newer Airflow 3 patch or FAB provider."""
     name = machine.database(crossed.name)
     machine.server.execute(f"UPDATE {table} SET version_num = 'f00dfeedcafe'", name)
 

@@ -10,11 +10,7 @@ class Expected:
     """The expected result of a task instance.
 
     Args:
-        dag: the DAG's id.
-        task: the task's id.
-        state: the final state.
         tries: printed texts of each try; a deferred task prints two, because it is executed twice.
-        index: the map index.
         far: whether the task selects the second executor.
         more: other texts in the task's log.
         triggered: texts in the trigger's log.

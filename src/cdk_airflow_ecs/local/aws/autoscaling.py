@@ -1,4 +1,4 @@
-"""Application Auto Scaling: policies, schedules and activities; moto only stores them."""
+"""Application Auto Scaling patches for moto, which only stores policies and scheduled actions."""
 
 import json
 import uuid
@@ -16,7 +16,7 @@ from cdk_airflow_ecs.local.scaling.schedules import Schedule
 
 
 def describe_activities() -> None:
-    """Support `DescribeScalingActivities`."""
+    """Patch moto to support `DescribeScalingActivities`."""
 
     def describe_scaling_activities(self: ApplicationAutoScalingResponse) -> str:
         p = json.loads(self.body)
@@ -35,7 +35,7 @@ def activities(backend: ApplicationAutoscalingBackend) -> list[dict]:
 
 
 def activity(resource: str, desired: int, cause: str, now: float) -> dict:
-    """Return a successful activity of an ECS service."""
+    """Return the description of a successful scaling activity of an ECS service."""
     return {
         "ActivityId": str(uuid.uuid4()),
         "ServiceNamespace": "ecs",
@@ -51,7 +51,7 @@ def activity(resource: str, desired: int, cause: str, now: float) -> dict:
 
 
 def track_targets() -> None:
-    """Create the two alarms of a target tracking policy with its target and metric."""
+    """Patch moto to create the two alarms of a target tracking policy with the policy's target and metric."""
     create = FakeApplicationAutoscalingPolicy._generate_ecs_alarms
 
     def alarms(self: FakeApplicationAutoscalingPolicy) -> list:
@@ -61,7 +61,7 @@ def track_targets() -> None:
             self._policy_body.get("CustomizedMetricSpecification", {}),
         )
         for alarm in created:
-            # AWS lowers the threshold of scale-in by a tenth, so that small changes do not scale.
+            # AWS lowers the scale-in alarm's threshold by a tenth, so that small changes of the metric do not scale.
             alarm.threshold = target * (0.9 if "AlarmLow" in alarm.name else 1)
             if custom.get("MetricName"):
                 alarm.namespace, alarm.metric_name = custom["Namespace"], custom["MetricName"]
@@ -73,7 +73,7 @@ def track_targets() -> None:
 
 
 def policy(record: FakeApplicationAutoscalingPolicy) -> StepPolicy | TargetTrackingPolicy:
-    """Return the policy of a record."""
+    """Convert moto's record of a scaling policy."""
     body = record._policy_body
     if record.policy_type == "TargetTrackingScaling":
         return TargetTrackingPolicy(
@@ -99,7 +99,7 @@ def policy(record: FakeApplicationAutoscalingPolicy) -> StepPolicy | TargetTrack
 
 
 def schedule(record: FakeScheduledAction) -> Schedule:
-    """Return the schedule of a scheduled action."""
+    """Convert the schedule of moto's record of a scheduled action."""
     return Schedule.parse(
         record.schedule,
         zone=record.timezone,

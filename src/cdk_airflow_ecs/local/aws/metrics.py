@@ -1,4 +1,4 @@
-"""CloudWatch: metrics of log events, `GetMetricData`, and alarms; moto only stores them."""
+"""CloudWatch patches for moto, which only stores metrics and alarms: metrics in log events, and `GetMetricData`."""
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -11,11 +11,11 @@ from cdk_airflow_ecs.local.scaling.alarms import Alarm
 from cdk_airflow_ecs.local.scaling.metrics import Metric, Sample, embedded
 from cdk_airflow_ecs.local.scaling.queries import Query, Samples, Window, answer
 
-_MOST = 200_000  # data of all metrics; then the older half is forgotten
+_MOST = 200_000  # maximum number of stored data; beyond that, the older half is deleted
 
 
 def extract_metrics() -> None:
-    """Turn log events in the embedded metric format into metrics, as CloudWatch Logs does."""
+    """Patch moto to create metrics from log events in the embedded metric format, as CloudWatch Logs does."""
     put = LogStream.put_log_events
 
     def put_log_events(self: LogStream, log_events: list[dict]) -> str:
@@ -32,7 +32,7 @@ def extract_metrics() -> None:
 
 
 def answer_queries() -> None:
-    """Align `GetMetricData` with whole periods, compare all dimensions, and support metric math."""
+    """Patch `GetMetricData` to use whole periods, compare all dimensions, and support metric math."""
     original = CloudWatchBackend.get_metric_data
 
     def get_metric_data(
@@ -67,7 +67,7 @@ def answer_queries() -> None:
 
 
 def _plain(query: dict) -> dict:
-    """Return the members of a query of `GetMetricData`."""
+    """Return a query of `GetMetricData` as arguments of `_query`."""
     statistic = query.get("MetricStat") or {}
     metric = statistic.get("Metric")
     dimensions = [(each["Name"], each["Value"]) for each in (metric or {}).get("Dimensions", [])]
@@ -114,12 +114,12 @@ def _sample(datum) -> Sample:
 
 
 def _seconds(moment: datetime) -> float:
-    """Return the seconds since 1970; moto has times in UTC without a zone."""
+    """Return seconds since 1970 for one of moto's times, which are in UTC without time zone."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def alarm(record: Record) -> Alarm:
-    """Return the alarm of a record."""
+    """Convert moto's record of an alarm."""
     queries = []
     for each in record.metric_data_queries:
         statistic = each.metric_stat

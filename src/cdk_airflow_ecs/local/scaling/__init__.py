@@ -1,1 +1,1 @@
-"""CloudWatch metrics and alarms, and Application Auto Scaling."""
+"""CloudWatch metrics and alarms, and Application Auto Scaling, of the local AWS API."""

@@ -1,4 +1,4 @@
-"""CloudWatch alarms: state from the values of recent periods."""
+"""CloudWatch alarms: computes an alarm's state from the values of recent periods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cdk_airflow_ecs.local.scaling.queries import Query, Samples, Window, answer
 OK: Final = "OK"
 ALARM: Final = "ALARM"
 INSUFFICIENT_DATA: Final = "INSUFFICIENT_DATA"
-# An alarm retrieves more periods than it evaluates, because some may be missing. AWS documents 5 for 3.
+# Additional periods that an alarm retrieves, because values may be missing. AWS documents 5 for 3 evaluated ones.
 _MORE_PERIODS: Final = 2
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "GreaterThanThreshold": operator.gt,
@@ -24,13 +24,13 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """A metric alarm.
+    """A CloudWatch metric alarm.
 
     Args:
-        queries: the one that is returned has the value.
-        periods: evaluated periods (N).
-        to_alarm: breaching periods that raise the alarm (M).
-        missing: "missing", "ignore", "breaching" or "notBreaching".
+        queries: metrics and expressions; the query with *is_returned* has the alarm's value.
+        periods: number of evaluated periods (N in "M of N").
+        to_alarm: number of breaching periods that raise the alarm (M).
+        missing: how missing data counts: "missing", "ignore", "breaching" or "notBreaching".
     """
 
     name: str
@@ -43,7 +43,7 @@ class Alarm:
 
     @property
     def period(self) -> int:
-        """Seconds of one period."""
+        """Length of a period in seconds."""
         return max((query.period for query in self.queries if query.metric), default=60)
 
     @property
@@ -52,7 +52,7 @@ class Alarm:
         return 60 if self.period >= 60 else 10
 
     def values(self, samples: Samples, now: float) -> list[float | None]:
-        """Return the values of the evaluation range, the oldest first; the newest period is complete."""
+        """Return the values of the evaluated complete periods, the oldest first; None for a missing value."""
         end = int(now // self.pace * self.pace)
         window = Window(start=end - (self.periods + _MORE_PERIODS) * self.period, end=end)
         (found,) = answer(self.queries, samples, window).values()
@@ -67,16 +67,16 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The result: new state, and the real values that were evaluated, the oldest first."""
+    """An evaluation's result: the alarm's new state, and the values that were not missing, the oldest first."""
 
     state: str
     values: tuple[float, ...]
 
 
 def evaluate(alarm: Alarm, values: Sequence[float | None], state: str) -> Evaluation:
-    """Return the next state of an alarm in *state*; *values* has the evaluation range, the oldest first.
+    """Return the next state of an alarm that is in *state*; *values* are from :meth:`Alarm.values`.
 
-    Real values replace missing ones as far as the range contains them; only the rest is filled as *missing* says
+    Older values of the range replace missing ones; what is still missing counts as `Alarm.missing` defines
     (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html).
     """
     real = tuple(value for value in values if value is not None)[-alarm.periods :]
@@ -95,7 +95,7 @@ def evaluate(alarm: Alarm, values: Sequence[float | None], state: str) -> Evalua
 
 
 def _is_premature(alarm: Alarm, values: Sequence[float | None], real: Sequence[float]) -> bool:
-    """Return whether the oldest breach is old enough for an alarm, and no evaluated value contradicts it."""
+    """Return whether all values breach, and the oldest is at least M periods old."""
     if not all(map(alarm.breaches, real)):
         return False
     recent = values[-alarm.periods :]

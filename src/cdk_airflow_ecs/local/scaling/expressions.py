@@ -64,17 +64,17 @@ class Expression:
 
     @property
     def names(self) -> set[str]:
-        """The ids of the queries that it refers to; METRICS() refers to all metrics."""
+        """The ids of the queries in the expression, except for METRICS(), which means all metrics."""
         found = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
         return found - set(map(_function, ast.walk(self.tree))) - {"REPEAT"}
 
     @property
     def needs_all(self) -> bool:
-        """Whether it calls METRICS()."""
+        """Whether the expression calls METRICS()."""
         return "METRICS" in map(_function, ast.walk(self.tree))
 
     def value(self, known: Mapping[str, Series], slots: Sequence[int]) -> Series:
-        """Return its values at *slots*; raises a ValueError if it is not supported."""
+        """Return the expression's values at the times *slots*; raises a ValueError if unsupported."""
         found = self._any(self.tree, known, slots)
         if isinstance(found, list):
             raise ValueError(f"the expression {self.text} has several time series")
@@ -141,7 +141,7 @@ def _single(value: Value, slots: Sequence[int]) -> Series:
 
 
 def _combine(function: Callable[[float, float], float], left: Value, right: Value) -> Value:
-    """Combine values where both exist; a division by zero has no value."""
+    """Combine two series at the times that both have; omit divisions by zero."""
     if isinstance(left, list) or isinstance(right, list):
         raise ValueError("a list of time series is only supported in MAX, MIN, SUM and AVG")
     if not isinstance(left, dict) and not isinstance(right, dict):
@@ -159,7 +159,7 @@ def _combine(function: Callable[[float, float], float], left: Value, right: Valu
 
 
 def _reduced(function: Callable[[Sequence[float]], float], values: Sequence[Value]) -> Value:
-    """Reduce one series to a number, and several to a series."""
+    """Reduce one series to a number, and a list of series to one series."""
     if len(values) == 1 and isinstance(values[0], dict):
         return float(function(list(values[0].values()))) if values[0] else {}
     if len(values) == 1 and isinstance(values[0], list):
@@ -172,7 +172,7 @@ def _reduced(function: Callable[[Sequence[float]], float], values: Sequence[Valu
 
 
 def _filled(value: Value, filler: Value | None, slots: Sequence[int]) -> Series:
-    """Fill missing values with those of *filler*; None repeats the last value."""
+    """Fill missing values from *filler*; without *filler*, repeat the last value."""
     known, fill = _single(value, slots), None if filler is None else _single(filler, slots)
     found: Series = {}
     last: float | None = None

@@ -14,7 +14,7 @@ Series = dict[int, float]
 
 
 class Metric(NamedTuple):
-    """The identity of a metric; *dimensions* are (name, value) pairs."""
+    """The namespace, name and dimensions of a metric; *dimensions* are (name, value) pairs."""
 
     namespace: str
     name: str
@@ -23,7 +23,7 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A value, or the statistics of several; *at* is in seconds since 1970."""
+    """A metric value, or the statistics of several values, at a time (*at*, seconds since 1970)."""
 
     at: float
     minimum: float
@@ -119,5 +119,5 @@ def _data(event: Mapping[str, Any], directive: Mapping[str, Any]) -> Iterator[di
 
 
 def _moment(seconds: float) -> datetime:
-    """Return a time without zone, in UTC, as moto has them."""
+    """Return a time in UTC without time zone, because moto stores such times."""
     return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""Scaling policies: the desired count that a policy sets."""
+"""Scaling policies: computes the desired count that a policy sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AGGREGATIONS: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """A service: desired and running tasks, and the limits of its scalable target."""
+    """Desired and running tasks of an ECS service, and the limits of its scalable target."""
 
     desired: int
     running: int
@@ -26,7 +26,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """A change of the desired count by a policy, at a time in seconds, with a cooldown until another time."""
+    """A change of the desired count by a policy; its cooldown ends at *until*, in seconds since 1970."""
 
     until: float
     before: int
@@ -34,20 +34,20 @@ class Activity:
 
     @property
     def is_out(self) -> bool:
-        """Whether it increased the desired count."""
+        """Whether the activity increased the desired count."""
         return self.after > self.before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """An adjustment between two bounds, which are relative to the alarm's threshold; None is infinite."""
+    """A step of a policy: an adjustment between two bounds relative to the alarm's threshold; None is unbounded."""
 
     adjustment: int
     lower: float | None = None
     upper: float | None = None
 
     def contains(self, breach: float) -> bool:
-        """Return whether a breach is within: above the threshold from lower to below upper; below it the reverse."""
+        """Return whether *breach* (value minus threshold) is within; the bound near the threshold is inclusive."""
         lower = -math.inf if self.lower is None else self.lower
         upper = math.inf if self.upper is None else self.upper
         return lower <= breach < upper if breach >= 0 else lower < breach <= upper
@@ -59,9 +59,9 @@ class StepPolicy:
 
     Args:
         adjustment_type: "ChangeInCapacity", "PercentChangeInCapacity" or "ExactCapacity".
-        cooldown: seconds.
-        aggregation: of the values that the alarm evaluated: "Average", "Minimum" or "Maximum".
-        magnitude: least change of "PercentChangeInCapacity".
+        cooldown: seconds in which scale-in waits after a change.
+        aggregation: "Average", "Minimum" or "Maximum" of the values that the alarm evaluated.
+        magnitude: minimum number of tasks that "PercentChangeInCapacity" adds or removes.
 
     Examples:
         >>> policy = StepPolicy(adjustment_type="ChangeInCapacity", steps=(Step(adjustment=2, lower=0),))
@@ -76,7 +76,7 @@ class StepPolicy:
     magnitude: int = 0
 
     def aggregate(self, values: Sequence[float]) -> float:
-        """Return the value that is compared with the steps."""
+        """Return the aggregated value, which is compared with the steps."""
         return float(_AGGREGATIONS[self.aggregation](values))
 
     def wanted(self, *, breach: float, base: int) -> int | None:
@@ -93,7 +93,7 @@ class StepPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTrackingPolicy:
-    """A target tracking policy; its two alarms call it. Cooldowns are in seconds."""
+    """A target tracking policy, which two alarms call; cooldowns are in seconds."""
 
     target: float
     out_cooldown: float = 300  # the API's default for ECS
@@ -106,7 +106,7 @@ class TargetTrackingPolicy:
 
 
 def _rounded(change: float, magnitude: int) -> int:
-    """Round towards zero, but never to zero; at least *magnitude*."""
+    """Round a change towards zero, to at least one and *magnitude* tasks."""
     if change == 0:
         return 0
     size = max(math.floor(abs(change)), 1, magnitude)
@@ -114,7 +114,7 @@ def _rounded(change: float, magnitude: int) -> int:
 
 
 def _limited(wanted: int, capacity: Capacity) -> int | None:
-    """Return the next desired count; None if the limits allow no change in the direction of *wanted*."""
+    """Return *wanted* within the limits; None if they allow no change in its direction."""
     limited = min(max(wanted, capacity.least), capacity.most)
     if wanted > capacity.desired:
         return limited if limited > capacity.desired else None
@@ -122,7 +122,7 @@ def _limited(wanted: int, capacity: Capacity) -> int | None:
 
 
 def by_steps(policy: StepPolicy, capacity: Capacity, *, breach: float, last: Activity | None, now: float) -> int | None:
-    """Return the next desired count of a service; None changes nothing.
+    """Return the next desired count of a service; None means no change.
 
     *last* is the target's last activity. During its cooldown, tasks that it added count as added by this policy, and
     scale-in is blocked (docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html).
@@ -143,7 +143,7 @@ def by_steps(policy: StepPolicy, capacity: Capacity, *, breach: float, last: Act
 def by_target(
     policy: TargetTrackingPolicy, capacity: Capacity, *, value: float, last: Activity | None, now: float
 ) -> int | None:
-    """Return the next desired count of a service; None changes nothing."""
+    """Return the next desired count of a service; None means no change."""
     cooling = last if last and now < last.until else None
     base = cooling.before if cooling and cooling.is_out else capacity.running
     wanted = policy.wanted(value=value, base=base)
@@ -155,6 +155,6 @@ def by_target(
 
 
 def within(capacity: Capacity) -> int | None:
-    """Return the desired count that new limits require; None if it is within them."""
+    """Return the desired count that new limits require; None if the present count is within the limits."""
     limited = min(max(capacity.desired, capacity.least), capacity.most)
     return None if limited == capacity.desired else limited

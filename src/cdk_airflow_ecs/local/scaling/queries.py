@@ -1,4 +1,4 @@
-"""Queries of metrics and expressions, as of alarms and `GetMetricData`."""
+"""Queries of metrics and expressions, as in alarms and in `GetMetricData`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Samples = Callable[[Metric, str], Iterable[Sample]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A statistic of a metric, or an expression; *period* is in seconds."""
+    """A query: a statistic of a metric, or an expression; *period* is in seconds."""
 
     id: str
     metric: Metric | None = None
@@ -33,7 +33,7 @@ class Window:
     end: int
 
     def slots(self, period: int) -> Sequence[int]:
-        """Return the start of each period."""
+        """Return the start times of the periods within the window."""
         return range(self.start, self.end, period)
 
 
@@ -69,6 +69,6 @@ class _Answer:
 
 
 def answer(queries: Sequence[Query], samples: Samples, window: Window) -> dict[str, Series]:
-    """Return the values of each query that is returned; raises a ValueError for unsupported expressions."""
+    """Return the values of each query with *is_returned*; raises a ValueError for unsupported expressions."""
     found = _Answer({query.id: query for query in queries}, samples, window)
     return {query.id: found.get(query.id) for query in queries if query.is_returned}

@@ -21,13 +21,13 @@ from cdk_airflow_ecs.local.scaling.alarms import ALARM, INSUFFICIENT_DATA, OK, A
 from cdk_airflow_ecs.local.scaling.policies import Activity, Capacity, StepPolicy, by_steps, by_target, within
 
 _PACE: Final = 1.0  # seconds
-_LATENCY: Final = 5.0  # seconds after the end of a period: log events of its end arrive a moment later
+_LATENCY: Final = 5.0  # seconds to wait after the end of a period, because log events arrive late
 _DIMENSION: Final = "ecs:service:DesiredCount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
-    """The desired count that one policy sets."""
+    """A desired count that a scaling policy decides."""
 
     desired: int
     cause: str
@@ -36,7 +36,7 @@ class _Decision:
 
 @dataclass(kw_only=True)
 class Scaler:
-    """CloudWatch's and Application Auto Scaling's part of the local API; *now* returns seconds since 1970."""
+    """Evaluates alarms and scales services in the local API; *now* returns seconds since 1970."""
 
     account: Account
     say: Callable[[str, str], None]
@@ -51,7 +51,7 @@ class Scaler:
     _over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Start in a background thread."""
+        """Start evaluating and scaling in a background thread."""
         threading.Thread(target=self._follow, name="scaler", daemon=True).start()
 
     def stop(self) -> None:
@@ -62,7 +62,7 @@ class Scaler:
         while not self._over.wait(_PACE):
             try:
                 self.step()
-            except Exception:  # the next pass may succeed
+            except Exception:  # retried at the next step
                 logging.getLogger(__name__).exception("scaling")
 
     @property
@@ -78,7 +78,7 @@ class Scaler:
         return dict(self._autoscaling.targets.get(_DIMENSION, {}))
 
     def step(self) -> None:
-        """Run scheduled actions, apply changed limits, and evaluate alarms, as far as they are due."""
+        """Run due scheduled actions, apply changed limits, and evaluate due alarms."""
         now = self.now()
         self._run_schedules(now)
         for resource, target in self._targets.items():
@@ -137,8 +137,8 @@ class Scaler:
     def _evaluate(self, record: Any, now: float, decisions: dict[str, list[_Decision]]) -> None:
         alarm = metrics.alarm(record)
         if record.name not in self._states and not record.history:
-            record.state_value = self._states[record.name] = INSUFFICIENT_DATA  # moto's is OK
-        is_set = record.state_value != self._states.get(record.name)  # by SetAlarmState
+            record.state_value = self._states[record.name] = INSUFFICIENT_DATA  # moto sets OK
+        is_set = record.state_value != self._states.get(record.name)  # SetAlarmState was called
         turn = (now - _LATENCY) // alarm.pace
         is_due = turn > self._evaluated.get(record.name, -1)
         if is_due and not is_set:
@@ -154,7 +154,7 @@ class Scaler:
             self._act(record, alarm, now, decisions)
 
     def _act(self, record: Any, alarm: Alarm, now: float, decisions: dict[str, list[_Decision]]) -> None:
-        """Call the scaling policies of the alarm's state; they are called once per minute, not only when it changes."""
+        """Call the scaling policies for the alarm's state, at each evaluation and not only when the state changes."""
         actions = {
             ALARM: record.alarm_actions,
             OK: record.ok_actions,
@@ -206,7 +206,7 @@ class Scaler:
         return bool((target.suspended_state or {}).get(name))
 
     def _is_blocked(self, resource: str, target: Any, is_out: bool) -> bool:
-        """Return whether scaling is suspended, or a deployment of ECS is in progress, which only allows scale-out."""
+        """Return whether scaling is suspended, or a deployment in progress forbids scale-in."""
         if self._is_suspended(target, f"DynamicScaling{'Out' if is_out else 'In'}Suspended"):
             return True
         deployments = self._service(resource).deployments

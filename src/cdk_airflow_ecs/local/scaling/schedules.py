@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 _MONTHS: Final = {name: place for place, name in enumerate(map(str.upper, calendar.month_abbr)) if name}
 _DAYS: Final = {name: place for place, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), 1)}
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86400}
-_HORIZON: Final = 366 * 5  # days to look ahead
+_HORIZON: Final = 366 * 5  # days in which the next time is searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A schedule; *start* and *end* are in UTC.
+    """The schedule of a scheduled action; *start* and *end* are in UTC.
 
     Examples:
         >>> night = Schedule.parse("cron(0 20 ? * MON-FRI *)", zone="Europe/Berlin")
@@ -58,7 +58,7 @@ class Schedule:
     def after(self, moment: datetime) -> datetime | None:
         """Return the next time after *moment*, in UTC; None if there is none."""
         if self.start and moment < self.start and not self.expression.startswith("at("):
-            return self.start  # the action also runs at its start
+            return self.start  # the action also runs at its start time
         found = self._next(moment)
         return found if found and not (self.end and found > self.end) else None
 
@@ -89,7 +89,9 @@ class Schedule:
             raise ValueError(f"the schedule {self.expression} must have six fields, got {len(fields)}")
         minutes, hours = _numbers(fields[0], 0, 59), _numbers(fields[1], 0, 23)
         months, years = _numbers(fields[3], 1, 12, _MONTHS), _numbers(fields[5], 1970, 2199)
-        day = moment.astimezone(self.zone).date() - timedelta(days=1)  # before, because zones jump
+        day = moment.astimezone(self.zone).date() - timedelta(
+            days=1
+        )  # one day earlier, because time zones can skip a day
         for _ in range(_HORIZON):
             day += timedelta(days=1)
             if day.year in years and day.month in months and _is_day(day, fields[2], fields[4]):
@@ -102,7 +104,7 @@ class Schedule:
 def _is_day(day: date, of_month: str, of_week: str) -> bool:
     last = calendar.monthrange(day.year, day.month)[1]
     is_of_month = day.day == last if of_month == "L" else day.day in _numbers(of_month, 1, 31)
-    number = day.isoweekday() % 7 + 1  # Sunday is 1
+    number = day.isoweekday() % 7 + 1  # in cron, Sunday is 1
     if match := re.fullmatch(r"(\w+)(?:#([1-5])|(L))", of_week):
         is_place = day.day > last - 7 if match[3] else (day.day - 1) // 7 + 1 == int(match[2])
         return is_of_month and number in _numbers(match[1], 1, 7, _DAYS) and is_place
@@ -110,7 +112,7 @@ def _is_day(day: date, of_month: str, of_week: str) -> bool:
 
 
 def _numbers(field: str, least: int, most: int, names: dict[str, int] | None = None) -> set[int]:
-    """Return the numbers of a field such as `*`, `?`, `1,3`, `MON-FRI` or `0/15`."""
+    """Return the numbers that a cron field allows, such as `*`, `?`, `1,3`, `MON-FRI` or `0/15`."""
     found: set[int] = set()
     for part in field.upper().split(","):
         span, _, step = part.partition("/")
