@@ -70,7 +70,7 @@ class Running:
             if _lives(pid):
                 os.kill(pid, signal.SIGKILL)
         left = state.processes.stop_all()
-        if not alive and found:  # the run was killed: opening and closing removes its network
+        if not alive and found:  # the run was killed; opening and closing addresses removes the network that it left
             Addresses.open().close()
         state.write("run", {})
         return alive or bool(left)

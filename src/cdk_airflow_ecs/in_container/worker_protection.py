@@ -21,7 +21,7 @@ IDLE = 30  # seconds without a task until the protection ends, so that short tas
 EXPIRES = 60  # minutes
 RENEW = 300  # seconds
 LONGEST = 60  # seconds between two attempts of a call
-TIMEOUT = 10  # seconds of a call
+TIMEOUT = 10  # seconds, per request to the ECS agent
 # Titles of the worker's child processes that always have children: the log server of Airflow 2, and Python's fork
 # server (the default of Python 3.14).
 LOG_SERVERS = ("airflow serve-logs", "gunicorn")
