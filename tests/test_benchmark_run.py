@@ -108,7 +108,7 @@ def environment(template, container):
 
 
 @pytest.mark.parametrize(("name", "memory"), [("compose", 2048), ("seed", 1024)])
-def test_other_clusters_run_with_airflow_defaults(name, memory):
+def test_clusters_for_comparison_use_airflow_defaults(name, memory):
     """The clusters for comparison use Airflow's default options instead of AirflowCluster's."""
     stack = Stack(App(), "Benchmark")
     module("clusters").CLUSTERS[name](stack)

@@ -39,7 +39,7 @@ def containers(template):
 
 
 def test_the_recorded_synthesis_times_are_within_the_limits():
-    """Synthesis takes at most a tenth longer than that of the template by hand, and grows linearly."""
+    """Synthesis of AirflowCluster takes at most a tenth longer than of a handwritten template, and grows linearly."""
     page = (REPOSITORY / "docs" / "concepts" / "benchmarks.md").read_text().partition("<!-- bench -->")[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     costs = {row[0]: row[1:] for row in rows}

@@ -91,7 +91,7 @@ def test_there_are_no_unknown_import_cycles():
     ],
 )
 def test_every_kind_of_import_counts(tmp_path: Path, statement: str):
-    """A cycle is found for every kind of import statement."""
+    """An import cycle is found for every kind of import statement."""
     package = tmp_path / "package"
     package.mkdir()
     for name, text in {"__init__": "", "a": statement, "b": "from package.c import C", "c": "import package.a"}.items():

@@ -157,7 +157,7 @@ def test_the_redis_health_check_fails_without_the_password(redis: RedisContainer
 
 @pytest.mark.airflow
 def test_redis_does_not_show_its_password(redis: RedisContainer):
-    """The server is the first process, and neither its arguments nor its log contain the password."""
+    """Redis is the container's first process, and neither its arguments nor its log contain the password."""
     arguments = Path(f"/proc/{redis.process.pid}/cmdline").read_text()
     assert arguments.startswith("redis-server")
     assert HOSTILE[:8] not in arguments + redis.log.read_text()

@@ -140,7 +140,7 @@ def test_the_dags_of_the_executor_examples_load(example, executor, tasks, tmp_pa
 
 
 def test_a_dag_with_an_unknown_executor_does_not_load(tmp_path):
-    """A DAG that names an executor missing from the list does not load."""
+    """A DAG with an executor that the cluster does not have does not load."""
     file = str(REPOSITORY / "examples/mixed-executors/dags/mixed.py")
     (error,) = run("3.3.2", CeleryExecutor(), "dag-processor", tmp_path, "dag_probe.py", file).errors
     assert "ecs" in error

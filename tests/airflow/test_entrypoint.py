@@ -49,7 +49,7 @@ def test_the_broker_check_exposes_the_broker_password(checks, command):
     ],
 )
 def test_every_command_waits_for_the_database(arguments, executor):
-    """The script waits for the database before every command."""
+    """The entry point script waits for the database before every command."""
     assert start({}, arguments, executor=executor).waits_for == ("database",)
 
 
@@ -86,7 +86,7 @@ def test_a_variable_makes_each_container_install_requirements():
 @pytest.mark.parametrize("executor", [CeleryExecutor, LocalExecutor])
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
 def test_planned_containers_only_start_their_command(version, executor):
-    """With every planned container, the script only starts the command."""
+    """With every planned container, the entry point script only starts the command."""
     for component in plan_of(version=version, executor=executor()).components:
         for container in component.containers:
             environment = {name: str(value) for name, value in container.environment.items()}

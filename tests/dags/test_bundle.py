@@ -37,7 +37,7 @@ def bundle(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     """Return a function that creates a DAG bundle as each process of Airflow does."""
 
     class BaseDagBundle:
-        """The part of Airflow's base class that the bundle uses."""
+        """The part of Airflow's base class that the DAG bundle uses."""
 
         def __init__(self, *, name: str, refresh_interval: int) -> None:
             assert refresh_interval == 30

@@ -61,7 +61,7 @@ class Cluster(AbstractContextManager):
         app: the CDK app.
         major: Airflow's major version.
         shared: whether all tasks share the loopback.
-        words: more arguments of `up`.
+        words: more arguments of `airflow-ecs local up`.
         env: environment variables of the app.
     """
 

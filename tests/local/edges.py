@@ -135,7 +135,7 @@ class Account:
         self._key = key["id"], key["secret"]
 
     def client(self, service: str) -> Any:
-        """Return a client of a service."""
+        """Return a boto3 client of the local AWS API."""
         session = boto3.Session(*self._key, region_name=self._run["region"])
         return session.client(service, endpoint_url=self._run["api"])
 

@@ -415,7 +415,7 @@ def test_instructions_without_local_effect_are_accepted(context: Path, text: str
         ("ENV A=${B:?required}", "B has no value: required"),
         ("ENV A=$PYTHON_VERSION", "PYTHON_VERSION in the official image"),
         ("ENV A=1 B", "NAME=VALUE, got 'B'"),
-        ("ENV A", "the value is missing"),
+        ("ENV A", "a name and a value"),
         ('SHELL ["powershell", "-command"]', "the shell must be sh, bash"),
         ("STOPSIGNAL SIGQUIT", "only SIGTERM"),
         ("ENTRYPOINT [oops]", "expected a JSON list"),

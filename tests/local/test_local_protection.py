@@ -1,4 +1,4 @@
-"""Task scale-in protection: the agent's endpoint, the ECS API, and services that scale in or deploy."""
+"""Task scale-in protection in the agent's endpoint, the ECS API, and services that scale in or deploy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIELDS = {"ProtectionEnabled", "ExpirationDate", "TaskArn"}
 
 
 class Cluster:
-    """An ECS cluster with the service "worker", whose tasks have the agent's endpoint."""
+    """A local ECS cluster with the service "worker", whose tasks can call the agent's endpoint."""
 
     def __init__(self, account: Account, endpoints: Endpoints, url: str) -> None:
         self.account, self.endpoints, self.url = account, endpoints, url
@@ -48,11 +48,11 @@ class Cluster:
 
     @property
     def backend(self) -> Any:
-        """The backend of moto."""
+        """Moto's ECS backend."""
         return ecs_backends[self.account.id][self.account.region]
 
     def task(self, group: str = "service:worker", role: bool = True) -> SimpleNamespace:
-        """Run a task, and return its record and the path of its endpoint."""
+        """Run a task, and return its ECS record and the path of its agent endpoint."""
         definition = self.backend.describe_task_definition("worker")
         record = SimpleNamespace(
             id=f"{len(self.tasks)}-4711",
@@ -72,13 +72,13 @@ class Cluster:
         return self.backend.tasks.setdefault("cluster", {})
 
     def desire(self, count: int) -> None:
-        """Change the desired count."""
+        """Change the service's desired count."""
         self.ecs.update_service(cluster="cluster", service="worker", desiredCount=count)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Serve the API and the agent's endpoints, as `up` does."""
+    """Serve the AWS API and the agent's endpoints, as `airflow-ecs local up` does."""
     account = Account()
     protection.protect_tasks()
     api = app.Api(app.Application(account), handler=app.Quiet)
@@ -97,13 +97,13 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(autouse=True)
 def no_tasks(cluster: Cluster) -> None:
-    """Remove the tasks of other tests."""
+    """Remove tasks that previous tests started."""
     cluster.tasks.clear()
     cluster.desire(2)
 
 
 def send(uri: str, body: Any = None, path: str = "/task-protection/v1/state") -> tuple[int, dict]:
-    """Send GET, or PUT with a body."""
+    """Send a GET request, or PUT with a body."""
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(uri + path, data, method="GET" if data is None else "PUT")
     try:
@@ -115,7 +115,7 @@ def send(uri: str, body: Any = None, path: str = "/task-protection/v1/state") ->
 
 
 def test_a_task_sets_and_removes_its_protection(cluster):
-    """A task protects itself for some minutes, and sees its state, which the ECS API also returns."""
+    """A task protects itself for some minutes; the agent's endpoint and the ECS API return the protection."""
     task = cluster.task()
     arn = task.record.task_arn
     off = {"protection": {"ProtectionEnabled": False, "ExpirationDate": None, "TaskArn": arn}}
@@ -137,7 +137,7 @@ def test_a_task_sets_and_removes_its_protection(cluster):
 
 
 def test_a_protection_expires(cluster):
-    """An expired protection is off."""
+    """A task whose protection has expired is not protected."""
     task = cluster.task()
     send(task.uri, {"ProtectionEnabled": True})
     task.record.protected_until = datetime.now(timezone.utc) - timedelta(seconds=1)
@@ -159,8 +159,8 @@ def test_a_protection_expires(cluster):
     ],
     ids=str,
 )
-def test_an_invalid_request_has_no_effect(cluster, body, words):
-    """An invalid request is an InvalidParameterException."""
+def test_an_invalid_protection_request_has_no_effect(cluster, body, words):
+    """An invalid protection request returns an InvalidParameterException."""
     task = cluster.task()
     status, answer = send(task.uri, body)
     assert (status, answer["error"]["Code"]) == (400, "InvalidParameterException")
@@ -168,7 +168,7 @@ def test_an_invalid_request_has_no_effect(cluster, body, words):
     assert not is_protected(task.record)
 
 
-def test_tasks_that_cannot_be_protected(cluster):
+def test_only_tasks_of_services_with_a_task_role_can_be_protected(cluster):
     """Tasks without a service, tasks without a role and unknown containers cannot be protected."""
     on = {"ProtectionEnabled": True}
     standalone = cluster.task(group="family:etl")
@@ -183,7 +183,7 @@ def test_tasks_that_cannot_be_protected(cluster):
 
 
 def test_more_protected_tasks_than_desired_are_refused(cluster):
-    """ECS refuses to protect more tasks than the service should have, until one is released."""
+    """ECS refuses to protect more tasks than the service's desired count, until one is released."""
     first, second = cluster.task(), cluster.task()
     on, off = {"ProtectionEnabled": True}, {"ProtectionEnabled": False}
     cluster.desire(1)
@@ -193,8 +193,8 @@ def test_more_protected_tasks_than_desired_are_refused(cluster):
     assert "protection" in send(second.uri, on)[1]
 
 
-def test_the_program_in_containers_accepts_the_endpoint(cluster):
-    """The program of this library in workers' containers understands the endpoint's responses."""
+def test_worker_protection_py_understands_the_agents_responses(cluster):
+    """worker_protection.py, which runs in workers' containers, understands the endpoint's responses."""
     task = cluster.task()
     agent = Agent(task.uri)
     assert agent.protect(True) == ""
@@ -206,7 +206,7 @@ def test_the_program_in_containers_accepts_the_endpoint(cluster):
 
 
 class Fleet:
-    """A service without processes: its tasks are ready at once, and end when they are stopped."""
+    """A fake ECS service without processes; its tasks are ready at once, and end when they are stopped."""
 
     def __init__(self, desired: int) -> None:
         self.tasks: list[Any] = []
@@ -225,11 +225,11 @@ class Fleet:
         self.service = Service(record=record, backend=self, client=lambda name: None)
 
     def describe_task_definition(self, name: str) -> Any:
-        """Return the current revision."""
+        """Return the current task definition revision."""
         return SimpleNamespace(arn=self.definition)
 
     def run_task(self, *args: Any, **kwargs: Any) -> None:
-        """Add a task."""
+        """Add a task to the fleet."""
         self.tasks.append(FleetTask(self.definition, str(len(self.tasks))))
 
     def settle(self, desired: int | None = None) -> list[str]:
@@ -242,7 +242,7 @@ class Fleet:
 
 
 class FleetTask:
-    """A task of a :class:`Fleet`."""
+    """A fake task of a :class:`Fleet`."""
 
     health, status, address, name = "HEALTHY", "RUNNING", None, "worker"
     is_protected = stopping = is_over = False
@@ -252,12 +252,12 @@ class FleetTask:
         self.record = SimpleNamespace(id=identity, task_definition_arn=definition, stop_code=None)
 
     def stop(self, reason: str, code: str) -> None:
-        """End."""
+        """End the task."""
         self.is_over = self.stopping = True
 
 
 def test_scale_in_leaves_protected_tasks():
-    """A service that scales in stops unprotected tasks, and protected ones when they are released."""
+    """At scale-in, a service stops unprotected tasks at once, and protected ones when they are released."""
     fleet = Fleet(4)
     assert len(fleet.settle()) == 4
     fleet.tasks[0].is_protected = fleet.tasks[1].is_protected = True
@@ -271,7 +271,7 @@ def test_scale_in_leaves_protected_tasks():
 
 
 def test_a_deployment_waits_for_protected_tasks():
-    """A rolling deployment starts all new tasks, and ends when the old, protected ones are released."""
+    """A rolling deployment starts all new tasks, and ends when the protected old tasks are released."""
     fleet = Fleet(2)
     fleet.settle()
     fleet.tasks[0].is_protected = True

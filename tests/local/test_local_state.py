@@ -13,7 +13,7 @@ from cdk_airflow_ecs.local.state import State
 
 
 class Bucket:
-    """The part of S3 that the state uses."""
+    """A fake S3 client with the methods that the state directory uses."""
 
     def __init__(self, **objects: bytes) -> None:
         self.objects = dict(objects)

@@ -231,8 +231,8 @@ while time.monotonic() < end and open("{file}").read().count("started") < {start
     ],
     ids=["failure", "success", "ignored exit code", "too early", "too early for the default", "disabled"],
 )
-def test_the_restart_policy(runtime, tmp_path, policy, ran, starts):
-    """A container restarts if it ran for the period; one that exits earlier stays stopped, even after the period."""
+def test_a_container_restarts_only_after_the_period_of_its_policy(runtime, tmp_path, policy, ran, starts):
+    """A container restarts if it ran for the policy's period; one that exits earlier stays stopped."""
     file = tmp_path / "starts"
     file.touch()
     seconds, code = ran

@@ -41,7 +41,7 @@ GROUPS = [
 
 
 def packet(source: str, target: str, ports: tuple[int, int], flags: int = 0, sequence: int = 1) -> bytes:
-    """Return an IPv4 packet, of UDP without *flags*."""
+    """Return an IPv4 packet: TCP with *flags*, or UDP without."""
     ends = socket.inet_aton(source) + socket.inet_aton(target)
     head = struct.pack("!BBHHHBBH", 0x45, 0, 40, 77, 0, 64, 6 if flags else 17, 0) + ends
     return head + struct.pack("!HHIIBBHHH", *ports, sequence, 0, 0x50, flags, 0, 0, 0)

@@ -42,7 +42,7 @@ class Values:
         return str(found)
 
     def any(self, value: Any) -> Any:  # noqa: PLR0911  # a table
-        """Resolve a value of any type."""
+        """Resolve a template's value of any type."""
         if isinstance(value, list):
             return [self.any(each) for each in value]
         if not isinstance(value, dict):

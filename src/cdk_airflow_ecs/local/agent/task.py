@@ -78,7 +78,7 @@ class Task:
 
     @property
     def status(self) -> str:
-        """Last status in the API."""
+        """The task's `lastStatus` in the ECS API."""
         return str(self.record.last_status)
 
     @property
@@ -102,7 +102,7 @@ class Task:
 
     @property
     def is_protected(self) -> bool:
-        """Whether it is protected from scale-in and deployments."""
+        """Whether the task is protected from scale-in and deployments."""
         return is_protected(self.record)
 
     def begin(self) -> None:

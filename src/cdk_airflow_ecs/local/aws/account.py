@@ -141,7 +141,7 @@ class Account:
         return None
 
     def client(self, service: str) -> Any:
-        """Return a cached boto3 client of this API."""
+        """Return a cached boto3 client of the local AWS API."""
         # All clients share a session, because creating one is slow. The lock is needed: sessions are not thread-safe.
         with self._making:
             self._session = self._session or self.session(self.key)

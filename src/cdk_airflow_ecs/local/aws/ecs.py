@@ -60,7 +60,7 @@ class TaskDefinition(Resource):
     def create(self, unique, p):
         for volume in p.get("Volumes", []):
             efs = volume.get("EFSVolumeConfiguration")
-            if efs:  # spelled differently in the API
+            if efs:  # the API spells these names differently
                 volume["EFSVolumeConfiguration"] = {
                     {"FilesystemId": "fileSystemId"}.get(key, key): value for key, value in efs.items()
                 }

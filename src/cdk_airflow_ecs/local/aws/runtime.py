@@ -21,7 +21,7 @@ class Context:
         self.deadline = time.monotonic() + float(os.environ["EMULATED_SECONDS"])
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the time until the timeout."""
+        """Return the milliseconds until the function's timeout."""
         return int(1000 * (self.deadline - time.monotonic()))
 
 

@@ -76,7 +76,7 @@ class Instruction:
         first, _, value = self.rest.partition(" ")
         if "=" not in first:
             if not value.strip():
-                raise self.refusal("the value is missing")
+                raise self.refusal(f"{self.word} requires a name and a value")
             return [(self.expanded(first, lookup), self.expanded(value.strip(), lookup))]
         found = []
         for word in split(self.rest, escape=self.escape):
@@ -144,7 +144,7 @@ def _instruction(text: str, file: str, line: int, escape: str) -> Instruction:
 
 
 def split(text: str, *, escape: str = "\\") -> list[str]:
-    r"""Split at unquoted, unescaped white space; keep quotes and escapes.
+    r"""Split a text at unquoted, unescaped white space; keep quotes and escapes.
 
     Examples:
         >>> split(r'A="b c" D=e\ f')

@@ -25,7 +25,7 @@ class DagFolder:
     _over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Upload now, then follow changes in a background thread."""
+        """Upload the folder, then upload its changes in a background thread."""
         s3 = self.client()
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix):
             for item in page.get("Contents", ()):
