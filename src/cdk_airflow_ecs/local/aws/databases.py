@@ -90,7 +90,7 @@ class DbInstance(Resource):
         "DBInstanceArn": "DBInstanceArn",
         "DbiResourceId": "DbiResourceId",
     }
-    own = {"DeleteAutomatedBackups"}  # only used at deletion
+    own = {"DeleteAutomatedBackups"}  # an argument of the deletion
 
     def create(self, unique, p):
         p = self.named(unique, {name: value for name, value in p.items() if name not in self.own})
@@ -130,7 +130,7 @@ class DbCluster(Resource):
         "DBClusterArn": "DBClusterArn",
         "DBClusterResourceId": "DbClusterResourceId",
     }
-    own = {"DeleteAutomatedBackups"}  # only used at deletion
+    own = {"DeleteAutomatedBackups"}  # an argument of the deletion
 
     def create(self, unique, p):
         p = self.named(unique, {name: value for name, value in p.items() if name not in self.own})

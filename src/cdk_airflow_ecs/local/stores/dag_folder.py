@@ -15,7 +15,7 @@ _LEFT_OUT: Final = ("__pycache__", ".git", ".DS_Store")
 
 @dataclass(kw_only=True)
 class DagFolder:
-    """A folder and its bucket; *prefix* is empty or ends with a slash."""
+    """A local DAG folder and its bucket; *prefix* is empty or ends with a slash."""
 
     folder: Path
     bucket: str

@@ -83,7 +83,7 @@ class Datastores:
             server.stop()
 
     def _name(self, logical_id: str, physical_id: str, properties: dict[str, Any]) -> None:
-        """On a shared loopback, set a DNS name's address in advance, because starting tasks get it instead of the name."""
+        """On a shared loopback, set a DNS name's address in advance; starting tasks get it instead of the name."""
         del logical_id, properties
         if not self.addresses.isolated:
             discovery = self.account.client("servicediscovery")
