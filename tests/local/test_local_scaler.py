@@ -307,6 +307,40 @@ def test_set_alarm_state_calls_the_actions(cloud):
     assert cloud.desired == 3
 
 
+def test_a_changed_state_notifies_topics(cloud):
+    """A topic receives one message for each change of the state; an unsupported action is reported once."""
+    sns, sqs = cloud.client("sns"), cloud.client("sqs")
+    topic, queue = sns.create_topic(Name="alarms")["TopicArn"], sqs.create_queue(QueueName="alarms")["QueueUrl"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=cloud.account.arn("sqs", "alarms"))
+    actions = [topic, cloud.account.arn("lambda", "function:repair")]
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="many",
+        Namespace="cdk-airflow-ecs",
+        MetricName="RequiredWorkers",
+        Dimensions=[{"Name": "Cluster", "Value": cloud.cluster}, {"Name": "Pool", "Value": "default"}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=actions,
+        OKActions=actions,
+    )
+    for required in (0, 9, 9, 0, 0):
+        cloud.minute(required)
+    found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    messages = [json.loads(json.loads(each["Body"])["Message"]) for each in found]
+    assert [(each["OldStateValue"], each["NewStateValue"]) for each in messages] == [
+        ("INSUFFICIENT_DATA", "OK"),
+        ("OK", "ALARM"),
+        ("ALARM", "OK"),
+    ]
+    assert [text for subject, text in cloud.messages if subject == "many"] == [
+        f"the action {actions[1]} is not called locally"
+    ]
+    cloud.client("cloudwatch").delete_alarms(AlarmNames=["many"])
+
+
 def test_a_target_tracking_policy_keeps_the_metric_at_the_target(cloud):
     """A target tracking policy creates two alarms with its target and metric, and keeps the metric at the target."""
     given = cloud.stack.resources["Target"].properties

@@ -1,5 +1,6 @@
 """CloudWatch patches for moto, which only stores metrics and alarms: metrics in log events, and `GetMetricData`."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
@@ -7,6 +8,7 @@ from moto.cloudwatch.models import Alarm as Record
 from moto.cloudwatch.models import CloudWatchBackend, MetricDatum, cloudwatch_backends
 from moto.logs.models import LogStream
 
+from cdk_airflow_ecs.local.aws.account import Account
 from cdk_airflow_ecs.local.scaling.alarms import Alarm
 from cdk_airflow_ecs.local.scaling.metrics import Metric, Sample, embedded
 from cdk_airflow_ecs.local.scaling.queries import Query, Samples, Window, answer
@@ -153,6 +155,25 @@ def alarm(record: Record) -> Alarm:
         to_alarm=int(record.datapoints_to_alarm or record.evaluation_periods),
         missing=record.treat_missing_data or "missing",
     )
+
+
+def notification(record: Record, old: str, account: Account) -> dict[str, str]:
+    """Return subject and message with which an alarm notifies a topic that its state was *old*."""
+    message = {
+        "AlarmName": record.name,
+        "AlarmDescription": record.description,
+        "AWSAccountId": account.id,
+        "NewStateValue": record.state_value,
+        "NewStateReason": record.state_reason,
+        "StateChangeTime": f"{record.state_updated_timestamp:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "+0000",
+        "Region": account.region,
+        "AlarmArn": record.alarm_arn,
+        "OldStateValue": old,
+    }
+    return {
+        "Subject": f'{record.state_value}: "{record.name}" in {account.region}'[:100],
+        "Message": json.dumps(message),
+    }
 
 
 def _metric(source, name: str) -> Metric:

@@ -136,9 +136,11 @@ class Scaler:
 
     def _evaluate(self, record: Any, now: float, decisions: dict[str, list[_Decision]]) -> None:
         alarm = metrics.alarm(record)
-        if record.name not in self._states and not record.history:
-            record.state_value = self._states[record.name] = INSUFFICIENT_DATA  # moto sets OK
-        is_set = record.state_value != self._states.get(record.name)  # SetAlarmState was called
+        if record.name not in self._states:
+            if not record.history:
+                record.state_value = INSUFFICIENT_DATA  # moto sets OK
+            self._states[record.name] = record.state_value
+        is_set = record.state_value != self._states[record.name]  # SetAlarmState was called
         turn = (now - _LATENCY) // alarm.pace
         is_due = turn > self._evaluated.get(record.name, -1)
         if is_due and not is_set:
@@ -149,19 +151,26 @@ class Scaler:
             self._values[record.name] = found.values
             if found.state != record.state_value:
                 record.update_state(_reason(alarm, found.values), "{}", found.state)
-        self._states[record.name] = record.state_value
-        if (is_due or is_set) and record.actions_enabled:
+        old, self._states[record.name] = self._states[record.name], record.state_value
+        if record.actions_enabled and old != record.state_value:
+            self._notify(record, old)
+        if record.actions_enabled and (is_due or is_set):
             self._act(record, alarm, now, decisions)
+
+    def _notify(self, record: Any, old: str) -> None:
+        """Publish a changed state to the alarm's topics."""
+        for action in _actions(record):
+            service = action.split(":")[2]
+            if service == "sns":
+                message = metrics.notification(record, old, self.account)
+                self.account.client("sns").publish(TopicArn=action, **message)
+            elif service != "autoscaling":
+                self._report(record.name, f"the action {action} is not called locally")
 
     def _act(self, record: Any, alarm: Alarm, now: float, decisions: dict[str, list[_Decision]]) -> None:
         """Call the scaling policies for the alarm's state, at each evaluation and not only when the state changes."""
-        actions = {
-            ALARM: record.alarm_actions,
-            OK: record.ok_actions,
-            INSUFFICIENT_DATA: record.insufficient_data_actions,
-        }[record.state_value]
         policies = {policy.policy_arn: policy for policy in list(self._autoscaling.policies.values())}
-        for action in actions:
+        for action in _actions(record):
             policy = policies.get(action.partition(":createdBy/")[0])
             target = self._targets.get(policy.resource_id) if policy else None
             capacity = self._capacity(policy.resource_id, target) if policy and target else None
@@ -229,6 +238,11 @@ class Scaler:
         ecs = ecs_backends[self.account.id][self.account.region]
         name = title(ecs.describe_task_definition(service.task_definition), service.name)
         self.say(name, f"{before} → {decision.desired} tasks: {decision.cause}")
+
+
+def _actions(record: Any) -> list[str]:
+    states = {ALARM: record.alarm_actions, OK: record.ok_actions, INSUFFICIENT_DATA: record.insufficient_data_actions}
+    return list(states[record.state_value] or ())
 
 
 def _reason(alarm: Alarm, values: tuple[float, ...]) -> str:
