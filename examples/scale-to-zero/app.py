@@ -21,8 +21,6 @@ AirflowCluster(
     stack,
     "Airflow",
     version=AirflowVersion.V3_3,
-    # The most tasks that one scheduler starts. The default, 32, would never need 20 workers.
-    config={"core": {"parallelism": 200}},
     executor=CeleryExecutor(
         pools=[
             # One worker in office hours, so that tasks start at once; otherwise none without tasks.

@@ -6,6 +6,7 @@ from typing import Final
 
 from cdk_airflow_ecs import option_merging, option_names
 from cdk_airflow_ecs.airflow import FAB, FERNET_COMMAND, NO_DAGS, AirflowVersion
+from cdk_airflow_ecs.capacity.queue_metric import parallelism
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import Workers
@@ -67,7 +68,10 @@ def process_environment(
             raise IncompatibleArgumentsError(
                 f"{source} sets {names} in {process.name}, which this cluster sets itself; remove it"
             )
-    return {**variables(chosen), **fixed, **settings.environment, **given, **added}
+    # Towards the end, because a pool with QueueScaling may be added later.
+    late = parallelism(context.executor) if process.name == "scheduler" else {}
+    last = variables({option: value for option, value in late.items() if option not in chosen})
+    return {**variables(chosen), **fixed, **settings.environment, **given, **last, **added}
 
 
 def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:

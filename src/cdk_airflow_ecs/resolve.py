@@ -12,6 +12,7 @@ from aws_cdk.aws_ec2 import SubnetSelection
 from cdk_airflow_ecs import compatibility, option_merging, options, validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
+from cdk_airflow_ecs.capacity.queue_metric import shared_queues
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.dags.base import DagSource
@@ -59,6 +60,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
         named = [replace(each, message=f"{source.options_source}: {each.message}") for each in found]
         advice += _advise(named, "" if source.options == images["airflow"].source.options else f":{name}")
         advice += compatibility.check_image(name, image, executor, version)
+    advice += shared_queues(executor)
     advice += compatibility.check_ecs_tasks(settings, executor)
     compatibility.check_dags(images, arguments.dags)
     compatibility.check_buckets(settings.logs, settings.dags)

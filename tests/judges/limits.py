@@ -234,6 +234,7 @@ ECS = "Amazon ECS Developer Guide, service quotas"
 IAM = "IAM User Guide, IAM and AWS STS quotas"
 VPC = "Amazon VPC User Guide, quotas"
 ELB = "Elastic Load Balancing API, CreateLoadBalancer and CreateTargetGroup"
+SCALING = "Application Auto Scaling User Guide, quotas"
 TASK = "AWS::ECS::TaskDefinition"
 LIMITS = (
     Limit("bytes of a template", 1_000_000, CFN, lambda template: [("template", len(json.dumps(template).encode()))]),
@@ -361,6 +362,28 @@ LIMITS = (
         16,
         "Amazon ECS API, AwsVpcConfiguration",
         _of("AWS::ECS::Service", "NetworkConfiguration", "AwsvpcConfiguration", "Subnets", measure=len),
+    ),
+    Limit(
+        "steps of a scaling policy",
+        20,
+        SCALING,
+        _of(
+            "AWS::ApplicationAutoScaling::ScalingPolicy",
+            *("StepScalingPolicyConfiguration", "StepAdjustments"),
+            measure=len,
+        ),
+    ),
+    Limit(
+        "scheduled actions of a service",
+        200,
+        SCALING,
+        _of("AWS::ApplicationAutoScaling::ScalableTarget", "ScheduledActions", measure=len),
+    ),
+    Limit(
+        "characters of an alarm's description",
+        1_024,
+        "Amazon CloudWatch API, PutMetricAlarm",
+        _of("AWS::CloudWatch::Alarm", "AlarmDescription"),
     ),
     Limit("tags of a resource", 50, "AWS General Reference, tag naming limits", _tags),
 )

@@ -350,6 +350,25 @@ def prerequisites_of_load_balancers(graph: Graph) -> Found:
                 yield name, way, "it is on the internet"
 
 
+def prerequisites_of_scalings(graph: Graph) -> Found:
+    """A scaler acts on a service, so it is created after the service and deleted before it."""
+    targets = graph.of("AWS::ApplicationAutoScaling::ScalableTarget")
+    for target in targets:
+        services = graph.named(graph.get(target, "ResourceId"), "AWS::ECS::Service")
+        for service in services or graph.of("AWS::ECS::Service"):
+            yield target, service, "only an existing service can be scaled"
+    policies = graph.of("AWS::ApplicationAutoScaling::ScalingPolicy")
+    for policy in policies:
+        reference = graph.get(policy, "ScalingTargetId") or graph.get(policy, "ResourceId")
+        same = [target for target in targets if graph.get(target, "ResourceId") == reference]
+        for target in graph.named(reference, "AWS::ApplicationAutoScaling::ScalableTarget") or same or targets:
+            yield policy, target, "a policy belongs to a registered target"
+    for alarm in graph.of("AWS::CloudWatch::Alarm"):
+        for policy in policies:
+            if f":{graph.get(policy, 'PolicyName')}" in str(graph.get(alarm, "AlarmActions")):
+                yield alarm, policy, "it runs the policy"
+
+
 RULES: tuple[Callable[[Graph], Found], ...] = (
     roles_are_complete,
     prerequisites_of_services,
@@ -357,4 +376,5 @@ RULES: tuple[Callable[[Graph], Found], ...] = (
     resources_of_started_tasks,
     buckets_stay_empty,
     prerequisites_of_load_balancers,
+    prerequisites_of_scalings,
 )

@@ -19,6 +19,7 @@ from cdk_airflow_ecs import (
     ContainerDatabase,
     EcsExecutor,
     LocalExecutor,
+    QueueScaling,
     RedisBroker,
     S3Dags,
     S3Logs,
@@ -75,6 +76,11 @@ VARIANTS = {
             private_subnet_ids=["subnet-1", "subnet-2"],
         )
     },
+    "scaling in maintenance": {
+        **DESTROY,
+        "executor": CeleryExecutor(pools=[WorkerPool("default", scaling=QueueScaling())]),
+        "maintenance": True,
+    },
     "on the internet": {"web": Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])},
 }
 
@@ -96,7 +102,7 @@ def grown(*, first):
         mine = s3.Bucket(stack, "Mine")
         if first:
             mine.grant_read(cluster)
-        cluster.add_worker_pool(WorkerPool("heavy", spot=True))
+        cluster.add_worker_pool(WorkerPool("heavy", spot=True, scaling=QueueScaling()))
         cluster.add_ecs_task("etl", spot=True, image=ecs.ContainerImage.from_registry("python:3.13"))
         if not first:
             mine.grant_read(cluster)
@@ -142,6 +148,19 @@ def circle(everything):
     """Add two resources that depend on each other."""
     everything["One"] = {"Type": "AWS::SNS::Topic", "DependsOn": "Two"}
     everything["Two"] = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Fn::Sub": "${One.TopicName}-2"}}}
+
+
+def literal_names(everything):
+    """Replace the references of a scaler, by which CloudFormation orders it, with texts."""
+    for resource in everything.values():
+        texts = {
+            "AWS::ApplicationAutoScaling::ScalableTarget": {"ResourceId": "service/a/b"},
+            "AWS::ApplicationAutoScaling::ScalingPolicy": {"ScalingTargetId": "target", "PolicyName": "policy"},
+            "AWS::CloudWatch::Alarm": {"AlarmActions": ["arn:aws:autoscaling:…:policyName/policy:policy"]},
+        }
+        if resource["Type"] in texts:
+            resource["Properties"].update(texts[resource["Type"]])
+            resource.pop("DependsOn", None)
 
 
 def unknown(everything):
@@ -194,6 +213,14 @@ BREAKS = {
     "flow log": (
         without_dependencies("AWS::EC2::FlowLog"),
         ["AirflowVpcFlowLogRoleDefaultPolicy before AirflowVpcFlowLog"],
+    ),
+    "scaler": (
+        literal_names,
+        [
+            "AirflowPoolsheavyService before AirflowPoolsheavyServiceTaskCountTarget",
+            "AirflowPoolsheavyServiceTaskCountTarget before AirflowPoolsheavyServiceTaskCountByQueue",
+            "AirflowPoolsheavyServiceTaskCountByQueue before AirflowPoolsheavyServiceTaskCountRequiredWorkers",
+        ],
     ),
     "circle": (circle, ["One before One: a circle", "Two before Two: a circle"]),
     "unknown type": (unknown, ["AirflowComponentsSchedulerExecutionRoleDefaultPolicy before New"]),

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.xdist_group("examples")
 ARN = {"Fn::GetAtt": ["Role", "Arn"]}
 # An example may use this share of a limit.
 SHARE = 0.75
+# This library fills these, but never exceeds them.
+FILLED = {"steps of a scaling policy"}
 
 
 def one(kind: str, **properties) -> dict:
@@ -57,7 +59,13 @@ def overriding(letters: int) -> str:
 GROUP = {"Fn::GetAtt": ["One", "GroupId"]}
 BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 MANY = {f"R{number}": {"Type": "AWS::SNS::Topic"} for number in range(501)}
+SCALING = "AWS::ApplicationAutoScaling"
 OVER = {
+    "steps of a scaling policy": one(
+        f"{SCALING}::ScalingPolicy", StepScalingPolicyConfiguration={"StepAdjustments": [{}] * 21}
+    ),
+    "scheduled actions of a service": one(f"{SCALING}::ScalableTarget", ScheduledActions=[{}] * 201),
+    "characters of an alarm's description": one("AWS::CloudWatch::Alarm", AlarmDescription="x" * 1_025),
     "bytes of a template": {"Resources": {}, "Metadata": "x" * 1_000_000},
     "resources": {"Resources": MANY},
     "outputs": {"Resources": {}, "Outputs": {str(number): {} for number in range(201)}},
@@ -132,7 +140,7 @@ def test_each_example_is_far_below_every_limit(name):
         for stack, template in example(name).templates.items()
         for limit in LIMITS
         for where, number in limit.count(template)
-        if number > limit.most * SHARE
+        if number > limit.most * (1 if limit.name in FILLED else SHARE)
     ]
     assert near == []
 
@@ -150,6 +158,9 @@ def test_the_default_cluster_has_a_count_for_each_limit():
         "characters of a target group's name",
         "characters of overrides",
         "days of backups of a cluster",
+        "steps of a scaling policy",
+        "scheduled actions of a service",
+        "characters of an alarm's description",
     }
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from synthesis import references
+
 Template = dict[str, Any]
 
 SCHEMAS = next(
@@ -67,6 +69,23 @@ def refused(before: Template, after: Template) -> list[str]:
         if _kind(after, name) == "AWS::ElasticLoadBalancingV2::Listener":
             old, new = (_groups(template["Resources"][name]["Properties"]) for template in (before, after))
             findings += [f"{name}: {group} would belong to two load balancers" for group in (old & new) - gone]
+    return findings
+
+
+def contested(before: Template, after: Template) -> list[str]:
+    """Return the services whose new desired count a scaler of *before* could change until CloudFormation deletes it.
+
+    CloudFormation deletes removed resources after it has updated all others.
+    """
+    findings = []
+    for name, old in before["Resources"].items():
+        if old["Type"] != "AWS::ApplicationAutoScaling::ScalableTarget":
+            continue
+        limits = old["Properties"]["MinCapacity"], old["Properties"]["MaxCapacity"]
+        for service in references(old["Properties"]["ResourceId"]):
+            count = after["Resources"].get(service, {}).get("Properties", {}).get("DesiredCount")
+            if name not in after["Resources"] and count is not None and limits != (count, count):
+                findings.append(f"{service}: {name} may change its count {count} until it is deleted")
     return findings
 
 
