@@ -134,7 +134,7 @@ class Machine:
             if died or (waiting and time.monotonic() > end):
                 first = (died or waiting)[0]
                 raise TimeoutError(f"{first.name} is not healthy:\n{self.log(first).read_text()[-4000:]}")
-            time.sleep(3)  # short compared with a check, which starts Airflow
+            time.sleep(3)  # a health check takes longer, because it starts Airflow
 
     def arguments(self, container: Container) -> list[str]:
         """Return the command lines of the container's processes."""

@@ -18,7 +18,7 @@ class Defer(BaseOperator):
     """An operator that defers and resumes."""
 
     def execute(self, context):
-        """Defer longer than the log upload: Airflow 3.3 fails tasks that resume sooner (apache/airflow#71580)."""
+        """Defer longer than the log upload takes: Airflow 3.3 fails tasks that resume sooner (apache/airflow#71580)."""
         self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=15)), method_name="resume")
 
     def resume(self, context, event=None):

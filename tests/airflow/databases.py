@@ -1,4 +1,4 @@
-"""A PostgreSQL server that runs the migration once per Airflow release."""
+"""A PostgreSQL server with migrated databases; the migration runs only once for each Airflow release."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Databases(PostgresServer):
         return self
 
     def migrated(self, name: str, version: AirflowVersion, plan: ClusterPlan, machine: Machine) -> None:
-        """Create a migrated database: for the first of a release by the plan's migration, for others as a copy."""
+        """Create a migrated database: migrate the first one of an Airflow release, and copy it for later ones."""
         first = f"first_{version}"
         if self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{first}'"):
             self.execute(f'CREATE DATABASE "{name}" OWNER af TEMPLATE "{first}"')

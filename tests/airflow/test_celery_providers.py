@@ -20,8 +20,8 @@ ATTRIBUTES = {
     ("Broker", "results_url"): "dynamodb://@eu-central-1/t",
     ("Stack", "region"): "eu-central-1",
 }
-# The last releases before the format of the options changes, the Celery provider of their image, and the installed
-# Airflow that loads this provider. test_fifty_tasks.py tests the last format, since 3.3.2.
+# The last Airflow releases before the format of the SQS options changes, their Celery provider, and the installed
+# Airflow that loads this provider. test_fifty_tasks.py tests the newest format, which starts with 3.3.2.
 READERS = [
     ("2.8.4", "3.6.1", "2.11.2"),
     ("2.9.3", "3.7.2", "2.11.2"),
@@ -43,7 +43,7 @@ print("READ" + json.dumps([__version__, app.conf.broker_transport_options, app.c
 
 @pytest.mark.parametrize(("release", "provider", "reader"), READERS)
 def test_kombu_receives_the_urls_of_the_sqs_queues(tmp_path, release, provider, reader):
-    """Kombu receives the URL of each queue, and numeric options as numbers."""
+    """Kombu receives the URL of each SQS queue, and numeric options as numbers."""
     site = tmp_path / "site"
     requirement = f"apache-airflow-providers-celery=={provider}"
     install = [REPOSITORY / ".venv/bin/uv", "pip", "install", "--quiet", "--no-deps", "--target", site, requirement]

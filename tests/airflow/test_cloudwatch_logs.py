@@ -125,8 +125,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("container", EXECUTORS)
-def test_a_task_log_is_written_and_read(release: str, container: str, site: Site):
-    """A task writes its log to one log stream; the web component reads it; each has exactly its permissions."""
+def test_a_task_writes_its_log_to_cloudwatch_and_the_ui_reads_the_log(release: str, container: str, site: Site):
+    """The task writes one log stream, which the web component reads; both have exactly the needed permissions."""
     ended = site.run_probe(release, EXECUTORS[container], container, "run")
     assert ended == (0 if release[0] == "3" else "CloudwatchTaskHandler")
     ((stream, messages),) = site.streams().items()
@@ -145,8 +145,8 @@ def test_the_dag_processor_writes_nothing_to_cloudwatch_logs(site: Site):
     assert site.streams() == {}
 
 
-def test_the_emulator_refuses_a_key_without_permissions(site: Site):
-    """The emulated CloudWatch Logs enforces the policy, so the other tests can fail."""
+def test_the_emulator_refuses_an_access_key_without_permissions(site: Site):
+    """The emulated CloudWatch Logs refuses calls that the policy does not allow, so the other tests can fail."""
     site.policy.write_text("{}")
     login = {"aws_access_key_id": "nobody", "aws_secret_access_key": "x", "region_name": "eu-central-1"}
     logs = boto3.client("logs", endpoint_url=site.url, **login)

@@ -56,8 +56,10 @@ def files(version: int, gate: Path) -> dict[str, str]:
         pytest.param(S3Dags(provider_bundle=True), ([1, 1, 2], 2), id="provider's"),
     ],
 )
-def test_a_starting_task_keeps_its_files(dags: S3Dags, first: tuple[list[int], int], aws: str, tmp_path: Path):
-    """If DAG files change, a starting task imports only the old version; with the provider's bundle it mixes both."""
+def test_a_starting_task_imports_only_one_version_of_the_dag_files(
+    dags: S3Dags, first: tuple[list[int], int], aws: str, tmp_path: Path
+):
+    """A starting task imports only the old version; with the amazon provider's bundle, it mixes both versions."""
     version = RELEASES[0]
     bucket = f"dags-{tmp_path.name.replace('_', '-')}"[:40].strip("-").lower()
     s3 = boto3.client("s3", endpoint_url=aws, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
@@ -88,7 +90,7 @@ def test_a_starting_task_keeps_its_files(dags: S3Dags, first: tuple[list[int], i
             process.stdin.write("second\n")
             results = (
                 json.loads(line) for line in process.stdout if line.startswith("{")
-            )  # Airflow prints other lines
+            )  # skip lines that Airflow prints
             answer = next(results)
             assert (answer["name"], answer["seen"], answer["later"]) == ("second", [2, 2, 2], 2)
             gate.touch()

@@ -103,7 +103,7 @@ class PostgresContainer:
         return self
 
     def start(self) -> None:
-        """Start the command on existing data."""
+        """Start the server with existing data."""
         command = [PostgresServer._program("postgres"), *self.container.command[1:], "-D", str(self.data)]
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen([*self._as_postgres(), *command], stdout=log, stderr=log, cwd="/")
@@ -135,14 +135,14 @@ class PostgresContainer:
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[RedisContainer]:
-    """Start the broker."""
+    """Start the Redis container as broker."""
     with RedisContainer() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresContainer]:
-    """Start the database."""
+    """Start the PostgreSQL container as metadata database."""
     with PostgresContainer() as running:
         yield running
 

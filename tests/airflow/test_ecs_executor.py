@@ -98,8 +98,8 @@ def test_the_ecs_executor_builds_a_valid_run_task_call(release, tmp_path):
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_an_ecs_task_on_spot_can_override_its_size(release, tmp_path):
-    """Fargate Spot is a capacity provider strategy; a DAG can override a task's size, but not with a wrong type."""
+def test_a_dag_can_override_the_size_of_an_executor_task_on_spot(release, tmp_path):
+    """On Fargate Spot, executor_config can override the size of an executor task, but not with a wrong type."""
     several = SeveralExecutors([CeleryExecutor(), EcsExecutor(spot=True)])
     found = read_executors(release, several, "scheduler", tmp_path, {}, LARGER, WRONG)
     spot = call(capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
@@ -110,8 +110,8 @@ def test_an_ecs_task_on_spot_can_override_its_size(release, tmp_path):
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("container", ["web", "task"])
-def test_every_container_has_all_executors(release, container, tmp_path):
-    """Web components and task containers have both executors; the web component can load the ECS executor."""
+def test_every_airflow_container_lists_all_executors(release, container, tmp_path):
+    """Web components and task containers list both executors; the web component can load the ECS executor."""
     loads = container == "web"
     if loads:
         container = "api-server" if release[0] == "3" else "webserver"
@@ -140,7 +140,7 @@ def test_the_dags_of_the_executor_examples_load(example, executor, tasks, tmp_pa
 
 
 def test_a_dag_with_an_unknown_executor_does_not_load(tmp_path):
-    """A DAG with an executor that the cluster does not have does not load."""
+    """A DAG whose executor is not in the cluster's list of executors does not load."""
     file = str(REPOSITORY / "examples/mixed-executors/dags/mixed.py")
     (error,) = run("3.3.2", CeleryExecutor(), "dag-processor", tmp_path, "dag_probe.py", file).errors
     assert "ecs" in error

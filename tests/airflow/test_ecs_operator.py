@@ -46,8 +46,8 @@ with DAG("etl"):
     EcsRunTaskOperator(task_id="reattaching", overrides={{}}, reattach=True, **SOON, **ETL)
     EcsRunTaskOperator(task_id="deferred", overrides={{}}, deferrable=True, **SOON, **ETL)
 """
-# The arguments of EcsRunTaskOperator that the variable may contain, and the first amazon provider that accepts each.
-# Examined were the wheels of 8.19.0, 8.26.0, 9.2.0, 9.4.0, 9.6.1, 9.8.0, 9.12.0 and 9.22.0.
+# The arguments of EcsRunTaskOperator that the Airflow variable may contain, and the first amazon provider that accepts
+# each, according to the wheels of 8.19.0, 8.26.0, 9.2.0, 9.4.0, 9.6.1, 9.8.0, 9.12.0 and 9.22.0.
 TAKEN_SINCE = {
     "cluster": (8, 19),
     "task_definition": (8, 19),
@@ -183,8 +183,8 @@ def actions(plan: ClusterPlan, component: str) -> set[str]:
 
 @pytest.mark.parametrize("spot", [False, True])
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_ecs_operator_runs_the_task_of_the_variable(release, spot, account, tmp_path):
-    """With only the variable's arguments, the operator starts the ECS task, waits for it and reads its log."""
+def test_the_ecs_operator_runs_the_ecs_task_that_the_variable_describes(release, spot, account, tmp_path):
+    """With only the variable's arguments, EcsRunTaskOperator starts the ECS task, waits for it and reads its log."""
     found = run(release, spot, account, tmp_path)
     network = {"subnets": account.subnets, "securityGroups": [account.security_group], "assignPublicIp": "DISABLED"}
     capacity = (
@@ -277,8 +277,8 @@ def test_the_dags_of_the_ecs_task_examples_load(name, queues, release, tmp_path)
 
 @pytest.mark.parametrize("spot", [False, True])
 @pytest.mark.parametrize("version", AirflowVersion.ALL, ids=str)
-def test_older_operators_accept_the_variable(version, spot):
-    """The operator in the first image of each Airflow minor version accepts each argument in the variable."""
+def test_older_ecs_operators_accept_every_argument_in_the_variable(version, spot):
+    """EcsRunTaskOperator in the first image of each Airflow minor version accepts each argument in the variable."""
     arguments = EcsTask(name="etl", spot=spot).operator_arguments(version).tree
     provider = PROVIDERS.get(version.line, PROVIDERS["3.0"])
     # Provider 8.13 (Airflow 2.8.0) was not examined; V2_8 is Airflow 2.8.4, which has provider 8.19.
@@ -287,8 +287,8 @@ def test_older_operators_accept_the_variable(version, spot):
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_installed_operator_accepts_every_argument(release):
-    """The installed operator accepts each argument that the variable may contain."""
+def test_the_installed_ecs_operator_accepts_every_argument_in_the_variable(release):
+    """The installed EcsRunTaskOperator accepts each argument that the Airflow variable may contain."""
     file = next((REPOSITORY / ".venvs" / f"airflow-{release}").glob("lib/*/site-packages/airflow/providers/amazon"))
     tree = ast.parse((file / "aws/operators/ecs.py").read_text())
     (operator,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "EcsRunTaskOperator")

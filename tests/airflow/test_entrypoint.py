@@ -48,26 +48,26 @@ def test_the_broker_check_exposes_the_broker_password(checks, command):
         (["python", "-c", "print()"], "CeleryExecutor"),
     ],
 )
-def test_every_command_waits_for_the_database(arguments, executor):
+def test_the_entry_point_waits_for_the_database_before_every_command(arguments, executor):
     """The entry point script waits for the database before every command."""
     assert start({}, arguments, executor=executor).waits_for == ("database",)
 
 
-def test_variables_redirect_the_broker_check():
+def test_variables_named_db_host_or_backend_redirect_the_broker_check():
     """Variables named DB_HOST, DB_PORT or BACKEND redirect the broker check."""
     begun = start({"DB_HOST": "database", "DB_PORT": "5432", "BACKEND": "postgres"}, ["airflow", "scheduler"])
     assert begun.reads == ("BACKEND", "DB_HOST", "DB_PORT")
 
 
 @pytest.mark.parametrize("name", ["_AIRFLOW_DB_MIGRATE", "_AIRFLOW_DB_UPGRADE"])
-def test_a_variable_makes_each_container_migrate_the_database(name):
+def test_airflow_db_migrate_makes_each_container_migrate_the_database(name):
     """With _AIRFLOW_DB_MIGRATE, each container migrates the database at each start."""
     begun = start({**QUIET, name: "true"}, ["airflow", "scheduler"])
     assert begun.runs == ("airflow db migrate",)
     assert not begun.is_clean
 
 
-def test_the_admin_password_becomes_an_argument():
+def test_the_entry_point_passes_the_admin_password_as_an_argument():
     """The script passes the admin's password to ``airflow users create`` as an argument."""
     variables = {**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true", "_AIRFLOW_WWW_USER_PASSWORD": "x"}
     assert start(variables, ["airflow", "webserver"]).exposes == ("admin password",)
@@ -78,7 +78,7 @@ def test_an_admin_without_password_stops_the_container():
     assert start({**QUIET, "_AIRFLOW_WWW_USER_CREATE": "true"}, ["airflow", "webserver"]).executes == ()
 
 
-def test_a_variable_makes_each_container_install_requirements():
+def test_pip_additional_requirements_makes_each_container_run_pip():
     """With _PIP_ADDITIONAL_REQUIREMENTS, each container installs the requirements at each start."""
     assert start({**QUIET, "_PIP_ADDITIONAL_REQUIREMENTS": "x"}, ["airflow", "webserver"]).runs == ("pip install",)
 

@@ -44,7 +44,7 @@ class WithRoles(Machine):
 
 
 def client(aws: str, service: str) -> Any:
-    """Return a client of the local AWS."""
+    """Return a boto3 client of the emulated AWS API."""
     login = {"aws_access_key_id": "test", "aws_secret_access_key": "x", "region_name": REGION}
     return boto3.client(service, endpoint_url=aws, **login)
 
@@ -88,7 +88,7 @@ def site(request, postgres: Databases, tmp_path: Path) -> Iterator[SimpleNamespa
                 ("Database", "host"): postgres.host,
                 ("Database", "port"): str(postgres.port),
                 ("Database", "name"): name,
-                # The format of the URL in queues.py.
+                # The URL has the format that queues.py writes.
                 ("Broker", "results_url"): f"dynamodb://@{REGION}/{TABLE}?ttl_seconds=86400",
                 ("Broker", "results_arn"): TABLE,
                 **{("Broker", f"url/{queue}"): url for queue, url in urls.items()},

@@ -106,7 +106,7 @@ def with_executors(pairs: list[tuple[AirflowVersion, str]]) -> pytest.MarkDecora
 
 PAIRS = [(version, name) for name in EXECUTORS for version in RELEASES]
 EVERY, CELERY = with_executors(PAIRS), with_executors(PAIRS[:2])
-# Without Airflow 2 with the LocalExecutor, which `make e2e` runs from a template.
+# All pairs except Airflow 2 with LocalExecutor, which `make e2e` runs from a template.
 CELERY_AND_NEWEST = with_executors(PAIRS[:3])
 
 
@@ -177,7 +177,7 @@ def option_of(variable: str) -> tuple[str, str]:
 @pytest.mark.xdist_group("airflow")
 @EVERY
 def test_airflow_reads_the_planned_options(scenario: Scenario):
-    """In each container, Airflow reads each planned option and connects with the exact passwords."""
+    """In each container, Airflow reads each planned option, and connects to the stores with the exact passwords."""
     machine = scenario.machine
     containers = [*scenario.services, *scenario.plan.component("Migration").containers]
     if scenario.executor == "local":  # compare only the scheduler, because the others are equal
@@ -289,7 +289,7 @@ def test_the_sign_in_works_through_a_tunnel(running: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_no_secret_is_in_output_or_arguments(running: Scenario):
+def test_no_secret_is_in_the_output_or_arguments_of_a_container(running: Scenario):
     """Neither the containers' output nor their processes' arguments contain a secret."""
     machine = running.machine
     secrets = {value for name, value in machine.secrets.items() if name != ("Database", "username")}
@@ -312,8 +312,8 @@ def test_an_idle_worker_is_not_protected(running: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_a_health_check_fails_after_its_process_stopped(running: Scenario):
-    """A health check by heartbeat fails after its process stopped."""
+def test_a_health_check_fails_after_the_airflow_process_has_stopped(running: Scenario):
+    """A health check that reads the heartbeat of an Airflow process fails after the process has stopped."""
     running.machine.wait_until_healthy(running.services)
     for name in ("DagProcessor", "Triggerer"):
         (container,) = running.plan.component(name).containers

@@ -57,8 +57,8 @@ def read(release: str, home: Path, options: list[list[str]], variables: dict[str
 
 @pytest.mark.airflow
 @pytest.mark.parametrize("release", ["3.3.2", "2.11.2"])
-def test_variables_have_the_values_of_the_airflow_cfg(release, tmp_path):
-    """Values with interpolation, several lines or spaces, also in sections of plugins, are equal in variables."""
+def test_environment_variables_keep_the_values_of_airflow_cfg(release, tmp_path):
+    """Airflow reads the same values from airflow.cfg and from variables, even with interpolation or several lines."""
     if not (REPOSITORY / ".venvs" / f"airflow-{release}").exists():
         pytest.skip(f"not run: needs .venvs/airflow-{release}; make environments")
     (tmp_path / "airflow.cfg").write_text(FILE)

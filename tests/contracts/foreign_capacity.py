@@ -18,7 +18,7 @@ class Ec2Capacity(Capacity):
     """EC2 machines of an existing capacity provider.
 
     Args:
-        provider: its name.
+        provider: name of the capacity provider.
         largest_cpu: CPU units of one machine.
         managed: whether ECS selects and patches the machines (ECS Managed Instances).
     """

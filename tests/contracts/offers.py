@@ -18,7 +18,7 @@ from cdk_airflow_ecs.brokers.redis_container import ContainerRedisBroker
 from cdk_airflow_ecs.brokers.sqs_queues import SqsQueues
 from cdk_airflow_ecs.efs import EfsFiles
 
-# By class of store: its name in plans, the attributes that Ref may have, the fields that SecretRef may have.
+# For each class of store: its name in plans, the attributes that a Ref and the fields that a SecretRef may have.
 OFFERS = {
     RdsDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
     AuroraDatabase: ("Database", {"host", "port", "name"}, {"username", "password"}),
@@ -51,7 +51,7 @@ ALWAYS = {
     "Admin": ({"arn"}, {""}),
 }
 SINCE_3 = {"Jwt": ({"arn"}, {""}), "ExecutionApi": ({"url"}, set())}
-# The attributes of an executor task or ECS task.
+# The attributes of an executor task or ECS task that a Ref may have.
 STARTED = {
     *("task_definition_arn", "family", "family_arn", "task_role_arn", "execution_role_arn", "security_group_id"),
     "log_streams_arn",

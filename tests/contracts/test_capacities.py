@@ -19,12 +19,12 @@ MANAGED = Ec2Capacity(provider="managed-machines", managed=True)
 
 @dataclass(frozen=True, kw_only=True)
 class CeleryOn(Executor):
-    """Celery workers on another capacity."""
+    """A CeleryExecutor whose workers run on the given capacity."""
 
     capacity: Capacity
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
-        """Return the plan of CeleryExecutor with another capacity."""
+        """Return the plan of CeleryExecutor, with the given capacity."""
         plan = CeleryExecutor(pools=[WorkerPool("default")]).plan(context)
         return replace(plan, workers=tuple(replace(workers, capacity=self.capacity) for workers in plan.workers))
 
@@ -36,20 +36,20 @@ def template(executor, **arguments):
 
 
 def of(found, kind, prefix):
-    """Return the properties of the only resource of *kind* whose logical id has that prefix."""
+    """Return the properties of the only resource of *kind* whose logical id starts with *prefix*."""
     ((_, resource),) = ((key, each) for key, each in resources(found, kind).items() if key.startswith(prefix))
     return resource["Properties"]
 
 
 @pytest.mark.parametrize("capacity", [OWN, MANAGED])
-def test_an_executor_on_other_machines_keeps_the_contract(capacity):
+def test_an_executor_with_a_third_party_capacity_passes_check_executor(capacity):
     """check_executor passes for an executor whose tasks do not run on Fargate."""
     check_executor(TrainingExecutor(capacity=capacity))
 
 
 @pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
 def test_executor_tasks_use_the_capacity_of_the_executor(capacity, compatibility):
-    """Task definition, capacity providers and RunTask arguments are those of the capacity."""
+    """Task definition, capacity providers and RunTask arguments are those of the executor's capacity."""
     found = template(TrainingExecutor(capacity=capacity))
     definition = of(found, "AWS::ECS::TaskDefinition", "AirflowTaskstraining")
     assert definition["RequiresCompatibilities"] == [compatibility]
@@ -66,8 +66,8 @@ def test_executor_tasks_use_the_capacity_of_the_executor(capacity, compatibility
 
 
 @pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
-def test_a_service_on_other_machines_depends_on_its_capacity_provider(capacity, compatibility):
-    """The service depends on the association of its capacity provider; other services use Fargate."""
+def test_a_service_on_ec2_machines_depends_on_its_capacity_provider(capacity, compatibility):
+    """The service depends on its ClusterCapacityProviderAssociations; other services use Fargate."""
     found = template(CeleryOn(capacity=capacity))
     service = of(found, "AWS::ECS::Service", "AirflowPoolsdefault")
     assert service["CapacityProviderStrategy"] == [{"CapacityProvider": capacity.provider, "Weight": 1}]
@@ -91,13 +91,13 @@ def test_a_service_on_other_machines_depends_on_its_capacity_provider(capacity, 
     ],
 )
 def test_a_capacity_checks_the_size_of_a_component(executor, message):
-    """The capacity checks the size of a component."""
+    """A size that the capacity does not have raises an error."""
     with pytest.raises(ValueError, match=message):
         plan_of(executor=executor)
 
 
-def test_each_component_of_a_plan_has_its_capacity():
-    """Each component of a plan has its capacity."""
+def test_only_executor_tasks_have_the_capacity_of_their_executor():
+    """The scheduler runs on Fargate, even if executor tasks run on a third-party capacity."""
     found = plan_of(executor=TrainingExecutor(capacity=OWN))
     assert found.component(TASK).capacity == OWN
     assert found.component("Scheduler").capacity == Fargate()

@@ -1,4 +1,4 @@
-"""The contract of executors, with this library's and a third-party one."""
+"""The contract of executors, checked for this library's executors and a third-party one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_third_party_executor_keeps_the_contract():
 
 @dataclass(frozen=True)
 class Broken(Executor):
-    """An executor whose plans alternate between *plans*."""
+    """An executor whose plan() returns the next of *plans* at each call."""
 
     plans: list[dict[str, Any]] = field(default_factory=list)
 
@@ -99,7 +99,7 @@ WORKERS = CeleryExecutor().plan(ExecutorContext(version=AirflowVersion.V3_3)).wo
     ],
 )
 def test_check_executor_reports_each_violation_of_the_contract(plans, words):
-    """check_executor reports each violation."""
+    """The error of check_executor describes the violation."""
     with pytest.raises(AssertionError, match=words):
         check_executor(Broken(plans))
 

@@ -56,8 +56,8 @@ def resolved(cluster, name):
     return [(source.namespace, stack.resolve(dict(source.dimensions))) for source in cluster.resources[name].metrics]
 
 
-def test_a_scaling_receives_the_finished_cluster():
-    """A scaling receives its own service, all others, the load balancer and the log group."""
+def test_a_scaling_receives_the_services_and_the_load_balancer():
+    """A scaling receives its own service, all other services, the load balancer and the log group."""
     service, cluster, template = observed()
     assert (service.name, service.containers, service.keeps_data) == ("Scheduler", ("scheduler",), False)
     assert list(cluster.services) == ["ApiServer", "Scheduler", "DagProcessor", "Triggerer", "Pools/default"]
@@ -159,7 +159,7 @@ def test_the_metrics_of_a_third_party_store_are_passed_on():
 
 @pytest.mark.parametrize("maintenance", [False, True])
 def test_external_scaling_sets_a_desired_count_only_in_maintenance(maintenance):
-    """With ExternalScaling the service has a desired count only during maintenance."""
+    """With ExternalScaling, the template sets a desired count only during maintenance."""
     pools = CeleryExecutor(pools=[WorkerPool("default", scaling=ExternalScaling()), WorkerPool("heavy", count=2)])
 
     def build(app):
@@ -177,8 +177,8 @@ def test_external_scaling_sets_a_desired_count_only_in_maintenance(maintenance):
     assert len(resources(template, "AWS::ApplicationAutoScaling::ScalableTarget")) == 1
 
 
-def test_a_pool_added_later_gets_its_scaling():
-    """The scaling of a pool that is added later is attached, and no other again."""
+def test_a_worker_pool_added_after_construction_is_autoscaled():
+    """add_worker_pool attaches the scaling of the added pool, and does not attach other scalings again."""
     before, later = Recorder(), Recorder()
 
     def build(app):
@@ -191,8 +191,8 @@ def test_a_pool_added_later_gets_its_scaling():
     assert "Pools/heavy" in later.seen[0][1].services
 
 
-def test_a_component_with_a_scaling_has_no_count():
-    """A component with a scaling has no count."""
+def test_a_planned_component_with_a_scaling_has_no_desired_count():
+    """In the plan, the desired count of a component with a scaling is None."""
     part = plan_of(services={"ApiServer": Service(cpu=2048, memory_mib=4096, scaling=ExternalScaling())})
     found = part.component("ApiServer")
     assert (found.count, found.scaling, found.cpu) == (None, ExternalScaling(), 2048)
@@ -209,7 +209,7 @@ def test_a_component_with_a_scaling_has_no_count():
         (lambda: Service(scaling="cpu"), "scaling must be a Scaling such as"),
     ],
 )
-def test_count_and_scaling_are_incompatible(make, message):
-    """count= and scaling= are incompatible."""
+def test_count_and_scaling_of_a_service_are_incompatible(make, message):
+    """count= and scaling= of a Service or WorkerPool are incompatible."""
     with pytest.raises(ValueError, match=message):
         make()

@@ -79,8 +79,8 @@ def foundation():
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_the_binding_of_a_store_has_the_values_in_the_table(foundation, name):
-    """The binding of a store has the attributes and secrets in the table, each with a value."""
+def test_the_binding_of_a_store_has_exactly_the_values_in_offers(foundation, name):
+    """The binding of a store has exactly the attributes and secrets that OFFERS lists, each with a value."""
     stack = Stack.of(foundation.key)
     store = STORES[name](secretsmanager.Secret(stack, f"Secret-{name}"))
     binding = store.bind(Construct(stack, name), foundation)
@@ -90,15 +90,15 @@ def test_the_binding_of_a_store_has_the_values_in_the_table(foundation, name):
     assert all(binding.attributes.values())
 
 
-def test_every_store_in_the_table_is_tested(foundation):
-    """Each store in the table is tested."""
+def test_every_store_in_offers_is_tested(foundation):
+    """STORES has a test case for each store in OFFERS."""
     secret = secretsmanager.Secret(Stack.of(foundation.key), "Secret")
     assert {type(make(secret)) for make in STORES.values()} == set(OFFERS)
 
 
 @pytest.mark.parametrize("execution_api", [False, True])
-def test_the_secrets_of_the_cluster_equal_the_table(foundation, execution_api):
-    """The table lists the cluster's secrets; the key of execution API tokens only since Airflow 3."""
+def test_the_secrets_of_the_cluster_are_those_in_offers_py(foundation, execution_api):
+    """offers.py lists the cluster's secrets; the key of execution API tokens only since Airflow 3."""
     scope = Construct(Stack.of(foundation.key), f"Secrets{execution_api}")
     bound = bind_secrets(scope, foundation, execution_api=execution_api)
     expected = {**ALWAYS, **(SINCE_3 if execution_api else {})}
@@ -107,8 +107,8 @@ def test_the_secrets_of_the_cluster_equal_the_table(foundation, execution_api):
     }
 
 
-def test_the_values_that_the_cluster_binds_equal_the_table():
-    """The table lists every value that the cluster itself provides."""
+def test_the_values_that_the_cluster_binds_are_those_in_offers_py():
+    """offers.py lists every value that the cluster provides without a store."""
     stack = Stack(App(), "Stack")
     settings = resolve(ClusterArguments(version=AirflowVersion.V3_3))
     shared = SharedResources(stack, settings, vpc=None, subnets={}, encryption_key=None, removal_policy=None)

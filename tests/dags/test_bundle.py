@@ -78,7 +78,7 @@ def test_a_task_keeps_the_dag_files_with_which_it_started(bundle: Callable, buck
     assert (first.get_current_version(), first.supports_versioning) == (None, False)
 
 
-def test_the_option_dags_folder_is_the_folder_of_the_tasks_dag_files(
+def test_core_dags_folder_is_the_folder_of_the_tasks_dag_files(
     bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ):
     """DAG factories find the task's revision of the DAG files in ``[core] dags_folder``."""
@@ -95,7 +95,7 @@ def test_the_option_dags_folder_is_the_folder_of_the_tasks_dag_files(
     assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == "/custom"
 
 
-def test_the_dag_processor_uses_the_same_path_after_a_change(bundle: Callable, bucket: Bucket):
+def test_the_dag_processor_has_the_same_path_after_dag_files_change(bundle: Callable, bucket: Bucket):
     """The DAG processor's path stays the same, because DAGs may depend on it."""
     processor = bundle()
     processor.initialize()
@@ -111,7 +111,7 @@ def test_the_dag_processor_uses_the_same_path_after_a_change(bundle: Callable, b
 
 
 def test_a_task_holds_its_dag_files_until_it_ends(bundle: Callable):
-    """A task holds its revision of the DAG files until it ends; the DAG processor releases one at the next refresh."""
+    """A task holds its revision of the DAG files until it ends, the DAG processor until the next refresh."""
     sync = sys.modules["airflow_ecs_sync"]
     task, processor = bundle(), bundle()
     task.initialize()

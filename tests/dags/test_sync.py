@@ -144,7 +144,7 @@ GOOD = {"new_dag.py": b"1", "reports/r.py": b"2", "con.py": b"3", "aux": b"4", "
 def test_an_invalid_key_does_not_affect_other_keys(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An invalid key is logged with each revision; other keys are synchronized, also after a restart."""
+    """An invalid key is logged with each revision; objects with other keys are synchronized, also after a restart."""
     bucket.objects = {**GOOD, bad: b"bad"}
     for _ in range(2):
         sync.first_sync(sync.Mirror("s3://bucket", str(tmp_path / "dags")))
@@ -164,7 +164,7 @@ def test_an_invalid_key_does_not_affect_other_keys(
     assert repr(bad) in lines[0]
 
 
-def test_a_name_that_the_file_system_rejects_is_skipped(
+def test_an_object_whose_name_the_file_system_rejects_is_skipped(
     sync: ModuleType,
     bucket: Bucket,
     tmp_path: Path,
@@ -200,7 +200,7 @@ def test_a_key_that_is_also_a_folder_is_copied_when_the_folder_is_gone(
     assert files(tmp_path / "dags") == {"reports/r.py": "2"}
 
 
-def test_a_full_disk_is_an_error(sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch) -> None:
+def test_a_full_disk_fails_the_dag_sync(sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch) -> None:
     """A full disk is an error; only invalid names are skipped."""
     bucket.objects = {"a.py": b"1"}
 
@@ -220,7 +220,7 @@ def test_an_empty_bucket_becomes_an_empty_folder(sync: ModuleType, bucket: Bucke
 
 
 def test_an_unchanged_bucket_causes_no_download(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """If the bucket is unchanged, the sync downloads nothing and creates no new revision of the files."""
+    """If the bucket is unchanged, the DAG sync downloads nothing and creates no new revision."""
     bucket.objects = {"a.py": b"1"}
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     mirror.sync()
@@ -258,7 +258,7 @@ def clock(sync: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[fl
     return now
 
 
-def test_old_revisions_are_removed_after_ten_minutes(
+def test_old_revisions_of_the_dag_files_are_removed_after_ten_minutes(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
 ) -> None:
     """A revision of the DAG files is removed ten minutes after a new one replaced it."""
@@ -274,7 +274,9 @@ def test_old_revisions_are_removed_after_ten_minutes(
     assert files(tmp_path / "dags") == {"a.py": "86400"}
 
 
-def test_a_revision_in_use_is_kept(sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]) -> None:
+def test_a_revision_of_the_dag_files_in_use_is_kept(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
+) -> None:
     """A revision of the DAG files that a task uses is kept until the task ends."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"a.py": b"1"}
@@ -294,10 +296,10 @@ def test_a_revision_in_use_is_kept(sync: ModuleType, bucket: Bucket, tmp_path: P
     assert files(tmp_path / "dags") == {"a.py": "2"}
 
 
-def test_an_incomplete_revision_is_removed(
+def test_an_incomplete_revision_of_the_dag_files_is_removed(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float]
 ) -> None:
-    """The incomplete revision that a killed sync leaves is ignored and later removed."""
+    """The DAG sync ignores, and later removes, the incomplete revision that a killed sync left."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"a.py": b"1"}
     mirror.sync()
@@ -317,10 +319,10 @@ def test_an_incomplete_revision_is_removed(
     assert not half.exists()
 
 
-def test_the_sync_waits_for_the_rest_of_an_upload(
+def test_the_dag_sync_waits_for_the_rest_of_an_upload(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sync waits until the newest object is three seconds old."""
+    """The DAG sync waits until the newest object is three seconds old."""
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
     bucket.objects = {"dag.py": b"1", "helper.py": b"1"}
     mirror.sync()
@@ -339,10 +341,10 @@ def test_the_sync_waits_for_the_rest_of_an_upload(
     assert clock[0] == 1e9 + 2
 
 
-def test_continuous_writing_delays_a_change_by_six_seconds(
+def test_continuous_uploads_delay_the_dag_sync_by_six_seconds(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Continuous writing, or a wrong clock, delays a sync by at most six seconds."""
+    """Continuous uploads, or a wrong clock, delay the DAG sync by at most six seconds."""
     bucket.objects = {"a.py": b"1"}
     bucket.written = clock[0] + 3600
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
@@ -386,10 +388,10 @@ def test_a_failed_background_sync_keeps_the_last_files(
     assert len(list((tmp_path / "dags.revisions").iterdir())) == 2, "what was half made is removed"
 
 
-def test_the_first_sync_retries_for_two_minutes(
+def test_the_first_dag_sync_retries_for_two_minutes(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first sync retries while the task role is not usable yet, and fails after two minutes."""
+    """The first DAG sync retries while the task role is not usable yet, and fails after two minutes."""
     slept = []
     monkeypatch.setattr(sync.time, "sleep", slept.append)
     bucket.broken = PermissionError("AccessDenied")
@@ -402,8 +404,10 @@ def test_the_first_sync_retries_for_two_minutes(
     assert not (tmp_path / "dags").exists()
 
 
-def test_an_existing_folder_of_the_image_is_not_overwritten(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """If the target folder exists in the image, the sync fails."""
+def test_the_dag_sync_does_not_overwrite_a_folder_of_the_image(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path
+) -> None:
+    """If the target folder exists in the image, the DAG sync fails."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags/mine.py").touch()
 
