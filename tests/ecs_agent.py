@@ -15,6 +15,7 @@ from typing import Any
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/cluster/4711"
 PATH = "/api/4711-worker/task-protection/v1/state"
+METADATA = {"Cluster": "cluster", "Family": "stack-Pools-default", "Revision": "1"}
 
 
 def success(enabled: bool) -> tuple[int, Any]:
@@ -43,7 +44,7 @@ class FakeAgent:
 
     Example:
         with FakeAgent() as agent:
-            subprocess.run(command, env={"ECS_AGENT_URI": agent.uri})
+            subprocess.run(command, env=agent.environment)
     """
 
     responses: list[tuple[int, Any]] = field(default_factory=list)
@@ -55,6 +56,11 @@ class FakeAgent:
         """The value for ECS_AGENT_URI."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.server_port}/api/4711-worker"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the agent sets in containers."""
+        return {"ECS_AGENT_URI": self.uri, "ECS_CONTAINER_METADATA_URI_V4": self.uri.replace("/api/", "/v4/")}
 
     @property
     def states(self) -> list[bool]:
@@ -69,9 +75,15 @@ class FakeAgent:
                 assert self.path == PATH
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 agent.bodies.append(body)
-                answer = agent.responses.pop(0) if agent.responses else success(body["ProtectionEnabled"])
-                text = b"" if answer[1] is None else json.dumps(answer[1]).encode()
-                self.send_response(answer[0])
+                self.answer(*(agent.responses.pop(0) if agent.responses else success(body["ProtectionEnabled"])))
+
+            def do_GET(self) -> None:
+                assert self.path == "/v4/4711-worker/task"
+                self.answer(200, METADATA)
+
+            def answer(self, status: int, body: Any) -> None:
+                text = b"" if body is None else json.dumps(body).encode()
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 with suppress(BrokenPipeError):  # the client's timeout was shorter

@@ -143,7 +143,7 @@ def test_worker_protection_runs_on_python_3_8(python38: str):
     text = (SOURCES / "in_container/worker_protection.py").read_text(encoding="utf-8")
     worker = "import os, time; os.fork() or os.fork(); time.sleep(60)"  # a pool process and its child
     with FakeAgent() as agent:
-        environment = {"PATH": "/usr/bin:/bin", "ECS_AGENT_URI": agent.uri}
+        environment = {"PATH": "/usr/bin:/bin", **agent.environment}
         command = [python38, "-c", text, python38, "-c", worker]
         with subprocess.Popen(command, env=environment, start_new_session=True) as process:
             try:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,31 @@ if os.fork() == 0:
         for line in open(sys.argv[1]):
             subprocess.run([sys.executable, "-c", "import time; time.sleep(" + line + ")"])
 time.sleep(60)
+"""
+# The ECS API: a service of another family, and the worker's with a deployment that was created at a time in a file.
+BOTO3 = """
+import datetime, pathlib
+def client(name):
+    assert name == "ecs"
+    return Ecs()
+class Ecs:
+    def get_paginator(self, name):
+        assert name == "list_services"
+        return self
+    def paginate(self, cluster):
+        assert cluster == "cluster"
+        yield {"serviceArns": ["service/cluster/other"]}
+        yield {"serviceArns": ["service/cluster/worker"]}
+        yield {"serviceArns": []}
+    def describe_services(self, cluster, services):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        if services == ["service/cluster/other"]:
+            return {"services": [{"taskDefinition": "task-definition/stack-Pools-default-2:9",
+                                  "deployments": [{"status": "PRIMARY", "createdAt": now}]}]}
+        created = pathlib.Path(__file__).with_name("created").read_text()
+        created = datetime.datetime.fromtimestamp(float(created), datetime.timezone.utc)
+        return {"services": [{"taskDefinition": "task-definition/stack-Pools-default:2", "deployments": [
+            {"status": "PRIMARY", "createdAt": created}, {"status": "ACTIVE", "createdAt": now}]}]}
 """
 
 
@@ -165,15 +190,17 @@ def test_the_agent_is_called_without_a_proxy(monkeypatch):
 
 
 @contextmanager
-def running(folder: Path, uri: str | None, python: str = sys.executable) -> Iterator[subprocess.Popen[bytes]]:
+def running(folder: Path, variables: Mapping[str, str], boto3: str = BOTO3) -> Iterator[subprocess.Popen[bytes]]:
     """Run the worker through worker_protection.py, with shorter times."""
     text = program("worker_protection")
     for name, value in (("PACE", 0.05), ("IDLE", 0.5), ("RENEW", 0.7)):
         text, changed = re.subn(rf"(?m)^{name} = \d+", f"{name} = {value}", text)
         assert changed == 1
+    (folder / "boto3.py").write_text(boto3)
+    (folder / "created").write_text(str(time.time() - 60))
     os.mkfifo(folder / "tasks")
-    environment = {"PATH": os.environ["PATH"], **({"ECS_AGENT_URI": uri} if uri else {})}
-    command = [python, "-c", text, python, "-c", WORKER, str(folder / "tasks")]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), **variables}
+    command = [sys.executable, "-c", text, sys.executable, "-c", WORKER, str(folder / "tasks")]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -207,7 +234,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 def test_a_worker_is_protected_while_a_pool_process_has_a_child(tmp_path):
     """A task protects the worker; the log server's child process does not. The protection ends with a killed worker."""
-    with FakeAgent() as agent, running(tmp_path, agent.uri) as worker:
+    with FakeAgent() as agent, running(tmp_path, agent.environment) as worker:
         eventually(lambda: len(background(tmp_path, worker)) == 1)  # in a session that signals do not reach
         time.sleep(0.3)
         assert agent.bodies == []
@@ -223,7 +250,31 @@ def test_a_worker_is_protected_while_a_pool_process_has_a_child(tmp_path):
 
 def test_without_an_agent_only_the_worker_runs(tmp_path):
     """Without ECS_AGENT_URI, worker_protection.py only executes the command."""
-    with running(tmp_path, None) as worker:
+    with running(tmp_path, {}) as worker:
         eventually(lambda: b"def watch" not in Path(f"/proc/{worker.pid}/cmdline").read_bytes())
         assert background(tmp_path, worker) == []
     assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_busy_worker_of_an_old_deployment_accepts_no_more_tasks(tmp_path):
+    """A busy worker gets one SIGTERM, Celery's warm shutdown, when ECS deploys a newer version of its service."""
+    with FakeAgent() as agent, running(tmp_path, agent.environment) as worker:
+        eventually(lambda: len(background(tmp_path, worker)) == 1)
+        (tmp_path / "tasks").write_text("60\n")
+        agent.wait_for(True)
+        eventually(lambda: len(agent.bodies) > 2)  # after two looks
+        assert worker.poll() is None
+        (tmp_path / "created").write_text(str(time.time()))
+        assert worker.wait(30) == -signal.SIGTERM
+    assert (tmp_path / "log").read_text().count("accepts no more") == 1
+
+
+def test_a_worker_continues_if_its_deployment_is_unknown(tmp_path):
+    """If ECS cannot be read, the worker continues and remains protected."""
+    broken = "def client(name): raise OSError('no route')"
+    with FakeAgent() as agent, running(tmp_path, agent.environment, broken) as worker:
+        (tmp_path / "tasks").write_text("60\n")
+        eventually(lambda: len(agent.bodies) > 2)
+        assert worker.poll() is None
+        assert agent.states == [True]
+    assert "cannot read the deployments of this service: OSError: no route" in (tmp_path / "log").read_text()

@@ -60,6 +60,7 @@ class EcsCluster:
             attributes={
                 "arn": self.resource.cluster_arn,
                 "name": self.name,
+                "services_arn": stack.format_arn(service="ecs", resource="service", resource_name=f"{self.name}/*"),
                 "tasks_arn": stack.format_arn(service="ecs", resource="task", resource_name=f"{self.name}/*"),
                 "instances_arn": stack.format_arn(
                     service="ecs", resource="container-instance", resource_name=f"{self.name}/*"

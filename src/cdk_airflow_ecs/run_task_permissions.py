@@ -29,13 +29,22 @@ def may_follow(cluster: str = CLUSTER) -> Permission:
     return Permission(actions=("ecs:DescribeTasks",), resources=(Ref(cluster, "tasks_arn"),))
 
 
-def may_protect() -> Permission:
-    """Return the permission of the ECS agent to protect a task from scale-in, on behalf of the task.
+def may_protect() -> tuple[Permission, ...]:
+    """Return the permissions to protect tasks of the ECS cluster from scale-in, and to read its services.
 
-    A role cannot be limited to its own task (Service Authorization Reference, "Amazon Elastic Container Service").
+    A role cannot be limited to its own task, and ListServices has no resource (Service Authorization Reference, "Amazon
+    Elastic Container Service").
     """
-    return Permission(
-        actions=("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"), resources=(Ref(CLUSTER, "tasks_arn"),)
+    return (
+        Permission(
+            actions=("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"), resources=(Ref(CLUSTER, "tasks_arn"),)
+        ),
+        Permission(actions=("ecs:DescribeServices",), resources=(Ref(CLUSTER, "services_arn"),)),
+        Permission(
+            actions=("ecs:ListServices",),
+            resources=("*",),
+            conditions={"ArnEquals": {"ecs:cluster": Ref(CLUSTER, "arn")}},
+        ),
     )
 
 

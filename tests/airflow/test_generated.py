@@ -152,7 +152,7 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
     programs = REPOSITORY / f".venvs/airflow-{version}/bin"
     folder = tmp_path_factory.mktemp(name)
     with FakeAgent() as agent:
-        substitutes["ECS_AGENT_URI"] = agent.uri
+        substitutes |= agent.environment
         with Machine(programs, folder, attributes, secrets, substitutes) as machine:
             servers.postgres.migrated(name, version, plan, machine)
             yield Scenario(name, version, executor, plan, machine, servers, agent)

@@ -43,7 +43,7 @@ OFFERS = {
 ALWAYS = {
     "AccessLogs": (set(), set()),
     "Stack": ({"region"}, set()),
-    "Cluster": ({"arn", "name", "tasks_arn", "instances_arn"}, set()),
+    "Cluster": ({"arn", "name", "services_arn", "tasks_arn", "instances_arn"}, set()),
     "Network": ({"task_subnets", "task_subnet_list", "assign_public_ip", "assign_public_ip_word"}, set()),
     "ContainerLogs": ({"name", "arn"}, set()),
     "Fernet": ({"arn"}, {""}),

@@ -14,12 +14,12 @@ from cdk_airflow_ecs import (
     CloudWatchLogs,
     EcsExecutor,
     LocalExecutor,
+    QueueScaling,
     SqsBroker,
     WorkerPool,
 )
 from cdk_airflow_ecs.nag import WILDCARDS_SINCE
 from cdk_airflow_ecs.testing import plan_of
-from scalings import Protecting
 from synthesis import EXAMPLES, Template, example, references, resources, template_of
 
 pytestmark = pytest.mark.xdist_group("examples")
@@ -48,9 +48,12 @@ PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
     ],
     "worker with `scaling=QueueScaling(…)`": [
         (
-            {"executor": CeleryExecutor(pools=[WorkerPool("default", scaling=Protecting())])},
+            {"executor": CeleryExecutor(pools=[WorkerPool("default", scaling=QueueScaling())])},
             "Pools/default",
-            {*READ, *WRITE, "ecs:GetTaskProtection", "ecs:UpdateTaskProtection"},
+            {
+                *(*READ, *WRITE, "ecs:GetTaskProtection", "ecs:UpdateTaskProtection"),
+                *("ecs:DescribeServices", "ecs:ListServices"),
+            },
         )
     ],
     "DAG processor": [({}, "DagProcessor", READ)],

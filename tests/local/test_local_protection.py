@@ -216,7 +216,7 @@ class Fleet:
             cluster_name="cluster",
             desired_count=desired,
             task_definition="worker",
-            deployments=[],
+            deployments=[{"id": "ecs-svc/1", "createdAt": datetime.now(timezone.utc), "taskDefinition": "worker:1"}],
             network_configuration=None,
             deployment_configuration={"maximumPercent": 200, "minimumHealthyPercent": 100},
             service_registries=[],
@@ -275,12 +275,16 @@ def test_a_deployment_waits_for_protected_tasks():
     fleet = Fleet(2)
     fleet.settle()
     fleet.tasks[0].is_protected = True
+    (before,) = [dict(each) for each in fleet.service.record.deployments]
     fleet.definition = "worker:2"
     assert fleet.settle() == ["0 of worker:1", "2 of worker:2", "3 of worker:2"]
     assert not fleet.service.is_steady
     fleet.tasks[0].is_protected = False
     assert fleet.settle() == ["2 of worker:2", "3 of worker:2"]
     assert fleet.service.is_steady
+    (after,) = fleet.service.record.deployments
+    assert after["createdAt"] > before["createdAt"]  # by which old tasks notice the deployment
+    assert after["id"] != before["id"]
 
 
 def test_an_unhealthy_task_is_stopped_although_it_is_protected():

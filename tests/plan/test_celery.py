@@ -14,6 +14,7 @@ from cdk_airflow_ecs import (
     EcsExecutor,
     ExternalScaling,
     LocalExecutor,
+    QueueScaling,
     RedisBroker,
     Service,
     SeveralExecutors,
@@ -24,7 +25,6 @@ from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.plan import CLUSTER, ClusterPlan, Ref
 from cdk_airflow_ecs.testing import plan_of
-from scalings import Protecting
 
 CELERY_OPTIONS = "celery", "celery_broker_transport_options"
 
@@ -248,14 +248,18 @@ def test_other_values_of_extra_celery_config_are_unchanged(value):
 @pytest.mark.parametrize("line", VERSIONS)
 def test_a_scaling_that_protects_tasks_changes_only_the_worker_of_its_pool(line):
     """Only that worker starts through the protection program and has its permission."""
-    pools = [WorkerPool("default", scaling=Protecting()), WorkerPool("heavy", scaling=ExternalScaling())]
+    pools = [WorkerPool("default", scaling=QueueScaling()), WorkerPool("heavy", scaling=ExternalScaling())]
     found = plan_of(version=VERSIONS[line], executor=CeleryExecutor(pools=pools))
     starts = ("python", "-c", program("worker_protection"))
     protected, other = (found.component(f"Pools/{pool.name}") for pool in pools)
     ((worker,), (plain,)) = protected.containers, other.containers
     assert worker.prefix == (*starts, *plain.prefix)
     assert [c.name for part in found.components for c in part.containers if c.prefix[:3] == starts] == ["worker"]
-    (more,) = [permission for permission in protected.permissions if permission not in other.permissions]
-    assert more.resources == (Ref(CLUSTER, "tasks_arn"),)
-    assert more.actions == ("ecs:GetTaskProtection", "ecs:UpdateTaskProtection")
-    assert [permission for permission in protected.permissions if permission != more] == [*other.permissions]
+    more = [permission for permission in protected.permissions if permission not in other.permissions]
+    assert [permission for permission in protected.permissions if permission not in more] == [*other.permissions]
+    assert [(*permission.actions, *permission.resources) for permission in more] == [
+        ("ecs:GetTaskProtection", "ecs:UpdateTaskProtection", Ref(CLUSTER, "tasks_arn")),
+        ("ecs:DescribeServices", Ref(CLUSTER, "services_arn")),
+        ("ecs:ListServices", "*"),
+    ]
+    assert more[-1].conditions == {"ArnEquals": {"ecs:cluster": Ref(CLUSTER, "arn")}}

@@ -40,9 +40,10 @@ FORBIDDEN = {
 }
 # RDS writes its metrics to its own log group, with a role that only RDS may assume.
 RDS = ("DatabaseMonitoringRole", "logs:CreateLogGroup", "log-group:RDS")
-# Actions that do not support resources: those of ECS Exec and the login to ECR.
+# Actions that do not support resources: those of ECS Exec, the login to ECR, and ListServices.
 EVERYWHERE = {
     "ecr:GetAuthorizationToken",
+    "ecs:ListServices",
     "logs:DescribeLogGroups",
     *(f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")),
 }

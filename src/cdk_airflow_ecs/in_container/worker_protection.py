@@ -1,7 +1,8 @@
 """Protect an ECS task from scale-in while its Celery worker runs Airflow tasks, and execute the worker: ``COMMAND...``.
 
 A background process observes the worker's processes and calls the ECS agent (Amazon ECS developer guide, "task scale-in
-protection endpoint"). Without the agent, only the command runs.
+protection endpoint"). Without the agent, only the command runs. If ECS deploys a newer version of the service, a busy
+worker finishes its tasks and accepts no more, because deployments wait for protected tasks.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import http.client
 import json
 import os
 import random
+import signal
 import sys
 import time
 import urllib.parse
+from collections.abc import Callable, Iterator
+from typing import Any
 
 PACE = 2  # seconds between two looks at the processes
 IDLE = 30  # seconds without a task until the protection ends, so that short tasks do not cause two calls each
-# ECS may refuse a renewal while protected tasks outnumber the desired count (DEPLOYMENT_BLOCKED): an hour lets most
-# tasks finish. It is below the three hours for which CloudFormation waits, should this process be killed.
-EXPIRES = 60  # minutes
-RENEW = 300  # seconds
+# ECS may refuse renewals while protected tasks outnumber the desired count (DEPLOYMENT_BLOCKED), so this is the default
+# of ECS, not a few minutes. Should this process be killed, CloudFormation waits longer, for three hours.
+EXPIRES = 120  # minutes
+RENEW = 300  # seconds between two renewals, and between two looks at the service's deployment
 LONGEST = 60  # seconds between two attempts of a call
 TIMEOUT = 10  # seconds, per request to the ECS agent
 # Titles of the worker's child processes that always have children: the log server of Airflow 2, and Python's fork
@@ -134,11 +138,60 @@ class Protection:
         self.reason = reason
 
 
+def is_superseded(started: float) -> bool:
+    """Return whether ECS deploys this task's service since *started*, in seconds since 1970.
+
+    Fargate's metadata lack the name of the service, so it is found by the family of its task definition.
+    """
+    url = urllib.parse.urlsplit(os.environ["ECS_CONTAINER_METADATA_URI_V4"])
+    connection = http.client.HTTPConnection(url.netloc, timeout=TIMEOUT)
+    connection.request("GET", f"{url.path}/task")
+    task = json.loads(connection.getresponse().read())
+    return any(
+        deployment["status"] == "PRIMARY" and deployment["createdAt"].timestamp() > started
+        for service in services(task["Cluster"])
+        if service["taskDefinition"].rpartition("/")[2].rpartition(":")[0] == task["Family"]
+        for deployment in service["deployments"]
+    )
+
+
+def services(cluster: str) -> Iterator[dict[str, Any]]:
+    """Yield the services of an ECS cluster."""
+    import boto3  # noqa: PLC0415 (only the child process needs it)
+
+    ecs: Any = boto3.client("ecs")
+    for page in ecs.get_paginator("list_services").paginate(cluster=cluster):
+        if page["serviceArns"]:
+            yield from ecs.describe_services(cluster=cluster, services=page["serviceArns"])["services"]
+
+
+def in_a_child(condition: Callable[[], bool]) -> bool:
+    """Return *condition* of a child process, which frees the memory of boto3, about 60 MB. An error is False."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = 0 if condition() else 1
+        except Exception as error:
+            say(f"cannot read the deployments of this service: {type(error).__name__}: {error}")
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
+
+
 def watch(worker: int, agent: Agent) -> None:
     """Protect this task whenever the worker runs a task, until the worker ends."""
-    protection = Protection(agent)
+    protection, started = Protection(agent), time.time()
+    look = time.monotonic() + RENEW
     while worker in (known := parents()):
-        protection.follow(is_busy(worker, known), time.monotonic())
+        busy, now = is_busy(worker, known), time.monotonic()
+        protection.follow(busy, now)
+        if busy and now >= look:
+            look = now + RENEW
+            if in_a_child(lambda: is_superseded(started)):
+                say("ECS deploys a newer version: this worker finishes its tasks and accepts no more")
+                os.kill(worker, signal.SIGTERM)  # Celery's warm shutdown
+                look = float("inf")
         time.sleep(PACE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ class Service:
     _buried: set[str] = field(default_factory=set)
     _registered: dict[str, str] = field(default_factory=dict)
     _not_before: float = 0
+    _deployed: str = ""
 
     @property
     def title(self) -> str:
@@ -138,6 +140,9 @@ class Service:
             # A deployment that is complete stays so when tasks fail or the desired count changes.
             was_complete = deployment.get("rolloutState") == "COMPLETED"
             is_same = deployment.get("taskDefinition") == self._definition_arn()
+            if self._deployed not in ("", self._definition_arn()):
+                deployment |= {"id": f"ecs-svc/{uuid.uuid4().int}", "createdAt": datetime.now(timezone.utc)}
+            self._deployed = self._definition_arn()
             deployment |= {
                 "taskDefinition": self._definition_arn(),
                 "desiredCount": wanted,
