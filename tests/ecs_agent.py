@@ -86,7 +86,7 @@ class FakeAgent:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
-                with suppress(BrokenPipeError):  # the client's timeout was shorter
+                with suppress(BrokenPipeError):  # the client has closed the connection after its timeout
                     self.wfile.write(text)
 
             def log_message(self, format: str, *args: Any) -> None:

@@ -133,7 +133,7 @@ def test_airflow_reads_exactly_the_old_names_that_the_file_lists(airflow):
         "stalled_task_timeout",
         "task_adoption_timeout",
         "worker_pods_pending_timeout",
-    }  # one new option replaces all three, so none of them is listed as still read
+    }  # excluded, because the scheduler computes one new option from these three
     for old, facts in every_option().items():
         if airflow.minor not in facts.minors and old[1] not in merged and current_option(old, airflow.minor):
             assert airflow.plain[old] == (airflow.minor in facts.read), old

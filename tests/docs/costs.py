@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 HOURS = 730
-VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # per hour, x86; disk beyond 20 GiB
+VCPU, GIB, DISK_GIB = 0.04048, 0.004445, 0.000111  # USD per hour on x86; disk beyond 20 GiB
 ARM_VCPU, ARM_GIB = 0.03238, 0.00356
 INSTANCES = {"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.t4g.medium": 0.065, "db.m7g.large": 0.168}
-NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # per hour, of Redis; Valkey costs a fifth less
-GP3 = 0.115  # per GiB and month
-ACU = 0.12  # per hour, of Aurora Serverless v2
-# Amazon MWAA, per hour: an environment and an additional worker; the README has the source.
+NODES = {"cache.t4g.micro": 0.016, "cache.t4g.small": 0.032}  # USD per hour for Redis; Valkey costs a fifth less
+GP3 = 0.115  # USD per GiB and month
+ACU = 0.12  # USD per hour, Aurora Serverless v2
+# USD per hour for an Amazon MWAA environment and for an additional worker; the README has the source.
 MWAA = {"small": (0.49, 0.055), "medium": (0.74, 0.11), "large": (0.99, 0.22)}
-# Per month, for the first 10,000 custom metrics. Container Insights has this many per cluster, task family and service
+# USD per metric and month, up to 10,000; number of Container Insights metrics per cluster, task family and service
 # (aws.amazon.com/cloudwatch/pricing, example "Container Insights for Amazon ECS"); its log events are not counted.
 METRIC, PER_CLUSTER, PER_FAMILY, PER_SERVICE = 0.30, 8, 6, 11
-ALARM, METRICS_OF_A_POOL = 0.10, 2  # with QueueScaling
+ALARM, METRICS_OF_A_POOL = 0.10, 2  # USD per alarm and month; custom metrics of a worker pool with QueueScaling
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
 
 

@@ -47,7 +47,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", WITH_BLOCKS, ids=name_of)
 def test_the_python_blocks_of_each_page_run(path: Path):
-    """The blocks share one namespace."""
+    """The Python blocks of a page share one namespace."""
     examples = list(SYBIL.parse(path).examples())
     assert examples
     for example in examples:
@@ -56,7 +56,7 @@ def test_the_python_blocks_of_each_page_run(path: Path):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_docstring_examples_of_each_module_run(name: str):
-    """The examples of each module run."""
+    """The docstring examples of each module run."""
     module = importlib.import_module(name)
     known = {public: getattr(cdk_airflow_ecs, public) for public in cdk_airflow_ecs.__all__}
     if name.endswith("databases.existing_postgres"):
@@ -65,14 +65,14 @@ def test_the_docstring_examples_of_each_module_run(name: str):
     assert result.failed == 0
 
 
-def test_the_executor_of_the_docs_is_tested():
-    """guides/extend/executors.md contains a file that other tests use."""
+def test_the_docs_contain_the_third_party_executor_of_the_tests():
+    """guides/extend/executors.md contains contracts/foreign_executor.py, which other tests use."""
     source = (ROOT / "tests/contracts/foreign_executor.py").read_text(encoding="utf-8")
     assert f"```python\n{source}```" in page("guides/extend/executors.md")
 
 
-def test_celery_on_sqs_contains_the_module_that_images_need():
-    """celery-on-sqs.md contains the Python module that images need."""
+def test_the_sqs_page_contains_the_python_module_that_images_need():
+    """celery-on-sqs.md contains the Python module that an image needs for SQS."""
     broker = cdk_airflow_ecs.SqsBroker().plan(cdk_airflow_ecs.AirflowVersion.V2_9, ["default"])
     assert f"```py\n{broker.image_files['airflow_ecs_celery.py']}```" in page("guides/tasks/celery-on-sqs.md")
 

@@ -62,7 +62,7 @@ ROWS: dict[str, Callable[[], bool]] = {
     "exec: true": lambda: all(service["EnableExecuteCommand"] for service in services()),
     "network: connect: true": lambda: len(resources(template(), "AWS::ServiceDiscovery::Service")) == 2,
     "storage: ephemeral: 50": lambda: all(task(each)["EphemeralStorage"] == {"SizeInGiB": 50} for each in SERVICES),
-    "variables:": lambda: True,  # see the next rows
+    "variables:": lambda: True,  # the next rows check the variables
     "LOG_LEVEL: debug": each("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG"),
     "REDIS_HOST: redis": host("BROKER_HOST", "broker"),
     "REDIS_PORT: 6379": lambda: variable(template(), "worker", "BROKER_PORT") == "6379",
@@ -81,20 +81,20 @@ ROWS: dict[str, Callable[[], bool]] = {
 TARGETS = "AWS::ElasticLoadBalancingV2::TargetGroup"
 
 
-def test_every_line_of_the_manifests_has_a_row():
+def test_every_field_of_the_copilot_manifests_has_a_row():
     """The table has each field and variable of the AWS Copilot walk-through."""
     assert [row[0].strip("`") for row in rows()] == list(ROWS)
     assert all(any(f"{field}:" in row for row in ROWS) for field in SEED_MANIFEST)
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_each_row_is_true_of_the_template(row: str):
-    """Each row is true."""
+def test_each_row_of_the_readme_is_true_of_the_template(row: str):
+    """Each row of the README's table has a check, which passes."""
     assert ROWS[row]()
 
 
-def test_each_service_runs_the_base_image_of_the_walk_through():
-    """Each service runs the base image of the walk-through."""
+def test_each_service_runs_the_base_image_of_the_copilot_walk_through():
+    """Each service runs the base image of the AWS Copilot walk-through."""
     images = {name: container["Image"] for name, container in containers(template()).items()}
     assert {images[each] for each in SERVICES} == {"apache/airflow:2.8.1-python3.11"}
     assert images["postgres"].endswith("/postgres:14")
@@ -102,11 +102,11 @@ def test_each_service_runs_the_base_image_of_the_walk_through():
 
 
 def test_the_worker_runs_two_tasks_at_a_time():
-    """The worker runs two tasks at a time."""
+    """As in the AWS Copilot walk-through, the worker runs two tasks at a time."""
     assert variable(template(), "worker", "AIRFLOW__CELERY__WORKER_CONCURRENCY") == "2"
 
 
-def test_the_template_contains_no_secret_of_the_walk_through():
-    """The passwords and keys are those of the walk-through."""
+def test_the_template_contains_no_secret_of_the_copilot_walk_through():
+    """The template does not contain the passwords and keys of the walk-through."""
     assert not {"admin:admin", "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho="} & {*strings(template())}
     assert "POSTGRES_PASSWORD" not in {item["Name"] for item in containers(template())["postgres"]["Environment"]}

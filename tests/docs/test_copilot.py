@@ -1,4 +1,4 @@
-"""guides/migrate/copilot.md: every line of the walk-through has a row, and every row is true.
+"""guides/migrate/copilot.md: every line of the AWS Copilot walk-through has a row, and every row is true.
 
 Rows are checked with the page's sample, with a second one for existing resources, or with another Airflow version.
 """
@@ -179,7 +179,7 @@ def health() -> bool:
 
 
 def connect() -> bool:
-    """Check that stores are references, and that the execution API of 3.x has a DNS name."""
+    """Check that containers get the hosts of the stores by reference, and that the execution API has a DNS name."""
     hosts = [variable(template(), "scheduler", name) for name in ("METADATA_HOST", "BROKER_HOST")]
     named = variable(template_of(), "worker", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
     zone = property_of(template_of(), "AWS::ServiceDiscovery::PrivateDnsNamespace", "Name")
@@ -205,7 +205,7 @@ def keys_differ() -> bool:
 
 
 def one_service() -> bool:
-    """Check that the fields of Service(…) affect only its component."""
+    """Check that the fields of Service(…) change only the component for which they are set."""
     plan = plan_of(
         version=THEIRS, enable_exec=False, services={"Scheduler": Service(enable_exec=True, environment={"ONLY": "1"})}
     )
@@ -457,12 +457,12 @@ def shortened(instruction: str) -> str:
 
 
 def test_every_row_of_the_page_has_a_check():
-    """Each row of the page's tables has a check, and vice versa."""
+    """Each row of the page's tables has a check, and each check has a row."""
     assert [row[0] for row in rows("## Manifests")] == list(MANIFEST)
     assert [row[0] for row in rows("## Dockerfiles")] == list(DOCKERFILES)
 
 
-def test_every_line_of_the_walk_through_has_a_row():
+def test_every_line_of_the_copilot_walk_through_has_a_row():
     """Every field, variable, instruction and command of the walk-through has a row."""
     listed = [row[0] for row in rows("## Manifests")]
     for field in SEED_MANIFEST:
@@ -477,14 +477,14 @@ def test_every_line_of_the_walk_through_has_a_row():
 
 
 @pytest.mark.parametrize("row", MANIFEST)
-def test_each_row_about_the_manifests_is_true(row: str):
-    """Each row is true."""
+def test_each_row_about_the_copilot_manifests_is_true(row: str):
+    """The check of each row about the manifests passes."""
     assert MANIFEST[row]()
 
 
 @pytest.mark.parametrize("row", DOCKERFILES)
-def test_each_row_about_the_dockerfiles_is_true(row: str):
-    """Each row is true."""
+def test_each_row_about_the_copilot_dockerfiles_is_true(row: str):
+    """The check of each row about the Dockerfiles passes."""
     assert DOCKERFILES[row]()
 
 
@@ -495,8 +495,8 @@ def test_the_replacements_of_copilot_commands_exist():
     assert len(resources(template_, "AWS::ECS::Service")) == 5
 
 
-def test_the_template_contains_no_secret_of_the_walk_through():
-    """The passwords and keys are those of the walk-through."""
+def test_the_template_contains_no_secret_of_the_copilot_walk_through():
+    """The template does not contain the passwords and keys of the walk-through."""
     plain = strings([c["Environment"] for c in containers(template()).values()])
     assert "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho=" not in strings(template())
     assert not {"POSTGRES_PASSWORD", "FERNET_KEY", "SECRET_KEY", "DEFAULT_PASSWORD"} & set(plain)

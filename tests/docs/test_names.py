@@ -58,7 +58,7 @@ def test_make_targets_exist_and_cdk_commands_are_pinned(path: Path):
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.is_relative_to(ROOT / "docs")], ids=name_of)
 def test_each_page_is_in_the_navigation(path: Path):
-    """Each page is in the navigation."""
+    """Each page is in the navigation of the documentation site."""
     assert f": {path.relative_to(ROOT / 'docs').as_posix()}\n" in (ROOT / "mkdocs.yml").read_text()
 
 
@@ -79,7 +79,7 @@ def test_each_public_argument_is_in_the_docstring(name: str):
         arguments = set(inspect.signature(public.__init__).parameters) - {"self", "args", "kwargs"}
     described = set(re.findall(r"^ {4}(\w+): ", public.__doc__ or "", re.MULTILINE))
     described |= set(re.findall(r"^ {8}(\w+): ", public.__doc__ or "", re.MULTILINE))
-    if name == "AirflowVersion":  # created by its constants and of(), which describes its argument
+    if name == "AirflowVersion":  # the docstring of AirflowVersion.of() describes the argument
         return
     assert arguments <= described, arguments - described
 
@@ -92,8 +92,8 @@ def test_the_readme_lists_the_outputs_of_the_quickstart():
     assert named == {re.sub(r"^Airflow|[0-9A-F]{8}$", "", output) for output in outputs}
 
 
-def test_outputs_on_other_pages_exist():
-    """Each stack output that a page mentions exists."""
+def test_stack_outputs_that_a_page_mentions_exist():
+    """Each stack output that a page other than the README mentions exists."""
     outputs = example("quickstart").templates["Quickstart"]["Outputs"]
     known = {re.sub(r"^Airflow|[0-9A-F]{8}$", "", output) for output in outputs}
     for path in PAGES:
@@ -120,7 +120,7 @@ def test_each_cluster_argument_is_on_a_page_beyond_the_reference():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_readme_of_each_example_has_four_sections(name: str):
-    """The sections are, for example, "What it creates" and "Cost"."""
+    """The sections include "What it creates" and "Cost"."""
     text = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
     for part in ("## What it creates", "## What to change", "## Commands", "## Cost"):
         assert part in text
@@ -129,7 +129,7 @@ def test_the_readme_of_each_example_has_four_sections(name: str):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="NOT RUN: Zensical 0.0.73 with mkdocstrings needs Python 3.11")
 def test_the_documentation_site_builds_without_broken_links(tmp_path: Path):
-    """The strict build also finds broken names."""
+    """The strict build also fails if a page refers to a Python name that does not exist."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     settings = (ROOT / "mkdocs.yml").read_text().replace("paths: [src]", f"paths: [{ROOT / 'src'}]")
     (tmp_path / "mkdocs.yml").write_text(settings)

@@ -95,7 +95,7 @@ def _misspelled() -> Settings:
     return resolve(ClusterArguments(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}))
 
 
-# The comparison's statements about this library, each with a check. The check of a "not yet" fails once implemented.
+# The comparison's statements about this library, each with a check. If the check of a "not yet" fails, the feature exists.
 OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "You write": ("Python, typed", (ROOT / "src/cdk_airflow_ecs/py.typed").exists),
     "Airflow": (LINES, lambda: f"Apache Airflow {LINES} on Amazon ECS" in FIRST),
@@ -134,7 +134,7 @@ def test_each_statement_about_this_library_in_the_comparison_is_true(row: str):
 
 LARGE: dict[str, Any] = {"cpu": 2048, "memory_mib": 4096, "count": 2}
 REDUNDANT: dict[str, Any] = {"api_server": Service(count=2), "scheduler": Service(count=2)}
-# By a row's first words: arguments of the cluster, MWAA's environment class, and its additional workers.
+# By the first words of a row: cluster arguments, and the class and number of additional workers of an MWAA environment.
 COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
     "Small:": ({"database": RdsDatabase(multi_az=False)}, ("small", 0)),
     "Small with": (REDUNDANT, ("small", 0)),
@@ -166,8 +166,8 @@ COMPARED: dict[str, tuple[dict[str, Any], tuple[str, int]]] = {
 
 
 @pytest.mark.parametrize("row", COMPARED)
-def test_sizes_and_costs_beside_those_of_mwaa_are_right(row: str):
-    """The last cell names the cheaper service."""
+def test_the_sizes_and_costs_in_the_comparison_with_mwaa_are_right(row: str):
+    """The last cell of a row names the cheaper service."""
     arguments, (kind, more) = COMPARED[row]
     (cells,) = (cells for cells in table(TEXT, "## What it costs")[1:] if cells[0].startswith(row))
     rows = [

@@ -119,7 +119,7 @@ def names() -> dict:
 
 
 def follow(row: str, given: dict, construct_id: str) -> None:
-    """Execute a row of the page in the current folder: create its files, the cluster, then what is added to it."""
+    """Execute a row of the page in the current folder: create its files and its cluster, then call its methods."""
     codes = re.findall("`([^`]+)`", row)
     calls = [code for code in codes if code.startswith("add_")]
     for before, code in pairwise(codes):
@@ -160,7 +160,7 @@ def raised() -> dict[str, range]:
     }
 
 
-def test_each_row_raises_an_error(errors):
+def test_each_row_of_incompatible_arguments_raises_an_error(errors):
     """The error of each row has a readable message."""
     assert len(ROWS) > 40
     assert [row for row in ROWS if row not in errors] == []

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 READ, WRITE = {"s3:GetObject", "s3:ListBucket"}, {"s3:PutObject"}
 RESULTS = {"dynamodb:GetItem", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
 SQS = CeleryExecutor(broker=SqsBroker())
-# By row of the page: arguments of clusters, a component, and its actions in the plan.
+# For each row of security.md: arguments of clusters, a component, and the component's actions in the plan.
 PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
     "web component": [({}, "ApiServer", READ), ({"version": AirflowVersion.V2_11}, "Webserver", READ)],
     "scheduler with Celery": [({}, "Scheduler", set())],
@@ -74,7 +74,7 @@ PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
 }
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EXEC = {f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")}
-# By row of the page: an example, the prefix of a role's logical id, and all actions of that role in the template.
+# For each row of security.md: an example, the prefix of a role's logical id, and all actions of that role.
 RENDERED: dict[str, tuple[str, str, set[str]]] = {
     "[ECS task](../guides/tasks/ecs-operator.md)": ("ecs-operator", "AirflowTasksnightlyreportTaskRole", set()),
     "PostgreSQL in a container": (
@@ -141,13 +141,13 @@ def actions(template: Template, prefix: str) -> set[str]:
 
 
 def test_every_row_about_permissions_has_a_check():
-    """Each row has a check, and vice versa."""
+    """Each row about permissions has a check, and each check has a row."""
     assert list(rows()) == [*PLANNED, *RENDERED]
 
 
 @pytest.mark.parametrize("row", PLANNED)
 def test_components_have_the_documented_permissions_in_the_plan(row: str):
-    """The plan has exactly these permissions."""
+    """In the plan, each component has exactly the permissions on security.md."""
     for arguments, component, expected in PLANNED[row]:
         plan = plan_of(**{"version": AirflowVersion.V3_3, **arguments})
         assert {action for each in plan.component(component).permissions for action in each.actions} == expected
@@ -155,7 +155,7 @@ def test_components_have_the_documented_permissions_in_the_plan(row: str):
 
 @pytest.mark.parametrize("row", RENDERED)
 def test_roles_have_the_documented_permissions_in_the_template(row: str):
-    """The template has exactly these permissions."""
+    """In the template, each role has exactly the permissions on security.md."""
     name, prefix, expected = RENDERED[row]
     (template,) = example(name).templates.values()
     assert actions(template, prefix) == expected
@@ -164,8 +164,8 @@ def test_roles_have_the_documented_permissions_in_the_template(row: str):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_each_role_of_the_examples_is_on_the_page(name: str):
-    """On the page, only one role has a managed policy."""
+def test_each_iam_role_of_the_examples_is_on_the_security_page(name: str):
+    """Managed policies of roles are on the page as well."""
     known = r"\w+(TaskRole|ExecutionRole)|" + "|".join(prefix for _, prefix, _ in RENDERED.values())
     for template in example(name).templates.values():
         for role, resource in resources(template, "AWS::IAM::Role").items():
@@ -175,8 +175,8 @@ def test_each_role_of_the_examples_is_on_the_page(name: str):
                 assert policy["Fn::Sub"].rpartition("/")[2] in rows()[list(RENDERED)[-1]]
 
 
-def test_the_key_encrypts_everything_under_at_rest():
-    """The key encrypts no bucket."""
+def test_the_kms_key_encrypts_the_resources_in_the_section_at_rest():
+    """The KMS key of the cluster encrypts these resources, but no bucket."""
     for arguments, stores in (
         ({}, {"AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup"}),
         ({"executor": SQS, "logs": CloudWatchLogs()}, {"AWS::RDS::DBInstance", "AWS::DynamoDB::Table"}),
@@ -200,6 +200,6 @@ def test_the_key_encrypts_everything_under_at_rest():
             assert {name for name, found in using.items() if found == kind} == every
 
 
-def test_the_page_has_the_cdk_release_that_acknowledges_wildcards():
-    """Page and source have the same CDK release."""
+def test_the_security_page_has_the_cdk_release_that_acknowledges_wildcards():
+    """The page and the constant WILDCARDS_SINCE have the same CDK release."""
     assert f"CDK before {'.'.join(map(str, WILDCARDS_SINCE))} cannot acknowledge" in page("concepts/security.md")

@@ -129,7 +129,7 @@ def test_the_security_page_has_the_secrets_of_each_container(version: str):
 
 
 def test_cloudformation_resolves_only_the_two_documented_secrets():
-    """concepts/security.md documents the two secrets."""
+    """Only the two secrets on concepts/security.md are dynamic references, which CloudFormation resolves."""
     found = set()
     for resource in template_of()["Resources"].values():
         for name, value in resource.get("Properties", {}).items():
@@ -142,14 +142,14 @@ def test_cloudformation_resolves_only_the_two_documented_secrets():
 
 
 def test_the_security_page_has_a_reason_for_each_acknowledged_rule():
-    """The rules are those of cdk-nag."""
+    """The page has a reason for each cdk-nag rule that the library acknowledges."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     used = set(re.findall(r"AwsSolutions-[A-Z]+[0-9]+", source))
     assert {row[0] for row in table(page("concepts/security.md"), "## Findings that we accept")[1:]} == used
 
 
-def test_the_page_of_sizes_has_the_default_of_each_component():
-    """sizes.md has the default of each component."""
+def test_the_page_of_sizes_has_the_default_size_of_each_component():
+    """sizes.md has the default size of each component."""
     rows = table(page("guides/tasks/sizes.md"), "## Defaults")[1:]
     three, two = plan("3.3", "celery"), plan("2.11", "celery")
     components: dict[str, Component] = {
@@ -170,8 +170,8 @@ def test_the_page_of_sizes_has_the_default_of_each_component():
         assert (vcpu, memory, tasks) == (f"{found.cpu / 1024:g}", str(found.memory_mib), count), name
 
 
-def test_a_second_worker_changes_one_property():
-    """The tutorial shows this change."""
+def test_a_second_worker_changes_one_property_of_the_template():
+    """The tutorial shows this change of the template."""
     before, after = template_of(), template_of(executor=CeleryExecutor(pools=[WorkerPool("default", count=2)]))
     assert before["Resources"].keys() == after["Resources"].keys()
     changed = {
@@ -202,8 +202,8 @@ def test_the_dags_page_has_the_dag_loader_of_each_release(version: str, provider
     assert (bundles.tree[0]["classpath"] if bundles else environment["AIRFLOW__CORE__DAGS_FOLDER"]) == how
 
 
-def test_the_page_of_options_has_the_values_of_the_defaults():
-    """airflow-options.md has the values of the defaults."""
+def test_the_page_of_airflow_options_has_the_default_values():
+    """airflow-options.md has the values that the library sets by default."""
     environment = plan("3.3", "celery").component("Pools/default").containers[0].environment
     for option, value, _ in table(page("guides/configure/airflow-options.md"), "## Defaults that you may change")[1:]:
         section, name = re.match(r"`\[(\w+)\] (\w+)`", option).groups()
@@ -221,7 +221,7 @@ def stores(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def test_the_removal_page_lists_each_retained_resource():
-    """With RemovalPolicy.DESTROY, no resource is retained."""
+    """The page lists each retained resource; with RemovalPolicy.DESTROY, there is none."""
     rows = table(page("concepts/removal.md"), "# Removal")[1:]
     listed = {row[0].strip("`").replace("/", ""): row[2] for row in rows}
     assert listed == {place: policy for place, (policy, _) in stores(template_of()).items()}
@@ -263,8 +263,8 @@ _SCHEMAS = ROOT / ".venvs/cfn-lint/lib"
 
 
 @pytest.mark.skipif(not _SCHEMAS.exists(), reason="needs the environment of cfn-lint: make environments")
-def test_create_only_properties_equal_the_registry():
-    """CREATE_ONLY has each create-only property of the examples' stores."""
+def test_create_only_properties_equal_the_cloudformation_schemas():
+    """CREATE_ONLY has each create-only property of the stores in the examples."""
     (schemas,) = _SCHEMAS.glob("python3*/site-packages/cfnlint/data/schemas")
     files = json.loads((schemas / "providers/us-east-1.json").read_text())
     used: dict[str, set[str]] = {kind: set() for kind in CREATE_ONLY}
@@ -437,29 +437,29 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
     ],
     ids="+".join,
 )
-def test_other_changes_replace_and_drop_no_store(after: dict[str, Any]):
-    """Other changes replace and drop nothing."""
+def test_undocumented_changes_of_arguments_replace_and_drop_no_store(after: dict[str, Any]):
+    """Changes of arguments that are not on the page neither replace nor drop a store."""
     assert fate(template_of(), template_of(**after)) == {}
 
 
 @pytest.mark.parametrize(("wanted", "value"), [(True, "enabled"), (False, "disabled")])
-def test_costs_include_container_insights_only_if_it_is_on(wanted: bool, value: str):
-    """The costs of Container Insights are included only if it is on."""
+def test_costs_include_container_insights_only_if_it_is_enabled(wanted: bool, value: str):
+    """The costs of Container Insights are included only if the cluster enables it."""
     template = template_of(container_insights=wanted)
     (cluster,) = resources(template, "AWS::ECS::Cluster").values()
     assert {"Name": "containerInsights", "Value": value} in cluster["Properties"]["ClusterSettings"]
     assert any(what.startswith("Container Insights") for what, _ in cost_rows(template)) is wanted
 
 
-def test_an_internet_facing_load_balancer_has_another_target_group():
-    """CloudFormation creates the new load balancer first, and a target group cannot belong to both."""
+def test_an_internet_facing_load_balancer_has_a_separate_target_group():
+    """CloudFormation creates the new load balancer first, and a target group cannot belong to two load balancers."""
     groups = [
         set(resources(template_of(web=web), "AWS::ElasticLoadBalancingV2::TargetGroup")) for web in (Web(), PUBLIC)
     ]
     assert groups[0] & groups[1] == set()
 
 
-def test_the_first_replica_needs_two_deploys():
+def test_the_first_redis_replica_needs_two_deploys():
     """CloudFormation enables failover before it adds the replica, so one deploy fails."""
     steps = [{}, {"replicas": 1, "failover": False}, {"replicas": 1}]
     found = []
@@ -474,7 +474,7 @@ def test_the_first_replica_needs_two_deploys():
 
 
 @pytest.mark.parametrize("release", ["7.2", "8.0", "9.0"])
-def test_redis_parameters_are_those_of_its_release(release: str):
+def test_redis_parameters_are_those_of_the_redis_release(release: str):
     """ElastiCache rejects parameters of another major release."""
     broker = RedisBroker(engine_version=release)
     template = template_of(executor=CeleryExecutor(broker=broker))
@@ -536,7 +536,7 @@ def test_the_costs_of_each_example_are_those_of_its_template(name: str):
 
 
 def test_an_imported_aurora_cluster_works_as_documented():
-    """bring-your-own.md has this example."""
+    """The example with an imported Aurora cluster is on bring-your-own.md."""
 
     def cluster(stack: Any) -> ExistingDatabase:
         aurora = rds.DatabaseCluster.from_database_cluster_attributes(

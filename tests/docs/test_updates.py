@@ -30,8 +30,8 @@ def keeping(before: dict, after: dict) -> set[str]:
 
 
 @pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
-def test_no_service_rejects_a_documented_change(change):
-    """Only the documented stores are replaced."""
+def test_no_aws_service_rejects_a_documented_change(change):
+    """Of the resources with data, a change replaces only those that the documentation lists."""
     pairs, expected = CHANGES[change]
     for before, after in pairs:
         old, new = template_of(**before), template_of(**after)
@@ -71,8 +71,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("change", REFUSED)
-def test_the_judge_reports_changes_that_aws_rejects(change):
-    """judges/updates.py reports each of these changes."""
+def test_updates_py_reports_changes_that_aws_rejects(change):
+    """judges/updates.py has a message for each of these changes."""
     before, after, why = REFUSED[change]
     findings = refused(template_of(**before), template_of(**after))
     assert any(why in finding for finding in findings), findings
@@ -89,8 +89,8 @@ IN_PLACE = [
 
 
 @pytest.mark.parametrize(("before", "after"), IN_PLACE)
-def test_other_changes_replace_no_data(before, after):
-    """No service rejects these changes."""
+def test_undocumented_changes_replace_no_resource_with_data(before, after):
+    """AWS accepts these changes without replacing a resource that holds data."""
     old, new = template_of(**before), template_of(**after)
     assert refused(old, new) == []
     assert keeping(old, new) == set()
@@ -106,7 +106,7 @@ def test_replacing_only_the_load_balancer_of_a_target_group_is_reported():
 
 
 def test_replacing_a_resource_with_a_fixed_name_is_reported():
-    """Its name is still taken when CloudFormation creates the new one."""
+    """The fixed name is still taken when CloudFormation creates the new resource."""
     old = copy.deepcopy(template_of())
     (queue,) = resources(old, "AWS::SQS::Queue").values()
     queue["Properties"]["QueueName"] = "airflow.fifo"
@@ -125,8 +125,8 @@ def test_removing_a_subnet_from_a_subnet_group_is_reported():
     assert sum("leaves the subnet group" in finding for finding in refused(old, new)) == 2
 
 
-def test_create_only_properties_are_those_of_the_registry():
-    """Create-only properties come from the registry."""
+def test_create_only_properties_are_those_of_the_cloudformation_schemas():
+    """create_only() reads CloudFormation's resource schemas."""
     assert {"DBName", "MasterUsername"} <= create_only("AWS::RDS::DBInstance")
     assert "Scheme" in create_only("AWS::ElasticLoadBalancingV2::LoadBalancer")
     assert create_only("Custom::AirflowMigration") == frozenset()

@@ -39,7 +39,7 @@ class View:
 
 
 def one(service: str, method: str, parameter: str, path: str, *, many: bool = True) -> Describe:
-    """Return a description by one call with the physical id."""
+    """Return a function that describes a resource with one API call, which receives the physical id."""
 
     def describe(stack: "Stack", physical_id: str, _: dict) -> Any:
         argument = [physical_id] if many else physical_id
@@ -49,7 +49,7 @@ def one(service: str, method: str, parameter: str, path: str, *, many: bool = Tr
 
 
 def filtered(service: str, method: str, name: str, path: str) -> Describe:
-    """Return a description by one call with a filter."""
+    """Return a function that describes a resource with one API call, which filters by the physical id."""
 
     def describe(stack: "Stack", physical_id: str, _: dict) -> Any:
         filters = [{"Name": name, "Values": [physical_id]}]
@@ -716,7 +716,7 @@ UNORDERED = ("Subnets", "SubnetIds", "SecurityGroups", "SecurityGroupIds", "Rout
 
 
 def compare(declared: Any, shown: Any, where: str) -> Iterator[str]:
-    """Yield each declared value that the description lacks; additional members are ignored as defaults."""
+    """Yield each declared value that the description lacks; additional values in the description are defaults."""
     if isinstance(declared, dict) and isinstance(shown, dict):
         for name, value in declared.items():
             yield from compare(value, member(shown, name), f"{where}.{name}")

@@ -60,7 +60,7 @@ def test_the_container_example_creates_stores_then_migration_then_services(emula
         else:
             assert happened.index((name, "CREATE_IN_PROGRESS")) > happened.index((gate, "CREATE_COMPLETE"))
     database = happened.index((next(name for name in stores if "Database" in name), "CREATE_IN_PROGRESS"))
-    # Check only the database's egress rule, because the load balancer's may be created later.
+    # Check only the egress rule of the database, because that of the load balancer may be created later.
     (egress,) = logical(stack, "AWS::EC2::SecurityGroupEgress", "AirflowDatabase")
     for name in [*logical(stack, "AWS::EFS::MountTarget"), egress]:
         assert happened.index((name, "CREATE_COMPLETE")) < database, name
@@ -69,12 +69,12 @@ def test_the_container_example_creates_stores_then_migration_then_services(emula
 
     emulator.stack("destroy", EXAMPLE, "--force", succeeds=None)
     left = emulator.client("cloudformation").describe_stack_resources(StackName=stack.id)["StackResources"]
-    # Deleting objects from the access log bucket writes new access logs to it, so it stays.
+    # Emptying the bucket of access logs writes new access logs to the bucket, so it remains.
     assert {each["ResourceType"] for each in left if each["ResourceStatus"] != "DELETE_COMPLETE"} <= {"AWS::S3::Bucket"}
     assert emulator.client("efs").describe_file_systems()["FileSystems"] == []
 
 
-def test_replacing_stores_migrates_the_new_database(emulator):
+def test_switching_to_stores_in_containers_migrates_the_new_database(emulator):
     """Replacing AWS services by containers and back migrates each new database and keeps passwords."""
     first, _ = deploy(emulator, "Containers", VARIANT)
     secrets = {name: first.ids[name] for name in logical(first, "AWS::SecretsManager::Secret")}

@@ -105,7 +105,7 @@ def test_the_api_describes_every_resource_as_declared(account, declared):
 
 
 def test_the_comparison_with_the_api_finds_differences(declared):
-    """The comparison finds a changed value, list entry or order, and values that only nodes have."""
+    """The comparison finds a changed value, list entry or order, and changed values of Redis nodes."""
 
     def found(kind, change):
         name = next(name for name, body in declared.bodies.items() if body["Type"] == kind)

@@ -17,7 +17,7 @@ pytestmark = [
     ),
 ]
 
-# Examples that other modules deploy unchanged.
+# Examples that other test modules deploy unchanged.
 ELSEWHERE = {
     "aurora": test_aurora_deploy.EXAMPLE,
     "celery-redis-container": test_container_deploy.EXAMPLE,
@@ -76,7 +76,7 @@ def test_the_api_describes_each_example_as_declared(emulator, deployed, name):
     assert kinds.count("Custom::AirflowMigration") == 1
 
 
-def test_the_comparison_finds_an_additional_file(emulator, deployed):
+def test_the_comparison_with_the_api_finds_an_additional_file(emulator, deployed):
     """The comparison with the API finds an additional file in a bucket."""
     found = readback.Stack(emulator.client, "Platform")
     (upload,) = (name for name, body in found.bodies.items() if body["Type"] == "Custom::CDKBucketDeployment")

@@ -34,7 +34,7 @@ VARIANTS = [
         entrypoint=("/usr/bin/dumb-init", "--", "/entrypoint.sh") if script else (),
     )
     for version, base, packages, requirements, folders, script in itertools.product(
-        # A release without a constraints file in its image and one with it; others differ only in versions and extras.
+        # Airflow 2.8, whose image has no constraints file, and 3.3; other releases differ only in versions and extras.
         (AirflowVersion.V2_8, AirflowVersion.V3_3),
         BASES,
         (False, True),
@@ -62,7 +62,7 @@ def lint(folder: Path, texts: list[str]) -> str:
 
 @pytest.mark.skipif(HADOLINT is None, reason="not run: needs hadolint in .venv; make environments")
 def test_hadolint_has_no_findings_in_any_dockerfile(tmp_path):
-    """Hadolint has no findings in any variant."""
+    """Hadolint has no findings in any variant of the generated Dockerfile."""
     texts = sorted({dockerfile(recipe) for recipe in VARIANTS})
     texts += [dockerfile(replace(VARIANTS[-1], version=v, base=b)) for v in AirflowVersion.ALL for b in BASES]
     assert len(texts) > 150
@@ -79,8 +79,8 @@ def test_hadolint_has_no_findings_in_any_dockerfile(tmp_path):
         ("USER airflow", "USER root", "DL3002"),
     ],
 )
-def test_hadolint_detects_omissions(tmp_path, before, after, rule):
-    """Without one of the precautions, hadolint has a finding."""
+def test_hadolint_detects_a_missing_precaution_in_a_dockerfile(tmp_path, before, after, rule):
+    """If a precaution is removed from the generated Dockerfile, hadolint has a finding."""
     text = dockerfile(VARIANTS[-1])
     assert before in text
     assert rule in lint(tmp_path, [text.replace(before, after)])
@@ -98,7 +98,7 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
     pins = re.findall(r"^([\w.-]+==[^\s;\\]+)(.*?)\s*\\?$", lock, re.MULTILINE)
     (home / "constraints.txt").write_text("\n".join([*(pin + marker for pin, marker in pins), constraint, ""]))
     (home / "requirements.txt").write_text("\n".join(requirements))
-    # This script makes pip resolve against that environment, without changing it.
+    # This script runs pip on the environment of *release* with --dry-run, so that the environment does not change.
     (bin_ / "pip").write_text(
         f'#!/bin/sh\nverb="$1"; shift\n[ "$verb" = install ] && set -- --dry-run "$@"\n'
         f'exec "{sys.executable}" -m pip --python "{environment}" "$verb" "$@"\n'
@@ -117,7 +117,7 @@ def install(folder: Path, release: str, *requirements: str, constraint: str = ""
 
 
 def test_requirements_override_constraints(tmp_path):
-    """A package with a version in requirements.txt has no constraint, whatever the spelling of its name."""
+    """A package with a version in requirements.txt has no constraint, in any spelling of the package's name."""
     constraints = "Flask-AppBuilder==4.5.3\nflask-appbuilder-more==1.0\nPyYAML==6.0.2\nzope.event==5.0\n"
     (tmp_path / "constraints.txt").write_text(constraints)
     recipe = Recipe(version=AirflowVersion.V3_3, requirements=("flask_appbuilder>=4.6", "pyyaml", "Zope_Event~=5.1"))
@@ -140,8 +140,8 @@ def pip_tests(test):
 
 
 @pip_tests
-def test_pip_installs_the_constrained_or_required_version(tmp_path, release):
-    """Airflow is unchanged."""
+def test_pip_installs_the_version_in_requirements_txt_or_constraints(tmp_path, release):
+    """A version in requirements.txt overrides the constraint; Airflow's packages are unchanged."""
     broker = CeleryExecutor(broker=SqsBroker())
     added = broker.plan(ExecutorContext(version=AirflowVersion.of(release))).requirements
     assert any(line.startswith("pycurl") for line in added)
@@ -186,7 +186,7 @@ def test_a_slim_image_has_the_packages_that_the_cluster_requires(release):
 @pytest.mark.parametrize("python", sorted({version.python for version in AirflowVersion.ALL}))
 @pytest.mark.parametrize("processor", ["x86_64", "aarch64"])
 def test_packages_for_sqs_have_wheels_for_each_python_and_processor(tmp_path, python, processor):
-    """Images have no compiler."""
+    """The packages need wheels, because images have no compiler."""
     added = SqsBroker().plan(AirflowVersion.V2_11, ["default"]).requirements
     platform = ("--python-version", python, "--python-platform", f"{processor}-manylinux_2_36")
     run = subprocess.run(

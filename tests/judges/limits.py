@@ -15,7 +15,7 @@ from typing import Any
 Template = dict[str, Any]
 Sized = Iterable[tuple[str, int]]
 
-# Lengths of the longest values of references: PSEUDO parameters, and an ARN or endpoint as REFERENCE for all others.
+# Lengths of the longest values: PSEUDO for pseudo parameters, REFERENCE (an ARN or endpoint) for all other references.
 PSEUDO = {"AWS::Region": 14, "AWS::AccountId": 12, "AWS::Partition": 10, "AWS::URLSuffix": 16, "AWS::StackName": 128}
 REFERENCE = 128
 # Bytes of the command that the amazon provider's ECS executor adds to RunTask: a task instance as JSON with token, ids

@@ -251,7 +251,7 @@ def _task_needs(graph: Graph, definition: str, groups: list[str], *kinds: str) -
 
 
 def prerequisites_of_services(graph: Graph) -> Found:
-    """A service starts tasks as soon as it is created, and too many failures roll the deployment back."""
+    """A service starts tasks as soon as it exists, so resources that its tasks use must exist before."""
     for name in graph.of("AWS::ECS::Service"):
         network = graph.get(name, "NetworkConfiguration", "AwsvpcConfiguration") or {}
         for definition in graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition"):
@@ -273,7 +273,7 @@ def prerequisites_of_services(graph: Graph) -> Found:
 
 
 def prerequisites_of_migrations(graph: Graph) -> Found:
-    """The migration gate runs its task while it is created."""
+    """The migration gate runs its task while it is created, so resources that the task uses must exist before."""
     for name in graph.gates:
         (definition,) = graph.named(graph.get(name, "TaskDefinition"), "AWS::ECS::TaskDefinition")
         (function,) = graph.named(graph.get(name, "ServiceToken"), "AWS::Lambda::Function")

@@ -48,7 +48,7 @@ def findings(folder: Path, build: Callable[[Callable[..., App]], object]) -> dic
 
 
 def production(make: Callable[..., App]) -> None:
-    """Run the example with the context of its cdk.json."""
+    """Run the production example with the context of its cdk.json."""
     folder = REPOSITORY / "examples/production"
     context = json.loads((folder / "cdk.json").read_text()).get("context", {})
     with mock.patch("aws_cdk.App", functools.partial(make, context=context)):
@@ -56,7 +56,7 @@ def production(make: Callable[..., App]) -> None:
 
 
 def with_everything(make: Callable[..., App]) -> None:
-    """Create a cluster with every argument that the table suggests."""
+    """Create a cluster with every argument that the NIST table in security.md suggests."""
     app = make()
     stack = Stack(app, "Data")
     subnets = [
@@ -83,13 +83,13 @@ def with_everything(make: Callable[..., App]) -> None:
 ROWS = table(page("concepts/security.md"), "What the NIST 800-53 r5 pack finds")[1:]
 
 
-def test_the_table_has_the_findings_of_the_production_example(tmp_path):
-    """The table has exactly the findings of the production example."""
+def test_the_nist_table_has_the_findings_of_the_production_example(tmp_path):
+    """The table in security.md has exactly the findings of the production example."""
     assert sorted(findings(tmp_path, production)) == sorted(row[0] for row in ROWS)
 
 
-def test_the_arguments_in_the_table_remove_their_findings(tmp_path):
-    """With the suggested arguments, the cluster has no findings of these rules."""
+def test_the_arguments_in_the_nist_table_remove_the_findings(tmp_path):
+    """With the arguments that the table suggests, the cluster has no findings of the table's rules."""
     named = {row[0] for row in ROWS if re.search(r"`(Web|RedisBroker|vpc|encryption_key)\b", row[2])}
     assert named == {
         "ALBWAFEnabled",

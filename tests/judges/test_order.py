@@ -38,7 +38,7 @@ DESTROY = {"removal_policy": RemovalPolicy.DESTROY}
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_resources_of_each_example_have_the_required_order(name):
-    """Each example has the required order."""
+    """faults() reports nothing for the templates of each example."""
     # Stacks without a migration gate contain stand-ins for the user's existing resources.
     clusters = [template for template in example(name).templates.values() if resources(template, GATE)]
     assert clusters
@@ -86,14 +86,14 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_the_resources_of_each_variant_have_the_required_order(name):
-    """Each variant has the required order."""
+def test_the_resources_of_each_cluster_variant_have_the_required_order(name):
+    """faults() reports nothing for the template of each variant."""
     assert faults(template_of(**VARIANTS[name])) == []
 
 
 @functools.cache
 def grown(*, first):
-    """Return the template of a cluster with added pools, ECS tasks and grants; with *first*, grants come first."""
+    """Return the template of a cluster with added pools, ECS tasks and grants; with *first*, grants are added first."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -111,8 +111,8 @@ def grown(*, first):
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_added_pools_tasks_and_grants_have_the_required_order(first):
-    """Additions have the required order."""
+def test_resources_of_added_pools_tasks_and_grants_have_the_required_order(first):
+    """faults() reports nothing for a cluster with added worker pools, ECS tasks and grants."""
     template = grown(first=first)
     assert faults(template) == []
     (grants,) = [name for name in resources(template, "AWS::IAM::Policy") if name.startswith("AirflowGrants")]
@@ -228,8 +228,8 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_each_missing_order_is_reported(name):
-    """faults() reports each missing order."""
+def test_faults_reports_each_missing_order(name):
+    """faults() reports each missing order that a change of the template causes."""
     change, expected = BREAKS[name]
     found = broken(grown(first=True), change)
 
@@ -241,7 +241,7 @@ def test_each_missing_order_is_reported(name):
     assert [words for words in expected if not any(begins(line, words) for line in found)] == []
 
 
-def test_looking_for_faults_does_not_change_the_template():
+def test_faults_does_not_change_the_template():
     """faults() does not change the template."""
     template = template_of()
     before = json.dumps(template)

@@ -145,8 +145,8 @@ def test_each_example_is_far_below_every_limit(name):
     assert near == []
 
 
-def test_the_default_cluster_has_a_count_for_each_limit():
-    """The default cluster has a count for each limit, except those listed."""
+def test_the_template_of_the_default_cluster_counts_towards_each_limit():
+    """The template of the default cluster counts towards each limit, except the listed ones."""
     (template,) = example("quickstart").templates.values()
     counted = {limit.name for limit in LIMITS if any(number for _, number in limit.count(template))}
     # The default cluster contains nothing that counts towards these limits, such as Aurora or SSM parameters.
@@ -166,12 +166,12 @@ def test_the_default_cluster_has_a_count_for_each_limit():
 
 @pytest.mark.parametrize("limit", LIMITS, ids=[limit.name for limit in LIMITS])
 def test_each_exceeded_limit_is_reported_by_name(limit):
-    """Each exceeded limit is reported by name."""
+    """exceeded() reports each exceeded limit by name."""
     assert any(limit.name in finding for finding in exceeded(OVER[limit.name]))
 
 
 def test_references_count_as_their_longest_text():
-    """References count as their longest text."""
+    """A reference counts as its longest possible value."""
     assert text({"Ref": "AWS::Region"}) == "r" * 14
     assert len(text({"Fn::Join": ["-", ["a", {"Ref": "Bucket"}, "b"]]})) == REFERENCE + 4
     assert len(text({"Fn::Sub": "${AWS::AccountId}.dkr.${A}"})) == 12 + 5 + REFERENCE

@@ -1,4 +1,4 @@
-"""The quickstart with another image and removal policy."""
+"""The quickstart, whose image and removal policy can be set by environment variables."""
 
 import os
 
