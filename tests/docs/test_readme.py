@@ -95,7 +95,7 @@ def _misspelled() -> Settings:
     return resolve(ClusterArguments(version=AirflowVersion.V3_3, config={"core": {"paralelism": 1}}))
 
 
-# The comparison's statements about this library, each with a check. If the check of a "not yet" fails, the feature exists.
+# Statements of the comparison about this library, each with a check. The check of a "not yet" fails once it is done.
 OURS: dict[str, tuple[str, Callable[[], bool]]] = {
     "You write": ("Python, typed", (ROOT / "src/cdk_airflow_ecs/py.typed").exists),
     "Airflow": (LINES, lambda: f"Apache Airflow {LINES} on Amazon ECS" in FIRST),

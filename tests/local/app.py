@@ -1,4 +1,4 @@
-"""A CDK app with one cluster, configured by TEST_EXECUTOR and TEST_AIRFLOW; its DAGs use TEST_LEDGER and TEST_FAR."""
+"""A CDK app with one cluster, configured by environment variables; its DAGs read TEST_LEDGER and TEST_FAR."""
 
 import os
 

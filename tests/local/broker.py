@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wire import within
 
-# +1339518083.107412 [0 198.18.7.11:60866] "BRPOP" "default" …
+# A line is, for example: +1339518083.107412 [0 198.18.7.11:60866] "BRPOP" "default" …
 _LINE = re.compile(r'\+[\d.]+ \[(\d+) (\S+):\d+\] "(\w+)"')
 
 
@@ -43,7 +43,7 @@ class Monitor(AbstractContextManager):
         saved = json.loads((self.state / "secrets.json").read_text())
         (password,) = (text for name, text in saved.items() if "BrokerToken" in name)
         context = ssl.create_default_context(cafile=str(self.state / "authority" / "ca.crt"))
-        number = self.address.split(".")[2]  # of the run's network
+        number = self.address.split(".")[2]  # the number of the run's network
         plain = within(f"airflow-ecs-{number}-hub", socket.socket)
         plain.settimeout(10)
         plain.connect((self.address, 6379))

@@ -102,7 +102,7 @@ class Absent:
     tries: bool = False
 
     def judge(self, observed: Observed) -> tuple[bool, str, str]:
-        """Return whether it is absent and no rule allows it, the rule that does, and the observation."""
+        """Return whether the connection is absent and not allowed, the rule that allows it, and the observation."""
         if self.target == "DAG files":
             times, rule = observed.asked(self.source, "s3", self.target), ""
         else:

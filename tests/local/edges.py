@@ -241,7 +241,7 @@ class Observed:
 
     @classmethod
     def of(cls, wire: Wire, account: Account, done: Mapping[tuple[str, int, str], int]) -> Observed:
-        """Name the clients and servers of recorded packets, commands and requests by the account's descriptions."""
+        """Return the recorded packets, commands and requests, with clients and servers named as in the plan."""
         names = {METADATA: AGENT, wire.this_machine: MACHINE, **account.names()}
         buckets = account.buckets()
         calls: dict[tuple[str, str, str], int] = {}
@@ -253,7 +253,7 @@ class Observed:
         return cls(edges(wire, names, account.port), calls, account.rules(), commands)
 
     def asked(self, who: str, service: str, what: str = "") -> int:
-        """Return a component's number of requests to a service with *what* in operation or bucket content."""
+        """Return how many requests a component sent to an AWS service with *what* in operation or bucket content."""
         return sum(n for (name, of, done), n in self.calls.items() if (name, of) == (who, service) and what in done)
 
     @property

@@ -1,4 +1,4 @@
-"""A CDK app whose cluster is configured by TEST_BROKER, TEST_AIRFLOW, and Airflow options as JSON in TEST_CONFIG."""
+"""A CDK app whose cluster the environment variables TEST_BROKER, TEST_AIRFLOW and TEST_CONFIG (JSON) configure."""
 
 import json
 import os

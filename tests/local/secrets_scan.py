@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from cdk_airflow_ecs.local.stores.postgres_programs import ROOT_DATA
 
-_LONGEST = 1 << 24  # bytes of one file that are read
+_LONGEST = 1 << 24  # maximum number of bytes read from one file
 # A signed token (JWT) with which Airflow authorizes a task or a user.
 _TOKEN = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}")
 

@@ -1,4 +1,4 @@
-"""Sends requests of another user of this machine to the local AWS API."""
+"""Sends requests to the local AWS API as another user of this machine."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from cdk_airflow_ecs.local.network.addresses import Addresses
 from cdk_airflow_ecs.local.network.namespaces import NotAllowed
 from cdk_airflow_ecs.local.refusal import Refusal
 
-# The program of a server that returns the task's name.
+# A Python program: an HTTP server that returns the task's name.
 SERVER = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ else:
 
 @pytest.fixture(params=networks(), ids=lambda isolated: "namespaces" if isolated else "loopback")
 def addresses(request) -> Iterator[Addresses]:
-    """Open addresses of one kind."""
+    """Open the addresses of a local run, with network namespaces or on the loopback."""
     found = Addresses.open(isolated=request.param)
     yield found
     found.close()
@@ -61,7 +61,7 @@ def serve(task: TaskAddress, host: str) -> subprocess.Popen:
 
 @pytest.mark.slow
 def test_two_tasks_can_serve_the_same_port(addresses: Addresses):
-    """Tasks and this process reach both servers; the processes of a released task are killed."""
+    """Other tasks and this process reach the server of each task; the processes of a released task are killed."""
     tasks = [addresses.add(name) for name in ("one", "two", "three")]
     assert len({task.ip for task in tasks}) == 3
     # Airflow's log server listens on all addresses, so two of them need namespaces.
@@ -85,7 +85,7 @@ def test_two_tasks_can_serve_the_same_port(addresses: Addresses):
             server.wait()
 
 
-def test_running_tasks_resolve_changed_names(addresses: Addresses):
+def test_running_tasks_resolve_changed_dns_names(addresses: Addresses):
     """Running tasks immediately resolve a changed DNS name to its new addresses."""
     one, two = addresses.add("one"), addresses.add("two")
     addresses.point("api.internal", [one.ip, two.ip])
@@ -110,7 +110,7 @@ def test_running_tasks_resolve_changed_names(addresses: Addresses):
     assert addresses.resolve("api.internal") == "api.internal"
 
 
-def test_the_host_name_of_a_task_is_its_address(addresses: Addresses):
+def test_the_host_name_of_a_task_resolves_to_its_address(addresses: Addresses):
     """The host name of a task resolves to its address."""
     task = addresses.add("worker")
     own = run(task, "import socket;print(socket.gethostname(), socket.gethostbyname(socket.getfqdn()))").split()
@@ -162,7 +162,7 @@ def test_new_tasks_do_not_change_the_hardware_address_of_the_bridge():
 
 
 def test_two_local_runs_have_different_addresses(addresses: Addresses):
-    """A second run has other addresses than the first, and its end does not affect the first."""
+    """A second run has other addresses than the first, and the end of the second does not affect the first."""
     task = addresses.add("one")
     other = Addresses.open(isolated=addresses.isolated)
     try:
@@ -173,8 +173,8 @@ def test_two_local_runs_have_different_addresses(addresses: Addresses):
 
 
 @pytest.mark.slow
-def test_namespaces_of_a_killed_run_are_removed():
-    """The next run removes the namespaces of a killed run and their processes."""
+def test_network_namespaces_of_a_killed_run_are_removed():
+    """The next run removes the network namespaces of a killed run and kills the processes in them."""
     if reason := why_not_isolated():
         with pytest.raises(Refusal, match="namespaces are not allowed"):
             Addresses.open(isolated=True)

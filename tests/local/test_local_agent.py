@@ -17,7 +17,7 @@ class Task(SimpleNamespace):
     is_over = False
 
     def stop(self, reason, code, longest) -> None:
-        """End, and record the order."""
+        """End the task, and append its group to the list of ended tasks."""
         del reason, code, longest
         self.is_over = True
         self.ended.append(self.record.group)

@@ -25,10 +25,10 @@ DOCUMENTED = [
     (2, 3, "0-X--", "OK", "OK", "ALARM", "OK"),
     (2, 3, "----0", "OK", "OK", "ALARM", "OK"),
     (2, 3, "---X-", "ALARM", "kept", "ALARM", "OK"),
-    # From the text of that page: the next value may be within the threshold.
+    # From the text of that page: one breaching value without later data is not enough if 3 of 3 must breach.
     (3, 3, "----X", "OK", "OK", "ALARM", "OK"),
     (3, 3, "---X-", "OK", "OK", "ALARM", "OK"),
-    # 1 of 1, as in queue scaling: the last value decides; without values the state is kept.
+    # 1 of 1, as in QueueScaling: the last value decides the state; without values, the treatment decides.
     (1, 1, "X--", "ALARM", "ALARM", "ALARM", "ALARM"),
     (1, 1, "0--", "OK", "OK", "OK", "OK"),
     (1, 1, "---", "INSUFFICIENT_DATA", "kept", "ALARM", "OK"),
@@ -36,7 +36,7 @@ DOCUMENTED = [
 
 
 def alarm(*queries: Query, **given) -> Alarm:
-    """Return an alarm that is raised by values of at least 1."""
+    """Return an alarm whose metric breaches the threshold with values of at least 1."""
     defaults = {"comparison": "GreaterThanOrEqualToThreshold", "threshold": 1, "periods": 1, "to_alarm": 1}
     return Alarm(name="it", queries=queries or (Query(id="m1", metric=Metric("n", "m")),), **defaults | given)
 
@@ -44,7 +44,7 @@ def alarm(*queries: Query, **given) -> Alarm:
 @pytest.mark.parametrize("treatment", TREATMENTS)
 @pytest.mark.parametrize("row", DOCUMENTED, ids=lambda row: f"{row[0]} of {row[1]} {row[2]}")
 def test_missing_data_is_treated_as_documented(row, treatment):
-    """Each row of the documentation's tables gives the documented state."""
+    """For each row of CloudWatch's tables about missing data, the alarm has the documented state."""
     to_alarm, periods, text, *states = row
     expected = dict(zip(TREATMENTS, states, strict=True))[treatment]
     values = [{"0": 0.0, "X": 2.0, "-": None}[sign] for sign in text]
@@ -54,14 +54,14 @@ def test_missing_data_is_treated_as_documented(row, treatment):
 
 
 def test_an_alarm_evaluates_only_complete_periods():
-    """An alarm retrieves complete minutes, two more than it evaluates."""
+    """An alarm retrieves only complete minutes, two more than its evaluation periods."""
     samples = [Sample.of(at, at) for at in (60, 119, 120, 185)]
     values = alarm(Query(id="m1", metric=Metric("n", "m"), statistic="Maximum")).values(lambda *_: samples, 190)
     assert values == [None, 119, 120]
 
 
-def test_an_alarm_can_use_an_expression():
-    """The alarm's value is the expression's; the metrics are only inputs."""
+def test_an_alarm_can_use_a_metric_math_expression():
+    """The alarm compares the result of the expression with the threshold; the metrics are only inputs."""
     queries = (
         Query(id="visible", metric=Metric("AWS/SQS", "Visible"), statistic="Maximum", is_returned=False),
         Query(id="hidden", metric=Metric("AWS/SQS", "NotVisible"), statistic="Maximum", is_returned=False),
@@ -94,7 +94,7 @@ def test_metric_math_combines_series_at_common_times(text, expected):
 @pytest.mark.parametrize(
     "text", ["ANOMALY_DETECTION_BAND(m1, 2)", "SELECT MAX(x) FROM y", "m9", "[m1]", "__import__('os')"]
 )
-def test_unsupported_expressions_are_errors(text):
+def test_unsupported_metric_math_expressions_are_errors(text):
     """The error of an unsupported expression contains the expression."""
     with pytest.raises(ValueError, match=r"the (expression|query)"):
         answer(
@@ -104,8 +104,8 @@ def test_unsupported_expressions_are_errors(text):
         )
 
 
-def test_an_expression_that_refers_to_itself_is_an_error():
-    """Two expressions that refer to each other are an error, not an endless loop."""
+def test_metric_math_expressions_that_refer_to_each_other_are_an_error():
+    """Two expressions that refer to each other raise an error instead of an endless loop."""
     with pytest.raises(ValueError, match="refers to itself"):
         answer([Query(id="e1", expression="e2"), Query(id="e2", expression="e1")], list, Window(start=0, end=60))
 
@@ -130,8 +130,8 @@ def event(**values) -> str:
     return json.dumps({"_aws": {"Timestamp": 1000, "CloudWatchMetrics": [directive]}, "Cluster": "c", **values})
 
 
-def test_a_metric_in_a_log_line_becomes_data():
-    """An event creates a metric for each dimension set whose values it has; a missing metric is skipped."""
+def test_a_log_line_in_the_embedded_metric_format_becomes_metric_data():
+    """A log line creates a metric for each dimension set whose values it contains; a missing metric is skipped."""
     found = list(embedded(event(Pool="default", RequiredWorkers=[3, 4]), 0))
     assert [namespace for namespace, _ in found] == ["cdk-airflow-ecs"] * 2
     assert [[each["Value"] for each in datum["Dimensions"]] for _, datum in found] == [["c", "default"], []]

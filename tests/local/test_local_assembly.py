@@ -69,7 +69,7 @@ def test_stacks_are_in_the_order_of_their_dependencies(tmp_path):
     assert other.unsupported == ("dockerBuildContexts",)
 
 
-def test_one_template_is_enough(tmp_path):
+def test_a_template_without_a_manifest_is_read_as_a_stack(tmp_path):
     """A template without manifest is read as a stack, with the assets beside it."""
     write(tmp_path, A=[])
     (stack,) = read(tmp_path / "A.template.json")
@@ -97,8 +97,8 @@ def test_a_folder_without_a_cloud_assembly_is_refused(tmp_path):
         read(tmp_path)
 
 
-def test_substitutions_have_unique_names():
-    """Each substitution has a unique name and all four texts."""
+def test_documented_differences_from_aws_have_unique_names():
+    """Each difference from AWS that `--explain` lists has a unique name and all four texts."""
     names = [each.name for each in SUBSTITUTIONS]
     assert len(set(names)) == len(names)
     assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)

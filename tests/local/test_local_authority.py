@@ -56,7 +56,7 @@ def test_tls_clients_refuse_other_names_and_authorities(tmp_path: Path):
         shake_hands(issued, Authority(tmp_path / "b").certificate, "db.example.com")
 
 
-def test_certificates_are_reused(tmp_path: Path):
+def test_a_second_run_reuses_the_local_certificates(tmp_path: Path):
     """A second run uses the same authority and certificates, so that clients keep trusting them."""
     first = Authority(tmp_path / "a")
     issued = first.issue(["a", "b"])

@@ -210,7 +210,7 @@ def test_executors_that_start_ecs_tasks_are_refused_in_compose(synthesized):
 
 @pytest.mark.slow
 def test_generated_secrets_follow_the_rules_of_the_template(synthesized):
-    """Generated secrets have the template's length and alphabet, and `remember` keeps them."""
+    """Generated secrets have the template's length and alphabet; the function passed as `remember` can keep them."""
     secrets_: dict[str, str] = {}
 
     def remember(name: str, make) -> str:
@@ -298,7 +298,7 @@ def test_values_are_quoted_as_compose_reads_them():
     assert single_quoted("a$b\"c'd") == "'a$b\"c\\'d'"
 
 
-def test_every_compose_substitution_is_complete():
+def test_every_documented_difference_of_compose_is_complete():
     """Every documented difference of Compose has a unique name and all fields."""
     assert len({each.name for each in SUBSTITUTIONS}) == len(SUBSTITUTIONS)
     assert all(each.says and each.here and each.why for each in SUBSTITUTIONS)
@@ -316,7 +316,7 @@ def stack_of(definition: dict[str, Any], **resources: Any) -> assembly.StackFile
     return assembly.StackFile(name="Mine", template=template, region=None, files=(), images=())
 
 
-def test_an_image_is_built_as_deploy_builds_it(tmp_path):
+def test_compose_builds_an_image_like_cdk_deploy(tmp_path):
     """Compose builds an image asset with its build arguments, stage and Dockerfile."""
     given = ImageBuild(folder=tmp_path, file="docker/Dockerfile", arguments={"V": "a$b"}, target="final")
     assert _build(given) == {

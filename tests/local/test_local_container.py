@@ -157,7 +157,7 @@ def test_the_health_status_follows_the_health_checks():
 
 
 def test_a_health_check_that_hangs_fails():
-    """A health check fails when its timeout is over."""
+    """A health check fails when the timeout of the check is over."""
     check = {"command": ["CMD", "sleep", "600"], "interval": 1, "retries": 1, "timeout": 1}
     with temporary_state() as state:
         one = container(state, "import time; time.sleep(600)", healthCheck=check)
@@ -174,8 +174,8 @@ def test_unsupported_container_properties_are_refused():
     refuse_unknown({"name": "it", "repositoryCredentials": {"credentialsParameter": "arn"}})
 
 
-def test_a_script_of_the_image_calls_the_official_one(tmp_path):
-    """A Dockerfile's own entry point script is copied, and the official script that it calls exists."""
+def test_an_entry_point_script_of_an_image_can_call_the_official_script(tmp_path):
+    """The entry point script that a Dockerfile copies can call the official script, which exists at its path."""
     custom_script = tmp_path / "entrypoint.sh"
     custom_script.write_text('#!/bin/sh\necho "$1" in /opt/airflow\nexec /usr/bin/dumb-init -- /entrypoint "$@"\n')
     with temporary_state() as state:

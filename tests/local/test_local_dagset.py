@@ -30,7 +30,7 @@ def test_a_deferred_task_must_write_two_lines_to_the_ledger():
 
 
 def test_several_processes_write_one_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A process keeps the rows of others, and replaces the row of a repeated case."""
+    """A process keeps the rows that other processes wrote, and replaces the row of a repeated case."""
     monkeypatch.setenv("E2E_REPORT", str(tmp_path))
     for name, seconds in (("celery", 1), ("ecs", 2), ("celery", 3)):
         monkeypatch.setattr(matrix, "_ROWS", {})

@@ -54,7 +54,7 @@ def stores(done) -> Datastores:
     )
 
 
-def test_a_store_that_died_is_restarted(stores, done):
+def test_a_database_server_that_died_is_restarted(stores, done):
     """A server that died is restarted once, and both events are logged."""
     stores.servers["Cache"] = server = Server()
     stores.look()
@@ -72,7 +72,7 @@ def test_a_failed_restart_is_tried_again(stores, done):
     assert ("Cache", "it does not start") in done
 
 
-def test_saved_messages_are_restored_once(stores, monkeypatch):
+def test_saved_sqs_messages_are_restored_once(stores, monkeypatch):
     """Only the next run restores a queue's saved messages, even if that run is killed."""
     messages = [{"id": "1"}]
     put = []
@@ -85,7 +85,7 @@ def test_saved_messages_are_restored_once(stores, monkeypatch):
     assert put == [("http://x/1/work", messages), ("http://x/1/work", [])]
 
 
-def test_a_failed_start_keeps_saved_messages(stores, monkeypatch):
+def test_a_failed_start_of_a_run_keeps_saved_sqs_messages(stores, monkeypatch):
     """If a start fails before it creates a queue, the queue's saved messages are kept."""
     monkeypatch.setattr(State, "save_buckets", lambda *_: 0)
     monkeypatch.setattr(queues, "messages", lambda account, urls: {name: [] for name in urls})

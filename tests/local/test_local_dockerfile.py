@@ -149,7 +149,7 @@ def variables(context: Path, text: str) -> dict[str, str]:
         ("ENV PATH=/opt/airflow/bin:/usr/bin", {"PATH": "/env/bin:/h/bin:/usr/bin"}),
     ],
 )
-def test_image_paths_in_variables_become_paths_of_the_home(context: Path, text: str, expected: dict[str, str]):
+def test_image_paths_in_variables_become_paths_in_the_local_home(context: Path, text: str, expected: dict[str, str]):
     """Image paths in environment variables become paths in the container's home, and PATH contains Python."""
     found = variables(context, text)
     assert {name: found[name] for name in expected} == expected
@@ -211,11 +211,11 @@ def test_copy_and_add_put_files_where_docker_does(context: Path, text: str, expe
     """COPY and ADD put files and folders where Docker puts them."""
     found = places(after(context, text))
     assert found == {(name or context.name, place) for name, place in expected}
-    fill(context / "home", after(context, text))  # copying the files to a home succeeds
+    fill(context / "home", after(context, text))  # must not raise
 
 
 def test_copied_files_keep_their_mode(context: Path):
-    """Files in the home have their original mode or that of --chmod; folders that RUN creates exist."""
+    """Files copied to the home have their original mode or that of --chmod; folders that RUN creates exist."""
     (context / "run.sh").chmod(0o755)
     parts = after(
         context,
@@ -306,8 +306,8 @@ def test_debian_packages_of_a_dockerfile_are_recorded(context: Path):
         ("RUN apt-get remove -y vim", "`apt-get remove -y vim` in line 2"),
     ],
 )
-def test_differences_from_the_image_are_reported(context: Path, text: str, difference: str):
-    """Differences from the image, such as its user, are reported with the cause."""
+def test_differences_between_image_and_local_environment_are_reported(context: Path, text: str, difference: str):
+    """The user, for example, is ignored; each difference is reported with the instruction that causes it."""
     (found,) = after(context, text).differences
     assert difference in found
 
@@ -331,7 +331,7 @@ def test_a_stage_inherits_env_but_not_arg(context: Path):
 
 
 def test_packages_can_be_copied_from_a_builder_stage(context: Path):
-    """Packages and files can be copied from a builder stage of the same release."""
+    """Packages and files can be copied from a builder stage of the same Airflow release."""
     text = (
         "FROM apache/airflow:3.3.2 AS builder\nCOPY run.sh dags/\nRUN pip install a\n"
         "FROM apache/airflow:3.3.2\nCOPY --from=builder /home/airflow/.local /home/airflow/.local\n"
@@ -344,7 +344,7 @@ def test_packages_can_be_copied_from_a_builder_stage(context: Path):
 
 
 def test_onbuild_runs_in_the_next_stage(context: Path):
-    """ONBUILD has an effect only in a stage that is based on its stage."""
+    """ONBUILD has an effect only in a stage whose base is the stage with ONBUILD."""
     text = "FROM apache/airflow:3.3.2 AS a\nONBUILD COPY run.sh ./\nONBUILD RUN pip install a\n"
     assert places(parts_of(context, text)) == set()
     parts = parts_of(context, f"{text}FROM a\nRUN pip install b\n")

@@ -98,7 +98,7 @@ class Bench:
         return Counter(task["try_number"] for _, page in pages for task in page["task_instances"])
 
     def slots(self) -> int | None:
-        """Return the number of executor slots that are still used after the run, and therefore lost."""
+        """Return the number of executor slots that are still used after the run because the executor lost them."""
         time.sleep(5)  # the executor polls results every second
         os.kill(faults.processes(self.cluster.state, "Scheduler")[0], signal.SIGUSR2)
         time.sleep(3)

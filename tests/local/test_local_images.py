@@ -46,8 +46,8 @@ def test_official_images_are_recognized_by_name(name: str, kind: str | None):
     assert kind_of(name) == kind
 
 
-def test_an_unknown_image_is_refused():
-    """An unknown image is refused with its name and the remedy."""
+def test_an_image_other_than_official_ones_is_refused():
+    """An image that is not an official one is refused with its name and the remedy."""
     with pytest.raises(Refusal, match=r"ghcr\.io/acme/etl:7 is not supported.*--image ghcr\.io/acme/etl:7=DIR"):
         read_image("ghcr.io/acme/etl:7")
 
@@ -212,7 +212,7 @@ def test_a_python_other_than_the_images_is_reported(tmp_path: Path, uv: Path):
 
 
 def test_additional_extras_have_a_separate_environment(tmp_path: Path, uv: Path):
-    """Additional extras get a separate environment with packages of the release date; slim images ignore them."""
+    """Additional Airflow extras get a separate environment with packages of the release date; not for slim images."""
     environments = Environments(tmp_path / "cache", extras=["virtualenv", "google", "pandas"])
     made = environments.of("apache/airflow:3.3.2-python3.12")
     calls = uv.read_text()

@@ -10,7 +10,7 @@ QUIET = "".join(f"{n} 1 begins {90 + n / 5:.1f}\n{n} 1 ends {91 + n / 5:.1f}\n" 
 
 
 def outcome(text: str) -> Outcome:
-    """Evaluate the lines that tasks wrote."""
+    """Evaluate the lines that tasks wrote at their begin and end."""
     return Outcome(executions(text), struck=100.0, healed=110.0)
 
 
@@ -26,7 +26,9 @@ def test_a_run_without_repeated_tasks_has_no_errors():
 def test_a_task_that_the_fault_affected_may_run_again():
     """A task may be repeated if its try did not end, or its result was lost during the fault."""
     text = QUIET.replace("50 1 ends 101.0\n", "") + "50 2 begins 150.0\n50 2 ends 151.0\n"
-    judged = outcome(text + "45 2 begins 150.0\n45 2 ends 151.0\n")  # the first try of task 45 ended just at the fault
+    judged = outcome(
+        text + "45 2 begins 150.0\n45 2 ends 151.0\n"
+    )  # the first try of task 45 ended when the fault began
     assert judged.wrong() == []
     assert judged.repeated == [45, 50]
 

@@ -26,7 +26,7 @@ POLICY = {
         ("ecs", "RunTask", "", True),
         ("ecs", "StopTask", "", False),
         ("sts", "GetCallerIdentity", "", True),
-        ("sqs", "", "", True),  # only the body contains the action
+        ("sqs", "", "", True),  # the action is only in the request's body, which is not recorded
     ],
 )
 def test_a_request_that_no_policy_allows_is_listed(service, operation, bucket, allowed):

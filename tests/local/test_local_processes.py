@@ -14,8 +14,8 @@ from places import temporary_state
 from cdk_airflow_ecs.local.state import State
 
 
-def test_a_later_command_finds_and_stops_the_processes():
-    """A later command finds the processes of a state directory with their names, and stops them."""
+def test_another_command_finds_and_stops_the_recorded_processes():
+    """Another `airflow-ecs local` command finds the processes of a state directory with their names, and stops them."""
     with temporary_state() as state:
         process = state.processes.start("sleeper", ["sleep", "600"])
         later = State.open(state.directory)
@@ -46,7 +46,7 @@ def test_stopping_a_process_ends_its_grandchildren_too():
         process = state.processes.start("shell", ["sh", "-c", script])
         wait_for(lambda: sorted(Counter(map(session, marked(state))).values()) == [1, 2])
         state.processes.stop(process, seconds=0.2)
-        # Wait, because killed processes are visible for a moment. The one with its own session remains.
+        # Wait, because killed processes are visible for a moment. The process with its own session remains.
         wait_for(lambda: [session(each) == each for each in marked(state)] == [True])
         state.processes.stop_all()
         wait_for(lambda: not marked(state))

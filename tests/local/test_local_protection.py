@@ -68,7 +68,7 @@ class Cluster:
 
     @property
     def tasks(self) -> dict[str, Any]:
-        """The records of tasks, by ARN."""
+        """Return the ECS records of all tasks, by ARN."""
         return self.backend.tasks.setdefault("cluster", {})
 
     def desire(self, count: int) -> None:
@@ -114,7 +114,7 @@ def send(uri: str, body: Any = None, path: str = "/task-protection/v1/state") ->
             return error.code, json.load(error)
 
 
-def test_a_task_sets_and_removes_its_protection(cluster):
+def test_a_task_sets_and_removes_its_scale_in_protection(cluster):
     """A task protects itself for some minutes; the agent's endpoint and the ECS API return the protection."""
     task = cluster.task()
     arn = task.record.task_arn
@@ -136,7 +136,7 @@ def test_a_task_sets_and_removes_its_protection(cluster):
     assert not is_protected(task.record)
 
 
-def test_a_protection_expires(cluster):
+def test_the_scale_in_protection_of_a_task_expires(cluster):
     """A task whose protection has expired is not protected."""
     task = cluster.task()
     send(task.uri, {"ProtectionEnabled": True})
@@ -182,8 +182,8 @@ def test_only_tasks_of_services_with_a_task_role_can_be_protected(cluster):
     assert send(standalone.uri, on, "/task-protection/v2/state")[0] == 404
 
 
-def test_more_protected_tasks_than_desired_are_refused(cluster):
-    """ECS refuses to protect more tasks than the service's desired count, until one is released."""
+def test_more_protected_tasks_than_the_desired_count_are_refused(cluster):
+    """ECS refuses to protect more tasks than the service's desired count, until another task is released."""
     first, second = cluster.task(), cluster.task()
     on, off = {"ProtectionEnabled": True}, {"ProtectionEnabled": False}
     cluster.desire(1)
@@ -233,7 +233,7 @@ class Fleet:
         self.tasks.append(FleetTask(self.definition, str(len(self.tasks))))
 
     def settle(self, desired: int | None = None) -> list[str]:
-        """Follow the service until nothing changes, and return the tasks."""
+        """Run the service's scheduling until nothing changes, and return the tasks."""
         if desired is not None:
             self.service.record.desired_count = desired
         for _ in range(9):
@@ -256,7 +256,7 @@ class FleetTask:
         self.is_over = self.stopping = True
 
 
-def test_scale_in_leaves_protected_tasks():
+def test_scale_in_does_not_stop_protected_tasks():
     """At scale-in, a service stops unprotected tasks at once, and protected ones when they are released."""
     fleet = Fleet(4)
     assert len(fleet.settle()) == 4

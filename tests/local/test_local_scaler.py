@@ -199,15 +199,15 @@ def account():
 def cloud(account):
     """Deploy the template, and delete it afterwards."""
     made = Cloud(account)
-    made.record.running_count = 1  # the agent would set it
+    made.record.running_count = 1  # as the ECS agent would set it
     made.record.deployments[0]["rolloutState"] = "COMPLETED"
     yield made
     Deployment(made.stack).delete()
     assert made.stack.status == "DELETE_COMPLETE", made.stack.reason
 
 
-def test_a_pool_scales_out_and_to_zero(cloud):
-    """The desired count follows the metric from one to the maximum and to zero, one minute behind."""
+def test_a_worker_pool_scales_out_and_to_zero(cloud):
+    """The desired count follows the metric from one to the maximum and to zero, one minute later."""
     assert cloud.state == "OK"  # set by moto before the first evaluation
     found = [cloud.minute(required) for required in (0, 0, 2, 9, 0, 0, 0, 0)]
     assert found[-1] == 0
@@ -250,8 +250,8 @@ def test_get_metric_data_returns_the_metric_of_a_log_line(cloud):
     assert result["Timestamps"][0].timestamp() == cloud.clock // 60 * 60
 
 
-def test_scheduled_actions_change_the_limits(cloud):
-    """At its time and in its time zone, a scheduled action sets limits, which alarms then respect."""
+def test_scheduled_actions_change_the_scaling_limits(cloud):
+    """At the scheduled time in its time zone, an action sets minimum and maximum, which later alarms respect."""
     cloud.minute(0)
     cloud.minute(0)
     assert cloud.desired == 0
@@ -265,7 +265,7 @@ def test_scheduled_actions_change_the_limits(cloud):
     assert [cloud.minute(required) for required in (0, 0, 3, 3)] == [2] * 4
 
 
-def test_changed_limits_apply_at_once(cloud):
+def test_changed_scaling_limits_apply_at_once(cloud):
     """A minimum above the desired count, or a maximum below it, changes the desired count at once."""
     cloud.wait(5)
     cloud.target(MinCapacity=2)
@@ -293,8 +293,8 @@ def test_a_deployment_blocks_only_scale_in(cloud):
     assert cloud.minute(0) == 0
 
 
-def test_set_alarm_state_calls_the_actions(cloud):
-    """SetAlarmState calls the alarm's policy with the last values; the next evaluation corrects the state."""
+def test_set_alarm_state_runs_the_scaling_policy_of_the_alarm(cloud):
+    """SetAlarmState runs the alarm's scaling policy with the last values; the next evaluation corrects the state."""
     cloud.target(SuspendedState={"DynamicScalingOutSuspended": True})
     cloud.minute(3)
     cloud.minute(3)
@@ -307,8 +307,8 @@ def test_set_alarm_state_calls_the_actions(cloud):
     assert cloud.desired == 3
 
 
-def test_a_changed_state_notifies_topics(cloud):
-    """A topic receives one message for each change of the state; an unsupported action is reported once."""
+def test_a_changed_alarm_state_notifies_sns_topics(cloud):
+    """An SNS topic receives one message for each change of the alarm state; an unsupported action is reported once."""
     sns, sqs = cloud.client("sns"), cloud.client("sqs")
     topic, queue = sns.create_topic(Name="alarms")["TopicArn"], sqs.create_queue(QueueName="alarms")["QueueUrl"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=cloud.account.arn("sqs", "alarms"))
@@ -381,7 +381,7 @@ def test_unsupported_alarms_are_reported_once(cloud):
 
 
 def test_scaling_continues_after_an_error(cloud, monkeypatch):
-    """If a step of the scaler fails, the error is logged, and the next step scales."""
+    """If one step of the scaler fails, the error is logged, and the next step scales again."""
     passes = []
 
     def step():

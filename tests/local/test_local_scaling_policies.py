@@ -73,8 +73,8 @@ def test_exact_capacities_scale_between_zero_and_the_maximum(desired, breach, ex
         (PERCENT_OUT, 10, -1, None),
     ],
 )
-def test_percentages_as_in_the_documentation(policy, base, breach, expected):
-    """The bound nearer to the threshold is inclusive; changes are rounded towards zero, but not to zero."""
+def test_percent_steps_equal_the_example_in_the_aws_documentation(policy, base, breach, expected):
+    """A step's bound nearer to the threshold is inclusive; changes are rounded towards zero, but not to zero."""
     assert policy.wanted(breach=breach, base=base) == expected
 
 
@@ -84,7 +84,7 @@ def test_a_percentage_has_a_minimum_change():
     assert policy.wanted(breach=1, base=4) == 6
 
 
-def test_tasks_added_during_the_cooldown_count():
+def test_tasks_already_added_in_the_cooldown_are_subtracted():
     """In the cooldown after 2 added tasks, an alarm for 3 more adds 1, and an alarm for 2 more adds none."""
     last = Activity(until=300, before=2, after=4)
     assert by_steps(change(3), capacity(4), breach=0, last=last, now=299) == 5
@@ -115,8 +115,8 @@ def test_desired_counts_stay_within_the_limits(desired, adjustment, expected):
     assert found == expected
 
 
-def test_relative_changes_start_from_the_running_tasks():
-    """A relative change starts from the running tasks; a policy that adds tasks never removes any."""
+def test_relative_changes_start_from_the_running_count():
+    """A relative change is added to the running count; a policy that adds tasks never removes any."""
     assert by_steps(change(1), capacity(3, running=3), breach=0, last=None, now=0) == 4
     assert by_steps(change(1), capacity(3, running=1), breach=0, last=None, now=0) is None
 
@@ -162,7 +162,7 @@ def at(text: str) -> datetime:
         ("rate(1 day)", None, "2026-07-01 00:00", "2026-07-02 00:00"),
     ],
 )
-def test_the_next_time_of_a_schedule(expression, zone, moment, expected):
+def test_the_next_time_of_a_schedule_is_in_its_time_zone(expression, zone, moment, expected):
     """The next time of a schedule is after the given time, in the schedule's time zone."""
     schedule = Schedule.parse(expression, zone=zone, created=at("2026-07-01 00:00"))
     assert schedule.after(at(moment)) == (at(expected) if expected else None)

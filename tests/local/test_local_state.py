@@ -74,7 +74,7 @@ def test_a_state_directory_accepts_one_run_at_a_time(tmp_path: Path):
 
 
 def test_saved_bucket_objects_are_restored(tmp_path: Path):
-    """A run restores exactly the bucket objects that the previous run had at its end."""
+    """The next run restores exactly the bucket objects that existed at the end of the previous run."""
     state = State.open(tmp_path / "state")
     bucket = Bucket(**{"dags/a b.py": b"print()", "../../x": b"\0\xff"})
     assert state.save_buckets(bucket, {"Dags": "first"}) == 2

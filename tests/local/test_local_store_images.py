@@ -82,7 +82,7 @@ def healthy(place: tuple[State, TaskAddress], environment: Environment, check: l
 
 
 def environment_of(kind: str, folder: Path, origin: str) -> Environment:
-    """Create the environment of an image with the system's server or the embedded one."""
+    """Create the environment of an image, with the system's database server or the embedded one."""
     environment = Environments(folder).of({"postgres": "postgres:17", "redis": "redis:7"}[kind])
     if origin == "embedded":
         programs(kind, environment.bin, embedded=True)

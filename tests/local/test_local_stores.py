@@ -94,7 +94,7 @@ def query(server: PostgresServer, sql: str, password: str = HOSTILE, mode: str =
 
 
 def test_postgres_requires_tls_and_the_exact_password(postgres: PostgresServer, tmp_path: Path):
-    """A strict client connects with the password; plain text, a wrong password and a wrong authority are refused."""
+    """A strict client connects; plain text, a wrong password and a wrong certificate authority are refused."""
     assert postgres.kind.startswith(("system 1", "embedded 1"))
     output = query(postgres, "SELECT current_user, version()")
     assert output.stdout.startswith("mas'ter|PostgreSQL 1"), output.stderr
@@ -126,7 +126,7 @@ def test_postgres_keeps_committed_data(postgres: PostgresServer):
     postgres.ensure('air"flow', "mas'ter", HOSTILE)
 
 
-def test_the_master_user_makes_roles_and_databases(postgres: PostgresServer):
+def test_the_postgres_master_user_creates_roles_and_databases(postgres: PostgresServer):
     """As on RDS, the master user can create roles and databases but is not a superuser."""
     name = f"r{secrets.token_hex(4)}"
     assert query(postgres, f"CREATE ROLE {name} LOGIN").returncode == 0
@@ -166,7 +166,7 @@ def test_the_error_of_a_failed_postgres_start_contains_its_log(place):
 
 
 def test_redis_requires_tls_and_the_password(redis: RedisServer, tmp_path: Path):
-    """Redis refuses clients without TLS, without the password or with another authority."""
+    """Redis refuses clients without TLS, without the password or with another certificate authority."""
     assert redis.kind.startswith(("system ", "embedded "))
     assert redis.command("SET", "a", "b\r\nc") == "+OK"
     with redis.address.connect(6379, 60) as client:
@@ -209,8 +209,8 @@ def test_no_secret_of_redis_can_be_read_by_others(redis: RedisServer):
         assert file.stat().st_mode & 0o077 == 0, file
 
 
-def test_development_stores_use_plain_text(place, embedded: bool):
-    """Development stores in containers run without TLS."""
+def test_stores_in_containers_use_no_tls(place, embedded: bool):
+    """PostgreSQL and Redis containers for development run without TLS."""
     state, addresses, _ = place
     programs, program = Programs.find(embedded=embedded), Program.find(embedded=embedded)
     database = PostgresServer(state, "plain", address=addresses.add("db"), authority=None, programs=programs)
@@ -229,8 +229,8 @@ def test_development_stores_use_plain_text(place, embedded: bool):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
-def test_a_server_in_a_private_folder_is_copied(tmp_path: Path):
-    """A server in a folder that other users cannot enter is copied first."""
+def test_a_database_program_in_a_private_folder_is_copied(tmp_path: Path):
+    """A server program in a folder that other users cannot enter is copied before its start."""
     hidden = tmp_path / "root"
     hidden.mkdir(mode=0o700)
     bundled = Programs.find(embedded=True)
@@ -258,11 +258,11 @@ def test_a_server_in_a_private_folder_is_copied(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs its servers as someone else")
-def test_two_runs_copy_a_server_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """If two runs copy the server at the same time, the slower one uses the other's copy and removes its own."""
+def test_two_runs_copy_a_database_program_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """If two runs copy the program at the same time, the slower one removes its copy and uses that of the other."""
     program = tmp_path / "root/package/pginstall/bin/postgres"
     program.parent.mkdir(parents=True)
-    program.touch()  # it is not executable
+    program.touch()  # the file is not executable
     copies, real = tmp_path / "copies", shutil.copytree
 
     def copytree(*words: object, **options: object) -> None:
@@ -275,7 +275,7 @@ def test_two_runs_copy_a_server_in_parallel(tmp_path: Path, monkeypatch: pytest.
     assert [path.name for path in copies.iterdir()] == ["postgresql-15.1"]
 
 
-def test_a_starting_run_keeps_the_data_of_others(tmp_path: Path):
+def test_a_starting_run_keeps_the_data_folders_of_other_runs(tmp_path: Path):
     """A starting run removes unused data folders, but not those of other runs."""
     owner = State.open(tmp_path / "state")
     folder = tmp_path / "data"

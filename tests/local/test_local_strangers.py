@@ -155,7 +155,7 @@ for word in sys.argv[1:]:
     try:
         for command in commands:
             subprocess.run(["ip", *command.split()], check=True)
-        for _ in range(100):  # the cluster itself reaches the server
+        for _ in range(100):  # wait until the cluster itself reaches the server
             try:
                 addresses.connect((task.ip, 18080), 5).close()
                 break

@@ -91,7 +91,7 @@ def test_a_task_whose_essential_container_cannot_run_fails(runtime):
 
 
 def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
-    """Run a task and return its record at the end."""
+    """Run a task and return its ECS record at the end."""
     record = begun(runtime, *containers)
     end = time.monotonic() + 120
     while record.status != "STOPPED":
@@ -102,7 +102,7 @@ def ended(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
 
 
 def begun(runtime: TaskRuntime, *containers: dict) -> SimpleNamespace:
-    """Start a task and return its record."""
+    """Start a task and return its ECS record."""
     identifier = uuid4().hex
     record = SimpleNamespace(
         id=identifier,
@@ -231,8 +231,8 @@ while time.monotonic() < end and open("{file}").read().count("started") < {start
     ],
     ids=["failure", "success", "ignored exit code", "too early", "too early for the default", "disabled"],
 )
-def test_a_container_restarts_only_after_the_period_of_its_policy(runtime, tmp_path, policy, ran, starts):
-    """A container restarts if it ran for the policy's period; one that exits earlier stays stopped."""
+def test_a_container_restarts_only_if_it_ran_for_the_restart_period(runtime, tmp_path, policy, ran, starts):
+    """A container restarts if it ran for the period of its restart policy; one that exits earlier stays stopped."""
     file = tmp_path / "starts"
     file.touch()
     seconds, code = ran

@@ -180,8 +180,8 @@ def test_expected_and_forbidden_connections_are_evaluated():
     found = observed(("ApiServer", "Pools/default", 8793), ("Pools/default", "Database", 5432), calls=calls)
     judged = {
         Connection("ApiServer", "Pools/default", 8793): True,
-        Connection("Pools/default", "ApiServer", 8081): False,  # the connection is missing
-        Connection("Pools/default", "Database", 5432): False,  # no rule allows the connection
+        Connection("Pools/default", "ApiServer", 8081): False,  # this connection was not made
+        Connection("Pools/default", "Database", 5432): False,  # no rule allows this connection
         ApiRequest("Pools/default", "s3", "DAG files"): True,
         ApiRequest("ApiServer", "s3", "DAG files"): False,
         Absent("ApiServer", "DAG files", "why"): True,
