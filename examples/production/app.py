@@ -13,6 +13,7 @@ from cdk_airflow_ecs import (
     AirflowCluster,
     AirflowVersion,
     CeleryExecutor,
+    DatabaseCleanup,
     RdsDatabase,
     RedisBroker,
     S3Dags,
@@ -67,6 +68,7 @@ class Platform(Stack):
             api_server=Service(count=2),
             scheduler=Service(count=2),
             triggerer=Service(cpu=1024, memory_mib=2048),
+            maintenance_tasks=[DatabaseCleanup(keep_days=180, schedule="cron(0 3 ? * SUN *)")],
         )
         alerts.grant_publish(airflow)  # DAGs may publish: on workers, triggerer and DAG processor
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.scaling_schedule import ScalingSchedule
     from cdk_airflow_ecs.capacity.service import Service
     from cdk_airflow_ecs.cluster import AirflowCluster
+    from cdk_airflow_ecs.commands.database_cleanup import DatabaseCleanup
+    from cdk_airflow_ecs.commands.handle import AirflowTaskHandle
     from cdk_airflow_ecs.dags.image import ImageDags
     from cdk_airflow_ecs.dags.s3 import S3Dags
     from cdk_airflow_ecs.databases.aurora import AuroraDatabase
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "AirflowCluster": "cluster",
     "AirflowImage": "images.airflow_image",
+    "AirflowTaskHandle": "commands.handle",
     "AirflowVersion": "airflow",
     "AuroraDatabase": "databases.aurora",
     "AwsLogs": "logs.awslogs",
@@ -50,6 +53,7 @@ _MODULES = {
     "CeleryExecutor": "executors.celery",
     "CloudWatchLogs": "logs.cloudwatch",
     "ContainerDatabase": "databases.postgres_container",
+    "DatabaseCleanup": "commands.database_cleanup",
     "EcsExecutor": "executors.ecs",
     "EcsTaskHandle": "ecs_task",
     "Executor": "executors.base",
@@ -84,6 +88,7 @@ _MODULES = {
 __all__ = [
     "AirflowCluster",
     "AirflowImage",
+    "AirflowTaskHandle",
     "AirflowVersion",
     "AuroraDatabase",
     "AwsLogs",
@@ -91,6 +96,7 @@ __all__ = [
     "CeleryExecutor",
     "CloudWatchLogs",
     "ContainerDatabase",
+    "DatabaseCleanup",
     "EcsExecutor",
     "EcsTaskHandle",
     "Executor",

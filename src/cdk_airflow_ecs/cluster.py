@@ -13,14 +13,12 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import warn
-from cdk_airflow_ecs.capacity.pools import WorkerPool
+from cdk_airflow_ecs.cluster_additions import ClusterAdditions
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
+from cdk_airflow_ecs.commands.attach import attach_airflow_tasks
 from cdk_airflow_ecs.dag_authors import DagAuthors
-from cdk_airflow_ecs.ecs_task import EcsTask, EcsTaskHandle
 from cdk_airflow_ecs.executors.bind import bind_executor
-from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.late_secrets import plan_without_late_secrets
 from cdk_airflow_ecs.migration.order import gate_services
 from cdk_airflow_ecs.monitoring.observe import attach_scaling, observe
@@ -37,10 +35,10 @@ from cdk_airflow_ecs.task_definitions import render_components
 if TYPE_CHECKING:
     from aws_cdk import aws_elasticloadbalancingv2 as elb
     from aws_cdk import aws_kms as kms
-    from aws_cdk import aws_secretsmanager as secretsmanager
 
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.capacity.service import Service
+    from cdk_airflow_ecs.commands.database_cleanup import DatabaseCleanup
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.databases.base import Database
     from cdk_airflow_ecs.executors.base import Executor
@@ -49,14 +47,13 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.migration.gate import Gate
     from cdk_airflow_ecs.monitoring.observed import ObservedCluster
-    from cdk_airflow_ecs.plan import Architecture
-    from cdk_airflow_ecs.render_context import RenderedComponent
+    from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
     from cdk_airflow_ecs.settings import Settings
     from cdk_airflow_ecs.web.web import Web
 
 
 @jsii.implements(ec2.IConnectable, iam.IGrantable)
-class AirflowCluster(Construct):
+class AirflowCluster(ClusterAdditions, Construct):
     """Apache Airflow on Amazon ECS, ready for production.
 
     The default cluster runs the newest supported Airflow with Celery on ElastiCache (Valkey), PostgreSQL on RDS and an
@@ -92,6 +89,7 @@ class AirflowCluster(Construct):
         container_insights: whether to collect Container Insights metrics, about $30 a month for five services. Without
             them, only the CPU and memory metrics of services exist.
         maintenance: set all services to zero tasks, for upgrades from Airflow 2 to 3.
+        maintenance_tasks: scheduled care of the database, such as ``[DatabaseCleanup(keep_days=90)]``.
         removal_policy: the removal policy of data. The default keeps buckets, keys and secrets, and takes a final
             snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
 
@@ -132,6 +130,7 @@ class AirflowCluster(Construct):
         enable_exec: bool | None = None,
         container_insights: bool = True,
         maintenance: bool = False,
+        maintenance_tasks: Sequence[DatabaseCleanup] = (),
         removal_policy: RemovalPolicy | None = None,
     ) -> None:
         subnets = {"task_subnets": task_subnets, "store_subnets": store_subnets, "web_subnets": web_subnets}
@@ -158,6 +157,7 @@ class AirflowCluster(Construct):
             enable_exec=enable_exec,
             container_insights=container_insights,
             maintenance=maintenance,
+            maintenance_tasks=maintenance_tasks,
         )
         settings = resolve(self._arguments)
         plan = plan_without_late_secrets(scope, settings)
@@ -178,7 +178,7 @@ class AirflowCluster(Construct):
         self._build(settings, plan)
         bind_executor(settings.executor, self._rendered, self._shared.ecs_cluster)
 
-    def _build(self, settings: Settings, plan: ClusterPlan) -> None:
+    def _build(self, settings: Settings, plan: ClusterPlan) -> RenderContext:
         warn(self, (*settings.advice, *check_secret_names(settings.may_hold_secrets())), self._warned)
         # Bind: create cluster resources.
         context = self._shared.bind(settings, plan)
@@ -193,112 +193,21 @@ class AirflowCluster(Construct):
         groups = {name: part.peer for name, part in rendered.items()}
         connect(edges, groups, context.connectables(), peers(settings.web.allow_from, context.network.vpc))
         self._authors.admit(added, self._gate.resource)
+        attach_airflow_tasks(settings, added, rendered, context, self._gate.resource)
         # Observe: add outputs and scaling.
         observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)
         if self._observed is None:
             add_outputs(self, observed)
         attach_scaling(added, observed)
         self._plan, self._rendered, self._observed = plan, rendered, observed
+        return replace(context, rendered=rendered)
 
-    def add_worker_pool(self, pool: WorkerPool) -> None:
-        """Add a pool of Celery workers, as if it were in ``CeleryExecutor(pools=[…])``.
-
-        Args:
-            pool: name, queues and size of the pool.
-
-        Raises:
-            ValueError: if the executor does not support pools, or a pool has this name.
-
-        Examples:
-            >>> from aws_cdk import App, Stack
-            >>> cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=AirflowVersion.V3_3)
-            >>> cluster.add_worker_pool(WorkerPool("heavy", cpu=4096, memory_mib=16384, spot=True))
-            >>> cluster.plan.component("Pools/heavy").spot
-            True
-        """
-        validation.instance("add_worker_pool(pool)", pool, WorkerPool, 'WorkerPool("heavy")')
-        executor = self._arguments.executor or CeleryExecutor()
-        self._grow(replace(self._arguments, executor=executor.with_pool(pool)))
-
-    def add_ecs_task(
-        self,
-        name: str,
-        *,
-        image: ecs.ContainerImage | str | None = None,
-        credentials: secretsmanager.ISecret | None = None,
-        entrypoint: Sequence[str] = (),
-        command: Sequence[str] = (),
-        cpu: int = 1024,
-        memory_mib: int = 2048,
-        ephemeral_storage_gib: int | None = None,
-        spot: bool = False,
-        architecture: Architecture | None = None,
-        environment: Mapping[str, str | ecs.Secret] | None = None,
-        task_role: iam.IRole | None = None,
-    ) -> EcsTaskHandle:
-        """Define an ECS task that DAGs start on Fargate with ``EcsRunTaskOperator``.
-
-        The Airflow variable ``ecs_<name>`` contains the operator's arguments::
-
-            EcsRunTaskOperator(
-                task_id="load",
-                overrides={"containerOverrides": [{"name": "etl", "command": ["python", "load.py"]}]},
-                **Variable.get("ecs_etl", deserialize_json=True),
-            )
-
-        Args:
-            name: name of the task and its container; hyphens become underscores in the variable.
-            image: a ``ecs.ContainerImage``, or an image's name in a registry. The default is the cluster's image.
-            credentials: secret with username and password for the registry of an image given by name.
-            entrypoint: the entry point. The default is that of the image.
-            command: the command, which a DAG can override. The default is that of the image.
-            cpu: CPU units; 1024 is one vCPU.
-            memory_mib: memory in MiB.
-            ephemeral_storage_gib: disk, 21 to 200 GiB. The default is Fargate's 20 GiB.
-            spot: use Fargate Spot: up to 70 % cheaper, but AWS may stop the task with two minutes' notice.
-            architecture: "x86_64" or "arm64". The default is that of the cluster's image.
-            environment: environment variables; values are text or ``ecs.Secret``. Those of Airflow's containers are not
-                added.
-            task_role: the task role. The default is a new role; use the returned handle to grant permissions.
-
-        Returns:
-            A handle for grants and connections.
-
-        Raises:
-            ValueError: for an invalid argument, or a duplicate name.
-
-        Examples:
-            >>> from aws_cdk import App, Stack
-            >>> from aws_cdk import aws_ecs as ecs
-            >>> cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=AirflowVersion.V3_3)
-            >>> etl = cluster.add_ecs_task("etl", image=ecs.ContainerImage.from_registry("python:3.13"), cpu=4096,
-            ...     memory_mib=16384)
-            >>> etl.variable
-            'ecs_etl'
-        """
-        task = EcsTask(
-            name=name,
-            image=image,
-            credentials=credentials,
-            entrypoint=entrypoint,
-            command=command,
-            cpu=cpu,
-            memory_mib=memory_mib,
-            ephemeral_storage_gib=ephemeral_storage_gib,
-            spot=spot,
-            architecture=architecture,
-            environment={} if environment is None else environment,
-            task_role=task_role,
-        )
-        self._grow(replace(self._arguments, ecs_tasks=(*self._arguments.ecs_tasks, task)))
-        return EcsTaskHandle(self._rendered[task.component], task.variable)
-
-    def _grow(self, arguments: ClusterArguments) -> None:
+    def _grow(self, arguments: ClusterArguments) -> RenderContext:
         """Add what *arguments* contain in addition to the present cluster, or raise an error and change nothing."""
         settings = resolve(arguments)
         plan = plan_without_late_secrets(self, settings)
         self._arguments = arguments
-        self._build(settings, plan)
+        return self._build(settings, plan)
 
     @property
     def plan(self) -> ClusterPlan:

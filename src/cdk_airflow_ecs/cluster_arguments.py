@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.capacity.service import Service
+    from cdk_airflow_ecs.commands.airflow_task import AirflowTask
+    from cdk_airflow_ecs.commands.database_cleanup import DatabaseCleanup
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.databases.base import Database
     from cdk_airflow_ecs.ecs_task import EcsTask
@@ -28,6 +30,7 @@ class ClusterArguments:
     Args:
         services: services by component, such as ``{"Scheduler": Service(cpu=2048, memory_mib=4096)}``.
         ecs_tasks: the tasks that ``add_ecs_task`` defined.
+        airflow_tasks: the tasks that ``add_airflow_task`` defined.
     """
 
     version: AirflowVersion | None = None
@@ -42,6 +45,8 @@ class ClusterArguments:
     environment: Mapping[str, str | ecs.Secret] | None = None
     services: Mapping[str, Service | None] | None = None
     ecs_tasks: tuple[EcsTask, ...] = ()
+    airflow_tasks: tuple[AirflowTask, ...] = ()
+    maintenance_tasks: Sequence[DatabaseCleanup] = ()
     enable_exec: bool | None = None
     container_insights: bool = True
     maintenance: bool = False

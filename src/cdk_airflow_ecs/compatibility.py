@@ -97,6 +97,18 @@ def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> list[Advice]:
     return [_docker_hub(task.component, f"each run of ECS task {task.name!r}", hub) for task, hub in pulled if hub]
 
 
+def check_airflow_tasks(settings: Settings) -> None:
+    """Raise an error if an Airflow task has the name of another one, or of an ECS task."""
+    taken = {task.name.lower(): f"add_ecs_task({task.name!r})" for task in settings.ecs_tasks}
+    for task in settings.airflow_tasks:
+        if other := taken.get(task.name.lower()):
+            raise IncompatibleArgumentsError(
+                f"Airflow task {task.name!r} and {other} have the same name, which is also that of their logs. Rename"
+                " one of them"
+            )
+        taken[task.name.lower()] = f"Airflow task {task.name!r}"
+
+
 def check_dags(images: Mapping[str, AirflowImage], dags: DagSource | None) -> None:
     """Raise an error if an image contains DAGs but ``dags=`` is not set."""
     for name, image in images.items():

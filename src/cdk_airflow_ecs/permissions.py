@@ -60,16 +60,16 @@ def allow(
         there = next(((p, s) for p, s in left if _grows_to(p, permission)), None)
         if there is None:
             more = permission.resources
-            statement = _statement(permission, context)
-            for new in (statement, *_key_statements(permission, context)):
+            added = statement(permission, context)
+            for new in (added, *_key_statements(permission, context)):
                 add_to_policy(role, new)
         else:
             left.remove(there)
             more = permission.resources[len(there[0].resources) :]
-            statement = there[1]
+            added = there[1]
             if more:
-                statement.add_resources(*map(context.text, more))
-        made.append((permission, statement))
+                added.add_resources(*map(context.text, more))
+        made.append((permission, added))
         wild += [text for text in map(context.text, more) if text.endswith("*")]
     if left:
         raise ValueError(f"{component.name} has lost permissions: {[permission for permission, _ in left]}")
@@ -103,7 +103,8 @@ def _grows_to(before: Permission, after: Permission) -> bool:
     return same and after.resources[: len(before.resources)] == before.resources
 
 
-def _statement(permission: Permission, context: RenderContext) -> iam.PolicyStatement:
+def statement(permission: Permission, context: RenderContext) -> iam.PolicyStatement:
+    """Return the IAM statement of *permission*."""
     return iam.PolicyStatement(
         actions=list(permission.actions),
         resources=[context.text(resource) for resource in permission.resources],

@@ -17,7 +17,7 @@ from cdk_airflow_ecs.process import HealthCheck
 
 Option: TypeAlias = tuple[str, str]
 Architecture: TypeAlias = Literal["x86_64", "arm64"]
-ComponentKind: TypeAlias = Literal["service", "store", "one-shot task", "executor task", "ECS task"]
+ComponentKind: TypeAlias = Literal["service", "store", "one-shot task", "command task", "executor task", "ECS task"]
 # The ECS cluster of Airflow and its executor tasks. DAG authors must not describe these, because commands contain
 # tokens.
 CLUSTER: Final = "Cluster"
@@ -120,8 +120,8 @@ class Component(TaskSize):
         name: the component's name in edges and outputs.
         path: its path in the construct tree.
         kind: "service" is an Airflow service. "store" is a service that keeps data, with at most one task at a time.
-            The other kinds have no service: the migration gate starts a "one-shot task", an executor starts an
-            "executor task", and a DAG starts an "ECS task".
+            The other kinds have no service: the migration gate starts a "one-shot task", a person or a schedule
+            starts a "command task", an executor starts an "executor task", and a DAG starts an "ECS task".
         count: the desired count of a service; None for a task, and with *scaling*.
         scaling: sets the desired count after deployment.
         runs_user_code: whether it runs code of DAG authors, so ``cluster.grant_principal`` includes it.

@@ -53,6 +53,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         for task in settings.ecs_tasks
     ]
     started = [((task,), task.service, TaskSize()) for task in context.executor.tasks]
+    commands = [((task.process,), task.service, TaskSize()) for task in settings.airflow_tasks]
     tasks, services = _components(context, started), _components(context, _services(context))
     components = (
         *(replace(store, enable_exec=bool(settings.enable_exec)) for store in stores if store is not None),
@@ -60,6 +61,10 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         # The executor's RunTask call decides the number of tasks and whether ECS Exec is enabled.
         *(replace(task, kind="executor task", count=None, enable_exec=False) for task in tasks),
         *services,
+        *(
+            replace(task, path=task.name, kind="command task", count=None, enable_exec=False)
+            for task in _components(context, commands)
+        ),
         migration_component(settings),
     )
     limits.check_task_definitions(components, settings.log_router.log_options)
@@ -217,3 +222,4 @@ def _distinct(permissions: list[Permission]) -> tuple[Permission, ...]:
 def _all_processes(context: PlanContext) -> Iterator[Process]:
     yield from processes(context.settings.version, tasks_in_scheduler=context.executor.tasks_in_scheduler)
     yield from (workers.process for workers in (*context.executor.workers, *context.executor.tasks))
+    yield from (task.process for task in context.settings.airflow_tasks)

@@ -15,6 +15,8 @@ from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.capacity.queue_metric import shared_queues
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
+from cdk_airflow_ecs.commands.airflow_task import AirflowTask
+from cdk_airflow_ecs.commands.database_cleanup import DatabaseCleanup
 from cdk_airflow_ecs.dags.base import DagSource
 from cdk_airflow_ecs.dags.s3 import S3Dags
 from cdk_airflow_ecs.databases.base import Database
@@ -62,6 +64,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
         advice += compatibility.check_image(name, image, executor, version)
     advice += shared_queues(executor)
     advice += compatibility.check_ecs_tasks(settings, executor)
+    compatibility.check_airflow_tasks(settings)
     compatibility.check_dags(images, arguments.dags)
     compatibility.check_buckets(settings.logs, settings.dags)
     compatibility.check_logs(settings, executor)
@@ -132,12 +135,21 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
         environment=variables,
         services=services,
         ecs_tasks=arguments.ecs_tasks,
+        airflow_tasks=(*_maintenance(arguments, version), *arguments.airflow_tasks),
         enable_exec=arguments.enable_exec,
         container_insights=bool(arguments.container_insights),
         maintenance=arguments.maintenance,
         given_secrets=secrets,
         advice=(),
     )
+
+
+def _maintenance(arguments: ClusterArguments, version: AirflowVersion) -> list[AirflowTask]:
+    example = "[DatabaseCleanup(keep_days=90)]"
+    tasks = validation.items("maintenance_tasks=", arguments.maintenance_tasks, example)
+    for task in tasks:
+        validation.instance("maintenance_tasks=", task, DatabaseCleanup, example)
+    return [task.airflow_task(version) for task in tasks]
 
 
 def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[Advice]:
@@ -147,6 +159,7 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
         *settings.services.items(),
         *((workers.process.component, workers.service) for workers in (*executor.workers, *executor.tasks)),
         *((task.component, task.service) for task in settings.ecs_tasks),
+        *((task.component, task.service) for task in settings.airflow_tasks),
     ):
         found.append(split_environment(owner, service.environment, secrets)[1])
     return _advise([finding for given in found for finding in options.check(given, settings.version.line)])

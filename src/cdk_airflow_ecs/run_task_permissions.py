@@ -50,13 +50,19 @@ def may_protect() -> tuple[Permission, ...]:
 
 def may_run(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
     """Return the permissions to start *component* in *cluster*, and to wait for and stop all tasks of that cluster."""
+    run, *rest = may_start(component, cluster)
+    follow = Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref(cluster, "tasks_arn"),))
+    return (run, follow, *rest)
+
+
+def may_start(component: str, cluster: str = CLUSTER) -> tuple[Permission, ...]:
+    """Return the permissions to start *component* in *cluster*."""
     return (
         Permission(
             actions=("ecs:RunTask",),
             resources=(Ref(component, "family_arn"),),
             conditions={"ArnEquals": {"ecs:cluster": Ref(cluster, "arn")}},
         ),
-        Permission(actions=("ecs:DescribeTasks", "ecs:StopTask"), resources=(Ref(cluster, "tasks_arn"),)),
         # ECS checks this permission for tags that RunTask sets or propagates (Amazon ECS developer guide, "Grant
         # permission to tag resources on creation").
         Permission(

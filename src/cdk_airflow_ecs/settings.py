@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.advice import Advice
     from cdk_airflow_ecs.airflow import AirflowVersion
     from cdk_airflow_ecs.cluster_resource import ClusterResource
+    from cdk_airflow_ecs.commands.airflow_task import AirflowTask
     from cdk_airflow_ecs.dags.base import DagSource
     from cdk_airflow_ecs.databases.base import Database
     from cdk_airflow_ecs.ecs_task import EcsTask
@@ -48,6 +49,7 @@ class Settings:
     environment: Mapping[str, Value]
     services: Mapping[str, Service]
     ecs_tasks: tuple[EcsTask, ...]
+    airflow_tasks: tuple[AirflowTask, ...]
     enable_exec: bool | None
     container_insights: bool
     maintenance: bool

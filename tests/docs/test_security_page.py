@@ -12,12 +12,14 @@ from cdk_airflow_ecs import (
     AirflowVersion,
     CeleryExecutor,
     CloudWatchLogs,
+    DatabaseCleanup,
     EcsExecutor,
     LocalExecutor,
     QueueScaling,
     SqsBroker,
     WorkerPool,
 )
+from cdk_airflow_ecs.commands.airflow_task import DATABASE, AirflowTask
 from cdk_airflow_ecs.nag import WILDCARDS_SINCE
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import EXAMPLES, Template, example, references, resources, template_of
@@ -71,6 +73,15 @@ PLANNED: dict[str, list[tuple[dict[str, Any], str, set[str]]]] = {
         ({"executor": LocalExecutor()}, "Scheduler", READ | WRITE),
     ],
     "migration task": [({}, "Migration", set())],
+    "task of `add_airflow_task`": [
+        ({"airflow_tasks": (AirflowTask(name="etl", command=["airflow", "info"]),)}, "AirflowTasks/etl", READ),
+        (
+            {"airflow_tasks": (AirflowTask(name="etl", command=["airflow", "info"], needs=DATABASE),)},
+            "AirflowTasks/etl",
+            set(),
+        ),
+    ],
+    "`DatabaseCleanup`": [({"maintenance_tasks": [DatabaseCleanup()]}, "AirflowTasks/database-cleanup", set())],
 }
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EXEC = {f"ssmmessages:{verb}{which}Channel" for verb in ("Create", "Open") for which in ("Control", "Data")}
@@ -98,6 +109,11 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
         "AirflowGateHandlerRole",
         {"ecs:RunTask", "ecs:TagResource", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole"}
         | {*LOG, "logs:GetLogEvents", "lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
+    ),
+    "the schedule of a task": (
+        "production",
+        "AirflowAirflowTasksdatabasecleanupScheduleRole",
+        {"ecs:RunTask", "ecs:TagResource", "iam:PassRole", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
     ),
     "RDS": (
         "quickstart",

@@ -25,6 +25,7 @@ from cdk_airflow_ecs import (
     CeleryExecutor,
     CloudWatchLogs,
     ContainerDatabase,
+    DatabaseCleanup,
     EcsExecutor,
     ExecutorPlan,
     ExistingDatabase,
@@ -41,6 +42,7 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.airflow import NO_DAGS
+from cdk_airflow_ecs.commands.airflow_task import AirflowTask
 from cdk_airflow_ecs.plan import ClusterPlan, Component
 from cdk_airflow_ecs.testing import plan_of
 from synthesis import example, resources, strings, template_of
@@ -51,6 +53,17 @@ EXECUTORS = {"celery": CeleryExecutor(), "local": LocalExecutor(), "ecs": EcsExe
 def plan(version: str, executor: str) -> ClusterPlan:
     """Return the plan of this release and executor."""
     return plan_of(version=AirflowVersion.of(version), executor=EXECUTORS[executor])
+
+
+def with_commands(version: str, executor: str) -> ClusterPlan:
+    """Return the plan with an Airflow task and a cleanup of the database."""
+    task = AirflowTask(name="reserialize", command=["airflow", "dags", "reserialize"])
+    return plan_of(
+        version=AirflowVersion.of(version),
+        executor=EXECUTORS[executor],
+        airflow_tasks=(task,),
+        maintenance_tasks=[DatabaseCleanup()],
+    )
 
 
 EDGES = {
@@ -98,6 +111,8 @@ COLUMNS = {
     "Celery worker": ("celery", "Pools/default", "worker"),
     "task of the ECS executor": ("ecs", "Tasks/executor", "task"),
     "migration": ("celery", "Migration", "migrate"),
+    "task of `add_airflow_task`": ("celery", "AirflowTasks/reserialize", "airflow"),
+    "`DatabaseCleanup`": ("celery", "AirflowTasks/database-cleanup", "airflow"),
 }
 VARIABLES = {
     "metadata database": ("METADATA_PASSWORD",),
@@ -117,7 +132,7 @@ def test_the_security_page_has_the_secrets_of_each_container(version: str):
     for row in rows:
         for column, cell in zip(head[1:], row[1:], strict=True):
             executor, component, container = COLUMNS[column]
-            planned = plan(version, executor)
+            planned = with_commands(version, executor)
             (found,) = (c for c in planned.component(component).containers if c.name == container)
             if row[0] == "DAG files":
                 has = found.environment.get("AIRFLOW__CORE__DAGS_FOLDER") != NO_DAGS
@@ -151,7 +166,7 @@ def test_the_security_page_has_a_reason_for_each_acknowledged_rule():
 def test_the_page_of_sizes_has_the_default_size_of_each_component():
     """sizes.md has the default size of each component."""
     rows = table(page("guides/tasks/sizes.md"), "## Defaults")[1:]
-    three, two = plan("3.3", "celery"), plan("2.11", "celery")
+    three, two = with_commands("3.3", "celery"), plan("2.11", "celery")
     components: dict[str, Component] = {
         "API server (both containers)": three.component("ApiServer"),
         "Webserver, Airflow 2": two.component("Webserver"),
@@ -162,6 +177,8 @@ def test_the_page_of_sizes_has_the_default_size_of_each_component():
         "Celery worker": three.component("Pools/default"),
         "Task of the ECS executor": plan("3.3", "ecs").component("Tasks/executor"),
         "Migration task": three.component("Migration"),
+        "Task of `add_airflow_task`": three.component("AirflowTasks/reserialize"),
+        "`DatabaseCleanup`": three.component("AirflowTasks/database-cleanup"),
     }
     assert [row[0] for row in rows] == list(components)
     for name, vcpu, memory, tasks, _ in rows:

@@ -441,6 +441,7 @@ VIEWS: dict[str, View] = {
         }
     ),
     "AWS::SQS::Queue": View(queue),
+    "AWS::Scheduler::Schedule": View(one("scheduler", "get_schedule", "Name", "@", many=False)),
     "AWS::SQS::QueuePolicy": View(
         lambda stack, _, declared: (
             declared | {"PolicyDocument": json.loads(queue(stack, declared["Queues"][0], {})["Policy"])}

@@ -12,6 +12,7 @@ from cdk_airflow_ecs import (
     RedisBroker,
     SeveralExecutors,
 )
+from cdk_airflow_ecs.commands.airflow_task import AirflowTask
 from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.plan import Component
 from cdk_airflow_ecs.testing import plan_of
@@ -30,6 +31,7 @@ def test_each_component_has_its_kind():
         executor=executors,
         database=ContainerDatabase(),
         ecs_tasks=(EcsTask(name="etl"),),
+        airflow_tasks=(AirflowTask(name="reserialize", command=["airflow", "dags", "reserialize"]),),
     )
     kinds = {part.name: part.kind for part in found.components}
     assert kinds == {
@@ -42,11 +44,13 @@ def test_each_component_has_its_kind():
         "DagProcessor": "service",
         "Triggerer": "service",
         "Pools/default": "service",
+        "AirflowTasks/reserialize": "command task",
         "Migration": "one-shot task",
     }
     assert {part.name for part in found.components if part.count is None} == {
         "Tasks/etl",
         "Tasks/executor",
+        "AirflowTasks/reserialize",
         "Migration",
     }
 
@@ -56,7 +60,7 @@ def test_each_component_has_its_kind():
     [
         (
             {"kind": "servic", "count": 1},
-            "X: kind must be one of service, store, one-shot task, executor task, ECS task, got 'servic'",
+            "X: kind must be one of service, store, one-shot task, command task, executor task, ECS task, got 'servic'",
         ),
         ({}, "X: a service needs count="),
         ({"kind": "store"}, "X: a store needs count="),

@@ -23,6 +23,7 @@ from cdk_airflow_ecs import (
     AwsLogs,
     CeleryExecutor,
     ContainerDatabase,
+    DatabaseCleanup,
     EcsExecutor,
     ExistingDatabase,
     ImageDags,
@@ -112,6 +113,7 @@ CHANGES = {
         f"Airflow {version}": Change({"version": version}, () if version.major >= 3 else (JWT, NAMESPACE))
         for version in AirflowVersion.ALL
     },
+    "maintenance tasks": Change({"maintenance_tasks": [DatabaseCleanup()]}),
     "executor": Change({"executor": LocalExecutor()}, (BROKER,)),
     "ECS executor": Change({"executor": EcsExecutor(spot=True)}, (BROKER,)),
     "several executors": Change({"executor": SeveralExecutors([CeleryExecutor(), EcsExecutor()])}),

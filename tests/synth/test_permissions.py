@@ -69,6 +69,7 @@ ACCOUNT, SOURCE = "arn:aws:iam::123456789012:root", "aws:SourceAccount"
 # The allowed resource and trust policies: resource type, principal, actions, condition keys.
 GRANTED = {
     (TRUST, "ecs-tasks.amazonaws.com", "sts:AssumeRole", f"{SOURCE} aws:SourceArn"),
+    (TRUST, "scheduler.amazonaws.com", "sts:AssumeRole", f"{SOURCE} aws:SourceArn"),
     (TRUST, "monitoring.rds.amazonaws.com", "sts:AssumeRole", SOURCE),
     (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", SOURCE),
     (TRUST, "vpc-flow-logs.amazonaws.com", "sts:AssumeRole", ""),  # for the VPC that an example creates

@@ -147,7 +147,7 @@ def awaited_by_gate(parts: Iterable[RenderedComponent], offers: Iterable[IDepend
         found.append(part.scope if part.component.is_store else part.peer)
         if not part.component.has_service:
             found += [part.security_group, part.task_role, part.execution_role]
-        if part.component.kind in ("executor task", "ECS task"):
+        if part.component.kind in ("command task", "executor task", "ECS task"):
             found.append(part.task_definition)  # the gate refers only to the migration's definition
     return found
 

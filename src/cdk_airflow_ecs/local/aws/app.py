@@ -15,13 +15,13 @@ import moto.cloudformation.urls
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from . import databases, ecs, identity, lambdas, monitoring, nested, network, stores, web
+from . import databases, ecs, identity, lambdas, monitoring, nested, network, schedules, stores, web
 from .account import Account
 from .authentication import Doorkeeper, Refused
 from .calls import Calls
 from .cloudformation import responses
 
-TYPES = (databases, ecs, identity, lambdas, monitoring, nested, network, stores, web)
+TYPES = (databases, ecs, identity, lambdas, monitoring, nested, network, schedules, stores, web)
 
 
 class Application:

@@ -1,0 +1,1 @@
+"""ECS tasks that run one Airflow command."""
