@@ -212,7 +212,7 @@ def test_a_python_other_than_the_images_is_reported(tmp_path: Path, uv: Path):
 
 
 def test_additional_extras_have_a_separate_environment(tmp_path: Path, uv: Path):
-    """Additional Airflow extras get a separate environment with packages of the release date; not for slim images."""
+    """Additional extras get a separate environment with packages of the release date; slim images ignore extras."""
     environments = Environments(tmp_path / "cache", extras=["virtualenv", "google", "pandas"])
     made = environments.of("apache/airflow:3.3.2-python3.12")
     calls = uv.read_text()

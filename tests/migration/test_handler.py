@@ -71,8 +71,8 @@ class Aws:
         self.life: Callable[[float], dict] = lambda age: stopped({"name": "migrate", "exitCode": 0})
         self.lines: list[str] = []
         self.launched: dict[str, float] = {}  # time of RunTask by client token
-        self.others: dict[str, list[dict]] = {}  # other tasks, by cluster name
-        self.stubborn = False  # whether other tasks ignore StopTask
+        self.others: dict[str, list[dict]] = {}  # tasks that the gate did not start, by ECS cluster name
+        self.stubborn = False  # whether tasks that the gate did not start ignore StopTask
         self.calls: list[tuple[str, dict]] = []
 
     def client(self, service: str, **_: object) -> Aws:
@@ -281,7 +281,7 @@ def test_a_delete_request_succeeds_if_no_task_runs(gate: Gate) -> None:
     assert gate.aws.calls == []
 
 
-def test_a_delete_request_stops_tasks_and_waits_for_their_end(gate: Gate) -> None:
+def test_a_delete_request_stops_ecs_tasks_and_waits_for_their_end(gate: Gate) -> None:
     """A delete request stops all tasks in both ECS clusters, except for services' tasks, and waits for their end."""
     gate.aws.others = {
         "airflow": [other("executor"), other("migration", startedBy="cdk-airflow-ecs-migration/1")],
@@ -439,7 +439,7 @@ def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
     assert reason.endswith("\nafter")
 
 
-def test_the_reason_of_a_failed_migration_has_code_and_log(gate: Gate) -> None:
+def test_the_reason_of_a_failed_migration_has_exit_code_and_log(gate: Gate) -> None:
     """The reason has exit code, ECS's reason, log stream and last lines; ARNs are not masked."""
     arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:Db-AbC"
     gate.aws.life = lambda age: stopped(
@@ -481,8 +481,8 @@ def test_masking_secrets_in_a_long_line_is_quick(gate: Gate) -> None:
     assert time.process_time() - before < 5
 
 
-def test_a_container_without_exit_code_is_a_failure(gate: Gate) -> None:
-    """If the container has no exit code, the migration fails with ECS's reason."""
+def test_a_migration_container_without_exit_code_fails_the_migration(gate: Gate) -> None:
+    """If the migration container has no exit code, the migration fails with the reason that ECS returns."""
     gate.aws.life = lambda age: stopped({"name": "migrate"}, reason="CannotPullContainerError: not found")
     gate.aws.get_log_events = lambda **_: (_ for _ in ()).throw(
         ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLogEvents")
@@ -496,15 +496,17 @@ def test_a_container_without_exit_code_is_a_failure(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(("migration_code", "sidecar_code", "status"), [(0, 137, "SUCCESS"), (1, 0, "FAILED")])
-def test_only_the_migration_container_counts(gate: Gate, migration_code: int, sidecar_code: int, status: str) -> None:
-    """Only the exit code of the migration container counts, not that of a sidecar such as GuardDuty's."""
+def test_only_the_exit_code_of_the_migration_container_counts(
+    gate: Gate, migration_code: int, sidecar_code: int, status: str
+) -> None:
+    """The exit code of a sidecar, such as that of GuardDuty, has no effect."""
     sidecar = {"name": "aws-guardduty-agent-x", "exitCode": sidecar_code}
     gate.aws.life = lambda age: stopped(sidecar, {"name": "migrate", "exitCode": migration_code})
 
     assert gate.run(gate.event())["Status"] == status
 
 
-def test_a_task_without_the_migration_container_is_a_failure(gate: Gate) -> None:
+def test_a_task_without_the_migration_container_fails_the_migration(gate: Gate) -> None:
     """If the task has no migration container, the migration fails."""
     gate.aws.life = lambda age: stopped({"name": "other", "exitCode": 0})
 
@@ -595,8 +597,8 @@ def test_a_missing_environment_variable_fails_the_deployment(gate: Gate, monkeyp
     assert gate.run(gate.event())["Status"] == "FAILED"
 
 
-def test_a_rejected_response_is_sent_again(gate: Gate) -> None:
-    """A response that the server rejects is sent again, without a content type."""
+def test_a_response_that_the_server_rejects_is_sent_again(gate: Gate) -> None:
+    """A response that the server behind ResponseURL rejects is sent again, without a content type."""
     gate.answers.refuse = 3
 
     assert gate.run(gate.event())["Status"] == "SUCCESS"

@@ -274,8 +274,8 @@ def test_airflow_3_initializes_an_empty_database(machine: Machine) -> None:
         assert_no_secret(machine, run, name)
 
 
-def test_no_admin_is_created_without_its_variables(machine: Machine, crossed: Migrated) -> None:
-    """No admin is created if its variables are missing or the auth manager has no users."""
+def test_no_admin_is_created_without_the_admin_variables(machine: Machine, crossed: Migrated) -> None:
+    """No admin is created if the variables about the admin are missing or the auth manager has no users."""
     name = machine.database(crossed.name)
     simple = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
@@ -290,7 +290,7 @@ def test_no_admin_is_created_without_its_variables(machine: Machine, crossed: Mi
     assert machine.server.execute("SELECT username FROM ab_user", name) == "admin"
 
 
-def test_an_invalid_url_fails_without_printing_it(machine: Machine) -> None:
+def test_an_invalid_database_url_is_not_printed(machine: Machine) -> None:
     """With an invalid database URL, the script fails without printing the password."""
     url = "postgresql+psycopg2://airflow:hush@hush@localhost:port/airflow"
 

@@ -152,7 +152,7 @@ def capabilities(found: ClusterPlan) -> dict[str, set[str]]:
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis", "local", "ecs"])
 def test_each_container_has_the_capabilities_in_the_table(line, executor):
-    """Capabilities equal the table above."""
+    """Capabilities equal the tables AIRFLOW_2 and AIRFLOW_3, with the changes for each executor."""
     table = dict(AIRFLOW_3 if line in THREE else AIRFLOW_2)
     if executor == "local":
         table |= LOCAL_3 if line in THREE else LOCAL_2
@@ -177,7 +177,7 @@ def test_the_session_secret_is_in_the_section_that_the_release_reads(release, se
 
 @pytest.mark.parametrize(("line", "executor"), ACCEPTED)
 def test_a_container_has_only_the_secrets_that_its_capabilities_require(line, executor):
-    """Secrets follow from capabilities."""
+    """A container with the capability "broker", for example, has the broker's secret."""
     means = {
         "database": {SecretRef("Database", "username"), SecretRef("Database", "password")},
         "fernet": {SecretRef("Fernet")},
@@ -205,15 +205,15 @@ def test_a_container_has_only_the_secrets_that_its_capabilities_require(line, ex
     ],
 )
 def test_each_release_has_exactly_the_edges_in_the_table(lines, executor, table):
-    """Each release has exactly the edges in the table."""
+    """Each Airflow release has exactly the permitted connections in the table."""
     expected = sorted(line.strip() for line in table.strip().splitlines())
     for line in lines:
         assert sorted(f"{e.source} {e.target} {e.port}" for e in plan(line, executor).edges) == expected
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_each_container_has_the_command_of_its_release(line):
-    """The command equals the table above."""
+def test_each_container_has_the_command_of_its_airflow_release(line):
+    """The commands equal COMMANDS_2 and COMMANDS_3."""
     found = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))
     migrate = found.pop("migrate").command
     assert {name: " ".join(c.command) for name, c in found.items()} == (COMMANDS_3 if line in THREE else COMMANDS_2)
@@ -246,7 +246,7 @@ def test_every_service_has_a_cheap_health_check(line, executor):
     ],
 )
 def test_a_health_check_uses_the_address_or_database_row_of_its_process(line, name, words):
-    """The command contains the local address or the job type."""
+    """The command of the health check contains the local address or the job type of the process."""
     assert words in containers(plan(line))[name].health_check.command[-1]
 
 
@@ -281,20 +281,20 @@ def test_no_container_waits_for_a_connection(line):
     ("text", "is_now"), [("2.8.1", "2.8.1"), ("3.3", str(AirflowVersion.V3_3)), ("3.3.99", "3.3.99")]
 )
 def test_a_release_line_selects_its_default_patch_release(text, is_now):
-    """A line such as 3.3 selects its default patch release."""
+    """A release line such as 3.3 selects the default patch release of that line."""
     assert str(AirflowVersion.of(text)) == is_now
 
 
 @pytest.mark.parametrize("text", ["2.7.3", "3.4", "4.0.0", "1.10.15"])
-def test_the_error_for_an_unsupported_release_lists_the_supported_ones(text):
-    """The error lists the supported releases."""
+def test_the_error_for_an_unsupported_airflow_release_lists_all_supported(text):
+    """The error lists the supported Airflow releases."""
     with pytest.raises(ValueError, match=r"2\.8, 2\.9, 2\.10, 2\.11, 3\.0, 3\.1"):
         AirflowVersion.of(text)
 
 
 @pytest.mark.parametrize("text", ["3.4.0", "3.5.1", "3.12.0"])
 def test_a_release_newer_than_all_known_is_planned_like_the_newest_known(text):
-    """A warning states that the release is unverified."""
+    """For an Airflow release newer than all known ones, a warning states that the release is unverified."""
     options = {"config": {"core": {"parallelism": 64}, "api": {"of_tomorrow": "x"}}}
     settings = settings_of(version=AirflowVersion.of(text), **options)
     assert [each.id for each in settings.advice if "unverified" in each.id] == ["cdk-airflow-ecs:unverified-release"]
@@ -307,13 +307,13 @@ def test_a_release_newer_than_all_known_is_planned_like_the_newest_known(text):
 
 @pytest.mark.parametrize("text", ["", "3", "latest", "3.3.x", "v3.3.2", 3.3, None])
 def test_the_error_for_a_malformed_release_shows_an_example(text):
-    """The error for a malformed release shows an example."""
+    """The error for a malformed Airflow release shows an example."""
     with pytest.raises(ValueError, match=r'release such as "3\.3\.2"'):
         AirflowVersion.of(text)
 
 
-def test_a_version_returns_the_python_expression_that_creates_it():
-    """A version returns the Python expression that creates it."""
+def test_airflow_version_constant_is_the_python_expression_for_the_version():
+    """AirflowVersion.constant is, for example, "AirflowVersion.V2_10"."""
     assert AirflowVersion.V2_10.constant == "AirflowVersion.V2_10"
     assert AirflowVersion.of("2.10.1").constant == 'AirflowVersion.of("2.10.1")'
     assert AirflowVersion.LATEST == max(AirflowVersion.ALL) == AirflowVersion.V3_3
@@ -325,7 +325,7 @@ def test_a_version_returns_the_python_expression_that_creates_it():
     [("interval_seconds", 5, 300), ("timeout_seconds", 2, 120), ("retries", 1, 10), ("start_period_seconds", 0, 300)],
 )
 def test_health_check_values_must_be_within_the_limits_of_ecs(name, low, high):
-    """Health check values must be within the limits of ECS."""
+    """The limits of ECS are, for example, 5 to 300 seconds for the interval."""
     for value in (low, high):
         assert getattr(HealthCheck(command=["true"], **{name: value}), name) == value
     for value in (low - 1, high + 1, "30", True, None):
@@ -349,7 +349,7 @@ class UnusualDatabase(RdsDatabase):
 
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 def test_edges_to_the_database_do_not_depend_on_variable_names(line):
-    """A subclass may rename the variables."""
+    """A subclass of a database may rename the environment variables."""
     usual, unusual = (plan(line, database=database) for database in (RdsDatabase(), UnusualDatabase()))
     assert unusual.edges == usual.edges
     assert [edge.source for edge in usual.edges if edge.target == "Database"]

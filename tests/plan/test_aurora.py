@@ -14,7 +14,7 @@ def test_aurora_and_rds_have_the_same_plan():
 
 
 def test_aurora_defaults_to_half_an_acu_and_one_reader():
-    """The default reader is for failover."""
+    """The default reader is a standby for failover."""
     database = AuroraDatabase()
     assert (database.min_capacity, database.max_capacity, database.readers) == (0.5, 4, 1)
     assert RdsDatabase().multi_az is (database.readers > 0)
@@ -29,8 +29,8 @@ def test_aurora_defaults_to_half_an_acu_and_one_reader():
         {"engine_version": "18.3", "deletion_protection": False},
     ],
 )
-def test_both_ends_of_each_range_are_accepted(arguments):
-    """Both ends of each range are accepted."""
+def test_minimum_and_maximum_of_each_aurora_argument_are_accepted(arguments):
+    """Both ends of the range of each argument are accepted."""
     database = AuroraDatabase(**arguments)
     assert all(getattr(database, name) == value for name, value in arguments.items())
 
@@ -69,7 +69,7 @@ def test_both_ends_of_each_range_are_accepted(arguments):
         ({"deletion_protection": 1}, "deletion_protection .*True or False, got 1"),
     ],
 )
-def test_the_error_states_the_rejected_and_the_accepted_values(arguments, words):
+def test_the_error_for_an_aurora_argument_states_the_accepted_values(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^AuroraDatabase {words}"):
         AuroraDatabase(**arguments)

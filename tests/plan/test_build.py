@@ -80,8 +80,8 @@ def image_in(**arguments):
     return settings_of(version=AirflowVersion.V3_3, **arguments).images()["airflow"]
 
 
-def test_the_image_contains_exactly_the_supported_files(folder):
-    """The image contains exactly the supported files."""
+def test_the_built_image_contains_only_supported_files_of_the_directory(folder):
+    """The build context contains exactly the files that the library supports."""
     found = context(AirflowImage.build(folder(WHOLE)))
     assert found.pop("Dockerfile") == DOCKERFILE
     assert found.pop("requirements.txt") == "pandas\nApache_Airflow.Providers-Http >=5 ; python_version > '3.8'\n"
@@ -90,8 +90,8 @@ def test_the_image_contains_exactly_the_supported_files(folder):
     assert set(files) == {n for n in WHOLE if n.startswith(("plugins/", "dags/", "config/", "entrypoint"))}
 
 
-def test_a_directory_with_one_supported_file_is_enough(folder):
-    """One supported file is enough."""
+def test_a_directory_with_one_supported_file_can_be_built(folder):
+    """A directory needs only one of the supported files."""
     for number, name in enumerate(WHOLE):
         if name in ("README.md", ".gitignore"):
             continue
@@ -107,7 +107,7 @@ def test_a_directory_with_one_supported_file_is_enough(folder):
 
 
 def test_the_layout_of_the_copilot_walk_through_is_accepted(folder):
-    """The folders are those of AWS Copilot."""
+    """A directory with the folders of the AWS Copilot walk-through is accepted."""
     moved = {"airflow.cfg": "configs/", "entrypoint.sh": "scripts/", "requirements.txt": "requirements/"}
     there = AirflowImage.build(folder({moved.get(name, "") + name: text for name, text in WHOLE.items()}, "copilot"))
     assert context(there) == context(AirflowImage.build(folder(WHOLE)))
@@ -133,7 +133,7 @@ def test_the_full_image_is_the_default_base(folder, line):
 
 
 def test_one_build_installs_the_packages_of_the_broker_and_of_the_user(folder):
-    """There is one `pip install`."""
+    """The Dockerfile has a single `pip install` for the packages of the broker and the user."""
     added = {"requirements": ("kombu>=5.6,<6",), "files": {"broker_settings.py": "X = 1\n"}}
     for files, lines in (({"plugins/a.py": ""}, ""), (WHOLE, "pandas\n")):
         found = context(AirflowImage.build(folder(files, f"d{len(files)}")), **added)
@@ -359,7 +359,7 @@ def test_pip_options_and_urls_without_a_login_are_kept(folder, line):
 
 @pytest.mark.parametrize("directory", [None, "", 3, "nowhere", "pyproject.toml", Path("nowhere"), "${Token[TOKEN.1]}"])
 def test_the_error_for_a_missing_directory_has_its_absolute_path(directory):
-    """The error has the absolute path."""
+    """The error has the absolute path of the missing directory."""
     with pytest.raises(ValueError, match=r"AirflowImage\.build: .* must be a folder in /.* Pass the folder"):
         AirflowImage.build(directory)
 
@@ -399,7 +399,7 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_the_error_for_an_option_set_twice_names_both_sources(folder, name):
-    """airflow.cfg is one of the sources."""
+    """One of the two sources is airflow.cfg."""
     text, words = CONTRADICTIONS[name]
     with pytest.raises(ValueError, match=words) as refusal:
         plan(image=AirflowImage.build(folder({"airflow.cfg": text})), config={"core": {"parallelism": 7}})
@@ -428,8 +428,8 @@ def test_unknown_options_in_airflow_cfg_give_a_warning(folder):
 @pytest.mark.parametrize(
     "pin", ["apache-airflow==3.3.1", "Apache.Airflow[celery] == 2.11.2", "apache-airflow-core===3.2.2"]
 )
-def test_requirements_may_pin_only_the_release_of_the_cluster(folder, pin):
-    """Another release of Airflow raises an error."""
+def test_requirements_may_pin_only_the_airflow_release_of_the_cluster(folder, pin):
+    """Requirements with another Airflow release raise an error."""
     image = AirflowImage.build(folder({"requirements.txt": pin}))
     with pytest.raises(
         ValueError, match=r"requirements\.txt: .* is not Airflow 3\.3\.2, the release of version=\. Remove"
@@ -468,8 +468,8 @@ def test_a_directory_with_dags_requires_the_dags_argument(folder):
         plan(image=AirflowImage.build(folder(WHOLE)), dags=ImageDags("/srv/dags"))
 
 
-def test_the_image_of_a_pool_follows_the_rules_of_other_images(folder):
-    """airflow.cfg and ImageDags apply to the pool's image."""
+def test_airflow_cfg_and_image_dags_apply_to_the_image_of_a_worker_pool(folder):
+    """airflow.cfg in a pool's image sets options of that pool only; with ImageDags, the image must have DAGs."""
     bare = AirflowImage.build(folder({"airflow.cfg": "[core]\nparallelism = 9"}))
     executor = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("own", image=bare)])
     found = plan_of(version=AirflowVersion.V3_3, executor=executor).components
@@ -505,7 +505,7 @@ def test_base_must_be_slim_or_a_known_image_name(folder, base):
 
 
 def test_a_dockerfile_in_the_directory_is_used_unchanged(folder):
-    """Of the other files, only airflow.cfg is read."""
+    """If the directory has a Dockerfile, the library reads only airflow.cfg of the other files."""
     directory = folder(
         {"Dockerfile": "FROM apache/airflow:3.3.2\n", "airflow.cfg": WHOLE["airflow.cfg"], "src/x.py": ""}
     )
@@ -524,7 +524,7 @@ def test_a_dockerfile_in_the_directory_is_used_unchanged(folder):
 
 
 def test_the_cluster_can_add_packages_to_all_images_but_registry_images(folder):
-    """Registry images are not built."""
+    """Registry images are not built, so the cluster cannot add packages."""
     assert AirflowImage.official().source.takes_requirements
     assert AirflowImage.build(folder(WHOLE)).source.takes_requirements
     assert not OWN_IMAGE.source.takes_requirements

@@ -30,14 +30,14 @@ CELERY_OPTIONS = "celery", "celery_broker_transport_options"
 
 
 def with_pools(*pools: WorkerPool) -> ClusterPlan:
-    """Plan a cluster with the given pools."""
+    """Plan a cluster with the given worker pools."""
     return plan_of(version=VERSIONS["3.3"], executor=CeleryExecutor(pools=pools))
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "existing-redis"])
 def test_scheduler_and_workers_have_the_same_broker(line, executor):
-    """No health check would detect different brokers."""
+    """If scheduler and workers had different brokers, no health check would fail."""
     found = containers(plan(line, executor))
 
     def shared(name):
@@ -69,7 +69,7 @@ def test_the_concurrency_of_a_worker_follows_its_memory(memory, concurrency):
 
 
 def test_each_worker_pool_is_a_service():
-    """A pool has its own size, count and queues."""
+    """Each worker pool is a service with its own size, count and queues."""
     found = with_pools(
         WorkerPool("default", count=2),
         WorkerPool("heavy", queues=("big", "gpu"), cpu=4096, memory_mib=16384, ephemeral_storage_gib=100),
@@ -101,8 +101,8 @@ QUEUE = [
 
 @pytest.mark.parametrize(("line", "arguments"), QUEUE)
 @pytest.mark.parametrize("executor", ["celery", "sqs", "several"])
-def test_a_pool_must_serve_the_default_queue(line, arguments, executor):
-    """The default queue may have any name."""
+def test_a_worker_pool_must_serve_the_default_queue(line, arguments, executor):
+    """One worker pool must serve the default queue, which may have any name."""
     words = r"no worker pool serves the queue 'main', .* \(\[operators\] default_queue\); the pools serve default\. Add"
     with pytest.raises(ValueError, match=words):
         plan(line, executor, **arguments)
@@ -130,7 +130,7 @@ def test_all_components_use_one_default_queue():
 
 @pytest.mark.parametrize("name", [TEXT_TOKEN, "", EcsSecret()])
 def test_a_token_as_the_default_queue_is_rejected(name):
-    """The name must be known at synthesis."""
+    """The name of the default queue must be known at synthesis."""
     with pytest.raises(ValueError, match="no worker pool serves"):
         plan(config={"operators": {"default_queue": name}})
 
@@ -141,7 +141,7 @@ def test_without_celery_any_default_queue_is_accepted():
 
 
 def test_capacity_and_image_of_a_pool_affect_no_other_component():
-    """Spot, processor and image of a pool change no edge or other component."""
+    """Spot, processor and image of a worker pool change no edge and no other component."""
     own = AirflowImage.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     pools = (
         WorkerPool("default"),
@@ -172,8 +172,8 @@ def test_capacity_and_image_of_a_pool_affect_no_other_component():
         assert replace(part, **same) == plain.component(part.name)
 
 
-def test_a_pool_uses_the_processor_of_its_image():
-    """architecture= overrides the image's processor."""
+def test_a_worker_pool_uses_the_processor_of_its_image():
+    """architecture= of a worker pool overrides the image's processor."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("old", architecture="x86_64")])
     found = plan_of(executor=pools, image=AirflowImage.official(architecture="arm64"))
     assert [found.component(f"Pools/{name}").architecture for name in ("default", "old")] == ["arm64", "x86_64"]
@@ -203,14 +203,14 @@ def test_with_pool_equals_the_pools_argument():
 
 
 def test_pools_and_queues_may_be_any_sequence():
-    """Lists, tuples and generators are equivalent."""
+    """pools= and queues= accept lists, tuples and generators."""
     expected = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "b"])])
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=("default", "b")),))
     assert expected == CeleryExecutor(pools=(WorkerPool("default", queues=(q for q in ("default", "b"))) for _ in "x"))
 
 
-def test_a_pool_does_not_change_other_components():
-    """Adding a pool changes no other component."""
+def test_a_worker_pool_does_not_change_other_components():
+    """Adding a worker pool changes no other component."""
     few = with_pools(WorkerPool("default"))
     many = with_pools(WorkerPool("default"), WorkerPool("more"))
     assert [part for part in many.components if part.name != "Pools/more"] == list(few.components)
@@ -239,15 +239,15 @@ def test_extra_celery_config_must_not_override_the_cluster(name, broker):
 
 
 @pytest.mark.parametrize("value", ['{"worker_max_tasks_per_child": 9}', "{", "[]", "7", TEXT_TOKEN])
-def test_other_values_of_extra_celery_config_are_unchanged(value):
-    """Airflow receives other values unchanged, even invalid JSON."""
+def test_extra_celery_config_without_options_of_the_cluster_is_unchanged(value):
+    """Airflow receives the value unchanged, even if it is invalid JSON."""
     worker = containers(plan(config={"celery": {"extra_celery_config": value}}))["worker"]
     assert option(worker, "celery", "extra_celery_config") == value
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_a_scaling_that_protects_tasks_changes_only_the_worker_of_its_pool(line):
-    """Only that worker starts through the protection program and has its permission."""
+    """Only the worker of that pool starts through worker_protection.py and may protect its ECS task."""
     pools = [WorkerPool("default", scaling=QueueScaling()), WorkerPool("heavy", scaling=ExternalScaling())]
     found = plan_of(version=VERSIONS[line], executor=CeleryExecutor(pools=pools))
     starts = ("python", "-c", program("worker_protection"))

@@ -70,7 +70,7 @@ def test_each_component_has_its_kind():
         ),
     ],
 )
-def test_an_unknown_kind_or_a_count_that_does_not_fit_is_rejected(arguments, message):
-    """The error lists all kinds."""
+def test_an_unknown_kind_of_component_or_an_incompatible_count_is_rejected(arguments, message):
+    """The error for an unknown kind lists all kinds."""
     with pytest.raises(ValueError, match=message):
         component(**arguments)

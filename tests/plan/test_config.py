@@ -51,8 +51,8 @@ def one(section: str, option: str, minor: str, value: object = "1") -> tuple[str
         (("team_a___core", "parallelism"), "AIRFLOW__TEAM_A___CORE__PARALLELISM"),
     ],
 )
-def test_the_variable_of_an_option_is_upper_case(option, name):
-    """In the variable, underscores replace dots."""
+def test_the_environment_variable_of_an_option_is_upper_case(option, name):
+    """In the environment variable, underscores replace dots."""
     assert environment_name(*option) == name
 
 
@@ -62,13 +62,13 @@ words = st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+){0,3}", fullmatch=True)
 @settings(max_examples=25)
 @given(section=words, option=words)
 def test_airflow_can_split_the_variable_into_section_and_option(section, option):
-    """Airflow splits at double underscores."""
+    """Airflow splits the environment variable at double underscores."""
     prefix, *names = environment_name(section, option).split("__", 2)
     assert (prefix, *(name.lower() for name in names)) == ("AIRFLOW", section, option)
 
 
-def test_no_two_options_share_a_variable():
-    """Options of all releases are compared."""
+def test_no_two_options_share_an_environment_variable():
+    """The test compares the options of all Airflow releases."""
     names = [environment_name(*option) for option in every_option()]
     assert len(names) == len(set(names))
 
@@ -77,13 +77,13 @@ def test_no_two_options_share_a_variable():
 
 
 def test_the_option_names_of_every_supported_release_are_known():
-    """Each release line has hundreds of options."""
+    """Each Airflow release line has hundreds of options."""
     assert minors() == MINORS
     assert all(300 < len(known(minor)) < 700 for minor in MINORS)
 
 
 def test_option_names_are_those_of_the_default_patch_releases():
-    """The JSON file states the patch releases."""
+    """option_names.json states the patch releases."""
     data = json.loads(files("cdk_airflow_ecs").joinpath("option_names.json").read_text())
     assert data["airflow"] == {version.line: str(version) for version in AirflowVersion.ALL}
 
@@ -138,7 +138,7 @@ def test_an_old_option_name_leads_to_the_current_one(old, minor, new):
 
 
 def test_option_names_are_stored_sorted_one_per_line():
-    """Diffs of the JSON file are readable."""
+    """Therefore diffs of option_names.json are readable."""
     text = files("cdk_airflow_ecs").joinpath("option_names.json").read_text()
     names = list(json.loads(text)["options"])
     assert names == sorted(names, key=lambda name: name.rpartition(".")[::2])
@@ -147,7 +147,7 @@ def test_option_names_are_stored_sorted_one_per_line():
 
 
 def test_the_current_name_of_an_option_exists_in_the_release():
-    """Without a current name, the result is None."""
+    """If an option has no current name in the release, the result is None."""
     for option in every_option():
         for minor in MINORS:
             new = current_option(option, minor)
@@ -155,7 +155,7 @@ def test_the_current_name_of_an_option_exists_in_the_release():
 
 
 def test_the_options_of_an_unknown_release_raise_an_error():
-    """The error has the release."""
+    """The error contains the unknown release."""
     for ask in (lambda: known("2.7"), lambda: exists(("core", "parallelism"), "3.3.2"), lambda: check({}, "4.0")):
         with pytest.raises(ValueError, match=r"2\.8, .*, got '(2\.7|3\.3\.2|4\.0)'"):
             ask()
@@ -183,16 +183,16 @@ values = st.one_of(st.text(), st.integers(), st.booleans())
 
 @settings(max_examples=25)
 @given(chosen=st.dictionaries(options, values, max_size=6), stride=st.integers(1, 3))
-def test_sources_that_do_not_conflict_are_merged(chosen, stride):
-    """The result is their union, in order."""
+def test_option_sources_that_do_not_conflict_are_merged(chosen, stride):
+    """The result is the union of the options of all sources, in order."""
     part = dict(list(chosen.items())[::stride])
     assert merge([("a", part), ("b", chosen), ("c", {})], "3.3") == chosen
     assert list(merge([("a", part), ("b", chosen)], "3.3"))[: len(part)] == list(part)
 
 
 @pytest.mark.parametrize(("first", "second"), [(32, 64), ("32", 32), (True, 1), (32, TOKEN), (32, NUMBER_TOKEN)])
-def test_a_conflict_names_both_sources_and_values(first, second):
-    """An option with two values raises an error."""
+def test_the_error_for_conflicting_options_names_both_sources_and_values(first, second):
+    """An option with different values in two sources raises an error."""
     with pytest.raises(ValueError, match="given twice") as caught:
         merge(
             [("config=", {("core", "parallelism"): first}), ("LocalExecutor", {("core", "parallelism"): second})], "3.3"
@@ -223,22 +223,22 @@ def test_the_error_for_a_conflict_hides_sensitive_values():
         ("2.8", ("celery", "default_queue"), ("operators", "default_queue")),
     ],
 )
-def test_different_values_of_the_old_and_new_name_conflict(minor, old, new):
-    """The error has both names."""
+def test_different_values_under_old_and_new_option_name_conflict(minor, old, new):
+    """The error has the old and the new name."""
     with pytest.raises(ValueError, match=", are one option; remove one of the two") as caught:
         merge([("this cluster", {new: "a"}), ("config=", {old: "b"})], minor)
     for (section, name), source in ((new, "this cluster"), (old, "config=")):
         assert f"[{section}] {name} by {source}" in str(caught.value)
 
 
-def test_equal_values_of_the_old_and_new_name_are_merged():
-    """Equal values under both names are set once."""
+def test_equal_values_under_old_and_new_option_name_are_merged():
+    """Equal values under the old and the new name are set once."""
     agreed = merge([("a", {("api", "port"): "8080"}), ("b", {("webserver", "web_server_port"): "8080"})], "3.3")
     assert agreed == {("api", "port"): "8080"}
 
 
-def test_a_name_that_airflow_ignores_does_not_conflict():
-    """Airflow 3.0 ignores [webserver] base_url."""
+def test_an_option_name_that_airflow_ignores_does_not_conflict():
+    """Airflow 3.0 ignores [webserver] base_url, for example."""
     both = {("api", "base_url"): "a", ("webserver", "base_url"): "b"}
     assert merge([("config=", both)], "3.0") == both
 
@@ -280,7 +280,7 @@ def test_no_option_of_a_release_is_reported_except_as_deprecated(minor):
     ],
 )
 def test_an_unknown_option_gets_the_most_similar_one_as_suggestion(section, option, meant):
-    """The most similar option of any section is suggested."""
+    """The finding suggests the most similar option of any section."""
     rule, message = one(section, option, "3.3", Secret())
     assert rule == "unknown-option"
     assert message == f"Airflow 3.3 has no option [{section}] {option}; did you mean {meant}?"
@@ -312,7 +312,7 @@ def test_the_cmd_form_of_an_option_that_is_not_sensitive_is_reported():
     ],
 )
 def test_a_deprecated_option_is_reported_with_its_replacement(section, option, minor, words):
-    """A deprecated option is reported with its replacement."""
+    """The finding about a deprecated option has the new name."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "deprecated-option"
     assert words in message
@@ -338,7 +338,7 @@ def test_a_deprecated_option_is_reported_with_its_replacement(section, option, m
     ],
 )
 def test_a_removed_option_is_reported_with_its_replacement(section, option, minor, words):
-    """The finding has the release that removed the option."""
+    """The finding has the release that removed the option, and the replacement."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "removed-option"
     assert words in message
@@ -355,16 +355,16 @@ def test_a_removed_option_is_reported_with_its_replacement(section, option, mino
         ("workers", "missing_dag_retires", "2.8", "Airflow 3.1 has it"),
     ],
 )
-def test_an_option_of_a_newer_release_is_reported(section, option, minor, words):
-    """The finding has the newer release."""
+def test_an_option_of_a_newer_airflow_release_is_reported(section, option, minor, words):
+    """The finding has the Airflow release that added the option."""
     rule, message = one(section, option, minor, Secret())
     assert rule == "newer-option"
     assert words in message
 
 
 @pytest.mark.parametrize("minor", ["2.8", "2.11", "3.0", "3.3"])
-def test_an_option_that_only_other_releases_have_has_one_finding(minor):
-    """An option of this release has none."""
+def test_an_option_that_only_other_airflow_releases_have_gives_one_finding(minor):
+    """An option of the cluster's Airflow release gives none."""
     for (section, option), facts in every_option().items():
         if minor not in facts.minors and not exists((section, option), minor):
             assert len(check({section: {option: Secret()}}, minor)) == 1
@@ -396,7 +396,7 @@ def test_sections_of_plugins_accept_any_option(section, option, minor):
     [("core", "fernet_key"), ("celery", "broker_url"), ("sentry", "sentry_dsn"), ("team_a___core", "fernet_key")],
 )
 def test_the_error_for_a_plain_text_secret_has_the_remedy(section, option, value):
-    """The error hides the value."""
+    """The error does not contain the secret."""
     (finding,) = check({section: {option: value}}, "3.3")
     place = section.rpartition("_")[2]
     remedy = f'pass an ecs.Secret: config={{"{place}": {{"{option}": ecs.Secret.from_secrets_manager(...)}}}}'
@@ -414,7 +414,7 @@ def test_the_error_for_a_plain_text_secret_has_the_remedy(section, option, value
 
 
 def test_the_remedy_for_a_secret_under_an_old_name_uses_the_new_name():
-    """The remedy uses the new name."""
+    """The remedy contains the new option name."""
     secret, renamed = check({"webserver": {"secret_key": PASSWORD}}, "3.3")
     assert secret.is_error
     assert "leave it out, the cluster generates one" in secret.message
@@ -521,14 +521,14 @@ def test_the_error_for_malformed_config_shows_the_correct_form(config, words):
 
 
 def test_the_error_for_malformed_config_hides_the_value():
-    """The error hides the value."""
+    """The error does not contain the value."""
     with pytest.raises(ValueError, match="environment variable") as caught:
         check({"AIRFLOW__CORE__FERNET_KEY": PASSWORD}, "3.3")  # type: ignore[dict-item]
     assert PASSWORD not in str(caught.value)
 
 
-def test_findings_keep_the_order_of_the_config():
-    """Findings are in the order of the configuration."""
+def test_findings_have_the_order_of_the_options_in_config():
+    """Findings are in the order of the options in config=."""
     found = check({"core": {"zzz": 1, "paralelism": 1}, "api": {"zzz": 1}}, "3.3")
     assert [finding.message.partition("option ")[2].partition(";")[0] for finding in found] == [
         "[core] zzz",

@@ -1,4 +1,4 @@
-"""Database and Redis in containers: their settings, clients and rejected arguments."""
+"""PostgreSQL and Redis in containers: settings, clients and rejected arguments."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_postgres_is_one_task_with_its_data_on_the_file_system():
 
 
 def test_only_postgres_may_mount_its_folder_of_the_file_system():
-    """The permission is limited to the access point."""
+    """PostgreSQL may mount only the access point, which exposes one folder of the file system."""
     plan = cluster()
     component = plan.component("Database")
     (volume,) = component.volumes
@@ -92,7 +92,7 @@ def test_only_postgres_may_mount_its_folder_of_the_file_system():
     ],
 )
 def test_container_and_access_point_have_the_user_id_of_the_image(image, user):
-    """Images of PostgreSQL use different ids."""
+    """Different images of PostgreSQL use different user ids."""
     database = ContainerDatabase(image=image)
     (container,) = database.component().containers
     assert container.user == user
@@ -119,7 +119,7 @@ def test_clients_of_stores_in_containers_use_no_tls(line):
     assert {name: worker.environment[name] for name in names} == {name: theirs.environment[name] for name in names}
 
 
-def test_redis_is_one_task_without_root_and_disk():
+def test_redis_is_one_task_without_root_rights_or_disk():
     """Redis reads its password from standard input."""
     component = cluster().component("Broker")
     (container,) = component.containers
@@ -142,7 +142,7 @@ def test_redis_is_one_task_without_root_and_disk():
 
 
 def test_the_memory_limit_of_redis_follows_the_task_size():
-    """If the size is a token, there is no limit."""
+    """If the task size is a token, Redis has no memory limit."""
     large, unknown = (RedisBroker.container(memory_mib=mib).component() for mib in (2048, NUMBER_TOKEN))
     assert "maxmemory 1536mb\n" in large.containers[0].command[0]
     assert "maxmemory " not in unknown.containers[0].command[0]
@@ -163,19 +163,19 @@ def test_only_components_that_use_a_store_connect_to_it(line):
 
 @LINES
 def test_stores_in_containers_add_only_the_edge_to_the_file_system(line):
-    """Other edges are those of RDS and ElastiCache."""
+    """All other edges are equal to those with RDS and ElastiCache."""
     ours, theirs = set(cluster(line).edges), set(plan(line).edges)
     assert ours - theirs == {Edge("Database", "Database/Files", 2049, "Files")}
     assert theirs - ours == set()
 
 
-def test_stores_are_the_first_components():
-    """Other components refer to stores."""
+def test_stores_in_containers_are_the_first_components():
+    """Other components refer to the stores."""
     assert [component.name for component in cluster().components][:2] == ["Database", "Broker"]
 
 
-def test_stores_run_during_maintenance():
-    """The migration needs the database."""
+def test_stores_in_containers_run_during_maintenance():
+    """During maintenance, the migration needs the database."""
     plan = cluster(maintenance=True)
     running = [component.name for component in plan.components if component.count]
     assert running == ["Database", "Broker"]
@@ -198,7 +198,7 @@ def test_stores_do_not_run_on_spot():
 
 
 def test_each_store_in_a_container_gives_a_warning():
-    """Each store gives one warning that it is for development only."""
+    """Each store in a container gives one warning that the store is for development only."""
     advice = settings_of(version=AirflowVersion.V3_3, database=ContainerDatabase(), executor=REDIS).advice
     assert [entry.id for entry in advice] == ["cdk-airflow-ecs:container-database", "cdk-airflow-ecs:container-broker"]
     for entry in advice:
@@ -248,8 +248,8 @@ def test_invalid_arguments_of_redis_in_a_container_are_rejected(arguments, words
         RedisBroker.container(**arguments)
 
 
-def test_a_store_does_not_accept_count_or_spot():
-    """A second task or an interruption would destroy data."""
+def test_a_store_in_a_container_does_not_accept_count_or_spot():
+    """A second task or an interruption would destroy data of the store."""
     for make in (ContainerDatabase, RedisBroker.container):
         for argument in ({"count": 2}, {"spot": True}):
             with pytest.raises(TypeError, match="unexpected keyword argument"):

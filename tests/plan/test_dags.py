@@ -64,7 +64,7 @@ def test_the_dag_bundle_reads_the_bucket_with_the_task_role(line, provider):
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "3"])
 def test_the_start_command_contains_the_modules_of_the_dag_bundle(line):
-    """Airflow's command follows the modules."""
+    """The start command writes the modules and then runs Airflow's command."""
     ours = containers(plan(line, dags=S3Dags()))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert (ours.prefix[:2], ours.prefix[-1]) == (("python", "-c"), "--")
@@ -76,15 +76,15 @@ def test_the_start_command_contains_the_modules_of_the_dag_bundle(line):
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line not in PROVIDERS])
-def test_the_bundle_of_the_amazon_provider_requires_3_2(line):
+def test_the_dag_bundle_of_the_amazon_provider_requires_airflow_3_2(line):
     """provider_bundle=True raises an error before Airflow 3.2."""
     with pytest.raises(ValueError, match=r"^S3Dags provider_bundle=True requires Airflow 3.2 or newer, got \d"):
         plan(line, dags=S3Dags(provider_bundle=True))
 
 
 @pytest.mark.parametrize("line", [line for line in VERSIONS if line[0] == "2"])
-def test_airflow_2_starts_the_dag_sync_before_airflow(line):
-    """The sync program precedes Airflow's command."""
+def test_airflow_2_containers_start_the_dag_sync_before_airflow(line):
+    """The DAG sync program precedes Airflow's command."""
     synced = containers(plan(line, dags=S3Dags(refresh_seconds=45)))["worker"]
     plain = containers(plan(line, dags=ImageDags(), image=OWN_IMAGE))["worker"]
     assert synced.prefix[:2] == ("python", "-c")
@@ -100,7 +100,7 @@ def test_the_dag_folder_of_an_image_must_be_an_absolute_path(folder):
         ImageDags(folder)
 
 
-def test_a_folder_may_be_text_or_a_path():
+def test_the_uploaded_dag_folder_may_be_text_or_a_path():
     """The folder to upload may be text or a Path."""
     here = Path(__file__).parent
     assert S3Dags(here).folder == here

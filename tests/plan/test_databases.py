@@ -32,8 +32,8 @@ INSTANCE, NAMELESS = rds_database(), Nameless()
 MANAGED = rds_database(node=SimpleNamespace(default_child=SimpleNamespace(manage_master_user_password=True)))
 
 
-def test_all_databases_have_the_same_plan():
-    """New and existing databases have equal plans."""
+def test_new_and_existing_databases_have_the_same_plan():
+    """A cluster with a new and one with an existing database have equal plans."""
     assert plan(database=RdsDatabase()) == plan(database=EXISTING) == plan(database=ExistingDatabase(INSTANCE))
 
 
@@ -71,8 +71,8 @@ def test_the_database_url_is_composed_in_the_container():
         {"instance_class": "db.m7g.large", "multi_az": False, "deletion_protection": False, "backup_retention_days": 1},
     ],
 )
-def test_both_ends_of_each_range_are_accepted(arguments):
-    """Both ends of each range are accepted."""
+def test_minimum_and_maximum_of_each_database_argument_are_accepted(arguments):
+    """Both ends of the range of each argument are accepted."""
     database = RdsDatabase(**arguments)
     assert all(getattr(database, name) == value for name, value in arguments.items())
 
@@ -93,7 +93,7 @@ def test_both_ends_of_each_range_are_accepted(arguments):
         ({"deletion_protection": 1}, "deletion_protection .*True or False, got 1"),
     ],
 )
-def test_the_error_states_the_rejected_and_the_accepted_values(arguments, words):
+def test_the_error_for_a_database_argument_states_the_accepted_values(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RdsDatabase .*{words}"):
         RdsDatabase(**arguments)
@@ -116,8 +116,8 @@ def test_an_existing_database_is_an_rds_construct_or_an_endpoint(arguments):
 
 @pytest.mark.parametrize("end", ["instance", "cluster"])
 @pytest.mark.parametrize("port", [5433, NUMBER_TOKEN])
-def test_the_default_port_is_that_of_the_rds_database(end, port):
-    """port= overrides the port of the RDS database."""
+def test_the_default_port_is_that_of_the_existing_rds_database(end, port):
+    """port= overrides the port of the existing RDS database."""
     database = rds_database(end, port=port)
     found = plan(database=ExistingDatabase(database))
     assert {edge.port for edge in found.edges if edge.target == "Database"} == {port}

@@ -23,7 +23,7 @@ PROPAGATED = {"propagate_tags": "TASK_DEFINITION"}
 
 
 def options(container):
-    """Return the executor's options in a container, by name."""
+    """Return the options of the ECS executor in a container, by name."""
     return {
         name.removeprefix(SECTION).lower(): value
         for name, value in container.environment.items()
@@ -45,14 +45,14 @@ def test_executor_tasks_have_one_container_and_no_service(line):
     assert not [part for part in found.components if part.path.startswith("Pools/")]
 
 
-def test_executor_tasks_are_the_first_component():
+def test_executor_tasks_are_the_first_component_of_the_plan():
     """Other components refer to executor tasks."""
     assert plan(executor="ecs").components[0].name == "Tasks/executor"
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_scheduler_has_all_options_of_the_ecs_executor(line):
-    """Only one option sets the capacity."""
+    """Among these options, only launch_type sets the capacity."""
     assert options(containers(plan(line, "ecs"))["scheduler"]) == {
         "conn_id": "",
         "region_name": Ref("Stack", "region"),
@@ -122,8 +122,8 @@ def test_run_task_kwargs_must_not_set_what_other_options_set(executor, kwargs, w
     ],
 )
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_run_task_receives_the_users_arguments_and_the_tags(executor, kwargs, expected):
-    """The tags are those of the task definition."""
+def test_run_task_receives_the_users_arguments_and_tags(executor, kwargs, expected):
+    """RunTask receives run_task_kwargs of the user, and the tags of the task definition."""
     found = containers(plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}}))
     assert options(found["scheduler"])["run_task_kwargs"] == Json(expected)
     assert plan(executor="local", config={"aws_ecs_executor": {"run_task_kwargs": '{"cluster": "theirs"}'}})
@@ -146,8 +146,8 @@ def test_a_token_as_run_task_kwargs_reaches_the_executor_unchanged():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_only_scheduler_and_web_component_have_the_executor_options(line):
-    """Other components do not load the executor."""
+def test_only_scheduler_and_web_component_have_the_ecs_executor_options(line):
+    """Other components do not load the ECS executor."""
     found = containers(plan(line, "ecs"))
     web = "api-server" if line[0] == "3" else "webserver"
     assert {name for name, container in found.items() if options(container)} == {"scheduler", web}
@@ -192,8 +192,8 @@ def test_the_dag_loader_precedes_the_command_of_executor_tasks(line):
     assert plain.prefix == ()
 
 
-def test_arguments_reach_the_task_definition_and_the_options():
-    """Each argument of EcsExecutor has an effect."""
+def test_arguments_of_ecs_executor_reach_task_definition_and_options():
+    """Each argument of EcsExecutor changes the task definition or an option of the scheduler."""
     executor = EcsExecutor(
         cpu=4096,
         memory_mib=16384,
@@ -256,13 +256,13 @@ def test_invalid_arguments_of_the_ecs_executor_are_rejected(arguments, words):
     ],
 )
 def test_environment_variables_of_executor_tasks_are_checked(environment, words):
-    """The checks are those of services."""
+    """Environment variables of executor tasks are checked like those of services."""
     with pytest.raises(ValueError, match=re.escape(words)):
         plan_of(executor=EcsExecutor(environment=environment))
 
 
-def test_the_size_of_executor_tasks_and_attempts_may_be_tokens():
-    """Size and attempts may be CloudFormation parameters."""
+def test_executor_task_size_and_max_attempts_may_be_tokens():
+    """cpu, memory_mib and max_run_task_attempts of EcsExecutor may be CloudFormation parameters."""
     number = NUMBER_TOKEN
     found = plan_of(executor=EcsExecutor(cpu=number, memory_mib=number, max_run_task_attempts=number))
     task = found.component("Tasks/executor")
@@ -270,8 +270,8 @@ def test_the_size_of_executor_tasks_and_attempts_may_be_tokens():
     assert options(containers(found)["scheduler"])["max_run_task_attempts"] == str(number)
 
 
-def test_the_user_may_add_options_but_not_change_those_of_the_cluster():
-    """Options of [aws_ecs_executor] may be added."""
+def test_the_user_may_add_ecs_executor_options_but_not_change_existing_ones():
+    """Options of [aws_ecs_executor] that the cluster does not set may be added."""
     kwargs = {"assign_unknown": "1"}
     found = containers(plan(executor="ecs", config={"aws_ecs_executor": kwargs}))
     assert options(found["scheduler"])["assign_unknown"] == "1"
@@ -283,9 +283,9 @@ def test_the_user_may_add_options_but_not_change_those_of_the_cluster():
     ("spot", "name", "value"),
     [(False, "capacity_provider_strategy", "FARGATE_SPOT"), (True, "launch_type", "FARGATE")],
 )
-def test_only_one_option_may_set_the_capacity(spot, name, value):
-    """The amazon provider rejects two such options."""
+def test_only_one_ecs_executor_option_may_set_the_capacity(spot, name, value):
+    """The amazon provider rejects two options that set the capacity."""
     with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {name} is given twice.*whose executor sets where"):
         plan_of(executor=EcsExecutor(spot=spot), config={"aws_ecs_executor": {name: value}})
-    # A third-party executor may depend on these options.
+    # Without EcsExecutor, these options are accepted, because a third-party executor may read them.
     assert plan(executor="local", config={"aws_ecs_executor": {name: value}})

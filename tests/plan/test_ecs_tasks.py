@@ -108,8 +108,8 @@ def test_an_ecs_task_must_not_have_the_name_of_an_executor_task():
         plan_of(executor=Batch(), ecs_tasks=(EcsTask(name="Batch"),))
 
 
-def test_the_default_processor_is_that_of_the_image():
-    """architecture= overrides the image's processor."""
+def test_the_default_processor_of_an_ecs_task_is_that_of_its_image():
+    """architecture= of an ECS task overrides the image's processor."""
     image = OWN_IMAGE.registry("ghcr.io/acme/airflow:1", architecture="arm64")
     tasks = (ETL, EcsTask(name="other", architecture="x86_64"))
     found = with_tasks(*tasks, image=image)
@@ -118,8 +118,8 @@ def test_the_default_processor_is_that_of_the_image():
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("spot", [False, True])
-def test_an_airflow_variable_holds_the_arguments_of_the_operator(line, spot):
-    """The arguments differ by release."""
+def test_an_airflow_variable_holds_the_arguments_of_the_ecs_operator(line, spot):
+    """The arguments of EcsRunTaskOperator differ by Airflow release."""
     worker = containers(with_tasks(EcsTask(name="etl", spot=spot), line=line))["worker"]
     strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
     named = {} if line in ("2.8", "2.9", "2.10") else {"container_name": "etl"}
@@ -154,7 +154,7 @@ def test_an_airflow_variable_holds_the_arguments_of_the_operator(line, spot):
     ],
 )
 def test_only_task_runners_may_start_an_ecs_task(line, executor, readers, may_run):
-    """All components with DAGs have the Airflow variable."""
+    """The Airflow variable about the ECS task is in all components that read DAG files."""
     found = with_tasks(ETL, line=line, executor=executor)
     assert {name for name, container in containers(found).items() if VARIABLE in container.environment} == readers
     before = plan(line, executor)
@@ -171,8 +171,8 @@ def test_only_task_runners_may_start_an_ecs_task(line, executor, readers, may_ru
 
 @pytest.mark.parametrize("line", VERSIONS)
 @pytest.mark.parametrize("executor", ["celery", "local", "ecs"])
-def test_user_code_cannot_reach_the_ecs_tasks_of_airflow(line, executor):
-    """The commands of Airflow's tasks contain tokens."""
+def test_user_code_may_not_list_describe_or_stop_the_tasks_of_airflow(line, executor):
+    """Descriptions of these tasks would show tokens in their commands."""
     found = with_tasks(ETL, line=line, executor=executor)
     actions = {"ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "ecs:RunTask"}
     authors = [part for part in found.components if part.runs_user_code]
@@ -188,7 +188,7 @@ def test_user_code_cannot_reach_the_ecs_tasks_of_airflow(line, executor):
     assert {part.name for part in found.components if part.ecs_cluster == "TaskCluster"} == {"Tasks/etl"}
 
 
-def test_each_ecs_task_has_its_own_variable_and_permission():
+def test_each_ecs_task_has_its_own_airflow_variable_and_permission():
     """Each ECS task has its own Airflow variable and permission."""
     found = with_tasks(ETL, EcsTask(name="Nightly-report"))
     worker = found.component("Pools/default")
@@ -221,8 +221,8 @@ def test_an_ecs_task_gives_other_components_only_a_variable_and_permissions(line
         assert after.permissions[: len(part.permissions)] == part.permissions
 
 
-def test_the_tasks_of_each_of_several_executors_may_start_an_ecs_task():
-    """With several executors, all task runners may start an ECS task."""
+def test_with_several_executors_all_task_runners_may_start_an_ecs_task():
+    """With SeveralExecutors, both Celery workers and executor tasks may start an ECS task."""
     found = plan(executor="several", ecs_tasks=(ETL,))
     assert [part.name for part in found.components if not part.has_service] == [
         *("Tasks/etl", "Tasks/executor", "Migration")
@@ -268,19 +268,19 @@ def test_invalid_arguments_of_an_ecs_task_are_rejected(arguments, message):
     ],
 )
 def test_an_ecs_task_that_conflicts_with_the_cluster_is_rejected(tasks, arguments, message):
-    """Planning the cluster raises the error."""
+    """Planning the cluster raises the error, not creating the EcsTask."""
     with pytest.raises(ValueError, match=message):
         with_tasks(*tasks, **arguments)
 
 
-def test_sizes_of_an_ecs_task_may_be_tokens():
-    """Sizes may be tokens."""
+def test_cpu_and_memory_of_an_ecs_task_may_be_tokens():
+    """cpu= and memory_mib= of an ECS task may be tokens."""
     task = EcsTask(name="etl", cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)
     assert with_tasks(task).component("Tasks/etl").cpu == NUMBER_TOKEN
 
 
 @pytest.mark.parametrize("executor", [EcsExecutor(), SeveralExecutors([LocalExecutor(), EcsExecutor()])])
-def test_no_component_has_a_permission_twice(executor):
-    """Executor tasks and ECS tasks need some of the same permissions."""
+def test_no_component_has_the_same_permission_twice(executor):
+    """Executor tasks and ECS tasks need some equal permissions."""
     for part in plan_of(executor=executor, ecs_tasks=(ETL,)).components:
         assert len(part.permissions) == len({str(permission) for permission in part.permissions})

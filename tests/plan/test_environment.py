@@ -75,7 +75,7 @@ def test_an_option_with_a_login_in_its_url_is_rejected(section, option):
     "name", ["airflow__core__fernet_key", "Airflow__Core__Parallelism", "airflow_core__parallelism"]
 )
 def test_the_variable_of_an_option_must_be_in_upper_case(name):
-    """Airflow ignores other variables."""
+    """Airflow ignores environment variables of options in lower case."""
     with pytest.raises(ValueError, match=f"{name} is not .* AIRFLOW__SECTION__OPTION"):
         plan(environment={name: "x"})
 
@@ -92,15 +92,15 @@ def test_a_variable_has_underscores_for_the_dots_of_a_section():
         plan(config={"common.io": {"xcom_objectstorage_path": "s3://other"}}, environment=given)
 
 
-def test_options_of_a_team_are_checked_like_others():
-    """Options of one team (``AIRFLOW__TEAM___…``) are checked like others."""
+def test_options_of_one_airflow_team_are_checked_like_other_options():
+    """Options of one team (``AIRFLOW__TEAM___…``) are checked like other options."""
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(environment={"AIRFLOW__TEAM_A___CORE__FERNET_KEY": "x"})
     assert settings_of(version=VERSIONS["3.3"], environment={"AIRFLOW__TEAM_A___CORE__PARALLELISM": "4"}).advice == ()
 
 
-def test_airflow_options_of_an_ecs_task_are_checked_like_others():
-    """Airflow options of an ECS task are checked like others."""
+def test_airflow_options_of_an_ecs_task_are_checked_like_those_of_services():
+    """An ECS task may set Airflow options by environment variables."""
     with pytest.raises(ValueError, match=r"\[core\] fernet_key is a secret"):
         plan(ecs_tasks=(EcsTask(name="etl", environment={"AIRFLOW__CORE__FERNET_KEY": "x"}),))
     etl = EcsTask(name="etl", environment={"AIRFLOW__CORE__PARALELISM": "4"})

@@ -26,7 +26,7 @@ def test_task_sizes_equal_the_aws_documentation():
 
 @pytest.mark.parametrize("cpu", MEMORY_MIB_BY_CPU)
 def test_the_memory_of_a_task_must_fit_its_cpu(cpu):
-    """The error lists the sizes for that cpu."""
+    """The error lists the memory sizes that Fargate has for that cpu value."""
     sizes = MEMORY_MIB_BY_CPU[cpu]
     for memory in (*sizes, NUMBER_TOKEN):
         check_size("Scheduler", cpu, memory)
@@ -68,6 +68,6 @@ def test_disks_of_21_to_200_gib_are_accepted(gib):
 
 @pytest.mark.parametrize("gib", [0, 20, 201, 50.5, "50", True, TEXT_TOKEN])
 def test_the_error_for_an_unsupported_disk_size_has_the_range(gib):
-    """The error for another disk size has the range."""
+    """The error contains the range 21 to 200 GiB."""
     with pytest.raises(ValueError, match="Fargate accepts 21 to 200"):
         check_ephemeral_storage("A", gib)

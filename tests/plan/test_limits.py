@@ -35,7 +35,7 @@ def component(environment: dict, **more) -> Component:
 
 
 def test_the_size_of_a_task_definition_counts_its_known_text():
-    """Known text counts as escaped JSON; tokens count as nothing."""
+    """Known text counts as escaped JSON; tokens count as empty text."""
     empty = definition_bytes(component({}))
     assert definition_bytes(component({"A": "x"})) - empty == len('{"name":"A","value":"x"}')
     assert definition_bytes(component({"A": 'ü"\n'})) - empty == len('{"name":"A","value":"') + 6 + len('"}')
@@ -70,22 +70,22 @@ def test_a_task_definition_that_is_too_large_is_rejected(name):
     assert "x" * 100 not in str(error.value)
 
 
-def test_the_error_names_the_largest_variables():
-    """The error has the names of the largest variables, not their values."""
+def test_the_error_for_a_large_task_definition_names_the_largest_variables():
+    """The error has the names of the largest environment variables, not their values."""
     with pytest.raises(ValueError, match=r"A \(40,000 bytes\)") as error:
         plan_of(version=V, environment={"A": LONG * 4, "B": "x" * 30_000, "C": "short"})
     assert "B (30,000 bytes)" in str(error.value)
     assert "C (" not in str(error.value)
 
 
-def test_long_values_within_the_limit_are_accepted():
-    """Long values within the limit are accepted, and tokens do not count."""
+def test_long_variables_within_the_size_limit_are_accepted():
+    """Long environment variables within the limit of a task definition are accepted; tokens do not count."""
     plan = plan_of(version=V, environment={"A": LONG, "B": LONG, **{f"V{i}": TOKEN for i in range(200)}})
     assert max(map(definition_bytes, plan.components)) < TASK_DEFINITION_BYTES
 
 
 def test_too_many_ecs_tasks_are_rejected():
-    """Each adds a variable to components with DAGs."""
+    """Each ECS task adds a variable to the components with DAGs, whose task definitions have a size limit."""
     tasks = tuple(EcsTask(name=f"etl{number}") for number in range(200))
     assert plan_of(version=V, ecs_tasks=tasks[:40])
     with pytest.raises(ValueError, match="task definition of DagProcessor"):
@@ -97,8 +97,8 @@ def peer(text: str) -> SimpleNamespace:
     return SimpleNamespace(unique_id=text, can_inline_rule=True)
 
 
-def test_more_clients_than_security_group_rules_are_rejected():
-    """HTTPS requires two rules per client."""
+def test_more_allowed_clients_than_security_group_rules_are_rejected():
+    """With HTTPS, each client in allow_from= needs two rules."""
     blocks = [f"10.{number}.0.0/16" for number in range(80)]
     certificate = SimpleNamespace(certificate_arn="arn:aws:acm:eu-west-1:123456789012:certificate/1")
     with pytest.raises(ValueError, match=r"80 clients.*60 rules"):
@@ -130,8 +130,8 @@ def test_more_clients_than_security_group_rules_are_rejected():
         (lambda: S3Dags(bucket=SimpleNamespace(bucket_arn="arn:aws:s3:::b"), prefix=LONG), "prefix.*512"),
     ],
 )
-def test_the_error_for_a_long_name_does_not_repeat_it(make, message):
-    """The error for a name that is too long does not repeat it."""
+def test_the_error_for_a_name_that_is_too_long_does_not_repeat_the_name(make, message):
+    """The error does not contain the long name."""
     with pytest.raises(ValueError, match=message) as error:
         make()
     assert len(str(error.value)) < 400

@@ -11,7 +11,7 @@ from cdk_airflow_ecs.testing import plan_of
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_the_local_executor_has_no_broker_and_no_workers(line):
-    """The plan has no Celery variables."""
+    """The plan with LocalExecutor has no Celery variables."""
     found = plan(line, "local")
     assert not [part for part in found.components if part.path.startswith("Pools/")]
     assert not [edge for edge in found.edges if "Broker" in (edge.source, edge.target)]
@@ -41,7 +41,7 @@ def test_the_parallelism_of_the_scheduler_follows_its_memory(cpu, memory, parall
     assert option(containers(found)["scheduler"], "core", "parallelism") == str(parallelism)
 
 
-def test_a_scheduler_size_known_only_at_deploy_time():
+def test_a_token_as_the_scheduler_memory_requires_parallelism():
     """If the scheduler's memory is a token, parallelism= is required."""
     sized = {"Scheduler": Service(cpu=NUMBER_TOKEN, memory_mib=NUMBER_TOKEN)}
     with pytest.raises(ValueError, match=r"LocalExecutor: .* memory_mib is known only at deploy time. Pass parallel"):

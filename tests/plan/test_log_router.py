@@ -21,7 +21,7 @@ def test_every_service_has_the_permissions_of_its_log_router():
 
 
 def test_firelens_and_ecs_executor_are_incompatible():
-    """The ECS executor mistakes the router's end for the task's end."""
+    """The ECS executor would mistake the end of the log router for the end of the task."""
     with pytest.raises(ValueError, match=r"log_router=FireLens.* cannot be used with executor=EcsExecutor.*AwsLogs"):
         plan("3.3", "ecs", log_router=FireLens(options=OPTIONS))
 
@@ -44,8 +44,8 @@ def test_a_service_needs_more_memory_than_its_log_router_reserves():
         )
 
 
-def test_ecs_tasks_and_stores_have_no_router():
-    """They may be smaller than the log router."""
+def test_ecs_tasks_and_stores_in_containers_have_no_log_router():
+    """ECS tasks and stores may have less memory than the log router needs."""
     router = FireLens(options=OPTIONS, memory_mib=1000)
     small = EcsTask(name="etl", cpu=256, memory_mib=512)
     assert plan(executor="container-redis", log_router=router, ecs_tasks=(small,)).component("Broker").memory_mib == 512

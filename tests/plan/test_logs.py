@@ -50,8 +50,8 @@ def test_the_web_component_reads_logs_and_task_runners_write_them(line):
     assert permissions(plan(line, "ecs")) == {**none, web: READ, "Triggerer": WRITE, "Tasks/executor": WRITE}
 
 
-def test_all_containers_have_the_same_log_folder():
-    """Every container has the same log folder and, without a connection, uses the task role."""
+def test_all_containers_have_the_same_remote_log_folder():
+    """Without an Airflow connection for logs, every container uses the task role."""
     found = containers(plan(logs=S3Logs(bucket=BUCKET)))
     del found["migrate"]
     for container in found.values():
@@ -74,8 +74,8 @@ def test_airflow_3_0_and_3_1_have_a_connection_for_logs(line, store):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_same_components_read_and_write_a_log_group(line):
-    """The permissions on a log group match those on a bucket."""
+def test_a_log_group_has_the_same_readers_and_writers_as_a_bucket(line):
+    """Components that may read or write a log bucket may read or write a log group."""
     web = "ApiServer" if line[0] == "3" else "Webserver"
     none = {name: set() for name in ("Scheduler", "DagProcessor", "Migration")}
     logs = {"logs": CloudWatchLogs(), "image": OWN_IMAGE}
@@ -85,7 +85,7 @@ def test_the_same_components_read_and_write_a_log_group(line):
 
 
 AMAZON = "apache-airflow-providers-amazon"
-# These releases have an amazon provider before 9.32.0, which loses logs on Airflow 3.
+# Images of these Airflow releases have an amazon provider before 9.32.0, which loses logs on Airflow 3.
 LOSE = [AirflowVersion.of(version) for version in ("3.0.0", "3.0.6", "3.1.8", "3.2.2", "3.3.0")]
 KEEP = [AirflowVersion.of(version) for version in ("2.8.4", "2.11.2", "3.3.1", "3.3.2")]
 
@@ -117,7 +117,7 @@ def provider_warnings(**arguments):
 
 @pytest.mark.parametrize("version", LOSE, ids=str)
 def test_cloudwatch_with_an_image_that_loses_logs_is_rejected(version, built):
-    """CloudWatchLogs rejects images whose amazon provider closes its log handler too early."""
+    """CloudWatchLogs rejects images whose amazon provider closes the log handler too early."""
     lose = [
         AirflowImage.official(),
         built("pandas"),
@@ -135,8 +135,8 @@ def test_cloudwatch_with_an_image_that_loses_logs_is_rejected(version, built):
 
 
 @pytest.mark.parametrize("version", KEEP, ids=str)
-def test_releases_that_keep_logs_give_no_warning(version, built):
-    """These releases lose no logs with CloudWatch."""
+def test_airflow_releases_that_keep_logs_give_no_warning(version, built):
+    """Images of these Airflow releases lose no logs with CloudWatch."""
     for image in (AirflowImage.official(), OWN_IMAGE, built(base="slim")):
         assert provider_warnings(version=version, image=image, executor=in_pool(image)) == []
 
@@ -149,15 +149,15 @@ def test_releases_that_keep_logs_give_no_warning(version, built):
         f"{AMAZON} @ https://example.com/amazon.whl",
     ],
 )
-def test_a_build_that_requires_a_fixed_provider_is_accepted(requirement, built):
-    """The base image does not matter."""
+def test_a_built_image_that_requires_a_fixed_amazon_provider_is_accepted(requirement, built):
+    """If requirements.txt requires a fixed amazon provider, any base image is accepted."""
     for base in (None, "slim", "example.com/airflow:1"):
         image = built(requirement, base=base)
         assert provider_warnings(version=VERSIONS["3.0"], image=image, executor=in_pool(image)) == []
 
 
-def test_an_image_with_an_unknown_provider_gives_a_warning(built, tmp_path):
-    """The provider is unknown if the image's content is."""
+def test_an_image_with_an_unknown_amazon_provider_gives_a_warning(built, tmp_path):
+    """An example is a registry image whose content is unknown."""
     repository = SimpleNamespace(repository_arn="arn:aws:ecr:::repository/r")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "Dockerfile").write_text("FROM apache/airflow:3.0.6\n")

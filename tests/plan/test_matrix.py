@@ -75,7 +75,7 @@ def offered(line: str, executor: str, database: str, code: str) -> set[Ref | Sec
     stores += executors.stores.values()
     stores += [part for store in stores for part in store.parts().values()]
     rows = {**ALWAYS, **(SINCE_3 if VERSIONS[line].major >= 3 else {})}
-    rows["TaskCluster"] = rows["Cluster"]  # the ECS cluster of ETL
+    rows["TaskCluster"] = rows["Cluster"]  # the ECS cluster in which the ECS task ETL runs
     rows |= dict.fromkeys((ETL.component, *(task.process.component for task in executors.tasks)), (STARTED, ()))
     rows |= {name: (attributes, fields) for name, attributes, fields in (OFFERS[type(store)] for store in stores)}
     return {Ref(name, attribute) for name, (attributes, _) in rows.items() for attribute in attributes} | {
@@ -97,8 +97,8 @@ def test_every_airflow_variable_is_an_option_of_the_release(line, executor):
 
 
 @CELLS
-def test_every_value_is_text_or_provided_by_a_store(line, executor):
-    """Other values could not be rendered."""
+def test_every_value_in_a_plan_is_text_or_provided_by_a_store(line, executor):
+    """Values of other types could not be rendered."""
     for database, code, component in cells(line, executor):
         found = list(symbols([(p.resources, p.conditions) for p in component.permissions]))
         found += [ref for v in component.volumes for ref in (v.file_system_id, v.access_point_id)]
@@ -110,8 +110,8 @@ def test_every_value_is_text_or_provided_by_a_store(line, executor):
 
 
 @CELLS
-def test_both_ends_of_an_edge_exist(line, executor):
-    """Both ends of each edge are in the plan."""
+def test_source_and_target_of_each_edge_are_in_the_plan(line, executor):
+    """Source and target of each permitted connection are in the plan."""
     for database, code in itertools.product(DATABASES, CODE):
         planned = make(line, executor, database, code)
         ends = {component.name for component in planned.components} | {"Clients", "Web", "Database", "Broker"}
@@ -134,8 +134,8 @@ def test_the_error_of_an_unsupported_combination_has_the_required_release(line, 
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_image_dags_need_an_image(line):
-    """The official image contains no DAGs."""
+def test_image_dags_require_an_image_argument(line):
+    """The official image contains no DAGs, so ImageDags requires image=."""
     for image in (None, type(OWN_IMAGE).official(architecture="arm64")):
         with pytest.raises(ValueError, match="requires an image with your DAGs"):
             plan(line, dags=ImageDags(), image=image)
@@ -148,7 +148,7 @@ def test_plans_differ_by_executor_dag_source_and_image():
         rows = [row for row in PLANNED if row[0] == line and row[2] == "rds" and row[3] not in SAME_PLAN]
         plans = [make(*row) for row in rows if row[1] != "existing-redis"]
         repeated = [a for a, b in itertools.combinations(plans, 2) if a == b]
-        # In plans of 2.x the bucket's URI is a symbol that includes the prefix, so plans may be equal.
+        # In plans of 2.x, Ref("Dags", "uri") includes the prefix, so plans that differ only in the prefix are equal.
         assert len(repeated) == (len(plans) // 3 if line[0] == "2" else 0)
 
 

@@ -9,7 +9,7 @@ from cdk_airflow_ecs import AirflowVersion, RedisBroker
 from cdk_airflow_ecs.plan import Ref, SecretRef
 
 
-def test_new_and_existing_redis_have_the_same_clients():
+def test_clients_of_new_and_existing_redis_have_the_same_settings():
     """Clients of a new and an existing Redis have equal options and variables."""
     ours = RedisBroker().plan(AirflowVersion.V3_3, ["default"])
     theirs = RedisBroker.existing("redis.example.com", auth_token=SECRET).plan(AirflowVersion.V3_3, ["default"])
@@ -51,8 +51,8 @@ def test_redis_urls_are_composed_in_the_container(line):
 
 
 @pytest.mark.parametrize("arguments", [{"serverless": True}, {"cluster_mode": True}])
-def test_serverless_and_cluster_mode_are_rejected(arguments):
-    """The error for serverless and cluster mode explains why Celery fails, with an alternative."""
+def test_serverless_and_cluster_mode_redis_are_rejected(arguments):
+    """The error explains why Celery does not work with this kind of Redis, and has an alternative."""
     with pytest.raises(ValueError, match=r"CROSSSLOT .*celery/celery#9019.* use RedisBroker\(replicas=1\)"):
         RedisBroker(**arguments)
 
@@ -66,8 +66,8 @@ def test_serverless_and_cluster_mode_are_rejected(arguments):
         {"node_type": TEXT_TOKEN},
     ],
 )
-def test_both_ends_of_each_range_are_accepted(arguments):
-    """Both ends of each range, and a node type token, are accepted."""
+def test_minimum_and_maximum_of_each_redis_argument_are_accepted(arguments):
+    """Both ends of the range of each argument, and a token as node type, are accepted."""
     broker = RedisBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
 
@@ -88,14 +88,14 @@ def test_both_ends_of_each_range_are_accepted(arguments):
         ({"replicas": 1, "failover": "no"}, "failover .*True or False"),
     ],
 )
-def test_the_error_states_the_rejected_and_the_accepted_values(arguments, words):
+def test_the_error_for_a_redis_argument_states_the_accepted_values(arguments, words):
     """The error states the given value and the accepted values."""
     with pytest.raises(ValueError, match=f"^RedisBroker .*{words}"):
         RedisBroker(**arguments)
 
 
 @pytest.mark.parametrize("token", [SECRET, EcsSecret()])
-def test_the_auth_token_may_be_a_whole_secret_or_a_field(token):
+def test_the_redis_auth_token_may_be_a_whole_secret_or_a_field(token):
     """The AUTH token may be a whole secret or a field."""
     broker = RedisBroker.existing(TEXT_TOKEN, auth_token=token, port=NUMBER_TOKEN, security_group=GROUP)
     assert (broker.host, broker.port, broker.security_group) == (TEXT_TOKEN, NUMBER_TOKEN, GROUP)

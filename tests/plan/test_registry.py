@@ -101,7 +101,7 @@ def test_the_error_for_an_invalid_image_name_has_the_reason(name, why):
 
 
 def test_an_image_name_with_another_airflow_release_gives_a_warning(tmp_path):
-    """Other numbers in the name give no warning."""
+    """Numbers in the name that are not an Airflow release give no warning."""
 
     def warnings(**arguments):
         found = settings_of(version=AirflowVersion.V3_3, **arguments).advice
@@ -158,8 +158,8 @@ def test_frequent_pulls_from_docker_hub_give_a_warning():
     )
 
 
-def test_credentials_for_a_built_image_give_a_warning():
-    """The build requires `docker login` instead."""
+def test_registry_credentials_for_a_built_image_give_a_warning():
+    """To build from a private base image, `docker login` is required instead."""
     sqs = CeleryExecutor(broker=SqsBroker())
     found = settings_of(
         version=AirflowVersion.V3_3, executor=sqs, image=AirflowImage.official(credentials=SECRET)
@@ -211,8 +211,8 @@ def test_an_official_image_of_another_release_is_rejected(name, tmp_path):
         "FROM acme/airflow:2.11.2\n",
     ],
 )
-def test_an_image_name_with_the_release_of_the_cluster_is_accepted(text, tmp_path):
-    """In a Dockerfile, only the last stage counts."""
+def test_an_image_name_with_the_airflow_release_of_the_cluster_is_accepted(text, tmp_path):
+    """If the image is built from a Dockerfile, only the last FROM counts."""
     (tmp_path / "Dockerfile").write_text(text)
     assert plan(image=AirflowImage.build(tmp_path))
     for name in ("apache/airflow:3.3.2", "apache/airflow:slim-3.3.2-python3.12", "apache/airflow:3.3"):
@@ -233,8 +233,8 @@ def test_an_image_name_with_the_release_of_the_cluster_is_accepted(text, tmp_pat
         (OWN_IMAGE, False),
     ],
 )
-def test_a_tag_that_may_move_gives_a_warning(image, moves):
-    """Tasks could run another image than their scheduler."""
+def test_an_image_tag_that_may_move_gives_a_warning(image, moves):
+    """After the tag moves, new tasks would run another image than running tasks."""
     pools = CeleryExecutor(pools=[WorkerPool("default"), WorkerPool("heavy", image=image)])
     found = settings_of(version=AirflowVersion.V3_3, image=image, executor=pools).advice
     names = ["airflow", "Pools/heavy"] if moves else []

@@ -129,7 +129,7 @@ HARMLESS_COMMANDS = [
 
 @pytest.mark.parametrize("name", NAMES.split())
 def test_text_and_numbers_under_names_of_secrets_are_secrets(name):
-    """Names are, for example, DB_PASSWORD."""
+    """Such a name is, for example, DB_PASSWORD."""
     assert secret_of(name, "hunter2") == "its name"
     assert secret_of(name, 12345) == "its name" or name == "TOKENS"
 
@@ -164,7 +164,7 @@ def test_a_reference_switch_or_amount_is_not_a_secret(name, value):
 
 @pytest.mark.parametrize("what", VALUES)
 def test_some_values_are_secrets_under_any_name(what):
-    """Private keys are an example."""
+    """A private key is an example of such a value."""
     found = secret_of("SETTING", VALUES[what])
     assert found
     assert "hunter2" not in found

@@ -42,8 +42,8 @@ TEXTS = st.sampled_from(
         f"-----BEGIN PRIVATE KEY-----\n{WORD}",
     ]
 )
-# Errors hide bytes, objects and values under the name of a secret. They repeat a short text that is passed directly
-# or in a list, such as 'vpc-0abc' instead of a VPC.
+# Errors hide bytes, objects and values under the name of a secret. Errors repeat a short text passed directly as
+# an argument or in a list, such as 'vpc-0abc' passed instead of a VPC.
 PARTS = st.one_of(TEXTS, st.just(WORD))
 SHAPES = st.recursive(
     st.one_of(PARTS.map(str.encode), st.builds(Login), PARTS.map(lambda text: ("DB_PASSWORD", text))),
@@ -114,8 +114,8 @@ def error_of(call: Callable[..., Any], **arguments: Any) -> str:
 @pytest.mark.parametrize("name", CALLS)
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[Check.too_slow])
-def test_no_error_repeats_a_secret(name, data):
-    """Secrets are passed in pairs, bytes, tuples, mappings and objects."""
+def test_no_error_of_the_public_api_repeats_a_secret(name, data):
+    """The secrets are passed in pairs, bytes, tuples, mappings and objects."""
     call = CALLS[name]
     argument = data.draw(st.sampled_from(arguments_of(call)))
     needed = {
@@ -147,7 +147,7 @@ def test_no_error_repeats_a_secret(name, data):
     ],
 )
 def test_errors_do_not_repeat_values_of_variables_and_options(arguments):
-    """Any value may be secret."""
+    """The value of any environment variable or option may be secret."""
     found = error_of(plan_of, version=VERSIONS["3.3"], **arguments)
     assert re.search("ValueError|IncompatibleArgumentsError", found)
     assert WORD not in found

@@ -108,7 +108,7 @@ def test_a_worker_pool_has_the_fields_of_a_service():
     assert container.health_check == SEED.health_check
 
 
-def test_omitted_fields_keep_their_default():
+def test_omitted_fields_of_a_service_keep_their_default():
     """A Service changes only the fields that it sets; a count of 0 is accepted."""
     part = plan(services={"Scheduler": Service(count=0)}).component("Scheduler")
     assert (part.count, part.cpu, part.memory_mib) == (0, 1024, 2048)
@@ -117,7 +117,7 @@ def test_omitted_fields_keep_their_default():
 @pytest.mark.parametrize("line", ["2.11", "3.3"])
 @pytest.mark.parametrize("executor", ["celery", "local"])
 def test_maintenance_stops_every_service(line, executor):
-    """During maintenance only the migration runs."""
+    """With maintenance=True, only the migration runs."""
     sized = {"Scheduler": Service(count=2)}
     found = plan(line, executor, maintenance=True, services=sized)
     assert {part.count for part in services(found)} == {0}
@@ -139,12 +139,12 @@ def test_maintenance_stops_every_service(line, executor):
     ],
 )
 def test_only_an_internal_web_component_permits_shells_by_default(arguments, shells):
-    """enable_exec= overrides this default."""
+    """enable_exec= of the web component overrides this default."""
     assert {part.name for part in plan(**arguments).components if part.enable_exec} == shells
 
 
-def test_a_missing_version_gives_a_warning():
-    """Without version= the newest release is used, with a warning."""
+def test_a_missing_airflow_version_gives_a_warning():
+    """Without version=, the newest Airflow release is used, with a warning."""
     settings = settings_of()
     assert settings.version == AirflowVersion.V3_3
     (advice,) = settings.advice
@@ -166,8 +166,8 @@ def test_a_missing_version_gives_a_warning():
         ("workers", "execution_api_retry_wait_max", 90),
     ],
 )
-def test_config_and_environment_override_these_defaults(option_):
-    """The override reaches every container."""
+def test_config_and_environment_override_default_options(option_):
+    """The new value reaches every container except the migration."""
     section, name, value = option_
     for arguments in (
         {"config": {section: {name: value}}},
@@ -189,8 +189,8 @@ def test_config_and_environment_override_these_defaults(option_):
         ("3.4.0", "3600"),
     ],
 )
-def test_a_task_token_lasts_a_day_where_it_must_outlast_the_queue(release, seconds):
-    """The token is that of the execution API."""
+def test_execution_api_tokens_last_a_day_before_airflow_3_2_2(release, seconds):
+    """Before Airflow 3.2.2, the token of a task must not expire while the task is queued."""
     found = containers(plan_of(version=AirflowVersion.of(release)))
     del found["migrate"]
     assert {option(container, "execution_api", "jwt_expiration_time") for container in found.values()} == {seconds}
@@ -199,15 +199,15 @@ def test_a_task_token_lasts_a_day_where_it_must_outlast_the_queue(release, secon
 
 @pytest.mark.parametrize("line", ["3.0", "3.3"])
 def test_an_option_under_its_old_name_overrides_the_default(line):
-    """Airflow reads an old name only if the new one is not set."""
+    """The default is then not set, because Airflow reads an old name only if the new one is not set."""
     found = containers(plan(line, config={"webserver": {"workers": 4}}))
     del found["migrate"]
     found_options = {(option(c, "webserver", "workers"), option(c, "api", "workers")) for c in found.values()}
     assert found_options == {("4", None)}
 
 
-def test_the_scheduler_waits_ten_seconds_for_a_broker():
-    """The scheduler waits ten seconds for the broker only with Celery."""
+def test_only_with_celery_the_scheduler_waits_ten_seconds_for_a_broker():
+    """Without Celery, the scheduler has no such options."""
     for executor in EXECUTORS:
         found = containers(plan(executor=executor))
         expected = None if executor in ("local", "lambda", "ecs") else "10"
@@ -281,7 +281,7 @@ RELIED_UPON = [
     ],
 )
 def test_changing_an_option_that_the_cluster_sets_is_rejected(section, name, value):
-    """The error names both sources."""
+    """The error names both sources of the option."""
     with pytest.raises(ValueError, match=r"by (this cluster|the executor),? and .* by config=") as caught:
         plan(config={section: {name: value}})
     assert f"[{section}] {name}" in str(caught.value)
@@ -299,7 +299,7 @@ def test_changing_an_option_that_the_cluster_sets_is_rejected(section, name, val
     ],
 )
 def test_the_old_name_of_an_option_that_the_cluster_sets_is_rejected(line, section, name, value, current):
-    """The error has both names."""
+    """The error has the old and the new name."""
     web = Web(domain_name="airflow.example.com")
     for arguments in (
         {"config": {section: {name: value}}},
@@ -328,7 +328,7 @@ def test_changing_an_option_that_the_cluster_relies_on_is_rejected(line, section
 
 
 def test_an_option_that_the_cluster_relies_on_may_have_its_default():
-    """Only other values are rejected."""
+    """Only a value other than the default is rejected."""
     assert plan(config={"api": {"port": 8080}, "logging": {"worker_log_server_port": 8793}, "celery": {}})
 
 
@@ -350,7 +350,7 @@ def test_a_component_cannot_change_options_that_the_cluster_sets():
         plan(services={"Scheduler": Service(environment={"AIRFLOW__CORE__EXECUTOR": "X"})})
 
 
-def test_equal_values_from_two_sources_do_not_conflict():
+def test_equal_option_values_from_two_sources_do_not_conflict():
     """Equal values from two sources are accepted."""
     given = {"core": {"executor": "CeleryExecutor"}}
     assert plan(config=given) == plan(config=given, environment={"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}) == plan()
@@ -386,16 +386,16 @@ def test_the_error_for_an_option_with_two_values_has_both_sources(arguments, wor
 
 
 @pytest.mark.parametrize("name", ["METADATA_HOST", "FERNET_SEED", "BROKER_TOKEN", "CONNECTION_CHECK_MAX_COUNT"])
-def test_variables_that_the_cluster_sets_cannot_be_changed(name):
-    """METADATA_HOST is an example of such a variable."""
+def test_environment_variables_that_the_cluster_sets_cannot_be_changed(name):
+    """METADATA_HOST is an example of such an environment variable."""
     with pytest.raises(ValueError, match=f"sets {name} in .*, which this cluster sets itself"):
         plan(environment={name: EcsSecret()})
     with pytest.raises(ValueError, match=f"environment of Scheduler sets {name} in scheduler"):
         plan(services={"Scheduler": Service(environment={name: EcsSecret()})})
 
 
-def test_a_variable_of_a_component_overrides_that_of_the_cluster():
-    """Both variables are set with environment=."""
+def test_environment_of_a_component_overrides_environment_of_the_cluster():
+    """Both environment variables are set with environment=."""
     found = containers(
         plan(environment={"STAGE": "dev"}, services={"Scheduler": Service(environment={"STAGE": "special"})})
     )
@@ -405,7 +405,7 @@ def test_a_variable_of_a_component_overrides_that_of_the_cluster():
 
 
 def test_numbers_and_booleans_in_options_become_text():
-    """Tokens are unchanged."""
+    """A token in an option is unchanged."""
     found = plan(
         config={"core": {"parallelism": 64}, "email": {"from_email": TEXT_TOKEN}},
         environment={"A": True, "B": 1.5, "C": TEXT_TOKEN, "D": ""},
@@ -445,7 +445,7 @@ def test_cpu_memory_count_and_disk_may_be_tokens():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_only_database_options_reach_the_migration(line):
+def test_only_database_options_reach_the_migration_container(line):
     """A change of other options must not run the migration again."""
     changed = {"core": {"parallelism": 64}, "database": {"sql_alchemy_pool_size": 9}}
     migrate = containers(plan(line, config=changed))["migrate"]
@@ -470,14 +470,14 @@ def test_an_executor_with_packages_gives_a_warning_for_a_registry_image(wanted):
     assert settings_of(version=AirflowVersion.V3_3, executor=Own()).advice == ()
 
 
-def test_each_wrong_option_has_its_own_warning():
-    """Warnings can be acknowledged separately."""
+def test_each_unknown_option_has_its_own_warning():
+    """Therefore warnings about options can be acknowledged separately."""
     config = {"core": {"paralelism": 64, "max_active_taks_per_dag": 5}}
     ids = [advice.id for advice in settings_of(version=AirflowVersion.V3_3, config=config).advice]
     assert ids == [f"cdk-airflow-ecs:unknown-option:core.{name}" for name in config["core"]]
 
 
-def test_one_error_lists_all_wrong_options():
+def test_one_error_lists_all_rejected_options():
     """One error lists all wrong options."""
     wrong = {
         "core": {"executor": "LocalExecutor", "hostname_callable": "socket.gethostname"},
@@ -515,7 +515,7 @@ def test_config_must_not_change_the_folder_of_image_dags():
     ],
 )
 @pytest.mark.parametrize("value", ["hunter2-hunter2", EcsSecret()])
-def test_the_error_suggests_the_argument_for_the_option(section, name, value, instead):
+def test_the_error_for_an_option_suggests_the_argument_to_use_instead(section, name, value, instead):
     """The error suggests the argument that replaces the option."""
     with pytest.raises(ValueError, match=re.escape(instead)) as caught:
         plan(config={section: {name: value}})
@@ -540,12 +540,12 @@ def test_the_error_for_a_dangerous_option_has_the_reason(config, words):
 
 
 def test_single_percent_signs_in_log_formats_are_accepted():
-    """Single percent signs, and unrelated doubled ones, are accepted."""
+    """A doubled percent sign that is not part of a placeholder is accepted as well."""
     plan(config={"logging": {"log_format": "[%(asctime)s] %(message)s 100%%"}})
 
 
-def test_a_section_may_be_written_with_dots_or_underscores():
-    """Variables have underscores."""
+def test_an_option_section_may_be_written_with_dots_or_underscores():
+    """The section is [common.io] in one case, and [common_io] in the other."""
     dotted, other = ({section: {"xcom_objectstorage_path": "s3://b/x"}} for section in ("common.io", "common_io"))
     assert plan(config=dotted) == plan(config=other)
 

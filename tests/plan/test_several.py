@@ -27,7 +27,7 @@ LINES = ["2.10", "2.11", "3.0", "3.1", "3.2", "3.3"]
 
 @dataclass(frozen=True, kw_only=True)
 class Other(Executor):
-    """A third-party executor with a given plan."""
+    """A third-party executor with the plan that is passed."""
 
     plan_: ExecutorPlan
 
@@ -58,7 +58,7 @@ def test_the_first_executor_is_the_default():
 
 @pytest.mark.parametrize("line", LINES)
 def test_each_executor_keeps_its_workers_tasks_and_permissions(line):
-    """Workers, tasks, permissions and edges are those of each executor."""
+    """With SeveralExecutors, workers, executor tasks, permissions and edges are those of each single executor."""
     both, celery, ecs = plan(line, "several"), plan(line, "celery"), plan(line, "ecs")
     for name, alone in (("Pools/default", celery), ("Tasks/executor", ecs)):
         (mine,), (its,) = both.component(name).containers, alone.component(name).containers
@@ -71,7 +71,7 @@ def test_each_executor_keeps_its_workers_tasks_and_permissions(line):
 
 
 def test_only_the_scheduler_has_the_options_of_both_executors():
-    """Other components have those of one or none."""
+    """Other components have the options of one executor, or none."""
     found = containers(plan(executor="several"))
     speak = {
         name: {w for w in ("CELERY__", "BROKER_", "ECS_EXECUTOR__") if w in str(c.environment)}
@@ -84,7 +84,7 @@ def test_only_the_scheduler_has_the_options_of_both_executors():
 
 
 def test_with_a_local_executor_the_scheduler_runs_dags():
-    """The scheduler has its larger size."""
+    """The scheduler has the larger default size of LocalExecutor."""
     scheduler = several(LocalExecutor(parallelism=16), EcsExecutor()).component("Scheduler")
     assert (scheduler.cpu, scheduler.runs_user_code, scheduler.containers[0].port) == (2048, True, 8793)
     assert option(scheduler.containers[0], "core", "parallelism") == "16"
@@ -175,7 +175,7 @@ def test_the_error_for_conflicting_executors_names_both(plan_, words):
 
 
 def test_equal_settings_of_two_executors_are_merged():
-    """Stores, variables and options may be shared."""
+    """Two executors may use the same stores, variables and options."""
     celery = CeleryExecutor().plan(ExecutorContext(version=VERSIONS["3.3"]))
     shared = ExecutorPlan(
         class_path="acme.Executor", config=celery.config, environment=celery.environment, stores=celery.stores

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_secret_files_are_not_uploaded(folder: Path, way: str, path: str, text: str):
-    """Credentials and private keys raise an error."""
+    """Files with credentials and private keys raise an error."""
     file = folder / "dags" / path
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
@@ -69,8 +69,8 @@ def test_ignored_folders_may_contain_secrets(folder: Path, way: str):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_only_links_within_the_folder_are_followed(folder: Path, way: str):
-    """Links to other folders raise an error."""
+def test_only_symbolic_links_within_the_uploaded_folder_are_followed(folder: Path, way: str):
+    """Symbolic links to other folders raise an error."""
     (folder / "dags/sub").mkdir()
     os.symlink("../report.py", folder / "dags/sub/again.py")
     WAYS[way](folder)

@@ -39,7 +39,7 @@ def cluster(release: str = "3.3", *pools: WorkerPool, broker: SqsBroker | None =
 
 
 def celery_options(plan: ClusterPlan, component: str) -> dict[str, object]:
-    """Return a component's Celery options without its concurrency."""
+    """Return the Celery options of a component, except the concurrency."""
     (container,) = plan.component(component).containers
     return {
         name: value
@@ -49,14 +49,14 @@ def celery_options(plan: ClusterPlan, component: str) -> dict[str, object]:
 
 
 def permissions(plan: ClusterPlan, component: str) -> list[Permission]:
-    """Return a component's permissions on queues and results."""
+    """Return the permissions of a component on queues and results."""
     found = plan.component(component).permissions
     return [permission for permission in found if permission.actions[0].startswith(("sqs:", "dynamodb:"))]
 
 
 @pytest.mark.parametrize("release", [*MODULE, *WHOLE, *SECTION])
-def test_clients_have_queue_urls_in_the_form_of_their_release(release):
-    """Clients have the queue URLs in the form that their release reads."""
+def test_clients_of_sqs_have_queue_urls_in_the_form_of_their_airflow_release(release):
+    """The Airflow release decides in which form its Celery provider reads queue URLs."""
     found = celery_options(cluster(release), "Scheduler")
     assert found.pop("AIRFLOW__CELERY__BROKER_URL") == "sqs://"
     assert found.pop("AIRFLOW__CELERY__RESULT_BACKEND") == Ref("Broker", "results_url")
@@ -78,7 +78,7 @@ def test_clients_have_queue_urls_in_the_form_of_their_release(release):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_scheduler_and_pools_have_the_same_options(line):
+def test_scheduler_and_worker_pools_have_the_same_celery_options(line):
     """Other components have no Celery options."""
     plan = cluster(line)
     assert (
@@ -93,16 +93,16 @@ def test_scheduler_and_pools_have_the_same_options(line):
     assert [edge for edge in plan.edges if edge.target == "Broker"] == []
 
 
-def test_workers_have_no_database_credentials():
-    """With results in DynamoDB a worker of Airflow 3 does not connect to the database."""
+def test_airflow_3_workers_with_sqs_have_no_database_credentials():
+    """With results in DynamoDB, a worker of Airflow 3 does not connect to the metadata database."""
     plan = cluster("3.3")
     worker = containers(plan)["worker"]
     assert not [name for name in worker.environment if "METADATA" in name or "SQL_ALCHEMY" in name]
     assert not [edge for edge in plan.edges if edge.source.startswith("Pools/") and edge.target == "Database"]
 
 
-def test_a_pool_may_receive_messages_only_from_its_queues():
-    """A pool may receive only from its own queues."""
+def test_a_worker_pool_may_receive_messages_only_from_its_queues():
+    """No worker pool may receive from the queues of another pool."""
     plan = cluster()
     results = (Ref("Broker", "results_arn"),)
     assert permissions(plan, "Scheduler") == [
@@ -125,7 +125,7 @@ def test_a_pool_may_receive_messages_only_from_its_queues():
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_no_role_may_create_list_delete_or_purge_queues(line):
-    """No permission has wildcards."""
+    """No permission has a wildcard in the action."""
     forbidden = [
         *(f"sqs:{action}" for action in ("CreateQueue", "ListQueues", "DeleteQueue", "PurgeQueue", "SetQueue*")),
         *(f"dynamodb:{action}" for action in ("CreateTable", "UpdateT*", "DeleteTable", "Scan", "Query")),
@@ -147,7 +147,7 @@ def test_sqs_adds_pycurl_and_a_newer_kombu_to_the_image(release):
 
 
 def test_each_queue_of_the_worker_pools_is_created_once():
-    """Pools may share a queue."""
+    """Two worker pools may share a queue."""
     executor = CeleryExecutor(broker=SqsBroker(max_receive_count=2), pools=POOLS)
     store = executor.broker.store(("default", "heavy.gpu"))
     assert (store.names, store.max_receive_count, store.message_retention_days) == (("default", "heavy.gpu"), 2, 4)
@@ -180,8 +180,8 @@ def test_invalid_arguments_of_sqs_broker_are_rejected(arguments, words):
 @pytest.mark.parametrize(
     "arguments", [{"message_retention_days": 14, "max_receive_count": 27}, {"max_receive_count": 7}]
 )
-def test_messages_become_dead_letters_before_the_retention_ends(arguments):
-    """The accepted arguments are just within this limit."""
+def test_a_receive_count_just_within_the_message_retention_is_accepted(arguments):
+    """With these arguments, a message becomes a dead letter just before its retention ends."""
     broker = SqsBroker(**arguments)
     assert all(getattr(broker, name) == value for name, value in arguments.items())
 
@@ -194,14 +194,14 @@ def test_messages_become_dead_letters_before_the_retention_ends(arguments):
     ],
 )
 def test_queue_names_that_kombu_changes_are_rejected(queues, words):
-    """Kombu replaces dots with hyphens, and treats ".fifo" specially."""
+    """Kombu replaces dots with hyphens, and treats names that end with ".fifo" differently."""
     with pytest.raises(ValueError, match=words):
         cluster("3.3", WorkerPool("default", queues=queues))
 
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_transport_options_that_the_cluster_sets_cannot_be_changed(line):
-    """The error names both sources."""
+    """The error names both sources of the Celery transport option."""
     with pytest.raises(ValueError, match="visibility_timeout is given twice: as '43200' by the executor"):
         plan_of(
             version=VERSIONS[line],
@@ -211,8 +211,8 @@ def test_transport_options_that_the_cluster_sets_cannot_be_changed(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_transport_options_that_a_release_ignores_are_rejected(line):
-    """Some releases read all transport options from one option."""
+def test_transport_options_that_an_airflow_release_ignores_are_rejected(line):
+    """Some Airflow releases read all Celery transport options from one option."""
     arguments = {
         "version": VERSIONS[line],
         "executor": CeleryExecutor(broker=SqsBroker()),

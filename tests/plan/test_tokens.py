@@ -27,7 +27,7 @@ from cdk_airflow_ecs.validation import shown
     ],
 )
 def test_tokens_are_recognized_in_text_and_numbers(value, token, known):
-    """Only real integers can be compared."""
+    """Numbers that are not tokens can be compared with limits."""
     assert is_token(value) is token
     assert is_known_int(value) is known
 
@@ -44,8 +44,8 @@ def test_only_objects_of_ecs_secret_are_recognized():
     assert not any(is_secret(other) for other in (EcsSecret, "text", None, object()))
 
 
-def test_messages_describe_a_token_instead_of_quoting_it():
-    """Messages describe a token instead of quoting it."""
+def test_error_messages_describe_a_token_instead_of_quoting_the_token():
+    """An error message contains "a number known only at deploy time (a CDK token)", for example."""
     assert shown(NUMBER_TOKEN) == "a number known only at deploy time (a CDK token)"
     assert shown(TEXT_TOKEN) == "a text known only at deploy time (a CDK token)"
     assert shown(EcsSecret) == "the class EcsSecret; create an object: EcsSecret(…)"

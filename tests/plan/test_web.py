@@ -23,7 +23,7 @@ def zone(name: str):
 
 @pytest.mark.parametrize(("web", "ports"), [(Web(), {80}), (Web(certificate=CERTIFICATE), {80, 443})])
 def test_clients_reach_only_the_load_balancer(web, ports):
-    """With HTTPS, port 80 redirects."""
+    """If the load balancer has HTTPS, port 80 redirects to port 443."""
     edges = plan(web=web).edges
     assert {edge.port for edge in edges if edge.source == "Clients"} == ports
     assert {edge.target for edge in edges if edge.source == "Clients"} == {"Web"}
@@ -33,8 +33,8 @@ def test_clients_reach_only_the_load_balancer(web, ports):
     ]
 
 
-def test_cookies_are_secure_with_https():
-    """Cookies of Airflow 2 are secure only with a certificate."""
+def test_cookies_of_airflow_2_are_secure_with_https():
+    """Without a certificate, cookies of Airflow 2 are not secure, so that the sign-in works over HTTP."""
     for web, secure in ((Web(), "False"), (Web(certificate=CERTIFICATE), "True")):
         webserver = containers(plan("2.11", web=web))["webserver"]
         assert option(webserver, "webserver", "cookie_secure") == secure
@@ -43,7 +43,7 @@ def test_cookies_are_secure_with_https():
 
 @pytest.mark.parametrize(("version", "secure"), [("3.0", None), ("3.1", "True"), ("3.2", "True"), ("3.3", "True")])
 def test_cookies_of_airflow_3_are_secure_with_https(version, secure):
-    """The FAB provider of 3.0 has no such option."""
+    """The FAB provider of Airflow 3.0 has no option for secure cookies."""
     found = containers(plan(version, web=Web(certificate=CERTIFICATE)))
     assert option(found["api-server"], "fab", "cookie_secure") == secure
     assert option(found["execution-api"], "fab", "cookie_secure") is None
@@ -76,7 +76,7 @@ def test_a_certificate_without_a_domain_name_gives_a_warning():
 
 @pytest.mark.parametrize("name", ["example.com", "a.example.com", "A.Example.com.", TEXT_TOKEN])
 def test_a_domain_name_must_be_in_its_hosted_zone(name):
-    """The zone's own name and tokens are accepted."""
+    """The name of the zone itself, and tokens, are accepted."""
     domain_name = "a.example.com"
     assert Web(domain_name=domain_name, hosted_zone=zone(name)).domain_name == domain_name
     assert Web(domain_name=TEXT_TOKEN, hosted_zone=zone(name)).domain_name == TEXT_TOKEN
@@ -120,7 +120,7 @@ def test_allow_from_may_be_any_sequence():
         ({"allow_from": [None]}, "allow_from must be CIDR blocks .* and CDK peers .*, got None"),
     ],
 )
-def test_contradictory_and_overly_open_arguments_are_rejected(arguments, words):
+def test_contradictory_and_overly_open_arguments_of_web_are_rejected(arguments, words):
     """Contradictory and overly open arguments raise an error."""
     with pytest.raises(ValueError, match=words) as caught:
         Web(**arguments)
@@ -128,7 +128,7 @@ def test_contradictory_and_overly_open_arguments_are_rejected(arguments, words):
 
 
 def test_the_trailing_slash_of_a_base_url_is_removed():
-    """Airflow 2 rejects such a base URL."""
+    """Airflow 2 rejects a base URL with a trailing slash."""
     assert Web(base_url="https://airflow.example.com/").base_url == "https://airflow.example.com"
 
 

@@ -53,7 +53,7 @@ def cluster_of(**arguments):
 
 
 def test_aurora_has_the_committed_logical_ids():
-    """The database has the committed logical ids and create-only properties."""
+    """The resources of Aurora have the committed logical ids and create-only properties."""
     assert stateful(database=AuroraDatabase()) == json.loads(FILE.read_text())
 
 
@@ -76,14 +76,14 @@ def test_aurora_has_the_committed_logical_ids():
     ],
     ids=["size", "executor", "DESTROY", "RETAIN"],
 )
-def test_other_arguments_replace_no_resource_of_aurora(arguments):
-    """Other arguments change no logical id and no create-only property."""
+def test_changed_arguments_replace_no_resource_of_aurora(arguments):
+    """These arguments change no logical id and no create-only property."""
     assert stateful(**arguments) == json.loads(FILE.read_text())
 
 
 @pytest.mark.parametrize("readers", [0, 2, 15])
 def test_another_number_of_readers_only_adds_or_removes_readers(readers):
-    """A different number of readers only adds or removes readers."""
+    """Changing readers= only adds or removes reader instances."""
     committed, found = json.loads(FILE.read_text()), stateful(database=AuroraDatabase(readers=readers))
     same = {name for name in committed if not name.startswith(READER)}
     assert {name: found[name] for name in same} == {name: committed[name] for name in same}
@@ -102,8 +102,8 @@ def test_another_major_release_replaces_only_the_parameter_group():
     assert found[changed]["Family"] == "aurora-postgresql16"
 
 
-def test_other_resources_equal_those_of_rds():
-    """Only the resources of the database server differ."""
+def test_clusters_with_aurora_and_rds_differ_only_in_the_database():
+    """All resources except those of the database server are equal."""
     rds, aurora = template_of()["Resources"], template_of(database=AuroraDatabase())["Resources"]
     prefix = "AirflowDatabase"
     assert {name[len(prefix) : -8] for name in rds.keys() - aurora.keys()} == {"Instance", "Parameters"}
@@ -126,8 +126,8 @@ def test_other_resources_equal_those_of_rds():
     assert "HOST" in "".join(same(rds[name]) for name in shared)
 
 
-def test_the_migration_waits_for_every_instance():
-    """Aurora without an instance accepts no connections."""
+def test_the_migration_waits_for_every_aurora_instance():
+    """An Aurora cluster without an instance accepts no connections."""
     template = template_of(database=AuroraDatabase(readers=2))
     (gate,) = resources(template, "Custom::AirflowMigration").values()
     instances = {*resources(template, "AWS::RDS::DBInstance")}
@@ -165,8 +165,8 @@ def test_aurora_is_encrypted_and_protected_from_deletion():
         assert instance["Properties"]["PromotionTier"] in (0, 1)  # readers of other tiers do not scale with the writer
 
 
-def test_cloudformation_resolves_only_the_initial_passwords():
-    """CloudFormation resolves only the initial passwords."""
+def test_the_only_dynamic_references_are_the_initial_passwords():
+    """CloudFormation resolves no secret except the initial passwords."""
     template = template_of(database=AuroraDatabase())
     found = {
         (resource["Type"], name)
@@ -178,13 +178,13 @@ def test_cloudformation_resolves_only_the_initial_passwords():
 
 
 def test_io_optimized_storage_is_a_property_of_the_aurora_cluster():
-    """The storage type changes without a replacement."""
+    """AWS changes the storage type without replacing the Aurora cluster."""
     assert "StorageType" not in cluster_of(database=AuroraDatabase())["Properties"]
     assert cluster_of(database=AuroraDatabase(io_optimized=True))["Properties"]["StorageType"] == "aurora-iopt1"
 
 
-def test_removal_policy_destroy_deletes_everything():
-    """With `RemovalPolicy.DESTROY` everything is deleted."""
+def test_removal_policy_destroy_deletes_all_resources_of_aurora():
+    """With `RemovalPolicy.DESTROY`, no resource of Aurora has another deletion policy than Delete."""
     arguments = {"database": AuroraDatabase(), "removal_policy": RemovalPolicy.DESTROY}
     kept = [
         resource.get("DeletionPolicy", "Delete") for resource in resources(template_of(**arguments), *KINDS).values()
@@ -194,8 +194,8 @@ def test_removal_policy_destroy_deletes_everything():
     assert (properties["DeletionProtection"], properties["DeleteAutomatedBackups"]) == (False, True)
 
 
-def test_removal_policy_retain_keeps_all_that_aurora_needs():
-    """Parameter and subnet groups are kept."""
+def test_removal_policy_retain_keeps_all_resources_that_aurora_needs():
+    """With `RemovalPolicy.RETAIN`, parameter group and subnet group are kept as well."""
     template = template_of(database=AuroraDatabase(), removal_policy=RemovalPolicy.RETAIN)
     assert {resource["DeletionPolicy"] for resource in resources(template, *KINDS).values()} == {"Retain"}
 
@@ -209,7 +209,7 @@ def test_removal_policy_retain_keeps_all_that_aurora_needs():
     ids=["unprotected", "DESTROY"],
 )
 def test_all_cdk_nag_findings_are_acknowledged(arguments):
-    """No acknowledgement is unused."""
+    """All cdk-nag findings of Aurora are acknowledged, and no acknowledgement is unused."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, "Data"), **arguments), nag=True)
     used = {(found["acknowledgedAt"], found["acknowledgedId"]) for found in assembly.nag["suppressedViolations"]}
     assert (assembly.nag["violations"], assembly.acknowledgements) == ([], used)

@@ -87,12 +87,12 @@ def vpc(stack: Stack, *, zones: Sequence[str] = ZONES, cidr: str | None = "10.0.
 
 
 def new_vpc(stack: Stack, construct_id: str = "Vpc", **arguments: Any) -> ec2.Vpc:
-    """Return a VPC of the same app."""
+    """Return a VPC that the same app creates."""
     return ec2.Vpc(stack, construct_id, **arguments)
 
 
 def postgres(stack: Stack, **arguments: Any) -> rds.DatabaseInstance:
-    """Return an RDS instance in the same app."""
+    """Return an RDS instance that the same app creates."""
     return rds.DatabaseInstance(
         stack, "Db", **{"engine": rds.DatabaseInstanceEngine.POSTGRES, "vpc": new_vpc(stack), **arguments}
     )
@@ -610,7 +610,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_an_error_precedes_the_first_construct(case):
+def test_a_rejected_argument_raises_an_error_before_the_first_construct(case):
     """The error has the remedy."""
     build, words = REFUSED[case]
     stack = Stack(App(), "Data")
@@ -647,7 +647,7 @@ def test_python_rejects_an_unknown_argument():
 
 
 def test_more_than_a_hundred_wrong_arguments_are_tested():
-    """The patterns of their errors are not trivial."""
+    """The pattern for each error contains more than a few characters."""
     words = [re.sub(r"\W", "", words) for _, words in REFUSED.values()]
     assert len(REFUSED) > 100
     assert min(len(text) for text in words) > 5
@@ -709,8 +709,8 @@ def test_sizes_counts_and_disks_may_be_parameters():
     assert scheduler(template, "Service")["DesiredCount"] == PARAMETER
 
 
-def test_the_size_of_a_pool_may_be_a_parameter_with_concurrency():
-    """The default concurrency requires a known size."""
+def test_the_size_of_a_worker_pool_may_be_a_parameter_with_concurrency():
+    """Without concurrency=, the size must be known, because the default concurrency depends on the memory."""
 
     def build(stack):
         value = number(stack)
@@ -726,7 +726,7 @@ def test_the_size_of_a_pool_may_be_a_parameter_with_concurrency():
 
 @pytest.mark.parametrize("store", ["database", "broker"])
 def test_the_port_of_a_database_may_be_a_parameter(store):
-    """Variables and rules refer to the parameter."""
+    """Environment variables and security group rules refer to the parameter."""
 
     def build(stack):
         group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789abcdef0")
@@ -806,7 +806,7 @@ def test_a_vpc_with_an_unknown_cidr_block_requires_allow_from():
 
 
 def looked_up(stack: Stack) -> ec2.IVpc:
-    """Return a VPC before its lookup."""
+    """Return a VPC as CDK returns it before the first lookup, with dummy values."""
     return ec2.Vpc.from_lookup(Stack(stack, "There", env=env()), "Vpc", vpc_id="vpc-1")
 
 
@@ -834,8 +834,8 @@ def test_subnets_that_cannot_be_checked_are_accepted(given, tasks):
     check_network(network, chosen, [], internet_facing=False)
 
 
-def test_arguments_may_be_generators():
-    """Generators are read completely."""
+def test_sequence_arguments_may_be_generators():
+    """Each generator is read completely."""
     template = synthesize(
         lambda stack: {
             "executor": CeleryExecutor(

@@ -27,7 +27,7 @@ def cluster(**arguments) -> Assembly:
 
 
 def images(assembly: Assembly) -> dict:
-    """Return the Docker images of the asset manifest, by hash."""
+    """Return the Docker images in the asset manifest, by hash."""
     return json.loads((assembly.folder / "Data.assets.json").read_text())["dockerImages"]
 
 
@@ -77,8 +77,8 @@ def test_all_tasks_run_one_image_for_their_processor(architecture, platform):
     assert set(in_tasks(assembly).values()) == {(processor, digest)}
 
 
-def test_pools_on_another_processor_share_a_second_image():
-    """Pools on another processor run an image of the same files, which is built once."""
+def test_worker_pools_on_another_processor_share_a_second_image():
+    """Worker pools on another processor run a second image of the same files, which is built once."""
     pools = [WorkerPool("default"), *(WorkerPool(name, architecture="arm64") for name in ("small", "large"))]
     assembly = cluster(image=AirflowImage.build(FOLDER), dags=ImageDags(), executor=CeleryExecutor(pools=pools))
     by_platform = {asset["source"]["platform"]: digest for digest, asset in images(assembly).items()}
@@ -103,7 +103,7 @@ def test_the_hash_of_an_image_depends_only_on_its_files(copy):
     assert hash_of(other) == plain
     (other / "airflow.cfg").write_text(
         "[core]\nparallelism = 3\n"
-    )  # becomes environment variables, not part of the image
+    )  # these options become environment variables, not part of the image
     assert hash_of(other) == plain
     seen = {plain, hash_of(other, architecture="arm64"), hash_of(other, base="slim")}
     for name in ("requirements.txt", "packages.txt", "plugins/weekdays.py", "dags/report.py", "dags/more.py"):
@@ -163,7 +163,7 @@ def test_a_dockerfile_is_built_with_the_release_as_build_argument(tmp_path):
 
 @pytest.mark.parametrize("kind", ["built", "ecr"])
 def test_execution_roles_may_pull_only_from_the_repository_of_the_image(kind):
-    """There is no finding of cdk-nag."""
+    """Therefore cdk-nag has no finding about execution roles."""
 
     def build(app):
         stack = Stack(app, "Data")

@@ -50,7 +50,7 @@ def _several(value):
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_no_role_may_create_log_groups(name):
-    """The web component reads logs and task runners write them."""
+    """The web component may only read task logs, and task runners may only write them."""
     template = template_of(logs=CloudWatchLogs(), enable_exec=False, **CLUSTERS[name])
     group, _ = own_group(template)
     streams = (f"{ARN}:<{group}>:log-stream:*",)
@@ -64,7 +64,7 @@ def test_no_role_may_create_log_groups(name):
 
 
 def test_the_log_group_is_encrypted_and_retained():
-    """The log group has no fixed name; logs expire."""
+    """The log group of task logs has no fixed name; logs expire."""
     _, group = own_group(template_of(logs=CloudWatchLogs()))
     assert group["Properties"].keys() == {"KmsKeyId", "RetentionInDays"}
     assert group["Properties"]["RetentionInDays"] == 90
@@ -91,7 +91,7 @@ def test_airflow_gets_the_log_group_by_its_arn_without_a_wildcard():
 
 
 def test_switching_the_log_store_changes_no_resource_type():
-    """CloudFormation would reject another type."""
+    """CloudFormation would reject a template in which a logical id has another resource type."""
     bucket, group = template_of()["Resources"], template_of(logs=CloudWatchLogs())["Resources"]
     assert [name for name in bucket.keys() & group.keys() if bucket[name]["Type"] != group[name]["Type"]] == []
     assert {re.sub("[0-9A-F]{8}$", "", name) for name in group.keys() - bucket.keys()} == {GROUP}
@@ -122,7 +122,7 @@ def test_an_existing_log_group_is_used_in_its_region():
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_all_cdk_nag_findings_are_acknowledged(name):
-    """No acknowledgement is unused."""
+    """All cdk-nag findings of CloudWatchLogs are acknowledged, and no acknowledgement is unused."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, "Data"), logs=CloudWatchLogs(), **CLUSTERS[name]), nag=True
     )

@@ -35,7 +35,7 @@ VERSIONS = pytest.mark.parametrize("version", [AirflowVersion.V3_3, AirflowVersi
 
 
 def of(template, kind, beginning="Airflow"):
-    """Return id and properties of the only resource of *kind* whose logical id has that prefix."""
+    """Return id and properties of the only resource of *kind* whose logical id starts with *prefix*."""
     ((logical_id, resource),) = (
         (key, each) for key, each in resources(template, kind).items() if key.startswith(beginning)
     )
@@ -91,8 +91,8 @@ def stateful(**arguments):
         {"removal_policy": RemovalPolicy.DESTROY, "maintenance": True},
     ],
 )
-def test_the_file_system_keeps_its_logical_ids(arguments):
-    """No argument changes logical ids or create-only properties."""
+def test_the_file_system_of_postgres_keeps_its_logical_ids(arguments):
+    """No argument changes logical ids or create-only properties of the file system."""
     assert stateful(**{"database": ContainerDatabase(), **arguments}) == json.loads(FILE.read_text())
 
 
@@ -202,8 +202,8 @@ def test_clients_use_the_dns_names_of_stores(version):
 
 
 @VERSIONS
-def test_a_store_depends_on_its_network_but_not_on_the_gate(version):
-    """The migration gate needs the stores."""
+def test_a_store_depends_on_its_network_but_not_on_the_migration_gate(version):
+    """The migration gate depends on the stores."""
     template = template_of(version=version, **BOTH)
     for component in ("Database", "Broker"):
         service, _ = of(template, "AWS::ECS::Service", f"Airflow{component}")
@@ -233,8 +233,8 @@ def test_a_store_depends_on_its_network_but_not_on_the_gate(version):
 
 
 @VERSIONS
-def test_the_gate_and_services_depend_on_the_stores(version):
-    """Clients of Redis depend on it, other services on the migration gate."""
+def test_the_migration_gate_and_services_depend_on_the_stores(version):
+    """Services depend on the migration gate, which depends on both stores; clients of Redis depend on Redis, too."""
     template = template_of(version=version, **BOTH)
     (gate,) = resources(template, "Custom::AirflowMigration")
     stores = {
@@ -267,8 +267,8 @@ def test_only_stores_run_during_maintenance():
     assert len(counts) == 7
 
 
-def test_a_pool_added_later_reaches_redis():
-    """A worker pool that is added later has a rule to Redis."""
+def test_a_worker_pool_added_after_construction_may_connect_to_redis():
+    """add_worker_pool adds a security group rule from the worker pool to Redis."""
     pools = [WorkerPool("default"), WorkerPool("heavy")]
 
     def later(app):
@@ -281,15 +281,15 @@ def test_a_pool_added_later_reaches_redis():
     assert {key: flat(value) for key, value in one.items()} == {key: flat(value) for key, value in other.items()}
 
 
-def test_stores_always_log_to_cloudwatch():
-    """Stores always log to CloudWatch Logs."""
+def test_stores_in_containers_always_log_to_cloudwatch():
+    """PostgreSQL and Redis log to CloudWatch Logs, even if services use a log router."""
     options = {"Name": "cloudwatch", "region": "eu-central-1", "log_group_name": "g", "log_stream_prefix": "p"}
     template = template_of(**BOTH, log_router=FireLens(options=options))
     for component in ("Database", "Broker"):
         assert container(template, component)["LogConfiguration"]["LogDriver"] == "awslogs"
 
 
-def test_enable_exec_permits_a_shell_in_stores():
+def test_enable_exec_permits_a_shell_in_store_containers():
     """enable_exec=True permits a shell in stores."""
     template = template_of(**BOTH, enable_exec=True)
     for component in ("Database", "Broker"):
@@ -324,7 +324,7 @@ def given_vpc(stack, *zones):
     )
 
 
-def test_the_file_system_has_one_mount_target_per_zone():
+def test_the_file_system_has_one_mount_target_per_availability_zone():
     """Of two subnets in a zone, only the first has a mount target."""
     zones = ["eu-central-1a", "eu-central-1b", "eu-central-1a", "eu-central-1b"]
     template = template_of(**BOTH, vpc=lambda stack: given_vpc(stack, *zones))
@@ -348,15 +348,15 @@ KINDS = {
 
 @pytest.mark.parametrize("before", KINDS)
 @pytest.mark.parametrize("after", KINDS)
-def test_switching_stores_changes_no_resource_type(before, after):
-    """CloudFormation would reject another type."""
+def test_switching_to_stores_in_containers_changes_no_resource_type(before, after):
+    """CloudFormation would reject a template in which a logical id has another resource type."""
     old, new = (template_of(**KINDS[name])["Resources"] for name in (before, after))
     assert {key for key in old.keys() & new.keys() if old[key]["Type"] != new[key]["Type"]} == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_switching_stores_keeps_their_passwords(kind):
-    """Switching the kind of store keeps its password."""
+def test_switching_to_stores_in_containers_keeps_the_passwords(kind):
+    """The container of a store has the same password secret as RDS or ElastiCache."""
     ours, others = template_of(**KINDS[kind]), template_of()
     for beginning in ("AirflowDatabaseCredentials", "AirflowBrokerToken"):
         assert of(ours, "AWS::SecretsManager::Secret", beginning) == of(
@@ -364,16 +364,16 @@ def test_switching_stores_keeps_their_passwords(kind):
         )
 
 
-def test_the_migration_runs_for_another_database():
-    """The migration's task definition contains the database host."""
+def test_the_migration_runs_again_for_another_database():
+    """The task definition of the migration contains the database host."""
     definitions = [
         of(template_of(**KINDS[kind]), "AWS::ECS::TaskDefinition", "AirflowGate")[1] for kind in ("RDS", "container")
     ]
     assert definitions[0] != definitions[1]
 
 
-def test_the_migration_does_not_run_for_another_size_of_postgres():
-    """The same is true for its minor release."""
+def test_the_migration_does_not_run_again_for_another_size_of_postgres():
+    """Another minor release of PostgreSQL does not run the migration again either."""
     other = ContainerDatabase(image="public.ecr.aws/docker/library/postgres:17.9", cpu=512)
     definitions = [
         of(template_of(**arguments), "AWS::ECS::TaskDefinition", "AirflowGate")[1]

@@ -52,8 +52,8 @@ def definition(result):
     return found, container
 
 
-def test_all_arguments_are_in_the_task_definition():
-    """There is no service and no secret of the cluster."""
+def test_all_arguments_of_an_ecs_task_are_in_the_task_definition():
+    """An ECS task has no service and no secret of the cluster."""
     result = template(
         etl(
             image=ecs.ContainerImage.from_registry(PYTHON),
@@ -79,7 +79,7 @@ def test_all_arguments_are_in_the_task_definition():
 
 
 @pytest.mark.parametrize("place", ["imported", "another stack"])
-def test_credentials_of_an_image_may_have_their_own_key(place):
+def test_registry_credentials_of_an_image_may_have_a_separate_key(place):
     """The execution role reads the credentials and decrypts them, without a dependency cycle between stacks."""
 
     def fill(app):
@@ -108,7 +108,7 @@ def test_credentials_of_an_image_may_have_their_own_key(place):
 
 
 def test_default_entry_point_and_command_are_those_of_the_image():
-    """The template sets neither entry point nor command."""
+    """Without arguments, the task definition contains neither entry point nor command."""
     _, container = definition(template(etl(image=ecs.ContainerImage.from_registry(PYTHON))))
     assert not {"EntryPoint", "Command", "Environment"} & {*container}
 
@@ -117,8 +117,8 @@ def test_default_entry_point_and_command_are_those_of_the_image():
     ("entrypoint", "starts"),
     [([], ["/usr/bin/dumb-init", "--", "/entrypoint"]), (["/bin/sh", "-c"], ["/bin/sh", "-c"])],
 )
-def test_the_default_image_is_that_of_the_cluster(entrypoint, starts):
-    """The image's entry point does not wait for a database."""
+def test_the_default_image_of_an_ecs_task_is_that_of_the_cluster(entrypoint, starts):
+    """The entry point of the cluster's image does not wait for a database."""
     result = template(etl(entrypoint=entrypoint, command=["python", "etl.py"]))
     _, container = definition(result)
     images = {
@@ -131,15 +131,15 @@ def test_the_default_image_is_that_of_the_cluster(entrypoint, starts):
     assert container["Environment"] == [{"Name": "CONNECTION_CHECK_MAX_COUNT", "Value": "0"}]
 
 
-def test_the_default_processor_is_that_of_the_image():
-    """The default processor is that of the image."""
+def test_the_default_processor_of_an_ecs_task_is_that_of_its_image():
+    """The default processor of an ECS task is that of its image."""
     task, _ = definition(template(etl(), image=AirflowImage.official(architecture="arm64")))
     assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
 
 
 @pytest.mark.parametrize("spot", [False, True])
-def test_an_ecs_task_on_spot_requires_capacity_providers(spot):
-    """The ECS cluster has capacity providers only then."""
+def test_only_an_ecs_task_on_spot_adds_capacity_providers(spot):
+    """The ECS cluster has capacity providers only if an ECS task runs on Spot."""
     result = template(etl(spot=spot))
     found = resources(result, "AWS::ECS::ClusterCapacityProviderAssociations").values()
     assert [each["Properties"]["CapacityProviders"] for each in found] == (
@@ -147,7 +147,7 @@ def test_an_ecs_task_on_spot_requires_capacity_providers(spot):
     )
 
 
-def test_the_default_task_role_has_no_permissions():
+def test_the_default_task_role_of_an_ecs_task_has_no_permissions():
     """The default task role has no permissions."""
     result = template(etl())
     task, _ = definition(result)
@@ -156,8 +156,8 @@ def test_the_default_task_role_has_no_permissions():
     assert [statement for owner, statement in statements(result) if owner == role] == []
 
 
-def test_grants_and_connections_apply_only_to_the_task():
-    """Grants to an ECS task, and its connections, apply to no other component."""
+def test_grants_and_connections_of_an_ecs_task_apply_only_to_the_task():
+    """Grants to an ECS task, and allowed connections, apply to no other component."""
 
     def build(stack, cluster):
         handle = cluster.add_ecs_task("etl", image=ecs.ContainerImage.from_registry(PYTHON))
@@ -187,7 +187,7 @@ def test_grants_and_connections_apply_only_to_the_task():
 
 @pytest.mark.parametrize("imported", [False, True])
 def test_an_existing_task_role_is_used_unchanged(imported):
-    """An existing role is used and may be passed, but gets no permissions."""
+    """An existing role is used and may be passed to ECS, but gets no permissions."""
 
     def build(stack, cluster):
         trust = iam.ServicePrincipal("ecs-tasks.amazonaws.com")
@@ -249,7 +249,7 @@ def test_only_task_runners_may_start_an_ecs_task(name, line):
         given = several(statement["Action"]), flat(several(statement["Resource"])), statement.get("Condition")
         if given in [*starts, *waits]:
             found.setdefault(role, []).append(given)
-    # The gate stops tasks of both clusters when the stack is deleted; the ECS executor watches and stops its own.
+    # When the stack is deleted, the gate stops tasks in both ECS clusters; the ECS executor stops only its own tasks.
     watched = f"task/<{airflows}>/*"
     assert {role for role, statement in statements(result) if watched in str(flat(several(statement["Resource"])))} == {
         role
@@ -284,8 +284,8 @@ def test_containers_that_read_dag_files_have_the_airflow_variable():
     assert (network["assignPublicIp"], arguments["launch_type"]) == ("DISABLED", "FARGATE")
 
 
-def test_a_task_in_public_subnets_has_a_public_address():
-    """In public subnets a task needs a public address to pull its image."""
+def test_an_ecs_task_in_public_subnets_has_a_public_address():
+    """In public subnets an ECS task needs a public address to pull its image."""
     result = template(etl(), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
     (variable,) = {
         flat(variable["Value"])
@@ -298,7 +298,7 @@ def test_a_task_in_public_subnets_has_a_public_address():
 
 
 def test_no_security_group_rule_refers_to_an_ecs_task():
-    """Names of its variables do not matter."""
+    """Environment variables named like those of database clients have no effect on rules."""
     environment = {"METADATA_HOST": "db.example.com", "BROKER_HOST": "redis.example.com"}
     groups = Groups(template(etl(environment=environment)))
     assert "Tasks/etl" in groups.names.values()

@@ -371,14 +371,14 @@ class Groups:
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_inbound_rules_equal_the_table_of_connections(name):
-    """The inbound rules equal the table of connections."""
+    """Each cluster has exactly the inbound rules in the table of connections."""
     expected = sorted((source, target, port) for cluster, source, target, port in COMMUNICATIONS if cluster == name)
     assert expected == sorted(Groups(template_of(**CLUSTERS[name])).admitted())
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_inbound_rules_equal_the_edges_of_the_plan(name):
-    """An edge is a permitted connection."""
+    """An edge of the plan is a permitted connection."""
     stack = Stack()
     arguments = {key: value(stack) if callable(value) else value for key, value in CLUSTERS[name].items()}
     edges = [(edge.source, edge.target, edge.port) for edge in plan_of(**arguments).edges]
@@ -388,7 +388,7 @@ def test_inbound_rules_equal_the_edges_of_the_plan(name):
 
 @functools.cache
 def grown():
-    """Return template and plan of a cluster with a pool and an ECS task that were added later."""
+    """Return template and plan of a cluster to which a worker pool and an ECS task were added."""
     plans = []
 
     def build(app):
@@ -400,8 +400,8 @@ def grown():
     return synthesize(build).templates["Data"], plans[0]
 
 
-def test_rules_follow_pools_and_tasks_that_are_added_later():
-    """The rules equal the final plan."""
+def test_worker_pools_and_ecs_tasks_added_after_construction_get_rules():
+    """The security group rules equal the edges of the plan after the additions."""
     template, plan = grown()
     edges = [("VPC" if edge.source == "Clients" else edge.source, edge.target, edge.port) for edge in plan.edges]
     admitted = sorted(Groups(template).admitted())
@@ -426,8 +426,8 @@ def test_forbidden_connections_have_no_rule(case):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_only_the_load_balancer_accepts_ip_addresses(name):
-    """Other rules refer to security groups."""
+def test_only_the_load_balancer_has_rules_for_ip_addresses(name):
+    """All other inbound rules refer to security groups."""
     groups = Groups(template_of(**CLUSTERS[name]))
     assert {"Web"} == {target for source, target, _ in groups.admitted() if source == "VPC"}
 
@@ -487,7 +487,7 @@ def test_each_component_and_store_has_its_own_security_group(name):
             target["Properties"]["SecurityGroups"]
             for target in [*resources(template, "AWS::EFS::MountTarget").values()][
                 :1
-            ]  # all mount targets share their groups
+            ]  # all mount targets have the same security groups
         ),
         *(
             [variable["Value"]]

@@ -31,15 +31,15 @@ ZERO_ARGUMENTS_FINDINGS = {
     ("CKV_AWS_2", "AirflowWebLoadBalancerHttp"),  # HTTP inside the VPC: without a domain there is no certificate
     ("CKV_AWS_18", "AirflowLogsAccessLogs"),  # the bucket of access logs has no access logs itself
     ("CKV_AWS_103", "AirflowWebLoadBalancerHttp"),  # no TLS without a certificate
-    ("CKV_AWS_115", "AirflowGateHandler"),  # reserved concurrency would reduce the account's 1000
+    ("CKV_AWS_115", "AirflowGateHandler"),  # reserved concurrency would reduce the account's limit of 1000
     ("CKV_AWS_117", "AirflowGateHandler"),  # the handler calls only AWS APIs, and so needs no VPC
     *((check, CLOSING) for check in ("CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117")),
 }
 CHECKOV_FINDINGS = ZERO_ARGUMENTS_FINDINGS | {
-    ("CKV_AWS_28", "AirflowBrokerResults"),  # results are needed for seconds
+    ("CKV_AWS_28", "AirflowBrokerResults"),  # Celery results are needed only for seconds, so the table has no backups
     ("CKV_AWS_157", "AirflowDatabaseInstance"),  # one zone is half the price, as the example explains
     *((check, name) for check in ("CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117") for name in (UPLOAD, EMPTYING)),
-    ("CKV_AWS_173", UPLOAD),  # its variable is a path
+    ("CKV_AWS_173", UPLOAD),  # the function's environment variable is a path, not a secret
     # The example's stand-in for existing resources.
     *((check, "Database") for check in ("CKV_AWS_118", "CKV_AWS_161")),
     ("CKV_AWS_149", "NetworkDatabaseSecret"),
@@ -75,7 +75,7 @@ def texts(assembly: Assembly) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_example_is_a_documented_app_that_cdk_can_run(name):
-    """Each example is a documented app that `cdk` can run."""
+    """Each example has a docstring, a README and a cdk.json."""
     folder = REPOSITORY / "examples" / name
     assert {"app.py", "cdk.json", "README.md"} <= {file.name for file in folder.iterdir()}
     assert json.loads((folder / "cdk.json").read_text())["app"] == "python3 app.py"
@@ -98,8 +98,8 @@ def test_cdk_nag_findings_are_acknowledged_with_a_reason(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_acknowledgements_are_needed(name):
-    """Each acknowledgement has a finding; an unused one would hide a later finding."""
+def test_each_acknowledgement_of_a_cdk_nag_finding_is_needed(name):
+    """An unused acknowledgement would hide a later finding."""
     used = {(found["acknowledgedAt"], found["acknowledgedId"]) for found in example(name).nag["suppressedViolations"]}
     assert example(name).acknowledgements == used
 
@@ -114,7 +114,7 @@ def test_feature_flags_cause_no_findings(flags):
 
 @tool("cfn-lint", "cfn-lint")
 def test_cfn_lint_has_no_findings():
-    """cfn-lint has no findings."""
+    """cfn-lint has no findings in the templates of the examples."""
     assemblies = [example(name) for name in EXAMPLES]
     assemblies += [zero_arguments(), zero_arguments(context=feature_flags())]
     assert lint(*(file for assembly in assemblies for file in assembly.folder.glob("*.template.json"))) == []

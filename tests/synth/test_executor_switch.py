@@ -51,7 +51,7 @@ VERSIONS = {"3.3": AirflowVersion.V3_3, "2.11": AirflowVersion.V2_11}
 
 
 def arguments(version: str, executor: str):
-    """Return the arguments of a cluster with this version and executor, by their names in the tables above."""
+    """Return the arguments of a cluster with this Airflow version and executor."""
     return {"version": VERSIONS[version], "executor": EXECUTORS[executor]}
 
 

@@ -31,7 +31,7 @@ def definition(template, name):
 
 
 def options(template, name="scheduler"):
-    """Return the executor's options in a container."""
+    """Return the options of the ECS executor in a container."""
     section = "AIRFLOW__AWS_ECS_EXECUTOR__"
     variables = definition(template, name)["Environment"]
     return {v["Name"].removeprefix(section): flat(v["Value"]) for v in variables if v["Name"].startswith(section)}
@@ -39,7 +39,7 @@ def options(template, name="scheduler"):
 
 @pytest.mark.parametrize("kind", [PRIVATE, PUBLIC])
 def test_executor_tasks_use_the_subnets_of_services(kind):
-    """In public subnets, both have public addresses."""
+    """In public subnets, executor tasks have public addresses, like services."""
     template = template_of(executor=EcsExecutor(), task_subnets=ec2.SubnetSelection(subnet_type=kind))
     (scheduler,) = (
         service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
@@ -53,7 +53,7 @@ def test_executor_tasks_use_the_subnets_of_services(kind):
 
 
 def test_before_airflow_3_2_the_entry_point_of_executor_tasks_loads_dags():
-    """The executor replaces the command."""
+    """The ECS executor replaces the command, so the program that loads DAG files is in the entry point."""
     template = template_of(executor=EcsExecutor(), version=AirflowVersion.V2_11)
     task, worker = (
         definition(each, name)
@@ -68,7 +68,7 @@ class ElsewhereExecutor(EcsExecutor):
     """A third-party executor whose tasks run another image."""
 
     def plan(self, context):
-        """Return the usual plan with another image."""
+        """Return the plan of EcsExecutor, with another image for the executor tasks."""
         found = super().plan(context)
         image = AirflowImage.registry("ghcr.io/acme/airflow:tasks", entrypoint=["/init"])
         return replace(found, tasks=tuple(replace(task, image=image) for task in found.tasks))
@@ -105,7 +105,7 @@ def test_an_aspect_that_adds_a_sidecar_to_executor_tasks_fails():
     assert str(refusal.value).count("cannot run beside") == 1
 
 
-def test_grants_to_the_cluster_reach_all_roles_that_run_user_code():
+def test_grants_to_the_cluster_reach_all_task_roles_that_run_user_code():
     """Grants to the cluster reach all roles that run user code."""
 
     def build(app):

@@ -41,8 +41,8 @@ def waits_for(template, logical_id):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_the_migration_depends_on_database_rules_and_network(name):
-    """The migration depends on policies and logs as well."""
+def test_the_migration_gate_depends_on_the_resources_that_the_task_uses(name):
+    """These are the database, secrets, IAM policies, log groups, security group rules and the network."""
     template = template_of(**CLUSTERS[name])
     everything = template["Resources"]
     (gate_id,) = resources(template, "Custom::AirflowMigration")
@@ -83,7 +83,7 @@ def aurora(stack):
 
 
 def test_the_migration_waits_for_the_writer_of_an_existing_aurora():
-    """Aurora's address exists before its writer."""
+    """The address of an Aurora cluster exists before its writer instance."""
     template = template_of(vpc=lambda stack: ec2.Vpc(stack, "Vpc"), database=aurora)
     (gate_id,) = resources(template, "Custom::AirflowMigration")
     needed = {*resources(template, "AWS::RDS::DBInstance", "AWS::SecretsManager::SecretTargetAttachment")}
@@ -102,8 +102,8 @@ def test_every_service_depends_on_the_migration(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_only_another_task_definition_makes_the_gate_run_again(name):
-    """The custom resource has no other changing property."""
+def test_only_another_task_definition_makes_the_migration_gate_run_again(name):
+    """No other property of the custom resource changes."""
     assert {*gate(template_of(**CLUSTERS[name]))["Properties"]} == {"ServiceToken", "ServiceTimeout", "TaskDefinition"}
 
 
@@ -129,13 +129,13 @@ def test_an_unrelated_change_does_not_run_the_migration_again(change):
 
 
 @pytest.mark.parametrize("change", RELATED)
-def test_another_release_or_image_runs_the_migration_again(change):
-    """Another release or image changes the migration's task definition."""
+def test_another_airflow_release_or_image_runs_the_migration_again(change):
+    """Another Airflow release or image changes the migration's task definition."""
     assert task(template_of(**RELATED[change])) != task(template_of())
 
 
-def test_another_release_with_the_same_image_runs_the_migration_again():
-    """The image's tag may be moved."""
+def test_another_airflow_release_with_the_same_image_name_runs_the_migration():
+    """The image behind an unchanged tag may be another one."""
     image = AirflowImage.registry("example.com/airflow:latest")
     one, other = (task(template_of(version=version, image=image)) for version in AirflowVersion.ALL[-2:])
     assert one != other

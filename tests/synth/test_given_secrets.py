@@ -84,7 +84,7 @@ PLACES = {
 
 
 def template(place, source):
-    """Return the template of a cluster with a secret in that argument."""
+    """Return the template of a cluster with a secret from *source* in the argument *place*."""
     return synthesize(lambda app: _filled(Stack(app, "Data"), place, source)).templates["Data"]
 
 
@@ -93,7 +93,7 @@ def _filled(stack, place, source):
 
 
 def readers(result, source):
-    """Return the components whose execution role may read the secret, and those that may decrypt; no other role may."""
+    """Return the components that may read and those that may decrypt the secret; check that no other role may."""
     found = {"read": set(), "decrypt": set()}
     for role, statement in statements(result):
         actions, of = several(statement["Action"]), [flat(each) for each in several(statement["Resource"])]
@@ -109,8 +109,8 @@ def readers(result, source):
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("place", PLACES)
-def test_only_components_that_receive_a_secret_may_read_it(place, source):
-    """No other execution role may decrypt the secret."""
+def test_only_components_that_receive_a_secret_may_read_the_secret(place, source):
+    """No other execution role may read or decrypt the secret."""
     result, owners = template(place, source), PLACES[place][1]
     holders = {
         name.partition("/")[0]: secret["ValueFrom"]
@@ -150,7 +150,7 @@ def test_a_sensitive_option_reaches_all_containers_but_the_migration(source, lin
 
 
 def test_the_cluster_has_the_execution_role_of_each_component():
-    """`execution_roles` includes components added later."""
+    """`execution_roles` of the cluster includes components added after construction."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -165,7 +165,7 @@ def test_the_cluster_has_the_execution_role_of_each_component():
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_roles_may_decrypt_with_a_key_of_the_same_stack(source):
-    """Roles may decrypt with a key of the same stack."""
+    """Execution roles may decrypt a secret with a KMS key of the same stack."""
 
     def build(app):
         stack = Stack(app, "Data")

@@ -32,7 +32,7 @@ def roles_in(value) -> list[str]:
 
 
 def key_statement(template):
-    """Return the key policy's statement with task roles."""
+    """Return the statement of the key policy that has task roles as principals."""
     (key,) = (key for name, key in resources(template, "AWS::KMS::Key").items() if name.startswith("OwnKey"))
     statements = key["Properties"]["KeyPolicy"]["Statement"]
     (found,) = (each for each in statements if "TaskRole" in json.dumps(each["Principal"]))
@@ -47,7 +47,7 @@ def secret_of_own_key(stack):
 
 @pytest.mark.parametrize("grown", [False, True], ids=["given", "added later"])
 def test_the_key_policy_of_a_secret_has_all_roles_that_run_user_code(grown):
-    """The key policy includes roles of pools added later."""
+    """The key policy includes roles of worker pools added after the grant."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -67,8 +67,8 @@ def test_the_key_policy_of_a_secret_has_all_roles_that_run_user_code(grown):
     assert roles_in(policy["Properties"]["Roles"]) == roles_in(statement["Principal"])
 
 
-def test_the_key_policy_has_both_clusters_and_another_role():
-    """CDK may merge the statements."""
+def test_two_clusters_and_another_role_share_a_statement_of_a_key_policy():
+    """CDK may merge the statements of several grants into one."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -87,7 +87,7 @@ def test_the_key_policy_has_both_clusters_and_another_role():
 
 
 def test_grants_within_an_account_need_no_resource_policy():
-    """The policies of the cluster's roles are enough."""
+    """Within an account, policies of the cluster's task roles are enough."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -165,7 +165,7 @@ def characters(document) -> int:
     return len(json.dumps(known(document), separators=(",", ":")))
 
 
-def test_too_many_roles_for_a_resource_policy():
+def test_more_roles_than_reserved_in_a_resource_policy_are_rejected():
     """More roles than were reserved in a resource policy raise an error."""
     stack = Stack()
     roles = {"first": iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::123456789012:role/first")}
@@ -178,8 +178,8 @@ def test_too_many_roles_for_a_resource_policy():
         principal.check_places()
 
 
-def test_a_grant_on_a_secret_in_another_stack_adds_no_dependency_there():
-    """Only the cluster's stack depends on the other."""
+def test_the_stack_of_a_granted_secret_does_not_depend_on_the_cluster():
+    """Only the cluster's stack depends on the stack of the secret."""
 
     def build(app):
         other, stack = Stack(app, "Other"), Stack(app, "Data")

@@ -1,4 +1,4 @@
-"""Pools and tasks that are added later equal constructor arguments; rejected ones have no effect."""
+"""Worker pools and ECS tasks added after construction equal those in arguments; rejected ones have no effect."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def after_others(pools):
     return SeveralExecutors([LocalExecutor(), CeleryExecutor(pools=pools)])
 
 
-# Initial pools, pools added later, the function that returns the executor, a step in between, other arguments.
+# Initial pools, pools added after construction, function that returns the executor, step in between, other arguments.
 # Pools with an imported secret need the stack, so a function creates them.
 SECRET_POOL = lambda stack: WorkerPool("secret", environment={"API_TOKEN": token(stack), "STAGE": "dev"})  # noqa: E731
 CASES = {
@@ -142,8 +142,8 @@ def template(build):
     ("case", "line"),
     [*((case, "3.3") for case in CASES), *((case, "2.11") for case in ("Redis", "SQS", "granted and connected"))],
 )
-def test_a_pool_added_later_equals_an_initial_pool(case, line):
-    """Template and plan are equal."""
+def test_a_worker_pool_added_after_construction_equals_an_initial_pool(case, line):
+    """Template and plan are equal in both cases."""
     there, added, executor, between, arguments = CASES[case]
     plans = []
 
@@ -172,7 +172,7 @@ def test_a_pool_added_later_equals_an_initial_pool(case, line):
     assert len([key for key in resources(first, "AWS::ECS::Service") if key.startswith("AirflowPools")]) == len(names)
 
 
-def test_a_pool_and_a_task_on_another_processor_share_an_image(tmp_path):
+def test_a_worker_pool_and_an_ecs_task_on_arm_share_a_built_image(tmp_path):
     """A pool and an ECS task on another processor share one built image."""
     (tmp_path / "airflow/dags").mkdir(parents=True)
     (tmp_path / "airflow/requirements.txt").write_text("xlsxwriter\n")
@@ -191,7 +191,7 @@ def test_a_pool_and_a_task_on_another_processor_share_an_image(tmp_path):
 
 
 def test_the_order_of_grants_and_added_pools_does_not_matter():
-    """A pool added later has earlier grants."""
+    """A worker pool also gets the grants made before it was added."""
 
     def build(stack, *, before):
         cluster = add_cluster(stack)
@@ -231,7 +231,7 @@ def test_the_order_of_grants_and_added_pools_does_not_matter():
     ],
 )
 def test_a_rejected_worker_pool_leaves_the_cluster_unchanged(executor, pool, message):
-    """Plan, constructs and template are compared."""
+    """The test compares plan, constructs and template."""
 
     def refused(stack):
         cluster = add_cluster(stack, executor=executor)
@@ -244,8 +244,8 @@ def test_a_rejected_worker_pool_leaves_the_cluster_unchanged(executor, pool, mes
     assert template(refused) == template(lambda stack: add_cluster(stack, executor=executor))
 
 
-def test_a_pool_can_be_added_after_another_was_rejected():
-    """After an error, pools and ECS tasks can be added as usual."""
+def test_a_worker_pool_can_be_added_after_a_rejected_one():
+    """After an error, worker pools and ECS tasks can be added as usual."""
 
     def build(stack, *, stumble):
         cluster = add_cluster(stack)
@@ -261,7 +261,7 @@ def test_a_pool_can_be_added_after_another_was_rejected():
 
 
 def test_a_worker_pool_checks_its_size():
-    """WorkerPool checks its size itself."""
+    """WorkerPool raises an error for an invalid size, before it is added to a cluster."""
     with pytest.raises(ValueError, match="pool 'heavy': memory_mib=512 is not compatible with cpu=4096"):
         WorkerPool("heavy", cpu=4096, memory_mib=512)
 
@@ -300,7 +300,7 @@ def grant(cluster):
     ],
 )
 def test_the_order_of_added_pools_and_tasks_does_not_change_the_template(executor, line):
-    """Grants may be in between."""
+    """There may be grants between the additions."""
     orders = [
         (add_pool, grant, add_etl, add_report),
         (add_etl, add_report, add_pool, grant),
@@ -361,7 +361,7 @@ def test_an_ecs_task_on_spot_makes_task_runners_wait_for_capacity_providers():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spot", [True, False])
-def test_switching_spot_on_or_off_replaces_only_the_service_of_the_pool(spot, tmp_path):
+def test_switching_spot_of_a_worker_pool_replaces_only_its_service(spot, tmp_path):
     """``cdk diff`` lists only the pool's service, the capacity providers and the migration gate, which depends on them.
 
     CloudFormation does not update a resource such as the gate if only its dependencies change.

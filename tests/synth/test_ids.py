@@ -226,21 +226,21 @@ def stateful(template, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_default_cluster_has_the_committed_logical_ids(kind):
-    """Create-only properties are as committed, too."""
+    """Create-only properties are equal to the committed ones, too."""
     assert committed(kind) == stateful(template_of(), kind)
     assert {*KINDS[kind]} == {resource["Type"] for resource in committed(kind).values()}
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_arguments_that_do_not_affect_data_replace_no_store(change):
-    """Arguments that must not affect data replace no store."""
+    """Changing these arguments replaces no store."""
     template, without = template_of(**CHANGES[change].arguments), CHANGES[change].without
     for kind in KINDS:
         kept = {key: value for key, value in committed(kind).items() if not without or not key.startswith(without)}
         assert kept == stateful(template, kind)
 
 
-def test_every_argument_is_tested():
+def test_every_argument_of_the_cluster_is_tested_for_replacements():
     """CHANGES has each argument, except those that determine where data is."""
     from inspect import signature
 

@@ -115,7 +115,9 @@ def statements_for(template: Mapping[str, dict], role: str, action: str) -> list
 
 
 @pytest.mark.parametrize("make", [own, other_stack, imported, imported_by_part])
-def test_every_execution_role_may_read_and_decrypt(make: Callable[[Stack, Stack, str], secretsmanager.ISecret]):
+def test_every_execution_role_may_read_and_decrypt_only_its_secrets(
+    make: Callable[[Stack, Stack, str], secretsmanager.ISecret],
+):
     """Each execution role may read only its containers' secrets, and use the keys only through Secrets Manager."""
     templates = synthesize(lambda app: build(app, make)).templates
     template = templates["S"]["Resources"]

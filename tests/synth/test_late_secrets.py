@@ -31,7 +31,7 @@ PLACES = {
 
 @pytest.mark.parametrize("kind", SECRETS)
 def test_tokens_that_resolve_to_a_secret_are_rejected(kind):
-    """All tokens that resolve to a secret are detected."""
+    """Tokens that resolve to a secret are detected in every argument that becomes plain text."""
     stack = Stack(App(), "Data")
     value = SECRETS[kind](stack)
     with pytest.raises(ValueError, match=r"the variable DB_PASSWORD of ApiServer looks like a secret \(by (a|the) "):
@@ -49,7 +49,7 @@ def test_variables_options_and_health_checks_are_checked_for_secrets(place):
 
 
 def test_an_ecs_task_with_a_secret_in_its_command_is_rejected():
-    """No task is created."""
+    """add_ecs_task raises the error and creates no task."""
     cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=VERSION)
     image = ecs.ContainerImage.from_registry("python:3.13")
     with pytest.raises(ValueError, match="the command of Tasks/etl looks like a secret"):

@@ -116,7 +116,7 @@ def _subnets(properties):
 
 
 def test_a_file_system_requires_known_subnets():
-    """Each mount target has one subnet."""
+    """Each mount target needs one subnet, so a list token is rejected."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -127,7 +127,7 @@ def test_a_file_system_requires_known_subnets():
 
 
 def test_a_file_system_has_a_mount_target_in_each_chosen_subnet():
-    """store_subnets= selects the subnets."""
+    """store_subnets= selects the subnets of the mount targets."""
 
     def build(app):
         stack = Stack(app, STACK)

@@ -43,8 +43,8 @@ def tasks(template):
     return found
 
 
-def test_services_log_through_the_router(template):
-    """The router's own log is in CloudWatch."""
+def test_services_log_through_the_log_router(template):
+    """The log of the log router itself is in CloudWatch."""
     for name, containers in tasks(template).items():
         if name in ("migrate", "etl"):
             continue
@@ -62,7 +62,7 @@ def test_services_log_through_the_router(template):
 
 
 def test_the_migration_and_ecs_tasks_log_to_cloudwatch(template):
-    """The migration gate and the operator read these logs."""
+    """The migration gate and EcsRunTaskOperator read these logs."""
     for name in ("migrate", "etl"):
         (container,) = tasks(template)[name].values()
         assert container["LogConfiguration"]["LogDriver"] == "awslogs"
@@ -100,7 +100,7 @@ def test_only_services_with_a_log_router_may_read_its_secret(template):
 
 
 def test_images_of_log_router_and_ecs_task_may_be_in_ecr():
-    """Execution roles may pull the images."""
+    """Execution roles may pull both images from ECR."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")

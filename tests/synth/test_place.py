@@ -43,7 +43,7 @@ def certificate(stack: Stack, arn: str) -> acm.ICertificate:
 
 
 def test_a_certificate_of_another_region_is_rejected():
-    """The error has both regions."""
+    """The error has the region of the certificate and that of the cluster."""
     stack = Stack(App(), "Data", env=env("eu-west-1"))
     web = Web(certificate=certificate(stack, "arn:aws:acm:us-east-1:123456789012:certificate/1"), domain_name="a.b")
     with pytest.raises(ValueError, match=r"certificate .*eu-west-1,.* got one in us-east-1"):
@@ -51,7 +51,7 @@ def test_a_certificate_of_another_region_is_rejected():
 
 
 def test_a_certificate_of_a_stack_in_another_region_is_rejected():
-    """The stack is in the same app."""
+    """The certificate belongs to another stack of the same app."""
     app = App()
     other = Stack(app, "Other", env=env("us-east-1"), cross_region_references=True)
     web = Web(certificate=acm.Certificate(other, "Certificate", domain_name="a.b"), domain_name="a.b")
@@ -70,15 +70,15 @@ def test_a_certificate_of_the_same_or_an_unknown_region_is_accepted(known):
     add_cluster(other, web=Web(certificate=certificate(other, parameter), domain_name="a.b"))
 
 
-def test_a_shared_vpc_is_rejected():
+def test_a_vpc_that_another_account_shares_is_rejected():
     """Only the VPC's owner may associate a private DNS zone."""
     stack = Stack(App(), "Data", env=env())
     with pytest.raises(ValueError, match=rf"vpc= .* 123456789012,.* got a VPC of {OWNER}"):
         add_cluster(stack, vpc=shared_vpc(stack, OWNER))
 
 
-def test_a_shared_vpc_without_a_private_zone_is_accepted():
-    """VPCs of the same or an unknown account are accepted too."""
+def test_a_shared_vpc_is_accepted_without_a_private_dns_zone():
+    """VPCs of the same account or of an unknown one are accepted, too."""
     own = Stack(App(), "Data", env=env())
     add_cluster(own, vpc=shared_vpc(own, "123456789012"))
     without_zone = Stack(App(), "Data", env=env())

@@ -80,8 +80,8 @@ def families(assembly):
     }
 
 
-def test_two_clusters_in_one_vpc_have_different_zones():
-    """The zones are private DNS zones."""
+def test_two_clusters_in_one_vpc_have_different_private_dns_zones():
+    """The names of their private DNS zones differ."""
 
     def build(app):
         vpc = ec2.Vpc(Stack(app, "Network"), "Vpc")
@@ -93,7 +93,7 @@ def test_two_clusters_in_one_vpc_have_different_zones():
 
 
 def test_another_stack_name_changes_only_dns_zone_and_task_families():
-    """The zone is the cluster's private DNS zone."""
+    """The DNS zone is the private zone of the cluster."""
 
     def deploy(name):
         return synthesize(lambda app: add_cluster(Stack(app, STACK, stack_name=name)).add_ecs_task("etl"))
@@ -112,8 +112,8 @@ def test_another_stack_name_changes_only_dns_zone_and_task_families():
     assert namespaces(blue) == namespaces(deploy("blue"))
 
 
-def test_a_cluster_in_a_nested_stack_has_a_zone_name_without_a_token():
-    """The zone is the cluster's private DNS zone."""
+def test_a_cluster_in_a_nested_stack_has_a_dns_zone_name_without_a_token():
+    """The name of the private DNS zone is known at synthesis."""
     assembly = synthesize(lambda app: add_cluster(NestedStack(Stack(app, STACK), "Nested")), nag=True)
     (nested,) = (template for name, template in assembly.templates.items() if name != STACK)
     assert len(resources(nested, "AWS::ECS::Service")) == 5
@@ -122,8 +122,8 @@ def test_a_cluster_in_a_nested_stack_has_a_zone_name_without_a_token():
     assert name.endswith(".airflow.internal")
 
 
-def test_the_same_id_in_two_nested_stacks_has_two_zones():
-    """The zones are private DNS zones."""
+def test_clusters_with_equal_ids_in_two_nested_stacks_have_two_dns_zones():
+    """The names of their private DNS zones differ."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -136,7 +136,7 @@ def test_the_same_id_in_two_nested_stacks_has_two_zones():
     assert len(families(assembly)) == 12
 
 
-def test_long_stack_names_give_valid_and_unique_families():
+def test_long_stack_names_give_valid_and_unique_task_families():
     """Long names of stack and cluster give valid and unique task families."""
     assembly = synthesize(
         lambda app: [
@@ -150,7 +150,7 @@ def test_long_stack_names_give_valid_and_unique_families():
 
 
 def test_a_cluster_in_two_stages_has_the_same_logical_ids():
-    """Private DNS zones differ."""
+    """The names of the private DNS zones differ between the two stages."""
 
     def build(app):
         for name in ("Test", "Production"):
@@ -164,7 +164,7 @@ def test_a_cluster_in_two_stages_has_the_same_logical_ids():
     assert first != second
 
 
-def test_with_account_and_region_only_zones_are_looked_up():
+def test_with_account_and_region_cdk_looks_up_only_availability_zones():
     """With account and region, CDK looks up only the availability zones."""
     assembly = synthesize(lambda app: add_cluster(Stack(app, STACK, env=env())), nag=True)
     assert assembly.nag["violations"] == []
@@ -222,7 +222,7 @@ def other_stacks(app):
 
 @pytest.mark.parametrize("references", ["strong", "weak"])
 def test_the_stack_of_the_cluster_depends_on_those_of_its_resources(references):
-    """The other stacks do not depend on the cluster's."""
+    """The stacks of network, database, bucket and key do not depend on the cluster's stack."""
 
     def build(app):
         vpc, database, bucket, key = other_stacks(app)
@@ -278,7 +278,7 @@ def references_inside(value, template) -> bool:
 
 
 def test_readers_and_writers_of_a_bucket_may_use_its_key():
-    """Readers and writers of a bucket may use its key."""
+    """Roles that read or write a bucket may use the KMS key of the bucket."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -308,7 +308,7 @@ def test_readers_and_writers_of_a_bucket_may_use_its_key():
 
 @pytest.mark.parametrize("executor", [CeleryExecutor(), LocalExecutor()], ids=["Celery", "Local"])
 def test_grants_to_the_cluster_apply_to_roles_that_run_user_code(executor):
-    """The scheduler is one only with LocalExecutor."""
+    """The scheduler's role is one of them only with LocalExecutor."""
 
     def build(app):
         stack = Stack(app, STACK)
@@ -342,7 +342,7 @@ def test_tasks_have_public_addresses_only_in_public_subnets(public):
 
 
 def test_tasks_in_public_subnets_of_the_created_vpc_have_public_addresses():
-    """The cluster creates this VPC."""
+    """In this test, the cluster creates the VPC."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, STACK), task_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC))
     )
@@ -352,7 +352,7 @@ def test_tasks_in_public_subnets_of_the_created_vpc_have_public_addresses():
     }
 
 
-def test_other_bucket_deployments_are_unchanged():
+def test_bucket_deployments_of_the_user_are_unchanged():
     """A bucket deployment of the user keeps its dependencies."""
 
     def build(app):

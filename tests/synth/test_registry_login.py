@@ -48,7 +48,7 @@ def imported_by_part(app: App, stack: Stack) -> secretsmanager.ISecret:
 
 @pytest.mark.parametrize("make", [own, other_stack, imported, imported_by_part])
 @pytest.mark.parametrize("official", [True, False])
-def test_execution_roles_may_decrypt_the_credentials(
+def test_execution_roles_may_decrypt_the_registry_credentials(
     make: Callable[[App, Stack], secretsmanager.ISecret], official: bool
 ):
     """Roles that pull may read the secret, and use its key only through Secrets Manager."""

@@ -15,7 +15,7 @@ AURORA = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEng
 
 
 def test_a_password_that_rds_manages_is_rejected():
-    """Another user's secret is accepted."""
+    """A secret of another database user is accepted."""
     stack = Stack(App(), "S")
     vpc, writer = ec2.Vpc(stack, "Vpc"), rds.ClusterInstance.serverless_v2("writer")
     own = rds.DatabaseSecret(stack, "Own", username="airflow")

@@ -57,7 +57,7 @@ def test_a_secret_name_that_ends_like_an_arn_suffix_gives_a_warning(place: str):
 
 
 def test_complete_arns_and_other_secret_names_give_no_warning():
-    """Secrets that the app creates give no warning."""
+    """Secrets that the same app creates give no warning either."""
     stack = Stack(App(), "S")
     make = secretsmanager.Secret
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
@@ -73,7 +73,7 @@ def test_complete_arns_and_other_secret_names_give_no_warning():
 
 
 def test_add_ecs_task_checks_the_names_of_secrets():
-    """add_ecs_task checks the names of the task's secrets."""
+    """add_ecs_task checks the names of the secrets of the ECS task."""
     stack = Stack(App(), "S")
     secret = secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "redis-tokens")
     cluster = AirflowCluster(stack, "A", version=AirflowVersion.V3_3)

@@ -184,8 +184,8 @@ def walk(node, path=()):
 
 
 @clusters
-def test_cloudformation_resolves_only_the_initial_passwords(name):
-    """CloudFormation resolves only the initial passwords of the stores."""
+def test_the_only_dynamic_references_are_the_initial_passwords(name):
+    """CloudFormation resolves no secret except the initial passwords of database and Redis."""
     found = {
         (resource["Type"], path[0])
         for resource in template_of(**CLUSTERS[name])["Resources"].values()
@@ -234,7 +234,7 @@ def test_only_the_output_with_the_admin_command_refers_to_a_secret(name):
 
 @clusters
 def test_only_the_containers_in_the_table_have_each_secret(name):
-    """The table has each secret's containers."""
+    """For each secret, a table lists the containers that have the secret."""
     found = {}
     for container, definition in containers(template_of(**CLUSTERS[name])).items():
         for secret in definition.get("Secrets", ()):
@@ -244,7 +244,7 @@ def test_only_the_containers_in_the_table_have_each_secret(name):
 
 @clusters
 def test_only_the_execution_roles_in_the_table_may_read_each_secret(name):
-    """The table has each secret's containers."""
+    """For each secret, a table lists the containers whose execution role may read the secret."""
     found = {}
     for role, statement in statements(template_of(**CLUSTERS[name])):
         if any(action.startswith("secretsmanager:") for action in several(statement["Action"])):
@@ -258,7 +258,7 @@ def test_only_the_execution_roles_in_the_table_may_read_each_secret(name):
 
 @clusters
 def test_only_the_containers_in_the_table_have_dag_files(name):
-    """Only the containers in the table have DAG files."""
+    """Only the containers in DAG_READERS have DAG files."""
     template = template_of(**CLUSTERS[name])
     readers = DAG_READERS[name]
     assert allowed(template, "DagsBucket", "s3:GetObject") == {reader.partition("/")[0] for reader in readers}
@@ -286,8 +286,8 @@ def test_task_runners_write_logs_and_the_web_component_reads_them(name):
 
 
 @clusters
-def test_the_entry_point_waits_for_nothing(name):
-    """By default, the image's entry point waits for database and broker."""
+def test_the_entry_point_does_not_wait_for_database_or_broker(name):
+    """By default, the entry point of the official image waits for database and broker."""
     for container, definition in airflow_containers(template_of(**CLUSTERS[name])).items():
         variables = environment(definition)
         names = [*variables, *(secret["Name"] for secret in definition.get("Secrets", ()))]
@@ -313,7 +313,7 @@ def test_each_component_has_its_own_roles(name):
 
 @clusters
 def test_only_a_function_of_cdk_has_a_managed_policy(name):
-    """Only CDK's function that closes the default security group has a managed policy, which writes its log."""
+    """CDK's function that closes the default security group writes its log with a managed policy."""
     template = template_of(**CLUSTERS[name])
     assert resources(template, "AWS::IAM::ManagedPolicy") == {}
     (role,) = (each for each in resources(template, "AWS::IAM::Role").items() if "Managed" in str(each))
@@ -335,8 +335,8 @@ def test_only_ecs_exec_has_permissions_on_all_resources(enabled):
 
 
 @clusters
-def test_no_action_has_a_wildcard(name):
-    """Only roles of started tasks may be passed."""
+def test_no_action_in_a_policy_has_a_wildcard(name):
+    """iam:PassRole allows only the roles of tasks that the migration gate or the ECS executor starts."""
     found = [
         (action, resource)
         for _, statement in statements(template_of(**CLUSTERS[name]))
@@ -384,8 +384,8 @@ def test_the_scheduler_may_start_only_executor_tasks(name):
     assert {*roles, key} <= {*service["DependsOn"]}
 
 
-def test_a_task_of_airflow_3_has_no_secret():
-    """User code cannot read a secret of the cluster."""
+def test_an_executor_task_of_airflow_3_has_no_secret():
+    """User code in an executor task cannot read a secret of the cluster."""
     assert "Secrets" not in containers(template_of(**CLUSTERS["3.3 ECS"]))[TASK]
 
 
@@ -451,8 +451,8 @@ def test_databases_leave_a_snapshot_and_other_stores_are_retained():
     assert database["Properties"]["DeletionProtection"] is True
 
 
-def test_removal_policy_destroy_deletes_everything():
-    """With `RemovalPolicy.DESTROY` everything is deleted."""
+def test_removal_policy_destroy_deletes_all_stores():
+    """With `RemovalPolicy.DESTROY`, all stores are deleted with the stack."""
     dags = S3Dags(REPOSITORY / "examples/production/dags")
     template = template_of(removal_policy=RemovalPolicy.DESTROY, dags=dags)
     assert {key for key, policy in policies(template).items() if policy != "Delete"} == set()
@@ -461,7 +461,7 @@ def test_removal_policy_destroy_deletes_everything():
 
 
 @clusters
-def test_only_private_zones_and_task_families_have_fixed_names(name):
+def test_only_private_dns_zones_and_task_families_have_fixed_names(name):
     """Resources without fixed names can be copied and replaced."""
     given = {
         (resource["Type"], key, value)
@@ -473,8 +473,8 @@ def test_only_private_zones_and_task_families_have_fixed_names(name):
     expected = {
         ("AWS::ECS::TaskDefinition", "Family"),  # the family, unique for each deployed stack
         ("AWS::RDS::DBParameterGroup", "Family"),  # the PostgreSQL release, such as postgres17
-        ("AWS::IAM::Policy", "PolicyName"),  # unique only inside a role
-        ("AWS::RDS::DBInstance", "DBName"),  # unique only inside the database server
+        ("AWS::IAM::Policy", "PolicyName"),  # must be unique only inside a role
+        ("AWS::RDS::DBInstance", "DBName"),  # must be unique only inside the database server
     }
     if "containers" in name:
         expected = {kind for kind in expected if not kind[0].startswith("AWS::RDS")}
@@ -487,7 +487,7 @@ def test_only_private_zones_and_task_families_have_fixed_names(name):
 
 
 def test_equal_arguments_give_equal_templates():
-    """Templates contain no generated secret."""
+    """Templates contain no random value, such as a generated secret."""
     again = template_of(environment={})
     assert json.dumps(again) == json.dumps(template_of())
 
@@ -499,7 +499,7 @@ ARNS = {
     "AWS::ECS::Cluster": f"arn:aws:ecs:{HERE}:cluster/cluster",
     "AWS::EFS::AccessPoint": f"arn:aws:elasticfilesystem:{HERE}:access-point/fsap-0123456789abcdef0",
     "AWS::EFS::FileSystem": f"arn:aws:elasticfilesystem:{HERE}:file-system/fs-0123456789abcdef0",
-    "AWS::EC2::VPC": "sg-0123456789abcdef0",  # only its default security group is referred to
+    "AWS::EC2::VPC": "sg-0123456789abcdef0",  # templates refer only to the default security group of a VPC
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/role",
     "AWS::KMS::Key": f"arn:aws:kms:{HERE}:key/key",
     "AWS::Lambda::Function": f"arn:aws:lambda:{HERE}:function:function",

@@ -61,12 +61,12 @@ def statements(template, role):
 
 
 def listed(actions):
-    """Return the actions of a statement as a list, also if there is only one."""
+    """Return the actions of a statement as a list, even if there is only one."""
     return [actions] if isinstance(actions, str) else actions
 
 
 def test_queues_and_results_table_have_the_committed_logical_ids():
-    """No argument of broker or pools changes these ids."""
+    """No argument of broker or worker pools changes these logical ids."""
     committed = json.loads(FILE.read_text())
     assert stateful(**ONE) == committed
     for executor in (
@@ -125,7 +125,7 @@ def test_queues_require_tls():
 
 
 def test_the_results_table_has_the_schema_of_celery():
-    """The table expires items and is encrypted."""
+    """Celery's DynamoDB table is encrypted, and its items expire."""
     template = template_of(**TWO)
     ((name, table),) = resources(template, TABLE).items()
     assert flat(table["Properties"]) == {
@@ -149,8 +149,8 @@ def test_the_results_table_has_the_schema_of_celery():
     assert values == [f"dynamodb://@eu-central-1/<{name}>?ttl_seconds=86400"] * 3
 
 
-def test_roles_may_use_the_key_only_through_sqs_and_dynamodb():
-    """Only the stack's region is allowed."""
+def test_roles_may_use_the_kms_key_only_through_sqs_and_dynamodb():
+    """The condition names both services in the stack's region."""
     template = template_of(**TWO)
     expected = {
         "ComponentsScheduler": {
@@ -180,8 +180,8 @@ def test_encryption_key_encrypts_queues_and_results_table():
     assert resources(template, "AWS::KMS::Key") == {}
 
 
-def test_a_pool_added_later_adds_its_queues():
-    """The pool's permissions are added too."""
+def test_a_worker_pool_added_after_construction_adds_its_queues():
+    """add_worker_pool also adds the permissions on these queues."""
     app = App()
     stack = Stack(app, "Data")
     cluster = add_cluster(stack, **ONE)
@@ -205,7 +205,7 @@ def test_sqs_needs_no_cache_and_no_security_group():
 
 
 def test_a_registry_image_gives_a_warning_with_the_required_packages():
-    """The warning has the required Python module as well."""
+    """The warning also has the Python module that the image needs."""
     module = "print(executor.plan(ExecutorContext(version=…)).image_files['airflow_ecs_celery.py'])"
     for version, words in ((AirflowVersion.V3_3, "pycurl==7.45.7"), (AirflowVersion.V2_8, module)):
         app = make_app()

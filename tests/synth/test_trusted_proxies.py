@@ -81,7 +81,7 @@ def test_the_subnets_of_a_created_vpc_are_trusted():
         ("6.6.6.6", "203.0.113.7", "203.0.113.7 http"),
     ],
 )
-def test_a_forged_address_is_ignored(forwarded, peer, client):
+def test_a_forged_client_address_is_ignored(forwarded, peer, client):
     """Uvicorn uses the client address that the load balancer appends."""
     words = [str(INTERPRETER), "-c", ASK, "10.9.1.0/24,10.9.2.0/24", forwarded, peer]
     assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip() == client

@@ -34,7 +34,7 @@ def test_an_existing_web_acl_is_associated_with_the_load_balancer():
 
 
 def test_a_web_acl_of_the_app_is_associated_with_the_load_balancer():
-    """A web ACL that the app creates is associated too."""
+    """A web ACL that the same app creates is associated with the load balancer."""
 
     def build(app: App) -> None:
         stack = Stack(app, "Data")
