@@ -12,14 +12,18 @@ from cdk_airflow_ecs import (
     ContainerDatabase,
     EcsExecutor,
     LocalExecutor,
+    QueueScaling,
     RedisBroker,
     SeveralExecutors,
     SqsBroker,
+    WorkerPool,
 )
 
+SCALING = QueueScaling(max_count=3, scale_in_after_minutes=1) if "TEST_SCALING" in os.environ else None
+POOLS = [WorkerPool("default", concurrency=4 if SCALING else None, scaling=SCALING)]
 EXECUTORS = {
-    "celery": CeleryExecutor,
-    "sqs": lambda: CeleryExecutor(broker=SqsBroker()),
+    "celery": lambda: CeleryExecutor(pools=POOLS),
+    "sqs": lambda: CeleryExecutor(pools=POOLS, broker=SqsBroker()),
     "containers": lambda: CeleryExecutor(broker=RedisBroker.container()),
     "ecs": EcsExecutor,
     "local": LocalExecutor,
@@ -36,6 +40,6 @@ cluster = AirflowCluster(
     database=ContainerDatabase() if name == "containers" else None,
     environment={key: os.environ[key] for key in ("TEST_LEDGER", "TEST_FAR") if key in os.environ},
 )
-if "TEST_LEDGER" in os.environ:
+if "TEST_LEDGER" in os.environ and SCALING is None:
     cluster.add_ecs_task("etl", image=ContainerImage.from_registry("registry.example.org/etl:1"), command=["4711"])
 app.synth()
