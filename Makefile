@@ -47,7 +47,7 @@ fast: .venv/.ready ## Run only the fast tests.
 	.venv/bin/pytest -q -m "not slow and not airflow and not e2e"
 
 .PHONY: e2e
-e2e: environments ## Run whole clusters on this machine (1.5 hours).
+e2e: environments ## Run whole clusters on this machine (two hours).
 	.venv/bin/pytest -m e2e
 
 .PHONY: bench

@@ -126,9 +126,9 @@ SUBSTITUTIONS = (
     Substitution(
         name="metrics",
         says="CloudWatch metrics and alarms, Application Auto Scaling",
-        here="metrics of log lines and of `PutMetricData`, alarms, policies and scheduled actions work; AWS services, "
-        "such as ECS, publish no metrics; composite alarms and anomaly detection are not evaluated",
-        why="processes are not measured",
+        here="alarms, policies and scheduled actions work, with metrics of log lines, of `PutMetricData`, and CPU and "
+        "memory of ECS services; other AWS services publish none; composite alarms and anomaly detection do not work",
+        why="a scaling policy can then be tried locally; load balancer and stores are not AWS's",
     ),
     Substitution(
         name="network",

@@ -13,6 +13,7 @@ from moto.ecs.models import ecs_backends
 from cdk_airflow_ecs.local.agent.description import title
 from cdk_airflow_ecs.local.agent.service import Service
 from cdk_airflow_ecs.local.agent.task import Task, TaskRuntime
+from cdk_airflow_ecs.local.agent.utilization import Utilization
 from cdk_airflow_ecs.local.aws.account import Account
 
 _PACE: Final = 0.5  # seconds
@@ -26,6 +27,7 @@ class Agent:
     account: Account
     services: dict[str, Service] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
+    _utilization: Utilization = field(default_factory=Utilization)
     _over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
@@ -100,3 +102,5 @@ class Agent:
         for key in set(self.services) - set(self.backend.services):
             for task in self.tasks_of(self.services[key]):
                 task.stop("Service deleted", "ServiceSchedulerInitiated")
+        measured = [(service.record, service.tasks) for service in self.services.values()]
+        self._utilization.follow(measured, self.account.client)
