@@ -14,7 +14,7 @@ class Protecting(Scaling):
 
     @property
     def protects_tasks(self) -> bool:
-        """See :attr:`Scaling.protects_tasks`."""
+        """Return True, so that workers start through worker_protection.py."""
         return True
 
     def attach(self, service: Any, cluster: Any) -> None:

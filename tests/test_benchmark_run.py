@@ -45,8 +45,8 @@ def test_a_percentile_is_one_of_the_values(share, value):
     assert module("run").percentile(list(range(20, 0, -1)), share) == value
 
 
-def test_waiting_times_in_a_chain_of_tasks():
-    """The first task's waiting time begins when the DAG run is created, each other's at the previous task's end."""
+def test_the_waiting_time_of_a_task_begins_when_the_previous_task_ends():
+    """The waiting time of the first task begins when the DAG run is created."""
     waited = module("run").seconds({"queued_at": at(1)}, [task(4, 5), task(1.5, 2), task(2.25, 3)])
     assert waited == pytest.approx([0.5, 0.25, 1])
 
@@ -62,8 +62,8 @@ def test_waiting_times_in_airflow_2_begin_at_the_start_of_the_dag_run():
     assert module("run").seconds({"start_date": at(1)}, [task(3, 4)]) == pytest.approx([2])
 
 
-def test_shared_memory_counts_proportionally():
-    """Memory is measured as PSS, because RSS counts shared memory once for each process."""
+def test_memory_is_measured_proportionally_for_shared_pages():
+    """Memory is measured as PSS; RSS would count shared memory once for each process."""
     text = "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss: 204800 kB\nPss: 51200 kB\nPss_Dirty: 1024 kB\n"
     assert module("memory").proportional(text) == 50
     assert module("memory").proportional("") == 0
@@ -76,7 +76,7 @@ def test_a_process_belongs_to_its_nearest_container():
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
-def test_memory_of_a_container_counts_its_children(tmp_path):
+def test_the_memory_of_a_container_includes_child_processes(tmp_path):
     """The sampler adds the memory of a container's main process and of that process's children."""
     child = "print('up', flush=True); input()"
     sleeper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"

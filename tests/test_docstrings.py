@@ -21,8 +21,8 @@ def examples() -> dict[str, doctest.DocTest]:
     given = {"secret": SimpleNamespace(secret_arn="arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf")}
     for info in pkgutil.walk_packages(cdk_airflow_ecs.__path__, "cdk_airflow_ecs."):
         if ".handler" in info.name:
-            continue  # a Lambda function, which cannot be imported here
-        # Found without an import, which would need the extra [local].
+            continue  # programs for Lambda cannot be imported here
+        # Find the file without importing the module, because that would need the extra [local].
         file = info.module_finder.find_spec(info.name, None).origin
         if info.ispkg or ">>>" not in Path(file).read_text():
             continue

@@ -94,8 +94,8 @@ def test_programs_for_containers_use_python_3_8_and_available_modules(path: Path
 
 
 @pytest.mark.parametrize("path", IN_LAMBDA, ids=lambda path: path.stem)
-def test_programs_for_lambda_import_only_available_modules(path: Path):
-    """Programs for Lambda import only modules of the Lambda runtime."""
+def test_programs_for_lambda_import_only_modules_of_the_lambda_runtime(path: Path):
+    """Such modules are the standard library and boto3."""
     assert imported(path.read_text(encoding="utf-8")) <= sys.stdlib_module_names | {"boto3", "botocore"}
 
 

@@ -21,7 +21,7 @@ from ecs_agent import FakeAgent, error, failure
 from servers import free_port
 
 # A worker: a pool process whose tasks are child processes, and a log server that always has a child process. The first
-# argument is a FIFO from which it reads the seconds of each task.
+# argument is a FIFO from which the worker reads the duration of each task in seconds.
 WORKER = """
 import os, subprocess, sys, time
 if os.fork() == 0:
@@ -74,7 +74,7 @@ class Recorder(Agent):
 
 
 def followed(agent: Recorder, busy: Callable[[float], bool], seconds: int) -> list[tuple[float, bool]]:
-    """Follow a worker that is busy at some seconds, and return the calls."""
+    """Simulate a worker that has tasks at the seconds for which *busy* returns true; return the protection calls."""
     protection = Protection(agent)
     for now in range(0, seconds, PACE):
         agent.now = now
@@ -94,17 +94,17 @@ def test_a_busy_worker_is_protected_until_it_is_idle():
     assert calls == [(100, True), (100 + RENEW, True), (100 + 2 * RENEW, True), (end, False)]
 
 
-def test_the_protection_outlives_several_lost_renewals():
+def test_the_worker_protection_outlives_several_lost_renewals():
     """The protection expires later than several renewals, and before CloudFormation's three hours."""
     assert 3 * RENEW < EXPIRES * 60 < 3 * 3600
 
 
 def test_short_tasks_with_pauses_cause_one_protection_call():
-    """The protection continues during short pauses between tasks."""
+    """The protection continues during short pauses between tasks, so it is requested once."""
     assert followed(Recorder(), lambda now: now % 20 == 0, 200) == [(0, True)]
 
 
-def test_a_failed_call_is_repeated_with_increasing_delays(capsys):
+def test_a_failed_protection_call_is_repeated_with_increasing_delays(capsys):
     """A failed protection call is repeated with increasing delays, and each reason is printed once."""
     calls = followed(Recorder(*["ThrottlingException: Rate exceeded"] * 12), lambda now: True, 600)
     delays = [later - sooner for (sooner, _), (later, _) in itertools.pairwise(calls[:13])]
@@ -118,14 +118,14 @@ def test_a_failed_call_is_repeated_with_increasing_delays(capsys):
     ]
 
 
-def test_a_refused_renewal_is_repeated(capsys):
-    """A renewal that ECS refuses is repeated until it succeeds, and logged once."""
+def test_a_refused_renewal_of_the_protection_is_repeated(capsys):
+    """A renewal of the protection that ECS refuses is repeated until it succeeds, and logged once."""
     calls = followed(Recorder("", "DEPLOYMENT_BLOCKED", "DEPLOYMENT_BLOCKED"), lambda now: True, RENEW + 60)
     assert [enabled for _, enabled in calls] == [True] * 4
     assert capsys.readouterr().out.count("DEPLOYMENT_BLOCKED") == 1
 
 
-def test_a_failed_call_may_have_had_an_effect():
+def test_after_a_failed_protection_call_the_state_is_requested_again():
     """After a failed release, a new task is protected again; after a failed protection, an idle worker is released."""
     calls = followed(Recorder("", "ServerException"), lambda now: now in (0, IDLE + 4 * PACE), 200)
     assert calls[0] == (0, True)
@@ -135,7 +135,7 @@ def test_a_failed_call_may_have_had_an_effect():
     assert [enabled for _, enabled in followed(late, lambda now: now == 0, 300)].count(False) > 2
 
 
-def test_a_release_that_always_fails_ends_with_the_protection():
+def test_a_failed_release_is_not_repeated_after_the_protection_expired():
     """A failed release is not repeated after the protection has expired."""
     calls = followed(Recorder(*["AccessDeniedException"] * 999), lambda now: now == 0, 2 * EXPIRES * 60)
     assert 0.9 < calls[-1][0] / (EXPIRES * 60) <= 1
@@ -155,7 +155,7 @@ def test_a_release_that_always_fails_ends_with_the_protection():
     ],
     ids=str,
 )
-def test_a_response_that_is_not_a_success_has_a_reason(response, reason):
+def test_an_unsuccessful_response_of_the_ecs_agent_is_returned_as_a_reason(response, reason):
     """A failure or an error in the agent's response is returned as a reason."""
     with FakeAgent([response]) as fake:
         agent = Agent(fake.uri)
@@ -165,8 +165,8 @@ def test_a_response_that_is_not_a_success_has_a_reason(response, reason):
     assert fake.bodies == [protect, protect, {"ProtectionEnabled": False}]
 
 
-def test_a_missing_or_slow_agent_is_a_failure(monkeypatch):
-    """A missing agent or a slow response is a failure."""
+def test_a_missing_or_slow_ecs_agent_is_a_failed_call(monkeypatch):
+    """If the ECS agent is missing or slow, the protection call fails with a reason."""
     assert "ConnectionRefusedError" in Agent(f"http://127.0.0.1:{free_port()}/api/4711").protect(True)
     monkeypatch.setattr(worker_protection, "TIMEOUT", 0.001)
     with FakeAgent() as fake:
@@ -182,8 +182,8 @@ class Slow(list):
         return False
 
 
-def test_the_agent_is_called_without_a_proxy(monkeypatch):
-    """Calls to the agent do not use the proxy in the container's environment."""
+def test_the_ecs_agent_is_called_without_a_proxy(monkeypatch):
+    """Calls to the ECS agent do not use the proxy in the container's environment."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with FakeAgent() as fake:
         assert Agent(fake.uri).protect(True) == ""
@@ -248,7 +248,7 @@ def test_a_worker_is_protected_while_a_pool_process_has_a_child(tmp_path):
     assert (tmp_path / "log").read_text() == ""
 
 
-def test_without_an_agent_only_the_worker_runs(tmp_path):
+def test_without_an_ecs_agent_only_the_worker_runs(tmp_path):
     """Without ECS_AGENT_URI, worker_protection.py only executes the command."""
     with running(tmp_path, {}) as worker:
         eventually(lambda: b"def watch" not in Path(f"/proc/{worker.pid}/cmdline").read_bytes())
