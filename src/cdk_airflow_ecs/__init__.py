@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.brokers.redis import RedisBroker
     from cdk_airflow_ecs.brokers.sqs import SqsBroker
     from cdk_airflow_ecs.capacity.base import Capacity, ProviderShare
+    from cdk_airflow_ecs.capacity.cpu_scaling import CpuScaling
     from cdk_airflow_ecs.capacity.fargate import Fargate
     from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.capacity.queue_scaling import QueueScaling
@@ -53,6 +54,7 @@ _MODULES = {
     "CeleryExecutor": "executors.celery",
     "CloudWatchLogs": "logs.cloudwatch",
     "ContainerDatabase": "databases.postgres_container",
+    "CpuScaling": "capacity.cpu_scaling",
     "DatabaseCleanup": "commands.database_cleanup",
     "EcsExecutor": "executors.ecs",
     "EcsTaskHandle": "ecs_task",
@@ -96,6 +98,7 @@ __all__ = [
     "CeleryExecutor",
     "CloudWatchLogs",
     "ContainerDatabase",
+    "CpuScaling",
     "DatabaseCleanup",
     "EcsExecutor",
     "EcsTaskHandle",

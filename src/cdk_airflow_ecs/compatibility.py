@@ -6,10 +6,11 @@ Checks that concern only one class, such as an executor or a broker, are in the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.capacity.cpu_scaling import CpuScaling
 from cdk_airflow_ecs.images.names import image_of
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.tokens import is_known_int
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.settings import Settings
+
+# Sources: Airflow's config.yml ([core] parallelism, [triggerer] capacity); apache/airflow#32966, discussion #69364.
+_NOT_BY_CPU: Final = {
+    "Scheduler": "each scheduler raises the number of concurrent tasks by [core] parallelism. Use count= or cpu=",
+    "DagProcessor": "each DAG processor parses all DAG files, so another one adds load. Use cpu=",
+    "Triggerer": "the capacity of a triggerer is a number of triggers, which wait without using CPU. Use count=",
+}
 
 
 def check_image(name: str, image: AirflowImage, executor: ExecutorPlan, version: AirflowVersion) -> Iterator[Advice]:
@@ -143,3 +151,20 @@ def check_logs(settings: Settings, executor: ExecutorPlan) -> None:
             f"logs={type(settings.logs).__name__}() {beside}: a log would be deleted together with its Fargate task."
             " Use logs=S3Logs() or logs=CloudWatchLogs()"
         )
+
+
+def check_cpu_scaling(settings: Settings, executor: ExecutorPlan) -> None:
+    """Raise an error if a service other than the web component has CpuScaling."""
+    for name, why in _NOT_BY_CPU.items():
+        service = settings.services.get(name)
+        if service is not None and isinstance(service.scaling, CpuScaling):
+            raise IncompatibleArgumentsError(
+                f"{name} has scaling=CpuScaling(…), which is only for api_server=: {why}, or ExternalScaling()"
+            )
+    for workers in executor.workers:
+        if isinstance(workers.service.scaling, CpuScaling):
+            raise IncompatibleArgumentsError(
+                f"{workers.process.component} has scaling=CpuScaling(…), which is only for api_server=: workers whose"
+                " tasks wait use no CPU while their queue grows, and scale-in would stop running tasks. Use"
+                " QueueScaling(…)"
+            )

@@ -68,6 +68,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
     compatibility.check_dags(images, arguments.dags)
     compatibility.check_buckets(settings.logs, settings.dags)
     compatibility.check_logs(settings, executor)
+    compatibility.check_cpu_scaling(settings, executor)
     resources = settings.resources().values()
     advice += [each for resource in resources for each in resource.check_images(version, images)]
     advice += [each for resource in resources for each in resource.advice()]

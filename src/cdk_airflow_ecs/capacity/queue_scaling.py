@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
-from aws_cdk import TimeZone
 from aws_cdk import aws_applicationautoscaling as appscaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.scaling import Scaling
-from cdk_airflow_ecs.capacity.scaling_schedule import MOST_TASKS, ScalingSchedule
+from cdk_airflow_ecs.capacity.scaling_limits import add_schedules, check_limits
+from cdk_airflow_ecs.capacity.scaling_schedule import ScalingSchedule
 from cdk_airflow_ecs.capacity.scaling_steps import capacities
 from cdk_airflow_ecs.durations import seconds
-from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
@@ -59,22 +58,8 @@ class QueueScaling(Scaling):
     schedules: Sequence[ScalingSchedule] = ()
 
     def __post_init__(self) -> None:
-        validation.integer("QueueScaling min_count", self.min_count, 0, MOST_TASKS)
-        validation.integer("QueueScaling max_count", self.max_count, 1, MOST_TASKS)
         validation.integer("QueueScaling scale_in_after_minutes", self.scale_in_after_minutes, 1, _DAY_MINUTES)
-        if self.min_count > self.max_count:
-            raise IncompatibleArgumentsError(
-                f"QueueScaling min_count={self.min_count} must be at most max_count={self.max_count}"
-            )
-        example = '[ScalingSchedule("night", when="cron(0 20 * * ? *)", max_count=0)]'
-        schedules = validation.items("QueueScaling schedules", self.schedules, example)
-        for schedule in schedules:
-            validation.instance("QueueScaling schedules", schedule, ScalingSchedule, example[1:-1])
-        names = [schedule.name for schedule in schedules]
-        if repeated := [name for name in names if names.count(name) > 1]:
-            raise IncompatibleArgumentsError(
-                f"QueueScaling schedules: two are named {repeated[0]!r}. Names must be unique"
-            )
+        schedules = check_limits("QueueScaling", self.min_count, self.max_count, self.schedules)
         object.__setattr__(self, "schedules", schedules)
 
     @property
@@ -92,14 +77,7 @@ class QueueScaling(Scaling):
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
         """See :meth:`Scaling.attach`."""
         tasks = self._scale(service, cluster, self.min_count, self.max_count)
-        for schedule in self.schedules:
-            tasks.scale_on_schedule(
-                schedule.name,
-                schedule=appscaling.Schedule.expression(schedule.when),
-                min_capacity=schedule.min_count,
-                max_capacity=schedule.max_count,
-                time_zone=TimeZone.of(schedule.time_zone),
-            )
+        add_schedules(tasks, self.schedules)
 
     def pause(self, service: ObservedService, cluster: ObservedCluster) -> None:
         """See :meth:`Scaling.pause`."""
