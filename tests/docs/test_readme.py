@@ -120,6 +120,13 @@ OURS: dict[str, tuple[str, Callable[[], bool]]] = {
         "yes, by queued tasks, to zero",
         lambda: cdk_airflow_ecs.QueueScaling().capacities[0] == 0,
     ),
+    "Autoscaling of API servers": (
+        "yes, by CPU and requests",
+        lambda: (
+            {"target_percent", "requests_per_target"}
+            <= {field.name for field in dataclasses.fields(cdk_airflow_ecs.CpuScaling)}
+        ),
+    ),
     "Single sign-on": ("not yet", lambda: not any("sign" in field.name for field in dataclasses.fields(Web))),
 }
 

@@ -8,7 +8,7 @@ import pytest
 from aws_cdk import CfnParameter, Stack
 
 from cdk_airflow_ecs import AirflowVersion, CpuScaling, ScalingSchedule, Service
-from judges.updates import SCHEMAS, refused, replaced
+from judges.updates import SCHEMAS, contested, refused, replaced
 from synthesis import add_cluster, resources, synthesize, template_of
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -139,6 +139,7 @@ def test_numbers_may_be_parameters():
 CHANGES = {
     "on": (with_web, lambda: with_web(ALL)),
     "off": (lambda: with_web(ALL), with_web),
+    "off, after the limits": (lambda: with_web(CpuScaling(min_count=2, max_count=2)), with_web),
     "other limits": (lambda: with_web(CpuScaling()), lambda: with_web(ALL)),
     "maintenance": (lambda: with_web(ALL), lambda: with_web(ALL, maintenance=True)),
 }
@@ -151,6 +152,7 @@ def test_switching_the_scaling_replaces_nothing(change):
     before, after = (make()["Resources"] for make in CHANGES[change])
     assert replaced({"Resources": before}, {"Resources": after}) == set()
     assert refused({"Resources": before}, {"Resources": after}) == []
+    assert bool(contested({"Resources": before}, {"Resources": after})) == (change == "off")
     scaler = {TARGET, POLICY}
     assert {(before | after)[name]["Type"] for name in before.keys() ^ after.keys()} <= scaler
     if change == "maintenance":
