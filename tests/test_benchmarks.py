@@ -15,7 +15,7 @@ from synthesis import resources, template_of
 REPOSITORY = Path(__file__).parents[1]
 
 
-def test_the_template_by_hand_has_the_same_resources():
+def test_the_handwritten_template_has_the_same_resource_types():
     """The template written by hand has the containers and resource types of a default cluster."""
     stack = Stack(App(), "Data")
     runpy.run_path(str(REPOSITORY / "benchmarks" / "by_hand.py"))["build"](stack)

@@ -44,7 +44,7 @@ def test_an_example_in_a_docstring_prints_its_output(name):
     assert runner.run(EXAMPLES[name], out=messages.append).failed == 0, "".join(messages)
 
 
-def test_classes_that_users_write_in_an_app_have_examples():
+def test_public_classes_that_an_app_uses_have_docstring_examples():
     """The classes that users write in an app have examples."""
     owners = {name.rpartition(".")[2] for name in EXAMPLES}
     written = {"AirflowCluster", "CeleryExecutor", "ExistingDatabase", "RdsDatabase", "RedisBroker", "S3Dags", "Web"}

@@ -100,7 +100,7 @@ def test_programs_for_lambda_import_only_modules_of_the_lambda_runtime(path: Pat
 
 
 @pytest.mark.parametrize("text", ["match 1:\n    case 1: pass\n", "try:\n    pass\nexcept* ValueError:\n    pass\n"])
-def test_newer_syntax_is_detected(text: str):
+def test_syntax_newer_than_python_3_8_is_detected(text: str):
     """The syntax check fails for syntax newer than Python 3.8."""
     ast.parse(text)
     with pytest.raises(SyntaxError):

@@ -32,7 +32,7 @@ if os.fork() == 0:
             subprocess.run([sys.executable, "-c", "import time; time.sleep(" + line + ")"])
 time.sleep(60)
 """
-# The ECS API: a service of another family, and the worker's with a deployment that was created at a time in a file.
+# A fake boto3: the worker's service, whose deployment was created at the time in the file "created", and another one.
 BOTO3 = """
 import datetime, pathlib
 def client(name):
@@ -232,10 +232,12 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_is_protected_while_a_pool_process_has_a_child(tmp_path):
+def test_a_worker_is_protected_while_a_celery_pool_process_has_a_child(tmp_path):
     """A task protects the worker; the log server's child process does not. The protection ends with a killed worker."""
     with FakeAgent() as agent, running(tmp_path, agent.environment) as worker:
-        eventually(lambda: len(background(tmp_path, worker)) == 1)  # in a session that signals do not reach
+        eventually(
+            lambda: len(background(tmp_path, worker)) == 1
+        )  # the process has its own session, so signals to the worker do not reach it
         time.sleep(0.3)
         assert agent.bodies == []
         (tmp_path / "tasks").write_text("1.5\n")
@@ -257,7 +259,7 @@ def test_without_an_ecs_agent_only_the_worker_runs(tmp_path):
 
 
 def test_a_busy_worker_of_an_old_deployment_accepts_no_more_tasks(tmp_path):
-    """A busy worker gets one SIGTERM, Celery's warm shutdown, when ECS deploys a newer version of its service."""
+    """When ECS deploys a newer version of the service, a busy worker gets one SIGTERM: Celery's warm shutdown."""
     with FakeAgent() as agent, running(tmp_path, agent.environment) as worker:
         eventually(lambda: len(background(tmp_path, worker)) == 1)
         (tmp_path / "tasks").write_text("60\n")
@@ -269,8 +271,8 @@ def test_a_busy_worker_of_an_old_deployment_accepts_no_more_tasks(tmp_path):
     assert (tmp_path / "log").read_text().count("accepts no more") == 1
 
 
-def test_a_worker_continues_if_its_deployment_is_unknown(tmp_path):
-    """If ECS cannot be read, the worker continues and remains protected."""
+def test_a_worker_continues_if_the_ecs_deployment_cannot_be_read(tmp_path):
+    """If the ECS API cannot be read, the worker continues and remains protected."""
     broken = "def client(name): raise OSError('no route')"
     with FakeAgent() as agent, running(tmp_path, agent.environment, broken) as worker:
         (tmp_path / "tasks").write_text("60\n")

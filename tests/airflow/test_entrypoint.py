@@ -25,7 +25,7 @@ QUIET = {"CONNECTION_CHECK_MAX_COUNT": "0"}
     ],
 )
 def test_the_first_word_of_a_command_selects_the_program(arguments, executes):
-    """The first word of the command decides whether Airflow, Python or bash runs."""
+    """The first word of the command decides whether the entry point starts Airflow, Python or bash."""
     assert start(QUIET, arguments) == Start(executes, reads=("CONNECTION_CHECK_MAX_COUNT",))
 
 

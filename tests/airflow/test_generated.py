@@ -223,7 +223,7 @@ def test_health_checks_fail_before_their_container_starts(scenario: Scenario):
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_the_airflow_cli_prints_the_option_that_the_probe_reads(scenario: Scenario):
+def test_the_airflow_cli_prints_the_same_option_value_as_probe_py(scenario: Scenario):
     """``airflow config get-value`` prints the same value as probe.py."""
     scheduler = scenario.plan.component("Scheduler").containers[0]
     command = ["airflow", "config", "get-value", "database", "sql_alchemy_conn"]
@@ -303,7 +303,7 @@ def test_no_secret_is_in_the_output_or_arguments_of_a_container(running: Scenari
 @pytest.mark.airflow
 @pytest.mark.xdist_group("airflow")
 @CELERY
-def test_an_idle_worker_is_not_protected(running: Scenario):
+def test_an_idle_worker_is_not_protected_from_scale_in(running: Scenario):
     """After the DAG run, the worker's protection from scale-in ends, because no task runs."""
     running.agent.wait_for(True, False, seconds=60)
     assert "protection:" not in running.machine.log(running.plan.component("Pools/default").containers[0]).read_text()

@@ -109,7 +109,7 @@ def test_sensitive_options_are_those_that_airflow_masks(airflow):
     assert sensitive - only_later(airflow) == airflow.sensitive & installed(airflow)
 
 
-def test_the_environment_variable_of_each_option_sets_it(airflow):
+def test_the_environment_variable_of_each_option_sets_the_option(airflow):
     """Airflow reads each option from its environment variable."""
     assert [option for option in known(airflow.minor) if not airflow.plain[option]] == []
 
@@ -127,7 +127,7 @@ def test_airflow_runs_the_commands_of_sensitive_options(airflow):
     assert sensitive - only_later(airflow) - ran == set()
 
 
-def test_airflow_reads_exactly_the_old_names_that_the_file_lists(airflow):
+def test_airflow_reads_exactly_the_old_option_names_in_option_names_json(airflow):
     """Airflow reads an old name exactly if the file lists it as still read."""
     merged = {
         "stalled_task_timeout",
@@ -139,7 +139,7 @@ def test_airflow_reads_exactly_the_old_names_that_the_file_lists(airflow):
             assert airflow.plain[old] == (airflow.minor in facts.read), old
 
 
-def test_the_file_has_every_old_option_name_of_airflow(airflow):
+def test_option_names_json_has_every_old_option_name_of_airflow(airflow):
     """The file maps each old option name that Airflow knows to its new name."""
     for old, new in airflow.old.items():
         if new in airflow.described:

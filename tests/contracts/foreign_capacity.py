@@ -34,7 +34,7 @@ class Ec2Capacity(Capacity):
 
     @property
     def strategy(self) -> tuple[ProviderShare, ...]:
-        """Return a strategy with this provider, also for tasks on Spot."""
+        """Return a capacity provider strategy with this provider, also for tasks on Spot."""
         return (ProviderShare(self.provider),)
 
     def check(self, owner: str, cpu: object, memory_mib: object, ephemeral_storage_gib: object = None) -> None:

@@ -90,7 +90,7 @@ def test_a_service_on_ec2_machines_depends_on_its_capacity_provider(capacity, co
         (TrainingExecutor(capacity=Fargate()), "Tasks/training: cpu=3000 is not a Fargate size"),
     ],
 )
-def test_a_capacity_checks_the_size_of_a_component(executor, message):
+def test_a_size_that_the_capacity_does_not_accept_is_rejected(executor, message):
     """A size that the capacity does not have raises an error."""
     with pytest.raises(ValueError, match=message):
         plan_of(executor=executor)

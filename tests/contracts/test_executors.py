@@ -53,12 +53,12 @@ def foreign(stack: Stack) -> LambdaExecutor:
         SeveralExecutors([EcsExecutor(), LocalExecutor(), CeleryExecutor()]),
     ],
 )
-def test_the_librarys_executors_keep_the_contract(executor):
+def test_the_librarys_executors_pass_check_executor(executor):
     """check_executor passes for each executor of this library."""
     check_executor(executor)
 
 
-def test_a_third_party_executor_keeps_the_contract():
+def test_a_third_party_executor_passes_check_executor():
     """check_executor passes, although the executor rejects old releases."""
     check_executor(foreign(Stack(App(), "Stack")))
 

@@ -117,8 +117,8 @@ def test_a_service_with_a_scaling_has_no_desired_count():
         ),
     ],
 )
-def test_the_metrics_of_a_store_refer_to_its_resource(arguments, name, namespace, dimension, kinds):
-    """Metrics of a store refer to its resource."""
+def test_the_metrics_of_a_store_refer_to_the_resource_of_the_store(arguments, name, namespace, dimension, kinds):
+    """For example, metrics of RDS have the dimension DBInstanceIdentifier."""
     _, cluster, template = observed(**arguments)
     found = [dimensions for space, dimensions in resolved(cluster, name) if space == namespace]
     assert len(found) == len(kinds)
@@ -151,7 +151,7 @@ class Mainframe(RdsDatabase):
         )
 
 
-def test_the_metrics_of_a_third_party_store_are_passed_on():
+def test_the_cluster_provides_the_metrics_of_a_third_party_store():
     """The metrics of a third-party store are passed on."""
     _, cluster, _ = observed(database=Mainframe())
     assert cluster.resources["Database"].metrics == [MetricSource("Acme/Mainframe", {"Partition": "airflow"})]

@@ -153,7 +153,7 @@ def with_part(base: type) -> Any:
         ("Dags/Part", {"dags": with_part(S3Dags)}),
     ],
 )
-def test_warnings_and_components_of_third_party_resources_are_used(name, arguments):
+def test_the_cluster_uses_warnings_and_components_of_third_party_resources(name, arguments):
     """The cluster gives the warnings and runs the components of third-party resources."""
     stack = Stack(App(), "Data")
     cluster = AirflowCluster(stack, "Airflow", version=AirflowVersion.V3_3, **arguments)

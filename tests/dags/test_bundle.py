@@ -96,7 +96,7 @@ def test_core_dags_folder_is_the_folder_of_the_tasks_dag_files(
 
 
 def test_the_dag_processor_has_the_same_path_after_dag_files_change(bundle: Callable, bucket: Bucket):
-    """The DAG processor's path stays the same, because DAGs may depend on it."""
+    """The path of the DAG files stays the same in the DAG processor, because DAGs may depend on the path."""
     processor = bundle()
     processor.initialize()
     processor.refresh()
@@ -124,7 +124,7 @@ def test_a_task_holds_its_dag_files_until_it_ends(bundle: Callable):
     assert sync.is_free(folder)
 
 
-def test_a_task_starts_without_access_to_the_bucket(
+def test_a_task_starts_although_the_dag_bucket_cannot_be_read(
     bundle: Callable, bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ):
     """If the bucket cannot be read, a task starts with the last revision of the DAG files and logs one line."""
@@ -138,7 +138,7 @@ def test_a_task_starts_without_access_to_the_bucket(
     assert capsys.readouterr().out == "dags: keeping the last revision: ConnectionError: refused\n"
 
 
-def test_the_first_bundle_sync_retries_for_two_minutes(
+def test_the_first_sync_of_the_dag_bundle_retries_for_two_minutes(
     bundle: Callable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ):
     """If there are no DAG files yet, a bucket that cannot be read for two minutes is an error."""

@@ -16,7 +16,7 @@ COMMAND = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))"
 
 
 @pytest.mark.parametrize("has_config", [False, True])
-def test_modules_are_written_before_the_command(tmp_path: Path, has_config: bool):
+def test_install_modules_py_writes_modules_before_the_command(tmp_path: Path, has_config: bool):
     """install_modules.py writes modules to Airflow's config folder, then replaces itself by the command."""
     folder = tmp_path / "config"
     if has_config:

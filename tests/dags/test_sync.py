@@ -213,13 +213,15 @@ def test_a_full_disk_fails_the_dag_sync(sync: ModuleType, bucket: Bucket, tmp_pa
 
 
 def test_an_empty_bucket_becomes_an_empty_folder(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
-    """Airflow starts with an empty bucket."""
+    """Airflow starts although the bucket is empty."""
     sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
 
     assert list((tmp_path / "dags").iterdir()) == []
 
 
-def test_an_unchanged_bucket_causes_no_download(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+def test_the_dag_sync_downloads_nothing_if_the_bucket_is_unchanged(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path
+) -> None:
     """If the bucket is unchanged, the DAG sync downloads nothing and creates no new revision."""
     bucket.objects = {"a.py": b"1"}
     mirror = sync.Mirror("s3://bucket", str(tmp_path / "dags"))
@@ -232,7 +234,7 @@ def test_an_unchanged_bucket_causes_no_download(sync: ModuleType, bucket: Bucket
     assert bucket.downloads == ["a.py"]
 
 
-def test_only_changed_files_are_downloaded(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+def test_the_dag_sync_downloads_only_changed_files(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
     """A new revision has hard links to unchanged files, so that Airflow does not parse these again."""
     bucket.objects = {"same.py": b"1", "changed.py": b"1", "gone.py": b"1"}
     sync.Mirror("s3://bucket", str(tmp_path / "dags")).sync()
@@ -357,7 +359,7 @@ def test_continuous_uploads_delay_the_dag_sync_by_six_seconds(
 
 
 @pytest.mark.parametrize("what", ["unreachable", "changing"])
-def test_a_failed_background_sync_keeps_the_last_files(
+def test_a_failed_background_sync_keeps_the_last_dag_files(
     sync: ModuleType, bucket: Bucket, tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A background sync that fails logs one line and keeps the last revision of the files."""
@@ -441,7 +443,9 @@ print(rounds, len(revisions))
 """
 
 
-def test_a_reader_never_finds_files_of_two_revisions(sync: ModuleType, bucket: Bucket, tmp_path: Path) -> None:
+def test_a_python_process_never_imports_dag_files_of_two_revisions(
+    sync: ModuleType, bucket: Bucket, tmp_path: Path
+) -> None:
     """A process that imports modules during fifty changes never finds files of different revisions."""
     target, stop, seen = tmp_path / "dags", tmp_path / "stop", tmp_path / "seen"
     seen.touch()
@@ -541,7 +545,7 @@ while True:
 @pytest.mark.slow
 @pytest.mark.xdist_group("sync")
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
-def test_the_background_sync_ends_after_the_command(endpoint: str, tmp_path: Path, kill: int) -> None:
+def test_the_background_sync_ends_when_the_airflow_command_ends(endpoint: str, tmp_path: Path, kill: int) -> None:
     """The command replaces the sync's process; the background sync ends when the command ends or is killed."""
     name, target = f"dags-{int(kill)}", tmp_path / "live"
     client = s3(endpoint)

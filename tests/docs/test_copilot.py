@@ -456,7 +456,7 @@ def shortened(instruction: str) -> str:
     return f"COPY {words[-2]}" if words[0] == "COPY" else " ".join(words)
 
 
-def test_every_row_of_the_page_has_a_check():
+def test_every_row_of_the_copilot_page_has_a_check():
     """Each row of the page's tables has a check, and each check has a row."""
     assert [row[0] for row in rows("## Manifests")] == list(MANIFEST)
     assert [row[0] for row in rows("## Dockerfiles")] == list(DOCKERFILES)

@@ -70,7 +70,7 @@ def test_public_names_are_in_the_reference(name: str):
 
 
 @pytest.mark.parametrize("name", cdk_airflow_ecs.__all__)
-def test_each_public_argument_is_in_the_docstring(name: str):
+def test_each_argument_of_a_public_class_is_in_the_class_docstring(name: str):
     """The docstring of a public class describes each argument."""
     public = getattr(cdk_airflow_ecs, name)
     if dataclasses.is_dataclass(public):

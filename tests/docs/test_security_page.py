@@ -156,7 +156,7 @@ def actions(template: Template, prefix: str) -> set[str]:
     return {action for each in given for action in ([each] if isinstance(each, str) else each)}
 
 
-def test_every_row_about_permissions_has_a_check():
+def test_every_row_about_permissions_on_the_security_page_has_a_check():
     """Each row about permissions has a check, and each check has a row."""
     assert list(rows()) == [*PLANNED, *RENDERED]
 

@@ -6,7 +6,7 @@ from cdk_airflow_ecs.local.substitutions import SUBSTITUTIONS
 from docs.pages import page, table
 
 
-def test_every_difference_from_aws_is_on_the_page():
+def test_the_local_runner_page_lists_every_difference_from_aws():
     """The table equals the output of ``--explain``."""
     rows = table(page("get-started/run-locally.md"), "Each difference has a name")[1:]
     assert rows == [[each.name, each.says, each.here, each.why] for each in SUBSTITUTIONS]

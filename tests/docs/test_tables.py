@@ -56,7 +56,7 @@ def plan(version: str, executor: str) -> ClusterPlan:
 
 
 def with_commands(version: str, executor: str) -> ClusterPlan:
-    """Return the plan with an Airflow task and a cleanup of the database."""
+    """Return the plan of a cluster with an Airflow task and a database cleanup."""
     task = AirflowTask(name="reserialize", command=["airflow", "dags", "reserialize"])
     return plan_of(
         version=AirflowVersion.of(version),
@@ -424,7 +424,7 @@ def test_every_row_about_replacements_is_tested():
 
 
 @pytest.mark.parametrize("change", [change for change, (pairs, _) in CHANGES.items() if pairs])
-def test_each_change_affects_exactly_the_documented_stores(change: str):
+def test_each_change_replaces_or_drops_exactly_the_documented_stores(change: str):
     """Each change affects exactly the stores of its row."""
     pairs, expected = CHANGES[change]
     for before, after in pairs:

@@ -55,7 +55,7 @@ def tree(assembly: Assembly) -> set[str]:
     return {"Images/<name>" if path.startswith("Images/") else path for path in own(found)}
 
 
-def test_the_page_has_exactly_the_construct_paths_of_clusters():
+def test_the_escape_hatches_page_has_exactly_the_construct_paths_of_clusters():
     """The page has exactly the paths of the clusters."""
     watched = synthesize(lambda app: add_cluster(Stack(app, "Watched"), logs=CloudWatchLogs()))
     found = [tree(assembly) for assembly in (*map(example, EXAMPLES), watched)]

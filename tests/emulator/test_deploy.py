@@ -162,7 +162,7 @@ def test_migration_runs_in_the_private_subnets(account, declared):
     assert len(network["securityGroups"]) == 1
 
 
-def test_deploying_again_changes_nothing(account):
+def test_deploying_the_same_app_again_changes_nothing(account):
     """A second deployment of the same app has no changes."""
     code, output = account.deploy()
     assert code == 0, output

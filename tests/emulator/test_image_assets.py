@@ -21,7 +21,7 @@ REPOSITORY_URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/cdk-hnb659fds-contai
 
 
 def test_the_image_of_the_example_is_built_pushed_and_deployed(emulator, tmp_path):
-    """One image is built from the example's files for the tasks' platform, and the tasks run it."""
+    """One image is built from the example's files for the processor of the tasks, and the tasks run this image."""
     app, log = EXAMPLE / "app.py", tmp_path / "builder.log"
     output = emulator.deploy(app, succeeds=False, CDK_DOCKER="no-such-docker")
     assert "Please install 'no-such-docker' and try again. (Or set the 'CDK_DOCKER" in output

@@ -351,7 +351,7 @@ def prerequisites_of_load_balancers(graph: Graph) -> Found:
 
 
 def prerequisites_of_scalings(graph: Graph) -> Found:
-    """A scaler acts on a service, so it is created after the service and deleted before it."""
+    """A scalable target needs its ECS service, so the service is created before and deleted after the scaling."""
     targets = graph.of("AWS::ApplicationAutoScaling::ScalableTarget")
     for target in targets:
         services = graph.named(graph.get(target, "ResourceId"), "AWS::ECS::Service")

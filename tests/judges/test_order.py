@@ -151,7 +151,7 @@ def circle(everything):
 
 
 def literal_names(everything):
-    """Replace the references of a scaler, by which CloudFormation orders it, with texts."""
+    """Replace the references in scaling resources, which tell CloudFormation the order, by literal names."""
     for resource in everything.values():
         texts = {
             "AWS::ApplicationAutoScaling::ScalableTarget": {"ResourceId": "service/a/b"},

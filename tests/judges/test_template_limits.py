@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 ARN = {"Fn::GetAtt": ["Role", "Arn"]}
 # An example may use this share of a limit.
 SHARE = 0.75
-# This library fills these, but never exceeds them.
+# Limits that the library may use completely, but never exceeds.
 FILLED = {"steps of a scaling policy"}
 
 
@@ -165,7 +165,7 @@ def test_the_template_of_the_default_cluster_counts_towards_each_limit():
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=[limit.name for limit in LIMITS])
-def test_each_exceeded_limit_is_reported_by_name(limit):
+def test_each_exceeded_aws_limit_is_reported_by_name(limit):
     """exceeded() reports each exceeded limit by name."""
     assert any(limit.name in finding for finding in exceeded(OVER[limit.name]))
 

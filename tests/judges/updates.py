@@ -55,7 +55,7 @@ def replaced(before: Template, after: Template) -> set[str]:
 
 
 def refused(before: Template, after: Template) -> list[str]:
-    """Return the reasons for which a service would reject the update."""
+    """Return the reasons for which an AWS service would reject the update."""
     gone = replaced(before, after)
     findings = []
     for name, old, new in _both(before, after):

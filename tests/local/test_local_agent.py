@@ -23,7 +23,7 @@ class Task(SimpleNamespace):
         self.ended.append(self.record.group)
 
 
-def test_the_api_server_stops_last():
+def test_the_api_server_stops_after_workers_and_their_ecs_tasks():
     """Workers and their ECS tasks end before the API server, to which they report results."""
     ended: list[str] = []
     groups = ("service:api", "service:worker", "family:etl")

@@ -54,7 +54,7 @@ def project(request, synthesized) -> Project:
 
 
 @pytest.mark.slow
-def test_the_project_matches_the_compose_schema(project: Project, tmp_path: Path):
+def test_compose_yaml_matches_the_compose_schema(project: Project, tmp_path: Path):
     """The file compose.yaml matches the schema of the Compose Specification."""
     write(project, tmp_path)
     code = (
@@ -71,7 +71,7 @@ def test_the_project_matches_the_compose_schema(project: Project, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_every_name_in_the_project_exists(project: Project):
+def test_every_host_volume_and_dependency_in_compose_yaml_exists(project: Project):
     """Every host name is a service or alias of the project, and every volume and dependency is declared."""
     services = project.document["services"]
     known = set(services)
@@ -109,7 +109,7 @@ def test_compose_yaml_contains_no_secret(project: Project, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_commands_and_environment_are_those_of_the_template(project: Project, synthesized, request):
+def test_compose_services_have_commands_and_environment_of_the_template(project: Project, synthesized, request):
     """Commands and environments are those of the template, except for the documented substitutions."""
     name = request.node.callspec.params["project"].replace(".", "").replace("-", "")
     resources = synthesized(name).template["Resources"]
@@ -241,7 +241,7 @@ def test_compose_requires_a_secret_that_the_template_does_not_create():
     assert scheduler["environment"]["MY_TOKEN"].startswith("${MY_TOKEN:?")
 
 
-def test_an_unsupported_resource_is_refused():
+def test_compose_refuses_an_unsupported_resource_type():
     """A resource type that is not supported is refused by name."""
     container = {
         "Name": "scheduler",
@@ -293,7 +293,7 @@ def test_unknown_intrinsic_functions_are_refused():
         values.text({"Fn::Join": ["", [{"Fn::ImportValue": "x"}]]})
 
 
-def test_values_are_quoted_as_compose_reads_them():
+def test_values_in_env_files_are_quoted_as_compose_reads_them():
     """Values in env files are in single quotes, in which Compose interprets only the quote itself."""
     assert single_quoted("a$b\"c'd") == "'a$b\"c\\'d'"
 

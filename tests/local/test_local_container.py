@@ -78,7 +78,7 @@ def test_the_default_entry_point_is_that_of_the_image():
     assert command({"command": ["postgres"]}, ["docker-entrypoint.sh"]) == ["docker-entrypoint.sh", "postgres"]
 
 
-def test_opt_airflow_is_the_home_and_working_directory():
+def test_opt_airflow_becomes_the_local_home_and_working_directory():
     """/opt/airflow in a command is the container's home and working directory."""
     with temporary_state() as state:
         one = container(state, "import os; print('/opt/airflow' == os.getcwd())")
@@ -90,7 +90,7 @@ def test_opt_airflow_is_the_home_and_working_directory():
 @pytest.mark.parametrize(
     ("code", "exit_code"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)]
 )
-def test_exit_codes_are_those_of_docker(code, exit_code):
+def test_container_exit_codes_are_those_of_docker(code, exit_code):
     """A container's exit code is that of its process, or 128 plus the number of the signal that killed it."""
     with temporary_state() as state:
         one = container(state, code)
@@ -125,7 +125,7 @@ def test_sigterm_reaches_all_processes_only_with_dumb_init(init, setsid, code):
         assert one.exit_code == code
 
 
-def test_a_container_that_does_not_stop_is_killed():
+def test_a_container_is_killed_after_its_stop_timeout():
     """A container that does not stop is killed after its stop timeout."""
     stubborn = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
     with temporary_state() as state:

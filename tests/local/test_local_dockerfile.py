@@ -65,7 +65,7 @@ def places(parts: AirflowImageParts) -> set[tuple[str, str]]:
         ("# escape=`\nARG P=3.12\nFROM `\n apache/airflow:3.3.2-python${P}", {}),
     ],
 )
-def test_build_arguments_in_from_are_replaced(context: Path, text: str, arguments: dict[str, str]):
+def test_build_arguments_in_a_from_instruction_are_replaced(context: Path, text: str, arguments: dict[str, str]):
     """FROM accepts build arguments, with and without braces and defaults."""
     parts = parts_of(context, f"{text}\n", **arguments)
     assert (parts.version, parts.python) == ("3.3.2", "3.12")
@@ -114,7 +114,7 @@ def test_a_global_arg_must_be_declared_again_in_its_stage(context: Path, text: s
         ("ENV A=", {"A": ""}),
     ],
 )
-def test_env_is_parsed_as_docker_does(context: Path, text: str, expected: dict[str, str]):
+def test_env_instructions_are_parsed_as_docker_parses_them(context: Path, text: str, expected: dict[str, str]):
     """ENV accepts both forms, several pairs, quotes, escapes, and references to earlier values."""
     assert dict(after(context, text).environment) == expected
 
@@ -274,12 +274,12 @@ def test_copied_files_keep_their_mode(context: Path):
         ("RUN pip check && pip list && pip --version && echo done", []),
     ],
 )
-def test_requirements_of_pip_install_are_recorded(context: Path, text: str, lines: list[str]):
+def test_requirements_of_pip_install_in_a_dockerfile_are_recorded(context: Path, text: str, lines: list[str]):
     """`pip install` may name requirements in files, arguments and variables, and package indexes."""
     assert requirement_lines(after(context, text)) == lines
 
 
-def test_a_constraints_file_of_the_build_context_is_used(context: Path):
+def test_a_pip_constraints_file_in_the_build_context_is_used(context: Path):
     """`pip install -c` with a file of the build context limits the versions."""
     parts = after(context, "COPY constraints.txt .\nRUN pip install -c constraints.txt numpy")
     assert requirement_lines(parts) == ["numpy", f"-c {context / 'constraints.txt'}"]
@@ -343,7 +343,7 @@ def test_packages_can_be_copied_from_a_builder_stage(context: Path):
     assert places(parts) == {("run.sh", "/opt/airflow/run.sh")}
 
 
-def test_onbuild_runs_in_the_next_stage(context: Path):
+def test_an_onbuild_instruction_runs_in_the_next_stage(context: Path):
     """ONBUILD has an effect only in a stage whose base is the stage with ONBUILD."""
     text = "FROM apache/airflow:3.3.2 AS a\nONBUILD COPY run.sh ./\nONBUILD RUN pip install a\n"
     assert places(parts_of(context, text)) == set()
@@ -423,7 +423,7 @@ def test_instructions_without_local_effect_are_accepted(context: Path, text: str
         ("CROSS_BUILD x", "instruction CROSS_BUILD is not supported"),
     ],
 )
-def test_an_unsupported_instruction_is_refused(context: Path, line: str, message: str):
+def test_an_unsupported_dockerfile_instruction_is_refused(context: Path, line: str, message: str):
     """An unsupported instruction is refused with file, line, instruction and remedy."""
     with pytest.raises(Refusal, match=message) as refused:
         after(context, f"USER root\n{line}")

@@ -51,7 +51,7 @@ def call(url: str, body: dict | None = None, method: str = "GET") -> tuple[int, 
             return error.code, json.load(error)
 
 
-def test_credentials_are_those_of_the_task_role(agent):
+def test_the_credentials_endpoint_returns_those_of_the_task_role(agent):
     """A task receives the credentials of its role; a task without role, or an unknown task, receives none."""
     _, url = agent
     status, found = call(f"{url}/v2/credentials/4711")
@@ -61,7 +61,7 @@ def test_credentials_are_those_of_the_task_role(agent):
     assert call(f"{url}/v2/credentials/1")[0] == 404
 
 
-def test_credentials_are_fetched_before_the_first_request():
+def test_task_credentials_are_fetched_before_the_first_request():
     """Credentials are fetched at the task's start and before they expire."""
     now = datetime.now(timezone.utc)
     lives, assumed = [timedelta(minutes=4), timedelta(hours=1)], []
@@ -86,7 +86,7 @@ def test_the_metadata_endpoint_describes_container_and_task(agent):
     assert call(f"{url}/v4/4711-c-worker/task")[1]["TaskARN"] == TASK
 
 
-def test_a_client_that_disconnects_causes_no_traceback(agent, capfd):
+def test_a_client_that_disconnects_early_causes_no_traceback(agent, capfd):
     """A client that disconnects early causes no traceback."""
     url = urlsplit(agent[1])
     for _ in range(20):

@@ -127,7 +127,7 @@ def _made(cluster: Cluster, what: str, body: dict) -> None:
 
 
 @pytest.mark.parametrize(("executor", "release"), CASES)
-def test_an_executor_runs_all_kinds_of_tasks(folder, executor, release):
+def test_an_executor_runs_all_kinds_of_airflow_tasks(folder, executor, release):
     """The DAGs in dagset.py end in the expected states; each try runs once on its executor, and its log is readable."""
     dags = DagSet(folder, executor, release)
     began = time.monotonic()

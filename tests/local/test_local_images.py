@@ -46,7 +46,7 @@ def test_official_images_are_recognized_by_name(name: str, kind: str | None):
     assert kind_of(name) == kind
 
 
-def test_an_image_other_than_official_ones_is_refused():
+def test_an_image_that_is_not_official_is_refused():
     """An image that is not an official one is refused with its name and the remedy."""
     with pytest.raises(Refusal, match=r"ghcr\.io/acme/etl:7 is not supported.*--image ghcr\.io/acme/etl:7=DIR"):
         read_image("ghcr.io/acme/etl:7")
@@ -89,7 +89,9 @@ def test_dockerfiles_of_the_library_are_supported(tmp_path: Path, version: Airfl
         ("2.8.2", "3.8", False, ["3.8.18", "3.11.7"], "3.8.18"),
     ],
 )
-def test_the_nearest_supported_python_is_chosen(airflow: str, wanted: str, locked: bool, have: list[str], chosen: str):
+def test_the_python_version_nearest_to_that_of_the_image_is_chosen(
+    airflow: str, wanted: str, locked: bool, have: list[str], chosen: str
+):
     """The image's Python version is chosen if installed, else the nearest that the Airflow release supports."""
     found = [Interpreter(Path(version), version) for version in have]
     assert choose(airflow, wanted, locked=locked, found=found).version == chosen
@@ -102,7 +104,7 @@ def test_the_error_without_a_suitable_python_has_a_remedy():
         choose("2.11.2", "3.12", locked=True, found=found)
 
 
-def test_the_interpreter_of_this_process_is_found():
+def test_the_search_finds_the_python_interpreter_of_this_process():
     """The search finds this process's interpreter, but none of a virtual environment."""
     found = pythons.installed()
     assert found
@@ -194,7 +196,7 @@ def test_requirements_that_conflict_with_the_lock_file_are_installed(tmp_path: P
     assert "constraints.txt" not in last
 
 
-def test_files_of_the_image_are_copied_to_the_home(tmp_path: Path, uv: Path):
+def test_files_of_the_image_are_copied_to_the_home_of_the_container(tmp_path: Path, uv: Path):
     """Files and folders of the image are copied to the same relative path in the container's home."""
     text = "FROM apache/airflow:3.3.2\nCOPY plugins/ /opt/airflow/plugins/\nCOPY a.cfg /opt/airflow/airflow.cfg\n"
     context(tmp_path / "context", text, "plugins/sub/p.py", "a.cfg")
@@ -205,7 +207,7 @@ def test_files_of_the_image_are_copied_to_the_home(tmp_path: Path, uv: Path):
     assert (tmp_path / "home/airflow.cfg").is_file()
 
 
-def test_a_python_other_than_the_images_is_reported(tmp_path: Path, uv: Path):
+def test_a_python_version_other_than_that_of_the_image_is_reported(tmp_path: Path, uv: Path):
     """If the environment has another Python version than the image, the difference is reported."""
     environment = Environments(tmp_path / "cache").of("apache/airflow:slim-2.8.1-python3.8")
     assert environment.substitutions == ("the image has Python 3.8; the local environment has 3.11.1",)
@@ -236,7 +238,7 @@ def test_additional_extras_have_a_separate_environment(tmp_path: Path, uv: Path)
         ("import airflow.providers.microsoft.azure.hooks", "--extras microsoft-azure"),
     ],
 )
-def test_a_failed_import_names_the_extra_to_install(tmp_path: Path, code: str, words: str):
+def test_the_error_of_a_failed_import_names_the_extra_to_install(tmp_path: Path, code: str, words: str):
     """A failed import of a module that the official image has names the extra; other imports fail as usual."""
     explain_missing(tmp_path, "3.3.2")
     (tmp_path / "airflow/providers/microsoft").mkdir(parents=True)

@@ -29,7 +29,7 @@ def imported(file: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(LOCAL)))
-def test_local_imports_only_allowed_modules(file: Path):
+def test_the_local_runner_imports_only_allowed_modules(file: Path):
     """The local runner imports only the allowed modules of this library, and not CDK."""
     found = {name for name in imported(file) if name.startswith(("cdk_airflow_ecs", "aws_cdk", "constructs", "jsii"))}
     assert {name for name in found if not any(f"{name}.".startswith(f"{allowed}.") for allowed in ALLOWED)} == set()
@@ -37,7 +37,7 @@ def test_local_imports_only_allowed_modules(file: Path):
 
 @pytest.mark.skipif(not INTERPRETER.exists(), reason="needs the environment of the extra [local]: make environments")
 @pytest.mark.parametrize("module", ["local.up", "local.images.environments", "local.compose.render"])
-def test_no_cdk_is_loaded(module: str):
+def test_the_local_runner_does_not_load_cdk(module: str):
     """The local runner does not load jsii, so that it runs without Node.js."""
     code = f"import sys, cdk_airflow_ecs.{module}; sys.exit(bool({{'jsii', 'aws_cdk'}} & {{*sys.modules}}))"
     assert subprocess.run([INTERPRETER, "-c", code], env={"PYTHONPATH": str(SOURCES)}, check=False).returncode == 0

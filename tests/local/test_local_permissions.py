@@ -29,7 +29,7 @@ POLICY = {
         ("sqs", "", "", True),  # the action is only in the request's body, which is not recorded
     ],
 )
-def test_a_request_that_no_policy_allows_is_listed(service, operation, bucket, allowed):
+def test_an_aws_request_that_no_task_role_allows_is_listed(service, operation, bucket, allowed):
     """A request that no policy statement allows is listed with component, action and bucket."""
     found = forbidden([("Scheduler", service, operation, bucket)], {"Scheduler": list(grants([POLICY]))})
     assert found == ([] if allowed else [("Scheduler", action(service, operation), bucket)])

@@ -52,7 +52,7 @@ def test_stopping_a_process_ends_its_grandchildren_too():
         wait_for(lambda: not marked(state))
 
 
-def test_a_process_has_only_the_given_input_and_environment(tmp_path: Path):
+def test_a_started_process_has_only_the_passed_input_and_environment(tmp_path: Path):
     """A process has only the passed input and environment, and only the owner can read its output."""
     log = tmp_path / "log"
     code = "import os,sys;print(sys.stdin.read(), os.environ['A'], 'HOME' in os.environ)"

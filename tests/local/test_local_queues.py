@@ -29,7 +29,7 @@ def backend(monkeypatch) -> SQSBackend:
     return backend
 
 
-def test_each_message_is_received_once(backend):
+def test_each_message_in_the_local_sqs_is_received_once(backend):
     """Four parallel receivers get each message once while other threads send."""
 
     def send(number):
@@ -54,7 +54,7 @@ def test_each_message_is_received_once(backend):
     assert backend.queues["work"]._messages == []
 
 
-def test_messages_survive_a_restart(backend):
+def test_sqs_messages_survive_a_restart_of_the_local_cluster(backend):
     """After a restart, unreceived messages are available, received ones still hidden and deleted ones gone."""
     for body in ("done", "taken", "waits"):
         backend.send_message("work", body)

@@ -66,7 +66,7 @@ def test_a_dag_runs_on_the_local_quickstart(cluster):
     assert "the question 4711" in cluster.log(run, "ask", "4711")
 
 
-def test_a_new_dag_file_is_loaded(cluster):
+def test_a_new_file_in_the_dag_folder_becomes_a_dag(cluster):
     """A file that is added to the DAG folder becomes a DAG."""
     (cluster.dags / "later.py").write_text(CHANGED.format(name="later"))
     eventually(lambda: cluster.call("dags/later")[0] == 200, 90)
@@ -127,7 +127,7 @@ def test_a_second_run_on_the_same_state_directory_is_refused(cluster):
     assert len(cluster.rows()) == len(COMPONENTS)
 
 
-def test_data_survives_a_killed_run(cluster):
+def test_users_dag_runs_and_logs_survive_a_killed_run(cluster):
     """After `kill -9`, `down` cleans up, and the next `up` has the same users, DAG runs and logs."""
     run = cluster.trigger("conversation")
     assert cluster.finish(run) == "success"

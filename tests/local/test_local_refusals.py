@@ -88,7 +88,7 @@ def test_a_ui_port_in_use_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system that is full")
-def test_a_full_disk_is_refused(tmp_path):
+def test_a_run_on_a_full_disk_is_refused(tmp_path):
     """On a full disk, the run is refused with the path before anything is created."""
     full = tmp_path / "full"
     full.mkdir()
@@ -100,7 +100,7 @@ def test_a_full_disk_is_refused(tmp_path):
         subprocess.run(["umount", full], check=True)
 
 
-def test_a_disk_that_becomes_full_causes_a_short_error(capsys):
+def test_a_disk_that_becomes_full_during_a_run_causes_a_short_error(capsys):
     """If the disk becomes full during a run, the error is a single sentence without traceback."""
     with pytest.raises(typer.Exit), local._refusals(), open("/dev/full", "w") as full:
         full.write("x")

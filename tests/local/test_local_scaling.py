@@ -66,7 +66,7 @@ with DAG("long", **SETTINGS):
 
 @dataclass
 class Pool:
-    """The pool of a cluster, observed every two seconds."""
+    """The worker pool of a cluster, whose task counts are read every two seconds."""
 
     cluster: Cluster
     began: float = field(default_factory=time.monotonic)
@@ -84,29 +84,29 @@ class Pool:
         threading.Thread(target=self.follow, daemon=True).start()
 
     def follow(self) -> None:
-        """Record each change of the desired and running tasks, with the seconds since the start."""
+        """Record each change of the desired or running count, with the seconds since the start."""
         while not self.over.wait(2):
             found = self.counts()
             if not self.seen or self.seen[-1][1:] != found:
                 self.seen.append((int(time.monotonic() - self.began), *found))
 
     def counts(self) -> tuple[int, int]:
-        """Return the desired and the running tasks."""
+        """Return the desired and the running count of the worker pool."""
         (service,) = self.ecs.describe_services(cluster=self.name, services=[self.service])["services"]
         return service["desiredCount"], service["runningCount"]
 
     def becomes(self, desired: int, running: int, seconds: float) -> int:
-        """Wait for these counts; return the seconds since the start."""
+        """Wait until the pool has these counts; return the seconds since the start."""
         eventually(lambda: self.counts() == (desired, running), seconds)
         return int(time.monotonic() - self.began)
 
     def desired(self) -> list[int]:
-        """Return all desired counts that scaling has set."""
+        """Return all desired counts that Application Auto Scaling has set."""
         found = self.scaling.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"]
         return [int(each["Description"].rstrip(".").rpartition(" ")[2]) for each in reversed(found)]
 
     def required(self) -> float:
-        """Return the largest published metric."""
+        """Return the largest published value of RequiredWorkers."""
         now = datetime.now(timezone.utc)
         dimensions = [{"Name": "Cluster", "Value": self.name}, {"Name": "Pool", "Value": "default"}]
         metric = {"Namespace": "cdk-airflow-ecs", "MetricName": "RequiredWorkers", "Dimensions": dimensions}
@@ -119,7 +119,7 @@ class Pool:
 
 
 def kill_source(state: Path) -> None:
-    """Kill the container that publishes the metric, and wait until ECS has restarted it."""
+    """Kill the container that publishes RequiredWorkers, and wait until ECS has restarted it."""
 
     def pid() -> int:
         found = [json.loads(file.read_text()) for file in (state / "processes").glob("*.json")]
@@ -140,10 +140,10 @@ def folder():
 
 @pytest.mark.parametrize("release", ["3.3.2", "2.11.2"])
 @pytest.mark.parametrize("executor", ["celery", "sqs"])
-def test_a_pool_scales_from_zero_and_back(folder, executor, release):
+def test_a_worker_pool_scales_from_zero_to_the_maximum_and_back(folder, executor, release):
     """A burst starts all workers, a worker that runs a task survives scale-in, and without tasks none remain.
 
-    Each task runs exactly once, and none is killed. The metric's source may be killed.
+    Each task runs exactly once, and none is killed. The container that publishes the metric may be killed.
     """
     ledger = folder / "ledger"
     settings = {"TEST_EXECUTOR": executor, "TEST_AIRFLOW": release, "TEST_LEDGER": str(ledger), "TEST_SCALING": "yes"}

@@ -78,7 +78,7 @@ def test_percent_steps_equal_the_example_in_the_aws_documentation(policy, base, 
     assert policy.wanted(breach=breach, base=base) == expected
 
 
-def test_a_percentage_has_a_minimum_change():
+def test_a_percent_step_changes_at_least_the_minimum_number_of_tasks():
     """25 percent of 4 tasks adds 1 task, or 2 with a minimum change of 2."""
     policy = StepPolicy(adjustment_type="PercentChangeInCapacity", steps=(Step(adjustment=25, lower=0),), magnitude=2)
     assert policy.wanted(breach=1, base=4) == 6
@@ -121,8 +121,8 @@ def test_relative_changes_start_from_the_running_count():
     assert by_steps(change(1), capacity(3, running=1), breach=0, last=None, now=0) is None
 
 
-def test_new_limits_change_the_desired_count():
-    """A desired count outside of new limits becomes the nearest limit."""
+def test_a_desired_count_outside_new_limits_becomes_the_nearest_limit():
+    """Inside the limits 2 and 5, the desired count does not change."""
     assert [within(capacity(n, 2, 5)) for n in (1, 2, 5, 6)] == [2, None, None, 5]
 
 
@@ -168,7 +168,7 @@ def test_the_next_time_of_a_schedule_is_in_its_time_zone(expression, zone, momen
     assert schedule.after(at(moment)) == (at(expected) if expected else None)
 
 
-def test_a_schedule_has_a_start_and_an_end():
+def test_a_scheduled_action_runs_only_between_its_start_and_end_time():
     """A scheduled action runs at its start time, and not after its end time."""
     limits = {"start": at("2026-07-03 07:30"), "end": at("2026-07-04 08:00")}
     schedule = Schedule.parse("cron(0 8 * * ? *)", created=at("2026-07-01 00:00"), **limits)
@@ -189,7 +189,7 @@ def test_a_schedule_has_a_start_and_an_end():
         "every day",
     ],
 )
-def test_invalid_schedules_are_errors(expression):
+def test_invalid_scaling_schedules_are_errors(expression):
     """An invalid or unsupported schedule is an error."""
     with pytest.raises(ValueError, match="schedule"):
         Schedule.parse(expression)

@@ -43,12 +43,12 @@ def findings(found: Scan) -> list[str]:
     return [each for each in found.findings() if not (each.startswith("command line: ") and each.endswith(": a token"))]
 
 
-def test_secrets_are_read_from_the_state(state):
+def test_the_scan_reads_secrets_from_the_state_directory(state):
     """Plain secrets and password fields in JSON count as secrets; user names do not."""
     assert secrets_of(state) == {"secret/one": PLANTED, "postgres/two.password": PASSWORD}
 
 
-def test_nothing_is_found_without_secrets(state):
+def test_the_scan_finds_nothing_without_secrets(state):
     """The scan has no findings for a private state directory and logs without secrets."""
     (state / "logs" / "worker.log").write_text("it works")
     found = scan(state)

@@ -55,7 +55,7 @@ def cluster(request) -> Iterator[tuple[Account, Addresses]]:
 
 
 def read(session, account: Account, url: str = "") -> str:
-    """Read the account's secret with the session's credentials."""
+    """Read the secret in the emulated AWS account with the credentials of a boto3 session."""
     config = Config(retries={"total_max_attempts": 1})
     client = session.client("secretsmanager", endpoint_url=url or account.url, config=config)
     return client.get_secret_value(SecretId="password")["SecretString"]

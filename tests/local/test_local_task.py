@@ -75,7 +75,7 @@ def test_a_sidecar_that_cannot_run_is_skipped_by_name(runtime):
     ids=["a property", "a log router"],
 )
 def test_unsupported_sidecars_are_skipped(runtime, spec):
-    """Sidecars with unsupported properties and FireLens routers are skipped."""
+    """Sidecars with unsupported properties, and FireLens log routers, are skipped."""
     record = ended(runtime, {"name": "agent", **spec}, {"name": "main", "command": ["pass"]})
     assert record.containers[1]["exitCode"] == 0
 

@@ -14,7 +14,7 @@ from cdk_airflow_ecs.local.agent.utilization import Utilization
 
 BUSY = "end = __import__('time').monotonic() + 60\nwhile __import__('time').monotonic() < end: pass"
 IDLE = "__import__('time').sleep(60)"
-# A child with its own session and 100 MB, as a task of Airflow has.
+# A child process with its own session and 100 MB, like the process of an Airflow task.
 CHILD = """
 import subprocess, sys
 code = "x = b'1' * 100_000_000; __import__('time').sleep(60)"
@@ -47,8 +47,8 @@ def task(*pids: int) -> SimpleNamespace:
     )
 
 
-def test_usage_is_a_percentage_of_the_size_of_the_tasks(started):
-    """A busy task of a quarter of a CPU uses at most 100 percent; half as much with an idle second one."""
+def test_cpu_and_memory_are_percentages_of_the_size_of_ecs_tasks(started):
+    """A busy process uses at most 100 percent of its task's quarter of a CPU."""
     data: dict[str, dict[str, float]] = {}
 
     def put(Namespace, MetricData):
@@ -63,7 +63,7 @@ def test_usage_is_a_percentage_of_the_size_of_the_tasks(started):
     tasks = {"busy": [task(busy)], "idle": [task(idle)], "both": [task(busy, idle), task(child)], "none": []}
     services = [(SimpleNamespace(cluster_name="cluster", name=name), found) for name, found in tasks.items()]
     utilization.follow(services, lambda name: SimpleNamespace(put_metric_data=put))
-    assert data == {}  # needs two measurements
+    assert data == {}  # a percentage needs two measurements
     time.sleep(1.5)
     utilization.follow(services, lambda name: SimpleNamespace(put_metric_data=put))
     assert set(data) == {"busy", "idle", "both"}
@@ -74,8 +74,8 @@ def test_usage_is_a_percentage_of_the_size_of_the_tasks(started):
     assert 10 < data["both"]["MemoryUtilization"] < 30
 
 
-def test_metrics_are_published_once_a_minute():
-    """Between two minutes nothing is measured."""
+def test_cpu_and_memory_metrics_are_published_once_a_minute():
+    """Nothing is measured again within the same minute."""
     utilization, services = Utilization(), [(SimpleNamespace(cluster_name="c", name="n"), [task()])]
     utilization.follow(services, pytest.fail)
     measured = utilization._measured

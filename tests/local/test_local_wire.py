@@ -131,7 +131,7 @@ def test_sockets_are_read_from_proc_net_tcp():
         ([""], "?"),
     ],
 )
-def test_a_process_has_a_short_name(words, name):
+def test_the_name_of_a_client_process_is_short(words, name):
     """The short name of a process has no interpreter, folder, options or numbers."""
     assert program(words) == name
 
@@ -169,7 +169,7 @@ def test_security_group_rules_get_the_names_of_the_plan():
         ("ApiServer", "198.18.7.99", 5432, False),
     ],
 )
-def test_a_connection_without_a_rule_is_found(source, target, port, allowed):
+def test_a_connection_that_no_security_group_rule_allows_is_found(source, target, port, allowed):
     """A connection that no security group rule allows is found, even if its address is unknown."""
     assert [seen.times for seen in observed((source, target, port)).undeclared] == ([] if allowed else [1])
 
@@ -229,7 +229,7 @@ def test_all_eleven_communications_have_expectations(airflow, executor):
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(why_not_isolated()), reason=f"needs network namespaces: {why_not_isolated()}")
-def test_every_connection_is_recorded(tmp_path):
+def test_every_connection_and_attempt_between_tasks_is_recorded(tmp_path):
     """Every connection and refused attempt is recorded once, with the client process's name."""
     addresses = Addresses.open(isolated=True)
     (tmp_path / "run.json").write_text(json.dumps({"pid": os.getpid()}))

@@ -339,7 +339,7 @@ def test_a_migration_task_that_failed_to_start_is_started_again(gate: Gate) -> N
     assert len({call["clientToken"] for call in gate.aws.named("run_task")}) == 3
 
 
-def test_slow_task_starts_are_tried_three_times(gate: Gate) -> None:
+def test_slow_starts_of_the_migration_task_are_tried_three_times(gate: Gate) -> None:
     """Task starts that fail after four minutes are retried twice; the response has the last reason."""
     gate.aws.life = lambda age: not_started("CannotPullContainerError: timeout") if age > 240 else running()
 
@@ -350,7 +350,7 @@ def test_slow_task_starts_are_tried_three_times(gate: Gate) -> None:
     assert len(gate.aws.launched) == 3
 
 
-def test_quick_failures_of_the_task_start_are_retried_for_minutes(gate: Gate) -> None:
+def test_quick_failures_of_the_task_start_are_retried_for_some_minutes(gate: Gate) -> None:
     """If the image cannot be pulled, the deployment fails after five to ten minutes of retries."""
     gate.aws.life = lambda age: not_started("CannotPullContainerError: not found")
     start = gate.clock.now
@@ -380,7 +380,7 @@ def test_the_migration_of_an_earlier_deployment_is_stopped_first(gate: Gate) -> 
     assert min(gate.aws.launched.values()) > rival["stopped_at"] + 30
 
 
-def test_a_request_fails_if_a_later_deployment_migrates(gate: Gate) -> None:
+def test_a_request_fails_if_a_later_deployment_has_started_its_migration(gate: Gate) -> None:
     """A request fails if a later deployment has already started its migration."""
     late = datetime.fromtimestamp(gate.clock.now + 1, UTC)
     gate.aws.others = {"airflow": [other("rival", startedBy="cdk-airflow-ecs-migration/later", createdAt=late)]}
@@ -400,7 +400,7 @@ def test_a_redelivered_event_does_not_stop_its_own_migration(gate: Gate) -> None
     assert gate.aws.named("stop_task") == []
 
 
-def test_started_by_is_valid_for_run_task(gate: Gate) -> None:
+def test_started_by_of_the_migration_task_is_valid_for_run_task(gate: Gate) -> None:
     """``startedBy`` has at most 128 characters, all valid (ECS API reference, RunTask)."""
     gate.run(gate.event())
     (call,) = gate.aws.named("run_task")
@@ -426,7 +426,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("template", SECRETS, ids=lambda template: template[:25])
-def test_secrets_in_the_log_are_masked(gate: Gate, template: str) -> None:
+def test_secrets_in_the_log_of_a_failed_migration_are_masked(gate: Gate, template: str) -> None:
     """A secret in the task's log is masked in the reason; the text around it is kept."""
     gate.aws.life = lambda age: stopped({"name": "migrate", "exitCode": 1})
     gate.aws.lines = ["before", template.format(SECRETS[template]), "after"]

@@ -164,7 +164,7 @@ def test_each_container_has_the_capabilities_in_the_table(line, executor):
 @pytest.mark.parametrize(
     ("release", "section"), [("2.11.2", "webserver"), ("3.0.0", "webserver"), ("3.0.1", "webserver"), ("3.0.2", "api")]
 )
-def test_the_session_secret_is_in_the_section_that_the_release_reads(release, section):
+def test_the_session_secret_is_in_the_section_that_the_airflow_release_reads(release, section):
     """The session secret is in [webserver] before Airflow 3.0.2 and in [api] since."""
     web, worker = (
         containers(plan(version=AirflowVersion.of(release)))[name]
@@ -270,8 +270,8 @@ def test_only_dag_processor_triggerer_and_task_runners_run_user_code(line, execu
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_no_container_waits_for_a_connection(line):
-    """The official entry point would put the broker's password on a command line."""
+def test_no_entry_point_waits_for_database_or_broker(line):
+    """By waiting, the official entry point would put the broker's password on a command line."""
     for container in containers(plan(line)).values():
         assert container.environment["CONNECTION_CHECK_MAX_COUNT"] == "0"
         assert not [name for name in container.environment if name.startswith(("DB_", "BACKEND", "_AIRFLOW", "_PIP"))]

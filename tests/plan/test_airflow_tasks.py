@@ -1,4 +1,4 @@
-"""ECS tasks that run one Airflow command, and the cleanup of the database."""
+"""ECS tasks that run one Airflow command, and the cleanup of the metadata database."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def command_of(cleanup, line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_an_airflow_task_has_the_variables_of_the_dag_processor(line):
-    """A command that loads DAGs has the same options, secrets, files and permissions as the DAG processor."""
+def test_an_airflow_task_that_loads_dags_has_the_variables_of_the_dag_processor(line):
+    """The task also has the secrets, files and permissions of the DAG processor."""
     found = with_tasks(RESERIALIZE, line=line)
     task, (container,) = (
         found.component("AirflowTasks/reserialize"),
@@ -50,7 +50,7 @@ def test_an_airflow_task_has_the_variables_of_the_dag_processor(line):
 
 @pytest.mark.parametrize("line", VERSIONS)
 def test_an_airflow_task_without_dags_only_has_the_database_and_the_fernet_key(line):
-    """It gets no DAG files and no permissions."""
+    """An Airflow task that needs only the database has no DAG files, no permissions and no other secrets."""
     task = with_tasks(AirflowTask(name="check", command=["airflow", "db", "check"], needs=DATABASE), line=line)
     (container,) = task.component("AirflowTasks/check").containers
     assert (task.component("AirflowTasks/check").permissions, container.prefix) == ((), ())
@@ -63,8 +63,8 @@ def test_an_airflow_task_without_dags_only_has_the_database_and_the_fernet_key(l
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_cleanup_only_has_the_login_of_the_database(line):
-    """The cleanup has one edge and no Fernet key."""
+def test_the_database_cleanup_has_no_secret_but_the_database_login(line):
+    """The cleanup connects only to the database, and has no Fernet key."""
     found = plan(line, maintenance_tasks=[DatabaseCleanup()])
     task = found.component(CLEANUP)
     secrets = {value.of for value in task.containers[0].environment.values() if isinstance(value, SecretRef)}
@@ -72,8 +72,8 @@ def test_the_cleanup_only_has_the_login_of_the_database(line):
     assert [edge for edge in found.edges if edge.source == CLEANUP] == [Edge(CLEANUP, "Database", 5432, "")]
 
 
-def test_other_components_do_not_change():
-    """Airflow tasks are added to the plan; the rest remains the same."""
+def test_airflow_tasks_do_not_change_other_components():
+    """Airflow tasks are added to the plan; all components and edges of the plan without the tasks are equal."""
     before, after = plan(), with_tasks(RESERIALIZE, maintenance_tasks=[DatabaseCleanup()])
     names = {part.name for part in before.components}
     assert [part for part in after.components if part.name in names] == [*before.components]
@@ -81,8 +81,8 @@ def test_other_components_do_not_change():
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_cleanup_omits_tables_that_a_release_cannot_clean(line):
-    """Airflow 3.0 to 3.2 fail on DAG versions, or delete recent task instances with them."""
+def test_the_database_cleanup_omits_tables_that_an_airflow_release_cannot_clean(line):
+    """Airflow 3.0 to 3.2 cannot clean the table dag_version, or delete recent task instances with it."""
     days, *tables = command_of(DatabaseCleanup(keep_days=30), line)
     assert days == "30"
     if line in ("3.0", "3.1", "3.2"):
@@ -95,8 +95,8 @@ def test_the_cleanup_omits_tables_that_a_release_cannot_clean(line):
         assert command_of(DatabaseCleanup(tables=["log", "dag"]), line) == ("90", "log,dag")
 
 
-def test_variables_and_sizes_are_those_of_the_task():
-    """The environment of an Airflow task includes the cluster's and its own variables."""
+def test_an_airflow_task_has_the_environment_and_size_in_its_arguments():
+    """The environment of the cluster is added to that of the Airflow task."""
     task = AirflowTask(
         name="etl",
         command=["airflow", "info"],
@@ -117,16 +117,16 @@ def test_variables_and_sizes_are_those_of_the_task():
 @pytest.mark.parametrize(
     "schedule", ["cron(0 3 * * ? *)", "cron(30 2 ? * SUN *)", "rate(1 day)", "rate(12 hours)", TEXT_TOKEN, None]
 )
-def test_valid_schedules_are_accepted(schedule):
-    """A schedule may be a token."""
+def test_valid_schedules_of_an_airflow_task_are_accepted(schedule):
+    """A schedule may be rate(…), cron(…) or a token."""
     assert AirflowTask(name="a", command=["airflow", "info"], schedule=schedule).schedule == schedule
 
 
 @pytest.mark.parametrize(
     "schedule", ["0 3 * * *", "@daily", "cron(0 3 * * *)", "cron(0 3 * * * *)", "rate(1 days)", "rate(0 days)", 5]
 )
-def test_schedules_that_aws_rejects_are_rejected(schedule):
-    """The error has the accepted forms."""
+def test_schedules_that_eventbridge_rejects_are_rejected(schedule):
+    """The error shows the accepted forms of a schedule."""
     with pytest.raises(ValueError, match=r'schedule must be "rate\(1 day\)" or "cron\(0 3 \* \* \? \*\)"'):
         AirflowTask(name="a", command=["airflow", "info"], schedule=schedule)
 
@@ -160,7 +160,7 @@ def test_invalid_arguments_of_an_airflow_task_are_rejected(arguments, message):
         ({"cpu": 3}, "DatabaseCleanup: cpu=3|DatabaseCleanup cpu=3"),
     ],
 )
-def test_invalid_arguments_of_the_cleanup_are_rejected(arguments, message):
+def test_invalid_arguments_of_the_database_cleanup_are_rejected(arguments, message):
     """The error has the given value and the accepted values."""
     with pytest.raises(ValueError, match=message):
         DatabaseCleanup(**arguments)
@@ -174,27 +174,27 @@ def test_invalid_arguments_of_the_cleanup_are_rejected(arguments, message):
         {"maintenance_tasks": [DatabaseCleanup(), DatabaseCleanup()]},
     ],
 )
-def test_two_tasks_must_not_have_the_same_name(arguments):
-    """Their log streams would have the same names."""
+def test_two_airflow_or_ecs_tasks_must_not_have_the_same_name(arguments):
+    """Otherwise, the log streams of both tasks would have the same names."""
     with pytest.raises(ValueError, match="have the same name"):
         plan(**arguments)
 
 
-def test_maintenance_tasks_must_be_a_list_of_cleanups():
-    """A single object, or another type, raises an error."""
+def test_maintenance_tasks_must_be_a_list_of_database_cleanups():
+    """A DatabaseCleanup without a list, or a list of text, raises an error."""
     for given in (DatabaseCleanup(), ["cleanup"]):
         with pytest.raises(ValueError, match="maintenance_tasks= must be"):
             plan(maintenance_tasks=given)
 
 
-def test_an_option_that_conflicts_with_the_cluster_is_rejected():
-    """Options in the environment of an Airflow task are checked as those of services."""
+def test_an_airflow_task_must_not_set_an_option_of_the_cluster():
+    """Options in the environment of an Airflow task are checked like those of services."""
     task = AirflowTask(name="a", command=["airflow", "info"], environment={"AIRFLOW__CORE__EXECUTOR": "LocalExecutor"})
     with pytest.raises(ValueError, match="executor"):
         with_tasks(task)
 
 
-def test_services_do_not_get_the_names_of_airflow_tasks():
-    """DAGs cannot start an Airflow task, because no variable has its name."""
+def test_services_have_no_variable_about_airflow_tasks():
+    """DAGs cannot start an Airflow task, because no environment variable describes the task."""
     found = containers(with_tasks(RESERIALIZE))
     assert not [name for name in found["worker"].environment if "RESERIALIZE" in name.upper()]

@@ -115,7 +115,7 @@ def test_the_layout_of_the_copilot_walk_through_is_accepted(folder):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_full_image_is_the_default_base(folder, line):
+def test_the_default_base_image_is_the_full_official_image(folder, line):
     """A build on the slim image installs the required providers."""
     directory, version = folder(WHOLE), VERSIONS[line]
     full = context(AirflowImage.build(directory), line)["Dockerfile"]
@@ -153,7 +153,7 @@ def test_a_user_module_with_the_name_of_a_module_of_the_cluster_is_rejected(fold
     assert plan("3.3", "sqs", image=image)
 
 
-def test_temporary_files_are_ignored(folder):
+def test_the_build_context_has_no_temporary_files(folder):
     """The build context contains no bytecode, version control or editor files."""
     junk = {
         **{
@@ -323,7 +323,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_the_error_for_an_invalid_directory_has_the_remedy(folder, name):
+def test_the_error_for_an_invalid_image_directory_has_the_remedy(folder, name):
     """The error states the file, the problem and the remedy."""
     files, words = REFUSED[name]
     with pytest.raises(ValueError, match=words):

@@ -118,7 +118,7 @@ def test_a_worker_pool_must_serve_the_default_queue(line, arguments, executor):
 
 
 def test_all_components_use_one_default_queue():
-    """A component's own environment cannot change the default queue."""
+    """The environment of a single component cannot change the default queue."""
     pools = CeleryExecutor(pools=[WorkerPool("default", queues=["default", "main"])])
     own = {"environment": {"AIRFLOW__OPERATORS__DEFAULT_QUEUE": "main"}}
     words = r"\[operators\] default_queue is given twice: as 'default' by this cluster, .* and as 'main' by environment"
@@ -217,7 +217,7 @@ def test_a_worker_pool_does_not_change_other_components():
 
 
 def test_a_stopping_worker_finishes_its_tasks():
-    """dumb-init sends signals only to the worker process."""
+    """dumb-init sends SIGTERM only to the worker process, so running tasks can finish."""
     found = containers(plan())
     assert found["worker"].environment["DUMB_INIT_SETSID"] == "0"
     assert "DUMB_INIT_SETSID" not in found["scheduler"].environment

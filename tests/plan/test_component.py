@@ -23,8 +23,8 @@ def component(**arguments):
     return Component(**{"name": "X", "path": "X", "containers": (), "cpu": 256, "memory_mib": 512, **arguments})
 
 
-def test_each_component_has_its_kind():
-    """A component is, for example, a "store" or a "service"."""
+def test_each_component_has_a_kind_such_as_service_or_store():
+    """The kinds are those that the code of the library distinguishes."""
     executors = SeveralExecutors([CeleryExecutor(broker=RedisBroker.container()), EcsExecutor()])
     found = plan_of(
         version=AirflowVersion.V3_3,

@@ -188,7 +188,7 @@ def test_enable_exec_of_the_cluster_applies_to_the_stores():
         assert {found.component(name).enable_exec for name in ("Database", "Broker")} == {expected}
 
 
-def test_stores_do_not_run_on_spot():
+def test_stores_in_containers_do_not_run_on_spot():
     """Stores do not run on Spot, even if Airflow tasks do."""
     executor = SeveralExecutors([REDIS, EcsExecutor(spot=True)])
     assert [component.name for component in cluster(executor=executor).components if component.spot] == [

@@ -70,7 +70,7 @@ def test_the_scheduler_has_all_options_of_the_ecs_executor(line):
     }
 
 
-def test_spot_sets_a_capacity_provider_strategy():
+def test_spot_of_ecs_executor_sets_a_capacity_provider_strategy():
     """spot=True sets a capacity provider strategy."""
     spot = options(containers(plan_of(executor=EcsExecutor(spot=True)))["scheduler"])
     strategy = {"capacity_provider_strategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
@@ -84,7 +84,7 @@ def test_spot_sets_a_capacity_provider_strategy():
 
 
 @pytest.mark.parametrize("release", ["2.8.0", "2.8.1"])
-def test_spot_requires_airflow_2_8_2(release):
+def test_executor_tasks_on_spot_require_airflow_2_8_2(release):
     """Older amazon providers always send a launch type."""
     version = AirflowVersion.of(release)
     with pytest.raises(
@@ -155,7 +155,7 @@ def test_only_scheduler_and_web_component_have_the_ecs_executor_options(line):
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_the_scheduler_may_run_and_stop_executor_tasks(line):
+def test_the_scheduler_may_run_and_stop_only_executor_tasks(line):
     """The scheduler may stop only tasks of its ECS cluster, and pass only two roles."""
     found = plan(line, "ecs")
     assert found.component("Scheduler").permissions == (

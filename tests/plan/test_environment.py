@@ -81,7 +81,7 @@ def test_the_variable_of_an_option_must_be_in_upper_case(name):
 
 
 def test_a_variable_has_underscores_for_the_dots_of_a_section():
-    """An example is AIRFLOW__COMMON_IO__…."""
+    """The variable of an option in [common.io] begins with AIRFLOW__COMMON_IO__."""
     given = {
         "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "s3://bucket",
         "AIRFLOW__PROVIDERS_ODBC__ALLOW_DRIVER_IN_EXTRA": "True",

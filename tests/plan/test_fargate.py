@@ -37,8 +37,8 @@ def test_the_memory_of_a_task_must_fit_its_cpu(cpu):
             check_size("Scheduler", cpu, memory)
 
 
-def test_the_error_lists_few_sizes_and_shows_many_as_a_range():
-    """An example is "16384 to 61440 in steps of 4096"."""
+def test_the_error_for_a_wrong_memory_lists_few_sizes_or_shows_a_range():
+    """A range is, for example, "16384 to 61440 in steps of 4096"."""
     with pytest.raises(ValueError, match=r"accepts 512, 1024, 2048$"):
         check_size("A", 256, 1)
     with pytest.raises(ValueError, match=r"accepts 16384 to 61440 in steps of 4096$"):

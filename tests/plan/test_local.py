@@ -57,7 +57,7 @@ def test_an_invalid_memory_of_the_scheduler_is_rejected(memory):
         plan_of(executor=LocalExecutor(), services={"Scheduler": Service(memory_mib=memory)})
 
 
-def test_the_scheduler_serves_task_logs():
+def test_with_local_executor_the_scheduler_serves_task_logs():
     """The scheduler has a log server and may write to the log bucket."""
     scheduler = plan(executor="local").component("Scheduler")
     assert scheduler.containers[0].port == 8793

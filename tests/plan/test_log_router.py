@@ -14,7 +14,7 @@ PUT = Permission(actions=("firehose:PutRecordBatch",), resources=(ARN,))
 
 
 def test_every_service_has_the_permissions_of_its_log_router():
-    """Every service has the log router's permissions; the migration does not."""
+    """The migration task does not have the permissions of the log router."""
     routed = plan(log_router=FireLens(options=OPTIONS, permissions=[PUT]))
     for component in routed.components:
         assert (PUT in component.permissions) == (component.count is not None), component.name

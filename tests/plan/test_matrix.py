@@ -121,7 +121,7 @@ def test_source_and_target_of_each_edge_are_in_the_plan(line, executor):
 
 @CELLS
 def test_equal_arguments_give_equal_plans(line, executor):
-    """Two equal calls return equal plans."""
+    """Planning twice with equal arguments gives equal plans."""
     for database, code in itertools.product(DATABASES, CODE):
         assert make(line, executor, database, code) == make(line, executor, database, code)
 
@@ -153,7 +153,7 @@ def test_plans_differ_by_executor_dag_source_and_image():
 
 
 def test_all_combinations_are_planned_in_ten_seconds():
-    """The limit is CPU time."""
+    """The limit of ten seconds is CPU time."""
     start = time.process_time()
     for row in PLANNED:
         make(*row)

@@ -49,8 +49,8 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_readable_secret_raises_an_error(case):
-    """The error does not repeat the secret."""
+def test_a_secret_in_plain_text_raises_an_error(case):
+    """The error does not contain the secret."""
     with pytest.raises(ValueError, match=r"secret|login") as caught:
         CASES[case]()
     assert "hunter2" not in str(caught.value)
@@ -58,7 +58,7 @@ def test_a_readable_secret_raises_an_error(case):
 
 
 def test_the_error_explains_how_to_pass_harmless_values():
-    """A plain SSM parameter may hold harmless values."""
+    """The error suggests a plain SSM parameter for a value that is not secret."""
     with pytest.raises(ValueError, match=r"STRIPE_KEY looks like a secret \(by its name\) .*from_ssm_parameter"):
         plan(environment={"STRIPE_KEY": "public"})
     with pytest.raises(ValueError, match=r"\[acme\] public_token looks like a secret by its name.*from_ssm_parameter"):

@@ -32,18 +32,18 @@ NAMES = ["CeleryExecutor", "airflow.providers.celery.executors.celery_executor.C
 
 
 def with_pools(*pools: WorkerPool, **arguments) -> ClusterPlan:
-    """Plan a cluster with the given pools."""
+    """Plan a cluster with the given worker pools."""
     return plan_of(**{"version": VERSIONS["3.3"], "executor": CeleryExecutor(pools=pools), **arguments})
 
 
 def settings(plan: ClusterPlan) -> dict:
-    """Return the settings of the container that publishes the metric."""
+    """Return the settings of the scheduler's container that publishes the queue metric."""
     return containers(plan)["queue-metric"].environment["QUEUE_METRIC"].tree
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_a_container_in_the_scheduler_publishes_the_metric(line):
-    """The container counts the tasks of each scaled pool, and the ECS task survives its end."""
+def test_a_container_in_the_scheduler_publishes_the_queue_metric(line):
+    """The container counts the tasks of each scaled pool; the scheduler continues if the container ends."""
     plan = with_pools(DEFAULT, NIGHTLY, WorkerPool("fixed"), version=VERSIONS[line])
     scheduler, metric = plan.component("Scheduler").containers
     assert (scheduler.name, metric.name) == ("scheduler", "queue-metric")
@@ -56,8 +56,8 @@ def test_a_container_in_the_scheduler_publishes_the_metric(line):
     }
 
 
-def test_the_container_has_only_the_login_of_the_database():
-    """The container receives the database login and libpq's variables, but no other secret or option."""
+def test_the_queue_metric_container_has_only_the_database_login():
+    """The container has no other secret and no other Airflow option."""
     plan = with_pools(
         DEFAULT,
         database=EXISTING,
@@ -73,14 +73,14 @@ def test_the_container_has_only_the_login_of_the_database():
 
 
 def test_without_queue_scaling_the_scheduler_has_one_container():
-    """Pools with fixed counts add no container and no option."""
+    """Worker pools with fixed counts add no container and no Airflow option."""
     plan = with_pools(WorkerPool("default"))
     assert [each.name for each in plan.component("Scheduler").containers] == ["scheduler"]
     assert option(containers(plan)["scheduler"], "core", "parallelism") is None
 
 
-def test_adding_queue_scaling_adds_only_the_container_permissions_and_one_default():
-    """Switching QueueScaling on changes no other container of the scheduler, and no other component."""
+def test_adding_queue_scaling_changes_only_the_scheduler_and_its_pool():
+    """In the scheduler's own container, only [core] parallelism changes."""
     before, after = with_pools(WorkerPool("default")), with_pools(DEFAULT)
     for old, new in zip(before.components, after.components, strict=True):
         if old.name not in ("Scheduler", "Pools/default"):
@@ -101,8 +101,8 @@ def test_adding_queue_scaling_adds_only_the_container_permissions_and_one_defaul
         ([WorkerPool("default", concurrency=NUMBER_TOKEN), NIGHTLY], 60),
     ],
 )
-def test_each_scheduler_may_fill_all_workers(pools, parallelism):
-    """[core] parallelism is the number of slots at the maximum, at least Airflow's default, unless the user sets it."""
+def test_parallelism_is_at_least_the_slots_of_all_workers_at_the_maximum(pools, parallelism):
+    """[core] parallelism is not below Airflow's default; a value in config= overrides it."""
     assert option(containers(with_pools(*pools))["scheduler"], "core", "parallelism") == str(parallelism)
     own = with_pools(*pools, config={"core": {"parallelism": 48}})
     assert option(containers(own)["scheduler"], "core", "parallelism") == "48"
@@ -115,8 +115,8 @@ def test_each_scheduler_may_fill_all_workers(pools, parallelism):
         (SeveralExecutors([EcsExecutor(), CeleryExecutor(pools=[DEFAULT])]), NAMES),
     ],
 )
-def test_tasks_that_name_no_executor_count_for_the_first(executor, expected):
-    """Only the first executor counts tasks that name none."""
+def test_tasks_without_an_executor_count_for_the_first_executor(executor, expected):
+    """QueueScaling counts Airflow tasks without an executor for the first of SeveralExecutors."""
     assert settings(plan_of(version=VERSIONS["3.3"], executor=executor))["pools"]["default"]["executors"] == expected
 
 
@@ -130,22 +130,22 @@ def test_tasks_that_name_no_executor_count_for_the_first(executor, expected):
         (0, 20, (*range(17), 18, 20)),
     ],
 )
-def test_small_numbers_of_workers_are_exact(low, high, expected):
-    """A range of at most twenty numbers is exact."""
+def test_a_policy_for_up_to_twenty_numbers_of_workers_is_exact(low, high, expected):
+    """The scaling policy has at most twenty steps, one for each number of workers."""
     assert capacities(low, high) == expected
 
 
 @pytest.mark.parametrize(("high", "excess"), [(20, 1.06), (40, 1.12), (100, 1.2), (1_000, 1.38), (5_000, 1.5)])
-def test_large_numbers_of_workers_are_rounded_up(high, excess):
-    """At most twenty numbers reach the maximum, and none is rounded up by more than this factor."""
+def test_a_policy_for_many_workers_rounds_their_number_up(high, excess):
+    """The policy reaches the maximum with at most twenty steps, and rounds up by at most *excess*."""
     found = capacities(0, high)
     assert len(found) <= 20
     assert (found[0], found[-1]) == (0, high)
     assert max(after / (before + 1) for before, after in pairwise(found)) <= excess
 
 
-def test_schedules_extend_the_range_of_the_policy():
-    """The policy can set every number that a schedule permits."""
+def test_schedules_extend_the_range_of_the_scaling_policy():
+    """The scaling policy can set every number of workers that a schedule permits."""
     scaling = QueueScaling(
         min_count=2,
         max_count=4,
@@ -177,7 +177,7 @@ def test_schedules_extend_the_range_of_the_policy():
         (lambda: WorkerPool("default", count=1, scaling=QueueScaling()), "count= and scaling= both"),
     ],
 )
-def test_invalid_arguments_are_rejected(make, message):
+def test_invalid_arguments_of_queue_scaling_are_rejected(make, message):
     """The error has the given and the accepted values."""
     with pytest.raises(ValueError, match=message):
         make()
@@ -200,14 +200,14 @@ def test_invalid_arguments_are_rejected(make, message):
         ),
     ],
 )
-def test_a_metric_that_cannot_be_published_is_rejected(arguments, message):
-    """QueueScaling needs a queue, and the scheduler's output in CloudWatch Logs."""
+def test_queue_scaling_requires_a_queue_and_cloudwatch_logs(arguments, message):
+    """The metric is a line in the scheduler's log, which must be in CloudWatch Logs."""
     with pytest.raises(ValueError, match=message):
         plan_of(**{"version": VERSIONS["3.3"], "executor": CeleryExecutor(pools=[DEFAULT]), **arguments})
 
 
 class Mute(Executor):
-    """A third-party executor whose workers lack the facts for QueueScaling."""
+    """A third-party executor that plans workers without queues."""
 
     def plan(self, context):
         """Return the plan of Celery without queues."""
@@ -215,8 +215,8 @@ class Mute(Executor):
         return replace(plan, workers=tuple(replace(each, queues=()) for each in plan.workers))
 
 
-def test_the_workers_of_another_executor_need_queues_and_slots():
-    """A third-party executor can support QueueScaling by its plan."""
+def test_workers_of_a_third_party_executor_need_queues_for_queue_scaling():
+    """A third-party executor supports QueueScaling if it plans workers with queues, slots and executor names."""
     check_executor(CeleryExecutor(pools=[DEFAULT]))
     with pytest.raises(ValueError, match="must plan its Workers with queues=, slots= and executor_names="):
         plan_of(version=VERSIONS["3.3"], executor=Mute())
@@ -231,14 +231,14 @@ def test_the_workers_of_another_executor_need_queues_and_slots():
         ([DEFAULT, replace(NIGHTLY, queues=["default"])], ["default:nightly", "nightly:default"]),
     ],
 )
-def test_a_queue_of_two_pools_causes_a_warning(pools, ids):
-    """A pool scales for all tasks of its queues, also those that another pool runs."""
+def test_queue_scaling_of_a_pool_with_a_shared_queue_gives_a_warning(pools, ids):
+    """A worker pool scales for all tasks of its queues, including tasks that another pool runs."""
     found = settings_of(version=VERSIONS["3.3"], executor=CeleryExecutor(pools=pools)).advice
     assert [each.id for each in found] == [f"cdk-airflow-ecs:shared-queue:{name}" for name in ids]
 
 
-def test_an_existing_broker_needs_no_other_metric():
-    """The metric does not depend on the broker."""
+def test_the_queue_metric_does_not_depend_on_the_broker():
+    """The settings of the container are the same with an existing Redis."""
     broker = RedisBroker.existing("redis.example.com", auth_token=SECRET)
     plan = plan_of(version=VERSIONS["3.3"], executor=CeleryExecutor(broker=broker, pools=[DEFAULT]))
     assert settings(plan) == settings(with_pools(DEFAULT))

@@ -136,8 +136,8 @@ def test_an_ecs_task_from_docker_hub_gives_a_warning():
         assert not docker_hub_warnings(ecs_tasks=(quiet,))
 
 
-def test_frequent_pulls_from_docker_hub_give_a_warning():
-    """A warning is given if each task pulls from Docker Hub without credentials."""
+def test_pulls_from_docker_hub_for_each_task_give_a_warning():
+    """A warning is given if each executor task pulls from Docker Hub without credentials."""
     ((identity, text),) = docker_hub_warnings(executor=EcsExecutor()).items()
     assert identity == "cdk-airflow-ecs:docker-hub-pulls:airflow"
     assert "apache/airflow:3.3.2-python3.12 from Docker Hub" in text

@@ -35,7 +35,7 @@ from cdk_airflow_ecs.plan import SecretRef
 from cdk_airflow_ecs.testing import plan_of
 
 CORE = {"ApiServer": "api-server", "Scheduler": "scheduler", "DagProcessor": "dag-processor", "Triggerer": "triggerer"}
-# The fields that an AWS Copilot manifest has.
+# A Service with the fields that an AWS Copilot manifest can set.
 SEED = Service(
     cpu=512,
     memory_mib=1024,
@@ -416,8 +416,8 @@ def test_numbers_and_booleans_in_options_become_text():
     assert [worker.environment[name] for name in "ABCD"] == ["True", "1.5", TEXT_TOKEN, ""]
 
 
-def test_plans_have_references_to_secrets():
-    """A plan has references instead of ecs.Secret objects."""
+def test_plans_have_references_instead_of_secrets():
+    """A plan contains no ecs.Secret object."""
     secret = EcsSecret()
     arguments = {
         "config": {"smtp": {"smtp_password": secret}},
@@ -533,7 +533,7 @@ def test_the_error_for_an_option_suggests_the_argument_to_use_instead(section, n
         ({"celery": {"extra_celery_config": '{"accept_content": ["json", "pickle"]}'}}, "lets workers accept pickle"),
     ],
 )
-def test_the_error_for_a_dangerous_option_has_the_reason(config, words):
+def test_the_error_for_an_ignored_or_dangerous_option_has_the_reason(config, words):
     """The error for an ignored or dangerous option states the reason."""
     with pytest.raises(ValueError, match=re.escape(words)):
         plan(config=config)

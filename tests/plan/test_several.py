@@ -91,7 +91,7 @@ def test_with_a_local_executor_the_scheduler_runs_dags():
 
 
 def test_executors_may_be_any_sequence():
-    """Lists, tuples and generators are equivalent."""
+    """SeveralExecutors accepts lists, tuples and generators."""
     members = [CeleryExecutor(), EcsExecutor()]
     assert SeveralExecutors(members) == SeveralExecutors(tuple(members)) == SeveralExecutors(m for m in members)
 

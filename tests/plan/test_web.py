@@ -83,7 +83,7 @@ def test_a_domain_name_must_be_in_its_hosted_zone(name):
 
 
 def test_allow_from_may_be_any_sequence():
-    """Lists, tuples and generators are equivalent."""
+    """allow_from= accepts lists, tuples and generators."""
     clients = ("10.8.0.0/16", "2001:db8::/32", TEXT_TOKEN, PEER)
     assert Web(allow_from=list(clients)).allow_from == clients
     assert Web(allow_from=(client for client in clients)).allow_from == clients

@@ -25,7 +25,7 @@ RESERIALIZE = "AirflowAirflowTasksreserialize"
 
 @functools.cache
 def grown():
-    """Return the template of a cluster with a cleanup, an added scheduled task, and grants."""
+    """Return the template of a cluster with a database cleanup, an added Airflow task with a schedule, and grants."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -58,8 +58,8 @@ def allowed(template, prefix):
     return flat([each for policy in policies for each in policy["PolicyDocument"]["Statement"]])
 
 
-def test_aws_limits_and_the_order_of_resources_are_respected():
-    """The schedule is created after the migration, and deleted before the gate stops its tasks."""
+def test_schedules_of_airflow_tasks_depend_on_the_migration_gate():
+    """Schedules are created after the migration, and deleted before the gate stops the tasks that they started."""
     assert (faults(grown()), exceeded(grown())) == ([], [])
     (gate,) = resources(grown(), "Custom::AirflowMigration")
     schedules = resources(grown(), SCHEDULE)
@@ -67,8 +67,8 @@ def test_aws_limits_and_the_order_of_resources_are_respected():
     assert all(gate in each["DependsOn"] for each in schedules.values())
 
 
-def test_a_schedule_starts_one_revision_in_the_private_subnets():
-    """A failed start is retried for an hour, then it is in the queue."""
+def test_a_schedule_starts_one_airflow_task_in_the_private_subnets():
+    """EventBridge retries a failed start for an hour, then sends the event to a dead-letter queue."""
     schedule = flat(only(grown(), SCHEDULE, CLEANUP))
     assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == (
         "cron(0 3 * * ? *)",
@@ -89,8 +89,8 @@ def test_a_schedule_starts_one_revision_in_the_private_subnets():
 
 
 @pytest.mark.parametrize("prefix", [CLEANUP, RESERIALIZE])
-def test_the_role_of_a_schedule_only_starts_its_own_task(prefix):
-    """It starts one family in one cluster, and passes two roles."""
+def test_the_role_of_a_schedule_may_start_only_the_task_of_the_schedule(prefix):
+    """The role may start one task family in one ECS cluster, and pass the two roles of the task."""
     run, tag, give, send, key = allowed(grown(), f"{prefix}ScheduleRole")
     family = "-AirflowTasks-database-cleanup:*" if prefix == CLEANUP else "-AirflowTasks-reserialize:*"
     assert run["Action"] == "ecs:RunTask"
@@ -103,7 +103,7 @@ def test_the_role_of_a_schedule_only_starts_its_own_task(prefix):
     assert (send["Action"], key["Action"]) == ("sqs:SendMessage", ["kms:Decrypt", "kms:GenerateDataKey"])
 
 
-def test_only_the_schedules_of_this_account_may_assume_the_role():
+def test_only_schedules_of_this_account_may_assume_the_role_of_a_schedule():
     """The trust policy prevents the confused deputy problem."""
     (statement,) = flat(
         only(grown(), "AWS::IAM::Role", f"{CLEANUP}ScheduleRole")["AssumeRolePolicyDocument"]["Statement"]
@@ -114,14 +114,14 @@ def test_only_the_schedules_of_this_account_may_assume_the_role():
     assert condition["aws:SourceArn"].endswith(":<AWS::AccountId>:schedule-group/default")
 
 
-def test_a_pipeline_may_run_a_task_that_it_was_granted():
-    """grant_run has the permissions of the schedule, without the queue."""
+def test_grant_run_permits_a_pipeline_to_run_an_airflow_task():
+    """grant_run gives the permissions of the schedule's role, except those on the dead-letter queue."""
     policy = only(grown(), "AWS::IAM::Policy", "PipelineDefaultPolicy")["PolicyDocument"]["Statement"]
     assert flat(policy) == allowed(grown(), f"{RESERIALIZE}ScheduleRole")[:3]
 
 
-def test_each_task_has_an_output_with_its_command():
-    """The command of the AWS CLI names cluster, task definition and network."""
+def test_each_airflow_task_has_a_stack_output_with_the_command_to_run_it():
+    """The command of the AWS CLI contains ECS cluster, task definition and network."""
     outputs = {name: flat(each["Value"]) for name, each in grown()["Outputs"].items() if "RunCommand" in name}
     assert len(outputs) == 3
     (command,) = (value for name, value in outputs.items() if name.startswith(CLEANUP))
@@ -131,8 +131,8 @@ def test_each_task_has_an_output_with_its_command():
     assert "assignPublicIp=DISABLED}'" in command
 
 
-def test_grants_to_the_cluster_apply_to_tasks_that_load_dags():
-    """A task that loads no DAGs only has its own grants."""
+def test_grants_to_the_cluster_apply_to_airflow_tasks_that_load_dags():
+    """An Airflow task that loads no DAGs has only the grants to the task itself."""
     (grants,) = (
         each for name, each in resources(grown(), "AWS::IAM::Policy").items() if name.startswith("AirflowGran")
     )
@@ -143,8 +143,8 @@ def test_grants_to_the_cluster_apply_to_tasks_that_load_dags():
     assert "s3:PutObject" in str(own)
 
 
-def test_maintenance_disables_the_schedules():
-    """No scheduled command runs while an upgrade from Airflow 2 to 3 is in progress."""
+def test_maintenance_disables_the_schedules_of_airflow_tasks():
+    """With maintenance=True, no scheduled command runs while an upgrade from Airflow 2 to 3 is in progress."""
     template = template_of(maintenance=True, maintenance_tasks=[DatabaseCleanup()])
     assert only(template, SCHEDULE, CLEANUP)["State"] == "DISABLED"
 
@@ -152,8 +152,8 @@ def test_maintenance_disables_the_schedules():
 @pytest.mark.parametrize(
     "arguments", [{}, {"version": AirflowVersion.V2_11}, {"executor": EcsExecutor()}], ids=["3.3", "2.11", "ecs"]
 )
-def test_a_cleanup_only_adds_resources(arguments):
-    """Adding or removing it replaces nothing, and only the gate's dependencies change."""
+def test_adding_a_database_cleanup_replaces_no_resource(arguments):
+    """Adding or removing the cleanup replaces no resource; of the others, only security groups change."""
     before, after = template_of(**arguments), template_of(**arguments, maintenance_tasks=[DatabaseCleanup()])
     assert before["Resources"].keys() < after["Resources"].keys()
     assert replaced(before, after) == replaced(after, before) == set()

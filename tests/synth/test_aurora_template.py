@@ -94,7 +94,7 @@ def test_another_number_of_readers_only_adds_or_removes_readers(readers):
 
 
 def test_another_major_release_replaces_only_the_parameter_group():
-    """Another major release of PostgreSQL replaces only the parameter group, which has no data."""
+    """Another major release of PostgreSQL replaces no resource of Aurora that holds data."""
     committed, found = json.loads(FILE.read_text()), stateful(database=AuroraDatabase(engine_version="16.11"))
     assert committed.keys() == found.keys()
     (changed,) = (name for name in committed if committed[name] != found[name])

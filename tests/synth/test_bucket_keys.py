@@ -50,7 +50,7 @@ def test_encryption_key_encrypts_dags_and_logs_but_not_access_logs():
 
 
 @pytest.mark.parametrize("executor", [None, EcsExecutor()])
-def test_readers_may_decrypt_and_writers_may_create_data_keys(executor):
+def test_readers_of_a_bucket_may_decrypt_and_writers_may_create_data_keys(executor):
     """Roles that read a bucket may decrypt, and those that write may create data keys."""
     template = with_key(executor=executor)
     for name, policy in resources(template, "AWS::IAM::Policy").items():

@@ -93,7 +93,7 @@ def test_worker_pools_on_another_processor_share_a_second_image():
 
 
 def test_the_hash_of_an_image_depends_only_on_its_files(copy):
-    """Path, age, order and mode of the files do not matter."""
+    """The path of the directory, and age, order and mode of the files, do not change the hash."""
     plain = hash_of(copy("a"))
     other = copy("somewhere/else/b", backwards=True, age=1_700_000_000, mode=0o755)
     assert hash_of(other) == plain

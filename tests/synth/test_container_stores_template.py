@@ -123,7 +123,7 @@ def test_removal_policy_destroy_deletes_the_file_system():
 
 @pytest.mark.parametrize(("image", "number"), [("postgres:17", "999"), ("postgres:17-alpine", "70")])
 def test_the_access_point_has_the_user_of_the_container(image, number):
-    """The access point's folder belongs to the user that the container runs as."""
+    """The folder of the access point belongs to the user id with which the container runs."""
     template = template_of(database=ContainerDatabase(image=image), executor=LocalExecutor())
     _, access = of(template, "AWS::EFS::AccessPoint")
     system, _ = of(template, "AWS::EFS::FileSystem")
@@ -186,7 +186,7 @@ def test_ecs_never_runs_two_tasks_of_a_store(component):
 
 
 @VERSIONS
-def test_clients_use_the_dns_names_of_stores(version):
+def test_clients_use_the_dns_names_of_stores_in_containers(version):
     """Clients use a store's DNS name in the cluster's private zone."""
     template = template_of(version=version, **BOTH)
     _, zone = of(template, "AWS::ServiceDiscovery::PrivateDnsNamespace")
@@ -257,7 +257,7 @@ def test_the_migration_gate_and_services_depend_on_the_stores(version):
         assert (broker in service["DependsOn"]) == uses, key
 
 
-def test_only_stores_run_during_maintenance():
+def test_only_stores_in_containers_run_during_maintenance():
     """During maintenance only the stores run."""
     template = template_of(**BOTH, version=AirflowVersion.V2_11, maintenance=True)
     counts = {key: each["Properties"]["DesiredCount"] for key, each in resources(template, "AWS::ECS::Service").items()}

@@ -69,7 +69,7 @@ def lint(*templates: Path) -> list[str]:
 
 
 def texts(assembly: Assembly) -> dict[str, str]:
-    """Return each template as text, including its order."""
+    """Return each template as text, with the keys in their original order."""
     return {stack: json.dumps(normalize(template)) for stack, template in assembly.templates.items()}
 
 
@@ -105,7 +105,7 @@ def test_each_acknowledgement_of_a_cdk_nag_finding_is_needed(name):
 
 
 @pytest.mark.parametrize("flags", ["none", "recommended"])
-def test_feature_flags_cause_no_findings(flags):
+def test_cdk_feature_flags_cause_no_cdk_nag_findings(flags):
     """No feature flags cause findings in a cluster without arguments."""
     context = feature_flags() if flags == "recommended" else {}
     assert len(feature_flags()) > 50

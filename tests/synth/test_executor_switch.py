@@ -114,8 +114,8 @@ def test_switching_the_executor_changes_only_the_broker(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_replaced_database_is_detected(tmp_path):
-    """``cdk diff`` lists a replaced database."""
+def test_a_replaced_database_is_in_the_output_of_cdk_diff(tmp_path):
+    """``cdk diff`` lists a replaced database, so the comparison can fail."""
     template = copy.deepcopy(template_of(**arguments("2.11", "sqs")))
     (database,) = resources(template, "AWS::RDS::DBInstance").values()
     database["Properties"]["DBName"] = "other"

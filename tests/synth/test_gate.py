@@ -124,7 +124,7 @@ RELATED = {
 
 @pytest.mark.parametrize("change", UNRELATED)
 def test_an_unrelated_change_does_not_run_the_migration_again(change):
-    """An unrelated change keeps the migration's task definition."""
+    """A change that does not affect the database keeps the migration's task definition."""
     assert task(template_of(**UNRELATED[change])) == task(template_of())
 
 

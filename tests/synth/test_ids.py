@@ -262,7 +262,7 @@ def test_feature_flags_of_cdk_change_no_store(recommended):
 
 
 def test_a_stack_with_account_and_region_has_the_same_logical_ids():
-    """A stack with account and region has the same logical ids."""
+    """Logical ids are the same as without account and region."""
     app = App()
     stack = Stack(app, "Data", env=env())
     add_cluster(stack)

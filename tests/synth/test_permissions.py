@@ -262,7 +262,7 @@ def test_no_role_has_a_forbidden_action_or_may_pass_any_role(name):
 
 
 @everything
-def test_components_write_their_own_log_streams(name):
+def test_components_may_write_only_their_own_log_streams(name):
     """An execution role may write only its component's log streams."""
     found = {}
     for role, _, statement in allowed(name):

@@ -22,7 +22,7 @@ OFFICE = [
 
 
 def with_pool(scaling=None, **arguments):
-    """Return the template of a cluster whose only pool has this scaling, or two workers."""
+    """Return the template of a cluster whose only worker pool has this scaling, or two workers without scaling."""
     pool = WorkerPool("default", scaling=scaling, count=None if scaling else 2)
     return template_of(executor=CeleryExecutor(pools=[pool]), **arguments)
 
@@ -39,8 +39,8 @@ def pool_service(template):
     return key, service["Properties"]
 
 
-def test_one_alarm_sets_exactly_the_required_workers():
-    """The alarm on RequiredWorkers runs a policy that sets this number, within the limits of the target."""
+def test_one_alarm_sets_the_desired_count_to_the_required_workers():
+    """The alarm on the metric RequiredWorkers runs a policy that sets this desired count, within the limits."""
     template = with_pool(QueueScaling(min_count=1, max_count=3))
     key, service = pool_service(template)
     assert "DesiredCount" not in service
@@ -50,7 +50,7 @@ def test_one_alarm_sets_exactly_the_required_workers():
     configuration = only(template, POLICY)["StepScalingPolicyConfiguration"]
     steps = [tuple(step.values()) for step in configuration.pop("StepAdjustments")]
     assert configuration == {"AdjustmentType": "ExactCapacity", "Cooldown": 60, "MetricAggregationType": "Maximum"}
-    # Lower bound, upper bound, number of workers.
+    # Of each step: lower bound, upper bound, number of workers.
     assert steps == [(0, 2, 1), (2, 3, 2), (3, 3)]
     alarm = only(template, ALARM)
     (action,) = alarm["AlarmActions"]
@@ -63,8 +63,8 @@ def test_one_alarm_sets_exactly_the_required_workers():
     assert "InsufficientDataActions" not in alarm
 
 
-def test_the_alarm_reads_what_the_container_publishes():
-    """Namespace, metric and dimensions of the alarm are those in the settings of the container."""
+def test_the_alarm_reads_the_metric_that_the_scheduler_publishes():
+    """Namespace, metric and dimensions of the alarm are those in the settings of the scheduler's container."""
     template = with_pool(QueueScaling())
     alarm = only(template, ALARM)
     (metric,) = (
@@ -85,8 +85,8 @@ def test_the_alarm_reads_what_the_container_publishes():
     assert dimensions == {"Cluster": {"Ref": cluster}, "Pool": next(iter(text["pools"]))}
 
 
-def test_schedules_are_scheduled_actions():
-    """Each schedule sets the limits that it has, in its time zone."""
+def test_scaling_schedules_become_scheduled_actions():
+    """Each scheduled action has the minimum, maximum and time zone of its ScalingSchedule."""
     template = with_pool(QueueScaling(max_count=5, schedules=OFFICE))
     assert only(template, TARGET)["ScheduledActions"] == [
         {
@@ -105,7 +105,7 @@ def test_schedules_are_scheduled_actions():
 
 
 def test_during_maintenance_no_alarm_starts_a_worker():
-    """Target, policy and alarm remain, with the limits zero and without schedules."""
+    """During maintenance, the scalable target has the limits zero and no scheduled actions."""
     scaling = QueueScaling(min_count=2, max_count=5, schedules=OFFICE)
     before, after = with_pool(scaling), with_pool(scaling, maintenance=True)
     assert pool_service(after)[1]["DesiredCount"] == 0
@@ -117,7 +117,7 @@ def test_during_maintenance_no_alarm_starts_a_worker():
     assert contested(before, after) == []
 
 
-def test_no_role_of_a_service_gets_permissions_for_the_metric():
+def test_queue_scaling_adds_no_permissions_to_the_scheduler():
     """The scheduler's task role and execution role are the same with and without QueueScaling."""
     before, after = with_pool(), with_pool(QueueScaling())
 
@@ -132,8 +132,8 @@ def test_no_role_of_a_service_gets_permissions_for_the_metric():
     assert roles(before) == roles(after)
 
 
-def test_slots_may_be_a_parameter():
-    """A concurrency known only at deploy time reaches the container."""
+def test_concurrency_of_a_scaled_worker_pool_may_be_a_parameter():
+    """A concurrency known only at deploy time reaches the container that publishes the metric."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -161,8 +161,8 @@ CHANGES = {
 
 @pytest.mark.skipif(SCHEMAS is None, reason="needs the environment of cfn-lint: make environments")
 @pytest.mark.parametrize("change", CHANGES)
-def test_switching_the_scaling_replaces_nothing(change):
-    """Only task definitions, whose revisions cannot change, are replaced."""
+def test_switching_queue_scaling_on_or_off_replaces_no_service(change):
+    """Only task definitions are replaced, by new revisions."""
     before, after = (make() for make in CHANGES[change])
     assert {after["Resources"][name]["Type"] for name in replaced(before, after)} <= {
         "AWS::ECS::TaskDefinition",

@@ -78,7 +78,7 @@ def test_queues_and_results_table_have_the_committed_logical_ids():
             assert committed.items() <= found.items()
 
 
-def test_queues_are_encrypted_and_retained():
+def test_sqs_queues_are_encrypted_and_retained():
     """Each queue has a dead letter queue."""
     template = template_of(**TWO)
     queues = kept(template, QUEUE)
@@ -105,7 +105,7 @@ def test_queues_are_encrypted_and_retained():
     assert not [s for s in strings([list(queues.values()), dead]) if s == "QueueName"]
 
 
-def test_queues_require_tls():
+def test_sqs_queues_require_tls():
     """Each queue denies calls without TLS."""
     template = template_of(**TWO)
     refusals = {}

@@ -33,7 +33,7 @@ def sources(assembly):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_with_no_staging_the_assets_exist_after_the_synthesis(name, tmp_path):
+def test_with_cdk_synth_no_staging_the_assets_exist_after_the_synthesis(name, tmp_path):
     """With ``cdk synth --no-staging`` the assets exist after the synthesis."""
     assembly = synthesize(
         lambda app: add_cluster(Stack(app, "Data"), **CLUSTERS[name]),

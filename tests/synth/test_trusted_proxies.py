@@ -60,12 +60,12 @@ def trusted(vpc: str) -> object:
     ("vpc", "blocks"),
     [("imported", PRIVATE_BLOCKS), ("blocks", "10.9.1.0/24,10.9.2.0/24"), ("late", PRIVATE_BLOCKS)],
 )
-def test_only_the_subnets_of_the_load_balancer_are_trusted(vpc, blocks):
+def test_airflow_3_trusts_forwarded_headers_only_from_the_load_balancer(vpc, blocks):
     """From elsewhere, a client could forge X-Forwarded-For and avoid the limit on sign-ins."""
     assert trusted(vpc) == blocks
 
 
-def test_the_subnets_of_a_created_vpc_are_trusted():
+def test_the_load_balancer_subnets_of_a_created_vpc_are_trusted():
     """In a VPC that the cluster creates, the load balancer's subnets are known."""
     blocks = trusted("own").split(",")
     assert len(blocks) == 2

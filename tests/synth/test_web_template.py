@@ -33,7 +33,7 @@ def test_an_existing_web_acl_is_associated_with_the_load_balancer():
     assert "AirflowWebLoadBalancer" in str(association["ResourceArn"])
 
 
-def test_a_web_acl_of_the_app_is_associated_with_the_load_balancer():
+def test_a_web_acl_in_the_same_app_is_associated_with_the_load_balancer():
     """A web ACL that the same app creates is associated with the load balancer."""
 
     def build(app: App) -> None:
@@ -49,7 +49,7 @@ def test_a_web_acl_of_the_app_is_associated_with_the_load_balancer():
     assert association["WebACLArn"] == {"Fn::GetAtt": ["WebAcl", "Arn"]}
 
 
-def test_there_is_no_web_acl_by_default():
+def test_the_load_balancer_has_no_web_acl_by_default():
     """There is no web ACL by default."""
     assert associations(template_of()) == []
 
