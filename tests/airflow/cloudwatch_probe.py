@@ -74,7 +74,7 @@ def _run_3(folder: str) -> int:
 
 
 def _execution_api() -> Any:
-    """Replace the execution API, which receives the start and the end of a task."""
+    """Return a fake of the execution API, which receives the start and the end of a task."""
     import httpx
     from airflow.sdk.api.client import Client
 

@@ -1,4 +1,4 @@
-"""The README: its first screen, the comparison, and the costs beside MWAA's."""
+"""The README: the first screen, the comparison with other services, and the costs compared with MWAA."""
 
 from __future__ import annotations
 

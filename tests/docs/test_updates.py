@@ -45,12 +45,12 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "an older PostgreSQL": (
         {"database": RdsDatabase(engine_version="17.10")},
         {"database": RdsDatabase(engine_version="17.9")},
-        "RDS takes no older engine version",
+        "RDS rejects an older engine version",
     ),
     "an older Aurora": (
         {"database": AuroraDatabase(engine_version="17.9")},
         {"database": AuroraDatabase(engine_version="16.9")},
-        "RDS takes no older engine version",
+        "RDS rejects an older engine version",
     ),
     "another major release": (
         {"database": RdsDatabase(engine_version="16.9")},
@@ -60,12 +60,12 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "an older Valkey": (
         {"executor": CeleryExecutor(broker=RedisBroker(engine_version="8.0"))},
         {"executor": CeleryExecutor(broker=RedisBroker(engine_version="7.2"))},
-        "ElastiCache takes no older engine version",
+        "ElastiCache rejects an older engine version",
     ),
     "a smaller disk": (
         {"database": RdsDatabase(allocated_storage_gib=50)},
         {"database": RdsDatabase(allocated_storage_gib=20)},
-        "RDS takes no smaller disk",
+        "RDS rejects a smaller disk",
     ),
 }
 

@@ -104,7 +104,7 @@ def test_the_api_describes_every_resource_as_declared(account, declared):
     assert [line for name in declared.bodies for line in declared.differences(name)] == []
 
 
-def test_the_comparison_with_the_api_finds_differences(declared):
+def test_the_comparison_of_template_and_api_finds_changed_values(declared):
     """The comparison finds a changed value, list entry or order, and changed values of Redis nodes."""
 
     def found(kind, change):

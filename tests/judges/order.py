@@ -266,7 +266,7 @@ def prerequisites_of_services(graph: Graph) -> Found:
             listeners = graph.of("AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::ListenerRule")
             for listener in listeners:
                 if group in graph.named(graph.resources[listener]["Properties"]):
-                    yield name, listener, "ECS takes no target group without a load balancer"
+                    yield name, listener, "ECS rejects a target group without a load balancer"
         if graph.runs_airflow(name):
             for gate in graph.gates:
                 yield name, gate, "it works on the upgraded database"

@@ -128,17 +128,17 @@ def _refusals(kind: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[s
             # aws-cloudformation/cloudformation-coverage-roadmap#383.
             yield "failover and the number of nodes change at once"
         if old.get("Engine") == "valkey" and new.get("Engine") == "redis":
-            yield "ElastiCache does not go back from Valkey to Redis"  # ElastiCache user guide, "Upgrading engines"
+            yield "ElastiCache cannot change Valkey to Redis"  # ElastiCache user guide, "Upgrading engines"
         if _older(old.get("EngineVersion"), new.get("EngineVersion")):
-            yield "ElastiCache takes no older engine version"
+            yield "ElastiCache rejects an older engine version"
     if kind in ("AWS::RDS::DBInstance", "AWS::RDS::DBCluster"):
         if _older(old.get("EngineVersion"), new.get("EngineVersion")):
-            yield "RDS takes no older engine version"  # RDS user guide, "Upgrading a DB instance engine version"
+            yield "RDS rejects an older engine version"  # RDS user guide, "Upgrading a DB instance engine version"
         majors = [_version(each.get("EngineVersion"))[:1] for each in (old, new)]
         if majors[0] < majors[1] and not new.get("AllowMajorVersionUpgrade"):
             yield "RDS takes another major version only with AllowMajorVersionUpgrade"
         if int(new.get("AllocatedStorage", 0)) < int(old.get("AllocatedStorage", 0)):
-            yield "RDS takes no smaller disk"  # RDS user guide, "Working with storage"
+            yield "RDS rejects a smaller disk"  # RDS user guide, "Working with storage"
     if kind in ("AWS::RDS::DBSubnetGroup", "AWS::ElastiCache::SubnetGroup"):
         lost = [each for each in old.get("SubnetIds", ()) if each not in new.get("SubnetIds", ())]
         if lost:

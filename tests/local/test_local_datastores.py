@@ -100,7 +100,7 @@ def test_a_failed_start_of_a_run_keeps_saved_sqs_messages(stores, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "kept"), [(signal.SIGTERM, ":1"), (signal.SIGKILL, ":0")])
 def test_a_killed_redis_restarts_empty(stores, number, kept):
-    """A stopped Redis restarts with its data; a killed one restarts empty."""
+    """A stopped Redis restarts with its data; a killed Redis restarts empty."""
     with temporary_state() as state:
         addresses = Addresses.open(isolated=False)
         server = RedisServer(

@@ -298,7 +298,7 @@ def test_task_credentials_require_the_secret_path_of_the_task():
         endpoints.stop()
 
 
-def test_a_lock_folder_that_others_can_change_is_refused(tmp_path: Path):
+def test_a_lock_folder_that_other_users_can_change_is_refused(tmp_path: Path):
     """A link, or a folder that other users own or can write to, is not used for run locks."""
     mine = tmp_path / "mine"
     number = run_number.Number.take(mine / "locks")

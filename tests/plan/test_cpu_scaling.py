@@ -1,4 +1,4 @@
-"""CpuScaling: the plan, and rejected arguments."""
+"""CpuScaling: its effect on the plan, and rejected arguments."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SCALED = Service(scaling=CpuScaling())
 
 
 def night(**limits: int) -> ScalingSchedule:
-    """Return a schedule with these limits."""
+    """Return a ScalingSchedule with this minimum and maximum."""
     return ScalingSchedule("night", when="cron(0 20 * * ? *)", **limits)
 
 
 @pytest.mark.parametrize("line", VERSIONS)
-def test_only_the_count_of_the_web_component_changes(line):
+def test_cpu_scaling_changes_only_the_count_of_the_web_component(line):
     """CpuScaling replaces the count of the API server or webserver, and changes nothing else in the plan."""
     before, after = (plan_of(version=VERSIONS[line], services=services) for services in ({}, {"ApiServer": SCALED}))
     web = "ApiServer" if line >= "3" else "Webserver"
@@ -38,7 +38,7 @@ def test_only_the_count_of_the_web_component_changes(line):
 
 
 def test_maintenance_stops_a_scaled_web_component():
-    """The count is zero during maintenance."""
+    """With maintenance=True, the desired count of the web component is zero."""
     plan = plan_of(services={"ApiServer": SCALED}, maintenance=True)
     assert (plan.component("ApiServer").count, plan.component("ApiServer").scaling) == (0, CpuScaling())
 
@@ -58,14 +58,14 @@ def test_maintenance_stops_a_scaled_web_component():
         (lambda: CpuScaling(schedules=[night(min_count=0, max_count=2)]), "at least 1.*maintenance=True"),
     ],
 )
-def test_invalid_arguments_are_rejected(make, message):
+def test_invalid_arguments_of_cpu_scaling_are_rejected(make, message):
     """The error has the given and the accepted values."""
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_numbers_may_be_known_only_at_deploy_time():
-    """Tokens are accepted for all numbers."""
+def test_numbers_of_cpu_scaling_may_be_tokens():
+    """All numbers in the arguments of CpuScaling may be tokens."""
     scaling = CpuScaling(
         min_count=NUMBER_TOKEN, max_count=2, target_percent=NUMBER_TOKEN, requests_per_target=NUMBER_TOKEN
     )
@@ -92,8 +92,8 @@ def test_only_the_web_component_scales_by_cpu(arguments, message, line):
         plan_of(version=VERSIONS[line], **arguments)
 
 
-def test_your_own_scaler_may_scale_any_service():
-    """ExternalScaling, which the errors recommend, is accepted for every component."""
+def test_external_scaling_is_accepted_for_every_service():
+    """The errors of CpuScaling recommend ExternalScaling."""
     services = {name: Service(scaling=ExternalScaling()) for name in ("Scheduler", "DagProcessor", "Triggerer")}
     plan = plan_of(services=services)
     assert [plan.component(name).count for name in services] == [None] * 3

@@ -1,4 +1,4 @@
-"""Web: its clients, ports and base URL."""
+"""The web component and its load balancer: clients, ports and base URL."""
 
 from __future__ import annotations
 

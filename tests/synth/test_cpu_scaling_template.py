@@ -19,7 +19,7 @@ ALL = CpuScaling(min_count=1, max_count=6, target_percent=50, requests_per_targe
 
 
 def with_web(scaling=None, **arguments):
-    """Return the template of a cluster whose web component has this scaling, or two tasks."""
+    """Return the template of a cluster whose web component has this scaling, or two tasks without scaling."""
     service = Service(scaling=scaling) if scaling else Service(count=2)
     return template_of(api_server=service, **arguments)
 
@@ -39,7 +39,7 @@ def web_service(template):
 
 
 def policies(template):
-    """Return the target tracking configuration of each policy, by its metric."""
+    """Return the target tracking configuration of each scaling policy, by metric."""
     found = [each["Properties"] for each in resources(template, POLICY).values()]
     assert {each["PolicyType"] for each in found} <= {"TargetTrackingScaling"}
     configurations = [each["TargetTrackingScalingPolicyConfiguration"] for each in found]
@@ -47,7 +47,7 @@ def policies(template):
 
 
 @pytest.mark.parametrize("line", ["3.3", "2.11"])
-def test_a_policy_keeps_cpu_utilization_at_the_target(line):
+def test_a_scaling_policy_keeps_cpu_utilization_at_the_target(line):
     """The only policy tracks the average CPU utilization, and the template has no desired count."""
     template = with_web(CpuScaling(), version=AirflowVersion.of(line))
     key, service = web_service(template)
@@ -65,8 +65,8 @@ def test_a_policy_keeps_cpu_utilization_at_the_target(line):
     }
 
 
-def test_a_second_policy_counts_requests():
-    """With requests_per_target, a second policy tracks the requests of the service's target group."""
+def test_requests_per_target_adds_a_scaling_policy_for_requests():
+    """The additional policy tracks the requests of the service's target group."""
     template = with_web(ALL)
     found = policies(template)
     assert {metric: each["TargetValue"] for metric, each in found.items()} == {
@@ -78,14 +78,14 @@ def test_a_second_policy_counts_requests():
     label = requests["PredefinedMetricSpecification"]["ResourceLabel"]["Fn::Join"][1]
     group = web_service(template)[1]["LoadBalancers"][0]["TargetGroupArn"]["Ref"]
     assert label[-1] == {"Fn::GetAtt": [group, "TargetGroupFullName"]}
-    # The full name of the load balancer, in the ARN of its listener.
+    # The ARN of the listener contains the full name of the load balancer.
     (listener,) = resources(template, "AWS::ElasticLoadBalancingV2::Listener")
     parts = [{"Fn::Select": [number, {"Fn::Split": ["/", {"Ref": listener}]}]} for number in (1, 2, 3)]
     assert label[:-1] == [parts[0], "/", parts[1], "/", parts[2], "/"]
 
 
-def test_a_removed_task_finishes_its_requests():
-    """The load balancer waits 60 s for open requests of a task, and its idle timeout is not longer."""
+def test_a_web_task_finishes_open_requests_before_it_is_removed():
+    """The load balancer waits 60 s for open requests of a task, and closes idle connections no later than that."""
     template = with_web(CpuScaling())
     (group,) = resources(template, "AWS::ElasticLoadBalancingV2::TargetGroup").values()
     (balancer,) = resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
@@ -95,8 +95,8 @@ def test_a_removed_task_finishes_its_requests():
     assert int(idle["idle_timeout.timeout_seconds"]) <= 60
 
 
-def test_schedules_are_scheduled_actions():
-    """A schedule sets the limits that it has, in its time zone."""
+def test_scaling_schedules_become_scheduled_actions():
+    """Each scheduled action has the minimum, maximum and time zone of its ScalingSchedule."""
     assert only(with_web(ALL), TARGET)["ScheduledActions"] == [
         {
             "ScalableTargetAction": {"MinCapacity": 2},
@@ -107,8 +107,8 @@ def test_schedules_are_scheduled_actions():
     ]
 
 
-def test_during_maintenance_no_policy_starts_a_task():
-    """Target and policies remain, with the limits zero and without schedules."""
+def test_during_maintenance_no_scaling_policy_starts_a_task():
+    """During maintenance, the scalable target has the limits zero and no scheduled actions."""
     before, after = with_web(ALL), with_web(ALL, maintenance=True)
     assert web_service(after)[1]["DesiredCount"] == 0
     target = only(after, TARGET)
@@ -118,8 +118,8 @@ def test_during_maintenance_no_policy_starts_a_task():
     assert resources(before, POLICY) == resources(after, POLICY)
 
 
-def test_numbers_may_be_parameters():
-    """Numbers known only at deploy time reach target and policies."""
+def test_numbers_of_cpu_scaling_may_be_parameters():
+    """Numbers known only at deploy time reach the scalable target and the scaling policies."""
 
     def build(app):
         stack = Stack(app, "Data")
@@ -147,8 +147,8 @@ CHANGES = {
 
 @pytest.mark.skipif(SCHEMAS is None, reason="needs the environment of cfn-lint: make environments")
 @pytest.mark.parametrize("change", CHANGES)
-def test_switching_the_scaling_replaces_nothing(change):
-    """CloudFormation replaces no resource, and only the scaler and the desired count of its service change."""
+def test_switching_cpu_scaling_on_or_off_replaces_no_resource(change):
+    """Only the scaling resources and the desired count of the service change."""
     before, after = (make()["Resources"] for make in CHANGES[change])
     assert replaced({"Resources": before}, {"Resources": after}) == set()
     assert refused({"Resources": before}, {"Resources": after}) == []

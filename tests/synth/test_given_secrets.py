@@ -37,7 +37,7 @@ def from_ssm(stack):
 
 
 SOURCES = {"Secrets Manager": from_secrets_manager, "SSM": from_ssm}
-# The reference that CDK writes as the variable's value.
+# By kind of secret: the reference (ValueFrom) that CDK writes for the environment variable.
 VALUES = {
     "Secrets Manager": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mine-AbCdEf:token::",
     "SSM": "arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/mine/token",

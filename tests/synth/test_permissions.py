@@ -54,7 +54,7 @@ EXCUSED = {
     "s3:List*": "DagsUploadRole",
     "ssm:DescribeParameters": "ExecutionRole",
 }
-# ROLES: the properties that contain statements of roles. OTHERS: those that contain resource and trust policies.
+# ROLES: properties with the statements of IAM roles. OTHERS: properties with resource policies and trust policies.
 ROLES = {("AWS::IAM::Policy", "PolicyDocument"), ("AWS::IAM::Role", "Policies")}
 TRUST, BUCKET, KEY = "AWS::IAM::Role", "AWS::S3::BucketPolicy", "AWS::KMS::Key"
 OTHERS = {
