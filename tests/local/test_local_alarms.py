@@ -25,7 +25,7 @@ DOCUMENTED = [
     (2, 3, "0-X--", "OK", "OK", "ALARM", "OK"),
     (2, 3, "----0", "OK", "OK", "ALARM", "OK"),
     (2, 3, "---X-", "ALARM", "kept", "ALARM", "OK"),
-    # From the text of that page: one breaching value without later data is not enough if 3 of 3 must breach.
+    # From the text of that page: if 3 of 3 values must breach, a single breaching value among missing ones is no alarm.
     (3, 3, "----X", "OK", "OK", "ALARM", "OK"),
     (3, 3, "---X-", "OK", "OK", "ALARM", "OK"),
     # 1 of 1, as in QueueScaling: the last value decides the state; without values, the treatment decides.

@@ -232,7 +232,7 @@ def test_the_desired_count_stays_without_metric_data(cloud):
 
 
 def test_get_metric_data_returns_the_metric_of_a_log_line(cloud):
-    """GetMetricData returns a log line's values for any order of dimensions, and computes expressions."""
+    """GetMetricData finds the metric with its dimensions in any order, and computes metric math expressions."""
     cloud.publish(4)
     start = datetime.fromtimestamp(cloud.clock - 90, timezone.utc)
     dimensions = [{"Name": "Cluster", "Value": cloud.cluster}, {"Name": "Pool", "Value": "default"}]

@@ -693,7 +693,7 @@ def variables(template: dict[str, Any]) -> dict[str, Any]:
 PARAMETER = {"Ref": "Number"}
 
 
-def test_sizes_counts_and_disks_may_be_parameters():
+def test_cpu_memory_count_and_disk_may_be_cloudformation_parameters():
     """Sizes, counts and disks may be CloudFormation parameters."""
 
     def build(stack):
@@ -777,8 +777,8 @@ def test_lazy_hosts_and_values_are_resolved():
         (lambda s: {"environment": {"AIRFLOW__CORE__PARALLELISM": number(s)}}, "CORE__PARALLELISM"),
     ],
 )
-def test_an_airflow_option_may_be_a_number_parameter(build, name):
-    """An Airflow option may be a number parameter."""
+def test_an_airflow_option_may_be_a_cloudformation_parameter(build, name):
+    """The value of an Airflow option may be a CloudFormation parameter with a number."""
     assert variables(synthesize(build))[f"AIRFLOW__{name}"] == PARAMETER
 
 
@@ -872,7 +872,7 @@ def test_an_argument_of_none_means_its_default():
 
 
 def test_image_and_size_of_container_stores_may_be_parameters():
-    """Image and size of stores in containers may be parameters."""
+    """Image and size of stores in containers may be CloudFormation parameters."""
 
     def build(stack):
         value, image = number(stack), CfnParameter(stack, "Image").value_as_string

@@ -83,7 +83,7 @@ def after_others(pools):
     return SeveralExecutors([LocalExecutor(), CeleryExecutor(pools=pools)])
 
 
-# Initial pools, pools added after construction, function that returns the executor, step in between, other arguments.
+# Cases: initial pools, added pools, function that returns the executor, step before the pools are added, arguments.
 # Pools with an imported secret need the stack, so a function creates them.
 SECRET_POOL = lambda stack: WorkerPool("secret", environment={"API_TOKEN": token(stack), "STAGE": "dev"})  # noqa: E731
 CASES = {

@@ -61,7 +61,7 @@ def test_snapshots_contain_the_names_of_programs_instead_of_their_text(name):
 
 
 def test_the_text_of_a_changed_program_is_in_the_snapshot():
-    """A text that differs from a program is in the snapshot."""
+    """If a program in a template differs from the source file, the snapshot contains the text of the program."""
     text = program("dag_sync")
     assert normalize({"Value": [text, f"set -e; {text}"]}) == {
         "Value": ["<PROGRAM dag_sync>", "set -e; <PROGRAM dag_sync>"]
