@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from datetime import datetime, timedelta, timezone
@@ -16,10 +17,12 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.logs.models import LogStream
 
+from cdk_airflow_ecs import CpuScaling, Service
 from cdk_airflow_ecs.local.aws import app, autoscaling, metrics
 from cdk_airflow_ecs.local.aws.account import Account, Stack
 from cdk_airflow_ecs.local.aws.engine import Deployment
 from cdk_airflow_ecs.local.scaling.scaler import Scaler
+from synthesis import resources, template_of
 
 PATCHED = (
     (LogStream, "put_log_events"),
@@ -363,6 +366,55 @@ def test_a_target_tracking_policy_keeps_the_metric_at_the_target(cloud):
         cloud.client("cloudwatch").put_metric_data(Namespace="Acme", MetricData=[datum])
         cloud.wait(60)
     assert cloud.desired == 2
+
+
+BALANCER, GROUP = "app/web/1a2b", "targetgroup/web/3c4d"
+WEB = {
+    "CPUUtilization": ("AWS/ECS", "Percent"),
+    "RequestCountPerTarget": ("AWS/ApplicationELB", "None"),
+}
+
+
+def minutes(cloud, number, **values):
+    """Publish these values of the web service each minute, and return the last desired count."""
+    _, cluster, service = next(iter(cloud.scaler._targets)).split("/")
+    pairs = {
+        "CPUUtilization": {"ClusterName": cluster, "ServiceName": service},
+        "RequestCountPerTarget": {"LoadBalancer": BALANCER, "TargetGroup": GROUP},
+    }
+    for _ in range(number):
+        for name, value in values.items():
+            space, unit = WEB[name]
+            dimensions = [{"Name": key, "Value": text} for key, text in pairs[name].items()]
+            moment = datetime.fromtimestamp(cloud.clock, timezone.utc)
+            datum = {"MetricName": name, "Value": value, "Unit": unit, "Dimensions": dimensions, "Timestamp": moment}
+            cloud.client("cloudwatch").put_metric_data(Namespace=space, MetricData=[datum])
+        cloud.wait(60)
+        cloud.record.running_count = cloud.desired  # the agent would set it
+    return cloud.desired
+
+
+def test_cpu_scaling_follows_cpu_utilization_and_requests(cloud):
+    """The policies of CpuScaling's template add tasks by either metric, and remove them only if both are low."""
+    template = template_of(api_server=Service(scaling=CpuScaling(max_count=3, requests_per_target=600)))
+    given = cloud.stack.resources["Target"].properties
+    for name, each in resources(template, "AWS::ApplicationAutoScaling::ScalingPolicy").items():
+        configuration = copy.deepcopy(each["Properties"]["TargetTrackingScalingPolicyConfiguration"])
+        if "ResourceLabel" in configuration["PredefinedMetricSpecification"]:
+            configuration["PredefinedMetricSpecification"]["ResourceLabel"] = f"{BALANCER}/{GROUP}"
+        cloud.client("application-autoscaling").put_scaling_policy(
+            **{name: given[name] for name in ("ResourceId", "ScalableDimension", "ServiceNamespace")},
+            PolicyName=name,
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration=configuration,
+        )
+    cloud.target(MinCapacity=1)
+    assert minutes(cloud, 5, CPUUtilization=50, RequestCountPerTarget=500) == 1
+    assert minutes(cloud, 4, CPUUtilization=90, RequestCountPerTarget=100) == 2
+    assert minutes(cloud, 4, CPUUtilization=30, RequestCountPerTarget=850) == 3
+    assert minutes(cloud, 18, CPUUtilization=10, RequestCountPerTarget=580) == 3
+    assert minutes(cloud, 18, CPUUtilization=10) == 3
+    assert minutes(cloud, 30, CPUUtilization=10, RequestCountPerTarget=20) == 1
 
 
 def test_unsupported_alarms_are_reported_once(cloud):

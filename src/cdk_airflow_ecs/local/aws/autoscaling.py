@@ -60,6 +60,7 @@ def track_targets() -> None:
             float(self._policy_body["TargetValue"]),
             self._policy_body.get("CustomizedMetricSpecification", {}),
         )
+        predefined = self._policy_body.get("PredefinedMetricSpecification", {})
         for alarm in created:
             # AWS lowers the scale-in alarm's threshold by a tenth, so that small changes of the metric do not scale.
             alarm.threshold = target * (0.9 if "AlarmLow" in alarm.name else 1)
@@ -67,6 +68,12 @@ def track_targets() -> None:
                 alarm.namespace, alarm.metric_name = custom["Namespace"], custom["MetricName"]
                 alarm.statistic, alarm.unit = custom["Statistic"], custom.get("Unit")
                 alarm.dimensions = [type(alarm.dimensions[0])(d["Name"], d["Value"]) for d in custom["Dimensions"]]
+            elif predefined.get("PredefinedMetricType") == "ALBRequestCountPerTarget":
+                balancer, group = predefined["ResourceLabel"].split("/targetgroup/")
+                named = {"LoadBalancer": balancer, "TargetGroup": f"targetgroup/{group}"}
+                alarm.namespace, alarm.metric_name = "AWS/ApplicationELB", "RequestCountPerTarget"
+                alarm.statistic, alarm.unit = "Sum", None
+                alarm.dimensions = [type(alarm.dimensions[0])(*item) for item in named.items()]
         return created
 
     FakeApplicationAutoscalingPolicy._generate_ecs_alarms = alarms

@@ -18,7 +18,15 @@ from cdk_airflow_ecs.local.agent.description import title
 from cdk_airflow_ecs.local.aws import autoscaling, metrics
 from cdk_airflow_ecs.local.aws.account import Account
 from cdk_airflow_ecs.local.scaling.alarms import ALARM, INSUFFICIENT_DATA, OK, Alarm, evaluate
-from cdk_airflow_ecs.local.scaling.policies import Activity, Capacity, StepPolicy, by_steps, by_target, within
+from cdk_airflow_ecs.local.scaling.policies import (
+    Activity,
+    Capacity,
+    StepPolicy,
+    TargetTrackingPolicy,
+    by_steps,
+    by_target,
+    within,
+)
 
 _PACE: Final = 1.0  # seconds
 _LATENCY: Final = 5.0  # seconds to wait after the end of a period, because log events arrive late
@@ -27,11 +35,12 @@ _DIMENSION: Final = "ecs:service:DesiredCount"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
-    """A desired count that a scaling policy decides."""
+    """A desired count that a scaling policy decides, by its ARN."""
 
     desired: int
     cause: str
     cooldown: float
+    policy: str = ""
 
 
 @dataclass(kw_only=True)
@@ -91,7 +100,9 @@ class Scaler:
                 except ValueError as error:
                     self._report(record.name, f"the alarm is not evaluated locally: {error}")
         for resource, found in decisions.items():
-            self._set(resource, max(found, key=lambda decision: decision.desired), now)
+            decision = max(found, key=lambda decision: decision.desired)
+            if not self._is_vetoed(resource, decision, {each.policy for each in found}):
+                self._set(resource, decision, now)
 
     def _report(self, subject: str, text: str) -> None:
         if subject not in self._reported:
@@ -193,7 +204,7 @@ class Scaler:
         if desired is None:
             return None
         name = next((query.metric.name for query in alarm.queries if query.is_returned and query.metric), alarm.name)
-        return _Decision(desired=desired, cause=f"{name} is {value:g}", cooldown=cooldown)
+        return _Decision(desired=desired, cause=f"{name} is {value:g}", cooldown=cooldown, policy=record.policy_arn)
 
     # Services
 
@@ -220,6 +231,20 @@ class Scaler:
             return True
         deployments = self._service(resource).deployments
         return not is_out and bool(deployments) and deployments[0].get("rolloutState") == "IN_PROGRESS"
+
+    def _is_vetoed(self, resource: str, decision: _Decision, agreed: set[str]) -> bool:
+        """Return whether a target tracking policy would scale in, and another one of the service has not decided to.
+
+        Source: Application Auto Scaling user guide, "Multiple scaling policies".
+        """
+        records = [each for each in list(self._autoscaling.policies.values()) if each.resource_id == resource]
+        tracking = {
+            record.policy_arn
+            for record in records
+            if isinstance(policy := autoscaling.policy(record), TargetTrackingPolicy) and policy.scales_in
+        }
+        is_in = decision.desired < int(self._service(resource).desired_count)
+        return is_in and decision.policy in tracking and not tracking <= agreed
 
     def _set(self, resource: str, decision: _Decision, now: float) -> None:
         service = self._service(resource)
