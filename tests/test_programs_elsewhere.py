@@ -42,6 +42,25 @@ class S3:
 """
 
 
+FAKE_PSYCOPG2 = """
+calls = []
+def connect(url, **options):
+    calls.append(url)
+    if len(calls) == 2:
+        raise SystemExit(0)
+    return Connection()
+class Connection:
+    def cursor(self):
+        return self
+    def execute(self, statement):
+        self.rows = [("default", None, 5)] if "count(*)" in statement else [("task_instance", "executor")]
+    def fetchall(self):
+        return self.rows
+    def close(self):
+        pass
+"""
+
+
 def floor_of(folder: str) -> tuple[int, int]:
     """Return the oldest Python version that a folder's docstring states."""
     docstring = ast.get_docstring(ast.parse((SOURCES / folder / "__init__.py").read_text())) or ""
@@ -150,6 +169,27 @@ def test_worker_protection_runs_on_python_3_8(python38: str):
                 agent.wait_for(True)
             finally:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_the_queue_metric_runs_on_python_3_8(python38: str, tmp_path: Path):
+    """The program counts the tasks and prints the metrics of a pool on Python 3.8."""
+    (tmp_path / "psycopg2.py").write_text(FAKE_PSYCOPG2)
+    text = (
+        (SOURCES / "in_container/queue_metric.py").read_text(encoding="utf-8").replace("INTERVAL = 30", "INTERVAL = 0")
+    )
+    pool = {"queues": ["default"], "executors": [None], "slots": 4, "minutes": 15}
+    settings = {"namespace": "n", "metrics": ["Required", "Tasks"], "cluster": "c", "pools": {"default": pool}}
+    variables = {"QUEUE_METRIC": json.dumps(settings), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://u@h/d"}
+    done = subprocess.run(
+        [python38, "-W", "error", "-c", text],
+        cwd=tmp_path,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    (line,) = (line for line in done.stdout.splitlines() if line[0] == "{")
+    assert (json.loads(line)["Required"], json.loads(line)["Tasks"]) == (2, 5)
 
 
 def test_install_modules_runs_on_python_3_8(python38: str, tmp_path: Path):

@@ -29,17 +29,16 @@ from databases import HOSTILE, Databases
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, S3Dags, WorkerPool
+from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, LocalExecutor, QueueScaling, S3Dags, WorkerPool
 from cdk_airflow_ecs.plan import ClusterPlan, Container
 from cdk_airflow_ecs.testing import plan_of
 from ecs_agent import FakeAgent
-from scalings import Protecting
 from servers import RedisServer, free_port
 
 ANSWER = "forty-two"
 ADMIN_PASSWORD = "Adm1nAdm1nAdm1nAdm1nAdm1nAdm1n42"
 RELEASES = (AirflowVersion.of("3.3.2"), AirflowVersion.of("2.11.2"))
-POOLS = [WorkerPool("default", scaling=Protecting())]
+POOLS = [WorkerPool("default", scaling=QueueScaling())]
 EXECUTORS = {"celery": lambda: CeleryExecutor(pools=POOLS), "local": LocalExecutor}
 HERE = Path(__file__).parent
 
@@ -74,6 +73,19 @@ class Scenario:
     def services(self) -> list[Container]:
         """Return the containers of all services."""
         return [c for component in self.plan.components if component.has_service for c in component.containers]
+
+    @property
+    def checked(self) -> list[Container]:
+        """Return the containers with a health check."""
+        return [container for container in self.services if container.health_check]
+
+    def tasks(self) -> int:
+        """Restart the container of the queue metric; return the number of queued and running tasks it publishes."""
+        container = self.plan.component("Scheduler").containers[1]
+        self.machine.stop(container)
+        self.machine.start(container)
+        line = eventually(lambda: re.search("{.*}", self.machine.log(container).read_text()), 60)[0]
+        return int(json.loads(line)["QueuedOrRunningTasks"])
 
     def upload_dag(self) -> None:
         """Upload the DAG file to the bucket."""
@@ -132,6 +144,7 @@ def scenario(request, servers: Servers, tmp_path_factory: pytest.TempPathFactory
         ("Dags", "uri"): f"s3://{bucket}",
         ("Dags", "bucket_name"): bucket,
         ("Stack", "region"): "us-east-1",
+        ("Cluster", "name"): "airflow",
     }
     secrets = {
         ("Database", "username"): "af",
@@ -163,7 +176,7 @@ def running(scenario: Scenario) -> Scenario:
     """Start every service and wait until all are healthy."""
     for container in scenario.services:
         scenario.machine.start(container)
-    scenario.machine.wait_until_healthy(scenario.services)
+    scenario.machine.wait_until_healthy(scenario.checked)
     return scenario
 
 
@@ -217,7 +230,7 @@ def test_airflow_reads_the_planned_options(scenario: Scenario):
 @CELERY
 def test_health_checks_fail_before_their_container_starts(scenario: Scenario):
     """Each health check fails before its container has started."""
-    assert [c.name for c in scenario.services if scenario.machine.is_healthy(c)] == []
+    assert [c.name for c in scenario.checked if scenario.machine.is_healthy(c)] == []
 
 
 @pytest.mark.airflow
@@ -249,6 +262,7 @@ def test_a_dag_runs_on_the_planned_containers(running: Scenario):
     assert match('"state": ?"running"', api.call(talk)[1]), live
     if running.executor == "celery":
         running.agent.wait_for(True)
+        assert running.tasks() == 1
     status, made = api.call("variables", {"key": "answer", "value": ANSWER})
     assert status in (200, 201), made
     state = eventually(lambda: re.search(r'"state": ?"(success|failed)"', api.call(run)[1]), 300)[1]
@@ -314,7 +328,7 @@ def test_an_idle_worker_is_not_protected_from_scale_in(running: Scenario):
 @CELERY
 def test_a_health_check_fails_after_the_airflow_process_has_stopped(running: Scenario):
     """A health check that reads the heartbeat of an Airflow process fails after the process has stopped."""
-    running.machine.wait_until_healthy(running.services)
+    running.machine.wait_until_healthy(running.checked)
     for name in ("DagProcessor", "Triggerer"):
         (container,) = running.plan.component(name).containers
         running.machine.stop(container)
