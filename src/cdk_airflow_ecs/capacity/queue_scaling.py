@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
-from aws_cdk import aws_applicationautoscaling as appscaling
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
-
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.scaling import Scaling
 from cdk_airflow_ecs.capacity.scaling_limits import add_schedules, check_limits
@@ -87,6 +83,11 @@ class QueueScaling(Scaling):
         self, service: ObservedService, cluster: ObservedCluster, min_count: int, max_count: int
     ) -> ecs.ScalableTaskCount:
         """Create scalable target, policy and alarm."""
+        # Slow to load, and needed only here.
+        from aws_cdk import aws_applicationautoscaling as appscaling  # noqa: PLC0415
+        from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: PLC0415
+        from aws_cdk import aws_cloudwatch_actions as actions  # noqa: PLC0415
+
         pool = pool_name(service.name)
         tasks = service.resource.auto_scale_task_count(min_capacity=min_count, max_capacity=max_count)
         action = appscaling.StepScalingAction(

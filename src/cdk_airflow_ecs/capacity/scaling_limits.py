@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from aws_cdk import TimeZone
-from aws_cdk import aws_applicationautoscaling as appscaling
-
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.scaling_schedule import MOST_TASKS, ScalingSchedule
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
@@ -53,6 +50,9 @@ def check_limits(
 
 def add_schedules(tasks: ecs.ScalableTaskCount, schedules: Sequence[ScalingSchedule]) -> None:
     """Create a scheduled action for each schedule."""
+    from aws_cdk import TimeZone  # noqa: PLC0415
+    from aws_cdk import aws_applicationautoscaling as appscaling  # noqa: PLC0415 (slow to load, needed only here)
+
     for schedule in schedules:
         tasks.scale_on_schedule(
             schedule.name,

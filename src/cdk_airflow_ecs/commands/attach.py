@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs.commands.handle import add_run_command
-from cdk_airflow_ecs.commands.schedule import add_schedule
 
 if TYPE_CHECKING:
     from constructs import IDependable
@@ -31,4 +30,6 @@ def attach_airflow_tasks(
             part = rendered[task.component]
             add_run_command(part, here)
             if task.schedule is not None:
+                from cdk_airflow_ecs.commands.schedule import add_schedule  # noqa: PLC0415 (loads aws_scheduler)
+
                 add_schedule(task, part, here, gate=gate, enabled=not settings.maintenance)

@@ -9,8 +9,6 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_route53 as route53
-from aws_cdk import aws_route53_targets as targets
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_certificatemanager as acm
     from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_elasticloadbalancingv2 as elb
+    from aws_cdk import aws_route53 as route53
     from aws_cdk import aws_wafv2 as wafv2
     from constructs import Construct
 
@@ -196,6 +195,9 @@ class Web(ClusterResource):
         if self.web_acl is not None:
             filter_requests(scope, balancer, self.web_acl)
         if self.hosted_zone is not None:
+            from aws_cdk import aws_route53 as route53  # noqa: PLC0415 (slow to load, needed only here)
+            from aws_cdk import aws_route53_targets as targets  # noqa: PLC0415
+
             route53.ARecord(
                 scope,
                 "Alias",
