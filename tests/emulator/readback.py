@@ -308,6 +308,23 @@ def listener(stack: "Stack", arn: str, _: dict) -> dict:
     return found
 
 
+def scalable_target(stack: "Stack", _: str, declared: dict) -> dict:
+    """Describe a scalable target and its scheduled actions."""
+    scaling, names = stack.client("application-autoscaling"), ("ServiceNamespace", "ScalableDimension")
+    where = {name: declared[name] for name in names}
+    (found,) = scaling.describe_scalable_targets(**where, ResourceIds=[declared["ResourceId"]])["ScalableTargets"]
+    actions = scaling.describe_scheduled_actions(**where, ResourceId=declared["ResourceId"])["ScheduledActions"]
+    return {**found, "ScheduledActions": actions}
+
+
+def scaling_policy(stack: "Stack", arn: str, declared: dict) -> dict | None:
+    """Describe a scaling policy of the declared target."""
+    resource, dimension, namespace = declared["ScalingTargetId"].split("|")
+    where = {"ResourceId": resource, "ScalableDimension": dimension, "ServiceNamespace": namespace}
+    found = stack.client("application-autoscaling").describe_scaling_policies(**where)["ScalingPolicies"]
+    return next((each for each in found if each["PolicyARN"] == arn), None)
+
+
 def target_group(stack: "Stack", arn: str, _: dict) -> dict:
     """Describe a target group and its attributes."""
     elb = stack.client("elbv2")
@@ -440,6 +457,11 @@ VIEWS: dict[str, View] = {
             "PolicyDocument": json.loads(stack.client("s3").get_bucket_policy(Bucket=name)["Policy"]),
         }
     ),
+    "AWS::ApplicationAutoScaling::ScalableTarget": View(scalable_target),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": View(
+        scaling_policy, silent={"ScalingTargetId": "ResourceId, ScalableDimension and ServiceNamespace replace it"}
+    ),
+    "AWS::CloudWatch::Alarm": View(one("cloudwatch", "describe_alarms", "AlarmNames", "MetricAlarms[0]")),
     "AWS::SQS::Queue": View(queue),
     "AWS::Scheduler::Schedule": View(one("scheduler", "get_schedule", "Name", "@", many=False)),
     "AWS::SQS::QueuePolicy": View(
