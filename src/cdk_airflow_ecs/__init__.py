@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.brokers.sqs import SqsBroker
     from cdk_airflow_ecs.capacity.base import Capacity, ProviderShare
     from cdk_airflow_ecs.capacity.cpu_scaling import CpuScaling
+    from cdk_airflow_ecs.capacity.ec2 import Ec2Capacity
     from cdk_airflow_ecs.capacity.fargate import Fargate
     from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.capacity.queue_scaling import QueueScaling
@@ -56,6 +57,7 @@ _MODULES = {
     "ContainerDatabase": "databases.postgres_container",
     "CpuScaling": "capacity.cpu_scaling",
     "DatabaseCleanup": "commands.database_cleanup",
+    "Ec2Capacity": "capacity.ec2",
     "EcsExecutor": "executors.ecs",
     "EcsTaskHandle": "ecs_task",
     "Executor": "executors.base",
@@ -100,6 +102,7 @@ __all__ = [
     "ContainerDatabase",
     "CpuScaling",
     "DatabaseCleanup",
+    "Ec2Capacity",
     "EcsExecutor",
     "EcsTaskHandle",
     "Executor",

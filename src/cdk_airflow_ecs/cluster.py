@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import jsii
@@ -14,6 +15,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_airflow_ecs.advice import warn
+from cdk_airflow_ecs.capacity.checks import check_addresses
 from cdk_airflow_ecs.cluster_additions import ClusterAdditions
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.commands.attach import attach_airflow_tasks
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.migration.gate import Gate
     from cdk_airflow_ecs.monitoring.observed import ObservedCluster
+    from cdk_airflow_ecs.network import Network
     from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
     from cdk_airflow_ecs.settings import Settings
     from cdk_airflow_ecs.web.web import Web
@@ -161,13 +164,17 @@ class AirflowCluster(ClusterAdditions, Construct):
         )
         settings = resolve(self._arguments)
         plan = plan_without_late_secrets(scope, settings)
-        checks = [resource.check for resource in settings.resources().values()]
+        checks: list[Callable[[Network | None], None]] = [
+            *(resource.check for resource in settings.resources().values()),
+            partial(check_addresses, plan.components),
+        ]
         check_network(vpc, subnets, checks, internet_facing=settings.web.internet_facing)
         check_place(scope, plan, vpc=vpc, certificate=settings.web.certificate)
         super().__init__(scope, construct_id)
         self._shared = SharedResources(
             self, settings, vpc=vpc, subnets=subnets, encryption_key=encryption_key, removal_policy=removal_policy
         )
+        check_addresses(plan.components, self._shared.network)
         self._authors = DagAuthors(self)
         self._plan = ClusterPlan(components=(), edges=())
         self._rendered: dict[str, RenderedComponent] = {}
@@ -206,6 +213,7 @@ class AirflowCluster(ClusterAdditions, Construct):
         """Add what *arguments* contain in addition to the present cluster, or raise an error and change nothing."""
         settings = resolve(arguments)
         plan = plan_without_late_secrets(self, settings)
+        check_addresses(plan.components, self._shared.network)
         self._arguments = arguments
         return self._build(settings, plan)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_secretsmanager as secretsmanager
 
+    from cdk_airflow_ecs.capacity.base import Capacity
     from cdk_airflow_ecs.cluster_arguments import ClusterArguments
     from cdk_airflow_ecs.plan import Architecture
     from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
@@ -64,11 +65,12 @@ class ClusterAdditions:
         memory_mib: int = 2048,
         ephemeral_storage_gib: int | None = None,
         spot: bool = False,
+        capacity: Capacity | None = None,
         architecture: Architecture | None = None,
         environment: Mapping[str, str | ecs.Secret] | None = None,
         task_role: iam.IRole | None = None,
     ) -> EcsTaskHandle:
-        """Define an ECS task that DAGs start on Fargate with ``EcsRunTaskOperator``.
+        """Define an ECS task that DAGs start with ``EcsRunTaskOperator``.
 
         The Airflow variable ``ecs_<name>`` contains the operator's arguments::
 
@@ -88,6 +90,8 @@ class ClusterAdditions:
             memory_mib: memory in MiB.
             ephemeral_storage_gib: disk, 21 to 200 GiB. The default is Fargate's 20 GiB.
             spot: use Fargate Spot: up to 70 % cheaper, but AWS may stop the task with two minutes' notice.
+            capacity: other machines than Fargate, such as ``Ec2Capacity(provider="gpu-machines", gpu=1)``. They must be
+                in the ECS cluster of these tasks.
             architecture: "x86_64" or "arm64". The default is that of the cluster's image.
             environment: environment variables; values are text or ``ecs.Secret``. Those of Airflow's containers are not
                 added.
@@ -118,6 +122,7 @@ class ClusterAdditions:
             memory_mib=memory_mib,
             ephemeral_storage_gib=ephemeral_storage_gib,
             spot=spot,
+            capacity=capacity,
             architecture=architecture,
             environment={} if environment is None else environment,
             task_role=task_role,

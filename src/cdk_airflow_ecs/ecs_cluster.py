@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 _FARGATE: Final = ("FARGATE", "FARGATE_SPOT")
 
 
+class _Cluster(ecs.Cluster):
+    """An ECS cluster whose association of capacity providers CDK does not create if :class:`EcsCluster` did."""
+
+    associated = False
+
+    @property
+    def capacity_provider_names(self) -> list[str]:
+        """The capacity providers that CDK associates at the end of synthesis."""
+        return [] if self.associated else list(super().capacity_provider_names)
+
+
 class EcsCluster:
     """An ECS cluster to which capacity providers can be added later."""
 
@@ -35,7 +46,7 @@ class EcsCluster:
         insights: bool,
     ) -> None:
         """Create the cluster; *log_group* receives ECS Exec sessions."""
-        self.resource = ecs.Cluster(
+        self.resource = _Cluster(
             scope,
             construct_id,
             vpc=network.vpc,
@@ -80,6 +91,7 @@ class EcsCluster:
             if self._association is None:
                 # CDK's Cluster would create the association only at the end of synthesis, too late for constructs to
                 # depend on it.
+                self.resource.associated = True
                 self._association = ecs.CfnClusterCapacityProviderAssociations(
                     self.resource,
                     self.resource.node.id,

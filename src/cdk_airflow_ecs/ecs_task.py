@@ -12,7 +12,8 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.capacity.fargate import Fargate
+from cdk_airflow_ecs.capacity.base import Capacity
+from cdk_airflow_ecs.capacity.choice import chosen_capacity
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.environment import split_environment
@@ -43,6 +44,7 @@ class EcsTask(TaskSize):
     entrypoint: Sequence[str] = ()
     command: Sequence[str] = ()
     spot: bool = False
+    capacity: Capacity | None = None
     architecture: Architecture | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     task_role: iam.IRole | None = None
@@ -72,9 +74,7 @@ class EcsTask(TaskSize):
                 )
             refuse_command(f"{task}: {words}", given)
             object.__setattr__(self, words, given)
-        self.check_size(task)
-        if not isinstance(self.spot, bool):
-            raise ValueError(f"{task}: spot must be True or False, got {validation.shown(self.spot)}")
+        self.check_size(task, self.machines)
         if self.architecture not in (None, "x86_64", "arm64"):
             raise ValueError(
                 f'{task}: architecture must be "x86_64" or "arm64", got {validation.shown(self.architecture)}'
@@ -98,9 +98,10 @@ class EcsTask(TaskSize):
         return Service.of(self, environment=self.environment)
 
     @property
-    def capacity(self) -> Fargate:
-        """The capacity of the task: Fargate or Fargate Spot."""
-        return Fargate(spot=self.spot)
+    def machines(self) -> Capacity:
+        """The capacity of the task."""
+        owner = f"ECS task {validation.shown(self.name)}"
+        return chosen_capacity(owner, self.spot, self.capacity).within(TASK_CLUSTER)
 
     @property
     def variable(self) -> str:
@@ -117,7 +118,7 @@ class EcsTask(TaskSize):
                 "cluster": Ref(TASK_CLUSTER, "name"),
                 # The family has no revision, so that DAGs start the newest one.
                 "task_definition": Ref(self.component, "family"),
-                **self.capacity.run_task(),
+                **self.machines.run_task(),
                 **PROPAGATE_TAGS,
                 "network_configuration": {
                     "awsvpcConfiguration": {
@@ -153,7 +154,7 @@ def task_component(task: EcsTask, *, architecture: Architecture, secrets: Mappin
         memory_mib=task.memory_mib,
         kind="ECS task",
         ephemeral_storage_gib=task.ephemeral_storage_gib,
-        capacity=task.capacity,
+        capacity=task.machines,
         image="airflow" if task.image is None else task.component,
         architecture=task.architecture or architecture,
     )

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from cdk_airflow_ecs import limits
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, processes
+from cdk_airflow_ecs.capacity.checks import check_capacities
 from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.queue_metric import queue_metric_container
 from cdk_airflow_ecs.capacity.service import Service
@@ -67,6 +68,7 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
         ),
         migration_component(settings),
     )
+    check_capacities(components)
     limits.check_task_definitions(components, settings.log_router.log_options)
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 

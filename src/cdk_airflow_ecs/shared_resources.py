@@ -6,7 +6,7 @@ Tasks/<name>, Images/<name>``; docs/guides/configure/escape-hatches.md lists all
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +19,7 @@ from cdk_airflow_ecs.access_logs import AccessLogs
 from cdk_airflow_ecs.airflow import EXECUTION_API_NAME, web_component, web_health_path
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
+from cdk_airflow_ecs.capacity.machines import MachinesContext
 from cdk_airflow_ecs.cluster_resource import ClusterResource
 from cdk_airflow_ecs.container_images import ContainerImages
 from cdk_airflow_ecs.ecs_cluster import EcsCluster
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import IDependable
 
-    from cdk_airflow_ecs.network import Subnets
+    from cdk_airflow_ecs.capacity.base import Capacity
+    from cdk_airflow_ecs.network import Network, Subnets
     from cdk_airflow_ecs.plan import ClusterPlan
     from cdk_airflow_ecs.settings import Settings
 
@@ -122,6 +124,7 @@ class SharedResources:
         self._trust = tasks_of(stack)
         self._key_statements = KeyStatements()
         self._resources: dict[str, ClusterResource] = {}
+        self._machines: list[tuple[str, Capacity]] = []
         self._bindings = {
             "Stack": Binding(attributes={"region": stack.region}),
             **bind_secrets(secrets_scope, self._context, execution_api=settings.version.major >= 3),
@@ -153,6 +156,11 @@ class SharedResources:
         return self._ecs_clusters[CLUSTER].resource
 
     @property
+    def network(self) -> Network:
+        """The VPC and its subnets."""
+        return self._network
+
+    @property
     def url(self) -> str:
         """The URL of Airflow's UI."""
         return self._bindings["Web"].text("url")
@@ -176,6 +184,7 @@ class SharedResources:
                 self._ecs_clusters[name] = self._make_cluster(name, settings)
                 self._bindings[name] = self._ecs_clusters[name].binding()
             here = [component for component in plan.components if component.ecs_cluster == name]
+            self._bind_machines(name, [component.capacity for component in here])
             providers = [provider for component in here for provider in component.capacity.providers]
             if (offer := self._ecs_clusters[name].offer(providers)) is not None:
                 offers[name] = offer
@@ -195,6 +204,18 @@ class SharedResources:
             family_prefix=self._family_prefix,
             task_roles={task.component: task.task_role for task in settings.ecs_tasks if task.task_role is not None},
         )
+
+    def _bind_machines(self, ecs_cluster: str, capacities: Sequence[Capacity]) -> None:
+        for capacity in capacities:
+            if (ecs_cluster, capacity) not in self._machines:
+                self._machines.append((ecs_cluster, capacity))
+                context = MachinesContext(
+                    scope=self._scope,
+                    cluster=self._ecs_clusters[ecs_cluster].resource,
+                    vpc=self._network.vpc,
+                    subnets=self._network.task_routes,
+                )
+                self._bindings |= capacity.bind(context)
 
     def _make_cluster(self, name: str, settings: Settings) -> EcsCluster:
         stack, insights = self._context.stack, settings.container_insights

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import cast
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -16,7 +17,7 @@ from cdk_airflow_ecs.executors.no_sidecars import NoSidecars
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.nag import Wildcards
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
-from cdk_airflow_ecs.plan import Architecture, Component, Container, SecretRef
+from cdk_airflow_ecs.plan import Architecture, Component, Container, Ref, SecretRef
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
 # Fargate's maximum between SIGTERM and SIGKILL.
@@ -230,6 +231,7 @@ def _add_container(
         logging=log_driver,
         stop_timeout=_STOP_TIMEOUT,
         memory_limit_mib=container.memory_mib,
+        gpu_count=(component.capacity.gpu or None) if container is component.containers[0] else None,
         essential=container.is_essential,
         enable_restart_policy=None if container.is_essential else True,
         restart_attempt_period=None if container.is_essential else seconds(60),
@@ -259,15 +261,15 @@ def _service(
         cluster=_with_ec2(scope, context) if on_ec2 else context.cluster,
         task_definition=definition,
         desired_count=component.count,
-        capacity_provider_strategies=(
-            [
-                ecs.CapacityProviderStrategy(
-                    capacity_provider=share.provider, weight=share.weight, base=share.base or None
-                )
-                for share in component.capacity.strategy
-            ]
-            or None
-        ),
+        capacity_provider_strategies=[
+            ecs.CapacityProviderStrategy(
+                capacity_provider=context.text(cast("str | Ref", share.provider)),
+                weight=share.weight,
+                base=share.base or None,
+            )
+            for share in component.capacity.strategy
+        ]
+        or None,
         security_groups=[group],
         vpc_subnets=context.network.task_subnets,
         assign_public_ip=context.network.assign_public_ip,

@@ -54,8 +54,12 @@ def test_executor_tasks_use_the_capacity_of_the_executor(capacity, compatibility
     definition = of(found, "AWS::ECS::TaskDefinition", "AirflowTaskstraining")
     assert definition["RequiresCompatibilities"] == [compatibility]
     assert (definition["Cpu"], definition["Memory"], definition["NetworkMode"]) == ("3000", "5000", "awsvpc")
-    offer = of(found, "AWS::ECS::ClusterCapacityProviderAssociations", "Airflow")
-    assert offer["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT", capacity.provider]
+    offers = [
+        each["Properties"]["CapacityProviders"]
+        for each in resources(found, "AWS::ECS::ClusterCapacityProviderAssociations").values()
+    ]
+    # Only ECS itself associates capacity providers of ECS Managed Instances.
+    assert offers == ([["FARGATE", "FARGATE_SPOT", capacity.provider]] if compatibility == "EC2" else [])
     scheduler = of(found, "AWS::ECS::TaskDefinition", "AirflowComponentsScheduler")
     (container,) = scheduler["ContainerDefinitions"]
     variables = {item["Name"]: flat(item["Value"]) for item in container["Environment"]}
@@ -66,21 +70,27 @@ def test_executor_tasks_use_the_capacity_of_the_executor(capacity, compatibility
 
 
 @pytest.mark.parametrize(("capacity", "compatibility"), [(OWN, "EC2"), (MANAGED, "MANAGED_INSTANCES")])
-def test_a_service_on_ec2_machines_depends_on_its_capacity_provider(capacity, compatibility):
-    """The service depends on its ClusterCapacityProviderAssociations; other services use Fargate."""
+def test_a_service_uses_the_capacity_provider_of_its_capacity(capacity, compatibility):
+    """The service has the strategy and compatibility of its capacity; other services use Fargate."""
     found = template(CeleryOn(capacity=capacity))
     service = of(found, "AWS::ECS::Service", "AirflowPoolsdefault")
     assert service["CapacityProviderStrategy"] == [{"CapacityProvider": capacity.provider, "Weight": 1}]
     assert "LaunchType" not in service
-    (offer,) = resources(found, "AWS::ECS::ClusterCapacityProviderAssociations")
-    waiting = [key for key, each in resources(found, "AWS::ECS::Service").items() if offer in each["DependsOn"]]
-    assert [key[: len("AirflowPoolsdefault")] for key in waiting] == ["AirflowPoolsdefault"]
     definition = of(found, "AWS::ECS::TaskDefinition", "AirflowPoolsdefault")
     assert definition["RequiresCompatibilities"] == [compatibility]
-    others = [each["Properties"] for key, each in resources(found, "AWS::ECS::Service").items() if key not in waiting]
+    services = resources(found, "AWS::ECS::Service").items()
+    others = [each["Properties"] for key, each in services if not key.startswith("AirflowPoolsdefault")]
     assert {each["LaunchType"] for each in others} == {"FARGATE"}
     groups = references(service["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"])
     assert [group for group in groups if group.startswith("AirflowPoolsdefaultSecurityGroup")]
+
+
+def test_only_services_on_ec2_instances_depend_on_the_association_of_their_provider():
+    """Fargate services do not depend on ClusterCapacityProviderAssociations."""
+    found = template(CeleryOn(capacity=OWN))
+    (offer,) = resources(found, "AWS::ECS::ClusterCapacityProviderAssociations")
+    waiting = [key for key, each in resources(found, "AWS::ECS::Service").items() if offer in each["DependsOn"]]
+    assert [key[: len("AirflowPoolsdefault")] for key in waiting] == ["AirflowPoolsdefault"]
 
 
 @pytest.mark.parametrize(

@@ -259,9 +259,12 @@ def prerequisites_of_services(graph: Graph) -> Found:
                 yield name, first, why
         for way in graph.ways_to_images(graph.named(network.get("Subnets"), "AWS::EC2::Subnet")):
             yield name, way, "its tasks pull images and read secrets through it"
-        if "SPOT" in str(graph.get(name, "CapacityProviderStrategy")):
-            for offer in graph.of("AWS::ECS::ClusterCapacityProviderAssociations"):
-                yield name, offer, "it runs on Spot"
+        if strategy := graph.get(name, "CapacityProviderStrategy"):
+            made = graph.named(strategy, "AWS::ECS::CapacityProvider")
+            # Only ECS itself associates capacity providers of ECS Managed Instances.
+            managed = [provider for provider in made if graph.get(provider, "ManagedInstancesProvider")]
+            for offer in [] if managed else graph.of("AWS::ECS::ClusterCapacityProviderAssociations"):
+                yield name, offer, "its capacity provider must be in the ECS cluster"
         for group in graph.named(graph.get(name, "LoadBalancers"), "AWS::ElasticLoadBalancingV2::TargetGroup"):
             listeners = graph.of("AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::ListenerRule")
             for listener in listeners:
@@ -304,7 +307,11 @@ def resources_of_started_tasks(graph: Graph) -> Found:
         for group in graph.of("AWS::EC2::SecurityGroup"):
             if group not in occupied:
                 yield name, group, "tasks that the gate stops have network interfaces in it"
-        for kind in ("AWS::ECS::Cluster", "AWS::ECS::ClusterCapacityProviderAssociations"):
+        for kind in (
+            "AWS::ECS::Cluster",
+            "AWS::ECS::ClusterCapacityProviderAssociations",
+            "AWS::ECS::CapacityProvider",
+        ):
             for each in graph.of(kind):
                 yield name, each, "ECS deletes nothing that tasks use"
 

@@ -5,10 +5,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from cdk_airflow_ecs.binding import Binding
+    from cdk_airflow_ecs.capacity.machines import MachinesContext
 
 # Values of requiresCompatibilities (Amazon ECS API Reference, RegisterTaskDefinition).
 Compatibility: TypeAlias = Literal["FARGATE", "EC2", "MANAGED_INSTANCES"]
+
+
+class ProviderRef(Protocol):
+    """A :class:`~cdk_airflow_ecs.plan.Ref` to the name of a capacity provider that the cluster creates."""
+
+    @property
+    def of(self) -> str:
+        """The cluster resource."""
+
+    @property
+    def attribute(self) -> str:
+        """The attribute of the cluster resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +32,13 @@ class ProviderShare:
     """One entry of a capacity provider strategy.
 
     Args:
-        provider: name of the capacity provider; may be a token.
+        provider: name of the capacity provider; may be a token. If :meth:`Capacity.bind` creates the capacity provider,
+            a :class:`~cdk_airflow_ecs.plan.Ref`.
         weight: share of the tasks beyond all bases.
         base: minimum number of tasks, started before weights apply.
     """
 
-    provider: str
+    provider: str | ProviderRef
     weight: int = 1
     base: int = 0
 
@@ -60,9 +77,34 @@ class Capacity(ABC):
         return False
 
     @property
+    def gpu(self) -> int:
+        """The number of GPUs of each task, reserved for its first container."""
+        return 0
+
+    @property
     def providers(self) -> tuple[str, ...]:
-        """Names of the capacity providers that the ECS cluster must have."""
-        return tuple(share.provider for share in self.strategy)
+        """Names of the capacity providers that the cluster associates with the ECS cluster.
+
+        Those of ECS Managed Instances are not among them, because they belong to one ECS cluster from their creation,
+        and PutClusterCapacityProviders rejects them (hashicorp/terraform-provider-aws#44783).
+        """
+        if self.compatibility == "MANAGED_INSTANCES":
+            return ()
+        return tuple(share.provider for share in self.strategy if isinstance(share.provider, str))
+
+    def within(self, ecs_cluster: str) -> Capacity:
+        """Return this capacity for tasks of another ECS cluster of the construct.
+
+        Args:
+            ecs_cluster: "Cluster", or "TaskCluster" for tasks of ``add_ecs_task``.
+        """
+        del ecs_cluster
+        return self
+
+    def bind(self, context: MachinesContext) -> Mapping[str, Binding]:
+        """Connect the machines with an ECS cluster, once per ECS cluster, and return bindings for refs by name."""
+        del context
+        return {}
 
     def run_task(self) -> Mapping[str, object]:
         """Return the RunTask arguments for these machines, in boto's and Airflow's spelling.

@@ -8,6 +8,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
+from cdk_airflow_ecs.capacity.base import Capacity
+from cdk_airflow_ecs.capacity.choice import chosen_capacity
 from cdk_airflow_ecs.capacity.scaling import Scaling
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
@@ -44,6 +46,7 @@ class WorkerPool(TaskSize):
         health_check: replaces the default, a connection to the worker's log server.
         spot: use Fargate Spot, up to 70 % cheaper. AWS can stop workers with two minutes' notice; unfinished tasks then
             fail, so set retries.
+        capacity: other machines than Fargate, such as ``Ec2Capacity(provider="gpu-machines", gpu=1)``.
         architecture: "x86_64", or "arm64", a fifth cheaper. The default is the image's. If pools have different
             architectures, the image must exist for both, like the official image.
         image: an image with the cluster's Airflow release. The default is the cluster's.
@@ -66,6 +69,7 @@ class WorkerPool(TaskSize):
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     health_check: HealthCheck | None = None
     spot: bool = False
+    capacity: Capacity | None = None
     architecture: Architecture | None = None
     image: AirflowImage | None = None
 
@@ -81,13 +85,11 @@ class WorkerPool(TaskSize):
             if len(queue) > _QUEUE_LENGTH:
                 raise ValueError(f"{pool}: a queue name has at most {_QUEUE_LENGTH} characters, got {len(queue):,}")
         object.__setattr__(self, "queues", queues)
-        self.check_size(pool)
+        self.check_size(pool, self.machines)
         if self.concurrency is not None:
             validation.integer(f"{pool}: concurrency", self.concurrency, 1, tokens=True)
         elif is_token(self.memory_mib):
             raise IncompatibleArgumentsError(f"{pool}: memory_mib is known only at deploy time. Pass concurrency= too")
-        if not isinstance(self.spot, bool):
-            raise ValueError(f"{pool}: spot must be True or False, got {validation.shown(self.spot)}")
         if self.architecture not in (None, "x86_64", "arm64"):
             raise ValueError(
                 f'{pool}: architecture must be "x86_64" or "arm64", got {validation.shown(self.architecture)}'
@@ -95,6 +97,11 @@ class WorkerPool(TaskSize):
         if self.image is not None:
             validation.instance(f"{pool}: image", self.image, AirflowImage, 'AirflowImage.registry("…")')
         _ = self.service  # creating the Service validates the other arguments
+
+    @property
+    def machines(self) -> Capacity:
+        """The capacity of the pool's workers."""
+        return chosen_capacity(f"pool {self.name!r}", self.spot, self.capacity)
 
     @property
     def service(self) -> Service:

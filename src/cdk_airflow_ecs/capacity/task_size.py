@@ -1,21 +1,24 @@
-"""The size of a Fargate task."""
+"""The size of a task."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdk_airflow_ecs.capacity.fargate import check_ephemeral_storage, check_size
+from cdk_airflow_ecs.capacity.base import Capacity
+from cdk_airflow_ecs.capacity.fargate import Fargate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSize:
-    """CPU units (1024 are one vCPU), memory and disk of a Fargate task. The default disk has 20 GiB."""
+    """CPU units (1024 are one vCPU), memory and disk of a task. Fargate's default disk has 20 GiB."""
 
     cpu: int = 1024
     memory_mib: int = 2048
     ephemeral_storage_gib: int | None = None
 
-    def check_size(self, owner: str) -> None:
-        """Raise ValueError, with the accepted values, if Fargate does not offer the size of *owner*."""
-        check_size(owner, self.cpu, self.memory_mib)
-        check_ephemeral_storage(owner, self.ephemeral_storage_gib)
+    def check_size(self, owner: str, capacity: Capacity | None = None) -> None:
+        """Raise ValueError, with the accepted values, if *capacity* does not offer the size of *owner*.
+
+        The default is Fargate.
+        """
+        (capacity or Fargate()).check(owner, self.cpu, self.memory_mib, self.ephemeral_storage_gib)

@@ -11,7 +11,6 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.brokers.base import Broker, BrokerPlan
 from cdk_airflow_ecs.brokers.redis import RedisBroker
-from cdk_airflow_ecs.capacity.fargate import Fargate
 from cdk_airflow_ecs.capacity.pools import WorkerPool
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
 from cdk_airflow_ecs.in_container import program
@@ -170,7 +169,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         ),
         image=pool.image,
         architecture=pool.architecture,
-        capacity=Fargate(spot=pool.spot),
+        capacity=pool.machines,
         queues=pool.queues,
         slots=pool.slots,
         executor_names=_NAMES,
