@@ -29,6 +29,7 @@ EXAMPLES = {
     "quickstart": ("Quickstart", 5, 6),
     "mixed-executors": ("Mixed", 5, 7),
     "aurora": ("Aurora", 5, 6),
+    "scale-to-zero": ("Scaled", 6, 7),
     "celery-redis-container": ("AirflowDev", 7, 8),
 }
 RUN = """
