@@ -17,12 +17,14 @@ from cdk_airflow_ecs import (
     AuroraDatabase,
     CeleryExecutor,
     ContainerDatabase,
+    CpuScaling,
     EcsExecutor,
     LocalExecutor,
     QueueScaling,
     RedisBroker,
     S3Dags,
     S3Logs,
+    Service,
     SeveralExecutors,
     SqsBroker,
     Web,
@@ -81,6 +83,7 @@ VARIANTS = {
         "executor": CeleryExecutor(pools=[WorkerPool("default", scaling=QueueScaling())]),
         "maintenance": True,
     },
+    "scaling of API servers": {**DESTROY, "api_server": Service(scaling=CpuScaling(requests_per_target=600))},
     "on the internet": {"web": Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])},
 }
 
