@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("moto", reason="needs the environment of the extra [local]: 
 
 from moto.sqs.models import Queue, SQSBackend, sqs_backends
 
-from cdk_airflow_ecs.local.aws import queues
+from cdk_airflow_ecs.local.aws import connections, queues
 from cdk_airflow_ecs.local.aws.account import Account
 
 ACCOUNT = Account()
@@ -68,6 +69,24 @@ def test_sqs_messages_survive_a_restart_of_the_local_cluster(backend):
     assert [each.body for each in backend.receive_message("work", 10, 0, 30)] == ["waits"]
     assert [each.body for each in backend.queues["work"]._messages] == ["taken", "waits"]
     assert backend.queues["work"]._messages[0].approximate_receive_count == received.approximate_receive_count
+
+
+def test_a_client_that_has_gone_receives_no_message(backend, monkeypatch):
+    """A waiting request whose client has closed the connection leaves messages to others.
+
+    Otherwise a task sent within the wait time after the end of a worker would be lost until the visibility timeout.
+    """
+    backend.send_message("work", "task")
+    server, client = socket.socketpair()
+    with server:
+        monkeypatch.setattr(connections.current, "client", server)
+        client.close()
+        assert backend.receive_message("work", 1, 10, 30) == []
+    assert backend.receive_message("work", 1, 0, 30) == []  # closed on this side
+    server, client = socket.socketpair()
+    with server, client:
+        monkeypatch.setattr(connections.current, "client", server)
+        assert [each.body for each in backend.receive_message("work", 1, 0, 30)] == ["task"]
 
 
 def test_receiving_from_an_empty_queue_ends_after_the_wait_time(backend):

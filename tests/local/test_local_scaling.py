@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from botocore.exceptions import BotoCoreError
 from cluster import END_TO_END, REPOSITORY, Cluster, eventually, marked, remove
 from report import report
 
@@ -86,7 +87,10 @@ class Pool:
     def follow(self) -> None:
         """Record each change of the desired or running count, with the seconds since the start."""
         while not self.over.wait(2):
-            found = self.counts()
+            try:
+                found = self.counts()
+            except BotoCoreError:  # the cluster has stopped after a failure
+                return
             if not self.seen or self.seen[-1][1:] != found:
                 self.seen.append((int(time.monotonic() - self.began), *found))
 

@@ -15,7 +15,7 @@ import moto.cloudformation.urls
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from . import databases, ecs, identity, lambdas, monitoring, nested, network, schedules, stores, web
+from . import connections, databases, ecs, identity, lambdas, monitoring, nested, network, schedules, stores, web
 from .account import Account
 from .authentication import Doorkeeper, Refused
 from .calls import Calls
@@ -54,6 +54,7 @@ class Application:
             return _refuse(refused, environ, start_response)
         if not own:
             self.calls.add(environ)
+            connections.current.client = environ.get("werkzeug.socket")
             return self.moto(environ, _without_cors(start_response))
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         answer = self._own(path.removeprefix("/_emulator/"), body)

@@ -6,6 +6,7 @@ from typing import Any
 
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
+from . import connections
 from .account import Account
 
 # Saved attributes of a message, without the receipt handle, because each receipt creates a new one.
@@ -29,6 +30,8 @@ def one_at_a_time() -> None:
     ) -> list[Message]:
         queue, end = self.get_queue(queue_name), time.monotonic() + (wait_seconds_timeout or 0)
         while True:
+            if connections.is_closed():  # by a worker that has stopped; it would lose the message
+                return []
             with queue._messages_lock:
                 found = receive(self, queue_name, count, 0, visibility_timeout, message_attribute_names)
             if found or time.monotonic() >= end:
