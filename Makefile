@@ -9,7 +9,7 @@ ENVIRONMENTS := .venvs/floor .venvs/cfn-lint .venvs/checkov .venvs/parliament .v
 
 .PHONY: help
 help: ## Show this list.
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 
 .venv/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -57,6 +57,10 @@ bench: .venv/.ready ## Measure a synthesis and update docs/concepts/benchmarks.m
 .PHONY: bench-run
 bench-run: environments ## Measure running clusters and update docs/concepts/benchmarks-run.md (15 minutes).
 	.venv/bin/python benchmarks/run.py --write
+
+.PHONY: bench-scaling
+bench-scaling: .venv/.ready .venvs/plots/.ready ## Simulate scaling policies and update docs/concepts/benchmarks-scaling.md (minutes).
+	PYTHONPATH=benchmarks .venv/bin/python -m scaling --write
 
 .PHONY: docs
 docs: .venv/.ready ## Build the documentation into site/.

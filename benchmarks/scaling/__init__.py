@@ -1,0 +1,1 @@
+"""A simulation of worker pools under scaling policies; docs/concepts/benchmarks-scaling.md describes it."""
