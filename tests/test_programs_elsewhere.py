@@ -114,8 +114,9 @@ def test_programs_for_containers_use_python_3_8_and_available_modules(path: Path
 
 @pytest.mark.parametrize("path", IN_LAMBDA, ids=lambda path: path.stem)
 def test_programs_for_lambda_import_only_modules_of_the_lambda_runtime(path: Path):
-    """Such modules are the standard library and boto3."""
-    assert imported(path.read_text(encoding="utf-8")) <= sys.stdlib_module_names | {"boto3", "botocore"}
+    """Such modules are the standard library, boto3, and those in the same folder."""
+    beside = {each.stem for each in path.parent.glob("*.py")}
+    assert imported(path.read_text(encoding="utf-8")) <= sys.stdlib_module_names | {"boto3", "botocore"} | beside
 
 
 @pytest.mark.parametrize("text", ["match 1:\n    case 1: pass\n", "try:\n    pass\nexcept* ValueError:\n    pass\n"])

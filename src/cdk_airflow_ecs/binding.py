@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -27,6 +27,21 @@ class MetricSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotSource:
+    """A database of which RDS can take snapshots.
+
+    Args:
+        kind: "instance" or "cluster".
+        identifier: the identifier of the database, which may be a token.
+        remain: whether snapshots remain when the stack is deleted.
+    """
+
+    kind: Literal["instance", "cluster"]
+    identifier: str
+    remain: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """The values of :class:`~cdk_airflow_ecs.plan.Ref` and ``SecretRef`` for a cluster resource.
 
@@ -38,6 +53,7 @@ class Binding:
         secret_keys: the customer keys of secrets by field name, if they differ from *key*.
         dependencies: constructs that a task depends on.
         metrics: the metrics of each node, queue or table.
+        snapshots: the database of which the migration gate takes snapshots, if any.
     """
 
     attributes: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
@@ -47,6 +63,7 @@ class Binding:
     secret_keys: Mapping[str, kms.IKey] = field(default_factory=dict)
     dependencies: Sequence[IDependable] = ()
     metrics: Sequence[MetricSource] = ()
+    snapshots: SnapshotSource | None = None
 
     def key_of(self, secret: str) -> kms.IKey | None:
         """Return the customer key of a secret by its field name."""

@@ -93,6 +93,8 @@ class AirflowCluster(ClusterAdditions, Construct):
             them, only the CPU and memory metrics of services exist.
         maintenance: set all services to zero tasks, for upgrades from Airflow 2 to 3.
         maintenance_tasks: scheduled care of the database, such as ``[DatabaseCleanup(keep_days=90)]``.
+        snapshot_before_migration: whether to take a snapshot of the database before a migration to another minor or
+            major release. The default is True for ``RdsDatabase`` and ``AuroraDatabase``, which support it.
         removal_policy: the removal policy of data. The default keeps buckets, keys and secrets, and takes a final
             snapshot of databases; ``RemovalPolicy.DESTROY`` deletes everything, for development.
 
@@ -134,6 +136,7 @@ class AirflowCluster(ClusterAdditions, Construct):
         container_insights: bool = True,
         maintenance: bool = False,
         maintenance_tasks: Sequence[DatabaseCleanup] = (),
+        snapshot_before_migration: bool | None = None,
         removal_policy: RemovalPolicy | None = None,
     ) -> None:
         subnets = {"task_subnets": task_subnets, "store_subnets": store_subnets, "web_subnets": web_subnets}
@@ -161,6 +164,7 @@ class AirflowCluster(ClusterAdditions, Construct):
             container_insights=container_insights,
             maintenance=maintenance,
             maintenance_tasks=maintenance_tasks,
+            snapshot_before_migration=snapshot_before_migration,
         )
         settings = resolve(self._arguments)
         plan = plan_without_late_secrets(scope, settings)
@@ -193,7 +197,7 @@ class AirflowCluster(ClusterAdditions, Construct):
         rendered = render_components(plan.components, context, self._rendered)
         added = [part for name, part in rendered.items() if name not in self._rendered]
         # Gate: services wait for the migration.
-        self._gate = gate_services(self._gate, context, rendered, added)
+        self._gate = gate_services(self._gate, settings, context, rendered, added)
         # Connect: create rules for the load balancer, the plan's edges and DAG authors' grants.
         self._targets = self._targets or serve_web(settings, context, rendered)
         edges = [edge for edge in plan.edges if edge not in self._plan.edges]

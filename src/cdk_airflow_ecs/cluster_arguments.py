@@ -47,6 +47,7 @@ class ClusterArguments:
     ecs_tasks: tuple[EcsTask, ...] = ()
     airflow_tasks: tuple[AirflowTask, ...] = ()
     maintenance_tasks: Sequence[DatabaseCleanup] = ()
+    snapshot_before_migration: bool | None = None
     enable_exec: bool | None = None
     container_insights: bool = True
     maintenance: bool = False

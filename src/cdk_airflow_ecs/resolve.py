@@ -25,6 +25,7 @@ from cdk_airflow_ecs.environment import read_config, split_environment
 from cdk_airflow_ecs.executors.base import Executor
 from cdk_airflow_ecs.executors.celery import CeleryExecutor
 from cdk_airflow_ecs.images.airflow_image import AirflowImage
+from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.router import LogRouter
@@ -103,6 +104,7 @@ def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]
     validation.flag("enable_exec=", arguments.enable_exec)
     validation.flag("container_insights=", arguments.container_insights)
     validation.flag("maintenance=", arguments.maintenance)
+    validation.flag("snapshot_before_migration=", arguments.snapshot_before_migration)
     if arguments.maintenance:
         advice.append(
             Advice(
@@ -123,11 +125,17 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
     config = options.flatten({} if arguments.config is None else arguments.config)
     environment = {} if arguments.environment is None else arguments.environment
     variables, named = split_environment("environment=", environment, secrets)
+    database = _default("database", arguments.database, Database, RdsDatabase)
+    if arguments.snapshot_before_migration and not database.has_snapshots:
+        raise IncompatibleArgumentsError(
+            f"snapshot_before_migration=True is not compatible with database={type(database).__name__}(…), of which the"
+            " cluster cannot take snapshots. Remove it, and take one yourself before an upgrade"
+        )
     return Settings(
         version=version,
         image=_default("image", arguments.image, AirflowImage, AirflowImage),
         executor=_default("executor", arguments.executor, Executor, CeleryExecutor),
-        database=_default("database", arguments.database, Database, RdsDatabase),
+        database=database,
         dags=_default("dags", arguments.dags, DagSource, S3Dags),
         logs=_default("logs", arguments.logs, LogStore, S3Logs),
         log_router=_default("log_router", arguments.log_router, LogRouter, AwsLogs),
@@ -140,6 +148,7 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
         enable_exec=arguments.enable_exec,
         container_insights=bool(arguments.container_insights),
         maintenance=arguments.maintenance,
+        snapshot_before_migration=database.has_snapshots and arguments.snapshot_before_migration is not False,
         given_secrets=secrets,
         advice=(),
     )

@@ -53,6 +53,7 @@ class Settings:
     enable_exec: bool | None
     container_insights: bool
     maintenance: bool
+    snapshot_before_migration: bool
     given_secrets: Mapping[str, ecs.Secret] = field(compare=False)
     advice: tuple[Advice, ...]
 

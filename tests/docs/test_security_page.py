@@ -108,7 +108,8 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
         "quickstart",
         "AirflowGateHandlerRole",
         {"ecs:RunTask", "ecs:TagResource", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:StopTask", "iam:PassRole"}
-        | {*LOG, "logs:GetLogEvents", "lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
+        | {*LOG, "logs:GetLogEvents", "lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
+        | {"rds:CreateDBSnapshot", "rds:DescribeDBSnapshots", "rds:DeleteDBSnapshot", "rds:AddTagsToResource"},
     ),
     "the schedule of a task": (
         "production",

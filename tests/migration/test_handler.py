@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
+from rds import Rds
 
 SOURCE = Path(__file__).parents[2] / "src/cdk_airflow_ecs/in_lambda/migration_gate/index.py"
 TASK = "arn:aws:ecs:eu-west-1:111122223333:task/airflow/0123456789abcdef"
@@ -74,11 +75,12 @@ class Aws:
         self.others: dict[str, list[dict]] = {}  # tasks that the gate did not start, by ECS cluster name
         self.stubborn = False  # whether tasks that the gate did not start ignore StopTask
         self.calls: list[tuple[str, dict]] = []
+        self.rds = Rds(clock)
 
-    def client(self, service: str, **_: object) -> Aws:
+    def client(self, service: str, **_: object) -> Aws | Rds:
         """Replace ``boto3.client``."""
-        assert service in ("ecs", "lambda", "logs")
-        return self
+        assert service in ("ecs", "lambda", "logs", "rds")
+        return self.rds if service == "rds" else self
 
     def named(self, operation: str) -> list[dict]:
         """Return the arguments of each call of an API operation."""
@@ -191,6 +193,7 @@ class Gate:
     """The Lambda handler with its environment; ``run`` invokes it until it has responded to CloudFormation."""
 
     def __init__(self, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(str(SOURCE.parent))  # for the module beside it
         spec = importlib.util.spec_from_file_location("gate_index", SOURCE)
         self.module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.module)

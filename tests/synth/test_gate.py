@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import pytest
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_rds as rds
+from test_security import several
 
-from cdk_airflow_ecs import AirflowImage, AirflowVersion, CeleryExecutor, ExistingDatabase, LocalExecutor, Service
-from synthesis import references, resources, template_of
+from cdk_airflow_ecs import (
+    AirflowImage,
+    AirflowVersion,
+    AuroraDatabase,
+    CeleryExecutor,
+    ContainerDatabase,
+    ExistingDatabase,
+    LocalExecutor,
+    Service,
+)
+from cdk_airflow_ecs.testing import plan_of
+from synthesis import flat, references, resources, template_of
+
+EXISTING = ExistingDatabase(
+    endpoint="db.example.com",
+    secret=SimpleNamespace(secret_arn="arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf"),
+)
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -102,9 +122,61 @@ def test_every_service_depends_on_the_migration(name):
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_only_another_task_definition_makes_the_migration_gate_run_again(name):
+def test_only_another_task_definition_or_release_makes_the_migration_gate_run_again(name):
     """No other property of the custom resource changes."""
-    assert {*gate(template_of(**CLUSTERS[name]))["Properties"]} == {"ServiceToken", "ServiceTimeout", "TaskDefinition"}
+    properties = gate(template_of(**CLUSTERS[name]))["Properties"]
+    assert {*properties} == {"ServiceToken", "ServiceTimeout", "TaskDefinition", "Release"}
+    assert properties["Release"] == name.split()[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ({}, "snapshot"),
+        ({"database": AuroraDatabase()}, "cluster-snapshot"),
+        ({"snapshot_before_migration": False}, ""),
+        ({"database": ContainerDatabase()}, ""),
+    ],
+    ids=["rds", "aurora", "off", "container"],
+)
+def test_the_migration_gate_may_only_take_and_delete_its_own_snapshots(arguments, kind):
+    """Names of snapshots start with the cluster's digest. Other databases need no permission and no release."""
+    template = template_of(**arguments)
+    (role,) = (each for name, each in resources(template, "AWS::IAM::Role").items() if "GateHandlerRole" in name)
+    statements = flat(role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"])
+    (function,) = (each for name, each in resources(template, "AWS::Lambda::Function").items() if "GateHand" in name)
+    variables = function["Properties"]["Environment"]["Variables"]
+    found = {json.dumps(each["Action"]): each["Resource"] for each in statements if "rds:" in str(each["Action"])}
+    assert ("Release" in gate(template)["Properties"]) == ("SNAPSHOT_PREFIX" in variables) == bool(kind)
+    if not kind:
+        assert found == {}
+        return
+    api = "DBCluster" if kind == "cluster-snapshot" else "DB"
+    names = {action: [arn.partition(":<AWS::AccountId>:")[2] for arn in several(found[action])] for action in found}
+    database = f"{'cluster' if api == 'DBCluster' else 'db'}:{flat(variables['DATABASE'])}"
+    own = f"{kind}:{variables['SNAPSHOT_PREFIX']}-*"
+    assert names == {
+        f'"rds:Create{api}Snapshot"': [database, own],
+        f'["rds:AddTagsToResource", "rds:Delete{api}Snapshot"]': [own],
+        f'"rds:Describe{api}Snapshots"': [database, f"{kind}:*"],
+    }
+    assert variables["DATABASE_KIND"] == ("cluster" if api == "DBCluster" else "instance")
+    assert variables["SNAPSHOTS_LEFT"] == "all"
+
+
+def test_snapshots_are_deleted_with_the_data_of_the_stack():
+    """With RemovalPolicy.DESTROY, nothing remains that costs money."""
+    template = template_of(removal_policy=RemovalPolicy.DESTROY)
+    (function,) = (each for name, each in resources(template, "AWS::Lambda::Function").items() if "GateHand" in name)
+    assert function["Properties"]["Environment"]["Variables"]["SNAPSHOTS_LEFT"] == "none"
+
+
+@pytest.mark.parametrize("database", [ContainerDatabase(), EXISTING], ids=["container", "existing"])
+def test_a_snapshot_of_a_database_without_snapshots_is_refused(database):
+    """The error has the argument and the remedy."""
+    with pytest.raises(ValueError, match="snapshot_before_migration=True is not compatible with database="):
+        plan_of(database=database, snapshot_before_migration=True)
+    assert plan_of(database=database, snapshot_before_migration=False)
 
 
 UNRELATED = {

@@ -113,6 +113,7 @@ CHANGES = {
         f"Airflow {version}": Change({"version": version}, () if version.major >= 3 else (JWT, NAMESPACE))
         for version in AirflowVersion.ALL
     },
+    "no snapshot before migration": Change({"snapshot_before_migration": False}),
     "maintenance tasks": Change({"maintenance_tasks": [DatabaseCleanup()]}),
     "executor": Change({"executor": LocalExecutor()}, (BROKER,)),
     "ECS executor": Change({"executor": EcsExecutor(spot=True)}, (BROKER,)),

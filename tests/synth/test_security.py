@@ -509,7 +509,10 @@ ARNS = {
     "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{HERE}:secret:name-AbCdEf",
     "AWS::SecretsManager::SecretTargetAttachment": f"arn:aws:secretsmanager:{HERE}:secret:name-AbCdEf",
 }
-REFS = {"AWS::ECS::Cluster": "cluster", "AWS::Logs::LogGroup": "group"}
+REFS = {
+    **{"AWS::ECS::Cluster": "cluster", "AWS::Logs::LogGroup": "group"},
+    **{"AWS::RDS::DBInstance": "database", "AWS::RDS::DBCluster": "database"},
+}
 PSEUDO = {
     **{"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"},
     **{"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"},

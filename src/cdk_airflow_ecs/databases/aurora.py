@@ -12,7 +12,7 @@ from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding, MetricSource
+from cdk_airflow_ecs.binding import Binding, MetricSource, SnapshotSource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
@@ -99,6 +99,11 @@ class AuroraDatabase(Database):
         """See :class:`Database`."""
         return _PORT
 
+    @property
+    def has_snapshots(self) -> bool:
+        """See :class:`Database`."""
+        return True
+
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
         # DB subnet groups need two zones (RDS user guide, "Working with DB subnet groups").
@@ -183,6 +188,11 @@ class AuroraDatabase(Database):
             # The dependency includes the instances, because a cluster exists long before its writer accepts
             # connections.
             dependencies=[cluster],
+            snapshots=SnapshotSource(
+                kind="cluster",
+                identifier=cluster.cluster_identifier,
+                remain=context.removal_policy is not RemovalPolicy.DESTROY,
+            ),
             metrics=[MetricSource("AWS/RDS", {"DBClusterIdentifier": cluster.cluster_identifier})],
         )
 

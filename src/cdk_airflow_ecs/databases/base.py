@@ -29,6 +29,11 @@ class Database(ClusterResource):
         """The TCP port."""
 
     @property
+    def has_snapshots(self) -> bool:
+        """Whether its binding has ``snapshots``, so that the migration gate can take one. The default is False."""
+        return False
+
+    @property
     def ssl_mode(self) -> str:
         """The clients' PGSSLMODE, which psycopg2 and asyncpg read.
 

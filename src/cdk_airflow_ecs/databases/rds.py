@@ -13,7 +13,7 @@ from aws_cdk import aws_rds as rds
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.bind_context import BindContext
-from cdk_airflow_ecs.binding import Binding, MetricSource
+from cdk_airflow_ecs.binding import Binding, MetricSource, SnapshotSource
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
@@ -93,6 +93,11 @@ class RdsDatabase(Database):
     def port(self) -> int:
         """See :class:`Database`."""
         return _PORT
+
+    @property
+    def has_snapshots(self) -> bool:
+        """See :class:`Database`."""
+        return True
 
     def check(self, network: Network | None) -> None:
         """See :meth:`ClusterResource.check`."""
@@ -192,5 +197,10 @@ class RdsDatabase(Database):
             connectable=instance,
             key=context.key,
             dependencies=[instance],
+            snapshots=SnapshotSource(
+                kind="instance",
+                identifier=instance.instance_identifier,
+                remain=context.removal_policy is not RemovalPolicy.DESTROY,
+            ),
             metrics=[MetricSource("AWS/RDS", {"DBInstanceIdentifier": instance.instance_identifier})],
         )

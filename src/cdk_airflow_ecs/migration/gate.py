@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import Construct, IDependable
 
+    from cdk_airflow_ecs.migration.snapshots import GateSnapshots
     from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
 
 
@@ -52,13 +53,15 @@ def build_gate(
     *,
     context: RenderContext,
     key: kms.IKey,
+    snapshots: GateSnapshots | None,
 ) -> Gate:
     """Create the custom resource that runs *migration*. If it fails, the deploy fails, with the last log lines.
 
     It uses one Lambda function, because CDK's provider framework would create three in Node.js, a state machine and
-    managed policies. Its only property is the task definition, so it runs when image, version or command change.
+    managed policies. Its properties are the task definition and the minor release, so it runs when image, version or
+    command change.
 
-    *key* encrypts the function's log and variables.
+    *key* encrypts the function's log and variables. *snapshots* are taken before a migration to another minor release.
     """
     cluster, network = context.cluster, context.network
     container = migration.component.containers[0].name
@@ -85,8 +88,13 @@ def build_gate(
         key.key_arn: ["kms:Decrypt", "kms:GenerateDataKey"],
     }
     role, policy = _role(scope, migration, context, own)
-    program = resources.files("cdk_airflow_ecs.in_lambda").joinpath("migration_gate", "index.py").read_bytes()
-    with folder_of(scope, {"index.py": program}) as folder:
+    if snapshots is not None:
+        statements, wildcards = snapshots.statements(scope)
+        policy.add_statements(*statements)
+        acknowledge_wildcards(role, wildcards, "Snapshots of one database, whose names are not known in advance")
+    programs = resources.files("cdk_airflow_ecs.in_lambda").joinpath("migration_gate")
+    files = {name: programs.joinpath(name).read_bytes() for name in ("index.py", "snapshots.py")}
+    with folder_of(scope, files) as folder:
         function = lambda_.Function(
             scope,
             "Handler",
@@ -107,6 +115,7 @@ def build_gate(
                 "CONTAINER": container,
                 "LOG_GROUP": migration.streams.group,
                 "LOG_PREFIX": prefix,
+                **(snapshots.environment if snapshots is not None else {}),
             },
         )
     resource = cast("lambda_.CfnFunction", function.node.default_child)
@@ -129,7 +138,10 @@ def build_gate(
         service_token=function.function_arn,
         resource_type="Custom::AirflowMigration",
         service_timeout=Duration.hours(1),
-        properties={"TaskDefinition": migration.task_definition.task_definition_arn},
+        properties={
+            "TaskDefinition": migration.task_definition.task_definition_arn,
+            **(snapshots.properties if snapshots is not None else {}),
+        },
     )
     migrated.node.add_dependency(again)
     gate = Gate(resource=migrated, function=function, role=role, policy=policy, drained={})

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cdk_airflow_ecs.migration.gate import awaited_by_gate, build_gate
+from cdk_airflow_ecs.migration.snapshots import GateSnapshots
 
 if TYPE_CHECKING:
     from constructs import IDependable
 
     from cdk_airflow_ecs.migration.gate import Gate
     from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
+    from cdk_airflow_ecs.settings import Settings
 
 
 def gate_services(
     gate: Gate | None,
+    settings: Settings,
     context: RenderContext,
     rendered: Mapping[str, RenderedComponent],
     added: Sequence[RenderedComponent],
@@ -25,7 +28,9 @@ def gate_services(
     The services of databases and brokers do not wait, because the migration needs them.
     """
     if gate is None:
-        gate = build_gate(context.scope("Gate"), rendered["Migration"], context=context, key=context.key)
+        snapshots = GateSnapshots.of(settings, context)
+        migration = rendered["Migration"]
+        gate = build_gate(context.scope("Gate"), migration, context=context, key=context.key, snapshots=snapshots)
         gate.resource.node.add_dependency(*_bound_before(context))
     gate.drain(context.ecs_clusters)
     gate.resource.node.add_dependency(*awaited_by_gate(added, context.offers.values()))

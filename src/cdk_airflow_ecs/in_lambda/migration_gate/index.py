@@ -3,7 +3,7 @@
 CloudFormation waits an hour, but a Lambda function can run only 15 minutes, so the function invokes itself again with
 the event and its state. On stack deletion, it stops tasks that belong to no service, because ECS cannot delete a
 cluster with tasks. Environment: CLUSTER, DRAINED (comma-separated clusters), SUBNETS (comma-separated), SECURITY_GROUP,
-ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX.
+ASSIGN_PUBLIC_IP (ENABLED or DISABLED), CONTAINER, LOG_GROUP, LOG_PREFIX, and those of snapshots.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
+import snapshots  # type: ignore[import-not-found]  # the file beside this one
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -68,7 +69,7 @@ def handler(event: dict[str, Any], context: Context) -> None:
     try:
         if not (drain if event["RequestType"] == "Delete" else migrate)(event, context):
             return
-    except MigrationFailed as error:
+    except (MigrationFailed, snapshots.SnapshotFailed) as error:
         reason = str(error)
     except Exception as error:
         traceback.print_exc()
@@ -79,20 +80,29 @@ def handler(event: dict[str, Any], context: Context) -> None:
 def migrate(event: dict[str, Any], context: Context) -> bool:
     """Run the migration task, or continue to wait for it. Return False if the next invocation continues.
 
+    Before a migration to another release, wait for a snapshot of the database.
+
     Raises:
         MigrationFailed: If it failed, could not be launched, or took too long.
     """
     ecs = boto3.client("ecs", config=PATIENT)
     state = event.setdefault("Gate", {"started": time.time(), "attempt": 0, "task": None, "unstarted": 0})
+    state.setdefault("ready", state["started"])  # when the snapshot was complete
+    state.setdefault("snapshot", snapshots.is_needed(event))
     while True:
-        age = time.time() - state["started"]
+        age, waited = time.time() - state["started"], time.time() - state["ready"]
         if state["task"] is None and earlier(ecs, event):
-            if age > LAUNCH_PATIENCE:
+            if waited > LAUNCH_PATIENCE:
                 raise MigrationFailed("An earlier migration does not stop")
+        elif state["snapshot"]:
+            state["snapshot"] = not has_snapshot(event, age)
+            if not state["snapshot"]:
+                state["ready"] = time.time()
+                continue
         elif state["task"] is None:
             state["task"], refusal = launch(ecs, event, state["attempt"])
             state["attempt"] += 1
-            if state["task"] is None and age > LAUNCH_PATIENCE:
+            if state["task"] is None and waited > LAUNCH_PATIENCE:
                 raise MigrationFailed(f"The migration task could not be launched: {refusal}")
         elif age > DEADLINE:
             ecs.stop_task(cluster=os.environ["CLUSTER"], task=state["task"], reason="Migration took too long")
@@ -101,12 +111,30 @@ def migrate(event: dict[str, Any], context: Context) -> bool:
             found = ecs.describe_tasks(cluster=os.environ["CLUSTER"], tasks=[state["task"]])["tasks"]
             if found and found[0]["lastStatus"] == "STOPPED":
                 state["unstarted"] += 1
-                if ran(found[0]) or (state["unstarted"] >= UNSTARTED and age > LAUNCH_PATIENCE):
+                if ran(found[0]) or (state["unstarted"] >= UNSTARTED and waited > LAUNCH_PATIENCE):
                     return judge(found[0])
                 state["task"] = None  # try again: e.g. the registry is busy, or a secret is not readable yet
         if hand_over(event, context):
             return False
         time.sleep(POLL if state["task"] else 3 * POLL)
+
+
+def has_snapshot(event: dict[str, Any], age: float) -> bool:
+    """Create the snapshot of the request, *age* seconds old, or look at it. Return whether it is complete.
+
+    Raises:
+        MigrationFailed: If it took too long.
+    """
+    complete, status = snapshots.take(event)
+    patience = LAUNCH_PATIENCE if "AccessDenied" in status else snapshots.PATIENCE
+    if not complete and age > patience:
+        raise MigrationFailed(
+            f"The snapshot {snapshots.name_of(event)} is not complete after {patience // 60} minutes ({status})."
+            " Nothing was migrated. Deploy again when it is complete, or with snapshot_before_migration=False"
+        )
+    if complete:
+        snapshots.prune()
+    return bool(complete)
 
 
 def drain(event: dict[str, Any], context: Context) -> bool:
@@ -127,6 +155,8 @@ def drain(event: dict[str, Any], context: Context) -> bool:
                 if task["desiredStatus"] != "STOPPED":
                     ecs.stop_task(cluster=cluster, task=task["taskArn"], reason="The stack is deleted")
         if not left:
+            if os.environ.get("SNAPSHOTS_LEFT") == "none":
+                snapshots.prune(everything=True)
             return True
         if time.time() - state["started"] > DRAIN_PATIENCE:
             raise MigrationFailed(f"{len(left)} tasks do not stop: {', '.join(left[:5])}")
