@@ -170,6 +170,16 @@ def test_cpu_tracking_adds_workers_after_three_minutes(template):
     assert max(result.waits) == 180 + 60 + 60
 
 
+def test_tracking_of_the_backlog_stops_busy_workers(template):
+    """Five waiting messages need five workers; when none has waited for 15 minutes, four workers stop with tasks."""
+    tasks = workload(*[(600, 1200)] * 9)
+    result = policies.backlog_per_task(tasks, read(template), Platform())
+    # A message may wait for 300 s, a worker runs four of 1,200 s: one message per worker.
+    assert max(workers for at, workers, _ in result.history if at < 1000) == 5
+    assert max(result.waits[:9]) == 300
+    assert result.killed > 0
+
+
 def test_kedas_rule_needs_seconds(template):
     """KEDA starts the first worker at its next poll, and the autoscaler the others within 15 s."""
     result = policies.keda(workload(*[(61, 600)] * 8), read(template), Platform())

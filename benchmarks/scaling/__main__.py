@@ -26,6 +26,8 @@ IMAGES = REPOSITORY / "docs" / "images"
 PLOTS = REPOSITORY / ".venvs" / "plots" / "bin" / "python"
 MARK = "<!-- bench-scaling -->"
 MINUTES = (1, 2, 5, 10, 15, 30)
+# The workloads with a goal for the worker hours.
+LEAN = ("Nightly burst", "Larger burst", "Idle week")
 STARTS = (30, 60, 120)
 DELAYS = (0, 60, 120)
 # The part of each workload that its plot shows, in seconds.
@@ -85,10 +87,11 @@ def goals(found: Mapping[tuple[str, str], Summary]) -> list[str]:
                 name,
                 goal(str(ours.killed), ours.killed == 0),
                 goal(f"{share:.2f}", share <= 0.5),
-                goal(f"{ours.ratio:.2f}", ours.ratio <= 1.15),
+                goal(f"{ours.ratio:.2f}", name not in LEAN or ours.ratio <= 1.15),
             )
         )
-    return table(("Workload", "Killed: 0", "Wait p95 ÷ that of CPU tracking: 0.50", "Ratio: 1.15"), rows)
+    ratio = "Ratio: 1.15 on bursts and the idle week"
+    return table(("Workload", "Killed: 0", "Wait p95 ÷ that of CPU tracking: 0.50", ratio), rows)
 
 
 def goal(text: str, is_met: bool) -> str:
