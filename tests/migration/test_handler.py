@@ -410,6 +410,13 @@ def test_started_by_of_the_migration_task_is_valid_for_run_task(gate: Gate) -> N
     assert re.fullmatch(r"[A-Za-z0-9/_-]{1,128}", call["startedBy"])
 
 
+def test_the_migration_task_gets_the_tags_of_its_task_definition(gate: Gate) -> None:
+    """RunTask propagates no tags by default."""
+    gate.run(gate.event())
+    (call,) = gate.aws.named("run_task")
+    assert call["propagateTags"] == "TASK_DEFINITION"
+
+
 SECRETS = {
     "sqlalchemy.url = postgresql+psycopg2://airflow:{}@db:5432/airflow": "p@s/s:word",
     "redis://:{}@broker:6379/0": "aUthT0ken",
