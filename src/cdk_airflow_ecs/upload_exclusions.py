@@ -19,9 +19,14 @@ PRIVATE: Final = (
     *(".env", ".env.*", ".envrc", ".netrc", ".pypirc", ".pgpass", ".htpasswd", ".git-credentials", ".boto", ".s3cfg"),
     *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
     *("*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.tfstate", "*.tfstate.*"),
+    *("*.env", "credentials.json", "application_default_credentials.json", "client_secret*.json", ".npmrc"),
+    *(".vault-token", "kubeconfig", "*.kubeconfig", ".dockercfg", ".dockerconfigjson"),
 )
 # Names that match PRIVATE, but whose files contain no secrets.
-_PUBLIC: Final = ("*.pub", ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.md")
+_PUBLIC: Final = (
+    *("*.pub", ".env.example", ".env.sample", ".env.template", ".env.dist", ".env.md"),
+    *("example.env", "sample.env", "template.env", "*.example.env", "*.sample.env", "*.template.env"),
+)
 # A .pem file is private unless its label is public (RFC 7468).
 _PUBLIC_PEM: Final = re.compile(
     rb"-----BEGIN (TRUSTED |X509 |RSA )?(CERTIFICATE|PUBLIC KEY|X509 CRL|DH PARAMETERS)-----"

@@ -37,6 +37,8 @@ def folder(tmp_path: Path) -> Path:
             (name, "x")
             for name in ("id_rsa", "id_ed25519", "id_ecdsa_sk", "server.key", "store.p12", "tls.pem", "a.PEM")
         ),
+        *((name, "x") for name in ("credentials.json", "client_secret_1.apps.googleusercontent.com.json", ".npmrc")),
+        *((name, "x") for name in (".vault-token", "prod.env", "kubeconfig", "dev.kubeconfig", ".dockerconfigjson")),
         *((name, KEY) for name in ("deploy_key", "keys.txt", "both.pem")),
         ("google.json", '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nAAAA"}'),
     ],
@@ -54,6 +56,7 @@ def test_secret_files_are_not_uploaded(folder: Path, way: str, path: str, text: 
 def test_files_that_only_resemble_secrets_are_uploaded(folder: Path, way: str):
     """Certificates, public keys and templates are uploaded."""
     files = {"ca.pem": CERTIFICATE, "id_rsa.pub": "ssh-rsa A", ".env.example": "A=", "keys.py": f"HEAD = {KEY!r}"}
+    files |= {"example.env": "A=", "credentials.py": "", "kubeconfig.py": ""}
     for name, text in files.items():
         (folder / "dags" / name).write_text(text)
     WAYS[way](folder)
