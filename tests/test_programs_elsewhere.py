@@ -132,11 +132,15 @@ def test_programs_for_containers_load_on_python_3_8(path: Path, python38: str, t
     """Python 3.8 compiles and imports each program for containers."""
     (tmp_path / "boto3.py").write_text(FAKE_BOTO3)
     (tmp_path / "airflow_ecs_sync.py").write_text((SOURCES / "in_container/dag_sync.py").read_text())
-    bundles = tmp_path / "airflow/dag_processing/bundles"
-    bundles.mkdir(parents=True)
-    for folder in (bundles, *bundles.parents[:2]):
-        (folder / "__init__.py").write_text("")
-    (bundles / "base.py").write_text("class BaseDagBundle: pass\n")
+    for module, name in (
+        ("airflow/dag_processing/bundles/base", "BaseDagBundle"),
+        ("airflow/providers/amazon/aws/executors/ecs/ecs_executor", "AwsEcsExecutor"),
+    ):
+        file = tmp_path / f"{module}.py"
+        file.parent.mkdir(parents=True)
+        for folder in (file.parent, *file.parent.relative_to(tmp_path).parents[:-1]):
+            (tmp_path / folder / "__init__.py").write_text("")
+        file.write_text(f"class {name}: pass\n")
     shutil.copy(path, tmp_path / "program.py")
     subprocess.run([python38, "-W", "error", "-c", "import program"], cwd=tmp_path, check=True)
 

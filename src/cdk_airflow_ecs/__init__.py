@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.capacity.cpu_scaling import CpuScaling
     from cdk_airflow_ecs.capacity.ec2 import Ec2Capacity
     from cdk_airflow_ecs.capacity.fargate import Fargate
+    from cdk_airflow_ecs.capacity.managed_instances import ManagedInstances
     from cdk_airflow_ecs.capacity.pools import WorkerPool
     from cdk_airflow_ecs.capacity.queue_scaling import QueueScaling
     from cdk_airflow_ecs.capacity.scaling import ExternalScaling, Scaling
@@ -72,6 +73,7 @@ _MODULES = {
     "ImageDags": "dags.image",
     "LocalExecutor": "executors.local",
     "LocalLogs": "logs.local",
+    "ManagedInstances": "capacity.managed_instances",
     "Permission": "plan",
     "ProviderShare": "capacity.base",
     "QueueScaling": "capacity.queue_scaling",
@@ -117,6 +119,7 @@ __all__ = [
     "ImageDags",
     "LocalExecutor",
     "LocalLogs",
+    "ManagedInstances",
     "Permission",
     "ProviderShare",
     "QueueScaling",

@@ -89,12 +89,14 @@ class RenderContext:
     Args:
         scope: function that returns the construct at a path below the cluster, created if missing.
         offers: the associations of capacity providers, by ECS cluster.
+        machines: capacity providers that the cluster created.
     """
 
     scope: Callable[[str], Construct]
     key: kms.IKey
     ecs_clusters: Mapping[str, ecs.Cluster]
     offers: Mapping[str, IDependable]
+    machines: Sequence[IDependable]
     network: Network
     image: Callable[[Component], Image]
     log_group: logs.ILogGroup

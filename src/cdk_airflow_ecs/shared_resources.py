@@ -125,6 +125,7 @@ class SharedResources:
         self._key_statements = KeyStatements()
         self._resources: dict[str, ClusterResource] = {}
         self._machines: list[tuple[str, Capacity]] = []
+        self._providers: list[IDependable] = []
         self._bindings = {
             "Stack": Binding(attributes={"region": stack.region}),
             **bind_secrets(secrets_scope, self._context, execution_api=settings.version.major >= 3),
@@ -193,6 +194,7 @@ class SharedResources:
             key=self._context.key,
             ecs_clusters={name: cluster.resource for name, cluster in self._ecs_clusters.items()},
             offers=offers,
+            machines=self._providers,
             network=self._network,
             image=partial(self._images.find, settings),
             log_group=self._log_group,
@@ -215,7 +217,9 @@ class SharedResources:
                     vpc=self._network.vpc,
                     subnets=self._network.task_routes,
                 )
-                self._bindings |= capacity.bind(context)
+                bound = capacity.bind(context)
+                self._bindings |= bound
+                self._providers += [provider for binding in bound.values() for provider in binding.dependencies]
 
     def _make_cluster(self, name: str, settings: Settings) -> EcsCluster:
         stack, insights = self._context.stack, settings.container_insights

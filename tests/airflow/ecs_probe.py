@@ -20,7 +20,7 @@ def main() -> None:
     names = ExecutorLoader.get_executor_names()
     found: dict = {"names": [[name.alias, name.module_path] for name in names]}
     if configs := json.loads(sys.argv[1]):
-        executor = ExecutorLoader.load_executor(ECS)
+        executor = ExecutorLoader.load_executor(sys.argv[2] if len(sys.argv) > 2 else ECS)
         # Skip the connection check and the description of the cluster, because they would call AWS.
         run_task = executor.ecs.meta.service_model.operation_model("RunTask").input_shape
         found["attempts"] = executor.max_run_task_attempts

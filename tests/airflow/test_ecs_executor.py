@@ -9,7 +9,15 @@ from types import SimpleNamespace
 import pytest
 from containers import REPOSITORY, Machine
 
-from cdk_airflow_ecs import AirflowVersion, CeleryExecutor, EcsExecutor, SeveralExecutors
+from cdk_airflow_ecs import (
+    AirflowVersion,
+    CeleryExecutor,
+    Ec2Capacity,
+    EcsExecutor,
+    ExecutorContext,
+    ManagedInstances,
+    SeveralExecutors,
+)
 from cdk_airflow_ecs.testing import plan_of
 
 pytestmark = pytest.mark.airflow
@@ -36,6 +44,7 @@ ATTRIBUTES = {
     ("Logs", "uri"): "s3://logs/task-logs",
     ("Dags", "uri"): "s3://dags",
     ("Dags", "bucket_name"): "dags",
+    ("Capacity/gpu", "name"): "gpu-machines",
 }
 SECRETS = dict.fromkeys(
     (
@@ -106,6 +115,21 @@ def test_a_dag_can_override_the_size_of_an_executor_task_on_spot(release, tmp_pa
     larger = {**spot, "overrides": {**spot["overrides"], **LARGER["overrides"]}}
     assert found.calls[:2] == [[spot, ""], [larger, ""]]
     assert "Invalid type for parameter overrides.cpu" in found.calls[2][1]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("capacity", [Ec2Capacity(provider="gpu-machines", gpu=1), ManagedInstances(name="gpu")])
+def test_the_run_task_call_on_instances_has_no_platform_version(release, capacity, tmp_path):
+    """ECS accepts a platform version only for Fargate; the provider's executor would send "LATEST"."""
+    executor = EcsExecutor(capacity=capacity)
+    (tmp_path / "config").mkdir()
+    for name, text in executor.plan(ExecutorContext(version=AirflowVersion.of(release))).image_files.items():
+        (tmp_path / "config" / name).write_text(text)
+    module = "airflow_ecs_executor.EcsExecutorOnInstances"
+    found = run(release, executor, "scheduler", tmp_path, "ecs_probe.py", json.dumps([{}]), module)
+    expected = call(capacityProviderStrategy=[{"capacityProvider": "gpu-machines", "weight": 1}])
+    del expected["platformVersion"]
+    assert (found.names, found.calls) == ([[None, module]], [[expected, ""]])
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from aws_cdk import App, CfnParameter, Fn, Stack
+from aws_cdk import App, CfnParameter, Fn, Size, Stack
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -114,6 +114,7 @@ def names() -> dict:
         "repository": ecr.Repository.from_repository_name(stack, "Repository", "airflow"),
         "bucket": s3.Bucket.from_bucket_name(stack, "Bucket", "logs"),
         "log_group": logs.LogGroup.from_log_group_name(stack, "Logs", "airflow"),
+        "requirements": ec2.InstanceRequirementsConfig(v_cpu_count_min=4, memory_min=Size.gibibytes(16)),
         "parameter": CfnParameter(stack, "Parameter", type="Number").value_as_number,
     }
 

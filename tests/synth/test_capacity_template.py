@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 
 import pytest
@@ -10,7 +11,16 @@ from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 
-from cdk_airflow_ecs import CeleryExecutor, Ec2Capacity, WorkerPool
+from cdk_airflow_ecs import (
+    AirflowImage,
+    CeleryExecutor,
+    Ec2Capacity,
+    EcsExecutor,
+    ManagedInstances,
+    SeveralExecutors,
+    WorkerPool,
+)
+from judges.order import faults
 from synthesis import add_cluster, flat, references, resources, synthesize
 
 ASSOCIATIONS = "AWS::ECS::ClusterCapacityProviderAssociations"
@@ -37,6 +47,25 @@ def on_asg(bottlerocket=False):
         capacity = Ec2Capacity(provider=asg_provider(stack, vpc, image), gpu=1)
         pools = [WorkerPool("default"), WorkerPool("gpu", cpu=3500, memory_mib=14_000, capacity=capacity)]
         add_cluster(stack, vpc=vpc, executor=lambda _: CeleryExecutor(pools=pools))
+
+    return synthesize(build).templates["Data"]
+
+
+@functools.cache
+def on_managed_instances(later=False):
+    """Return the template of a cluster with three uses of ECS Managed Instances; with *later*, two are added later."""
+    gpu = ManagedInstances(name="gpu", gpu=1, instance_types=["g6.*"], spot=True, storage_gib=100)
+    pool = WorkerPool("gpu", cpu=3500, memory_mib=14_000, capacity=gpu)
+
+    def build(app):
+        pools = [WorkerPool("default"), *([] if later else [pool])]
+        executor = SeveralExecutors([CeleryExecutor(pools=pools), EcsExecutor(capacity=ManagedInstances())])
+        cluster = add_cluster(
+            Stack(app, "Data"), executor=lambda _: executor, image=AirflowImage.registry("ghcr.io/acme/airflow:1")
+        )
+        if later:
+            cluster.add_worker_pool(pool)
+        cluster.add_ecs_task("train", capacity=gpu, image=ecs.ContainerImage.from_registry("python:3.13"))
 
     return synthesize(build).templates["Data"]
 
@@ -80,6 +109,73 @@ def test_instances_of_the_user_join_the_cluster_and_keep_their_role_from_tasks(b
     cluster, _ = only(found, "AWS::ECS::Cluster")
     assert cluster in references(machine["UserData"])
     assert line in flat(machine["UserData"]["Fn::Base64"]).splitlines()
+
+
+def test_managed_instances_satisfy_the_requirements_of_a_gpu_pool():
+    """ECS selects instances with an NVIDIA GPU, of the given types, as Spot Instances."""
+    _, provider = only(on_managed_instances(), "AWS::ECS::CapacityProvider", "AirflowCapacitygpu")
+    launch = provider["ManagedInstancesProvider"]["InstanceLaunchTemplate"]
+    assert launch["InstanceRequirements"] == {
+        "AcceleratorCount": {"Min": 1},
+        "AcceleratorManufacturers": ["nvidia"],
+        "AcceleratorTypes": ["gpu"],
+        "AllowedInstanceTypes": ["g6.*"],
+        "MemoryMiB": {"Min": 1024},
+        "VCpuCount": {"Min": 1},
+    }
+    assert (launch["CapacityOptionType"], launch["StorageConfiguration"]) == ("SPOT", {"StorageSizeGiB": 100})
+    _, service = only(on_managed_instances(), "AWS::ECS::Service", "AirflowPoolsgpu")
+    assert "PlatformVersion" not in service
+
+
+def test_each_managed_capacity_provider_belongs_to_the_ecs_cluster_of_its_tasks():
+    """No association lists them, because ECS rejects it."""
+    found = on_managed_instances()
+    clusters = {
+        key[: len("AirflowTaskCapacitygpu")]: references(each["Properties"]["ClusterName"])
+        for key, each in resources(found, "AWS::ECS::CapacityProvider").items()
+    }
+    cluster, tasks = sorted(resources(found, "AWS::ECS::Cluster"))
+    assert sorted((key[:17], *ids) for key, ids in clusters.items()) == [
+        ("AirflowCapacityde", cluster),
+        ("AirflowCapacitygp", cluster),
+        ("AirflowTaskCapaci", tasks),
+    ]
+    assert resources(found, ASSOCIATIONS) == {}
+
+
+def test_roles_of_managed_instances_have_only_permissions_of_the_agent():
+    """The instance role can register instances only in its ECS cluster; only this role can be passed to EC2."""
+    found = on_managed_instances()
+    key, role = only(found, "AWS::IAM::Role", "AirflowCapacitygpuInstanceRole")
+    allowed = [(s["Action"], s["Resource"]) for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
+    assert [actions for actions, arn in allowed if arn == "*"] == ["ecs:DiscoverPollEndpoint"]
+    cluster = min(resources(found, "AWS::ECS::Cluster"))
+    assert all(cluster in references(arn) for _, arn in allowed if arn != "*")
+    _, infrastructure = only(found, "AWS::IAM::Role", "AirflowCapacitygpuInfrastructureRole")
+    (policy,) = infrastructure["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Action"], references(statement["Resource"])) == ("iam:PassRole", {key})
+    _, group = only(found, "AWS::EC2::SecurityGroup", "AirflowCapacitygpu")
+    assert "SecurityGroupIngress" not in group
+    assert [rule["FromPort"] for rule in group["SecurityGroupEgress"]] == [443]
+
+
+@pytest.mark.parametrize(
+    "template", [on_asg, on_managed_instances, functools.partial(on_managed_instances, later=True)]
+)
+def test_the_resources_of_other_machines_have_the_required_order(template):
+    """Machines exist before the tasks on them, and are deleted after them."""
+    assert faults(template()) == []
+
+
+def test_the_order_judge_detects_a_gate_that_does_not_wait_for_capacity_providers():
+    """Otherwise, ECS would delete machines while the migration gate stops tasks on them."""
+    changed = copy.deepcopy(on_managed_instances())
+    providers = {*resources(changed, "AWS::ECS::CapacityProvider")}
+    for gate in resources(changed, "Custom::AirflowMigration").values():
+        gate["DependsOn"] = [each for each in gate["DependsOn"] if each not in providers]
+    assert [line for line in faults(changed) if "CapacitygpuProvider" in line]
 
 
 def test_tasks_outside_fargate_cannot_be_in_public_subnets():

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
 
 
 def check_capacities(components: Iterable[Component]) -> None:
-    """Raise an error if the machines of one capacity provider would have to be in two ECS clusters."""
+    """Raise an error if machines of one capacity provider would be in two ECS clusters, or two have the same name."""
     users: dict[object, Component] = {}
+    named: dict[object, Component] = {}
     for component in components:
+        for share in component.capacity.strategy:
+            first = named.setdefault(share.provider, component)
+            if not isinstance(share.provider, str) and first.capacity != component.capacity:
+                raise IncompatibleArgumentsError(
+                    f"{first.name} and {component.name} have different {type(component.capacity).__name__} with the"
+                    " same name. Pass name= to one of them"
+                )
         for provider in component.capacity.providers:
             first = users.setdefault(provider, component)
             is_ec2 = component.capacity.compatibility == "EC2"

@@ -24,7 +24,7 @@ CPU: Final = (128, 196_608)
 # The memory with which Airflow's smallest process starts; ECS has no minimum for tasks outside Fargate.
 _MEMORY_MIB: Final = 512
 # GPUs of the largest EC2 instances (Amazon EC2 instance types, "Accelerated computing").
-_GPUS: Final = 16
+GPUS: Final = 16
 # Names that ECS reserves (Amazon ECS API Reference, CreateCapacityProvider, name).
 _RESERVED: Final = r"(?i)(aws|ecs|fargate)"
 
@@ -65,7 +65,7 @@ class Ec2Capacity(Capacity):
                 f"Ec2Capacity provider must be {accepted}, got {validation.shown(self.provider)}, a name that ECS"
                 " reserves. For Fargate Spot, use capacity=Fargate(spot=True)"
             )
-        validation.integer("Ec2Capacity gpu", self.gpu, 0, _GPUS)
+        validation.integer("Ec2Capacity gpu", self.gpu, 0, GPUS)
 
     @property
     def compatibility(self) -> Compatibility:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.airflow import AirflowVersion
-from cdk_airflow_ecs.capacity.fargate import Fargate
+from cdk_airflow_ecs.capacity.base import Capacity
+from cdk_airflow_ecs.capacity.choice import chosen_capacity
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_owner import UserOptions, json_object
 from cdk_airflow_ecs.plan import Json, Option, Ref, Value
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _TASK: Final = "Tasks/executor"
 _CONTAINER: Final = "task"
+_CLASS: Final = "airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor"
+_MODULE: Final = "airflow_ecs_executor"
 _SECTION: Final = "aws_ecs_executor"
 _RUN_TASK_KWARGS: Final = (_SECTION, "run_task_kwargs")
 # RunTask arguments that the executor derives from other options, or that conflict with its own.
@@ -41,7 +45,7 @@ _AIRFLOWS_OWN: Final = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcsExecutor(Executor, TaskSize):
-    """Run each task as a separate Fargate task: no idle costs, no shared machines.
+    """Run each task as a separate ECS task, by default on Fargate: no idle costs, no shared machines.
 
     Tasks start 30 to 90 seconds after they were scheduled, because Fargate pulls the image. ``queue=`` has no effect.
     Logs appear in S3 when a task ends; ``LocalLogs`` is not supported.
@@ -51,12 +55,14 @@ class EcsExecutor(Executor, TaskSize):
         memory_mib: memory of each task in MiB.
         ephemeral_storage_gib: disk of each task, 21 to 200 GiB. The default is 20 GiB.
         spot: use Fargate Spot, up to 70 % cheaper. AWS can stop tasks with two minutes' notice, so set retries.
+        capacity: other machines than Fargate, such as ``ManagedInstances(gpu=1)``. Images then get a Python module, as
+            with ``SqsBroker``.
         environment: further environment variables; see :class:`Service`.
         max_run_task_attempts: attempts to run a task that fails to start, or whose container fails.
         alias: its name in DAGs with :class:`SeveralExecutors`: ``executor="ecs"``.
 
     Raises:
-        ValueError: if Fargate does not offer the size, or another argument is invalid.
+        ValueError: if the machines do not offer the size, or another argument is invalid.
 
     Examples:
         >>> EcsExecutor(cpu=4096, memory_mib=16384, spot=True).alias
@@ -64,14 +70,13 @@ class EcsExecutor(Executor, TaskSize):
     """
 
     spot: bool = False
+    capacity: Capacity | None = None
     environment: Mapping[str, str | ecs.Secret] = field(default_factory=dict)
     max_run_task_attempts: int = 5
     alias: str = "ecs"
 
     def __post_init__(self) -> None:
-        self.check_size("EcsExecutor")
-        if not isinstance(self.spot, bool):
-            raise ValueError(f"EcsExecutor spot must be True or False, got {validation.shown(self.spot)}")
+        self.check_size("EcsExecutor", self._capacity)
         validation.integer("EcsExecutor max_run_task_attempts", self.max_run_task_attempts, 1, tokens=True)
         validation.name("EcsExecutor alias", self.alias, underscores=True)
         if self.alias in _AIRFLOWS_OWN:
@@ -82,8 +87,12 @@ class EcsExecutor(Executor, TaskSize):
         _ = self._service  # validates the other arguments
 
     @property
-    def _capacity(self) -> Fargate:
-        return Fargate(spot=self.spot)
+    def _capacity(self) -> Capacity:
+        return chosen_capacity("EcsExecutor", self.spot, self.capacity)
+
+    @property
+    def _on_fargate(self) -> bool:
+        return self._capacity.compatibility == "FARGATE"
 
     @property
     def _service(self) -> Service:
@@ -91,14 +100,16 @@ class EcsExecutor(Executor, TaskSize):
 
     def plan(self, context: ExecutorContext) -> ExecutorPlan:
         """See :meth:`Executor.plan`."""
-        if self.spot and context.version < _SPOT_SINCE:
+        if self._capacity.strategy and context.version < _SPOT_SINCE:
+            argument = "spot=True" if self.capacity is None else "capacity=…"
             raise ValueError(
-                f"EcsExecutor(spot=True) requires Airflow {_SPOT_SINCE} or newer, got {context.version}: the amazon"
+                f"EcsExecutor({argument}) requires Airflow {_SPOT_SINCE} or newer, got {context.version}: the amazon"
                 " provider of older releases also sends the launch type FARGATE, which ECS rejects"
             )
         needs: set[Need] = {"execution-api"} if context.version.major >= 3 else {"database", "fernet"}
         return ExecutorPlan(
-            class_path="airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor",
+            class_path=_CLASS if self._on_fargate else f"{_MODULE}.EcsExecutorOnInstances",
+            image_files={} if self._on_fargate else {f"{_MODULE}.py": program("ecs_executor_on_instances")},
             alias=self.alias,
             loader_config=self._config(),
             tasks=(
@@ -123,8 +134,11 @@ class EcsExecutor(Executor, TaskSize):
     def relied_upon(self, version: AirflowVersion) -> Mapping[str, Mapping[Option, Value]]:
         """See :meth:`OptionOwner.relied_upon`."""
         del version
-        places = [(_SECTION, name) for name in ("launch_type", "capacity_provider_strategy")]
-        return {"whose executor sets where its tasks run": {o: "" for o in places if o not in self._config()}}
+        places = {"launch_type": "", "capacity_provider_strategy": "", "platform_version": "LATEST"}
+        options = {(_SECTION, name): value for name, value in places.items()}
+        return {
+            "whose executor sets where its tasks run": {o: v for o, v in options.items() if o not in self._config()}
+        }
 
     def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
         """See :meth:`OptionOwner.check_options`."""
@@ -132,9 +146,9 @@ class EcsExecutor(Executor, TaskSize):
         for source, options in given:
             kwargs = options.get(_RUN_TASK_KWARGS, "{}")
             names = set(json_object(kwargs) or {})
-            if json_object(kwargs) is None and is_token(kwargs) and self.spot:
+            if json_object(kwargs) is None and is_token(kwargs) and self._capacity.strategy:
                 raise IncompatibleArgumentsError(
-                    f"[{_SECTION}] run_task_kwargs by {source} is known only at deploy time, and EcsExecutor(spot=True)"
+                    f"[{_SECTION}] run_task_kwargs by {source} is known only at deploy time, and EcsExecutor"
                     " adds its capacity provider to it. Pass JSON text that contains the token instead"
                 )
             if json_object(kwargs) is None and not is_token(kwargs):
@@ -146,11 +160,11 @@ class EcsExecutor(Executor, TaskSize):
             if twice := sorted(names & {spelled for name in ours for spelled in (name, _camel(name))}):
                 raise IncompatibleArgumentsError(
                     f"[{_SECTION}] run_task_kwargs by {source} sets {', '.join(twice)}, which the cluster sets. For"
-                    " Fargate Spot, use EcsExecutor(spot=True)"
+                    " Fargate Spot, use EcsExecutor(spot=True), for other machines capacity="
                 )
 
     def complete_options(self, options: Mapping[Option, Value]) -> Mapping[Option, Value]:
-        """Add tag propagation, and the capacity provider of Spot, to the user's ``run_task_kwargs``."""
+        """Add tag propagation, and the capacity provider, to the user's ``run_task_kwargs``."""
         given = options.get(_RUN_TASK_KWARGS, "{}")
         more = json_object(given)
         if more is None and is_token(given):
@@ -174,7 +188,7 @@ class EcsExecutor(Executor, TaskSize):
             "container_name": _CONTAINER,
             # The ARN includes the revision, so that after a rollback, the scheduler starts tasks of its own deploy.
             "task_definition": Ref(_TASK, "task_definition_arn"),
-            "platform_version": "LATEST",
+            **({"platform_version": "LATEST"} if self._on_fargate else {}),
             "subnets": Ref("Network", "task_subnets"),
             "security_groups": Ref(_TASK, "security_group_id"),
             "assign_public_ip": Ref("Network", "assign_public_ip"),

@@ -33,7 +33,7 @@ def gate_services(
         gate = build_gate(context.scope("Gate"), migration, context=context, key=context.key, snapshots=snapshots)
         gate.resource.node.add_dependency(*_bound_before(context))
     gate.drain(context.ecs_clusters)
-    gate.resource.node.add_dependency(*awaited_by_gate(added, context.offers.values()))
+    gate.resource.node.add_dependency(*awaited_by_gate(added, [*context.offers.values(), *context.machines]))
     for part in added:
         if part.service is not None and part.component.kind == "service":
             part.service.node.add_dependency(gate.resource, part.execution_role)
