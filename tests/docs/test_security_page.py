@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -116,6 +117,13 @@ RENDERED: dict[str, tuple[str, str, set[str]]] = {
         "AirflowAirflowTasksdatabasecleanupScheduleRole",
         {"ecs:RunTask", "ecs:TagResource", "iam:PassRole", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
     ),
+    "instances of `ManagedInstances`": (
+        "gpu-pool",
+        "AirflowCapacitygpuInstanceRole",
+        {"ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:RegisterContainerInstance", "ecs:StartTelemetrySession"}
+        | {"ecs:PutSystemLogEvents", "ecs:SubmitAttachmentStateChanges", "ecs:SubmitTaskStateChange"},
+    ),
+    "ECS, for `ManagedInstances`": ("gpu-pool", "AirflowCapacitygpuInfrastructureRole", {"iam:PassRole"}),
     "RDS": (
         "quickstart",
         "AirflowDatabaseMonitoringRole",
@@ -189,7 +197,9 @@ def test_each_iam_role_of_the_examples_is_on_the_security_page(name: str):
             yours = not role.startswith(("Airflow", "Custom"))
             assert yours or re.match(f"({known})[0-9A-F]{{8}}$", role), role
             for policy in resource["Properties"].get("ManagedPolicyArns", ()):
-                assert policy["Fn::Sub"].rpartition("/")[2] in rows()[list(RENDERED)[-1]]
+                (managed,) = re.findall("policy/(?:service-role/)?(\\w+)", json.dumps(policy))
+                (row,) = [row for row, (_, prefix, _) in RENDERED.items() if role.startswith(prefix)]
+                assert f"`{managed}`" in rows()[row]
 
 
 def test_the_kms_key_encrypts_the_resources_in_the_section_at_rest():

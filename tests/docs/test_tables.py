@@ -542,6 +542,7 @@ COSTED = {
     "ecs-operator": "Operator",
     "worker-pools": "Pools",
     "scale-to-zero": "Scaled",
+    "gpu-pool": "Gpu",
 }
 
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.xdist_group("examples")
 
 # Together with the cluster in the test below, these examples contain every construct.
 EXAMPLES = ("quickstart", "production", "aurora", "celery-sqs", "celery-redis-container", "ecs-operator")
-NAMED = re.compile("^(Components|Pools|Tasks|AirflowTasks|Images|Broker/Queues)/[^/]+")
+EXAMPLES += ("gpu-pool",)
+NAMED = re.compile("^(Components|Pools|Capacity|Tasks|AirflowTasks|Images|Broker/Queues)/[^/]+")
 # Constructs beside a resource that hold its security group rules and key grants.
 UNNAMED = ("Peer", "KeyPeer")
 

@@ -567,6 +567,10 @@ VIEWS: dict[str, View] = {
         {"ClusterSettings": "settings"},
         {"Arn": "clusterArn"},
     ),
+    "AWS::ECS::CapacityProvider": View(
+        one("ecs", "describe_capacity_providers", "capacityProviders", "capacityProviders[0]"),
+        {"ClusterName": "cluster"},
+    ),
     "AWS::ECS::ClusterCapacityProviderAssociations": View(
         one("ecs", "describe_clusters", "clusters", "clusters[0]"), {"Cluster": "clusterName"}
     ),
@@ -585,6 +589,10 @@ VIEWS: dict[str, View] = {
     ),
     "AWS::ElasticLoadBalancingV2::TargetGroup": View(target_group),
     "AWS::IAM::Role": View(role),
+    "AWS::IAM::InstanceProfile": View(
+        one("iam", "get_instance_profile", "InstanceProfileName", "InstanceProfile", many=False),
+        {"Roles": "Roles[].RoleName"},
+    ),
     "AWS::IAM::Policy": View(policy),
     "AWS::Lambda::Function": View(
         one("lambda", "get_function", "FunctionName", "Configuration", many=False),

@@ -1,5 +1,7 @@
 """Deploys clusters with Fargate Spot, ECS tasks and worker pools in an emulated AWS account."""
 
+import re
+
 import pytest
 
 from . import readback
@@ -37,6 +39,31 @@ def test_services_are_created_after_their_capacity_providers(name, emulator):
     ]
     assert waits
     assert all(made.index(offer) < made.index(key) for offer, key in waits)
+
+
+def test_tasks_outside_fargate_run_as_processes(emulator):
+    """RunTask starts a task on a managed instance, and rejects a platform version, as AWS does."""
+    emulator.deploy(REPOSITORY / "tests/emulator/apps/machines.py")
+    stack = readback.Stack(emulator.client, "Machines")
+    assert [line for name in stack.bodies for line in stack.differences(name)] == []
+    ecs = emulator.client("ecs")
+    resources = emulator.client("cloudformation").describe_stack_resources(StackName="Machines")["StackResources"]
+    ids = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+    (provider,) = [found for key, found in ids.items() if key.startswith("AirflowCapacitygpuProvider")]
+    (cluster,) = [found for key, found in ids.items() if key.startswith("AirflowCluster")]
+    subnets = [found for key, found in ids.items() if key.startswith("AirflowVpcPrivateSubnet1Subnet")]
+    (definition,) = [found for key, found in ids.items() if key.startswith("AirflowTasksexecutorTaskDefinition")]
+    groups = [found for key, found in ids.items() if re.fullmatch("AirflowTasksexecutorSecurityGroup[0-9A-F]{8}", key)]
+    on_gpu = {
+        "cluster": cluster,
+        "taskDefinition": definition,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": subnets, "securityGroups": groups}},
+        "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
+    }
+    (task,) = ecs.run_task(**on_gpu)["tasks"]
+    assert task["capacityProviderName"] == provider
+    with pytest.raises(ecs.exceptions.InvalidParameterException, match="platform version"):
+        ecs.run_task(**on_gpu, platformVersion="LATEST")
 
 
 def finished(emulator, stack, status):

@@ -86,7 +86,8 @@ def _infrastructure_role(scope: Construct, instance_role: iam.IRole) -> iam.Role
             )
         },
     )
-    acknowledge(role, "AwsSolutions-IAM4", "AWS extends this policy when ECS Managed Instances needs more permissions")
+    rule = f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_POLICY}]"
+    acknowledge(role, rule, "AWS extends this policy when ECS Managed Instances needs more permissions")
     return role
 
 

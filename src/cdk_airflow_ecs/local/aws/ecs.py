@@ -21,6 +21,21 @@ class Cluster(Resource):
     attributes = {"Arn": "clusterArn"}
 
 
+class CapacityProvider(Resource):
+    type = "AWS::ECS::CapacityProvider"
+    service = "ecs"
+    fixed = {"Name", "ClusterName"}
+    renames = {"ClusterName": "cluster"}
+    name = ("Name", 255)
+    creates = ("create_capacity_provider", "capacityProvider.name")
+    deletes = "delete_capacity_provider"
+    key = "capacityProvider"
+
+    def update(self, physical_id, p, old):
+        self.delete(physical_id, old)
+        return self.make({**p, "Name": physical_id})
+
+
 class CapacityProviderAssociations(Resource):
     type = "AWS::ECS::ClusterCapacityProviderAssociations"
     service = "ecs"

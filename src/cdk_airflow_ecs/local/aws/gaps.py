@@ -22,11 +22,12 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.moto_api import state_manager
 from moto.s3.models import FakeBucket
 
-from . import autoscaling, caches, lambdas, metrics, protection, queues
+from . import autoscaling, caches, lambdas, machines, metrics, protection, queues
 from .account import Account
 
 # Operations some of whose parameters moto drops, and the response member that has the resource.
 KEPT = {
+    "CreateCapacityProvider": "capacityProvider",
     "CreateService": "service",
     "CreateReplicationGroup": "ReplicationGroup",
     "CreateDBInstance": "DBInstance",
@@ -301,6 +302,7 @@ def what_may_be_missing() -> None:
 
 def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[Task, str], None] | None = None) -> None:
     """Apply all patches; *start* receives each task to run, *stop* each task to stop with the reason."""
+    machines.without_instances()
     run_tasks(start)
     functions(account)
     final_cache_snapshots(account)
@@ -318,6 +320,7 @@ def fill(account: Account, start: Callable[[Task, Any], None], stop: Callable[[T
         unguarded_buckets,
         backups_of_file_systems,
         what_may_be_missing,
+        machines.without_groups,
         protection.protect_tasks,
         queues.one_at_a_time,
         caches.show_nodes,

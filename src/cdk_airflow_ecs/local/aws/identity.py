@@ -48,6 +48,29 @@ class Role(Resource):
         self.api.delete_role(RoleName=physical_id)
 
 
+class InstanceProfile(Resource):
+    type = "AWS::IAM::InstanceProfile"
+    service = "iam"
+    fixed = {"InstanceProfileName", "Path"}
+    name = ("InstanceProfileName", 128)
+    key = "InstanceProfileName"
+    describes = ("get_instance_profile", "InstanceProfileName", "InstanceProfile")
+    attributes = {"Arn": "Arn"}
+
+    def create(self, unique, p):
+        roles = p.pop("Roles", [])
+        p = self.named(unique, p)
+        self.call("create_instance_profile", p)
+        for role in roles:
+            self.api.add_role_to_instance_profile(InstanceProfileName=p["InstanceProfileName"], RoleName=role)
+        return p["InstanceProfileName"]
+
+    def delete(self, physical_id, p):
+        for role in p.get("Roles", []):
+            self.api.remove_role_from_instance_profile(InstanceProfileName=physical_id, RoleName=role)
+        self.api.delete_instance_profile(InstanceProfileName=physical_id)
+
+
 class Policy(Resource):
     """An inline policy of one or more roles."""
 
