@@ -30,6 +30,7 @@ EXAMPLES = {
     "mixed-executors": ("Mixed", 5, 7),
     "aurora": ("Aurora", 5, 6),
     "scale-to-zero": ("Scaled", 6, 7),
+    "gpu-pool": ("Gpu", 6, 7),
     "celery-redis-container": ("AirflowDev", 7, 8),
 }
 RUN = """

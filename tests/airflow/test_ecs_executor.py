@@ -122,9 +122,10 @@ def test_a_dag_can_override_the_size_of_an_executor_task_on_spot(release, tmp_pa
 def test_the_run_task_call_on_instances_has_no_platform_version(release, capacity, tmp_path):
     """ECS accepts a platform version only for Fargate; the provider's executor would send "LATEST"."""
     executor = EcsExecutor(capacity=capacity)
-    (tmp_path / "config").mkdir()
+    config = tmp_path / "scheduler/config"
+    config.mkdir(parents=True)
     for name, text in executor.plan(ExecutorContext(version=AirflowVersion.of(release))).image_files.items():
-        (tmp_path / "config" / name).write_text(text)
+        (config / name).write_text(text)
     module = "airflow_ecs_executor.EcsExecutorOnInstances"
     found = run(release, executor, "scheduler", tmp_path, "ecs_probe.py", json.dumps([{}]), module)
     expected = call(capacityProviderStrategy=[{"capacityProvider": "gpu-machines", "weight": 1}])
