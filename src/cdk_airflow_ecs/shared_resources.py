@@ -209,7 +209,8 @@ class SharedResources:
 
     def _bind_machines(self, ecs_cluster: str, capacities: Sequence[Capacity]) -> None:
         for capacity in capacities:
-            if (ecs_cluster, capacity) not in self._machines:
+            # Fargate has no machines, and the context costs calls to CDK.
+            if capacity.compatibility != "FARGATE" and (ecs_cluster, capacity) not in self._machines:
                 self._machines.append((ecs_cluster, capacity))
                 context = MachinesContext(
                     scope=self._scope,
