@@ -209,7 +209,7 @@ class AirflowCluster(ClusterAdditions, Construct):
         observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)
         if self._observed is None:
             add_outputs(self, observed)
-        attach_scaling(added, observed)
+        attach_scaling(added, observed, maintenance=settings.maintenance)
         self._plan, self._rendered, self._observed = plan, rendered, observed
         return replace(context, rendered=rendered)
 

@@ -139,7 +139,7 @@ def _component(
         containers=tuple(containers),
         cpu=size.cpu,
         memory_mib=size.memory_mib,
-        count=0 if settings.maintenance else _count(service),
+        count=0 if settings.maintenance and not (service.scaling and service.scaling.pauses) else _count(service),
         scaling=service.scaling,
         ephemeral_storage_gib=size.ephemeral_storage_gib,
         enable_exec=default_exec if service.enable_exec is None else service.enable_exec,

@@ -37,10 +37,11 @@ def test_cpu_scaling_changes_only_the_count_of_the_web_component(line):
     assert before.edges == after.edges
 
 
-def test_maintenance_stops_a_scaled_web_component():
-    """With maintenance=True, the desired count of the web component is zero."""
+def test_the_scaler_stops_the_web_component_during_maintenance():
+    """With maintenance=True, a web component with CpuScaling has no desired count: its scalable target sets zero."""
     plan = plan_of(services={"ApiServer": SCALED}, maintenance=True)
-    assert (plan.component("ApiServer").count, plan.component("ApiServer").scaling) == (0, CpuScaling())
+    assert (plan.component("ApiServer").count, plan.component("ApiServer").scaling) == (None, CpuScaling())
+    assert plan.component("Scheduler").count == 0
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,12 @@ def test_maintenance_stops_a_scaled_web_component():
         (lambda: CpuScaling(requests_per_target=0), r"requests_per_target must be an integer \(1 or more\), got 0"),
         (lambda: CpuScaling(schedules="night"), "CpuScaling schedules must be a list such as"),
         (lambda: CpuScaling(schedules=[night(max_count=1), night(min_count=1)]), "two are named 'night'"),
-        (lambda: CpuScaling(schedules=[night(max_count=0)]), "at least 1.*maintenance=True"),
+        (
+            lambda: CpuScaling(min_count=2, schedules=[night(max_count=1)]),
+            "min_count can be 2 then. Pass min_count= too",
+        ),
+        (lambda: CpuScaling(schedules=[night(min_count=9)]), "max_count can be 4 then. Pass max_count= too"),
+        (lambda: CpuScaling(schedules=[night(min_count=0, max_count=0)]), "at least 1.*maintenance=True"),
         (lambda: CpuScaling(schedules=[night(min_count=0, max_count=2)]), "at least 1.*maintenance=True"),
     ],
 )

@@ -69,12 +69,21 @@ class CpuScaling(Scaling):
                 )
         object.__setattr__(self, "schedules", schedules)
 
+    @property
+    def pauses(self) -> bool:
+        """See :attr:`Scaling.pauses`."""
+        return True
+
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
         """See :meth:`Scaling.attach`."""
         add_schedules(self._scale(service, cluster, self.min_count, self.max_count), self.schedules)
 
     def pause(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """See :meth:`Scaling.pause`."""
+        """See :meth:`Scaling.pause`.
+
+        Application Auto Scaling changes the number of tasks to one within the new limits at once (API Reference,
+        RegisterScalableTarget).
+        """
         self._scale(service, cluster, 0, 0)
 
     def _scale(

@@ -70,13 +70,22 @@ class QueueScaling(Scaling):
         highs = [self.max_count, *(each.max_count for each in self.schedules if each.max_count is not None)]
         return capacities(min(lows + highs), max(lows + highs))
 
+    @property
+    def pauses(self) -> bool:
+        """See :attr:`Scaling.pauses`."""
+        return True
+
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
         """See :meth:`Scaling.attach`."""
         tasks = self._scale(service, cluster, self.min_count, self.max_count)
         add_schedules(tasks, self.schedules)
 
     def pause(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """See :meth:`Scaling.pause`."""
+        """See :meth:`Scaling.pause`.
+
+        Application Auto Scaling changes the number of tasks to one within the new limits at once (API Reference,
+        RegisterScalableTarget).
+        """
         self._scale(service, cluster, 0, 0)
 
     def _scale(

@@ -24,6 +24,15 @@ class Scaling(ABC):
         """
         return False
 
+    @property
+    def pauses(self) -> bool:
+        """Whether :meth:`pause` sets the service to zero tasks. The template then has no desired count.
+
+        With a desired count of zero, CloudFormation would wait for zero tasks before it pauses the scaler, which could
+        start tasks meanwhile.
+        """
+        return False
+
     @abstractmethod
     def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
         """Create the scaler of *service*. Called once per service with this scaling, after everything else exists.

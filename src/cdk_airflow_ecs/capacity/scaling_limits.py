@@ -45,7 +45,35 @@ def check_limits(
     names = [schedule.name for schedule in found]
     if repeated := [name for name in names if names.count(name) > 1]:
         raise IncompatibleArgumentsError(f"{owner} schedules: two are named {repeated[0]!r}. Names must be unique")
+    _check_single_limits(
+        owner, [min_count, *(each.min_count for each in found)], [max_count, *(each.max_count for each in found)], found
+    )
     return found
+
+
+def _check_single_limits(
+    owner: str, minima: Sequence[int | None], maxima: Sequence[int | None], schedules: Sequence[ScalingSchedule]
+) -> None:
+    """Refuse a schedule with one limit that can contradict the other limit, as it is at that time.
+
+    Application Auto Scaling would reject the action when it runs (user guide, "Scheduled scaling").
+    """
+    lowest, highest = _known(minima), _known(maxima)
+    for each in schedules:
+        if each.min_count is None and each.max_count is not None and each.max_count < max(lowest, default=0):
+            raise IncompatibleArgumentsError(
+                f"{owner} schedules: {each.name!r} sets max_count={each.max_count}, but min_count can be"
+                f" {max(lowest)} then. Pass min_count= too"
+            )
+        if each.max_count is None and each.min_count is not None and each.min_count > min(highest, default=MOST_TASKS):
+            raise IncompatibleArgumentsError(
+                f"{owner} schedules: {each.name!r} sets min_count={each.min_count}, but max_count can be"
+                f" {min(highest)} then. Pass max_count= too"
+            )
+
+
+def _known(limits: Sequence[int | None]) -> list[int]:
+    return [each for each in limits if each is not None and not is_token(each)]
 
 
 def add_schedules(tasks: ecs.ScalableTaskCount, schedules: Sequence[ScalingSchedule]) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
-from cdk_airflow_ecs.tokens import is_token
+from cdk_airflow_ecs.schedule_expressions import check_schedule
 
 # Amazon ECS service quotas, "Tasks per service".
 MOST_TASKS: Final = 5_000
-# Application Auto Scaling API Reference, PutScheduledAction: cron has six fields, the last is the year.
-_TIMES: Final = re.compile(r"cron\(\S+( \S+){5}\)|rate\([1-9]\d* \w+\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,8 @@ class ScalingSchedule:
     def __post_init__(self) -> None:
         validation.name("ScalingSchedule name", self.name)
         owner = f"ScalingSchedule {self.name!r}"
-        if not isinstance(self.when, str) or not (is_token(self.when) or _TIMES.fullmatch(self.when)):
-            raise ValueError(
-                f'{owner}: when must be cron(…) with six fields, such as "cron(0 20 ? * MON-FRI *)", at(…) or rate(…),'
-                f" got {validation.shown(self.when)}"
-            )
-        validation.text(f"{owner}: time_zone", self.time_zone, "Europe/Berlin", required=True)
+        validation.text(f"{owner}: when", self.when, "cron(0 20 ? * MON-FRI *)", required=True)
+        check_schedule(f"{owner}: when", self.when, self.time_zone)
         if self.min_count is None and self.max_count is None:
             raise IncompatibleArgumentsError(f"{owner} changes nothing. Pass min_count=, max_count= or both")
         if self.min_count is not None:

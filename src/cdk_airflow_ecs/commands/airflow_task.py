@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -11,14 +10,12 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.process import Need, Process
+from cdk_airflow_ecs.schedule_expressions import check_schedule
 from cdk_airflow_ecs.secret_detection import refuse_command
-from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
 
-_FIELDS: Final = 6
-_RATE: Final = r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)"
 # What a command needs to connect to the database and decrypt connections; with "dags", also to load DAGs.
 DATABASE: Final[frozenset[Need]] = frozenset({"database", "fernet"})
 WITH_DAGS: Final[frozenset[Need]] = DATABASE | {"dags"}
@@ -49,7 +46,7 @@ class AirflowTask(TaskSize):
             )
         refuse_command(f"{task}: command", words)
         object.__setattr__(self, "command", words)
-        check_schedule(task, self.schedule, self.time_zone)
+        check_schedule(f"{task}: schedule", self.schedule, self.time_zone)
         self.check_size(task)
         _ = self.service  # checks the other arguments
 
@@ -73,22 +70,3 @@ class AirflowTask(TaskSize):
             needs=self.needs,
             runs_user_code="dags" in self.needs,
         )
-
-
-def check_schedule(owner: str, schedule: object, time_zone: object) -> None:
-    """Raise ``ValueError`` if EventBridge Scheduler would reject the schedule. Accept tokens and None."""
-    if schedule is not None and not (isinstance(schedule, str) and (is_token(schedule) or _is_schedule(schedule))):
-        raise ValueError(
-            f'{owner}: schedule must be "rate(1 day)" or "cron(0 3 * * ? *)": minutes, hours, day of month, month, day'
-            f" of week and year, one of the days being ?. Got {validation.shown(schedule)}"
-        )
-    validation.text(f"{owner}: time_zone", time_zone, "Europe/Berlin", required=True)
-
-
-def _is_schedule(text: str) -> bool:
-    if re.fullmatch(_RATE, text):
-        return True
-    found = re.fullmatch(r"cron\((.+)\)", text)
-    fields = found[1].split() if found else []
-    # "Day of month" and "day of week" exclude each other (EventBridge Scheduler User Guide, "Schedule types").
-    return len(fields) == _FIELDS and "?" in (fields[2], fields[4])

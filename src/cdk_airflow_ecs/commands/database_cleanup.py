@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.capacity.fargate import check_size
-from cdk_airflow_ecs.commands.airflow_task import AirflowTask, check_schedule
+from cdk_airflow_ecs.commands.airflow_task import AirflowTask
 from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
+from cdk_airflow_ecs.schedule_expressions import check_schedule
 
 if TYPE_CHECKING:
     from cdk_airflow_ecs.airflow import AirflowVersion
@@ -35,8 +36,7 @@ class DatabaseCleanup:
     Args:
         keep_days: age in days after which rows are deleted, 1 to 3650. It must exceed the duration of every DAG run,
             and the period for which you clear and rerun tasks.
-        schedule: EventBridge Scheduler expression: ``cron(minutes hours day-of-month month day-of-week year)``, or
-            ``rate(7 days)``.
+        schedule: EventBridge Scheduler expression ``cron(minutes hours day-of-month month day-of-week year)``.
         time_zone: IANA time zone of the schedule, such as "Europe/Berlin".
         tables: names of tables to clean. The default is every table, except ``dag`` and ``dag_version`` in Airflow 3.0
             to 3.2, whose deletion fails or deletes recent task instances.
@@ -61,7 +61,13 @@ class DatabaseCleanup:
     def __post_init__(self) -> None:
         validation.integer("DatabaseCleanup keep_days", self.keep_days, 1, 3650)
         validation.text("DatabaseCleanup schedule", self.schedule, "cron(0 3 * * ? *)", required=True)
-        check_schedule("DatabaseCleanup", self.schedule, self.time_zone)
+        check_schedule("DatabaseCleanup schedule", self.schedule, self.time_zone)
+        if self.schedule.startswith("rate("):
+            # EventBridge Scheduler User Guide, "Schedule types": without a start date the first run is immediate.
+            raise ValueError(
+                f"DatabaseCleanup schedule must be cron(…), got {validation.shown(self.schedule)}, which deletes rows"
+                ' as soon as it is deployed. Use, for example, "cron(0 3 ? * SUN *)"'
+            )
         check_size("DatabaseCleanup", self.cpu, self.memory_mib)
         tables = validation.items("DatabaseCleanup tables", self.tables, '["log", "xcom"]')
         for table in tables:

@@ -45,10 +45,10 @@ def observe(
     )
 
 
-def attach_scaling(added: Iterable[RenderedComponent], cluster: ObservedCluster) -> None:
+def attach_scaling(added: Iterable[RenderedComponent], cluster: ObservedCluster, *, maintenance: bool) -> None:
     """Create the scaling of each component among *added*, or what remains of it during maintenance."""
     for part in added:
         component = part.component
         if component.scaling is not None:
-            act = component.scaling.attach if component.count is None else component.scaling.pause
+            act = component.scaling.pause if maintenance else component.scaling.attach
             act(cluster.services[component.name], cluster)
