@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os import walk
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -33,6 +34,20 @@ def folder_of(scope: Construct, files: Mapping[str, bytes]) -> Iterator[Path]:
         folder = Path(name, "files").resolve()
         _write(folder, files)
         yield folder
+
+
+def make_readable(scope: Construct, asset_hash: str) -> None:
+    """Make CDK's copy of an asset folder readable by every user, with modes that do not depend on the umask.
+
+    Executable files stay executable, as in Git. With ``cdk synth --no-staging`` there is no copy, and nothing changes.
+    """
+    if scope.node.try_get_context(_NO_STAGING):
+        return
+    folder = Path(cast("Stage", Stage.of(scope)).asset_outdir, f"asset.{asset_hash}")
+    for place, _, names in walk(folder):
+        for path in (Path(place), *(Path(place, name) for name in names)):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

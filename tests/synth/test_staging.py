@@ -56,5 +56,24 @@ def test_lambda_can_read_its_program_from_a_private_installation(tmp_path, monke
     monkeypatch.setattr("cdk_airflow_ecs.migration.gate.resources.files", lambda name: installed)
     private = synthesize(lambda app: add_cluster(Stack(app, "Data")))
     (folder,) = (path for path in sources(private) if (path / "index.py").is_file())
-    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {"index.py": 0o644}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes == {"index.py": 0o644, "snapshots.py": 0o644}
     assert [path.name for path in sources(private)] == [path.name for path in sources(public)]
+
+
+def test_files_beside_a_dockerfile_are_readable_in_the_image(tmp_path):
+    """Docker keeps the modes of copied files, and Airflow is not root in the image."""
+    folder = tmp_path / "airflow"
+    (folder / "scripts").mkdir(parents=True)
+    for name, mode in {"Dockerfile": 0o600, "requirements.txt": 0o600, "scripts/run": 0o700}.items():
+        (folder / name).write_text("FROM apache/airflow:3.3.2\nCOPY requirements.txt /\n")
+        (folder / name).chmod(mode)
+    (folder / "scripts").chmod(0o700)
+    (folder / "latest").symlink_to("scripts/run")
+    (folder / "gone").symlink_to("absent")
+    image = AirflowImage.build(folder)
+    assembly = synthesize(lambda app: add_cluster(Stack(app, "Data"), image=image, dags=S3Dags()))
+    (context,) = (path for path in sources(assembly) if (path / "Dockerfile").is_file())
+    paths = ("requirements.txt", "scripts", "scripts/run")
+    assert [oct((context / path).stat().st_mode & 0o777) for path in paths] == ["0o644", "0o755", "0o755"]
+    assert (folder / "requirements.txt").stat().st_mode & 0o777 == 0o600

@@ -12,7 +12,7 @@ from aws_cdk import aws_ecr_assets as assets
 from aws_cdk import aws_ecs as ecs
 
 from cdk_airflow_ecs.plan import Architecture
-from cdk_airflow_ecs.staging import folder_of
+from cdk_airflow_ecs.staging import folder_of, make_readable
 from cdk_airflow_ecs.upload_exclusions import JUNK, PRIVATE
 
 if TYPE_CHECKING:
@@ -47,4 +47,6 @@ def folder_asset(
             exclude=[f"**/{pattern}" for pattern in (*JUNK, *PRIVATE)],
             platform=assets.Platform.LINUX_ARM64 if arm else assets.Platform.LINUX_AMD64,
         )
+        # COPY keeps modes, and Airflow is not root in the image.
+        make_readable(asset, asset.asset_hash)
     return ecs.ContainerImage.from_docker_image_asset(asset)  # type: ignore[arg-type]  # asset is a DockerImageAsset
