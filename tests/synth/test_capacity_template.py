@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import re
 
 import pytest
 from aws_cdk import App, Stack
@@ -21,7 +22,8 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from judges.order import faults
-from synthesis import add_cluster, flat, references, resources, synthesize
+from judges.updates import refused, replaced
+from synthesis import add_cluster, flat, references, resources, synthesize, template_of
 
 ASSOCIATIONS = "AWS::ECS::ClusterCapacityProviderAssociations"
 
@@ -176,6 +178,20 @@ def test_the_order_judge_detects_a_gate_that_does_not_wait_for_capacity_provider
     for gate in resources(changed, "Custom::AirflowMigration").values():
         gate["DependsOn"] = [each for each in gate["DependsOn"] if each not in providers]
     assert [line for line in faults(changed) if "CapacitygpuProvider" in line]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_another_capacity_replaces_at_most_service_and_task_definition_of_its_pool(back):
+    """CloudFormation accepts the change, in both directions, and replaces nothing that keeps data."""
+    found = []
+    for capacity in (None, ManagedInstances(gpu=1)):
+        pools = [WorkerPool("default"), WorkerPool("gpu", capacity=capacity)]
+        found.append(template_of(executor=CeleryExecutor(pools=pools)))
+    before, after = reversed(found) if back else found
+    names = {re.sub("[0-9A-F]{8}$", "", name) for name in replaced(before, after)}
+    # Whether CloudFormation replaces the service depends on the version of its schema.
+    assert names - {"AirflowPoolsgpuService"} == {"AirflowPoolsgpuTaskDefinition"}
+    assert refused(before, after) == []
 
 
 def test_tasks_outside_fargate_cannot_be_in_public_subnets():
