@@ -75,7 +75,9 @@ class AirflowVersion:
                 return known if match[3] is None else cls(major, minor, patch)
         if major == cls.LATEST.major and minor > cls.LATEST.minor and match[3] is not None:
             return cls(major, minor, patch)
-        raise ValueError(f"Airflow {version} is not supported. Use one of {', '.join(v.line for v in cls.ALL)}")
+        is_later = major == cls.LATEST.major and minor > cls.LATEST.minor
+        later = f', or the full number of a later release, such as "{version}.0"' if is_later else ""
+        raise ValueError(f"Airflow {version} is not supported. Use one of {', '.join(v.line for v in cls.ALL)}{later}")
 
     @property
     def line(self) -> str:

@@ -62,6 +62,12 @@ def _of_every_cluster(settings: Settings) -> Mapping[str, Mapping[Option, Value]
             ("webserver", "session_backend"): "database",
         },
         "which requires users to sign in": {("fab", "auth_role_public"): ""},
+        "whose sign-in page limits the attempts of each client": {
+            ("fab", "auth_rate_limited"): "True",
+            # More proxies than the load balancer would let a client choose its address, and so evade the limit.
+            ("fab", "proxy_fix_x_for"): "1",
+            ("webserver", "proxy_fix_x_for"): "1",
+        },
         "which starts no health server": {
             ("scheduler", "scheduler_health_check_server_host"): "0.0.0.0",  # noqa: S104
             ("scheduler", "scheduler_health_check_server_port"): "8974",

@@ -285,6 +285,12 @@ def test_a_release_line_selects_its_default_patch_release(text, is_now):
     assert str(AirflowVersion.of(text)) == is_now
 
 
+def test_a_later_minor_release_needs_its_patch_release():
+    """The error for "3.4" suggests "3.4.0"."""
+    with pytest.raises(ValueError, match='such as "3.4.0"'):
+        AirflowVersion.of("3.4")
+
+
 @pytest.mark.parametrize("text", ["2.7.3", "3.4", "4.0.0", "1.10.15"])
 def test_the_error_for_an_unsupported_airflow_release_lists_all_supported(text):
     """The error lists the supported Airflow releases."""

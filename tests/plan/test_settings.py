@@ -530,6 +530,8 @@ def test_the_error_for_an_option_suggests_the_argument_to_use_instead(section, n
         ({"common.io": {"a": "1"}, "common_io": {"a": "2"}}, "[common_io] and [common.io] are the same section"),
         ({"fab": {"session_backend": "securecookie"}}, "whose workers hold the key of session cookies"),
         ({"fab": {"auth_role_public": "Admin"}}, "which requires users to sign in"),
+        ({"fab": {"auth_rate_limited": False}}, "limits the attempts of each client"),
+        ({"fab": {"proxy_fix_x_for": 5}}, "limits the attempts of each client"),
         ({"celery": {"extra_celery_config": '{"accept_content": ["json", "pickle"]}'}}, "lets workers accept pickle"),
     ],
 )
