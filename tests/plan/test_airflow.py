@@ -287,7 +287,7 @@ def test_a_release_line_selects_its_default_patch_release(text, is_now):
 
 def test_a_later_minor_release_needs_its_patch_release():
     """The error for "3.4" suggests "3.4.0"."""
-    with pytest.raises(ValueError, match='such as "3.4.0"'):
+    with pytest.raises(ValueError, match=r'such as "3\.4\.0"'):
         AirflowVersion.of("3.4")
 
 
