@@ -190,7 +190,7 @@ class AirflowCluster(ClusterAdditions, Construct):
         bind_executor(settings.executor, self._rendered, self._shared.ecs_cluster)
 
     def _build(self, settings: Settings, plan: ClusterPlan) -> RenderContext:
-        warn(self, (*settings.advice, *check_secret_names(settings.may_hold_secrets())), self._warned)
+        warn(self, (*settings.advice, *check_secret_names(settings.may_hold_secrets(), self)), self._warned)
         # Bind: create cluster resources.
         context = self._shared.bind(settings, plan)
         # Render: task definitions and services.

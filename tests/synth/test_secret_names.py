@@ -56,6 +56,17 @@ def test_a_secret_name_that_ends_like_an_arn_suffix_gives_a_warning(place: str):
         assert len(warnings(stack)) == 1
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_a_partial_arn_that_ends_like_a_complete_one_gives_a_warning(place: str):
+    """ECS would read the end of the name as the suffix of a complete ARN."""
+    stack = Stack(App(), "S")
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redis-tokens"
+    secret = secretsmanager.Secret.from_secret_partial_arn(stack, "Secret", arn)
+    AirflowCluster(stack, "A", version=AirflowVersion.V2_11, **PLACES[place](secret))
+    Annotations.from_stack(stack).has_warning("/S/A", Match.string_like_regexp(WORDS))
+    assert len(warnings(stack)) == 1
+
+
 def test_complete_arns_and_other_secret_names_give_no_warning():
     """Secrets that the same app creates give no warning either."""
     stack = Stack(App(), "S")
@@ -66,6 +77,7 @@ def test_complete_arns_and_other_secret_names_give_no_warning():
         make.from_secret_name_v2(stack, "Named", "airflow/redis"),
         make.from_secret_name_v2(stack, "Longer", "redis-password"),
         make.from_secret_complete_arn(stack, "Complete", arn),
+        make.from_secret_partial_arn(stack, "Partial", f"{arn.removesuffix('-AbCdEf')}"),
     ]
     environment = {f"TOKEN_{n}": ecs.Secret.from_secrets_manager(secret) for n, secret in enumerate(secrets)}
     AirflowCluster(stack, "A", version=AirflowVersion.V3_3, environment=environment)
