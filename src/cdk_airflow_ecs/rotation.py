@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from aws_cdk import Stack
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from cdk_airflow_ecs.advice import Advice
+from cdk_airflow_ecs.tokens import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +29,13 @@ def check_rotation(argument: str, secret: object) -> Iterator[Advice]:
         )
 
 
-def manages_password(database: object) -> bool:
-    """Return whether RDS creates and rotates the master password of *database*, if it is created in this app."""
-    resource = getattr(getattr(database, "node", None), "default_child", None)
-    return bool(getattr(resource, "manage_master_user_password", False))
+def managed_by_rds(database: object, secret: object) -> bool:
+    """Return whether RDS creates and rotates *secret*, or the secret of *database* if *secret* is None."""
+    if secret is None:
+        resource = getattr(getattr(database, "node", None), "default_child", None)
+        return bool(getattr(resource, "manage_master_user_password", False))
+    arn = getattr(secret, "secret_arn", "")
+    if is_token(arn) and hasattr(secret, "node"):
+        arn = Stack.of(cast("IConstruct", secret)).resolve(arn)
+    # The attribute of a database of this app, or the name that RDS chooses.
+    return any(mark in str(arn) for mark in ("MasterUserSecret.SecretArn", ":secret:rds!"))

@@ -6,10 +6,12 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk.assertions import Annotations, Match
 
 from cdk_airflow_ecs import AirflowCluster, AirflowVersion, ExistingDatabase
 
+Secret = secretsmanager.Secret
 POSTGRES = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17", "17"))
 AURORA = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.of("17.4", "17"))
 
@@ -23,9 +25,31 @@ def test_a_password_that_rds_manages_is_rejected():
         rds.DatabaseInstance(stack, "I", engine=POSTGRES, vpc=vpc, manage_master_user_password=True),
         rds.DatabaseCluster(stack, "C", engine=AURORA, vpc=vpc, writer=writer, manage_master_user_password=True),
     ):
-        with pytest.raises(ValueError, match=r"every seven days.*Pass secret="):
-            ExistingDatabase(database)
+        other_stack = Stack(stack.node.root, database.node.id)
+        copy = Secret.from_secret_complete_arn(other_stack, "Copy", database.secret.secret_arn)
+        for arguments in (
+            {"database": database},
+            {"database": database, "secret": database.secret},
+            {"endpoint": "db.example.com", "secret": database.secret},
+            {"endpoint": "db.example.com", "secret": copy},
+        ):
+            with pytest.raises(ValueError, match=r"every seven days.*Pass secret="):
+                ExistingDatabase(**arguments)
         assert ExistingDatabase(database, secret=own).secret is own
+
+
+def test_an_imported_password_that_rds_manages_is_rejected():
+    """Names of these secrets start with ``rds!``."""
+    stack = Stack(App(), "S")
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:{}-AbCdEf"
+    for secret in (
+        Secret.from_secret_name_v2(stack, "Name", "rds!cluster-1a2b"),
+        Secret.from_secret_complete_arn(stack, "Arn", arn.format("rds!db-1a2b")),
+    ):
+        with pytest.raises(ValueError, match=r"every seven days.*Pass secret="):
+            ExistingDatabase(endpoint="db.example.com", secret=secret)
+    other = Secret.from_secret_complete_arn(stack, "Other", arn.format("airflow/rds"))
+    assert ExistingDatabase(endpoint="db.example.com", secret=other).secret is other
 
 
 @pytest.mark.parametrize("rotates", [True, False])

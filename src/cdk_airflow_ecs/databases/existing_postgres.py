@@ -17,7 +17,7 @@ from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding
 from cdk_airflow_ecs.databases.base import Database
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
-from cdk_airflow_ecs.rotation import check_rotation, manages_password
+from cdk_airflow_ecs.rotation import check_rotation, managed_by_rds
 from cdk_airflow_ecs.secrets import secret_peer
 from cdk_airflow_ecs.tokens import is_token
 
@@ -95,7 +95,7 @@ class ExistingDatabase(Database):
                 "ExistingDatabase has no credentials: pass secret=, a Secrets Manager secret with the fields username"
                 " and password"
             )
-        if self.secret is None and manages_password(self.database):
+        if managed_by_rds(self.database, self.secret):
             raise IncompatibleArgumentsError(
                 "ExistingDatabase does not support the credentials of manage_master_user_password=True: RDS changes the"
                 " password every seven days, and running services keep the old one. Pass secret= with the credentials"
