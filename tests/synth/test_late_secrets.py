@@ -9,7 +9,19 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk.assertions import Template
 
-from cdk_airflow_ecs import AirflowCluster, AirflowVersion, FireLens, HealthCheck, Service
+from cdk_airflow_ecs import (
+    AirflowCluster,
+    AirflowImage,
+    AirflowVersion,
+    CeleryExecutor,
+    ExistingDatabase,
+    FireLens,
+    HealthCheck,
+    RedisBroker,
+    Service,
+    Web,
+    WorkerPool,
+)
 
 VERSION = AirflowVersion.V3_3
 SECRETS = {
@@ -27,6 +39,32 @@ PLACES = {
     "health check": lambda text: {"scheduler": Service(health_check=HealthCheck(command=["check", text]))},
     "log router": lambda text: {"log_router": FireLens(options={"Name": "http", "Header": text})},
 }
+ARGUMENTS = {
+    "Web base_url": lambda text, _: {"web": Web(base_url=text)},
+    "Web domain_name": lambda text, _: {"web": Web(domain_name=text)},
+    "AirflowImage entrypoint": lambda text, _: {"image": AirflowImage(entrypoint=["/entrypoint", text])},
+    "AirflowImage.registry name": lambda text, _: {"image": AirflowImage.registry(text)},
+    "ExistingDatabase endpoint": lambda text, secret: {"database": ExistingDatabase(endpoint=text, secret=secret)},
+    "ExistingDatabase database_name": lambda text, secret: {
+        "database": ExistingDatabase(endpoint="db.example.com", secret=secret, database_name=text)
+    },
+    "RedisBroker.existing host": lambda text, secret: {
+        "executor": CeleryExecutor(broker=RedisBroker.existing(text, auth_token=secret))
+    },
+    "AirflowImage.registry name of a pool": lambda text, _: {
+        "executor": CeleryExecutor(pools=[WorkerPool("default", image=AirflowImage.registry(text))])
+    },
+}
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_arguments_that_become_plain_text_are_checked_for_secrets(argument):
+    """Addresses, names and entry points are in plain text in the template."""
+    stack = Stack(App(), "Data")
+    given = ARGUMENTS[argument](SECRETS["Secrets Manager"](stack), secretsmanager.Secret(stack, "Login"))
+    with pytest.raises(ValueError, match=f"{argument.removesuffix(' of a pool')} .*secret.*dynamic reference"):
+        AirflowCluster(stack, "Airflow", version=VERSION, **given)
+    assert stack.node.try_find_child("Airflow") is None
 
 
 @pytest.mark.parametrize("kind", SECRETS)
@@ -48,12 +86,14 @@ def test_variables_options_and_health_checks_are_checked_for_secrets(place):
         )
 
 
-def test_an_ecs_task_with_a_secret_in_its_command_is_rejected():
+def test_an_ecs_task_with_a_secret_in_its_command_or_image_is_rejected():
     """add_ecs_task raises the error and creates no task."""
     cluster = AirflowCluster(Stack(App(), "Data"), "Airflow", version=VERSION)
     image = ecs.ContainerImage.from_registry("python:3.13")
     with pytest.raises(ValueError, match="the command of Tasks/etl looks like a secret"):
         cluster.add_ecs_task("etl", image=image, command=["etl", SECRETS["SecureString"](None)])
+    with pytest.raises(ValueError, match="add_ecs_task image contains a secret"):
+        cluster.add_ecs_task("etl", image=SECRETS["SecureString"](None))
     assert cluster.add_ecs_task("etl", image=image).variable == "ecs_etl"
 
 
@@ -78,6 +118,10 @@ def test_tokens_that_are_not_secrets_are_accepted():
         stack,
         "Airflow",
         version=VERSION,
+        image=AirflowImage.registry(f"ghcr.io/acme/airflow:{CfnParameter(stack, 'Tag').value_as_string}"),
+        database=ExistingDatabase(
+            endpoint=Fn.import_value("host"), secret=secretsmanager.Secret(stack, "Login"), database_name="airflow"
+        ),
         environment={
             "SECRET": secretsmanager.Secret(other, "Secret").secret_arn,
             "STAGE": CfnParameter(stack, "Stage").value_as_string,
