@@ -22,6 +22,8 @@ SECURITY_GROUP_RULES: Final = 60
 # Half of the longest S3 key (Amazon S3 user guide, "Naming Amazon S3 objects"). Airflow appends ids of DAG, run and
 # task.
 S3_PREFIX_BYTES: Final = 512
+# Amazon ECS API Reference, RunTask, "overrides".
+OVERRIDES_CHARACTERS: Final = 8_192
 
 _TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
 _SHOWN: Final = 5
@@ -75,6 +77,17 @@ def _known(value: Value) -> str:
 
 def _json(node: object) -> bytes:
     return json.dumps(node, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def check_overrides(argument: str, overrides: Mapping[str, object]) -> None:
+    """Raise ``ValueError`` if overrides of RunTask are too long, even without the command that Airflow adds."""
+    size = len(_TOKEN.sub("", _json(overrides).decode()))
+    if size > OVERRIDES_CHARACTERS:
+        raise ValueError(
+            f"{argument} must have at most {OVERRIDES_CHARACTERS:,} characters together with the task's command, got"
+            f" {size:,}. Pass variables with EcsExecutor(environment=…), and store long text in the image, S3 or"
+            " Secrets Manager"
+        )
 
 
 def check_clients(argument: str, clients: Sequence[object], *, ports: int) -> None:

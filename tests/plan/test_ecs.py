@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -110,6 +111,42 @@ def test_run_task_kwargs_must_not_set_what_other_options_set(executor, kwargs, w
     """run_task_kwargs must not set what the executor sets with other options."""
     with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] {words}"):
         plan_of(executor=executor, config={"aws_ecs_executor": {"run_task_kwargs": kwargs}})
+
+
+LONG = {"overrides": {"containerOverrides": [{"environment": [{"name": "A", "value": "x" * 9_000}]}]}}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"foo": 1, "group": "g"}, "has foo, .* Use .*group, overrides"),
+        ({"enable_ecs_managed_tags": True}, "has enable_ecs_managed_tags, .* Use enableECSManagedTags"),
+        ({"count": 2}, "has count"),
+        *(
+            ({"tags": tags}, "tags must be a list such as")
+            for tags in ("x", {"team": "data"}, [{"team": "data"}], ["x"])
+        ),
+        ({"tags": [{"key": "team", "value": 1}]}, "tags must be a list such as"),
+        ({"overrides": []}, "overrides must be a JSON object"),
+        (LONG, "overrides must have at most 8,192 characters .* got 9,0.* Pass variables with EcsExecutor"),
+    ],
+)
+def test_run_task_kwargs_that_run_task_rejects_are_refused(kwargs, words):
+    """Otherwise each task would fail at its start."""
+    with pytest.raises(ValueError, match=rf"\[aws_ecs_executor\] run_task_kwargs by config=:? {words}"):
+        plan_of(executor=EcsExecutor(), config={"aws_ecs_executor": {"run_task_kwargs": json.dumps(kwargs)}})
+
+
+def test_valid_run_task_kwargs_are_accepted_in_both_spellings():
+    """The amazon provider changes snake_case to camelCase."""
+    tags = [{"key": "team", "value": TEXT_TOKEN}, {"key": "empty"}]
+    overrides = {"container_overrides": [{"environment": [{"name": "A", "value": TEXT_TOKEN + "x" * 7_000}]}]}
+    for kwargs in (
+        {"enable_execute_command": True, "tags": tags},
+        {"enableECSManagedTags": True},
+        {"overrides": overrides},
+    ):
+        assert plan_of(executor=EcsExecutor(), config={"aws_ecs_executor": {"run_task_kwargs": json.dumps(kwargs)}})
 
 
 @pytest.mark.parametrize(

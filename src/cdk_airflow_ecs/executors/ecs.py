@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from cdk_airflow_ecs.capacity.choice import chosen_capacity
 from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.capacity.task_size import TaskSize
 from cdk_airflow_ecs.executors.base import Executor, ExecutorContext, ExecutorPlan, Workers
+from cdk_airflow_ecs.executors.run_task_arguments import camel, check_run_task_arguments
 from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.option_owner import UserOptions, json_object
@@ -145,7 +145,7 @@ class EcsExecutor(Executor, TaskSize):
         del version
         for source, options in given:
             kwargs = options.get(_RUN_TASK_KWARGS, "{}")
-            names = set(json_object(kwargs) or {})
+            arguments = json_object(kwargs) or {}
             if json_object(kwargs) is None and is_token(kwargs) and self._capacity.strategy:
                 raise IncompatibleArgumentsError(
                     f"[{_SECTION}] run_task_kwargs by {source} is known only at deploy time, and EcsExecutor"
@@ -157,11 +157,12 @@ class EcsExecutor(Executor, TaskSize):
                     ' {"enableExecuteCommand": true}, got other text, with which the executor would not start'
                 )
             ours = [*(name for _, name in self._config()), *_RUN_TASK]
-            if twice := sorted(names & {spelled for name in ours for spelled in (name, _camel(name))}):
+            if twice := sorted(name for name in arguments if name in ours or camel(name) in map(camel, ours)):
                 raise IncompatibleArgumentsError(
                     f"[{_SECTION}] run_task_kwargs by {source} sets {', '.join(twice)}, which the cluster sets. For"
                     " Fargate Spot, use EcsExecutor(spot=True), for other machines capacity="
                 )
+            check_run_task_arguments(f"[{_SECTION}] run_task_kwargs by {source}", arguments)
 
     def complete_options(self, options: Mapping[Option, Value]) -> Mapping[Option, Value]:
         """Add tag propagation, and the capacity provider, to the user's ``run_task_kwargs``."""
@@ -171,8 +172,8 @@ class EcsExecutor(Executor, TaskSize):
             return {}
         capacity = self._capacity
         own = {**PROPAGATE_TAGS, **(capacity.run_task() if capacity.strategy else {})}
-        theirs = {_camel(name) for name in more or {}}
-        return {_RUN_TASK_KWARGS: Json({**{k: v for k, v in own.items() if _camel(k) not in theirs}, **(more or {})})}
+        theirs = {camel(name) for name in more or {}}
+        return {_RUN_TASK_KWARGS: Json({**{k: v for k, v in own.items() if camel(k) not in theirs}, **(more or {})})}
 
     def _config(self) -> dict[Option, Value]:
         # The option capacity_provider_strategy does not work, because the provider passes its text to an API that
@@ -197,7 +198,3 @@ class EcsExecutor(Executor, TaskSize):
             **launch_type,
         }
         return {(_SECTION, name): value for name, value in chosen.items()}
-
-
-def _camel(name: str) -> str:
-    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
