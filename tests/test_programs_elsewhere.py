@@ -53,7 +53,7 @@ class Connection:
     def cursor(self):
         return self
     def execute(self, statement):
-        self.rows = [("default", None, 5)] if "count(*)" in statement else [("task_instance", "executor")]
+        self.rows = [("default", None, "worker", 5)] if "count(*)" in statement else [("task_instance", "executor")]
     def fetchall(self):
         return self.rows
     def close(self):

@@ -21,8 +21,8 @@ def pool(**settings) -> Pool:
 @pytest.mark.parametrize(("tasks", "required"), [(0, 0), (1, 1), (4, 1), (5, 2), (400, 100)])
 def test_the_required_workers_are_tasks_per_slots_rounded_up(tasks, required):
     """Four tasks need one worker of four slots, and five need two."""
-    assert pool().update([("default", None, tasks)], 0) == (required, tasks)
-    assert pool(slots="4").update([("default", None, tasks)], 0) == (required, tasks)
+    assert pool().update([("default", None, None, tasks)], 0) == (required, tasks)
+    assert pool(slots="4").update([("default", None, None, tasks)], 0) == (required, tasks)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_the_required_workers_are_tasks_per_slots_rounded_up(tasks, required):
 def test_only_tasks_of_the_pools_queues_and_executor_count(queues, executors, tasks):
     """Tasks on other queues and of other executors do not count."""
     counts = [
-        ("default", None, 1),
-        ("default", CELERY, 10),
-        ("default", "ecs", 100),
-        ("heavy", None, 1_000),
-        ("gpu", CELERY, 10_000),
+        ("default", None, None, 1),
+        ("default", CELERY, "worker", 10),
+        ("default", "ecs", "task", 100),
+        ("heavy", None, None, 1_000),
+        ("gpu", CELERY, "other", 10_000),
     ]
     assert pool(queues=queues, executors=executors).update(counts, 0)[1] == tasks
 
@@ -50,10 +50,23 @@ def test_more_workers_are_required_at_once_and_fewer_after_the_minutes():
     """The published number is the maximum of the last minutes, and the number of tasks is the present one."""
     patient = pool(slots=1, minutes=10)
     tasks = {0: 1, 30: 9, 60: 3, 90: 0}
-    found = {now: patient.update([("default", None, tasks.get(now, 0))], now) for now in range(0, 901, 30)}
+    found = {now: patient.update([("default", None, None, tasks.get(now, 0))], now) for now in range(0, 901, 30)}
     assert [found[now] for now in (0, 30, 60, 90)] == [(1, 1), (9, 9), (9, 3), (9, 0)]
     assert (found[630][0], found[660][0], found[690][0]) == (9, 3, 0)
     assert len(patient.recent) <= 10 * 60 / 30 + 1
+
+
+def test_every_worker_that_runs_a_task_is_required():
+    """Five tasks on five workers require five of them, although one has enough slots, and at once fewer when they end.
+
+    ECS refuses to protect more ECS tasks than the service's desired count.
+    """
+    spread = pool(slots=8, minutes=1)
+    running = [("default", (None, CELERY)[number % 2], f"worker-{number}", 1) for number in range(5)]
+    others = [("other", None, "other", 1), ("default", "ecs", "task", 1)]
+    assert spread.update([*running, *others], 0) == (5, 5)
+    assert spread.update([*running[:2], ("default", None, "worker-0", 3), ("default", None, "", 4)], 30) == (2, 9)
+    assert spread.update([("default", None, None, 17)], 60) == (3, 17)
 
 
 def test_a_line_is_a_document_in_the_embedded_metric_format():
@@ -98,7 +111,7 @@ class Stop(BaseException):
 
 def test_an_error_is_logged_without_its_text_and_the_program_continues(monkeypatch, capsys):
     """While the tasks cannot be counted no metric is published, and then it is again."""
-    answers = iter([RuntimeError("password hush"), KeyError("hush"), [("default", None, 1)], Stop()])
+    answers = iter([RuntimeError("password hush"), KeyError("hush"), [("default", None, None, 1)], Stop()])
 
     def read(url):
         answer = next(answers)

@@ -47,7 +47,9 @@ class Platform:
         start: from the request for a worker until it runs tasks. AWS lists the phases without times
             (docs.aws.amazon.com/AmazonECS/latest/bestpracticesguide/task.html).
         metric_delay: from the end of a metric's period until an alarm can read it.
+        stop_delay: from the time at which the desired count and the protection allow it until a worker stops.
     """
 
     start: float = 60
     metric_delay: float = 60
+    stop_delay: float = 5

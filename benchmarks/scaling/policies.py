@@ -95,8 +95,10 @@ def queue_scaling(workload: Workload, policy: QueuePolicy, platform: Platform) -
     """Simulate QueueScaling."""
     shutdown = Shutdown(
         is_protected=True,
+        can_be_refused=True,
         notice=policy.protection["PACE"],
         idle=policy.protection["IDLE"],
+        retry=policy.protection["LONGEST"],
         grace=policy.grace,
     )
     pool = Pool(
@@ -106,6 +108,7 @@ def queue_scaling(workload: Workload, policy: QueuePolicy, platform: Platform) -
         shutdown=shutdown,
         count=policy.least,
         parallelism=policy.parallelism,
+        stop_delay=platform.stop_delay,
     )
     series, target = Series(pool, platform.metric_delay), Target(pool, policy.least, policy.most)
 
@@ -114,7 +117,9 @@ def queue_scaling(workload: Workload, policy: QueuePolicy, platform: Platform) -
         queue, executor = policy.settings["queues"][0], policy.settings["executors"][0]
         yield pool.env.timeout(_OFFSET)
         while True:
-            required, _ = metric.update([(queue, executor, pool.queued + pool.running)], pool.env.now)
+            hosts = [(str(id(worker)), len(worker.runs)) for worker in pool.workers if worker.runs]
+            counts = [(queue, executor, host, number) for host, number in [(None, pool.queued), *hosts]]
+            required, _ = metric.update(counts, pool.env.now)
             series.add(required)
             yield pool.env.timeout(policy.metric["INTERVAL"])
 
@@ -217,8 +222,15 @@ def backlog_per_task(workload: Workload, policy: QueuePolicy, platform: Platform
 def mwaa(workload: Workload, policy: QueuePolicy, platform: Platform) -> Result:
     """Simulate MWAA's rule: (running + queued) / slots, at least one worker, of which only idle ones are removed."""
     shutdown = Shutdown(is_protected=True, grace=ECS_GRACE)
-    pool = Pool(workload, slots=policy.slots, start=platform.start, shutdown=shutdown, count=1)
-    pool.parallelism = policy.parallelism
+    pool = Pool(
+        workload,
+        slots=policy.slots,
+        start=platform.start,
+        shutdown=shutdown,
+        count=1,
+        parallelism=policy.parallelism,
+        stop_delay=platform.stop_delay,
+    )
 
     def follow() -> Process:
         lower_since = None
@@ -282,4 +294,5 @@ def _unprotected(workload: Workload, policy: QueuePolicy, platform: Platform, gr
         shutdown=Shutdown(is_protected=False, grace=grace),
         count=count,
         parallelism=policy.parallelism,
+        stop_delay=platform.stop_delay,
     )

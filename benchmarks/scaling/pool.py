@@ -22,15 +22,19 @@ class Shutdown:
 
     Args:
         is_protected: only workers without tasks are stopped.
+        can_be_refused: no more workers can be protected than the desired count, as ECS documents it.
         notice: time from the start of a task to the protection of its worker.
         idle: time from the end of the last task to the end of the protection.
+        retry: time until a refused protection is requested again.
         grace: time that a stopped worker has for its tasks, which are killed afterwards.
     """
 
     is_protected: bool
     grace: float
+    can_be_refused: bool = False
     notice: float = 0
     idle: float = 0
+    retry: float = 60
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +45,7 @@ class Worker:
     is_ready: bool = False
     is_stopping: bool = False
     stopped: float | None = None
+    is_protected: bool = False
     busy_since: float | None = None
     idle_since: float | None = None
     runs: dict[int, simpy.Process] = field(default_factory=dict)
@@ -73,10 +78,12 @@ class Pool:
         shutdown: Shutdown,
         count: int = 0,
         parallelism: int | None = None,
+        stop_delay: float = 0,
     ) -> None:
         self.env = simpy.Environment()
         self.workload, self.slots, self.start, self.shutdown = workload, slots, start, shutdown
-        self.parallelism = parallelism or 10**9
+        self.parallelism, self.stop_delay = parallelism or 10**9, stop_delay
+        self._will_stop = False
         self.desired = 0
         self.result = Result()
         self.workers: list[Worker] = []
@@ -129,6 +136,8 @@ class Pool:
             self.result.waits.append(self.env.now - since)
             if not worker.runs:
                 worker.busy_since, worker.idle_since = self.env.now, None
+                if self.shutdown.is_protected and not worker.is_protected:
+                    self.env.process(self._protect(worker, self.env.now))
             worker.runs[task] = self.env.process(self._run(worker, task))
             if len(worker.runs) == self.slots:
                 free.remove(worker)
@@ -149,32 +158,52 @@ class Pool:
             if worker.is_stopping:
                 self._stopped(worker)
             elif self.shutdown.is_protected:
-                self.env.process(self._look_again(self.shutdown.idle))
+                self.env.process(self._release(worker, self.env.now))
         self._dispatch()
 
-    def _is_protected(self, worker: Worker) -> bool:
-        if not self.shutdown.is_protected:
-            return False
-        if worker.busy_since is not None:
-            return self.env.now - worker.busy_since >= self.shutdown.notice
-        return worker.idle_since is not None and self.env.now - worker.idle_since < self.shutdown.idle
+    def _protect(self, worker: Worker, since: float) -> Process:
+        """Protect a worker that is busy since a time, as soon as ECS accepts it."""
+        if self.shutdown.notice:
+            yield self.env.timeout(self.shutdown.notice)
+        while worker.busy_since == since and worker.is_live:
+            if not self.shutdown.can_be_refused or sum(each.is_protected for each in self.workers) < self.desired:
+                worker.is_protected = True
+                return
+            yield self.env.timeout(self.shutdown.retry)
 
-    def _look_again(self, delay: float) -> Process:
-        yield self.env.timeout(delay)
-        self._reconcile()
+    def _release(self, worker: Worker, since: float) -> Process:
+        """End the protection of a worker that is idle since a time."""
+        yield self.env.timeout(self.shutdown.idle)
+        if worker.idle_since == since:
+            worker.is_protected = False
+            self._reconcile()
 
     def _reconcile(self) -> None:
-        """Start missing workers, and stop random unprotected ones, because ECS does not know which are busy."""
+        """Start missing workers, and stop superfluous ones after a while."""
         live = [worker for worker in self.workers if worker.is_live]
         for _ in range(self.desired - len(live)):
             worker = Worker(self.env.now)
             self.workers.append(worker)
             self.env.process(self._start(worker))
-        if (excess := len(live) - self.desired) > 0:
-            free = [worker for worker in live if not self._is_protected(worker)]
-            for worker in self._chance.sample(free, min(excess, len(free))):
-                self._stop(worker)
+        if not self.stop_delay:
+            self._stop_superfluous()
+        elif len(live) > self.desired and not self._will_stop:
+            self._will_stop = True
+            self.env.process(self._stop_later())
         self._note()
+
+    def _stop_later(self) -> Process:
+        yield self.env.timeout(self.stop_delay)
+        self._will_stop = False
+        self._stop_superfluous()
+        self._note()
+
+    def _stop_superfluous(self) -> None:
+        """Stop random unprotected workers, because ECS does not know which are busy."""
+        live = [worker for worker in self.workers if worker.is_live]
+        free = [worker for worker in live if not worker.is_protected]
+        for worker in self._chance.sample(free, max(0, min(len(live) - self.desired, len(free)))):
+            self._stop(worker)
 
     def _start(self, worker: Worker) -> Process:
         yield self.env.timeout(self.start)

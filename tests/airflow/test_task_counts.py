@@ -24,11 +24,11 @@ pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
 PYTHON = REPOSITORY / ".venvs/airflow-3.3.2/bin/python"
 # The columns that the program reads. test_generated.py runs it with the tables of Airflow 2.11.2 and 3.3.2.
 TABLES = {
-    "2.8": "CREATE TABLE task_instance (queue varchar(256), state varchar(20))",
-    "2.11": "CREATE TABLE task_instance (queue varchar(256), state varchar(20), executor varchar(1000))",
-    "3.1": "CREATE TABLE task_instance (queue varchar(256), state varchar(20), executor varchar(1000));"
+    "2.8": "CREATE TABLE task_instance (queue varchar(256), state varchar(20), hostname text)",
+    "2.11": "CREATE TABLE task_instance (queue varchar(256), state varchar(20), hostname text, executor varchar(1000))",
+    "3.1": "CREATE TABLE task_instance (queue varchar(256), state varchar(20), hostname text, executor varchar(1000));"
     "CREATE TABLE callback (id uuid, state varchar(10))",
-    "3.3": "CREATE TABLE task_instance (queue varchar(256), state varchar(20), executor varchar(1000));"
+    "3.3": "CREATE TABLE task_instance (queue varchar(256), state varchar(20), hostname text, executor varchar(1000));"
     "CREATE TABLE callback (type varchar(20), state varchar(10), data jsonb)",
 }
 TASKS = """
@@ -127,6 +127,22 @@ def test_tasks_are_counted_in_the_tables_of_each_release(postgres, tmp_path, lin
     with started(variables(postgres, name, executor), tmp_path / "log"):
         found = published(tmp_path / "log", lines=2)
     assert found == {pool.name: (-(-count // 4), count) for pool, count in zip(POOLS, counts, strict=True)}
+
+
+SPREAD = """
+INSERT INTO task_instance (queue, state, executor, hostname) VALUES
+    ('default', 'running', NULL, 'one'), ('default', 'running', NULL, 'one'), ('default', 'running', NULL, 'two'),
+    ('default', 'running', 'CeleryExecutor', 'three'), ('default', 'success', NULL, 'ended'),
+    ('default', 'queued', NULL, 'previous attempt'), ('heavy', 'running', NULL, 'heavy'),
+    ('default', 'running', 'EcsExecutor', 'ecs')
+"""
+
+
+def test_workers_that_run_tasks_are_counted_by_their_host_names(postgres, tmp_path):
+    """Five tasks of which four run on three hosts require three workers of four slots; callbacks have no host."""
+    create(postgres, "metric-hosts", TABLES["3.3"], SPREAD, CALLBACKS)
+    with started(variables(postgres, "metric-hosts"), tmp_path / "log"):
+        assert published(tmp_path / "log") == {"default": (3, 6), "heavy": (1, 2)}
 
 
 def test_a_database_that_is_away_stops_the_metric_but_not_the_program(postgres, tmp_path):

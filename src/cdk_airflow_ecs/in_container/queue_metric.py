@@ -1,9 +1,9 @@
 """Publish how many workers each pool requires, from the scheduler's ECS tasks.
 
-Every 30 s it counts the queued and running tasks on each pool's queues, and prints one line for each pool in
-CloudWatch's embedded metric format, from which CloudWatch Logs extracts the metrics. Without the database it prints
-none. It never ends, because ECS does not restart a container that ends within a minute. It supports Python 3.8, and
-does not import Airflow, which would need over 100 MB.
+Every 30 s it counts the queued and running tasks on each pool's queues, and the workers that run them. It prints one
+line for each pool in CloudWatch's embedded metric format, from which CloudWatch Logs extracts the metrics. Without the
+database it prints none. It never ends, because ECS does not restart a container that ends within a minute. It supports
+Python 3.8, and does not import Airflow, which would need over 100 MB.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ COLUMNS = (
     "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE NOT attisdropped"
     " AND (attrelid, attname) IN ((to_regclass('task_instance'), 'executor'), (to_regclass('callback'), 'type'))"
 )
-TASKS = "SELECT queue, {executor} FROM task_instance WHERE state IN ('queued', 'running')"
-# Deadline callbacks run on workers too; the executor's default is "default" (celery_executor.py of provider 3.24).
+# A queued task can have the host of its previous attempt.
+TASKS = (
+    "SELECT queue, {executor}, CASE WHEN state = 'running' THEN hostname END FROM task_instance"
+    " WHERE state IN ('queued', 'running')"
+)
+# Deadline callbacks run on workers too; the executor's default is "default" (celery_executor.py of provider 3.24). The
+# table has no host.
 CALLBACKS = (
-    "SELECT coalesce(data->'__var'->>'queue', 'default'), data->'__var'->>'executor' FROM callback"
+    "SELECT coalesce(data->'__var'->>'queue', 'default'), data->'__var'->>'executor', NULL FROM callback"
     " WHERE type = 'executor' AND state IN ('queued', 'running')"
 )
 
@@ -48,8 +53,8 @@ def database_url() -> str:
     return scheme.partition("+")[0] + separator + rest
 
 
-def read_counts(url: str) -> list[tuple[str, str | None, int]]:
-    """Return the number of queued and running tasks by queue and executor; None is the default executor."""
+def read_counts(url: str) -> list[tuple[str, str | None, str | None, int]]:
+    """Return the number of queued and running tasks by queue, executor and host; None is the default executor."""
     # A new connection for each count works after a failover. libpq waits forever by default.
     connection = load("psycopg2").connect(url, connect_timeout=10, keepalives_idle=10, tcp_user_timeout=20000)
     try:
@@ -61,8 +66,9 @@ def read_counts(url: str) -> list[tuple[str, str | None, int]]:
         work = TASKS.format(executor="executor" if "task_instance" in columns else "NULL::text")
         if "callback" in columns:
             work += f" UNION ALL {CALLBACKS}"
-        cursor.execute(f"SELECT queue, executor, count(*) FROM ({work}) AS work (queue, executor) GROUP BY 1, 2")  # noqa: S608
-        counts: list[tuple[str, str | None, int]] = cursor.fetchall()
+        names = "queue, executor, host"
+        cursor.execute(f"SELECT {names}, count(*) FROM ({work}) AS work ({names}) GROUP BY 1, 2, 3")  # noqa: S608
+        counts: list[tuple[str, str | None, str | None, int]] = cursor.fetchall()
         return counts
     finally:
         connection.close()
@@ -79,13 +85,17 @@ class Pool:
         self.seconds = 60 * settings["minutes"]
         self.recent: deque[tuple[float, int]] = deque()
 
-    def update(self, counts: Iterable[tuple[str, str | None, int]], now: float) -> tuple[int, int]:
-        """Return the most workers required at any time in the last minutes, and the present number of tasks."""
-        tasks = sum(number for queue, executor, number in counts if queue in self.queues and executor in self.executors)
+    def update(self, counts: Iterable[tuple[str, str | None, str | None, int]], now: float) -> tuple[int, int]:
+        """Return the most workers required at any time in the last minutes, and the present number of tasks.
+
+        Every worker that runs a task is required, because ECS refuses to protect more than the desired count.
+        """
+        own = [each for each in counts if each[0] in self.queues and each[1] in self.executors]
+        tasks, busy = sum(number for *_, number in own), len({host for _, _, host, _ in own if host})
         self.recent.append((now, -(-tasks // self.slots)))
         while self.recent[0][0] < now - self.seconds:
             self.recent.popleft()
-        return max(required for _, required in self.recent), tasks
+        return max(busy, *(required for _, required in self.recent)), tasks
 
 
 def metric_line(settings: dict[str, Any], pool: str, values: Iterable[int]) -> str:
