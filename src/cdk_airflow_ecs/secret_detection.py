@@ -15,7 +15,7 @@ from cdk_airflow_ecs.tokens import is_token
 # The words of a name: the same three in "awsSecretKey", "aws.secret-key" and "AWS_SECRET_KEY_2".
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SECRET_WORD: Final = re.compile(
-    r"(\w*(PASSWORD|PASSWD|PASSPHRASE|PASSCODE|SECRET|TOKEN)|PASS|PWD|(DB|PG|MY|SQL|USER|ROOT|ADMIN|SMTP|FTP)(PASS|PWD)"
+    r"(\w*(PASSWORD|PASSWD|PASSPHRASE|PASSCODE|SECRET|TOKEN)|PASS|PWD|(DB|PG|MY|SQL|USER|ROOT|ADMIN|SMTP|FTP)(PASS|PWD|PW)"
     r"|PAT|CREDS?|CREDENTIAL|WEBHOOK|(API|PRIVATE|SECRET|ACCESS|AUTH|FERNET|ENCRYPTION|SIGNING|SHARED|LICENSE|SSH)KEY)S?"
 )
 # Words after which KEY means a secret, at any position of the name: API_KEY_PROD.
@@ -73,9 +73,20 @@ _SHAPES: Final = {
     "the address of a webhook": re.compile(
         r"hooks\.slack\.com/\w+/\w|webhook\.office\.com/webhookb2/\w|discord(app)?\.com/api/webhooks/\w"
     ),
-    "a signed URL": re.compile(r"(?i)[?&](sig|signature|x-amz-signature)=[\w%+/=-]{8,}"),
+    # A signature without a URL must have the length of SHA-256 in base64.
+    "a signed URL": re.compile(
+        r"(?i)[?&](sig|signature|x-amz-signature)=[\w%+/=-]{8,}|(?<![\w-])sig=([\w+/-]|%2[BF]){43}(=|%3D)"
+    ),
     "a login for curl": re.compile(r"""\bcurl\b.{,500}?\s(-u|--user|--proxy-user)[ =]?["']?[^\s:"'$]+:[^\s$"']+"""),
+    # With -p and digits, the text is more likely a port of a container that is called mysql.
+    "a password of a client": re.compile(
+        r"""(?<![\w.-])(mysql(dump|admin|import|check|show|slap|sh)?|mariadb(-\w+)?|mycli)(?=\s)"""
+        r"""[^|;&\n]{,200}?\s-p(?![\d.:]+(\s|$))["']?[^\s$"'`<{%*-]"""
+        r"""|(?<![\w.-])(redis-cli|valkey-cli)\s[^|;&\n]{,200}?(?<=\s)-a\s+["']?[^\s$"'`<{%*-]"""
+        r"""|(?<![\w.-])sshpass\s+-p\s*["']?[^\s$"'`<{%*-]"""
+    ),
 }
+_BASIC: Final = re.compile(r"(?i:\bbasic)\s+([A-Za-z0-9+/]{6,1000}={0,2})(?![\w+/=])")
 _AWS_KEY: Final = re.compile(r"(?=[A-Za-z0-9/+]{40}\Z)(?=(.*[A-Z]){6})(?=(.*[a-z]){6})(?=(.*[\d/+]){3}).*")
 _PAIR: Final = re.compile(r"""(?<![\w.-])([\w.-]+)(["']?)(\s*)(=|:(?=\s*["']))\s*("[^"]*"|'[^']*'|[^\s"'`;&|<>,]+)""")
 _LINE: Final = re.compile(r"(?m)^[ \t]*(?:-[ \t]+)?([A-Za-z_][\w.-]*):[ \t]+(\S+)[ \t]*$")
@@ -123,6 +134,8 @@ def _secret_in_text(value: str) -> str | None:
     for what, shape in _SHAPES.items():
         if shape.search(value):
             return what
+    if any(_is_login(match[1]) for match in _BASIC.finditer(value)):
+        return "an Authorization header"
     if _AWS_KEY.fullmatch(value):
         return "a secret key of AWS"
     if value.startswith("LS0tLS1CRUdJTi") and secret_in(_decoded(value)):
@@ -178,7 +191,7 @@ def _names_secret(words: Sequence[str], position: int) -> bool:
     if word in ("KEY", "KEYS"):
         named = word == "KEY" and not after and before and not _PUBLIC_KEY.fullmatch(before)
         return bool(_SECRET_KEY.fullmatch(before) or named)
-    return _SECRET_WORD.fullmatch(word) is not None
+    return _SECRET_WORD.fullmatch(word) is not None or (word == "PW" and not after)
 
 
 def _secret_in_tree(tree: object) -> str | None:
@@ -236,6 +249,15 @@ def _halves(text: str) -> tuple[str, str]:
 
 def _decoded(text: str) -> str:
     return base64.b64decode(text[:64] + "=" * (-len(text[:64]) % 4), validate=False).decode("ascii", "replace")
+
+
+def _is_login(text: str) -> bool:
+    """Return whether *text* is the base64 of ``user:password``."""
+    try:
+        decoded = base64.b64decode(text, validate=True).decode("ascii")
+    except ValueError:
+        return False
+    return decoded.isprintable() and re.fullmatch(r"[^:]*:.+", decoded) is not None
 
 
 def _json(text: str) -> object:

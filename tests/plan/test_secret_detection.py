@@ -15,7 +15,7 @@ AWS_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 NAMES = (
     "PASSWORD DB_PASSWORD DB_PASSWORD_1 PASSWORD_PROD PASSWORD2 dbPassword PGPASSWORD spring.datasource.password "
-    "PASS DB_PASS PASS_PROD DBPASS MYSQL_PWD KEY_PASSPHRASE SECRET CLIENT_SECRET SECRET_KEY_BASE "
+    "PASS DB_PASS PASS_PROD DBPASS MYSQL_PWD DB_PW smtpPw DBPW KEY_PASSPHRASE SECRET CLIENT_SECRET SECRET_KEY_BASE "
     "AWS_SECRET_ACCESS_KEY TOKEN GITHUB_TOKEN TOKEN_GITHUB TOKENS SESSION_TOKEN authToken GITHUB_PAT PAT_GITHUB "
     "API_KEY API_KEY_PROD APIKEY apiKey SSH_KEY SSH_KEY_DEPLOY STRIPE_KEY LICENSE_KEY license_key shared_key "
     "FERNET_KEY SIGNING_KEY ACCESS_KEY ACCOUNT_KEY GCP_CREDENTIALS CREDENTIALS CREDENTIAL_JSON SNOWFLAKE_CREDS "
@@ -29,6 +29,7 @@ OTHER_NAMES = (
     "SECRET_NAME SECRET_ARN DB_SECRET_ID PASSWORD_FILE PASSWORD_MIN_LENGTH PASSWORD_RESET_URL CREDENTIALS_FILE "
     "API_KEY_HEADER SLACK_WEBHOOK_CONN_ID TOKENIZERS_PARALLELISM BYPASS_PROXY COMPASS_URL PATH PATTERN MONKEY "
     "SECRETS_BACKEND AUTHOR KEYBOARD PASSENGERS PASS_THROUGH PATIENT_ID SECRETARY TURKEY "
+    "PW_BROWSERS_PATH PW_TEST MAX_PWM UPWARD HAS_PW_FILE "
 )
 
 VALUES = {
@@ -37,6 +38,8 @@ VALUES = {
     "PGP": "-----BEGIN PGP PRIVATE KEY BLOCK-----",
     "bearer": "Bearer hunter2hunter",
     "in a header": "X-Forwarded: Authorization: Basic aHVudGVyMg==",
+    "a login in base64": f"Basic {base64.b64encode(b'me:hunter2').decode()}",
+    "a login in base64 among others": f'{{"h": ["Accept: */*", "basic {base64.b64encode(b"me:hunter2!").decode()}"]}}',
     "splunk": "Authorization Splunk hunter2",
     "ADO.NET": "Server=db;Database=x;User Id=me;Password=hunter2;",
     "ODBC": "Driver={ODBC Driver 18};UID=me;PWD=hunter2",
@@ -44,6 +47,7 @@ VALUES = {
     "libpq": "host=db user=me password='hunter2'",
     "JDBC": "jdbc:postgresql://db/x?user=me&password=hunter2",
     "SAS": "https://me.blob.core.windows.net/x?sv=2022&sig=hunter2hunter2%3D",
+    "SAS without a URL": f"sig={'hunter2%2B' * 5}hhh%3D&se=2030",
     "URL": "postgresql+psycopg2://me:hunter2@db/x",
     "URL without a user": "rediss://:hunter2@cache:6379/0",
     "URL with a hash in the password": "postgresql://me:hunt#er2@db/x",
@@ -91,6 +95,10 @@ HARMLESS = {
     "certificate in base64": base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----").decode(),
     "public key": "-----BEGIN PUBLIC KEY-----",
     "prose": "Bearer authentication, basic authorization: see the password policy",
+    "prose about a login": "Basic features, basic usage and Basic hunter2hunter2; BASIC",
+    "base64 without a login": f"Basic {base64.b64encode(b'no login at all').decode()}",
+    "signature of another length": f"sig={'0123456789abcdef' * 4}",
+    "short signature": "sv=2020&sig=abcd",
     "tags": '{"tags": [{"key": "team", "value": "data"}]}',
     "sizes": '{"max_tokens": 4096, "token": "$TOKEN", "password": ""}',
     "parameter": "{{resolve:ssm:/stage:1}}",
@@ -110,6 +118,11 @@ COMMANDS = [
     ["curl", "-H", "Authorization: Bearer hunter2"],
     ["python", "-c", "connect(host='db', password='hunter2')"],
     ["etl", "postgresql://me:hunter2@db/x"],
+    ["mysql", "-h", "db", "-u", "me", "-phunter2", "-e", "select 1"],
+    ["sh", "-c", "set -e; /usr/bin/mysqldump -h db -p'hunter2' x | gzip"],
+    ["sh", "-c", "mariadb-dump -phunter2 x"],
+    ["redis-cli", "-h", "cache", "-a", "hunter2", "ping"],
+    ["sshpass", "-p", "hunter2", "ssh", "host"],
     ["etl", "{{resolve:secretsmanager:db}}"],
 ]
 
@@ -117,6 +130,16 @@ HARMLESS_COMMANDS = [
     ["etl", "--password", "$DB_PASSWORD"],
     ["etl", "--password-file", "/run/password"],
     ["etl", "--token", "--verbose"],
+    ["etl", "-phunter2"],
+    ["mysql", "-h", "db", "-P3306", "-p", "x"],
+    ["sh", "-c", 'mysql -p"$PASSWORD" x'],
+    ["sh", "-c", "mysql -p$(cat /run/password) x"],
+    ["sh", "-c", "mysql -h db x; mkdir -pv out && cp -pr a b"],
+    ["docker", "run", "--name", "mysql", "-p3306:3306", "mysql:8"],
+    ["docker", "run", "mysql:8", "-pdata"],
+    ["redis-cli", "-h", "cache", "-a", "$TOKEN", "--scan"],
+    ["sh", "-c", "redis-cli ping && ls -a out"],
+    ["sh", "-c", "sshpass -e ssh -p 22 host"],
     ["docker", "login", "--password-stdin", "example.com"],
     ["sh", "-c", "etl --api-key $API_KEY --tokens=${TOKENS}"],
     ["sh", "-c", "export PGPASSWORD=$(cat /run/password); psql"],
@@ -222,7 +245,31 @@ def test_a_command_may_read_a_secret_from_a_variable_or_file(command):
 
 @pytest.mark.parametrize(
     "piece",
-    ["x", "\n", " ", "a=b ", "token=$b ", "A", "-", "://", "sk-", "a: b\n", '"', "curl ", "Bearer ", "${", "1", "a b"],
+    [
+        "x",
+        "\n",
+        " ",
+        "a=b ",
+        "token=$b ",
+        "A",
+        "-",
+        "://",
+        "sk-",
+        "a: b\n",
+        '"',
+        "curl ",
+        "Bearer ",
+        "Basic ",
+        "Basic x:",
+        "${",
+        "1",
+        "a b",
+        "mysql ",
+        "redis-cli ",
+        "sshpass -e ",
+        "sig=",
+        "sig=a",
+    ],
 )
 def test_a_text_as_large_as_a_task_definition_is_read_in_a_second(piece):
     """The time grows with the length of a text, not with its square."""
