@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -32,9 +34,10 @@ if os.fork() == 0:
             subprocess.run([sys.executable, "-c", "import time; time.sleep(" + line + ")"])
 time.sleep(60)
 """
-# A fake boto3: the worker's service, whose deployment was created at the time in the file "created", and another one.
+# A fake boto3: the worker's service, with creation time and running tasks of its newest deployment in the file
+# "deployment", and another one.
 BOTO3 = """
-import datetime, pathlib
+import datetime, json, pathlib
 def client(name):
     assert name == "ecs"
     return Ecs()
@@ -50,12 +53,16 @@ class Ecs:
     def describe_services(self, cluster, services):
         now = datetime.datetime.now(datetime.timezone.utc)
         if services == ["service/cluster/other"]:
-            return {"services": [{"taskDefinition": "task-definition/stack-Pools-default-2:9",
-                                  "deployments": [{"status": "PRIMARY", "createdAt": now}]}]}
-        created = pathlib.Path(__file__).with_name("created").read_text()
-        created = datetime.datetime.fromtimestamp(float(created), datetime.timezone.utc)
-        return {"services": [{"taskDefinition": "task-definition/stack-Pools-default:2", "deployments": [
-            {"status": "PRIMARY", "createdAt": created}, {"status": "ACTIVE", "createdAt": now}]}]}
+            return {"services": [{"taskDefinition": "task-definition/stack-Pools-default-2:9", "desiredCount": 1,
+                                  "runningCount": 1, "deployments": [{"status": "PRIMARY", "createdAt": now,
+                                  "desiredCount": 1, "runningCount": 1, "rolloutState": "COMPLETED"}]}]}
+        created, running = json.loads(pathlib.Path(__file__).with_name("deployment").read_text())
+        created = datetime.datetime.fromtimestamp(created, datetime.timezone.utc)
+        return {"services": [{"taskDefinition": "task-definition/stack-Pools-default:2", "desiredCount": 2,
+            "runningCount": 1 + running, "deployments": [
+            {"status": "PRIMARY", "createdAt": created, "desiredCount": 2, "runningCount": running,
+             "rolloutState": "IN_PROGRESS"},
+            {"status": "ACTIVE", "createdAt": now, "desiredCount": 0, "runningCount": 1}]}]}
 """
 
 
@@ -197,7 +204,7 @@ def running(folder: Path, variables: Mapping[str, str], boto3: str = BOTO3) -> I
         text, changed = re.subn(rf"(?m)^{name} = \d+", f"{name} = {value}", text)
         assert changed == 1
     (folder / "boto3.py").write_text(boto3)
-    (folder / "created").write_text(str(time.time() - 60))
+    (folder / "deployment").write_text(json.dumps([time.time() - 60, 2]))
     os.mkfifo(folder / "tasks")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), **variables}
     command = [sys.executable, "-c", text, sys.executable, "-c", WORKER, str(folder / "tasks")]
@@ -258,15 +265,42 @@ def test_without_an_ecs_agent_only_the_worker_runs(tmp_path):
     assert (tmp_path / "log").read_text() == ""
 
 
+@pytest.mark.parametrize(
+    ("deployment", "running", "expected"),
+    [
+        ({}, 3, False),
+        ({"runningCount": 1}, 3, False),
+        ({"runningCount": 2}, 3, True),
+        ({"runningCount": 2, "createdAt": datetime.fromtimestamp(99, timezone.utc)}, 2, False),
+        ({"runningCount": 2, "status": "ACTIVE"}, 2, False),
+        ({"runningCount": 2, "rolloutState": "FAILED"}, 4, False),
+        ({"desiredCount": 0}, 1, True),
+        ({}, 4, True),
+        ({"rolloutState": "FAILED"}, 4, False),
+    ],
+)
+def test_a_worker_is_superseded_when_the_new_tasks_run_or_ecs_can_start_no_more(deployment, running, expected):
+    """A deployment whose tasks cannot start drains no worker, unless twice the desired tasks run: ECS then waits."""
+    created = datetime.fromtimestamp(101, timezone.utc)
+    primary = {"status": "PRIMARY", "createdAt": created, "desiredCount": 2, "runningCount": 0}
+    primary |= {"rolloutState": "IN_PROGRESS", **deployment}
+    service = {"desiredCount": 2, "runningCount": running, "deployments": [primary]}
+    assert worker_protection.has_newer_deployment(service, 100) is expected
+
+
 def test_a_busy_worker_of_an_old_deployment_accepts_no_more_tasks(tmp_path):
-    """When ECS deploys a newer version of the service, a busy worker gets one SIGTERM: Celery's warm shutdown."""
+    """When the tasks of a newer deployment run, a busy worker gets one SIGTERM: Celery's warm shutdown."""
     with FakeAgent() as agent, running(tmp_path, agent.environment) as worker:
         eventually(lambda: len(background(tmp_path, worker)) == 1)
         (tmp_path / "tasks").write_text("60\n")
         agent.wait_for(True)
         eventually(lambda: len(agent.bodies) > 2)  # after two looks
         assert worker.poll() is None
-        (tmp_path / "created").write_text(str(time.time()))
+        (tmp_path / "deployment").write_text(json.dumps([time.time(), 1]))
+        seen = len(agent.bodies)
+        eventually(lambda: len(agent.bodies) > seen + 2)
+        assert worker.poll() is None
+        (tmp_path / "deployment").write_text(json.dumps([time.time(), 2]))
         assert worker.wait(30) == -signal.SIGTERM
     assert (tmp_path / "log").read_text().count("accepts no more") == 1
 

@@ -279,6 +279,7 @@ def test_a_deployment_waits_for_protected_tasks():
     fleet.definition = "worker:2"
     assert fleet.settle() == ["0 of worker:1", "2 of worker:2", "3 of worker:2"]
     assert not fleet.service.is_steady
+    assert (fleet.service.record.running_count, fleet.service.record.deployments[0]["runningCount"]) == (3, 2)
     fleet.tasks[0].is_protected = False
     assert fleet.settle() == ["2 of worker:2", "3 of worker:2"]
     assert fleet.service.is_steady

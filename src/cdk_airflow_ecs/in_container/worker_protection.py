@@ -1,8 +1,8 @@
 """Protect an ECS task from scale-in while its Celery worker runs Airflow tasks, and execute the worker: ``COMMAND...``.
 
 A background process observes the worker's processes and calls the ECS agent (Amazon ECS developer guide, "task scale-in
-protection endpoint"). Without the agent, only the command runs. If ECS deploys a newer version of the service, a busy
-worker finishes its tasks and accepts no more, because deployments wait for protected tasks.
+protection endpoint"). Without the agent, only the command runs. If the tasks of a newer deployment run, a busy worker
+finishes its Airflow tasks and accepts no more, because deployments wait for protected ECS tasks.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Protection:
 
 
 def is_superseded(started: float) -> bool:
-    """Return whether ECS deploys this task's service since *started*, in seconds since 1970.
+    """Return whether ECS replaces this task by a deployment since *started*, in seconds since 1970.
 
     Fargate's metadata lack the name of the service, so it is found by the family of its task definition.
     """
@@ -148,9 +148,23 @@ def is_superseded(started: float) -> bool:
     connection.request("GET", f"{url.path}/task")
     task = json.loads(connection.getresponse().read())
     return any(
-        deployment["status"] == "PRIMARY" and deployment["createdAt"].timestamp() > started
+        has_newer_deployment(service, started)
         for service in services(task["Cluster"])
         if service["taskDefinition"].rpartition("/")[2].rpartition(":")[0] == task["Family"]
+    )
+
+
+def has_newer_deployment(service: dict[str, Any], started: float) -> bool:
+    """Return whether all tasks of a deployment since *started* run, or ECS can start none before others end.
+
+    The service's maximumPercent is 200. If new tasks cannot start, ECS rolls back, and old workers must continue.
+    """
+    is_full = service["runningCount"] >= 2 * service["desiredCount"]
+    return any(
+        deployment["status"] == "PRIMARY"
+        and deployment.get("rolloutState") != "FAILED"
+        and deployment["createdAt"].timestamp() > started
+        and (is_full or deployment["runningCount"] >= deployment["desiredCount"])
         for deployment in service["deployments"]
     )
 

@@ -132,9 +132,8 @@ class Service:
                     self.last_words.extend(container.last_lines())
 
     def _describe(self, tasks: Sequence[Task], wanted: int) -> None:
-        running = len([task for task in tasks if task.status == "RUNNING"])
-        pending = len([task for task in tasks if task.status in ("PROVISIONING", "PENDING")])
-        self.record.running_count, self.record.pending_count = running, pending
+        self.record.running_count, self.record.pending_count = _counts(tasks)
+        running, pending = _counts([task for task in tasks if self._is_current(task)])
         self.was_steady = self.was_steady or (self.is_steady and wanted > 0)
         for deployment in self.record.deployments[:1]:
             # A deployment that is complete stays so when tasks fail or the desired count changes.
@@ -190,6 +189,12 @@ class Service:
             service = discovery.get_service(Id=_last(registry["registryArn"]))["Service"]
             namespace = discovery.get_namespace(Id=service["NamespaceId"])["Namespace"]["Name"]
             task.runtime.addresses.point(f"{service['Name']}.{namespace}", sorted(set(self._registered.values())))
+
+
+def _counts(tasks: Sequence[Task]) -> tuple[int, int]:
+    """Return the number of running and of pending tasks."""
+    statuses = [task.status for task in tasks]
+    return statuses.count("RUNNING"), statuses.count("PROVISIONING") + statuses.count("PENDING")
 
 
 def _last(arn: str) -> str:
