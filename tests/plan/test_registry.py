@@ -20,6 +20,7 @@ from cdk_airflow_ecs import (
     WorkerPool,
 )
 from cdk_airflow_ecs.ecs_task import EcsTask
+from cdk_airflow_ecs.images.names import other_release
 from cdk_airflow_ecs.testing import plan_of
 
 REPOSITORY = SimpleNamespace(repository_arn="arn:aws:ecr:eu-central-1:123456789012:repository/airflow")
@@ -116,6 +117,52 @@ def test_an_image_name_with_another_airflow_release_gives_a_warning(tmp_path):
     assert warnings(image=AirflowImage.registry("ghcr.io/acme/airflow:2.11.2-4"))
     for name in ("ghcr.io/acme/airflow:3.3.2-4", "acme/airflow:1.0.3", "acme/etl:2.11.2", "acme/airflow:3.3"):
         assert not warnings(image=AirflowImage.registry(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        ("bitnami/airflow:2.10", "2.10"),
+        ("bitnami/airflow-worker:2", "2"),
+        ("docker.io/bitnamilegacy/airflow:2.10.5-debian-12-r0", "2.10.5"),
+        ("ghcr.io/acme/airflow:2.11", "2.11"),
+        ("ghcr.io/acme/airflow:2.3", None),
+        ("ghcr.io/acme/airflow:2", None),
+        ("bitnami/airflow:3", None),
+        ("bitnami/airflow:3.3-debian-12", None),
+        ("quay.io/astronomer/astro-runtime:13.0.0", "2.11"),
+        ("quay.io/astronomer/astro-runtime:8.4.0-base", "2.6"),
+        ("quay.io/astronomer/astro-runtime:3.0-2", "3.0"),
+        ("astrocrpublic.azurecr.io/runtime:3.1-1-base", "3.1"),
+        ("astrocrpublic.azurecr.io/runtime:3.3-1", None),
+        ("ghcr.io/acme/runtime:3.1-1", None),
+    ],
+)
+def test_the_airflow_release_of_an_image_is_recognized_by_its_name(name, release):
+    """Bitnami's tags may be short, and Astro Runtime 13 has Airflow 2.11."""
+    assert other_release(name, AirflowVersion.V3_3) == release
+
+
+@pytest.mark.parametrize(
+    ("line", "release"),
+    [
+        ("RUN pip install apache-airflow==2.9.0", "2.9.0"),
+        ("RUN pip install \\\n    'apache-airflow[celery,postgres] == 2.9.0'", "2.9.0"),
+        ("RUN uv pip install apache_airflow_core==3.2.2", "3.2.2"),
+        ("ENV AIRFLOW_VERSION=2.9.0", "2.9.0"),
+        ("RUN pip install apache-airflow==3.3.2 apache-airflow-providers-amazon==9.1.0", None),
+        ('RUN pip install "apache-airflow==${AIRFLOW_VERSION}"', None),
+        ("ARG AIRFLOW_VERSION=2.9.0", None),
+        ("# RUN pip install apache-airflow==2.9.0", None),
+    ],
+)
+def test_another_airflow_release_in_a_dockerfile_gives_a_warning(line, release, tmp_path):
+    """The cluster passes AIRFLOW_VERSION as build argument, so the default of the argument may differ."""
+    (tmp_path / "Dockerfile").write_text(f"FROM python:3.12\n{line}\n")
+    found = settings_of(version=AirflowVersion.V3_3, image=AirflowImage.build(tmp_path)).advice
+    texts = [each.text for each in found if "other-airflow" in each.id]
+    assert len(texts) == bool(release)
+    assert all(f"seems to have Airflow {release}, but version= is 3.3.2" in text for text in texts)
 
 
 def docker_hub_warnings(**arguments):

@@ -106,12 +106,13 @@ class ImageSource(ABC):
 def other_airflow(source: str, name: str, version: AirflowVersion) -> Sequence[Advice]:
     """Return a warning if the image *name* in *source* seems to have another Airflow release."""
     named = other_release(name, version)
-    if named is None:
-        return ()
-    return [
-        Advice(
-            f"cdk-airflow-ecs:other-airflow:{name}",
-            f"{source} {name} seems to have Airflow {named}, but version= is {version}, which determines commands,"
-            " options and the database schema. Change one of them, unless the number is not Airflow's",
-        )
-    ]
+    return () if named is None else [other_airflow_advice(source, name, named, version)]
+
+
+def other_airflow_advice(source: str, name: str, named: str, version: AirflowVersion) -> Advice:
+    """Return the warning that *name* in *source* is of the Airflow release *named*."""
+    return Advice(
+        f"cdk-airflow-ecs:other-airflow:{name}",
+        f"{source} {name} seems to have Airflow {named}, but version= is {version}, which determines commands, options"
+        " and the database schema. Change one of them, unless the number is not Airflow's",
+    )

@@ -12,10 +12,10 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.advice import Advice
 from cdk_airflow_ecs.airflow import AirflowVersion
 from cdk_airflow_ecs.images.asset import asset_of, folder_asset
-from cdk_airflow_ecs.images.base import OFFICIAL_ENTRYPOINT, ImageSource, other_airflow
+from cdk_airflow_ecs.images.base import OFFICIAL_ENTRYPOINT, ImageSource, other_airflow, other_airflow_advice
 from cdk_airflow_ecs.images.directory import ImageDirectory, read_directory
 from cdk_airflow_ecs.images.dockerfile import HOME, SCRIPT, Recipe, build_context
-from cdk_airflow_ecs.images.names import check_release, fault
+from cdk_airflow_ecs.images.names import check_release, fault, is_other
 from cdk_airflow_ecs.images.requirements import asks_for
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.plan import Architecture, Option
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 _FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 _ENTRYPOINT: Final = re.compile(r"^\s*ENTRYPOINT\s+(.+)$", re.IGNORECASE | re.MULTILINE)
+# A pinned Airflow. The build argument AIRFLOW_VERSION is the cluster's release, but ENV overrides it.
+_INSTALLED: Final = re.compile(
+    r"^(?!\s*#).*?(?P<what>apache[-_.]airflow(?:[-_.]core)?(?=[\s\[=])|\bENV\s+AIRFLOW_VERSION\b)"
+    r"(?:\s*\[[^]\n]*\])?[\s=]{1,9}[\"']?(?P<release>\d+\.\d+(?:\.\d+)?)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +89,13 @@ class BuiltImage(ImageSource):
         """See :meth:`ImageSource.advice`."""
         names = [(f"{self.contents.path}: base=", self.base)]
         names += [(f"{self.contents.path / 'Dockerfile'}: FROM", name) for name in self._starts_from()]
-        return [advice for source, name in names for advice in other_airflow(source, name, version)]
+        warnings = [advice for source, name in names for advice in other_airflow(source, name, version)]
+        file = self.contents.path / "Dockerfile"
+        for match in _INSTALLED.finditer(self.contents.dockerfile or ""):
+            if is_other(match["release"], version):
+                pin = f"{' '.join(match['what'].split())}=={match['release']}".replace("VERSION==", "VERSION=")
+                warnings.append(other_airflow_advice(f"{file}:", pin, match["release"], version))
+        return warnings
 
     def _starts_from(self) -> list[str]:
         return _FROM.findall(self.contents.dockerfile or "")[-1:]

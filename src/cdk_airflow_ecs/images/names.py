@@ -22,7 +22,15 @@ _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?")
 # The account may be a token.
 _ECR: Final = re.compile(r"[.}]dkr[.-]ecr(-fips)?\.")
 # Only releases of Airflow, so that the user's own numbers, such as 1.0.3, do not match.
-_AIRFLOW_RELEASE: Final = re.compile(r"(?:slim-|v)?(1\.10\.\d+|[23]\.\d+\.\d+)(?!\d)")
+_AIRFLOW_RELEASE: Final = re.compile(
+    r"(?:slim-|v)?((?:1\.10|[23]\.\d+)\.\d+(?!\d)|(?:1\.10|2\.(?:[89]|1[01])|3\.[0-3])(?![.\d]))"
+)
+# Publishers whose tags are always releases of Airflow, such as bitnami/airflow:2.
+_PUBLISHED: Final = re.compile(r"(?:.*/)?(?:apache|bitnami|bitnamilegacy|puckel)/[\w-]*airflow[\w-]*")
+_PUBLISHED_RELEASE: Final = re.compile(r"(?:slim-|v)?([123](?:\.\d+){,2})(?![.\d])")
+# Astro Runtime ("Astro Runtime architecture"): 3.0-1 has Airflow 3.0; major releases 4 to 13 have Airflow 2.2 to 2.11.
+_ASTRO: Final = re.compile(r"(?:.*/)?astro-runtime|astrocrpublic\.azurecr\.io/runtime")
+_ASTRO_RELEASE: Final = re.compile(r"(\d+)\.(\d+)(-\d|\.\d)")
 
 
 def check_release(source: str, name: str, version: AirflowVersion) -> None:
@@ -113,11 +121,34 @@ def other_release(name: str, version: AirflowVersion) -> str | None:
     Examples:
         >>> other_release("puckel/docker-airflow:1.10.9", AirflowVersion.V3_3)
         '1.10.9'
+        >>> other_release("bitnami/airflow:2.10", AirflowVersion.V3_3)
+        '2.10'
     """
     repository, _, tag = name.partition("@")[0].rpartition(":")
-    match = _AIRFLOW_RELEASE.match(tag)
-    named = match[1] if match and "airflow" in repository and not is_token(name) else None
-    return None if named == str(version) else named
+    if is_token(name):
+        return None
+    if _ASTRO.fullmatch(repository):
+        named = _astro_release(tag)
+    else:
+        pattern = _PUBLISHED_RELEASE if _PUBLISHED.fullmatch(repository) else _AIRFLOW_RELEASE
+        match = pattern.match(tag)
+        named = match[1] if match and "airflow" in repository else None
+    return named if named and is_other(named, version) else None
+
+
+def is_other(release: str, version: AirflowVersion) -> bool:
+    """Return whether *version* is not of *release*, which may be abbreviated, such as "3" or "3.3"."""
+    return not f"{version}.".startswith(f"{release}.")
+
+
+def _astro_release(tag: str) -> str | None:
+    match = _ASTRO_RELEASE.match(tag)
+    if match is None:
+        return None
+    major, minor, patch = match.groups()
+    if patch.startswith("-"):
+        return f"{major}.{minor}"
+    return f"2.{int(major) - 2}" if 4 <= int(major) <= 13 else None
 
 
 def on_docker_hub(name: str) -> bool:
