@@ -6,141 +6,26 @@ Several tests share two migrated databases; a test that changes one copies it fi
 from __future__ import annotations
 
 import ast
-import json
-import os
-import secrets
-import subprocess
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-
-from servers import PostgresServer
-
-REPO = Path(__file__).parents[2]
-SOURCE = REPO / "src/cdk_airflow_ecs/in_container/migrate.py"
-AIRFLOW_2, AIRFLOW_3 = "2.11.2", "3.3.2"
-HEAD_2_10_0, HEAD_2, HEAD_3 = "22ed7efa9da2", "5f2621c13b39", "d2f4e1b3c5a7"
-# Random, because tests search the command lines of all processes for the password; and with special characters.
-USER, DATABASE_PASSWORD = "air flow", "p@ss/w:rd#%25 &=?\"+!x$1'\\" + secrets.token_hex(4)
-ADMIN_PASSWORD = "-first \"Pass'word$1" + secrets.token_hex(4)
-FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+from migrations import (
+    ADMIN_PASSWORD,
+    AIRFLOW_2,
+    AIRFLOW_3,
+    DATABASE_PASSWORD,
+    HEAD_2,
+    HEAD_2_10_0,
+    HEAD_3,
+    SOURCE,
+    USER,
+    Machine,
+    Migrated,
+    Run,
+    admin,
+    password_is,
+)
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("migration")]
-
-
-@dataclass
-class Run:
-    """The result of one run of the migration script."""
-
-    code: int
-    output: str
-    command_lines: set[str]
-
-
-@dataclass
-class Machine:
-    """A PostgreSQL server, and a home folder per Airflow installation."""
-
-    server: PostgresServer
-    folder: Path
-
-    def database(self, template: str = "template1") -> str:
-        """Create an empty database, or a copy of *template*, and return its name."""
-        name = f"database_{secrets.token_hex(4)}"
-        self.server.execute(f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{USER}"')
-        return name
-
-    def migrate(self, version: str, database: str, **environment: str) -> Run:
-        """Run the migration script as the migration container does, and record all command lines meanwhile."""
-        home = self.folder / version
-        process = subprocess.Popen(
-            [REPO / f".venvs/airflow-{version}/bin/python", "-c", SOURCE.read_text()],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(home),
-                "AIRFLOW_HOME": str(home),
-                "AIRFLOW__CORE__FERNET_KEY": "A" * 43 + "=",
-                "AIRFLOW__CORE__DAGS_FOLDER": "/nonexistent",
-                "AIRFLOW__CORE__AUTH_MANAGER": FAB,
-                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.server.url(database, USER, DATABASE_PASSWORD),
-                **environment,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        seen: set[str] = set()
-        watcher = threading.Thread(target=watch, args=(process, seen))
-        watcher.start()
-        output = process.communicate(timeout=900)[0]
-        watcher.join()
-        return Run(process.returncode, output, seen)
-
-
-@dataclass
-class Migrated:
-    """A database, and the run of the script that migrated it."""
-
-    name: str
-    run: Run
-
-
-def watch(process: subprocess.Popen[str], seen: set[str]) -> None:
-    """Collect the command lines of all processes until *process* ends."""
-    while process.poll() is None:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                seen.add(path.read_bytes().decode(errors="replace"))
-            except OSError:
-                continue
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """Start PostgreSQL."""
-    with PostgresServer() as server:
-        server.create_database("unused", USER, DATABASE_PASSWORD)
-        yield Machine(server, tmp_path_factory.mktemp("homes"))
-
-
-@pytest.fixture(scope="module")
-def migrated_by_2(machine: Machine) -> Migrated:
-    """Migrate an empty database with Airflow 2."""
-    name = machine.database()
-    return Migrated(name, machine.migrate(AIRFLOW_2, name, **admin(ADMIN_PASSWORD)))
-
-
-@pytest.fixture(scope="module")
-def crossed(machine: Machine, migrated_by_2: Migrated) -> Migrated:
-    """Migrate a database from Airflow 2 to 3 after Airflow 2 was killed or has ended."""
-    name = machine.database(migrated_by_2.name)
-    machine.server.execute(
-        "INSERT INTO job (state, job_type, latest_heartbeat) VALUES"
-        " ('running', 'SchedulerJob', now() - interval '3 minutes'), ('success', 'TriggererJob', now())",
-        name,
-    )
-    return Migrated(name, machine.migrate(AIRFLOW_3, name, **admin("another")))
-
-
-def admin(password: str) -> dict[str, str]:
-    """Return the migration container's environment variables about the admin."""
-    return {"AIRFLOW_ECS_ADMIN_USERNAME": "admin", "AIRFLOW_ECS_ADMIN_PASSWORD": password}
-
-
-def password_is(machine: Machine, password: str, database: str) -> bool:
-    """Return whether *password* is the password of the admin in the database."""
-    stored = machine.server.execute("SELECT password FROM ab_user WHERE username = 'admin'", database)
-    check = "import json, sys; from werkzeug.security import check_password_hash as c; print(c(*json.load(sys.stdin)))"
-    python = REPO / f".venvs/airflow-{AIRFLOW_3}/bin/python"
-    done = subprocess.run(
-        [python, "-c", check], input=json.dumps([stored, password]), capture_output=True, text=True, check=True
-    )
-    return done.stdout == "True\n"
 
 
 def assert_no_secret(machine: Machine, run: Run, database: str) -> None:
