@@ -92,6 +92,12 @@ def declared(account):
     return readback.Stack(account.client, STACK)
 
 
+def snapshots(account):
+    """Return the names of the database's manual snapshots."""
+    found = account.client("rds").describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    return [each["DBSnapshotIdentifier"] for each in found]
+
+
 def position(events, kind, status):
     """Return the index of the first event with this type and status."""
     return next(number for number, event in enumerate(events) if event[1:] == (kind, status))
@@ -195,12 +201,15 @@ def test_a_failed_migration_rolls_back_and_prints_its_log(account):
 
 
 def test_a_migration_may_take_longer_than_a_lambda_invocation(account):
-    """After a Lambda timeout, the next invocation waits for the same migration task."""
+    """After a Lambda timeout, the next invocation waits for the same migration task.
+
+    The gate takes a snapshot of the database first, because the release is newer.
+    """
     ran = len(account.ran)
     account.emulator.plan({"image": SLOW, "seconds": 15})
     account.emulator.hurry(91)
     try:
-        account.emulator.deploy(VARIANT, TEST_IMAGE=SLOW)
+        account.emulator.deploy(VARIANT, TEST_IMAGE=SLOW, TEST_VERSION="3.4.0")
     finally:
         account.emulator.hurry(None)
     assert [item["containers"][0]["image"] for item in account.ran[ran:]] == [SLOW]
@@ -208,6 +217,7 @@ def test_a_migration_may_take_longer_than_a_lambda_invocation(account):
     (group,) = [stack.ids[name] for name in stack.ids if "GateHandlerLogs" in name]
     streams = account.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
     assert len(streams) > len(account.ran) + 1
+    assert len([name for name in snapshots(account) if "-before-3-4-" in name]) == 1
 
 
 def test_destroy_keeps_retained_resources(account):

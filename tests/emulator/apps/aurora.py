@@ -1,4 +1,4 @@
-"""The Aurora example with changed readers, capacity and storage, and with task logs in CloudWatch Logs."""
+"""The Aurora example with changed release, readers, capacity and storage, and with task logs in CloudWatch Logs."""
 
 import os
 
@@ -10,7 +10,7 @@ app = App()
 AirflowCluster(
     Stack(app, "Aurora"),
     "Airflow",
-    version=AirflowVersion.V3_3,
+    version=AirflowVersion.of(os.environ.get("TEST_VERSION", "3.3.2")),
     database=AuroraDatabase(max_capacity=16, readers=int(os.environ["TEST_READERS"]), io_optimized=True),
     logs=CloudWatchLogs(retention_days=30),
 )

@@ -1,4 +1,4 @@
-"""The quickstart, whose image and removal policy can be set by environment variables."""
+"""The quickstart, whose release, image and removal policy can be set by environment variables."""
 
 import os
 
@@ -12,7 +12,7 @@ app = App()
 AirflowCluster(
     Stack(app, "Quickstart"),
     "Airflow",
-    version=AirflowVersion.V3_3,
+    version=AirflowVersion.of(os.environ.get("TEST_VERSION", "3.3.2")),
     image=AirflowImage.registry(image) if image else None,
     removal_policy=RemovalPolicy.DESTROY if os.environ.get("TEST_DESTROY") else None,
 )
