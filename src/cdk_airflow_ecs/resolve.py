@@ -61,7 +61,8 @@ def resolve(arguments: ClusterArguments) -> Settings:
         advice += source.advice(version)
         found = options.check(source.options, version.line)
         named = [replace(each, message=f"{source.options_source}: {each.message}") for each in found]
-        advice += _advise(named, "" if source.options == images["airflow"].source.options else f":{name}")
+        owner = "" if source.options == images["airflow"].source.options else f":{name}"
+        advice += _advise(named, version, owner)
         advice += compatibility.check_image(name, image, executor, version)
     advice += shared_queues(executor)
     advice += compatibility.check_ecs_tasks(settings, executor)
@@ -172,10 +173,21 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
         *((task.component, task.service) for task in settings.airflow_tasks),
     ):
         found.append(split_environment(owner, service.environment, secrets)[1])
-    return _advise([finding for given in found for finding in options.check(given, settings.version.line)])
+    findings = [finding for given in found for finding in options.check(given, settings.version.line)]
+    return _advise(findings, settings.version)
 
 
-def _advise(findings: Sequence[options.Finding], owner: str = "") -> list[Advice]:
+def _advise(findings: Sequence[options.Finding], version: AirflowVersion, owner: str = "") -> list[Advice]:
+    unknown = [finding for finding in findings if finding.id == "cdk-airflow-ecs:unknown-option"]
+    if unknown and not version.is_verified:
+        # The release may have added them.
+        rest = _advise([finding for finding in findings if finding not in unknown], version, owner)
+        names = ", ".join(dict.fromkeys(option_merging.spell(finding.option) for finding in unknown))
+        text = (
+            f"Options that Airflow {AirflowVersion.LATEST.line} does not have are not checked for Airflow {version}:"
+            f" {names}. Look them up in Airflow's configuration reference"
+        )
+        return [*rest, Advice(f"cdk-airflow-ecs:unchecked-options{owner}", text)]
     if wrong := [finding.message for finding in findings if finding.is_error]:
         raise ValueError(option_merging.together(wrong))
     return [Advice(f"{finding.warning_id}{owner}", finding.message) for finding in findings]

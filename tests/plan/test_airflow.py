@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from plans import ACCEPTED, OWN_IMAGE, VERSIONS, containers, option, plan, services, settings_of
 
-from cdk_airflow_ecs import AirflowVersion, HealthCheck, ImageDags, RdsDatabase
+from cdk_airflow_ecs import AirflowVersion, HealthCheck, ImageDags, RdsDatabase, Service
 from cdk_airflow_ecs.airflow import NO_DAGS
 from cdk_airflow_ecs.plan import ClusterPlan, Ref, SecretRef
 from cdk_airflow_ecs.process import Process
@@ -359,3 +359,20 @@ def test_edges_to_the_database_do_not_depend_on_variable_names(line):
     usual, unusual = (plan(line, database=database) for database in (RdsDatabase(), UnusualDatabase()))
     assert unusual.edges == usual.edges
     assert [edge.source for edge in usual.edges if edge.target == "Database"]
+
+
+def test_options_that_only_an_unverified_release_may_have_give_one_note():
+    """Airflow 3.4 added [api] regexp_query_timeout, which the options of 3.3 do not contain."""
+    config = {"api": {"regexp_query_timeout": 5}, "core": {"paralelism": 64, "parallelism": 64}, "my_plugin": {"x": 1}}
+    services = {"Scheduler": Service(environment={"AIRFLOW__CORE__PARALELISM": "32", "AIRFLOW__CORE__NEW": "1"})}
+
+    def about(version):
+        found = settings_of(version=version, config=config, services=services).advice
+        return {each.id: each.text for each in found if "option" in each.id}
+
+    ((identity, note),) = about(AirflowVersion.of("3.4.0")).items()
+    assert identity == "cdk-airflow-ecs:unchecked-options"
+    assert "3.4.0: [api] regexp_query_timeout, [core] paralelism, [core] new" in note
+    assert "Airflow 3.3 has no option" not in note
+    assert len(about(AirflowVersion.V3_3)) == 3
+    assert not [each for each in settings_of(version=AirflowVersion.of("3.4.0")).advice if "option" in each.id]
