@@ -36,12 +36,12 @@ def split_environment(
         ValueError: for an invalid name, or a secret in plain text.
     """
     if not isinstance(environment, Mapping):
-        raise ValueError(f"{owner} must map names to text, got {validation.shown(environment)}")
+        raise ValueError(f"{owner} must map names to text, got {validation.kind_of(environment)}")
     plain: dict[str, Value] = {}
     found: dict[Option, Value] = {}
     for name, value in environment.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(f"{owner}: {validation.shown(name)} is not a valid environment variable name")
+            raise ValueError(f"{owner}: {validation.shown_name(name)} is not a valid environment variable name")
         if name in _ENTRYPOINT_VARIABLES:
             raise ValueError(f"{owner}: {name} is not accepted: {_ENTRYPOINT_VARIABLES[name]}")
         if match := _OPTION_NAME.fullmatch(name):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.option_names import Option, base_option, every_option, read_as
+from cdk_airflow_ecs.tokens import is_token
 
 T = TypeVar("T")
+# Values and options that messages show. Others, such as [smtp] smtp_user, may be secret.
+_PUBLIC_VALUE: Final = re.compile(r"-?\d+(\.\d+)?|(?i:true|false)")
+_PUBLIC_OPTION: Final = re.compile(r"(executor|queue|folder|path|level|format|class|timezone|region|mode|backend)s?$")
 _INSTEAD_BROKER = "use executor=CeleryExecutor(broker=RedisBroker.existing(…))"
 _GENERATED = "leave it out, the cluster generates one and keeps it in Secrets Manager"
 # Options that the cluster sets, and what a user can do instead of setting them.
@@ -109,4 +114,7 @@ def _show(option: Option, value: object) -> str:
         return "a command" if option[1].endswith("_cmd") else f"a {type(value).__name__}"
     if facts.sensitive:
         return "a secret"
-    return validation.shown(value) if isinstance(value, (str, int, float)) else "a value known only at deploy time"
+    if not isinstance(value, (str, int, float)):
+        return "a value known only at deploy time"
+    is_public = is_token(value) or _PUBLIC_VALUE.fullmatch(str(value)) or _PUBLIC_OPTION.search(option[1])
+    return validation.shown(value) if is_public else validation.kind_of(value)

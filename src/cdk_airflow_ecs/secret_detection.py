@@ -54,11 +54,20 @@ _RESOLVED: Final = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
 _LOGIN: Final = re.compile(
     r"""://[^/@\s:"'\[]{,200}:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*]|\d+([/?#;,]|\\?["'\s]))[^@\s"',]{1,1000}@"""
 )
+# The same without a scheme, as a whole text. The password has a digit or symbol, unlike the name in
+# mailto:me@example.com; a number alone is a port, and a digest is not a host.
+_BARE_LOGIN: Final = re.compile(
+    r"\A[^/@\s:\"'\[{]{,200}:(?!\$[{(]|\$[A-Za-z_]+@|[{<%*/]|\d+@)(?=[^@\s]{,999}[\d!#$%^&*+=?])[^@\s/]{1,1000}"
+    r"@(?!sha256:)[\w.-]+(:\d+)?(/\S*)?\Z"
+)
+# A text of this form may be a login, so errors do not repeat it.
+_LIKE_A_LOGIN: Final = re.compile(r":(?!//|\d+/)[^@\s]{1,1000}@(?!sha256:)[^\s]")
 # Patterns start once per word or line, or look ahead a limited distance. Otherwise a text of 64 KiB, the size of a task
 # definition, would take minutes.
 _SHAPES: Final = {
     "a private key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|AGE-SECRET-KEY-1\w+"),
     "a URL with a password": _LOGIN,
+    "a login": _BARE_LOGIN,
     "a dynamic reference, which CloudFormation replaces by the secret": _RESOLVED,
     "an Authorization header": re.compile(
         r"(?i:\bbearer)\s+(?=\S*[\d._+/=-]|\S{20,})(?![$<{%])[\w.~+/=-]{6,}"
@@ -127,6 +136,11 @@ def secret_of(name: str, value: object) -> str | None:
 def secret_in(value: object) -> str | None:
     """Return the kind of secret in a text, such as "a URL with a password", or None."""
     return _secret_in_text(value) if isinstance(value, str) else None
+
+
+def may_hold_secret(text: str) -> str | None:
+    """Return the kind of secret that a text may contain, or None. Errors repeat only texts without one."""
+    return secret_in(text) or ("a login" if _LIKE_A_LOGIN.search(text) else None)
 
 
 @lru_cache(maxsize=4096)  # many containers of a plan have the same texts

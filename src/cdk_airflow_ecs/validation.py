@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from cdk_airflow_ecs.secret_detection import secret_in
+from cdk_airflow_ecs.secret_detection import may_hold_secret
 from cdk_airflow_ecs.tokens import is_known_int, is_number_token, is_token
 
 T = TypeVar("T")
@@ -103,11 +103,24 @@ def shown(given: Any) -> str:
     if isinstance(given, type):
         return f"the class {given.__name__}; create an object: {given.__name__}(…)"
     if type(given) is str:
-        if why := secret_in(given):
+        if why := may_hold_secret(given):
             return f"a text that contains {why} and is not shown"
         text = repr(given)
         return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}… ({len(text):,} characters)"
     if given is None or isinstance(given, (bool, int, float, Enum)):
         return str(given)
+    return kind_of(given)
+
+
+def kind_of(given: object) -> str:
+    """Return the type of a value for an error message, because the value may be a secret."""
     kind = type(given).__name__
     return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
+
+
+def shown_name(given: object) -> str:
+    """Return an invalid name for an error message, without the value in "name=value"."""
+    if type(given) is not str or is_token(given):
+        return shown(given)
+    before = re.split("[=:\\s]", given, maxsplit=1)[0]
+    return shown(before if before == given else f"{before}…")

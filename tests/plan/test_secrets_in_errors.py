@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from plans import EXISTING, SECRET, VERSIONS
 
 import cdk_airflow_ecs
-from cdk_airflow_ecs import AirflowImage, AirflowVersion, RedisBroker
+from cdk_airflow_ecs import (
+    AirflowImage,
+    AirflowVersion,
+    ExistingDatabase,
+    RedisBroker,
+    Service,
+    Web,
+)
 from cdk_airflow_ecs.cluster_arguments import ClusterArguments
 from cdk_airflow_ecs.ecs_task import EcsTask
 from cdk_airflow_ecs.option_merging import merge
@@ -36,6 +43,8 @@ TEXTS = st.sampled_from(
     [
         f"rediss://:{WORD}@h",
         f"https://me:{WORD}@example.com/x",
+        f"me:{WORD}@example.com",
+        f":{WORD}@h",
         f"Bearer {WORD}",
         f"Server=db;Password={WORD};",
         f'{{"password": "{WORD}"}}',
@@ -138,6 +147,13 @@ def test_no_error_of_the_public_api_repeats_a_secret(name, data):
         {"environment": {"DB_PASSWORD": (WORD,)}},
         {"environment": {"DB_PASSWORD": {"value": WORD}}},
         {"environment": {("DB_PASSWORD", WORD): "x"}},
+        {"environment": {f"DB_PASSWORD={WORD}": "x"}},
+        {"environment": {f"DB_PASSWORD: {WORD}": "x"}},
+        {"environment": WORD},
+        {"services": {"Scheduler": Service(environment=WORD)}},
+        {"config": WORD},
+        {"config": {"smtp": {"smtp_user": WORD}}, "environment": {"AIRFLOW__SMTP__SMTP_USER": "other"}},
+        {"config": {"smtp": {f"smtp_password={WORD}": "x"}}},
         {"config": [("smtp", WORD)]},
         {"config": {"smtp": [("smtp_password", WORD)]}},
         {"config": {"smtp": WORD}},
@@ -150,6 +166,24 @@ def test_errors_do_not_repeat_values_of_variables_and_options(arguments):
     """The value of any environment variable or option may be secret."""
     found = error_of(plan_of, version=VERSIONS["3.3"], **arguments)
     assert re.search("ValueError|IncompatibleArgumentsError", found)
+    assert WORD not in found
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda login: RedisBroker.existing(login, auth_token=SECRET),
+        lambda login: ExistingDatabase(endpoint=login, secret=SECRET),
+        lambda login: Web(domain_name=login),
+        lambda login: Web(base_url=login),
+        lambda login: AirflowImage.registry(f"{login}/x:1"),
+    ],
+)
+@pytest.mark.parametrize("login", [f"me:{WORD}@h", f":{WORD}@h", f"me:a/{WORD}:b@h", f"me:{WORD}@ghcr.io"])
+def test_errors_do_not_repeat_a_login_without_a_scheme(call, login):
+    """A host name may be given with a login by mistake."""
+    found = error_of(call, login=login)
+    assert "ValueError" in found
     assert WORD not in found
 
 

@@ -243,7 +243,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         r'write config=\{"core": \{"parallelism": \.\.\.\}\}',
     ),
     "an incomplete option variable": (lambda s: {"environment": {"AIRFLOW__CORE": "x"}}, "AIRFLOW__SECTION__OPTION"),
-    "a variable with a space": (lambda s: {"environment": {"A B": "x"}}, "'A B' is not a valid"),
+    "a variable with a space": (lambda s: {"environment": {"A B": "x"}}, "'A…' is not a valid"),
     "a variable without a name": (lambda s: {"environment": {"": "x"}}, "'' is not a valid"),
     "an invalid pool name": (lambda s: pool("my pool"), "a worker pool's name must have .*got 'my pool'"),
     "an empty pool name": (lambda s: pool(""), "a worker pool's name must have"),

@@ -44,8 +44,8 @@ def check_requirements(source: str, lines: Iterable[str]) -> None:
             )
         if _AIRFLOW_CONSTRAINTS.match(line):
             raise IncompatibleArgumentsError(
-                f"{source}: {line!r} is redundant: the build passes the constraints of the cluster's Airflow to pip."
-                " Remove the line"
+                f"{source}: {validation.shown(line)} is redundant: the build passes the constraints of the cluster's"
+                " Airflow to pip. Remove the line"
             )
         if _ELSEWHERE.match(line):
             raise ValueError(

@@ -65,10 +65,12 @@ class FireLens(LogRouter):
         example = '{"Name": "cloudwatch_logs", "region": "eu-central-1", …}'
         if not isinstance(self.options, Mapping):
             raise ValueError(
-                f"FireLens options must be a mapping such as {example}, got {validation.shown(self.options)}"
+                f"FireLens options must be a mapping such as {example}, got {validation.kind_of(self.options)}"
             )
         for name, value in self.options.items():
-            if not isinstance(name, str) or not (isinstance(value, str) or is_secret(value)):
+            if not isinstance(name, str):
+                raise ValueError(f"FireLens options: names must be text, got {validation.shown(name)}")
+            if not (isinstance(value, str) or is_secret(value)):
                 raise ValueError(
                     f"FireLens options: {name} must be text or an ecs.Secret, got {validation.shown(value)}"
                 )
