@@ -38,8 +38,9 @@ time.sleep(60)
 # "deployment", and another one.
 BOTO3 = """
 import datetime, json, pathlib
-def client(name):
+def client(name, config):
     assert name == "ecs"
+    assert (config.connect_timeout, config.read_timeout, config.retries) == (3, 5, {"max_attempts": 2})
     return Ecs()
 class Ecs:
     def get_paginator(self, name):
@@ -204,6 +205,8 @@ def running(folder: Path, variables: Mapping[str, str], boto3: str = BOTO3) -> I
         text, changed = re.subn(rf"(?m)^{name} = \d+", f"{name} = {value}", text)
         assert changed == 1
     (folder / "boto3.py").write_text(boto3)
+    (folder / "botocore").mkdir()
+    (folder / "botocore/config.py").write_text("from types import SimpleNamespace as Config")
     (folder / "deployment").write_text(json.dumps([time.time() - 60, 2]))
     os.mkfifo(folder / "tasks")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), **variables}
@@ -307,10 +310,29 @@ def test_a_busy_worker_of_an_old_deployment_accepts_no_more_tasks(tmp_path):
 
 def test_a_worker_continues_if_the_ecs_deployment_cannot_be_read(tmp_path):
     """If the ECS API cannot be read, the worker continues and remains protected."""
-    broken = "def client(name): raise OSError('no route')"
+    broken = "def client(name, config): raise OSError('no route')"
     with FakeAgent() as agent, running(tmp_path, agent.environment, broken) as worker:
         (tmp_path / "tasks").write_text("60\n")
         eventually(lambda: len(agent.bodies) > 2)
         assert worker.poll() is None
         assert agent.states == [True]
     assert "cannot read the deployments of this service: OSError: no route" in (tmp_path / "log").read_text()
+
+
+def test_between_two_slow_calls_of_the_ecs_api_the_protection_is_renewed(tmp_path):
+    """The time until the next look at the deployments starts when the last look has ended."""
+    slow = """
+import pathlib, time
+def client(name, config):
+    for pause in (1, 0):
+        with pathlib.Path(__file__).with_name("calls").open("a") as file:
+            print(time.monotonic(), file=file)
+        time.sleep(pause)
+    raise TimeoutError
+"""
+    calls = tmp_path / "calls"
+    with FakeAgent() as agent, running(tmp_path, agent.environment, slow):
+        (tmp_path / "tasks").write_text("60\n")
+        eventually(lambda: calls.exists() and len(calls.read_text().splitlines()) >= 4)
+        _, end, start, *_ = map(float, calls.read_text().split())
+    assert start - end >= 0.7

@@ -177,6 +177,11 @@ class Component(TaskSize):
         return self.capacity.spot
 
     @property
+    def protects_tasks(self) -> bool:
+        """Whether the component's tasks may protect each other from scale-in."""
+        return self.scaling is not None and self.scaling.protects_tasks
+
+    @property
     def is_store(self) -> bool:
         """Whether the component keeps data."""
         return self.kind == "store"

@@ -9,6 +9,8 @@ from cdk_airflow_ecs.plan import CLUSTER, Permission, Ref
 # The RunTask argument that copies tags of the task definition to the task; by default, the task has none (Amazon ECS
 # API, RunTask, propagateTags).
 PROPAGATE_TAGS: Final = {"propagate_tags": "TASK_DEFINITION"}
+# The tag of ECS tasks that may protect each other from scale-in: the path of their component.
+COMPONENT_TAG: Final = "airflow-component"
 
 
 def may_read_log(component: str) -> Permission:
@@ -29,15 +31,17 @@ def may_follow(cluster: str = CLUSTER) -> Permission:
     return Permission(actions=("ecs:DescribeTasks",), resources=(Ref(cluster, "tasks_arn"),))
 
 
-def may_protect() -> tuple[Permission, ...]:
-    """Return the permissions to protect tasks of the ECS cluster from scale-in, and to read its services.
+def may_protect(path: str) -> tuple[Permission, ...]:
+    """Return the permissions to protect tasks of the component at *path* from scale-in, and to read all services.
 
     A role cannot be limited to its own task, and ListServices has no resource (Service Authorization Reference, "Amazon
     Elastic Container Service").
     """
     return (
         Permission(
-            actions=("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"), resources=(Ref(CLUSTER, "tasks_arn"),)
+            actions=("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"),
+            resources=(Ref(CLUSTER, "tasks_arn"),),
+            conditions={"StringEquals": {f"aws:ResourceTag/{COMPONENT_TAG}": path}},
         ),
         Permission(actions=("ecs:DescribeServices",), resources=(Ref(CLUSTER, "services_arn"),)),
         Permission(

@@ -19,6 +19,7 @@ from cdk_airflow_ecs.nag import Wildcards
 from cdk_airflow_ecs.permissions import allow, secret_key_statements
 from cdk_airflow_ecs.plan import Architecture, Component, Container, Ref, SecretRef
 from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
+from cdk_airflow_ecs.run_task_permissions import COMPONENT_TAG
 
 # Fargate's maximum between SIGTERM and SIGKILL.
 _STOP_TIMEOUT = seconds(120)
@@ -82,6 +83,8 @@ def _render(scope: Construct, component: Component, context: RenderContext, wild
     task_role = context.task_roles.get(component.name) or iam.Role(scope, "TaskRole", assumed_by=context.trust)
     execution_role = iam.Role(scope, "ExecutionRole", assumed_by=context.trust)
     definition = _task_definition(scope, component, context, task_role, execution_role)
+    if component.protects_tasks:
+        cast("ecs.CfnTaskDefinition", definition.node.default_child).tags.set_tag(COMPONENT_TAG, component.path)
     for volume in component.volumes:
         definition.add_volume(
             name=volume.name,
@@ -280,7 +283,8 @@ def _service(
         min_healthy_percent=0 if component.is_store else 100,
         max_healthy_percent=100 if component.is_store else 200,
         circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
-        propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        # ECS could start tasks of a new task definition before CloudFormation tags the service.
+        propagate_tags=ecs.PropagatedTagSource["TASK_DEFINITION" if component.protects_tasks else "SERVICE"],
         enable_ecs_managed_tags=True,
     )
     if component.dns_name is not None:

@@ -262,4 +262,5 @@ def test_a_scaling_that_protects_tasks_changes_only_the_worker_of_its_pool(line)
         ("ecs:DescribeServices", Ref(CLUSTER, "services_arn")),
         ("ecs:ListServices", "*"),
     ]
+    assert more[0].conditions == {"StringEquals": {"aws:ResourceTag/airflow-component": "Pools/default"}}
     assert more[-1].conditions == {"ArnEquals": {"ecs:cluster": Ref(CLUSTER, "arn")}}

@@ -39,6 +39,30 @@ def pool_service(template):
     return key, service["Properties"]
 
 
+def test_a_pool_may_protect_only_tasks_with_its_own_tag():
+    """The ECS tasks of a pool have the tag that its role's permission requires; other tasks have none."""
+    pools = [WorkerPool("default", scaling=QueueScaling()), WorkerPool("heavy", scaling=QueueScaling())]
+    template = template_of(executor=CeleryExecutor(pools=[*pools, WorkerPool("fixed", queues=["fixed"])]))
+    definitions = resources(template, "AWS::ECS::TaskDefinition")
+    tags = {}
+    for key, service in resources(template, SERVICE).items():
+        found = definitions[service["Properties"]["TaskDefinition"]["Ref"]]["Properties"].get("Tags", [])
+        tags |= {tag["Value"]: key for tag in found if tag["Key"] == "airflow-component"}
+        assert service["Properties"]["PropagateTags"] == ("TASK_DEFINITION" if found else "SERVICE")
+    assert set(tags) == {"Pools/default", "Pools/heavy"}
+    permitted = {}
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            if "ecs:UpdateTaskProtection" in statement["Action"]:
+                assert "ecs:GetTaskProtection" in statement["Action"]
+                (role,) = policy["Properties"]["Roles"]
+                permitted[statement["Condition"]["StringEquals"]["aws:ResourceTag/airflow-component"]] = role["Ref"]
+    assert permitted.keys() == tags.keys()
+    for pool, role in permitted.items():
+        definition = definitions[resources(template, SERVICE)[tags[pool]]["Properties"]["TaskDefinition"]["Ref"]]
+        assert definition["Properties"]["TaskRoleArn"] == {"Fn::GetAtt": [role, "Arn"]}
+
+
 def test_one_alarm_sets_the_desired_count_to_the_required_workers():
     """The alarm on the metric RequiredWorkers runs a policy that sets this desired count, within the limits."""
     template = with_pool(QueueScaling(min_count=1, max_count=3))

@@ -165,7 +165,7 @@ def _workers(pool: WorkerPool, version: AirflowVersion, broker: BrokerPlan) -> W
         # Queues can share permissions; the planner removes duplicates.
         permissions=(
             *(allowed for queue in pool.queues for allowed in broker.consumers.get(queue, ())),
-            *(may_protect() if protected else ()),
+            *(may_protect(name) if protected else ()),
         ),
         image=pool.image,
         architecture=pool.architecture,

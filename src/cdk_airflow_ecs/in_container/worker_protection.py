@@ -172,8 +172,10 @@ def has_newer_deployment(service: dict[str, Any], started: float) -> bool:
 def services(cluster: str) -> Iterator[dict[str, Any]]:
     """Yield the services of an ECS cluster."""
     import boto3  # noqa: PLC0415 (only the child process needs it)
+    from botocore.config import Config  # noqa: PLC0415
 
-    ecs: Any = boto3.client("ecs")
+    # The protection is not renewed meanwhile. By default, five attempts would take five minutes.
+    ecs: Any = boto3.client("ecs", config=Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 2}))
     for page in ecs.get_paginator("list_services").paginate(cluster=cluster):
         if page["serviceArns"]:
             yield from ecs.describe_services(cluster=cluster, services=page["serviceArns"])["services"]
@@ -201,8 +203,9 @@ def watch(worker: int, agent: Agent) -> None:
         busy, now = is_busy(worker, known), time.monotonic()
         protection.follow(busy, now)
         if busy and now >= look:
-            look = now + RENEW
-            if in_a_child(lambda: is_superseded(started)):
+            is_old = in_a_child(lambda: is_superseded(started))
+            look = time.monotonic() + RENEW
+            if is_old:
                 say("ECS deploys a newer version: this worker finishes its tasks and accepts no more")
                 os.kill(worker, signal.SIGTERM)  # Celery's warm shutdown
                 look = float("inf")
