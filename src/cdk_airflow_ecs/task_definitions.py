@@ -12,6 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_airflow_ecs.capacity.scalable_services import ScalableEc2Service, ScalableFargateService
 from cdk_airflow_ecs.durations import seconds
 from cdk_airflow_ecs.executors.no_sidecars import NoSidecars
 from cdk_airflow_ecs.logs.awslogs import AwsLogs
@@ -258,7 +259,7 @@ def _service(
     balance = ecs.AvailabilityZoneRebalancing
     # FargateService also supports managed instances.
     on_ec2 = component.capacity.compatibility == "EC2"
-    service = (ecs.Ec2Service if on_ec2 else ecs.FargateService)(
+    service = (ScalableEc2Service if on_ec2 else ScalableFargateService)(
         scope,
         "Service",
         cluster=_with_ec2(scope, context) if on_ec2 else context.cluster,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from aws_cdk import Stack
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
 
 from cdk_airflow_ecs import (
     AuroraDatabase,
     CeleryExecutor,
     ContainerDatabase,
+    Ec2Capacity,
     ExternalScaling,
     RdsDatabase,
     RedisBroker,
@@ -175,6 +177,24 @@ def test_external_scaling_sets_a_desired_count_only_in_maintenance(maintenance):
     others = {count for key, count in counts.items() if key != scaled}
     assert others == ({0} if maintenance else {1, 2})
     assert len(resources(template, "AWS::ApplicationAutoScaling::ScalableTarget")) == 1
+
+
+@pytest.mark.parametrize("maintenance", [False, True])
+@pytest.mark.parametrize("pool", [{}, {"count": 2}, {"capacity": Ec2Capacity(provider="machines")}])
+def test_attaching_a_scaler_omits_the_desired_count_except_in_maintenance(pool, maintenance):
+    """Otherwise each deployment would restore the count. A count other than 1 gives a warning."""
+    pools = CeleryExecutor(pools=[WorkerPool("default", **pool), WorkerPool("heavy", count=2)])
+    stack = Stack(App(), "Data")
+    cluster = add_cluster(stack, executor=lambda _: pools, maintenance=maintenance)
+    cluster.service("Pools/default").auto_scale_task_count(max_capacity=20).scale_on_cpu_utilization(
+        "Cpu", target_utilization_percent=60
+    )
+    services = resources(Template.from_stack(stack).to_json(), "AWS::ECS::Service")
+    counts = {key.split("Service")[0]: each["Properties"].get("DesiredCount") for key, each in services.items()}
+    assert counts["AirflowPoolsdefault"] == (0 if maintenance else None)
+    assert counts["AirflowPoolsheavy"] == (0 if maintenance else 2)
+    warnings = Annotations.from_stack(stack).find_warning("*", Match.string_like_regexp("pass min_capacity="))
+    assert len(warnings) == ("count" in pool and not maintenance)
 
 
 def test_a_worker_pool_added_after_construction_is_autoscaled():
