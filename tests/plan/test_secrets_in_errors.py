@@ -19,6 +19,7 @@ from cdk_airflow_ecs import (
     AirflowImage,
     AirflowVersion,
     ExistingDatabase,
+    FireLens,
     RedisBroker,
     Service,
     Web,
@@ -184,6 +185,13 @@ def test_errors_do_not_repeat_a_login_without_a_scheme(call, login):
     """A host name may be given with a login by mistake."""
     found = error_of(call, login=login)
     assert "ValueError" in found
+    assert WORD not in found
+
+
+def test_errors_do_not_repeat_the_value_in_the_name_of_a_firelens_option():
+    """A name may contain the value by mistake."""
+    found = error_of(FireLens, options={f"http_passwd={WORD}": 5})
+    assert "http_passwd must be text" in found
     assert WORD not in found
 
 

@@ -71,8 +71,9 @@ class FireLens(LogRouter):
             if not isinstance(name, str):
                 raise ValueError(f"FireLens options: names must be text, got {validation.shown(name)}")
             if not (isinstance(value, str) or is_secret(value)):
+                known = name.partition("=")[0]
                 raise ValueError(
-                    f"FireLens options: {name} must be text or an ecs.Secret, got {validation.shown(value)}"
+                    f"FireLens options: {known} must be text or an ecs.Secret, got {validation.shown(value)}"
                 )
             if why := secret_of(name, value):
                 raise ValueError(refusal(f"FireLens options: {name}", why))
