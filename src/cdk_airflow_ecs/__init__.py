@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.firelens import FireLens
     from cdk_airflow_ecs.logs.local import LocalLogs
     from cdk_airflow_ecs.logs.s3 import S3Logs
+    from cdk_airflow_ecs.monitoring.monitoring import Monitoring
     from cdk_airflow_ecs.plan import Permission
     from cdk_airflow_ecs.process import HealthCheck
     from cdk_airflow_ecs.web.web import Web
@@ -74,6 +75,7 @@ _MODULES = {
     "LocalExecutor": "executors.local",
     "LocalLogs": "logs.local",
     "ManagedInstances": "capacity.managed_instances",
+    "Monitoring": "monitoring.monitoring",
     "Permission": "plan",
     "ProviderShare": "capacity.base",
     "QueueScaling": "capacity.queue_scaling",
@@ -120,6 +122,7 @@ __all__ = [
     "LocalExecutor",
     "LocalLogs",
     "ManagedInstances",
+    "Monitoring",
     "Permission",
     "ProviderShare",
     "QueueScaling",

@@ -20,10 +20,15 @@ class MetricSource:
     Args:
         namespace: the namespace of the metrics.
         dimensions: the dimensions that identify the resource; values may be tokens.
+        limits: by metric, the value beyond which the resource does not work, or the size of the resource:
+            ``{"CPUUtilization": 100}``. Alarms are about these metrics.
+        label: name of the queue or node, if there are several.
     """
 
     namespace: str
     dimensions: Mapping[str, str]
+    limits: Mapping[str, float] = field(default_factory=dict)
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ from cdk_airflow_ecs.dag_authors import DagAuthors
 from cdk_airflow_ecs.executors.bind import bind_executor
 from cdk_airflow_ecs.late_secrets import plan_without_late_secrets
 from cdk_airflow_ecs.migration.order import gate_services
+from cdk_airflow_ecs.monitoring.cluster_metrics import ClusterMetrics
+from cdk_airflow_ecs.monitoring.monitor import monitor
 from cdk_airflow_ecs.monitoring.observe import attach_scaling, observe
 from cdk_airflow_ecs.monitoring.outputs import add_outputs
 from cdk_airflow_ecs.network import connect, peers
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
     from cdk_airflow_ecs.migration.gate import Gate
+    from cdk_airflow_ecs.monitoring.monitoring import Monitoring
     from cdk_airflow_ecs.monitoring.observed import ObservedCluster
     from cdk_airflow_ecs.network import Network
     from cdk_airflow_ecs.render_context import RenderContext, RenderedComponent
@@ -56,7 +59,7 @@ if TYPE_CHECKING:
 
 
 @jsii.implements(ec2.IConnectable, iam.IGrantable)
-class AirflowCluster(ClusterAdditions, Construct):
+class AirflowCluster(ClusterAdditions, ClusterMetrics, Construct):
     """Apache Airflow on Amazon ECS, ready for production.
 
     The default cluster runs the newest supported Airflow with Celery on ElastiCache (Valkey), PostgreSQL on RDS and an
@@ -91,6 +94,7 @@ class AirflowCluster(ClusterAdditions, Construct):
             behind an internal load balancer allows it, because the tunnel of the stack's output OpenCommand needs it.
         container_insights: whether to collect Container Insights metrics, about $30 a month for five services. Without
             them, only the CPU and memory metrics of services exist.
+        monitoring: alarms and a dashboard, ``Monitoring(alarm_topic=topic)``. The default is none.
         maintenance: set all services to zero tasks, for upgrades from Airflow 2 to 3.
         maintenance_tasks: scheduled care of the database, such as ``[DatabaseCleanup(keep_days=90)]``.
         snapshot_before_migration: whether to take a snapshot of the database before a migration to another minor or
@@ -134,6 +138,7 @@ class AirflowCluster(ClusterAdditions, Construct):
         encryption_key: kms.IKey | None = None,
         enable_exec: bool | None = None,
         container_insights: bool = True,
+        monitoring: Monitoring | None = None,
         maintenance: bool = False,
         maintenance_tasks: Sequence[DatabaseCleanup] = (),
         snapshot_before_migration: bool | None = None,
@@ -165,6 +170,7 @@ class AirflowCluster(ClusterAdditions, Construct):
             maintenance=maintenance,
             maintenance_tasks=maintenance_tasks,
             snapshot_before_migration=snapshot_before_migration,
+            monitoring=monitoring,
         )
         settings = resolve(self._arguments)
         plan = plan_without_late_secrets(scope, settings)
@@ -173,7 +179,7 @@ class AirflowCluster(ClusterAdditions, Construct):
             partial(check_addresses, plan.components),
         ]
         check_network(vpc, subnets, checks, internet_facing=settings.web.internet_facing)
-        check_place(scope, plan, vpc=vpc, certificate=settings.web.certificate)
+        check_place(scope, plan, vpc=vpc, certificate=settings.web.certificate, alarm_topic=settings.alarm_topic)
         super().__init__(scope, construct_id)
         self._shared = SharedResources(
             self, settings, vpc=vpc, subnets=subnets, encryption_key=encryption_key, removal_policy=removal_policy
@@ -205,11 +211,12 @@ class AirflowCluster(ClusterAdditions, Construct):
         connect(edges, groups, context.connectables(), peers(settings.web.allow_from, context.network.vpc))
         self._authors.admit(added, self._gate.resource)
         attach_airflow_tasks(settings, added, rendered, context, self._gate.resource)
-        # Observe: add outputs and scaling.
+        # Observe: add outputs, scaling and alarms.
         observed = observe(rendered, context, targets=self._targets, internal=not settings.web.internet_facing)
         if self._observed is None:
             add_outputs(self, observed)
         attach_scaling(added, observed, maintenance=settings.maintenance)
+        monitor(settings, rendered, context, observed, self._gate)
         self._plan, self._rendered, self._observed = plan, rendered, observed
         return replace(context, rendered=rendered)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
+    from cdk_airflow_ecs.monitoring.monitoring import Monitoring
     from cdk_airflow_ecs.web.web import Web
 
 
@@ -51,3 +52,4 @@ class ClusterArguments:
     enable_exec: bool | None = None
     container_insights: bool = True
     maintenance: bool = False
+    monitoring: Monitoring | None = None

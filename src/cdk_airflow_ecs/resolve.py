@@ -30,6 +30,7 @@ from cdk_airflow_ecs.logs.awslogs import AwsLogs
 from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.router import LogRouter
 from cdk_airflow_ecs.logs.s3 import S3Logs
+from cdk_airflow_ecs.monitoring.monitoring import Monitoring
 from cdk_airflow_ecs.settings import Settings
 from cdk_airflow_ecs.web.web import Web
 
@@ -106,6 +107,8 @@ def _version(arguments: ClusterArguments) -> tuple[AirflowVersion, list[Advice]]
     validation.flag("container_insights=", arguments.container_insights)
     validation.flag("maintenance=", arguments.maintenance)
     validation.flag("snapshot_before_migration=", arguments.snapshot_before_migration)
+    if arguments.monitoring is not None:
+        validation.instance("monitoring=", arguments.monitoring, Monitoring, "Monitoring(alarm_topic=topic)")
     if arguments.maintenance:
         advice.append(
             Advice(
@@ -150,6 +153,7 @@ def _complete(arguments: ClusterArguments, version: AirflowVersion, secrets: dic
         container_insights=bool(arguments.container_insights),
         maintenance=arguments.maintenance,
         snapshot_before_migration=database.has_snapshots and arguments.snapshot_before_migration is not False,
+        monitoring=arguments.monitoring,
         given_secrets=secrets,
         advice=(),
     )

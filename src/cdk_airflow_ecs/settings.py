@@ -13,6 +13,7 @@ from cdk_airflow_ecs.plan import Option, Value
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ecs as ecs
+    from aws_cdk import aws_sns as sns
 
     from cdk_airflow_ecs.advice import Advice
     from cdk_airflow_ecs.airflow import AirflowVersion
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cdk_airflow_ecs.images.airflow_image import AirflowImage
     from cdk_airflow_ecs.logs.base import LogStore
     from cdk_airflow_ecs.logs.router import LogRouter
+    from cdk_airflow_ecs.monitoring.monitoring import Monitoring
     from cdk_airflow_ecs.web.web import Web
 
 _DEFAULT_QUEUE: Final = ("operators", "default_queue")
@@ -54,8 +56,14 @@ class Settings:
     container_insights: bool
     maintenance: bool
     snapshot_before_migration: bool
+    monitoring: Monitoring | None
     given_secrets: Mapping[str, ecs.Secret] = field(compare=False)
     advice: tuple[Advice, ...]
+
+    @property
+    def alarm_topic(self) -> sns.ITopic | None:
+        """The topic of alarms, if any."""
+        return None if self.monitoring is None else self.monitoring.alarm_topic
 
     @property
     def default_queue(self) -> Value:

@@ -19,7 +19,8 @@ MWAA = {"small": (0.49, 0.055), "medium": (0.74, 0.11), "large": (0.99, 0.22)}
 # USD per metric and month, up to 10,000; number of Container Insights metrics per cluster, task family and service
 # (aws.amazon.com/cloudwatch/pricing, example "Container Insights for Amazon ECS"); its log events are not counted.
 METRIC, PER_CLUSTER, PER_FAMILY, PER_SERVICE = 0.30, 8, 6, 11
-ALARM, METRICS_OF_A_POOL = 0.10, 2  # USD per alarm and month; custom metrics of a worker pool with QueueScaling
+# USD per metric of an alarm, and per dashboard; custom metrics of a worker pool with QueueScaling.
+ALARM, DASHBOARD, METRICS_OF_A_POOL = 0.10, 3.00, 2
 NAT, ADDRESS, BALANCER, LOAD_UNIT, SECRET = 32.85, 3.65, 16.43, 5.84, 0.40
 
 
@@ -71,10 +72,23 @@ def cost_rows(template: dict[str, Any]) -> list[tuple[str, float]]:
         # A service or family runs in only one cluster.
         metrics = PER_CLUSTER * len(clusters) + PER_FAMILY * families + PER_SERVICE * services
         rows.append((f"Container Insights, {metrics} metrics", metrics * METRIC))
-    if alarms := len(_of(template, "AWS::CloudWatch::Alarm")):
-        rows.append((f"Metrics and alarms of {alarms} scaled pools", alarms * (METRICS_OF_A_POOL * METRIC + ALARM)))
+    pools = [each for each in _of(template, "AWS::CloudWatch::Alarm") if each.get("MetricName") == "RequiredWorkers"]
+    if pools:
+        dollars = len(pools) * (METRICS_OF_A_POOL * METRIC + ALARM)
+        rows.append((f"Metrics and alarms of {len(pools)} scaled pools", dollars))
+    others = [each for each in _of(template, "AWS::CloudWatch::Alarm") if each not in pools]
+    if others:
+        read = sum(alarm_metrics(each) for each in others)
+        rows.append((f"Alarms: {len(others)}, which read {read} metrics", read * ALARM))
+    if dashboards := len(_of(template, "AWS::CloudWatch::Dashboard")):
+        rows.append(("Dashboard", dashboards * DASHBOARD))
     secrets = len(_of(template, "AWS::SecretsManager::Secret"))
     return [*rows, (f"Secrets Manager, {secrets} secrets", secrets * SECRET)]
+
+
+def alarm_metrics(alarm: dict[str, Any]) -> int:
+    """Return the number of metrics that an alarm reads, each with its price."""
+    return sum("MetricStat" in query for query in alarm["Metrics"]) if "Metrics" in alarm else 1
 
 
 def cost_table(template: dict[str, Any]) -> str:

@@ -15,11 +15,13 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
 
 import cdk_airflow_ecs
 from cdk_airflow_ecs import Executor, ExecutorPlan
@@ -115,6 +117,11 @@ def names() -> dict:
         "bucket": s3.Bucket.from_bucket_name(stack, "Bucket", "logs"),
         "log_group": logs.LogGroup.from_log_group_name(stack, "Logs", "airflow"),
         "requirements": ec2.InstanceRequirementsConfig(v_cpu_count_min=4, memory_min=Size.gibibytes(16)),
+        "fifo_topic": sns.Topic(stack, "Fifo", fifo=True),
+        "topic_with_aws_key": sns.Topic(
+            stack, "Encrypted", master_key=kms.Alias.from_alias_name(stack, "SnsKey", "alias/aws/sns")
+        ),
+        "topic_elsewhere": sns.Topic.from_topic_arn(stack, "There", "arn:aws:sns:us-east-1:123456789012:alerts"),
         "parameter": CfnParameter(stack, "Parameter", type="Number").value_as_number,
     }
 

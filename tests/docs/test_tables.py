@@ -541,6 +541,7 @@ COSTED = {
     "celery-redis-container": "AirflowDev",
     "ecs-operator": "Operator",
     "worker-pools": "Pools",
+    "dashboards-and-alarms": "Watched",
     "scale-to-zero": "Scaled",
     "gpu-pool": "Gpu",
 }

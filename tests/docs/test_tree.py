@@ -9,17 +9,21 @@ from typing import Any
 
 import pytest
 from aws_cdk import Stack
+from aws_cdk import aws_certificatemanager as acm
 from pages import page, table
 
-from cdk_airflow_ecs import CloudWatchLogs
+from cdk_airflow_ecs import CeleryExecutor, CloudWatchLogs, Monitoring, SqsBroker, Web
 from synthesis import Assembly, add_cluster, example, synthesize
 
 pytestmark = pytest.mark.xdist_group("examples")
 
-# Together with the cluster in the test below, these examples contain every construct.
+# Together with the clusters in the test below, these examples contain every construct.
 EXAMPLES = ("quickstart", "production", "aurora", "celery-sqs", "celery-redis-container", "ecs-operator")
 EXAMPLES += ("gpu-pool",)
-NAMED = re.compile("^(Components|Pools|Capacity|Tasks|AirflowTasks|Images|Broker/Queues)/[^/]+")
+CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2-3"
+NAMED = re.compile(
+    "^(Components|Pools|Capacity|Tasks|AirflowTasks|Images|Broker/Queues|Monitoring/(?:Components|Pools|Queues))/[^/]+"
+)
 # Constructs beside a resource that hold its security group rules and key grants.
 UNNAMED = ("Peer", "KeyPeer")
 
@@ -58,6 +62,14 @@ def tree(assembly: Assembly) -> set[str]:
 
 def test_the_escape_hatches_page_has_exactly_the_construct_paths_of_clusters():
     """The page has exactly the paths of the clusters."""
-    watched = synthesize(lambda app: add_cluster(Stack(app, "Watched"), logs=CloudWatchLogs()))
-    found = [tree(assembly) for assembly in (*map(example, EXAMPLES), watched)]
+
+    def watched(**arguments: Any) -> Assembly:
+        return synthesize(lambda app: add_cluster(Stack(app, "Watched"), monitoring=Monitoring(), **arguments))
+
+    def https(stack: Stack) -> Web:
+        return Web(certificate=acm.Certificate.from_certificate_arn(stack, "Certificate", CERTIFICATE))
+
+    sqs = CeleryExecutor(broker=SqsBroker())
+    others = [watched(logs=CloudWatchLogs()), watched(executor=lambda _: sqs, web=https)]
+    found = [tree(assembly) for assembly in (*map(example, EXAMPLES), *others)]
     assert set().union(*found) == promised()

@@ -241,6 +241,38 @@ def log_group(stack: "Stack", name: str, _: dict) -> dict:
     return {**found, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
+def metric_filter(stack: "Stack", name: str, declared: dict) -> dict:
+    """Describe a metric filter of a log group."""
+    return stack.client("logs").describe_metric_filters(logGroupName=declared["LogGroupName"], filterNamePrefix=name)[
+        "metricFilters"
+    ][0]
+
+
+def topic(stack: "Stack", arn: str, _: dict) -> dict:
+    """Describe an SNS topic."""
+    return stack.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
+
+
+def topic_policy(stack: "Stack", _: str, declared: dict) -> dict:
+    """Describe the policy of the topics."""
+    policies = [json.loads(topic(stack, arn, {})["Policy"]) for arn in declared["Topics"]]
+    assert all(each == policies[0] for each in policies)
+    return {"Topics": declared["Topics"], "PolicyDocument": policies[0]}
+
+
+def event_rule(stack: "Stack", name: str, _: dict) -> dict:
+    """Describe an event rule and its targets."""
+    events = stack.client("events")
+    found = events.describe_rule(Name=name)
+    pattern = json.loads(found["EventPattern"])
+    return {**found, "EventPattern": pattern, "Targets": events.list_targets_by_rule(Rule=name)["Targets"]}
+
+
+def dashboard(stack: "Stack", name: str, _: dict) -> dict:
+    """Describe a dashboard."""
+    return stack.client("cloudwatch").get_dashboard(DashboardName=name)
+
+
 def queue(stack: "Stack", url: str, _: dict) -> dict:
     """Describe a queue's attributes."""
     found = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -450,6 +482,17 @@ VIEWS: dict[str, View] = {
     "AWS::EC2::SecurityGroupEgress": View(security_group_rule),
     "AWS::KMS::Key": View(key),
     "AWS::Logs::LogGroup": View(log_group),
+    "AWS::Logs::MetricFilter": View(metric_filter),
+    "AWS::SNS::Topic": View(topic),
+    "AWS::SNS::TopicPolicy": View(topic_policy),
+    "AWS::SNS::Subscription": View(
+        one("sns", "get_subscription_attributes", "SubscriptionArn", "Attributes", many=False)
+    ),
+    "AWS::Events::Rule": View(event_rule),
+    "AWS::CloudWatch::Alarm": View(
+        one("cloudwatch", "describe_alarms", "AlarmNames", "MetricAlarms[0]"), attributes={"Arn": "AlarmArn"}
+    ),
+    "AWS::CloudWatch::Dashboard": View(dashboard),
     "AWS::S3::Bucket": View(bucket),
     "AWS::S3::BucketPolicy": View(
         lambda stack, name, _: {
@@ -461,7 +504,6 @@ VIEWS: dict[str, View] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": View(
         scaling_policy, silent={"ScalingTargetId": "ResourceId, ScalableDimension and ServiceNamespace replace it"}
     ),
-    "AWS::CloudWatch::Alarm": View(one("cloudwatch", "describe_alarms", "AlarmNames", "MetricAlarms[0]")),
     "AWS::SQS::Queue": View(queue),
     "AWS::Scheduler::Schedule": View(one("scheduler", "get_schedule", "Name", "@", many=False)),
     "AWS::SQS::QueuePolicy": View(

@@ -209,6 +209,21 @@ def _labels(kind: str) -> Callable[[Template], Sized]:
     return _of(kind, "Name", measure=lambda name: max(map(len, text(name).split("."))))
 
 
+def _evaluated(template: Template) -> Sized:
+    """Return the seconds that each alarm evaluates, of which a day is allowed, or a week with periods of an hour."""
+    for name, properties in _resources(template, "AWS::CloudWatch::Alarm"):
+        metrics = [query["MetricStat"] for query in properties.get("Metrics", ()) if "MetricStat" in query]
+        period = max(each["Period"] for each in (*metrics, {"Period": properties.get("Period", 0)}))
+        yield name, period * properties.get("EvaluationPeriods", 1) // (7 if period >= 3600 else 1)
+
+
+def _widgets(template: Template, measure: Callable[[list[dict[str, Any]]], int]) -> Sized:
+    """Return a measure of the properties of each dashboard's widgets."""
+    for name, properties in _resources(template, "AWS::CloudWatch::Dashboard"):
+        widgets = json.loads(text(properties["DashboardBody"]))["widgets"]
+        yield name, measure([widget["properties"] for widget in widgets])
+
+
 def _ids(template: Template) -> Sized:
     return [(name, len(name)) for section in ("Resources", "Outputs") for name in template.get(section, {})]
 
@@ -235,6 +250,9 @@ IAM = "IAM User Guide, IAM and AWS STS quotas"
 VPC = "Amazon VPC User Guide, quotas"
 ELB = "Elastic Load Balancing API, CreateLoadBalancer and CreateTargetGroup"
 SCALING = "Application Auto Scaling User Guide, quotas"
+ALARM_API = "Amazon CloudWatch API, PutMetricAlarm"
+DASHBOARDS = "Amazon CloudWatch User Guide, quotas"
+ALARM = "AWS::CloudWatch::Alarm"
 TASK = "AWS::ECS::TaskDefinition"
 LIMITS = (
     Limit("bytes of a template", 1_000_000, CFN, lambda template: [("template", len(json.dumps(template).encode()))]),
@@ -384,6 +402,27 @@ LIMITS = (
         1_024,
         "Amazon CloudWatch API, PutMetricAlarm",
         _of("AWS::CloudWatch::Alarm", "AlarmDescription"),
+    ),
+    Limit("metrics and expressions of an alarm", 20, ALARM_API, _of(ALARM, "Metrics", measure=len)),
+    Limit("actions of an alarm's state", 5, ALARM_API, _of(ALARM, "AlarmActions", measure=len)),
+    Limit("seconds that an alarm evaluates", 86_400, ALARM_API, _evaluated),
+    Limit("widgets of a dashboard", 500, DASHBOARDS, lambda template: _widgets(template, len)),
+    Limit(
+        "metrics of a dashboard",
+        2_500,
+        DASHBOARDS,
+        lambda template: _widgets(template, lambda found: sum(len(each.get("metrics", ())) for each in found)),
+    ),
+    Limit(
+        "alarms of a widget",
+        100,
+        DASHBOARDS,
+        lambda template: _widgets(
+            template, lambda found: max((len(each.get("alarms", ())) for each in found), default=0)
+        ),
+    ),
+    Limit(
+        "characters of an event pattern", 4_096, "Amazon EventBridge quotas", _of("AWS::Events::Rule", "EventPattern")
     ),
     Limit("tags of a resource", 50, "AWS General Reference, tag naming limits", _tags),
 )

@@ -56,6 +56,12 @@ def overriding(letters: int) -> str:
     return json.dumps({"overrides": {"containerOverrides": [{"environment": [{"name": "A", "value": "x" * letters}]}]}})
 
 
+def dashboard(*properties: dict) -> dict:
+    """Return a dashboard of widgets with these properties."""
+    body = {"widgets": [{"properties": each} for each in properties]}
+    return one("AWS::CloudWatch::Dashboard", DashboardBody=json.dumps(body))
+
+
 GROUP = {"Fn::GetAtt": ["One", "GroupId"]}
 BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 MANY = {f"R{number}": {"Type": "AWS::SNS::Topic"} for number in range(501)}
@@ -128,6 +134,13 @@ OVER = {
     "subnets of a service": one(
         "AWS::ECS::Service", NetworkConfiguration={"AwsvpcConfiguration": {"Subnets": ["s"] * 17}}
     ),
+    "metrics and expressions of an alarm": one("AWS::CloudWatch::Alarm", Metrics=[{}] * 21),
+    "actions of an alarm's state": one("AWS::CloudWatch::Alarm", AlarmActions=["a"] * 6),
+    "seconds that an alarm evaluates": one("AWS::CloudWatch::Alarm", Period=300, EvaluationPeriods=289),
+    "widgets of a dashboard": dashboard(*[{}] * 501),
+    "metrics of a dashboard": dashboard({"metrics": [["a"]] * 2_000}, {"metrics": [["a"]] * 501}),
+    "alarms of a widget": dashboard({"alarms": ["a"] * 101}),
+    "characters of an event pattern": one("AWS::Events::Rule", EventPattern={"source": ["x" * 4_096]}),
     "tags of a resource": one("AWS::SNS::Topic", Tags=[{"Key": str(n), "Value": ""} for n in range(51)]),
 }
 
@@ -161,6 +174,8 @@ def test_the_template_of_the_default_cluster_counts_towards_each_limit():
         "steps of a scaling policy",
         "scheduled actions of a service",
         "characters of an alarm's description",
+        *("metrics and expressions of an alarm", "actions of an alarm's state", "seconds that an alarm evaluates"),
+        *("widgets of a dashboard", "metrics of a dashboard", "alarms of a widget", "characters of an event pattern"),
     }
 
 

@@ -39,6 +39,7 @@ CHECKOV_FINDINGS = ZERO_ARGUMENTS_FINDINGS | {
     ("CKV_AWS_28", "AirflowBrokerResults"),  # Celery results are needed only for seconds, so the table has no backups
     ("CKV_AWS_157", "AirflowDatabaseInstance"),  # one zone is half the price, as the example explains
     *((check, name) for check in ("CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117") for name in (UPLOAD, EMPTYING)),
+    ("CKV_AWS_27", "AirflowMonitoringFailedStartsReasons"),  # encrypted with SQS's own keys
     ("CKV_AWS_173", UPLOAD),  # the function's environment variable is a path, not a secret
     # The example's stand-in for existing resources.
     *((check, "Database") for check in ("CKV_AWS_118", "CKV_AWS_161")),

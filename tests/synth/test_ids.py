@@ -29,6 +29,7 @@ from cdk_airflow_ecs import (
     ImageDags,
     LocalExecutor,
     LocalLogs,
+    Monitoring,
     RdsDatabase,
     RedisBroker,
     S3Dags,
@@ -200,6 +201,7 @@ CHANGES = {
         for policy in (RemovalPolicy.DESTROY, RemovalPolicy.RETAIN)
     },
     "Container Insights": Change({"container_insights": False}),
+    "monitoring": Change({"monitoring": Monitoring()}),
 }
 
 

@@ -216,7 +216,12 @@ class RedisBroker(Broker):
             dependencies=[cache],
             # ElastiCache has metrics for each node; node names end with numbers from 001.
             metrics=[
-                MetricSource("AWS/ElastiCache", {"CacheClusterId": f"{name}-{node:03}"})
+                MetricSource(
+                    "AWS/ElastiCache",
+                    {"CacheClusterId": f"{name}-{node:03}"},
+                    limits={"DatabaseMemoryUsagePercentage": 100, "Evictions": 0},
+                    label=f"{node:03}",
+                )
                 for node in range(1, self.replicas + 2)
             ],
         )

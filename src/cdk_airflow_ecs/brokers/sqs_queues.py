@@ -52,9 +52,22 @@ class SqsQueues(ClusterResource):
             attributes[f"url/{name}"] = queue.queue_url
             attributes[f"arn/{name}"] = queue.queue_arn
             attributes[f"name/{name}"] = queue.queue_name
-        names = [*(attributes[f"name/{name}"] for name in queues), attributes["dead_letters_name"]]
         metrics = [
-            *(MetricSource("AWS/SQS", {"QueueName": name}) for name in names),
+            *(
+                MetricSource(
+                    "AWS/SQS",
+                    {"QueueName": attributes[f"name/{name}"]},
+                    limits={"ApproximateAgeOfOldestMessage": VISIBILITY_TIMEOUT_SECONDS},
+                    label=name,
+                )
+                for name in queues
+            ),
+            MetricSource(
+                "AWS/SQS",
+                {"QueueName": attributes["dead_letters_name"]},
+                limits={"ApproximateNumberOfMessagesVisible": 0},
+                label="dead letters",
+            ),
             MetricSource("AWS/DynamoDB", {"TableName": table_name}),
         ]
         return Binding(attributes=attributes, key=context.key, metrics=metrics)

@@ -14,6 +14,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding, MetricSource, SnapshotSource
 from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.databases.max_connections import connections_of_memory
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
@@ -32,6 +33,7 @@ _USERNAME: Final = "airflow"
 # Smallest minimum, smallest maximum and largest capacity (Aurora guide, "Performance and scaling for Aurora Serverless
 # v2").
 _SMALLEST, _SMALLEST_MAXIMUM, _LARGEST = 0.5, 1, 256
+_GIB_OF_ACU, _CAPPED_CAPACITY, _CAPPED_CONNECTIONS = 2, 0.5, 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +195,16 @@ class AuroraDatabase(Database):
                 identifier=cluster.cluster_identifier,
                 remain=context.removal_policy is not RemovalPolicy.DESTROY,
             ),
-            metrics=[MetricSource("AWS/RDS", {"DBClusterIdentifier": cluster.cluster_identifier})],
+            metrics=[
+                MetricSource("AWS/RDS", {"DBClusterIdentifier": cluster.cluster_identifier}, limits=self._limits())
+            ],
         )
+
+    def _limits(self) -> dict[str, float]:
+        connections = connections_of_memory(self.max_capacity * _GIB_OF_ACU)
+        if self.min_capacity <= _CAPPED_CAPACITY:
+            connections = min(connections, _CAPPED_CONNECTIONS)
+        return {"CPUUtilization": 100, "DatabaseConnections": connections}
 
     @staticmethod
     def _instance(construct_id: str) -> rds.IClusterInstance:

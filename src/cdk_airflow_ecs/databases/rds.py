@@ -15,6 +15,7 @@ from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.bind_context import BindContext
 from cdk_airflow_ecs.binding import Binding, MetricSource, SnapshotSource
 from cdk_airflow_ecs.databases.base import Database
+from cdk_airflow_ecs.databases.max_connections import connections_of_class
 from cdk_airflow_ecs.databases.rds_monitoring_role import monitoring_role
 from cdk_airflow_ecs.durations import days, seconds
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
@@ -202,5 +203,15 @@ class RdsDatabase(Database):
                 identifier=instance.instance_identifier,
                 remain=context.removal_policy is not RemovalPolicy.DESTROY,
             ),
-            metrics=[MetricSource("AWS/RDS", {"DBInstanceIdentifier": instance.instance_identifier})],
+            metrics=[
+                MetricSource("AWS/RDS", {"DBInstanceIdentifier": instance.instance_identifier}, limits=self._limits())
+            ],
         )
+
+    def _limits(self) -> dict[str, float]:
+        connections = connections_of_class(self.instance_class)
+        return {
+            "CPUUtilization": 100,
+            "FreeStorageSpace": self.allocated_storage_gib * 2**30,
+            **({} if connections is None else {"DatabaseConnections": connections}),
+        }

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 class Gate:
     """The custom resource that runs the migration, and when it is deleted stops tasks that belong to no service.
 
-    *drained* has the ARNs of the ECS clusters of these tasks, by name in refs.
+    *lost* has calls that Lambda could not deliver, *drained* the ARNs of these tasks' ECS clusters, by name in refs.
     """
 
     resource: CustomResource
     function: lambda_.Function
+    lost: sqs.Queue
     role: iam.Role
     policy: iam.PolicyDocument
     drained: dict[str, str]
@@ -144,7 +145,7 @@ def build_gate(
         },
     )
     migrated.node.add_dependency(again)
-    gate = Gate(resource=migrated, function=function, role=role, policy=policy, drained={})
+    gate = Gate(resource=migrated, function=function, lost=lost, role=role, policy=policy, drained={})
     gate.drain(context.ecs_clusters)
     return gate
 

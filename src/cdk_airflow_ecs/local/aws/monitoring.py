@@ -145,3 +145,33 @@ class Rule(Resource):
         if targets:
             self.client("events").remove_targets(Rule=physical_id, Ids=targets)
         self.api.delete_rule(Name=physical_id)
+
+
+class MetricFilter(Resource):
+    type = "AWS::Logs::MetricFilter"
+    service = "logs"
+    fixed = {"FilterName", "LogGroupName"}
+    name = ("FilterName", 512)
+
+    def create(self, unique, p):
+        p = self.named(unique, p)
+        self.call("put_metric_filter", p)
+        return p["FilterName"]
+
+    def update(self, physical_id, p, old):
+        return self.create("", {"FilterName": physical_id, **p})
+
+    def delete(self, physical_id, p):
+        self.api.delete_metric_filter(filterName=physical_id, logGroupName=p["LogGroupName"])
+
+
+class Subscription(Resource):
+    type = "AWS::SNS::Subscription"
+    service = "sns"
+    fixed = {"TopicArn", "Protocol", "Endpoint"}
+    deletes = "unsubscribe"
+    key = "SubscriptionArn"
+
+    def create(self, unique, p):
+        main = {name: p.pop(name) for name in ("TopicArn", "Protocol", "Endpoint") if name in p}
+        return self.call("subscribe", {**main, "Attributes": p, "ReturnSubscriptionArn": True})["SubscriptionArn"]
