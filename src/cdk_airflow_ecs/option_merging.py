@@ -42,7 +42,9 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict
         OptionConflictError: if two sources set different values of an option, or one sets the option and another its
             ``_cmd``.
     """
-    if found := conflicts(sources, minor):
+    found: dict[Option | str, str] = {}
+    found.update(conflicts(sources, minor))
+    if found:
         raise OptionConflictError(found)
     merged: dict[Option, tuple[Option, T]] = {}
     for _, options in sources:
@@ -52,15 +54,29 @@ def merge(sources: Sequence[tuple[str, Mapping[Option, T]]], minor: str) -> dict
 
 
 class OptionConflictError(ValueError):
-    """Two sources set one option to different values.
+    """The options of one process cannot be used, for example because two sources set one to different values.
 
     Args:
-        found: the error messages by option, under its current name.
+        found: the error messages by option, under its current name, or by themselves.
+        errors: the errors of checks whose messages are in *found*.
     """
 
-    def __init__(self, found: Mapping[Option, str]) -> None:
+    def __init__(self, found: Mapping[Option | str, str], errors: Sequence[ValueError] = ()) -> None:
         super().__init__(together([*found.values()]))
         self.found = found
+        self.errors = errors
+
+
+def raise_together(errors: Sequence[OptionConflictError]) -> None:
+    """Raise one error with the messages of *errors*, if any: the original one if there is only one message."""
+    found: dict[Option | str, str] = {}
+    for each in errors:
+        found = {**each.found, **found}
+    checks = [error for each in errors for error in each.errors]
+    if len(found) == 1 and checks:
+        raise checks[0]
+    if found:
+        raise OptionConflictError(found, checks)
 
 
 def conflicts(sources: Sequence[tuple[str, Mapping[Option, object]]], minor: str) -> dict[Option, str]:

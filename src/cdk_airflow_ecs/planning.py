@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -18,7 +18,7 @@ from cdk_airflow_ecs.ecs_task import task_component
 from cdk_airflow_ecs.executors.base import SCHEDULER_WITH_TASKS_MIB, Workers
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.migration.component import MIGRATION, migration_component
-from cdk_airflow_ecs.option_merging import OptionConflictError, together
+from cdk_airflow_ecs.option_merging import OptionConflictError, raise_together, together
 from cdk_airflow_ecs.plan import TASK_CLUSTER, ClusterPlan, Component, Container, Edge, Option, Permission
 from cdk_airflow_ecs.plan_context import PlanContext
 from cdk_airflow_ecs.ports import EXECUTION_API_PORT, NFS_PORT, WEB_PORT
@@ -47,6 +47,29 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     Raises:
         ValueError: if the user's configuration contradicts the cluster's, or a size is not supported.
     """
+    try:
+        return _plan(settings)
+    except OptionConflictError as conflict:
+        raise IncompatibleArgumentsError(together([*conflict.found.values()])) from None
+
+
+def conflicting_options(settings: Settings) -> Mapping[Option | str, str]:
+    """Return the messages of the error that :func:`plan_cluster` would raise about incompatible options.
+
+    They have the option, or themselves, as key.
+    """
+    try:
+        _plan(settings)
+    except OptionConflictError as conflict:
+        return conflict.found
+    except IncompatibleArgumentsError as error:
+        return {str(error): str(error)}
+    except ValueError:
+        pass  # an error about something else is raised when the options are corrected
+    return {}
+
+
+def _plan(settings: Settings) -> ClusterPlan:
     context = PlanContext.of(settings)
     stores = [resource.component() for resource in settings.resources().values()]
     ecs_tasks = [
@@ -55,17 +78,18 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     ]
     started = [((task,), task.service, TaskSize()) for task in context.executor.tasks]
     commands = [((task.process,), task.service, TaskSize()) for task in settings.airflow_tasks]
-    tasks, services = _components(context, started), _components(context, _services(context))
+    conflicts: list[OptionConflictError] = []
+    tasks, services, others = (
+        _components(context, parts, conflicts) for parts in (started, _services(context), commands)
+    )
+    raise_together(conflicts)
     components = (
         *(replace(store, enable_exec=bool(settings.enable_exec)) for store in stores if store is not None),
         *ecs_tasks,
         # The executor's RunTask call decides the number of tasks and whether ECS Exec is enabled.
         *(replace(task, kind="executor task", count=None, enable_exec=False) for task in tasks),
         *services,
-        *(
-            replace(task, path=task.name, kind="command task", count=None, enable_exec=False)
-            for task in _components(context, commands)
-        ),
+        *(replace(task, path=task.name, kind="command task", count=None, enable_exec=False) for task in others),
         migration_component(settings),
     )
     check_capacities(components)
@@ -73,17 +97,14 @@ def plan_cluster(settings: Settings) -> ClusterPlan:
     return ClusterPlan(components=components, edges=tuple(sorted(set(_edges(context, components)))))
 
 
-def _components(context: PlanContext, parts: Iterable[_Part]) -> list[Component]:
-    """Plan the components of Airflow's processes. Raise one error with the option conflicts of all components."""
+def _components(context: PlanContext, parts: Iterable[_Part], conflicts: list[OptionConflictError]) -> list[Component]:
+    """Plan the components of Airflow's processes. Add errors about their options to *conflicts*."""
     planned: list[Component] = []
-    found: dict[Option, str] = {}
     for members, service, default in parts:
         try:
             planned.append(_component(context, members, service, default))
         except OptionConflictError as conflict:
-            found = {**conflict.found, **found}
-    if found:
-        raise IncompatibleArgumentsError(together([*found.values()]))
+            conflicts.append(conflict)
     return planned
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from cdk_airflow_ecs import option_merging, option_names
@@ -11,6 +13,7 @@ from cdk_airflow_ecs.capacity.service import Service
 from cdk_airflow_ecs.environment import split_environment
 from cdk_airflow_ecs.executors.base import Workers
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
+from cdk_airflow_ecs.option_owner import UserOptions
 from cdk_airflow_ecs.options import variables
 from cdk_airflow_ecs.plan import Option, Ref, SecretRef, Value
 from cdk_airflow_ecs.plan_context import PlanContext
@@ -48,11 +51,11 @@ def process_environment(
     ]
     own = [("this cluster", _own_options(context, process)), ("the executor", {**executor, **loader, **extra})]
     relied = option_merging.conflicts([*context.relied_upon, *user_options], line)
-    if conflicts := relied | option_merging.conflicts([*own, *user_options], line):
-        raise option_merging.OptionConflictError(conflicts)
-    for owner in context.owners:
-        owner.check_options(settings.version, user_options)
-    check_heartbeats(user_options, line)
+    conflicts = relied | option_merging.conflicts([*own, *user_options], line)
+    if _DAGS_FOLDER not in context.dags.config:
+        # The conflict would be with NO_DAGS. The DAG source has its own message, or else merge() raises the conflict.
+        conflicts.pop(_DAGS_FOLDER, None)
+    _refuse(conflicts, context, user_options)
     chosen = option_merging.overlay(
         _defaults(context, process), option_merging.merge([*own, *user_options], line), line
     )
@@ -72,6 +75,24 @@ def process_environment(
     late = parallelism(context.executor) if process.name == "scheduler" else {}
     last = variables({option: value for option, value in late.items() if option not in chosen})
     return {**variables(chosen), **fixed, **settings.environment, **given, **last, **added}
+
+
+def _refuse(conflicts: Mapping[Option, str], context: PlanContext, given: UserOptions) -> None:
+    """Raise one error with *conflicts* and the errors of other checks of the user's options."""
+    version = context.settings.version
+    checks = [partial(owner.check_options, version, given) for owner in context.owners]
+    checks.append(partial(check_heartbeats, given, version.line))
+    errors: list[IncompatibleArgumentsError] = []
+    for check in checks:
+        try:
+            check()
+        except IncompatibleArgumentsError as error:
+            errors.append(error)
+    found: dict[Option | str, str] = {}
+    found.update(conflicts)
+    found.update({str(error): str(error) for error in errors})
+    if found:
+        raise option_merging.OptionConflictError(found, errors)
 
 
 def _defaults(context: PlanContext, process: Process) -> dict[Option, Value]:

@@ -31,6 +31,7 @@ from cdk_airflow_ecs.logs.base import LogStore
 from cdk_airflow_ecs.logs.router import LogRouter
 from cdk_airflow_ecs.logs.s3 import S3Logs
 from cdk_airflow_ecs.monitoring.monitoring import Monitoring
+from cdk_airflow_ecs.planning import conflicting_options
 from cdk_airflow_ecs.settings import Settings
 from cdk_airflow_ecs.web.web import Web
 
@@ -63,7 +64,7 @@ def resolve(arguments: ClusterArguments) -> Settings:
         found = options.check(source.options, version.line)
         named = [replace(each, message=f"{source.options_source}: {each.message}") for each in found]
         owner = "" if source.options == images["airflow"].source.options else f":{name}"
-        advice += _advise(named, version, owner)
+        advice += _advise(named, settings, owner)
         advice += compatibility.check_image(name, image, executor, version)
     advice += shared_queues(executor)
     advice += compatibility.check_ecs_tasks(settings, executor)
@@ -178,23 +179,41 @@ def _check_options(settings: Settings, secrets: dict[str, ecs.Secret]) -> list[A
     ):
         found.append(split_environment(owner, service.environment, secrets)[1])
     findings = [finding for given in found for finding in options.check(given, settings.version.line)]
-    return _advise(findings, settings.version)
+    return _advise(findings, settings)
 
 
-def _advise(findings: Sequence[options.Finding], version: AirflowVersion, owner: str = "") -> list[Advice]:
+def _advise(findings: Sequence[options.Finding], settings: Settings, owner: str = "") -> list[Advice]:
+    version = settings.version
     unknown = [finding for finding in findings if finding.id == "cdk-airflow-ecs:unknown-option"]
     if unknown and not version.is_verified:
         # The release may have added them.
-        rest = _advise([finding for finding in findings if finding not in unknown], version, owner)
+        rest = _advise([finding for finding in findings if finding not in unknown], settings, owner)
         names = ", ".join(dict.fromkeys(option_merging.spell(finding.option) for finding in unknown))
         text = (
             f"Options that Airflow {AirflowVersion.LATEST.line} does not have are not checked for Airflow {version}:"
             f" {names}. Look them up in Airflow's configuration reference"
         )
         return [*rest, Advice(f"cdk-airflow-ecs:unchecked-options{owner}", text)]
-    if wrong := [finding.message for finding in findings if finding.is_error]:
-        raise ValueError(option_merging.together(wrong))
+    if wrong := [finding for finding in findings if finding.is_error]:
+        messages = [*(finding.message for finding in wrong), *_conflicts_beside(wrong, settings)]
+        raise ValueError(option_merging.together(messages))
     return [Advice(f"{finding.warning_id}{owner}", finding.message) for finding in findings]
+
+
+def _conflicts_beside(wrong: Sequence[options.Finding], settings: Settings) -> list[str]:
+    """Return the errors about options that are not in *wrong*, without values of those in *wrong*."""
+    refused = {finding.option for finding in wrong}
+    given = {option for _, chosen in settings.config for option in chosen}
+    if refused <= given and not any(service.environment for service in settings.services.values()):
+        config = tuple(
+            (source, {option: value for option, value in chosen.items() if option not in refused})
+            for source, chosen in settings.config
+        )
+        return [*conflicting_options(replace(settings, config=config)).values()]
+    # A message about an option contains only values of this option; other messages may contain any value.
+    now = {options.read_as(option, settings.version.line) for option in refused}
+    found = conflicting_options(settings)
+    return [message for option, message in found.items() if isinstance(option, tuple) and option not in now]
 
 
 def check_constructs(

@@ -20,6 +20,7 @@ from plans import (
 )
 
 from cdk_airflow_ecs import (
+    AirflowImage,
     AirflowVersion,
     CeleryExecutor,
     Executor,
@@ -27,6 +28,7 @@ from cdk_airflow_ecs import (
     HealthCheck,
     ImageDags,
     LocalExecutor,
+    S3Dags,
     Service,
     Web,
     WorkerPool,
@@ -263,7 +265,6 @@ RELIED_UPON = [
     ("section", "name", "value"),
     [
         ("core", "executor", "SequentialExecutor"),
-        ("core", "dags_folder", "/dags"),
         ("core", "hostname_callable", "socket.gethostname"),
         ("core", "execution_api_server_url", "http://example.com"),
         ("core", "auth_manager", "my.AuthManager"),
@@ -493,6 +494,46 @@ def test_one_error_lists_all_rejected_options():
         ValueError, match=r"2 settings cannot be used:\n- \[sentry\] sentry_dsn .*\n- \[celery\] flower_basic_auth "
     ):
         plan(config={"sentry": {"sentry_dsn": "a"}, "celery": {"flower_basic_auth": "b:c"}})
+
+
+def test_one_error_lists_secrets_and_contradictions():
+    """An existing airflow.cfg as config= takes one error."""
+    given = {
+        "core": {"executor": "LocalExecutor", "fernet_key": "hunter2", "dags_folder": "/dags"},
+        "database": {"sql_alchemy_conn": "postgresql://me:hunter2@db/x"},
+        "logging": {"log_format": "%%(message)s", "remote_logging": False},
+        "celery": {"extra_celery_config": '{"task_serializer": "pickle"}', "broker_url": "redis://:hunter2@cache"},
+        "scheduler": {"scheduler_heartbeat_sec": 600},
+    }
+    with pytest.raises(ValueError, match="9 settings cannot be used:") as caught:
+        plan(config=given)
+    message = str(caught.value)
+    assert "hunter2" not in message
+    for section, names in given.items():
+        for name in names:
+            assert message.count(f"[{section}] {name}") == 1 or name == "extra_celery_config"
+    assert message.count("pickle") == 1
+    rest = {"core": {"load_examples": True}, "logging": {"log_format": "%(message)s"}}
+    assert plan(config=rest).components
+
+
+def test_one_error_lists_secrets_and_contradictions_of_an_image_directory(tmp_path):
+    """The airflow.cfg of the directory takes one error too."""
+    (tmp_path / "airflow.cfg").write_text(
+        "[core]\nexecutor = LocalExecutor\nfernet_key = hunter2\n[logging]\nremote_logging = False\n"
+        "[database]\nsql_alchemy_conn = postgresql://me:hunter2@db/x\n"
+    )
+    with pytest.raises(ValueError, match="4 settings cannot be used:") as caught:
+        plan(image=AirflowImage.build(tmp_path))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dags", [S3Dags(), S3Dags(provider_bundle=True)])
+def test_config_must_not_set_the_dag_folder_that_s3_dags_sets(dags):
+    """The error has no value of another component."""
+    with pytest.raises(ValueError, match=r"\[core\] dags_folder by config=.*S3Dags sets it; remove it") as caught:
+        plan(dags=dags, config={"core": {"dags_folder": "/opt/airflow/dags"}})
+    assert "/nonexistent" not in str(caught.value)
 
 
 def test_config_must_not_change_the_folder_of_image_dags():

@@ -24,6 +24,7 @@ from cdk_airflow_ecs.in_container import program
 from cdk_airflow_ecs.incompatible_arguments import IncompatibleArgumentsError
 from cdk_airflow_ecs.limits import check_prefix
 from cdk_airflow_ecs.nag import acknowledge, acknowledge_wildcards
+from cdk_airflow_ecs.option_owner import UserOptions
 from cdk_airflow_ecs.plan import Json, Option, Permission, Ref, Value
 from cdk_airflow_ecs.upload_exclusions import JUNK, shared_files
 
@@ -125,6 +126,14 @@ class S3Dags(DagSource):
         del version
         refresh = str(self.refresh_seconds)
         return {"whose DAG source has refresh_seconds=": {("dag_processor", "refresh_interval"): refresh}}
+
+    def check_options(self, version: AirflowVersion, given: UserOptions) -> None:
+        """See :meth:`OptionOwner.check_options`."""
+        for source, options in given:
+            if version.major >= 3 and ("core", "dags_folder") in options:
+                raise IncompatibleArgumentsError(
+                    f"[core] dags_folder by {source} would have no effect, because S3Dags sets it; remove it"
+                )
 
     def bucket_folder(self) -> BucketFolder | None:
         """See :meth:`ClusterResource.bucket_folder`."""
