@@ -5,7 +5,8 @@ Format: Amazon CloudWatch API Reference, "Dashboard body structure and syntax".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from cdk_airflow_ecs.binding import MetricSource
@@ -20,12 +21,14 @@ Line: TypeAlias = tuple[Metric, str]
 _COLUMNS: Final = 24
 _HEIGHT: Final = 6
 _TITLE_HEIGHT: Final = 1
+_ALARMS_PER_LINE: Final = 6
 
 
 def dashboard_body(cluster: MonitoredCluster, alarm_arns: Sequence[str]) -> dict[str, object]:
     """Return the body of the dashboard: one row per question of an engineer on call."""
     rows = [
-        ("Is it up?", _up(cluster, alarm_arns)),
+        ("Is it up?", [_alarms(alarm_arns)]),
+        ("", _up(cluster)),
         ("Are tasks moving?", _moving(cluster)),
         ("Database", _database(cluster)),
         ("Broker", _broker(cluster)),
@@ -36,22 +39,28 @@ def dashboard_body(cluster: MonitoredCluster, alarm_arns: Sequence[str]) -> dict
     for title, row in rows:
         if not row:
             continue
-        widgets.append({**_text(f"## {title}", height=_TITLE_HEIGHT), "y": top})
-        top += _TITLE_HEIGHT
-        width = _COLUMNS // len(row)
+        if title:
+            widgets.append({**_text(f"## {title}", height=_TITLE_HEIGHT), "y": top})
+            top += _TITLE_HEIGHT
+        height = row[0].get("height", _HEIGHT)
+        edges = [_COLUMNS * number // len(row) for number in range(len(row) + 1)]
         widgets += [
-            {"x": number * width, "y": top, "width": width, "height": _HEIGHT, **widget}
-            for number, widget in enumerate(row)
+            {**widget, "x": left, "y": top, "width": right - left, "height": height}
+            for widget, (left, right) in zip(row, pairwise(edges), strict=True)
         ]
-        top += _HEIGHT
+        top += height
     return {"start": "-PT3H", "periodOverride": "inherit", "widgets": widgets}
 
 
-def _up(cluster: MonitoredCluster, alarm_arns: Sequence[str]) -> list[Widget]:
+def _alarms(arns: Sequence[str]) -> Widget:
+    height = 2 + -(-len(arns) // _ALARMS_PER_LINE)
+    return {"type": "alarm", "height": height, "properties": {"title": "Alarms", "alarms": list(arns)}}
+
+
+def _up(cluster: MonitoredCluster) -> list[Widget]:
     balancer = MetricSource("AWS/ApplicationELB", {"LoadBalancer": cluster.load_balancer})
     targets = MetricSource("AWS/ApplicationELB", {"TargetGroup": cluster.target_group, **balancer.dimensions})
     return [
-        {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarm_arns)}},
         _graph(
             cluster,
             "API servers",
@@ -68,6 +77,7 @@ def _up(cluster: MonitoredCluster, alarm_arns: Sequence[str]) -> list[Widget]:
                 (Metric.of(targets, "HTTPCode_Target_5XX_Count", "Sum"), "errors of Airflow (5xx)"),
                 (Metric.of(balancer, "HTTPCode_ELB_5XX_Count", "Sum"), "errors of the load balancer (5xx)"),
             ],
+            right={"requests"},
         ),
         _graph(
             cluster,
@@ -79,30 +89,16 @@ def _up(cluster: MonitoredCluster, alarm_arns: Sequence[str]) -> list[Widget]:
 
 def _moving(cluster: MonitoredCluster) -> list[Widget]:
     workers = [service for service in cluster.services if service.component.startswith("Pools/")]
-    queues = [source for source in cluster.broker if source.namespace == "AWS/SQS"]
+    queues = [source for source in cluster.broker if "ApproximateAgeOfOldestMessage" in source.limits]
     scaled = [service.pool for service in cluster.services if service.pool is not None]
     row = []
     if scaled:
         pools = [(MetricSource(NAMESPACE, {"Cluster": cluster.ecs_cluster, "Pool": pool}), pool) for pool in scaled]
         counts = [(Metric.of(source, TASKS, "Maximum"), pool) for source, pool in pools]
         row.append(_graph(cluster, "Queued and running tasks", counts))
-    if queues:
-        row += [
-            _graph(
-                cluster,
-                "Commands that wait",
-                [(Metric.of(queue, "ApproximateNumberOfMessagesVisible", "Maximum"), queue.label) for queue in queues],
-            ),
-            _graph(
-                cluster,
-                "Commands that run",
-                [
-                    (Metric.of(queue, "ApproximateNumberOfMessagesNotVisible", "Maximum"), queue.label)
-                    for queue in queues
-                    if "ApproximateAgeOfOldestMessage" in queue.limits
-                ],
-            ),
-        ]
+    for title, metric in (("Commands that wait", "Visible"), ("Commands that run", "NotVisible")):
+        if queues:
+            row.append(_graph(cluster, title, _lines(queues, f"ApproximateNumberOfMessages{metric}")))
     if workers:
         row.append(
             _graph(
@@ -139,13 +135,11 @@ def _database(cluster: MonitoredCluster) -> list[Widget]:
                 cluster,
                 "Free memory and disk in bytes",
                 [
-                    (Metric.of(source, "FreeableMemory", "Minimum"), "memory"),
-                    *(
-                        [(Metric.of(source, "FreeStorageSpace", "Minimum"), "disk")]
-                        if "FreeStorageSpace" in source.limits
-                        else []
-                    ),
+                    (Metric.of(source, metric, "Minimum"), label)
+                    for metric, label in (("FreeableMemory", "memory"), ("FreeStorageSpace", "disk"))
+                    if label == "memory" or metric in source.limits
                 ],
+                right={"disk"},
             ),
             _graph(
                 cluster,
@@ -200,8 +194,10 @@ def _graph(
     title: str,
     lines: Iterable[Line],
     marks: Mapping[str, float | None] | None = None,
+    *,
+    right: Collection[str] = (),
 ) -> Widget:
-    """Return a graph of *lines* from zero, with *marks* as horizontal lines."""
+    """Return a graph of *lines* from zero, with *marks* as horizontal lines. Labels in *right* use the right axis."""
     known = [{"label": label, "value": value} for label, value in (marks or {}).items() if value is not None]
     return {
         "type": "metric",
@@ -214,11 +210,16 @@ def _graph(
                     metric.namespace,
                     metric.name,
                     *(part for pair in metric.dimensions.items() for part in pair),
-                    {"label": label, "stat": metric.statistic, "period": metric.period_seconds},
+                    {
+                        "label": f"{label} (right axis)" if label in right else label,
+                        "stat": metric.statistic,
+                        "period": metric.period_seconds,
+                        **({"yAxis": "right"} if label in right else {}),
+                    },
                 ]
                 for metric, label in lines
             ],
-            "yAxis": {"left": {"min": 0}},
+            "yAxis": {"left": {"min": 0}, "right": {"min": 0}},
             **({"annotations": {"horizontal": known}} if known else {}),
         },
     }
