@@ -9,7 +9,16 @@ from aws_cdk import aws_certificatemanager as acm
 from costs import ALARM, DASHBOARD, alarm_metrics
 from pages import page, table
 
-from cdk_airflow_ecs import AuroraDatabase, CeleryExecutor, Monitoring, RdsDatabase, SqsBroker, Web
+from cdk_airflow_ecs import (
+    AuroraDatabase,
+    CeleryExecutor,
+    Monitoring,
+    QueueScaling,
+    RdsDatabase,
+    SqsBroker,
+    Web,
+    WorkerPool,
+)
 from cdk_airflow_ecs.databases.max_connections import connections_of_class
 from synthesis import resources, template_of
 
@@ -24,13 +33,16 @@ CLUSTERS = (
     {"executor": CeleryExecutor(broker=SqsBroker())},
     {"database": AuroraDatabase()},
     {"container_insights": False},
+    {"executor": CeleryExecutor(pools=[WorkerPool("default", scaling=QueueScaling())])},
 )
 
 
 def alarms(**arguments):
     """Return the alarms of a cluster by the row of the runbook that their description names."""
     found = resources(template_of(**arguments, monitoring=Monitoring()), "AWS::CloudWatch::Alarm").values()
-    return [(each["Properties"]["AlarmDescription"].rpartition(" ")[2], each["Properties"]) for each in found]
+    described = [(each["Properties"]["AlarmDescription"], each["Properties"]) for each in found]
+    # The alarm of QueueScaling has no row: it only sets the number of workers.
+    return [(text.rpartition(" ")[2], alarm) for text, alarm in described if "Runbook: " in text]
 
 
 def every_alarm():

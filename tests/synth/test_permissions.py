@@ -64,6 +64,7 @@ OTHERS = {
     (TRUST, "AssumeRolePolicyDocument"),
     (BUCKET, "PolicyDocument"),
     (KEY, "KeyPolicy"),
+    ("AWS::SNS::TopicPolicy", "PolicyDocument"),
     ("AWS::SQS::QueuePolicy", "PolicyDocument"),
     ("AWS::EFS::FileSystem", "FileSystemPolicy"),
 }
@@ -89,6 +90,8 @@ GRANTED = {
     ),  # the object path contains the account
     # CDK's function that empties buckets for development.
     (BUCKET, ARNS[TRUST], "s3:DeleteObject* s3:GetBucket* s3:List* s3:PutBucketPolicy", ""),
+    ("AWS::SNS::TopicPolicy", "cloudwatch.amazonaws.com", "sns:Publish", SOURCE),
+    ("AWS::SQS::QueuePolicy", "events.amazonaws.com", "sqs:SendMessage", "aws:SourceArn"),
     (KEY, ACCOUNT, "kms:*", ""),  # delegates to the policies of roles
     (
         *(KEY, "logs.eu-central-1.amazonaws.com"),

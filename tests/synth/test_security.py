@@ -505,6 +505,8 @@ ARNS = {
     "AWS::Lambda::Function": f"arn:aws:lambda:{HERE}:function:function",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{HERE}:log-group:group:*",
     "AWS::S3::Bucket": "arn:aws:s3:::bucket",
+    "AWS::Events::Rule": f"arn:aws:events:{HERE}:rule/rule",
+    "AWS::SNS::Topic": f"arn:aws:sns:{HERE}:topic",
     "AWS::SQS::Queue": f"arn:aws:sqs:{HERE}:queue",
     "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{HERE}:secret:name-AbCdEf",
     "AWS::SecretsManager::SecretTargetAttachment": f"arn:aws:secretsmanager:{HERE}:secret:name-AbCdEf",

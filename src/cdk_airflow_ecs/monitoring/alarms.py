@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cdk_airflow_ecs.capacity.queue_scaling import NAMESPACE
+from cdk_airflow_ecs.capacity.queue_scaling import NAMESPACE, REQUIRED_WORKERS
 from cdk_airflow_ecs.monitoring.alarm import Alarm, Metric
 from cdk_airflow_ecs.monitoring.monitored import MonitoredCluster, MonitoredService
 from cdk_airflow_ecs.monitoring.store_alarms import broker_alarms, database_alarms
@@ -21,6 +21,7 @@ def plan_alarms(cluster: MonitoredCluster) -> tuple[Alarm, ...]:
     return (
         *_web(cluster),
         *(alarm for service in cluster.services for alarm in _service(cluster, service)),
+        *(alarm for service in cluster.services for alarm in _queue_metric(cluster, service)),
         _failed_starts(cluster),
         *broker_alarms(cluster),
         *database_alarms(cluster),
@@ -107,6 +108,24 @@ def _service(cluster: MonitoredCluster, service: MonitoredService) -> Iterator[A
             threshold=0,
             comparison="<",
             periods=10,
+            missing="breaching",
+        )
+
+
+def _queue_metric(cluster: MonitoredCluster, service: MonitoredService) -> Iterator[Alarm]:
+    """The alarm about a missing queue metric. ECS does not restart a container that ends within its first minute."""
+    if service.pool is not None:
+        dimensions = {"Cluster": cluster.ecs_cluster, "Pool": service.pool}
+        yield Alarm(
+            kind="QueueMetricMissing",
+            path=f"{service.path}/QueueMetricMissing",
+            meaning=f"{service.component} does not scale, because its number of queued tasks is not published",
+            metrics=(
+                Metric(namespace=NAMESPACE, name=REQUIRED_WORKERS, dimensions=dimensions, statistic="SampleCount"),
+            ),
+            threshold=1,
+            comparison="<",
+            periods=15,
             missing="breaching",
         )
 
