@@ -92,6 +92,7 @@ GRANTED = {
     (BUCKET, ARNS[TRUST], "s3:DeleteObject* s3:GetBucket* s3:List* s3:PutBucketPolicy", ""),
     ("AWS::SNS::TopicPolicy", "cloudwatch.amazonaws.com", "sns:Publish", SOURCE),
     ("AWS::SQS::QueuePolicy", "events.amazonaws.com", "sqs:SendMessage", "aws:SourceArn"),
+    (KEY, "cloudwatch.amazonaws.com", "kms:Decrypt kms:GenerateDataKey*", ""),  # alarms publish to an encrypted topic
     (KEY, ACCOUNT, "kms:*", ""),  # delegates to the policies of roles
     (
         *(KEY, "logs.eu-central-1.amazonaws.com"),
