@@ -18,7 +18,16 @@ from pathlib import Path
 import pytest
 
 from cdk_airflow_ecs.in_container import program, worker_protection
-from cdk_airflow_ecs.in_container.worker_protection import EXPIRES, IDLE, LONGEST, PACE, RENEW, Agent, Protection
+from cdk_airflow_ecs.in_container.worker_protection import (
+    EXPIRES,
+    IDLE,
+    LONGEST,
+    PACE,
+    RENEW,
+    SHORTEST,
+    Agent,
+    Protection,
+)
 from ecs_agent import FakeAgent, error, failure
 from servers import free_port
 
@@ -84,8 +93,8 @@ class Recorder(Agent):
 def followed(agent: Recorder, busy: Callable[[float], bool], seconds: int) -> list[tuple[float, bool]]:
     """Simulate a worker that has tasks at the seconds for which *busy* returns true; return the protection calls."""
     protection = Protection(agent)
-    for now in range(0, seconds, PACE):
-        agent.now = now
+    for look in range(int(seconds / PACE)):
+        agent.now = now = look * PACE
         protection.follow(busy(now), now)
     return agent.calls
 
@@ -98,7 +107,7 @@ def test_an_idle_worker_requests_no_protection():
 def test_a_busy_worker_is_protected_until_it_is_idle():
     """The protection starts with a task, is renewed while the task runs, and ends when no task ran for a while."""
     calls = followed(Recorder(), lambda now: 100 <= now < 800, 1000)
-    end = 798 + IDLE
+    end = 800 - PACE + IDLE
     assert calls == [(100, True), (100 + RENEW, True), (100 + 2 * RENEW, True), (end, False)]
 
 
@@ -117,7 +126,8 @@ def test_a_failed_protection_call_is_repeated_with_increasing_delays(capsys):
     calls = followed(Recorder(*["ThrottlingException: Rate exceeded"] * 12), lambda now: True, 600)
     delays = [later - sooner for (sooner, _), (later, _) in itertools.pairwise(calls[:13])]
     assert len(delays) == 12
-    assert all(delay <= min(PACE * 2**number, LONGEST) + PACE for number, delay in enumerate(delays))
+    assert all(delay <= min(SHORTEST * 2**number, LONGEST) + PACE for number, delay in enumerate(delays))
+    assert delays[0] >= SHORTEST * 0.5
     assert sum(delays) > 4 * LONGEST * 0.5
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
@@ -135,10 +145,10 @@ def test_a_refused_renewal_of_the_protection_is_repeated(capsys):
 
 def test_after_a_failed_protection_call_the_state_is_requested_again():
     """After a failed release, a new task is protected again; after a failed protection, an idle worker is released."""
-    calls = followed(Recorder("", "ServerException"), lambda now: now in (0, IDLE + 4 * PACE), 200)
+    calls = followed(Recorder("", "ServerException"), lambda now: now in (0, IDLE + 8), 200)
     assert calls[0] == (0, True)
     assert [enabled for _, enabled in calls] == [True, False, False, True, False]
-    assert followed(Recorder("ServerException"), lambda now: now == 0, PACE) == [(0, True)]
+    assert followed(Recorder("ServerException"), lambda now: now == 0, 1) == [(0, True)]
     late = Recorder("ServerException", *["ServerException"] * 9)
     assert [enabled for _, enabled in followed(late, lambda now: now == 0, 300)].count(False) > 2
 
@@ -202,7 +212,7 @@ def running(folder: Path, variables: Mapping[str, str], boto3: str = BOTO3) -> I
     """Run the worker through worker_protection.py, with shorter times."""
     text = program("worker_protection")
     for name, value in (("PACE", 0.05), ("IDLE", 0.5), ("RENEW", 0.7)):
-        text, changed = re.subn(rf"(?m)^{name} = \d+", f"{name} = {value}", text)
+        text, changed = re.subn(rf"(?m)^{name} = [\d.]+", f"{name} = {value}", text)
         assert changed == 1
     (folder / "boto3.py").write_text(boto3)
     (folder / "botocore").mkdir()

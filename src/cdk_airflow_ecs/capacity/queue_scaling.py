@@ -45,12 +45,12 @@ class QueueScaling(Scaling):
 
     Examples:
         >>> QueueScaling(min_count=0, max_count=20).scale_in_after_minutes
-        15
+        5
     """
 
     min_count: int = 0
     max_count: int = 10
-    scale_in_after_minutes: int = 15
+    scale_in_after_minutes: int = 5
     schedules: Sequence[ScalingSchedule] = ()
 
     def __post_init__(self) -> None:
