@@ -23,7 +23,7 @@ from scaling.template import read  # noqa: E402
 from scaling.workloads import WORKLOADS, Task, Workload  # noqa: E402
 
 KILLING = Shutdown(is_protected=False, grace=120)
-PROTECTING = Shutdown(is_protected=True, grace=120, notice=2, idle=30)
+PROTECTING = Shutdown(is_protected=True, grace=120, notice=0.5, idle=30)
 
 
 def workload(*tasks, end=10_000):
@@ -86,9 +86,9 @@ def test_a_protected_worker_stops_when_its_protection_ends():
 
 
 def test_a_task_in_the_first_seconds_is_not_protected():
-    """ECS can stop a worker in the two seconds in which its first task is not yet protected."""
-    assert simulate([(100, 500)], PROTECTING, scale=[(101, 0)]).killed == 1
-    assert simulate([(100, 500)], PROTECTING, scale=[(103, 0)]).killed == 0
+    """ECS can stop a worker in the half second in which its first task is not yet protected."""
+    assert simulate([(100, 500)], PROTECTING, scale=[(100.4, 0)]).killed == 1
+    assert simulate([(100, 500)], PROTECTING, scale=[(100.6, 0)]).killed == 0
 
 
 @pytest.mark.parametrize(("can_be_refused", "killed"), [(True, 1), (False, 0)])
@@ -138,7 +138,7 @@ def test_the_policy_is_that_of_the_template(template):
     """Steps, alarm, limits, slots, window, pace of the metric and protection are those of the template."""
     policy = read(template)
     text = json.dumps(template)
-    assert (policy.least, policy.most, policy.slots, policy.minutes) == (0, 20, 4, 15)
+    assert (policy.least, policy.most, policy.slots, policy.minutes) == (0, 20, 4, 5)
     assert (policy.policy.adjustment_type, policy.policy.cooldown) == ("ExactCapacity", 60)
     assert [policy.policy.wanted(breach=number, base=9) for number in (0, 1, 11, 30)] == [0, 1, 11, 20]
     assert (policy.alarm.period, policy.alarm.periods, policy.alarm.missing) == (60, 1, "missing")
@@ -151,7 +151,7 @@ def test_a_changed_template_changes_the_simulation(template):
     """The simulation follows limits and window of another template, and refuses a pool without QueueScaling."""
     text = (
         json.dumps(template)
-        .replace('\\"minutes\\": 15', '\\"minutes\\": 3')
+        .replace('\\"minutes\\": 5', '\\"minutes\\": 3')
         .replace('"MaxCapacity": 20', '"MaxCapacity": 2')
     )
     policy = read(json.loads(text))
@@ -163,12 +163,12 @@ def test_a_changed_template_changes_the_simulation(template):
 
 
 def test_queue_scaling_scales_from_zero_and_back(template):
-    """Published at 37 s, evaluated at 120 s, started at 180 s; stopped 15 min and a metric's way after the end."""
+    """Published at 37 s, evaluated at 120 s, started at 180 s; stopped 5 min and a metric's way after the end."""
     result = policies.queue_scaling(workload((20, 600)), read(template), Platform())
     assert result.waits == [160]
     assert next(at for at, workers, _ in result.history if workers) == 120
-    # The last count with the task is at 757 s, the first without it in its window at 1687 s, in the period to 1740 s.
-    assert next(at for at, workers, _ in result.history if at > 120 and not workers) == 1740 + 60 + 5
+    # The last count with the task is at 757 s, the first without it in its window at 1087 s, in the period to 1140 s.
+    assert next(at for at, workers, _ in result.history if at > 120 and not workers) == 1140 + 60 + 5
 
 
 def test_cpu_tracking_adds_workers_after_three_minutes(template):

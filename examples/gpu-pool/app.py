@@ -30,7 +30,7 @@ AirflowCluster(
                 cpu=3584,
                 memory_mib=12288,
                 concurrency=1,
-                scaling=QueueScaling(max_count=4, scale_in_after_minutes=5),
+                scaling=QueueScaling(max_count=4),
                 capacity=ManagedInstances(name="gpu", gpu=1, instance_types=["g6.xlarge", "g6.2xlarge"]),
             ),
         ]

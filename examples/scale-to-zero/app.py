@@ -43,7 +43,7 @@ AirflowCluster(
                 cpu=2048,
                 memory_mib=4096,
                 spot=True,
-                scaling=QueueScaling(max_count=20, scale_in_after_minutes=5),
+                scaling=QueueScaling(max_count=20),
             ),
         ]
     ),

@@ -51,8 +51,8 @@ def test_a_container_in_the_scheduler_publishes_the_queue_metric(line):
     assert (scheduler.is_essential, metric.is_essential, metric.memory_mib) == (True, False, 128)
     assert settings(plan)["cluster"] == Ref("Cluster", "name")
     assert settings(plan)["pools"] == {
-        "default": {"queues": ["default"], "executors": [None, *NAMES], "slots": 4, "minutes": 15},
-        "nightly": {"queues": ["night", "weekend"], "executors": [None, *NAMES], "slots": 3, "minutes": 15},
+        "default": {"queues": ["default"], "executors": [None, *NAMES], "slots": 4, "minutes": 5},
+        "nightly": {"queues": ["night", "weekend"], "executors": [None, *NAMES], "slots": 3, "minutes": 5},
     }
 
 
