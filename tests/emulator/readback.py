@@ -328,6 +328,7 @@ def load_balancer(stack: "Stack", arn: str, _: dict) -> dict:
     """Describe a load balancer and its attributes."""
     elb = stack.client("elbv2")
     found = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]
+    found["LoadBalancerFullName"] = arn.partition(":loadbalancer/")[2]
     found["LoadBalancerAttributes"] = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
     return found
 
@@ -361,6 +362,7 @@ def target_group(stack: "Stack", arn: str, _: dict) -> dict:
     """Describe a target group and its attributes."""
     elb = stack.client("elbv2")
     found = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
+    found["TargetGroupFullName"] = arn.rpartition(":")[2]
     found["TargetGroupAttributes"] = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
     return found
 
@@ -811,5 +813,5 @@ def compare(declared: Any, shown: Any, where: str) -> Iterator[str]:
 def text(value: Any) -> str:
     """Return a scalar as text, because CloudFormation accepts numbers and booleans as strings."""
     if isinstance(value, float):
-        return f"{value:g}"
+        return str(int(value)) if value.is_integer() else f"{value:g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

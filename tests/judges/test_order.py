@@ -11,6 +11,7 @@ from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 
 from cdk_airflow_ecs import (
     AirflowVersion,
@@ -20,6 +21,7 @@ from cdk_airflow_ecs import (
     CpuScaling,
     EcsExecutor,
     LocalExecutor,
+    Monitoring,
     QueueScaling,
     RedisBroker,
     S3Dags,
@@ -84,6 +86,12 @@ VARIANTS = {
         "maintenance": True,
     },
     "scaling of API servers": {**DESTROY, "api_server": Service(scaling=CpuScaling(requests_per_target=600))},
+    "monitoring, scaled API servers": {
+        **DESTROY,
+        "monitoring": lambda stack: Monitoring(alarm_topic=sns.Topic(stack, "Topic", enforce_ssl=True)),
+        "api_server": Service(scaling=CpuScaling(min_count=1, max_count=4, target_percent=60)),
+        "executor": CeleryExecutor(broker=SqsBroker()),
+    },
     "on the internet": {"web": Web(internet_facing=True, allow_insecure_http=True, allow_from=["203.0.113.0/24"])},
 }
 

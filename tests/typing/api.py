@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from aws_cdk import App, RemovalPolicy, Stack
+from aws_cdk import App, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
 
 from cdk_airflow_ecs import (
     AirflowCluster,
@@ -25,6 +27,7 @@ from cdk_airflow_ecs import (
     ImageDags,
     LocalExecutor,
     LocalLogs,
+    Monitoring,
     RdsDatabase,
     RedisBroker,
     S3Dags,
@@ -98,6 +101,22 @@ def growth(
     execution_role: iam.IRole = cluster.execution_roles["Tasks/etl"]
     del variable, task_role, definition, execution_role
     return etl
+
+
+def monitoring(stack: Stack, topic: sns.ITopic) -> list[cloudwatch.Metric]:
+    """Create alarms, and return metrics with every argument."""
+    cluster = AirflowCluster(stack, "Watched", monitoring=Monitoring(alarm_topic=topic, dashboard=False))
+    return [
+        cluster.metric_queue_depth("default", statistic="Average", period=Duration.minutes(5)),
+        cluster.metric_tasks("default", period=Duration.minutes(5)),
+        cluster.metric_broker_memory(node=2),
+        cluster.metric_database_connections(),
+        cluster.metric_database_cpu(),
+        cluster.metric_database_free_storage(),
+        cluster.metric_healthy_hosts(),
+        cluster.metric_unhealthy_hosts(),
+        cluster.metric_api_errors(),
+    ]
 
 
 def nothing() -> AirflowCluster:
