@@ -85,7 +85,10 @@ def check_router(router: LogRouter, name: str, size: TaskSize) -> None:
 
 
 def check_ecs_tasks(settings: Settings, executor: ExecutorPlan) -> list[Advice]:
-    """Raise an error if ECS tasks have the same Airflow variable, or the name of executor tasks. Return warnings."""
+    """Raise an error if two ECS tasks have one Airflow variable, or one has the name of the executor's tasks.
+
+    Return the warnings about images.
+    """
     tasks, taken = settings.ecs_tasks, [workers.process.component.lower() for workers in executor.tasks]
     for task in tasks:
         if task.component.lower() in taken:

@@ -52,7 +52,7 @@ def runtime() -> Iterator[TaskRuntime]:
         )
 
 
-def test_a_sidecar_that_cannot_run_is_skipped_by_name(runtime):
+def test_a_sidecar_that_cannot_run_is_skipped_and_named_in_a_message(runtime):
     """A sidecar that cannot run is skipped with a message; the other containers determine the task's result."""
     waits = {"dependsOn": [{"containerName": "agent", "condition": "HEALTHY"}]}
     agent = {"name": "agent", "image": "acme/agent:1", "essential": False}

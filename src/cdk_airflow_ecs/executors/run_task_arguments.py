@@ -8,8 +8,8 @@ from typing import Final
 
 from cdk_airflow_ecs.limits import check_overrides
 
-# Arguments of RunTask (Amazon ECS API Reference), except those that the executor sets, and clientToken, with which all
-# tasks would be one.
+# Arguments of RunTask (Amazon ECS API Reference), except those that the executor sets, and except clientToken: with a
+# fixed one, ECS would start one task and return it for every later call.
 _ACCEPTED: Final = (
     *("enableECSManagedTags", "enableExecuteCommand", "group", "overrides", "placementConstraints"),
     *("placementStrategy", "propagateTags", "referenceId", "startedBy", "tags", "volumeConfigurations"),

@@ -114,7 +114,7 @@ class Namespaces:
         return _within(self.hub, lambda: socket.create_server((self.host, port)))
 
     def connect(self, address: tuple[str, int], seconds: float) -> socket.socket:
-        """Connect with a socket created in the hub, which stays usable in this process."""
+        """Connect with a socket that was created in the hub's namespace; it stays usable in this process."""
         made = _within(self.hub, socket.socket)
         try:
             made.settimeout(seconds)
