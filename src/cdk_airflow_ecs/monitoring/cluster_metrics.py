@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
 
 from cdk_airflow_ecs import validation
 from cdk_airflow_ecs.binding import MetricSource
 from cdk_airflow_ecs.capacity.queue_scaling import NAMESPACE, TASKS, QueueScaling, pool_name
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
+
     from cdk_airflow_ecs.monitoring.observed import ObservedCluster
     from cdk_airflow_ecs.plan import ClusterPlan
 
@@ -106,6 +107,8 @@ class ClusterMetrics:
             "TargetGroup": group.target_group_full_name,
             "LoadBalancer": balancer.load_balancer_full_name,
         }
+        from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: PLC0415 (slow to load, needed only here)
+
         return cloudwatch.Metric(
             namespace="AWS/ApplicationELB",
             metric_name=name,
@@ -133,6 +136,8 @@ class ClusterMetrics:
 
 
 def _metric(source: MetricSource, name: str, statistic: str, period: Duration | None) -> cloudwatch.Metric:
+    from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: PLC0415
+
     return cloudwatch.Metric(
         namespace=source.namespace,
         metric_name=name,

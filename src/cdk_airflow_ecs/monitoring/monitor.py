@@ -11,7 +11,6 @@ from cdk_airflow_ecs.monitoring.alarms import plan_alarms
 from cdk_airflow_ecs.monitoring.connections import most_connections
 from cdk_airflow_ecs.monitoring.dashboard import dashboard_body
 from cdk_airflow_ecs.monitoring.monitored import MonitoredCluster, MonitoredService
-from cdk_airflow_ecs.monitoring.resources import put_alarm, put_dashboard
 from cdk_airflow_ecs.monitoring.sources import watch_failed_starts, watch_migrations
 from cdk_airflow_ecs.monitoring.topic import let_alarms_publish
 from cdk_airflow_ecs.plan import Component
@@ -38,6 +37,8 @@ def monitor(
     """Create alarms and dashboard, or extend them to components that were added."""
     if settings.monitoring is None:
         return
+    from cdk_airflow_ecs.monitoring.resources import put_alarm, put_dashboard  # noqa: PLC0415 (loads aws_cloudwatch)
+
     topic = settings.alarm_topic
     if topic is not None:
         let_alarms_publish(topic, StackFacts(context.cluster).account)
