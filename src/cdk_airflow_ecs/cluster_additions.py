@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -30,8 +31,9 @@ class ClusterAdditions:
     _arguments: ClusterArguments
     _rendered: dict[str, RenderedComponent]
 
+    @abstractmethod
     def _grow(self, arguments: ClusterArguments) -> RenderContext:
-        raise NotImplementedError
+        """Extend the cluster to *arguments*."""
 
     def add_worker_pool(self, pool: WorkerPool) -> None:
         """Add a pool of Celery workers, as if it were in ``CeleryExecutor(pools=[…])``.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.capacity.scaling import Scaling
-from cdk_airflow_ecs.capacity.scaling_limits import add_schedules, check_limits
+from cdk_airflow_ecs.capacity.limited_scaling import LimitedScaling
+from cdk_airflow_ecs.capacity.scaling_limits import check_limits
 from cdk_airflow_ecs.capacity.scaling_schedule import ScalingSchedule
 from cdk_airflow_ecs.durations import seconds
 
@@ -26,7 +26,7 @@ _SCALE_IN_COOLDOWN: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CpuScaling(Scaling):
+class CpuScaling(LimitedScaling):
     """Run as many API servers (webservers in Airflow 2) as keep their average CPU utilization at a target.
 
     Target tracking policies of Application Auto Scaling set the number. With *requests_per_target* there are two
@@ -68,23 +68,6 @@ class CpuScaling(Scaling):
                     " cluster, deploy maintenance=True"
                 )
         object.__setattr__(self, "schedules", schedules)
-
-    @property
-    def pauses(self) -> bool:
-        """See :attr:`Scaling.pauses`."""
-        return True
-
-    def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """See :meth:`Scaling.attach`."""
-        add_schedules(self._scale(service, cluster, self.min_count, self.max_count), self.schedules)
-
-    def pause(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """See :meth:`Scaling.pause`.
-
-        Application Auto Scaling changes the number of tasks to one within the new limits at once (API Reference,
-        RegisterScalableTarget).
-        """
-        self._scale(service, cluster, 0, 0)
 
     def _scale(
         self, service: ObservedService, cluster: ObservedCluster, min_count: int, max_count: int

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
 from cdk_airflow_ecs import validation
-from cdk_airflow_ecs.capacity.scaling import Scaling
-from cdk_airflow_ecs.capacity.scaling_limits import add_schedules, check_limits
+from cdk_airflow_ecs.capacity.limited_scaling import LimitedScaling
+from cdk_airflow_ecs.capacity.scaling_limits import check_limits
 from cdk_airflow_ecs.capacity.scaling_schedule import ScalingSchedule
 from cdk_airflow_ecs.capacity.scaling_steps import capacities
 from cdk_airflow_ecs.durations import seconds
@@ -26,7 +26,7 @@ _DAY_MINUTES: Final = 1_440
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueScaling(Scaling):
+class QueueScaling(LimitedScaling):
     """Run as many workers as the queued and running tasks on a pool's queues need, and none if there are none.
 
     A container in the scheduler's ECS tasks counts these tasks every 30 s, and publishes the required workers as the
@@ -69,24 +69,6 @@ class QueueScaling(Scaling):
         lows = [self.min_count, *(each.min_count for each in self.schedules if each.min_count is not None)]
         highs = [self.max_count, *(each.max_count for each in self.schedules if each.max_count is not None)]
         return capacities(min(lows + highs), max(lows + highs))
-
-    @property
-    def pauses(self) -> bool:
-        """See :attr:`Scaling.pauses`."""
-        return True
-
-    def attach(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """See :meth:`Scaling.attach`."""
-        tasks = self._scale(service, cluster, self.min_count, self.max_count)
-        add_schedules(tasks, self.schedules)
-
-    def pause(self, service: ObservedService, cluster: ObservedCluster) -> None:
-        """See :meth:`Scaling.pause`.
-
-        Application Auto Scaling changes the number of tasks to one within the new limits at once (API Reference,
-        RegisterScalableTarget).
-        """
-        self._scale(service, cluster, 0, 0)
 
     def _scale(
         self, service: ObservedService, cluster: ObservedCluster, min_count: int, max_count: int
